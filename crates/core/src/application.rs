@@ -1,0 +1,31 @@
+//! Applications: what identities work for, and a scope that can be cut at once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, PersonId};
+use crate::row::{Record, RowKind};
+use crate::time::Timestamp;
+
+/// An application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// Its id.
+    pub id: ApplicationId,
+    /// Its name, unique for ever.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: PersonId,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+impl Record for Application {
+    const KIND: RowKind = RowKind::Application;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        vec![format!("name={}", self.name), format!("owner={}", self.owner)]
+    }
+}

@@ -1,0 +1,148 @@
+//! What a decision wants changed: events and rows, under preconditions, in one commit.
+
+use crate::event::{Actor, Event};
+use crate::id::EventId;
+use crate::port::DueKind;
+use crate::row::{Record, RowKey, Stored};
+use crate::time::Timestamp;
+
+/// What must still be so when the commit happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The row is at this revision: it was read, and the decision rests on it.
+    Revision(RowKey, u64),
+    /// There is no such row.
+    Absent(RowKey),
+}
+
+/// A row to write; the write itself demands the revision that it replaces.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// Which row.
+    pub key: RowKey,
+    /// The revision that is replaced; 0 demands that there is none.
+    pub replaces: u64,
+    /// The record as JSON.
+    pub body: Vec<u8>,
+    /// What lists can filter by.
+    pub terms: Vec<String>,
+    /// When the row may be dropped without an event.
+    pub droppable_after: Option<Timestamp>,
+}
+
+/// A key that can be used once (proof ids, names): a second use is a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The namespace, e.g. `jti`.
+    pub space: &'static str,
+    /// The key.
+    pub key: String,
+    /// Until when it must be remembered; `None` is for ever.
+    pub until: Option<Timestamp>,
+}
+
+/// A bounded increment: refused if it would pass the limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend {
+    /// The budget, e.g. `issue/idn_…`.
+    pub budget: String,
+    /// The window's start; windows don't share a count.
+    pub window: Timestamp,
+    /// When the count may be forgotten.
+    pub until: Timestamp,
+    /// How much to add.
+    pub by: u32,
+    /// The highest count allowed.
+    pub limit: u32,
+}
+
+/// A change to the deadlines of a subject. There is one deadline for each (kind, subject).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueChange {
+    /// Falls due at this time; replaces what stood, and invalidates the lease of whoever works on it.
+    Set(DueKind, String, Timestamp),
+    /// No longer falls due.
+    Clear(DueKind, String),
+    /// Done by the holder of this fencing token: removes the deadline only if the token is still the newest.
+    Ack(DueKind, String, u64),
+    /// Not done; due again at the time, by the holder of this fencing token.
+    Retry(DueKind, String, u64, Timestamp),
+}
+
+/// Everything that one commit does. Events ride in the same commit as the state they explain.
+#[derive(Debug, Clone)]
+pub struct Changeset {
+    /// The first event's id: writing the same id again settles an unknown outcome.
+    pub id: EventId,
+    /// Who does it.
+    pub actor: Actor,
+    /// The time it was decided with.
+    pub at: Timestamp,
+    /// What happened; never empty.
+    pub events: Vec<Event>,
+    /// What the decision rests on.
+    pub expects: Vec<Expect>,
+    /// Rows to write.
+    pub puts: Vec<Put>,
+    /// Keys to use up.
+    pub once: Vec<Once>,
+    /// Budgets to spend from.
+    pub spends: Vec<Spend>,
+    /// Deadlines to change.
+    pub due: Vec<DueChange>,
+    /// Subjects whose personal values are erased.
+    pub erase: Vec<String>,
+}
+
+impl Changeset {
+    /// A changeset with its first event: there is no change without its record.
+    pub fn new(actor: Actor, at: Timestamp, event: Event) -> Self {
+        Self {
+            id: event.id,
+            actor,
+            at,
+            events: vec![event],
+            expects: Vec::new(),
+            puts: Vec::new(),
+            once: Vec::new(),
+            spends: Vec::new(),
+            due: Vec::new(),
+            erase: Vec::new(),
+        }
+    }
+
+    /// Adds a further event.
+    pub fn event(&mut self, event: Event) -> &mut Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Demands that what was read is still so.
+    pub fn expect<T: Record>(&mut self, read: &Stored<T>) -> &mut Self {
+        self.expects.push(Expect::Revision(read.value.key(), read.revision));
+        self
+    }
+
+    /// Demands that there is no such row.
+    pub fn expect_absent(&mut self, key: RowKey) -> &mut Self {
+        self.expects.push(Expect::Absent(key));
+        self
+    }
+
+    /// Writes a new record.
+    pub fn insert<T: Record>(&mut self, record: &T) -> &mut Self {
+        self.put(record, 0)
+    }
+
+    /// Writes a record over the one that was read.
+    pub fn replace<T: Record>(&mut self, read: &Stored<T>, record: &T) -> &mut Self {
+        self.put(record, read.revision)
+    }
+
+    fn put<T: Record>(&mut self, record: &T, replaces: u64) -> &mut Self {
+        // A record is plain data with string keys: serialising it can't fail.
+        let body = serde_json::to_vec(record).unwrap_or_default();
+        self.puts.push(Put { key: record.key(), replaces, body, terms: record.terms(), droppable_after: record.droppable_after() });
+        self
+    }
+}

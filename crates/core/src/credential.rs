@@ -1,0 +1,55 @@
+//! The inventory's record of an issued credential. The secret itself is never in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
+use crate::identity::CredentialType;
+use crate::row::{Record, RowKind};
+use crate::time::{Span, Timestamp};
+
+/// How long a credential's record outlives it: the clocks of verifiers may differ by this much.
+pub const CLOCK_SKEW: Span = Span::from_secs(60);
+
+/// An issued credential. Its row's `created` position is the position at which it was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Its id, the token's `jti`.
+    pub id: CredentialId,
+    /// Whose it is.
+    pub identity: IdentityId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: CredentialType,
+    /// The environment whose issuer issued it.
+    pub environment: String,
+    /// The resource that it is for: its audience.
+    pub resource: ResourceId,
+    /// What it may be used for there.
+    pub actions: Vec<String>,
+    /// The grants that it rests on: it dies with them.
+    pub grants: Vec<GrantId>,
+    /// The binding whose proof it was issued on.
+    pub binding: BindingId,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it ends (R67).
+    pub expires_at: Timestamp,
+    /// What ends it before that (R67).
+    pub revoked_by: Vec<String>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Record for Credential {
+    const KIND: RowKind = RowKind::Credential;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        vec![format!("identity={}", self.identity)]
+    }
+    fn droppable_after(&self) -> Option<Timestamp> {
+        Some(self.expires_at.plus(CLOCK_SKEW))
+    }
+}

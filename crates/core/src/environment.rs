@@ -1,0 +1,69 @@
+//! Environments: each has its own issuer identifier, signing keys and audiences (S-6).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::SigningKeyId;
+use crate::problem::FieldProblem;
+use crate::row::{Record, RowKind};
+use crate::time::Timestamp;
+
+/// A name of up to 63 characters `[a-z0-9-]` that starts with a letter: of environments, applications and identities.
+///
+/// # Errors
+/// The problem to show for `field`.
+pub fn parse_name(field: &str, name: &str) -> Result<(), FieldProblem> {
+    let good = name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if good {
+        Ok(())
+    } else {
+        Err(FieldProblem::new(field, "name_malformed", "use the pattern ^[a-z][a-z0-9-]{0,61}[a-z0-9]$, e.g. billing-exporter"))
+    }
+}
+
+/// An environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Its name, part of the issuer identifier.
+    pub name: String,
+    /// Whether it counts as production.
+    pub production: bool,
+    /// Its signing keys that verifiers may still meet or are about to meet.
+    pub keys: Vec<EnvironmentKey>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+/// A signing key of an environment and its times, so that keys overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentKey {
+    /// The key.
+    pub id: SigningKeyId,
+    /// Signs from then on: after verifiers had time to fetch it.
+    pub signs_from: Timestamp,
+    /// Published until then: when the last token that it signed has ended.
+    pub published_until: Option<Timestamp>,
+}
+
+impl Environment {
+    /// The key that signs at `now`: the newest that has begun.
+    pub fn signing_key(&self, now: Timestamp) -> Option<SigningKeyId> {
+        self.published(now).filter(|key| key.signs_from <= now).max_by_key(|key| key.signs_from).map(|key| key.id)
+    }
+
+    /// The keys that verifiers may meet at `now`.
+    pub fn published(&self, now: Timestamp) -> impl Iterator<Item = &EnvironmentKey> {
+        self.keys.iter().filter(move |key| key.published_until.is_none_or(|until| now < until))
+    }
+}
+
+impl Record for Environment {
+    const KIND: RowKind = RowKind::Environment;
+    fn row_id(&self) -> String {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,240 @@
+//! The gate: the one place that lets an identity get or use anything (invariant 1).
+//!
+//! [`Permit`] has no public constructor, and every signer demands one: there is no second path, and the compiler says so.
+
+use crate::environment::Environment;
+use crate::grant::Grant;
+use crate::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
+use crate::identity::{Charter, CredentialType, Identity, MAX_CREDENTIAL_TTL};
+use crate::liveness::{Scopes, identity_may_act};
+use crate::person::{Person, PersonState};
+use crate::policy::Answer;
+use crate::problem::Reason;
+use crate::resource::Resource;
+use crate::row::Stored;
+use crate::time::{Span, Timestamp};
+
+/// What the gate looks at, as it was read in one snapshot; the commit demands that it is still so.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The identity.
+    pub identity: &'a Stored<Identity>,
+    /// Its accountable owner.
+    pub owner: Option<&'a Stored<Person>>,
+    /// Its scopes.
+    pub scopes: Scopes<'a>,
+    /// Its grants.
+    pub grants: &'a [Option<Stored<Grant>>],
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+/// An identity that stands: active, complete, owned, not held.
+#[derive(Debug)]
+pub struct Standing<'a> {
+    facts: Facts<'a>,
+    charter: Charter,
+}
+
+/// Lets an identity through to a question about what exactly it wants.
+///
+/// # Errors
+/// Why it may do nothing at all now.
+pub fn standing(facts: Facts<'_>) -> Result<Standing<'_>, Reason> {
+    identity_may_act(facts.identity, facts.scopes, facts.now)?;
+    let charter = facts.identity.complete_charter().map_err(|_| Reason::CharterIncomplete)?;
+    if facts.now >= charter.end() {
+        return Err(Reason::IdentityExpired);
+    }
+    let owned = facts.owner.is_some_and(|owner| owner.id == charter.owner && owner.state == PersonState::Active);
+    if !owned {
+        return Err(Reason::OwnerNotActive);
+    }
+    Ok(Standing { facts, charter })
+}
+
+/// What an identity may do on a resource now, and what that rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The actions, in the order they were asked for.
+    pub actions: Vec<String>,
+    /// The grants that give them.
+    pub grants: Vec<GrantId>,
+    /// When the first of these grants ends.
+    pub until: Timestamp,
+}
+
+impl Standing<'_> {
+    /// The charter.
+    pub const fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// The effective entitlements on a resource: live grants ∩ charter ∩ what the resource knows.
+    /// With no `asked` actions, everything held there.
+    ///
+    /// # Errors
+    /// The resource is in another environment, or something asked for is not held.
+    pub fn held(&self, resource: &Resource, asked: &[String]) -> Result<Held, Reason> {
+        if resource.environment != self.charter.environment {
+            return Err(Reason::WrongEnvironment);
+        }
+        let asked: &[String] = if asked.is_empty() { &resource.actions } else { asked };
+        let mut held = Held { actions: Vec::new(), grants: Vec::new(), until: self.charter.end() };
+        let exact = !std::ptr::eq(asked, resource.actions.as_slice());
+        for action in asked {
+            let known = resource.actions.contains(action) && self.charter.covers(action, resource.id);
+            if exact && !known {
+                return Err(Reason::OutsideScope);
+            }
+            let grant = self.facts.grants.iter().flatten().filter(|grant| grant.is_live(self.facts.now) && grant.entitlement.covers(action, resource.id)).max_by_key(|grant| grant.ends_at);
+            match grant {
+                Some(grant) if known => {
+                    held.actions.push(action.clone());
+                    if !held.grants.contains(&grant.id) {
+                        held.grants.push(grant.id);
+                    }
+                    held.until = held.until.min(grant.ends_at);
+                }
+                _ if exact => return Err(Reason::NoLiveGrant),
+                _ => {}
+            }
+        }
+        if held.actions.is_empty() { Err(Reason::NoLiveGrant) } else { Ok(held) }
+    }
+
+    /// The permit to issue one credential.
+    ///
+    /// # Errors
+    /// Policy doesn't allow it, the environment is another's, or the type is weaker than the charter allows.
+    pub fn permit(&self, ask: Ask<'_>, held: &Held, answer: &Answer) -> Result<Permit, Reason> {
+        check(answer)?;
+        if ask.environment.name != self.charter.environment || ask.resource.environment != self.charter.environment {
+            return Err(Reason::WrongEnvironment);
+        }
+        if !self.charter.credential_types.contains(&ask.kind) {
+            return Err(Reason::WeakerCredential);
+        }
+        let life = self.charter.credential_ttl.min(MAX_CREDENTIAL_TTL).min(ask.ttl.unwrap_or(MAX_CREDENTIAL_TTL));
+        let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end());
+        if expires_at.since(self.facts.now) < Span::from_secs(1) {
+            return Err(Reason::NoLiveGrant);
+        }
+        Ok(Permit {
+            credential: ask.credential,
+            identity: self.facts.identity.id,
+            kind: ask.kind,
+            environment: self.charter.environment.clone(),
+            resource: ask.resource.id,
+            audience: ask.resource.uri.clone(),
+            actions: held.actions.clone(),
+            grants: held.grants.clone(),
+            binding: ask.binding,
+            issued_at: self.facts.now,
+            expires_at,
+            revoked_by: revoked_by(&self.charter),
+        })
+    }
+}
+
+/// What ends a credential before its expiry, by name (R67).
+fn revoked_by(charter: &Charter) -> Vec<String> {
+    let mut triggers: Vec<String> = ["revocation", "cut", "suspension_of_identity", "retirement_of_identity"].map(str::to_owned).into();
+    triggers.extend(charter.auto_revocation.iter().map(|trigger| trigger.as_str().to_owned()));
+    triggers
+}
+
+/// The policy's answer as a gate result: an error denies what enables (S-9).
+///
+/// # Errors
+/// Denied, or not to be evaluated.
+pub const fn check(answer: &Answer) -> Result<(), Reason> {
+    match answer {
+        Answer { allowed: true, errored: false, .. } => Ok(()),
+        Answer { errored: true, .. } => Err(Reason::PolicyError),
+        Answer { .. } => Err(Reason::PolicyDenied),
+    }
+}
+
+/// What is asked of [`Standing::permit`].
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The new credential's id.
+    pub credential: CredentialId,
+    /// Its type.
+    pub kind: CredentialType,
+    /// The environment whose issuer was asked.
+    pub environment: &'a Environment,
+    /// The resource it is for.
+    pub resource: &'a Resource,
+    /// The binding that was proven.
+    pub binding: BindingId,
+    /// A shorter life than the charter's, if wanted.
+    pub ttl: Option<Span>,
+}
+
+/// Leave to sign one credential, exactly as it says. Only the gate makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    credential: CredentialId,
+    identity: IdentityId,
+    kind: CredentialType,
+    environment: String,
+    resource: ResourceId,
+    audience: String,
+    actions: Vec<String>,
+    grants: Vec<GrantId>,
+    binding: BindingId,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    revoked_by: Vec<String>,
+}
+
+impl Permit {
+    /// The credential's id.
+    pub const fn credential(&self) -> CredentialId {
+        self.credential
+    }
+    /// Whose it is.
+    pub const fn identity(&self) -> IdentityId {
+        self.identity
+    }
+    /// The environment whose issuer signs.
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+    /// The audience.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+    /// What it may be used for.
+    pub fn actions(&self) -> &[String] {
+        &self.actions
+    }
+    /// When it is issued.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+    /// When it ends.
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The inventory's record of the credential (R31).
+    pub fn record(&self) -> crate::credential::Credential {
+        crate::credential::Credential {
+            id: self.credential,
+            identity: self.identity,
+            kind: self.kind,
+            environment: self.environment.clone(),
+            resource: self.resource,
+            actions: self.actions.clone(),
+            grants: self.grants.clone(),
+            binding: self.binding,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            revoked_by: self.revoked_by.clone(),
+            revoked_at: None,
+        }
+    }
+}

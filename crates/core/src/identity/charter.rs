@@ -1,0 +1,471 @@
+//! The charter: the facts fixed before a non-human identity may authenticate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::parse_name;
+use crate::id::{ApplicationId, PersonId, ResourceId};
+use crate::problem::FieldProblem;
+use crate::time::{Span, Timestamp};
+
+/// In an action or a resource: everything. Policy refuses or flags it (R24).
+pub const WILDCARD: &str = "*";
+
+/// The longest life of an access token.
+pub const MAX_CREDENTIAL_TTL: Span = Span::from_mins(60);
+/// The life of an access token where the charter names none.
+const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
+const MAX_TEXT: usize = 1_000;
+const MAX_ITEMS: usize = 32;
+
+/// Something that the identity may do on a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entitlement {
+    /// The actions, by the resource's own names. `enforce` makes the identity an enforcement point of the resource.
+    pub actions: Vec<String>,
+    /// The resource: an id, or `*`.
+    pub resource: String,
+}
+
+impl Entitlement {
+    /// Whether it says everything on something, or something on everything.
+    pub fn is_wildcard(&self) -> bool {
+        self.resource == WILDCARD || self.actions.iter().any(|action| action == WILDCARD)
+    }
+
+    /// Whether it covers this action on this resource.
+    pub fn covers(&self, action: &str, resource: ResourceId) -> bool {
+        (self.resource == WILDCARD || self.resource == resource.to_string()) && self.actions.iter().any(|a| a == WILDCARD || a == action)
+    }
+}
+
+/// The boundary inside which the identity is trusted (R25).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "value", deny_unknown_fields)]
+pub enum TrustBoundary {
+    /// A trust domain, e.g. `prod.example.com`.
+    TrustDomain(String),
+    /// What an issuer vouches for: the issuer's URL.
+    Issuer(String),
+    /// A network, e.g. `10.20.0.0/16`.
+    Network(String),
+    /// A part of the organisation.
+    Organisation(String),
+}
+
+impl TrustBoundary {
+    fn value(&self) -> &str {
+        match self {
+            Self::TrustDomain(v) | Self::Issuer(v) | Self::Network(v) | Self::Organisation(v) => v,
+        }
+    }
+}
+
+/// How the workload proves that it is this identity (R27). The binding itself is a record that is made with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
+pub enum WorkloadBinding {
+    /// It holds the private part of this key and signs assertions with it (RFC 7523).
+    PublicKey {
+        /// The workload that holds it, e.g. `deployment/billing-exporter`.
+        workload: String,
+        /// The public key as a JWK (RFC 7517): OKP Ed25519 or EC P-256.
+        jwk: serde_json::Value,
+    },
+    /// An external OIDC issuer vouches for it.
+    Oidc {
+        /// The workload that the issuer vouches for.
+        workload: String,
+        /// The registered issuer's URL.
+        issuer: String,
+        /// Claims that must have exactly these values; `sub` must be among them.
+        claims: std::collections::BTreeMap<String, serde_json::Value>,
+    },
+    /// It enrols a key of its own with a one-time join token (S-15).
+    JoinToken {
+        /// The workload that will enrol.
+        workload: String,
+    },
+}
+
+impl WorkloadBinding {
+    /// The workload's name.
+    pub fn workload(&self) -> &str {
+        match self {
+            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } => workload,
+        }
+    }
+}
+
+/// What ends the identity, besides its expiry and a person's decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
+pub enum RetirementCondition {
+    /// A date.
+    Date {
+        /// When.
+        at: Timestamp,
+    },
+    /// Not used for this long.
+    Idle {
+        /// How long.
+        after: Span,
+    },
+    /// Its task is done: reported by itself, its owner, or by whoever orchestrates it.
+    TaskCompleted,
+}
+
+/// The credential types that exist in this release; the weaker ones follow with the exceptions that they need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialType {
+    /// A JWT of minutes (RFC 9068).
+    AccessToken,
+}
+
+impl CredentialType {
+    /// The name in policies and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access_token",
+        }
+    }
+}
+
+/// Which regime covers its access (R33).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coverage {
+    /// Role-based: entitlements are held as long as the identity is active.
+    RoleBased,
+    /// Privileged: as role-based, but marked for closer review.
+    Privileged,
+    /// Just-in-time: nothing is held at rest; a bounded grant must be opened (R58).
+    JustInTime,
+}
+
+impl Coverage {
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoleBased => "role_based",
+            Self::Privileged => "privileged",
+            Self::JustInTime => "just_in_time",
+        }
+    }
+}
+
+/// What revokes its credentials by itself, besides retirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationTrigger {
+    /// The workload ended (R68).
+    WorkloadEnd,
+    /// The identity was suspended: what it held is revoked rather than held back.
+    Suspension,
+}
+
+impl RevocationTrigger {
+    /// The name in the log and in the credential's record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkloadEnd => "workload_end",
+            Self::Suspension => "suspension",
+        }
+    }
+}
+
+/// Who asked for it, who runs it, whom it serves (R40).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parties {
+    /// Who asked.
+    pub requester: PersonId,
+    /// Who runs it: a team's or a company's name.
+    pub operator: String,
+    /// Whom it serves: a team's or a company's name.
+    pub beneficiary: String,
+}
+
+/// A shared identity is debt: who uses it, and how that ends (R105).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// Who uses it.
+    pub consumers: Vec<String>,
+    /// How each gets an identity of its own.
+    pub migration_plan: String,
+}
+
+/// A charter as handed in: what is missing is `None` or empty.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CharterDraft {
+    /// The accountable owner, a person (R22).
+    pub owner: Option<PersonId>,
+    /// Who stands in while ownership is being transferred; not the owner.
+    pub backup_owner: Option<PersonId>,
+    /// The business need (R23).
+    pub purpose: Option<String>,
+    /// What it may do on what (R24).
+    pub scope: Vec<Entitlement>,
+    /// Inside which boundary it is trusted (R25).
+    pub trust_boundary: Option<TrustBoundary>,
+    /// The environment it belongs to (R26).
+    pub environment: Option<String>,
+    /// The application it works for.
+    pub application: Option<ApplicationId>,
+    /// How the workload proves itself (R27).
+    pub workload_binding: Option<WorkloadBinding>,
+    /// Its end (R29).
+    pub expires_at: Option<Timestamp>,
+    /// What else ends it (R28).
+    pub retirement: Vec<RetirementCondition>,
+    /// How often long-lived key material is replaced (R34).
+    pub rotation_cadence: Option<Span>,
+    /// The credential types it may get; none named means the shortest-lived one (R63).
+    pub credential_types: Vec<CredentialType>,
+    /// How long each credential lives; at most an hour, ten minutes if not named.
+    pub credential_ttl: Option<Span>,
+    /// Which regime covers its access (R33).
+    pub coverage: Option<Coverage>,
+    /// What revokes its credentials by itself.
+    pub auto_revocation: Vec<RevocationTrigger>,
+    /// Data domains a third party may touch (R35).
+    pub data_domains: Vec<String>,
+    /// Repositories a pipeline may run for (R36).
+    pub repositories: Vec<String>,
+    /// Requester, operator, beneficiary (R40).
+    pub parties: Option<Parties>,
+    /// Set if several workloads use it.
+    pub shared: Option<Shared>,
+}
+
+/// A complete charter: the proof that every fact is there and well-formed. Only [`CharterDraft::complete`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Charter {
+    /// The accountable owner.
+    pub owner: PersonId,
+    /// The business need.
+    pub purpose: String,
+    /// What it may do on what.
+    pub scope: Vec<Entitlement>,
+    /// Its environment.
+    pub environment: String,
+    /// Its application.
+    pub application: ApplicationId,
+    /// How the workload proves itself.
+    pub workload_binding: WorkloadBinding,
+    /// Its end.
+    pub expires_at: Timestamp,
+    /// What else ends it.
+    pub retirement: Vec<RetirementCondition>,
+    /// The credential types it may get, the shortest-lived first.
+    pub credential_types: Vec<CredentialType>,
+    /// How long each credential lives.
+    pub credential_ttl: Span,
+    /// Which regime covers its access.
+    pub coverage: Coverage,
+    /// What revokes its credentials by itself.
+    pub auto_revocation: Vec<RevocationTrigger>,
+}
+
+struct Checker(Vec<FieldProblem>);
+
+impl Checker {
+    fn wrong(&mut self, field: &str, code: &str, hint: &str) {
+        self.0.push(FieldProblem::new(format!("charter.{field}"), code, hint));
+    }
+
+    fn text(&mut self, field: &str, code: &str, value: Option<&str>, hint: &str) -> String {
+        match value.map(str::trim) {
+            None | Some("") => self.wrong(field, &format!("{code}_missing"), hint),
+            Some(text) if text.len() > MAX_TEXT => self.wrong(field, &format!("{code}_too_long"), "use at most 1000 bytes"),
+            Some(text) => return text.to_owned(),
+        }
+        String::new()
+    }
+
+    fn present<T>(&mut self, field: &str, code: &str, value: Option<T>, hint: &str) -> Option<T> {
+        if value.is_none() {
+            self.wrong(field, code, hint);
+        }
+        value
+    }
+
+    fn list<T>(&mut self, field: &str, items: &[T]) {
+        if items.len() > MAX_ITEMS {
+            self.wrong(field, "too_many", "use at most 32 items");
+        }
+    }
+}
+
+impl CharterDraft {
+    /// Checks every fact and gives the complete charter. `registered` is when the identity was registered: ends must lie after it.
+    ///
+    /// # Errors
+    /// Every field that is missing or wrong, in the order of the charter.
+    pub fn complete(&self, registered: Timestamp) -> Result<Charter, Vec<FieldProblem>> {
+        let mut check = Checker(Vec::new());
+        let owner = check.present("owner", "owner_missing", self.owner, "name the person who is accountable for it; an approver is no owner");
+        if self.backup_owner.is_some() && self.backup_owner == self.owner {
+            check.wrong("backup_owner", "backup_is_owner", "name somebody else than the owner");
+        }
+        let purpose = check.text("purpose", "purpose", self.purpose.as_deref(), "say which business need it serves");
+        self.check_scope(&mut check);
+        match &self.trust_boundary {
+            None => check.wrong("trust_boundary", "trust_boundary_missing", "say inside which trust domain, issuer, network or organisation it is trusted"),
+            Some(boundary) => {
+                let _ = check.text("trust_boundary.value", "trust_boundary", Some(boundary.value()), "name the boundary");
+            }
+        }
+        let environment = check.present("environment", "environment_missing", self.environment.clone(), "name its environment");
+        if let Some(Err(problem)) = environment.as_deref().map(|name| parse_name("charter.environment", name)) {
+            check.0.push(problem);
+        }
+        let application = check.present("application", "application_missing", self.application, "name the application it works for");
+        let binding = check.present("workload_binding", "workload_binding_missing", self.workload_binding.clone(), "say how the workload proves itself: public_key, oidc or join_token");
+        if let Some(binding) = &binding {
+            let _ = check.text("workload_binding.workload", "workload", Some(binding.workload()), "name the intended workload");
+            if let WorkloadBinding::Oidc { claims, .. } = binding {
+                if !claims.get("sub").is_some_and(serde_json::Value::is_string) {
+                    check.wrong("workload_binding.claims", "subject_claim_missing", "fix the claim sub to one exact value");
+                }
+                if claims.len() > MAX_ITEMS || claims.values().any(|v| v.is_object() || v.is_array() || v.is_null() || v.is_f64()) {
+                    check.wrong("workload_binding.claims", "claims_malformed", "give at most 32 claims, each a text, a whole number or a truth value");
+                }
+            }
+        }
+        let expires_at = check.present("expires_at", "expiry_missing", self.expires_at, "set its end; every identity has one");
+        if expires_at.is_some_and(|at| at <= registered) {
+            check.wrong("expires_at", "expiry_past", "set an end in the future");
+        }
+        self.check_retirement(&mut check, registered);
+        if let Some(cadence) = self.rotation_cadence {
+            if cadence < Span::from_mins(1) {
+                check.wrong("rotation_cadence", "rotation_cadence_too_short", "use at least 1m");
+            }
+        } else if !matches!(self.workload_binding, Some(WorkloadBinding::Oidc { .. })) {
+            // The key that proves the workload outlives each token; an OIDC binding holds no key material of ours.
+            check.wrong("rotation_cadence", "rotation_cadence_missing", "say how often its key is replaced, e.g. 30d");
+        }
+        let ttl = self.credential_ttl.unwrap_or(DEFAULT_CREDENTIAL_TTL);
+        if ttl > MAX_CREDENTIAL_TTL || ttl < Span::from_secs(10) {
+            check.wrong("credential_ttl", "credential_ttl_out_of_range", "use 10s to 1h");
+        }
+        let coverage = check.present("coverage", "coverage_missing", self.coverage, "say what covers its access: role_based, privileged or just_in_time");
+        for (field, items) in [("data_domains", &self.data_domains), ("repositories", &self.repositories)] {
+            check.list(field, items);
+            if items.iter().any(|item| item.trim().is_empty() || item.len() > MAX_TEXT) {
+                check.wrong(field, "item_malformed", "give names of 1 to 1000 bytes");
+            }
+        }
+        match &self.parties {
+            None => check.wrong("parties", "parties_missing", "name requester, operator and beneficiary"),
+            Some(parties) => {
+                let _ = check.text("parties.operator", "operator", Some(&parties.operator), "name who runs it");
+                let _ = check.text("parties.beneficiary", "beneficiary", Some(&parties.beneficiary), "name whom it serves");
+            }
+        }
+        if let Some(shared) = &self.shared {
+            check.list("shared.consumers", &shared.consumers);
+            if shared.consumers.len() < 2 {
+                check.wrong("shared.consumers", "consumers_missing", "list who uses it; for a single consumer leave out `shared`");
+            }
+            let _ = check.text("shared.migration_plan", "migration_plan", Some(&shared.migration_plan), "say how each consumer gets an identity of its own");
+        }
+        match (owner, environment, application, binding, expires_at, coverage) {
+            (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => Ok(Charter {
+                owner,
+                purpose,
+                scope: self.scope.clone(),
+                environment,
+                application,
+                workload_binding,
+                expires_at,
+                retirement: self.retirement.clone(),
+                credential_types: if self.credential_types.is_empty() { vec![CredentialType::AccessToken] } else { self.credential_types.clone() },
+                credential_ttl: ttl,
+                coverage,
+                auto_revocation: self.auto_revocation.clone(),
+            }),
+            _ => Err(check.0),
+        }
+    }
+
+    fn check_scope(&self, check: &mut Checker) {
+        check.list("scope", &self.scope);
+        if self.scope.is_empty() {
+            check.wrong("scope", "scope_missing", "list the actions that it needs on each resource");
+        }
+        for (n, entitlement) in self.scope.iter().enumerate() {
+            if entitlement.resource != WILDCARD && entitlement.resource.parse::<ResourceId>().is_err() {
+                check.wrong(&format!("scope[{n}].resource"), "resource_malformed", "give the id of a registered resource, res_…");
+            }
+            if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_ITEMS {
+                check.wrong(&format!("scope[{n}].actions"), "actions_missing", "list 1 to 32 actions");
+            }
+            if entitlement.actions.iter().any(|action| !is_action(action)) {
+                check.wrong(&format!("scope[{n}].actions"), "action_malformed", "use 1 to 64 characters of a-z, 0-9 and _ . : - in an action");
+            }
+        }
+    }
+
+    fn check_retirement(&self, check: &mut Checker, registered: Timestamp) {
+        check.list("retirement", &self.retirement);
+        if self.retirement.is_empty() {
+            check.wrong("retirement", "retirement_condition_missing", "say what ends it besides its expiry: date, idle or task_completed");
+        }
+        for (n, condition) in self.retirement.iter().enumerate() {
+            match condition {
+                RetirementCondition::Date { at } if *at <= registered => check.wrong(&format!("retirement[{n}].at"), "retirement_past", "set a date in the future"),
+                RetirementCondition::Idle { after } if *after < Span::from_secs(1) => check.wrong(&format!("retirement[{n}].after"), "idle_too_short", "use at least 1s"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether an entitlement says everything (R24).
+    pub fn has_wildcard(&self) -> bool {
+        self.scope.iter().any(Entitlement::is_wildcard)
+    }
+}
+
+/// Whether a text can be an action: an OAuth scope token, so that it can stand in a token's `scope`.
+fn is_action(action: &str) -> bool {
+    action == WILDCARD || (!action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b)))
+}
+impl Charter {
+    /// When the identity ends at the latest: its expiry or the earliest date among its retirement conditions.
+    pub fn end(&self) -> Timestamp {
+        self.retirement
+            .iter()
+            .filter_map(|condition| match condition {
+                RetirementCondition::Date { at } => Some(*at),
+                _ => None,
+            })
+            .fold(self.expires_at, Timestamp::min)
+    }
+
+    /// How long it may go unused, if that ends it.
+    pub fn idle_limit(&self) -> Option<Span> {
+        self.retirement
+            .iter()
+            .filter_map(|condition| match condition {
+                RetirementCondition::Idle { after } => Some(*after),
+                _ => None,
+            })
+            .min()
+    }
+
+    /// Whether a completed task ends it.
+    pub fn ends_with_task(&self) -> bool {
+        self.retirement.contains(&RetirementCondition::TaskCompleted)
+    }
+
+    /// Whether the charter covers this action on this resource.
+    pub fn covers(&self, action: &str, resource: ResourceId) -> bool {
+        self.scope.iter().any(|entitlement| entitlement.covers(action, resource))
+    }
+}

@@ -1,0 +1,126 @@
+//! A non-human identity: its charter, its state, and what suspends and ends it.
+
+mod charter;
+mod state;
+
+pub use charter::{
+    Charter, CharterDraft, Coverage, CredentialType, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary,
+    WorkloadBinding, WILDCARD,
+};
+pub use state::{BadTransition, IdentityState, Step, SuspensionCause, SuspensionKind};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BindingId, GrantId, IdentityId, PersonId};
+use crate::row::{Position, Record, RowKind};
+use crate::scope::Membership;
+use crate::time::Timestamp;
+
+/// The kinds of non-human identities. This release registers workloads; the other kinds are named so that their tokens can't be mistaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A running service or job.
+    Workload,
+}
+
+impl Kind {
+    /// The name in the log and in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workload => "workload",
+        }
+    }
+}
+
+/// A non-human identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Its id: the OAuth `client_id` and the `sub` of its tokens.
+    pub id: IdentityId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name, unique for ever.
+    pub name: String,
+    /// Where it stands.
+    pub state: IdentityState,
+    /// The facts fixed before it may authenticate; complete from `pending` on.
+    pub charter: CharterDraft,
+    /// Causes of suspension; it is suspended while there is one.
+    pub suspensions: Vec<SuspensionCause>,
+    /// Credentials issued at or before this position are dead; cuts of scopes that it left are folded in here.
+    pub valid_after: Option<Position>,
+    /// Its bindings that were not removed.
+    pub bindings: Vec<BindingId>,
+    /// Its grants that have not ended.
+    pub grants: Vec<GrantId>,
+    /// Its scopes and since when it belongs to each.
+    pub memberships: Vec<Membership>,
+    /// Who activated it, for which purpose as it then read (R44, R46).
+    pub activation: Option<Activation>,
+    /// Why and when it began to retire.
+    pub retirement: Option<Retirement>,
+    /// Who registered it.
+    pub registered_by: PersonId,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+/// The approval that made an identity active.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// Who.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+    /// The purpose as it read.
+    pub purpose: String,
+    /// The policies that permitted it.
+    pub policies: Vec<String>,
+    /// The policy version.
+    pub policy_version: String,
+}
+
+/// The end of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retirement {
+    /// Which condition came true, or `by_hand`.
+    pub because: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was complete: the last receipt was in.
+    pub retired_at: Option<Timestamp>,
+}
+
+impl Identity {
+    /// The complete charter.
+    ///
+    /// # Errors
+    /// Every field that is missing or wrong.
+    pub fn complete_charter(&self) -> Result<Charter, Vec<crate::problem::FieldProblem>> {
+        self.charter.complete(self.created_at)
+    }
+}
+
+impl Record for Identity {
+    const KIND: RowKind = RowKind::Identity;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let mut terms = vec![format!("state={}", self.state.as_str()), format!("kind={}", self.kind.as_str()), format!("name={}", self.name)];
+        if let Some(owner) = self.charter.owner {
+            terms.push(format!("owner={owner}"));
+        }
+        if let Some(application) = self.charter.application {
+            terms.push(format!("application={application}"));
+        }
+        if let Some(environment) = &self.charter.environment {
+            terms.push(format!("environment={environment}"));
+        }
+        terms
+    }
+}

@@ -1,0 +1,228 @@
+//! The identity's state machine (SECURITY.md, States).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Identity, Retirement};
+use crate::id::PersonId;
+use crate::time::Timestamp;
+
+/// Where an identity stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityState {
+    /// Being written; its charter may lack facts.
+    Draft,
+    /// Complete, waits for activation.
+    Pending,
+    /// May authenticate.
+    Active,
+    /// Refused everything until every cause is released.
+    Suspended,
+    /// On its way out, irreversibly; refused everything.
+    Retiring,
+    /// Gone; terminal.
+    Retired,
+    /// Given up before it was active; terminal.
+    Closed,
+}
+
+impl IdentityState {
+    /// Every state.
+    pub const ALL: &[Self] = &[Self::Draft, Self::Pending, Self::Active, Self::Suspended, Self::Retiring, Self::Retired, Self::Closed];
+
+    /// The name in the log, in filters and in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A step of the lifecycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Hand in the complete charter.
+    Submit,
+    /// Let it authenticate.
+    Activate,
+    /// Add a cause of suspension.
+    Suspend,
+    /// Release a cause.
+    Resume,
+    /// Begin its end.
+    Retire,
+    /// Complete its end.
+    FinishRetiring,
+    /// Give up a draft or a pending identity.
+    Close,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: &[Self] = &[Self::Submit, Self::Activate, Self::Suspend, Self::Resume, Self::Retire, Self::FinishRetiring, Self::Close];
+
+    /// The name in refusals.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Activate => "activate",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Retire => "retire",
+            Self::FinishRetiring => "finish_retiring",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// A step that the state table doesn't have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an identity that is {} can't {}", from.as_str(), step.as_str())]
+pub struct BadTransition {
+    /// The state it is in.
+    pub from: IdentityState,
+    /// The step that was asked for.
+    pub step: Step,
+}
+
+/// Why an identity is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuspensionKind {
+    /// By hand.
+    ByHand,
+    /// A join token was presented a second time (S-15).
+    JoinTokenReplayed,
+}
+
+/// One cause of suspension and who may release it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuspensionCause {
+    /// Which cause.
+    pub kind: SuspensionKind,
+    /// Who placed it; a person may not release their own (S-11). `None`: Tenure did.
+    pub placed_by: Option<PersonId>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Identity {
+    fn bad(&self, step: Step) -> BadTransition {
+        BadTransition { from: self.state, step }
+    }
+
+    /// Draft → pending. The caller has checked that the charter is complete.
+    ///
+    /// # Errors
+    /// It is no draft.
+    pub fn submit(mut self) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Draft => {
+                self.state = IdentityState::Pending;
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Submit)),
+        }
+    }
+
+    /// Pending → active.
+    ///
+    /// # Errors
+    /// It is not pending.
+    pub fn activate(mut self, activation: super::Activation) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Pending => {
+                self.state = IdentityState::Active;
+                self.activation = Some(activation);
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Activate)),
+        }
+    }
+
+    /// Adds a cause: active → suspended, or one more cause of a suspended identity.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn suspend(mut self, cause: SuspensionCause) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Active | IdentityState::Suspended => {
+                self.state = IdentityState::Suspended;
+                self.suspensions.push(cause);
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Suspend)),
+        }
+    }
+
+    /// Releases the cause at place `n`; active again once none is left.
+    ///
+    /// # Errors
+    /// It is not suspended, or has no such cause.
+    pub fn resume(mut self, n: usize) -> Result<Self, BadTransition> {
+        if self.state != IdentityState::Suspended || n >= self.suspensions.len() {
+            return Err(self.bad(Step::Resume));
+        }
+        self.suspensions.remove(n);
+        if self.suspensions.is_empty() {
+            self.state = IdentityState::Active;
+        }
+        Ok(self)
+    }
+
+    /// Active or suspended → retiring: irreversible.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn retire(mut self, because: String, at: Timestamp) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Active | IdentityState::Suspended => {
+                self.state = IdentityState::Retiring;
+                self.retirement = Some(Retirement { because, started_at: at, retired_at: None });
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Retire)),
+        }
+    }
+
+    /// Retiring → retired, once the last receipt is in.
+    ///
+    /// # Errors
+    /// It is not retiring.
+    pub fn finish_retiring(mut self, at: Timestamp) -> Result<Self, BadTransition> {
+        match (self.state, self.retirement.take()) {
+            (IdentityState::Retiring, Some(retirement)) => {
+                self.state = IdentityState::Retired;
+                self.retirement = Some(Retirement { retired_at: Some(at), ..retirement });
+                Ok(self)
+            }
+            (_, retirement) => {
+                self.retirement = retirement;
+                Err(self.bad(Step::FinishRetiring))
+            }
+        }
+    }
+
+    /// Draft or pending → closed.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn close(mut self) -> Result<Self, BadTransition> {
+        match self.state {
+            IdentityState::Draft | IdentityState::Pending => {
+                self.state = IdentityState::Closed;
+                Ok(self)
+            }
+            _ => Err(self.bad(Step::Close)),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The port to the policy engine, in plain values: `core` knows no policy language.
+
+use std::collections::BTreeMap;
+
+/// A control point that policy decides on. Enabling actions fail closed; disabling ones are never blocked by an error (S-9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Read records of the inventory.
+    Read,
+    /// Read the log.
+    Audit,
+    /// Propose an identity or change a draft.
+    Request,
+    /// Make a pending identity active, and grant what its charter says.
+    Activate,
+    /// Open a just-in-time grant.
+    Grant,
+    /// Issue a credential.
+    Issue,
+    /// Enrol a key with a join token, or hand one out.
+    Bootstrap,
+    /// Use an entitlement on a resource.
+    Use,
+    /// Ask for introspection or decisions about a resource.
+    Enforce,
+    /// Suspend, hold, retire.
+    Suspend,
+    /// Revoke a credential or cut a scope.
+    Revoke,
+    /// Resume or release.
+    Enable,
+    /// Report an identity's task as done.
+    Complete,
+    /// Administer Tenure itself: people, applications, environments, resources.
+    Administer,
+    /// Register or confirm an external issuer.
+    Trust,
+    /// Erase personal values.
+    Erase,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: &[Self] = &[
+        Self::Read,
+        Self::Audit,
+        Self::Request,
+        Self::Activate,
+        Self::Grant,
+        Self::Issue,
+        Self::Bootstrap,
+        Self::Use,
+        Self::Enforce,
+        Self::Suspend,
+        Self::Revoke,
+        Self::Enable,
+        Self::Complete,
+        Self::Administer,
+        Self::Trust,
+        Self::Erase,
+    ];
+
+    /// The name in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Audit => "audit",
+            Self::Request => "request",
+            Self::Activate => "activate",
+            Self::Grant => "grant",
+            Self::Issue => "issue",
+            Self::Bootstrap => "bootstrap",
+            Self::Use => "use",
+            Self::Enforce => "enforce",
+            Self::Suspend => "suspend",
+            Self::Revoke => "revoke",
+            Self::Enable => "enable",
+            Self::Complete => "complete",
+            Self::Administer => "administer",
+            Self::Trust => "trust",
+            Self::Erase => "erase",
+        }
+    }
+
+    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9).
+    pub const fn disables(self) -> bool {
+        matches!(self, Self::Suspend | Self::Revoke | Self::Complete)
+    }
+}
+
+/// An attribute's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Long(i64),
+    /// A text.
+    Text(String),
+    /// A set of texts.
+    Set(Vec<String>),
+    /// Another entity, by type and id.
+    Entity(EntityType, String),
+}
+
+/// Types of entities in the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntityType {
+    /// A person.
+    Person,
+    /// A non-human identity.
+    Identity,
+    /// A resource that entitlements are on.
+    Resource,
+    /// Tenure itself, or a part of its inventory.
+    Inventory,
+}
+
+impl EntityType {
+    /// The name in the schema.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "Person",
+            Self::Identity => "Identity",
+            Self::Resource => "Resource",
+            Self::Inventory => "Inventory",
+        }
+    }
+}
+
+/// Attributes by name.
+pub type Attributes = BTreeMap<&'static str, Value>;
+
+/// An entity with what policies may read of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Its type.
+    pub kind: EntityType,
+    /// Its id.
+    pub id: String,
+    /// Its attributes, as the schema demands for the type.
+    pub attributes: Attributes,
+}
+
+/// A question to the policy engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Who.
+    pub principal: Entity,
+    /// Does what.
+    pub action: Action,
+    /// To what.
+    pub resource: Entity,
+    /// Under which circumstances, as the schema demands for the action.
+    pub context: Attributes,
+}
+
+/// An answer of the policy engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// Whether a policy failed to evaluate: then `allowed` is false for what enables.
+    pub errored: bool,
+    /// The policy set that was asked: the hash of its text.
+    pub version: String,
+    /// The policies that determined the answer, by their `@id`.
+    pub policies: Vec<String>,
+}
+
+/// A policy engine.
+pub trait PolicyEngine: Send + Sync {
+    /// Decides. A question that doesn't fit the schema is answered as an error.
+    fn decide(&self, question: &Question) -> Answer;
+    /// The version in force.
+    fn version(&self) -> String;
+}

@@ -1,0 +1,116 @@
+//! What is wrong with an input, by field, with stable codes; and why something was refused.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One field that is missing or wrong. A refusal names all of them at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// Where: a path such as `charter.scope[0].resource`.
+    pub field: String,
+    /// Stable code, e.g. `owner_missing`.
+    pub code: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl FieldProblem {
+    /// A problem with a field.
+    pub fn new(field: impl Into<String>, code: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { field: field.into(), code: code.into(), hint: hint.into() }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $hint:literal;)*) => {
+        /// Why something was refused; the code is stable and has a page in the documentation.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $variant,)* }
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            /// The stable code.
+            pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code,)* } }
+            /// What the reader can do about it.
+            pub const fn hint(self) -> &'static str { match self { $(Self::$variant => $hint,)* } }
+        }
+    };
+}
+
+reasons! {
+    /// The charter lacks facts.
+    CharterIncomplete = "charter_incomplete", "complete the charter's fields that are named, then try again";
+    /// The identity is a draft or waits for activation.
+    IdentityNotActive = "identity_not_active", "an identity authenticates only while it is active: submit and activate it first";
+    /// The identity is suspended.
+    IdentitySuspended = "identity_suspended", "ask whoever may release the suspension; the identity's page names the causes";
+    /// The identity is retiring or retired.
+    IdentityRetired = "identity_retired", "a retired identity never comes back: register a new one";
+    /// The identity's end has passed.
+    IdentityExpired = "identity_expired", "the charter's end has passed: register a new identity if the need remains";
+    /// No such identity.
+    IdentityUnknown = "identity_unknown", "check the identity's id";
+    /// The owner is not an active person.
+    OwnerNotActive = "owner_not_active", "the accountable owner must be an active person: transfer the identity";
+    /// A scope of the identity is on hold.
+    ScopeOnHold = "scope_on_hold", "the owner, application or environment is on hold: ask security";
+    /// No live grant covers what was asked.
+    NoLiveGrant = "no_live_grant", "request access: no live grant of this identity covers it";
+    /// Outside the charter's scope.
+    OutsideScope = "outside_scope", "the charter doesn't contain this action on this resource";
+    /// Another environment's resource, issuer or audience.
+    WrongEnvironment = "wrong_environment", "an identity acts only in the environment of its charter";
+    /// Policy forbids it, or permits nothing.
+    PolicyDenied = "policy_denied", "the decision names the policies; ask whoever administers them";
+    /// Policy could not be evaluated.
+    PolicyError = "policy_error", "a policy failed to evaluate, and what enables fails closed: ask an administrator";
+    /// The credential was revoked.
+    CredentialRevoked = "credential_revoked", "a revoked credential never comes back: get a new one";
+    /// The credential falls under a cut.
+    CredentialCut = "credential_cut", "everything issued before the cut is refused: get a new credential";
+    /// The credential's time is over.
+    CredentialExpired = "credential_expired", "get a new credential";
+    /// The credential is not known here.
+    CredentialUnknown = "credential_unknown", "the credential was not issued here, or its record has ended";
+    /// The proof failed.
+    ProofInvalid = "proof_invalid", "the proof is malformed, expired, misaddressed or not by a bound key";
+    /// The proof was used before.
+    ProofReplayed = "proof_replayed", "each proof is good for one use: make a new one with a fresh jti";
+    /// No proof was presented.
+    ProofMissing = "proof_missing", "present a proof of identity";
+    /// No binding, or more than one, matches the proof.
+    BindingNotMatched = "binding_not_matched", "exactly one binding of the identity must match the proof";
+    /// The binding is suspended.
+    BindingSuspended = "binding_suspended", "the binding is suspended: ask security";
+    /// A weaker credential than the charter allows.
+    WeakerCredential = "weaker_credential", "ask for a credential type that the charter allows";
+    /// The issuance budget is spent.
+    BudgetSpent = "budget_spent", "the identity got too many credentials in this window: reuse the one it has, or wait";
+    /// The clock is not to be trusted.
+    ClockUnreliable = "clock_unreliable", "the server's clock stepped: issuance waits until an operator has set it right";
+    /// A transition that the state table doesn't have.
+    IllegalTransition = "illegal_transition", "the thing's state doesn't allow this step";
+    /// The caller may not do this.
+    NotAllowed = "not_allowed", "ask somebody whose role allows it";
+    /// Done by someone who must not be the same person.
+    SamePerson = "same_person", "somebody other than the person who placed it has to do this";
+    /// The join token was used, is too old, or is unknown.
+    JoinTokenSpent = "join_token_spent", "ask the owner for a new join token";
+    /// The key is bound to another identity.
+    KeyAlreadyBound = "key_already_bound", "make a key of its own for each identity: keys are never shared or reassigned";
+    /// The resource isn't known, or not this caller's.
+    ResourceUnknown = "resource_unknown", "name a registered resource that the caller enforces";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}

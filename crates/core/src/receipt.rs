@@ -1,0 +1,154 @@
+//! Receipts: what a revocation asked, when it was in force, and what each enforcement point then did (R72, S-18).
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Actor;
+use crate::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
+use crate::resource::Verification;
+use crate::row::{Position, Record, RowKind};
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "target")]
+pub enum Target {
+    /// One credential.
+    Credential(CredentialId),
+    /// Everything that was issued in a scope until then.
+    Scope(Scope),
+}
+
+/// What is known of one resource's enforcement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum PointState {
+    /// Not asked yet.
+    Requested,
+    /// The enforcement point's source of truth was asked with a credential that was live before, and refused it.
+    Refused {
+        /// When it answered.
+        at: Timestamp,
+        /// The credential that was refused.
+        probe: CredentialId,
+        /// Why, by code.
+        reason: String,
+        /// A live credential that the same check accepted in the same window: the positive control (S-18).
+        control: Option<CredentialId>,
+    },
+    /// It checks signatures by itself: what was revoked is accepted there until then, at the latest.
+    AcceptedUntil {
+        /// The end of the longest-lived credential concerned.
+        until: Timestamp,
+    },
+    /// Nothing live was concerned there.
+    NothingLive {
+        /// When that was found.
+        at: Timestamp,
+    },
+    /// A credential that had to be refused was accepted, or the check failed: retried.
+    Unproven {
+        /// The last attempt.
+        at: Timestamp,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// One resource whose enforcement points had to refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// The resource.
+    pub resource: ResourceId,
+    /// How credentials are checked there.
+    pub verification: Verification,
+    /// The chartered enforcement points of it.
+    pub enforcement_points: Vec<IdentityId>,
+    /// What is known.
+    pub outcome: PointState,
+}
+
+/// Where a receipt stands as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Not every point has answered.
+    Requested,
+    /// Refused everywhere, each with a positive control.
+    RefusedVerified,
+    /// Refused everywhere, but somewhere there was no live credential to compare with.
+    Refused,
+    /// Somewhere accepted until its own end.
+    CannotRevoke,
+    /// Somewhere not proven; retried.
+    Unproven,
+}
+
+/// A receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// Its id.
+    pub id: ReceiptId,
+    /// What was revoked.
+    pub target: Target,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub requested_by: Actor,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When it was in force at the centre: its commit's time.
+    pub in_force_at: Timestamp,
+    /// The log position of the revocation.
+    pub position: Option<Position>,
+    /// What each enforcement point did.
+    pub points: Vec<Point>,
+    /// How often the points were checked.
+    pub attempts: u32,
+    /// The receipt as a signed JWS (typ `tenure-receipt+jwt`), once every point has answered.
+    pub signed: Option<String>,
+}
+
+impl Receipt {
+    /// Where it stands, from what its points did.
+    pub fn state(&self) -> ReceiptState {
+        let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
+        if self.position.is_none() || any(|p| matches!(p, PointState::Requested)) {
+            ReceiptState::Requested
+        } else if any(|p| matches!(p, PointState::Unproven { .. })) {
+            ReceiptState::Unproven
+        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) {
+            ReceiptState::CannotRevoke
+        } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) {
+            ReceiptState::Refused
+        } else {
+            ReceiptState::RefusedVerified
+        }
+    }
+
+    /// Until when something revoked may still be accepted somewhere.
+    pub fn accepted_until(&self) -> Option<Timestamp> {
+        self.points
+            .iter()
+            .filter_map(|point| match point.outcome {
+                PointState::AcceptedUntil { until } => Some(until),
+                _ => None,
+            })
+            .max()
+    }
+}
+
+impl Record for Receipt {
+    const KIND: RowKind = RowKind::Receipt;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        match &self.target {
+            Target::Credential(id) => vec![format!("target=credential/{id}")],
+            Target::Scope(scope) => vec![format!("target={scope}")],
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Resources: what entitlements are on. The record overrides whatever a caller claims about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, ResourceId};
+use crate::row::{Record, RowKind};
+use crate::time::Timestamp;
+
+/// How the resource's enforcement points check credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verification {
+    /// They ask Tenure at each use: a revocation is in force at once.
+    Online,
+    /// They check signatures by themselves: a revoked token is accepted there until its end.
+    Offline,
+}
+
+/// What the resource's enforcement points do when Tenure can't be reached (S-16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnreachable {
+    /// Refuse.
+    Deny,
+}
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever.
+    pub uri: String,
+    /// Its type in the decision API, e.g. `database`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The actions that it knows.
+    pub actions: Vec<String>,
+    /// The application that it belongs to.
+    pub application: ApplicationId,
+    /// The environment that it is in.
+    pub environment: String,
+    /// The data domains that it holds.
+    pub data_domains: Vec<String>,
+    /// How credentials are checked there.
+    pub verification: Verification,
+    /// What happens there when Tenure can't be reached.
+    pub when_unreachable: WhenUnreachable,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+impl Record for Resource {
+    const KIND: RowKind = RowKind::Resource;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        vec![
+            format!("uri={}", self.uri),
+            format!("environment={}", self.environment),
+            format!("application={}", self.application),
+            format!("type={}", self.kind),
+        ]
+    }
+}

@@ -1,0 +1,109 @@
+//! Scopes that many identities share, and what can be done to all of them with one record: a cut or a hold (S-11).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ApplicationId, IdentityId, PersonId};
+use crate::row::{Position, Record, RowKey, RowKind};
+use crate::time::Timestamp;
+
+/// A set of identities that is cut or held as one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum Scope {
+    /// One identity.
+    Identity(IdentityId),
+    /// Every identity of an owner.
+    Owner(PersonId),
+    /// Every identity of an application.
+    Application(ApplicationId),
+    /// Every identity of an environment.
+    Environment(String),
+}
+
+impl Scope {
+    /// The sort of scope.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Identity(_) => "identity",
+            Self::Owner(_) => "owner",
+            Self::Application(_) => "application",
+            Self::Environment(_) => "environment",
+        }
+    }
+    /// The key of the scope's cut.
+    pub fn cut_key(&self) -> RowKey {
+        RowKey::new(RowKind::Cut, self)
+    }
+    /// The key of the scope's hold.
+    pub fn hold_key(&self) -> RowKey {
+        RowKey::new(RowKind::Hold, self)
+    }
+    /// The id of what the scope is about.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Identity(id) => id.to_string(),
+            Self::Owner(id) => id.to_string(),
+            Self::Application(id) => id.to_string(),
+            Self::Environment(name) => name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind(), self.subject())
+    }
+}
+
+/// That an identity belongs to a scope, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The scope.
+    pub scope: Scope,
+    /// A position before which every cut of the scope does not count for this identity: the log's length when the joining was decided.
+    /// The joining commits under the precondition that no cut of the scope happened since.
+    pub joined: Position,
+}
+
+/// A cut: everything issued in the scope before the row's position is refused for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// What was cut.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Record for Cut {
+    const KIND: RowKind = RowKind::Cut;
+    fn row_id(&self) -> String {
+        self.scope.to_string()
+    }
+}
+
+/// A hold: nothing in the scope works until somebody other than who placed it releases it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// What is held.
+    pub scope: Scope,
+    /// Who placed it; `None` once released.
+    pub placed_by: Option<PersonId>,
+    /// Why.
+    pub reason: String,
+    /// When it was placed.
+    pub at: Timestamp,
+}
+
+impl Record for Hold {
+    const KIND: RowKind = RowKind::Hold;
+    fn row_id(&self) -> String {
+        self.scope.to_string()
+    }
+}
