@@ -137,13 +137,11 @@ pub enum DueKind {
     Grant = 3,
     /// A retiring identity or a revocation whose receipt is open.
     Receipt = 4,
-    /// A checkpoint to push outside.
-    Checkpoint = 5,
 }
 
 impl DueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::IdentityExpiry, Self::IdentityIdle, Self::Grant, Self::Receipt, Self::Checkpoint];
+    pub const ALL: &[Self] = &[Self::IdentityExpiry, Self::IdentityIdle, Self::Grant, Self::Receipt];
     /// The number in a store.
     pub const fn code(self) -> u8 {
         self as u8
@@ -155,7 +153,6 @@ impl DueKind {
             Self::IdentityIdle => "identity_idle",
             Self::Grant => "grant",
             Self::Receipt => "receipt",
-            Self::Checkpoint => "checkpoint",
         }
     }
 }
@@ -206,7 +203,7 @@ pub struct LogEntry {
 }
 
 /// Where the log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
     /// The number of entries.
     pub size: u64,

@@ -1,1 +1,152 @@
-//! Placeholder.
+//! Use cases: each loads what its decision needs, asks the policy, lets `core` decide, and commits.
+//!
+//! [`ops`] holds what callers ask for, [`plan`] what falls due (pure), [`run`] the loops that work it off.
+
+pub mod caller;
+mod commit;
+pub mod error;
+mod keys;
+mod load;
+pub mod ops;
+pub mod outbound;
+pub mod plan;
+mod questions;
+mod refusals;
+pub mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use tenure_core::entropy::Entropy;
+use tenure_core::policy::PolicyEngine;
+use tenure_core::port::Store;
+use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
+use tenure_credentials::opaque::OpaqueKeys;
+use tenure_credentials::root::RootKey;
+
+use crate::keys::KeyCache;
+use crate::outbound::Fetch;
+use crate::refusals::Aggregates;
+
+/// What can be set about the engine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The base URL under which clients reach the server, without a slash at its end.
+    pub public_url: String,
+    /// Credentials that one identity may get in a minute.
+    pub issuance_budget: u32,
+    /// Refusals of one known caller that are recorded one by one in a minute.
+    pub refusal_budget: u32,
+    /// How long a new signing key is published before it signs.
+    pub key_overlap: Span,
+    /// How far the wall clock may step before issuance stops (S-4).
+    pub clock_tolerance: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8420".into(),
+            issuance_budget: 600,
+            refusal_budget: 60,
+            key_overlap: Span::from_mins(5),
+            clock_tolerance: Span::from_mins(5),
+        }
+    }
+}
+
+/// The ports that the engine works through.
+pub struct Ports {
+    /// Where rows and the log are.
+    pub store: Arc<dyn Store>,
+    /// Who decides.
+    pub policy: Arc<dyn PolicyEngine>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Outbound requests.
+    pub fetch: Arc<dyn Fetch>,
+    /// What seals keys.
+    pub root: RootKey,
+}
+
+/// All use cases over one store.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: Arc<dyn PolicyEngine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) root: RootKey,
+    pub(crate) opaque: OpaqueKeys,
+    pub(crate) settings: Settings,
+    pub(crate) keys: KeyCache,
+    pub(crate) issuer_keys: ops::issuers::KeySets,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) used: Mutex<HashMap<String, Timestamp>>,
+    guard: ClockGuard,
+    last_committed: AtomicI64,
+    setup: Mutex<Option<ops::setup::Awaited>>,
+    pub(crate) poke: tokio::sync::Notify,
+}
+
+impl Engine {
+    /// An engine over these ports.
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        let guard = ClockGuard::new(ports.clock.as_ref(), settings.clock_tolerance);
+        Self {
+            store: ports.store,
+            policy: ports.policy,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            fetch: ports.fetch,
+            opaque: OpaqueKeys::new(&ports.root),
+            root: ports.root,
+            settings,
+            keys: KeyCache::default(),
+            issuer_keys: ops::issuers::KeySets::default(),
+            aggregates: Aggregates::default(),
+            used: Mutex::new(HashMap::new()),
+            guard,
+            last_committed: AtomicI64::new(0),
+            setup: Mutex::new(None),
+            poke: tokio::sync::Notify::new(),
+        }
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The issuer identifier of an environment (S-6).
+    pub fn issuer_of(&self, environment: &str) -> String {
+        format!("{}/env/{environment}", self.settings.public_url)
+    }
+
+    /// The time to decide with, and whether it may be relied on.
+    pub fn reading(&self) -> Reading {
+        self.guard.check(self.clock.as_ref(), Timestamp::from_micros(self.last_committed.load(Ordering::Relaxed)))
+    }
+
+    /// The time to decide with.
+    pub fn now(&self) -> Timestamp {
+        self.reading().now
+    }
+
+    pub(crate) fn note_committed(&self, at: Timestamp) {
+        self.last_committed.fetch_max(at.as_micros(), Ordering::Relaxed);
+    }
+
+    /// Notes that a subject was used; written later, in batches.
+    pub(crate) fn touch(&self, subject: String, at: Timestamp) {
+        let mut used = self.used.lock();
+        // Bounded: stamps that can't be kept until the next flush are lost, as they may be in a crash.
+        if used.len() < 100_000 || used.contains_key(&subject) {
+            used.insert(subject, at);
+        }
+    }
+}

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read as _, Write};
 use serde::Deserialize;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::encoding::{Text32, TextBytes, push_hash, push_integer, push_string, url64};
+use crate::encoding::{Text32, TextBytes, push_hash, push_string, push_unsigned, url64};
 use crate::merkle::{Hash, leaf_hash};
 use crate::note::{SignedNote, VerifierKey};
 use crate::personal::PersonalValue;
@@ -111,7 +111,12 @@ impl<W: Write> ExportWriter<W> {
     /// When `out` fails.
     pub fn new(mut out: W, header: &Header) -> Result<Self, ExportError> {
         out.write_all(&header_line(header))?;
-        Ok(Self { out, line: Vec::new(), size: header.size, next: 0 })
+        Ok(Self {
+            out,
+            line: Vec::new(),
+            size: header.size,
+            next: 0,
+        })
     }
 
     /// Writes the next entry with those of its personal values that are not erased.
@@ -120,10 +125,19 @@ impl<W: Write> ExportWriter<W> {
     /// When the line would be too long, the header's size is exceeded, or the stream fails.
     pub fn entry(&mut self, leaf: &[u8], personal: &[PersonalValue]) -> Result<(), ExportError> {
         if self.next >= self.size {
-            return Err(ExportError::Count { size: self.size, written: self.next.saturating_add(1) });
+            return Err(ExportError::Count {
+                size: self.size,
+                written: self.next.saturating_add(1),
+            });
         }
         self.line.clear();
-        push_entry(&mut self.line, self.next, Some(&leaf_hash(leaf)), leaf, personal);
+        push_entry(
+            &mut self.line,
+            self.next,
+            Some(&leaf_hash(leaf)),
+            leaf,
+            personal,
+        );
         if self.line.len() > MAX_LINE_BYTES {
             return Err(ExportError::LineTooLong);
         }
@@ -138,7 +152,10 @@ impl<W: Write> ExportWriter<W> {
     /// When entries are missing or the stream fails.
     pub fn finish(mut self) -> Result<W, ExportError> {
         if self.next != self.size {
-            return Err(ExportError::Count { size: self.size, written: self.next });
+            return Err(ExportError::Count {
+                size: self.size,
+                written: self.next,
+            });
         }
         self.out.flush()?;
         Ok(self.out)
@@ -163,7 +180,12 @@ impl<R: BufRead> ExportReader<R> {
         let mut line = Vec::new();
         read_line(&mut input, &mut line)?;
         let header = parse_header(&line).ok_or(ExportError::Header)?;
-        Ok(Self { input, header, line, canonical: Vec::new() })
+        Ok(Self {
+            input,
+            header,
+            line,
+            canonical: Vec::new(),
+        })
     }
 
     /// The header.
@@ -188,8 +210,18 @@ impl<R: BufRead> ExportReader<R> {
             personal: wire.personal,
         };
         self.canonical.clear();
-        push_entry(&mut self.canonical, entry.index, entry.claimed_hash.as_ref(), &entry.leaf, &entry.personal);
-        if self.canonical == self.line { Ok(Some(entry)) } else { Err(ExportError::Entry) }
+        push_entry(
+            &mut self.canonical,
+            entry.index,
+            entry.claimed_hash.as_ref(),
+            &entry.leaf,
+            &entry.personal,
+        );
+        if self.canonical == self.line {
+            Ok(Some(entry))
+        } else {
+            Err(ExportError::Entry)
+        }
     }
 }
 
@@ -222,11 +254,11 @@ fn header_line(header: &Header) -> Vec<u8> {
     line.extend_from_slice(b",\"origin\":");
     push_string(&mut line, &header.origin);
     line.extend_from_slice(b",\"shard\":");
-    push_integer(&mut line, i128::from(header.shard));
+    push_unsigned(&mut line, u64::from(header.shard));
     line.extend_from_slice(b",\"verifier_key\":");
     push_string(&mut line, &header.verifier_key);
     line.extend_from_slice(b",\"size\":");
-    push_integer(&mut line, i128::from(header.size));
+    push_unsigned(&mut line, header.size);
     line.extend_from_slice(b",\"checkpoint\":");
     push_string(&mut line, &header.checkpoint);
     line.extend_from_slice(b"}\n");
@@ -245,7 +277,13 @@ fn parse_header(line: &[u8]) -> Option<Header> {
     (wire.format == FORMAT && header_line(&header) == line).then_some(header)
 }
 
-fn push_entry(out: &mut Vec<u8>, index: u64, hash: Option<&Hash>, leaf: &[u8], personal: &[PersonalValue]) {
+fn push_entry(
+    out: &mut Vec<u8>,
+    index: u64,
+    hash: Option<&Hash>,
+    leaf: &[u8],
+    personal: &[PersonalValue],
+) {
     out.push(b'{');
     if let Some(hash) = hash {
         out.extend_from_slice(b"\"h\":");
@@ -253,12 +291,16 @@ fn push_entry(out: &mut Vec<u8>, index: u64, hash: Option<&Hash>, leaf: &[u8], p
         out.push(b',');
     }
     out.extend_from_slice(b"\"i\":");
-    push_integer(out, i128::from(index));
+    push_unsigned(out, index);
     out.extend_from_slice(b",\"leaf\":\"");
     out.extend_from_slice(url64(leaf).as_bytes());
     out.push(b'"');
     for (position, value) in personal.iter().enumerate() {
-        out.extend_from_slice(if position == 0 { b",\"personal\":[{\"field\":".as_slice() } else { b",{\"field\":" });
+        out.extend_from_slice(if position == 0 {
+            b",\"personal\":[{\"field\":".as_slice()
+        } else {
+            b",{\"field\":"
+        });
         push_string(out, &value.field);
         out.extend_from_slice(b",\"salt\":");
         push_hash(out, &value.salt);
@@ -275,7 +317,10 @@ fn push_entry(out: &mut Vec<u8>, index: u64, hash: Option<&Hash>, leaf: &[u8], p
 /// Reads one line with its newline into `line`; false at the end of the stream.
 fn read_line<R: BufRead>(input: &mut R, line: &mut Vec<u8>) -> Result<bool, ExportError> {
     line.clear();
-    let read = input.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', line)?;
+    let read = input
+        .by_ref()
+        .take(MAX_LINE_BYTES as u64)
+        .read_until(b'\n', line)?;
     if read == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
         return Err(ExportError::LineTooLong);
     }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::encoding::{Text32, push_hash, push_integer, push_string};
+use crate::encoding::{Text32, push_hash, push_signed, push_string, push_unsigned};
 use crate::merkle::Hash;
 
 /// The longest leaf in bytes: what an entry bundle's 16-bit length can say (C2SP tlog-tiles).
@@ -114,13 +114,13 @@ impl Leaf {
     /// returns, [`Leaf::parse`] accepts.
     pub fn encode(&self) -> Result<Vec<u8>, LeafError> {
         self.check_names()?;
-        let mut out = Vec::with_capacity(512);
+        let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(b"{\"actor\":{\"id\":");
         push_string(&mut out, &self.actor.id);
         out.extend_from_slice(b",\"type\":");
         push_string(&mut out, &self.actor.kind);
         out.extend_from_slice(b"},\"at\":");
-        push_integer(&mut out, i128::from(self.at));
+        push_signed(&mut out, self.at);
         out.extend_from_slice(b",\"control\":");
         push_string(&mut out, &self.control);
         out.extend_from_slice(b",\"data\":");
@@ -130,12 +130,16 @@ impl Leaf {
         out.extend_from_slice(b",\"kind\":");
         push_string(&mut out, &self.kind);
         out.extend_from_slice(b",\"personal\":{");
-        push_separated(&mut out, self.personal.iter(), |out, (field, commitment)| {
-            push_string(out, field);
-            out.push(b':');
-            push_hash(out, commitment);
-            Ok(())
-        })?;
+        push_separated(
+            &mut out,
+            self.personal.iter(),
+            |out, (field, commitment)| {
+                push_string(out, field);
+                out.push(b':');
+                push_hash(out, commitment);
+                Ok(())
+            },
+        )?;
         out.extend_from_slice(b"},\"rows\":[");
         push_separated(&mut out, self.rows.iter(), |out, row| {
             out.push(b'[');
@@ -143,7 +147,7 @@ impl Leaf {
             out.push(b',');
             push_string(out, &row.id);
             out.push(b',');
-            push_integer(out, i128::from(row.revision));
+            push_unsigned(out, row.revision);
             out.push(b',');
             push_hash(out, &row.digest);
             out.push(b']');
@@ -169,7 +173,8 @@ impl Leaf {
         if bytes.len() > MAX_LEAF_BYTES {
             return Err(LeafError::TooLarge { bytes: bytes.len() });
         }
-        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| other_version(bytes, error))?;
+        let wire: Wire =
+            serde_json::from_slice(bytes).map_err(|error| other_version(bytes, error))?;
         if wire.v != LEAF_VERSION {
             return Err(LeafError::Version(wire.v));
         }
@@ -180,17 +185,30 @@ impl Leaf {
             data: wire.data,
             id: wire.id,
             kind: wire.kind,
-            personal: wire.personal.into_iter().map(|(field, commitment)| (field, commitment.0)).collect(),
+            personal: wire
+                .personal
+                .into_iter()
+                .map(|(field, commitment)| (field, commitment.0))
+                .collect(),
             rows: wire
                 .rows
                 .into_iter()
-                .map(|(kind, id, revision, digest)| RowDigest { kind, id, revision, digest: digest.0 })
+                .map(|(kind, id, revision, digest)| RowDigest {
+                    kind,
+                    id,
+                    revision,
+                    digest: digest.0,
+                })
                 .collect(),
             subjects: wire.subjects,
         };
         // Re-encoding finds what a tolerant JSON reader lets pass: white space, key order, needless escapes and
         // duplicate keys inside `data` and `personal`.
-        if leaf.encode()? == bytes { Ok(leaf) } else { Err(LeafError::NotCanonical) }
+        if leaf.encode()? == bytes {
+            Ok(leaf)
+        } else {
+            Err(LeafError::NotCanonical)
+        }
     }
 
     fn check_names(&self) -> Result<(), LeafError> {
@@ -208,7 +226,9 @@ impl Leaf {
             check_name("rows.kind", &row.kind)?;
             check_name("rows.id", &row.id)?;
         }
-        self.subjects.iter().try_for_each(|subject| check_name("subjects", subject))
+        self.subjects
+            .iter()
+            .try_for_each(|subject| check_name("subjects", subject))
     }
 }
 
@@ -240,8 +260,15 @@ fn other_version(bytes: &[u8], error: serde_json::Error) -> LeafError {
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), LeafError> {
-    let usable = !name.is_empty() && name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
-    if usable { Ok(()) } else { Err(LeafError::BadName(field)) }
+    let controls = if name.is_ascii() {
+        name.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        name.chars().any(char::is_control)
+    };
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || controls {
+        return Err(LeafError::BadName(field));
+    }
+    Ok(())
 }
 
 fn push_separated<T>(
@@ -258,7 +285,11 @@ fn push_separated<T>(
     Ok(())
 }
 
-fn push_object(out: &mut Vec<u8>, object: &Map<String, Value>, depth: usize) -> Result<(), LeafError> {
+fn push_object(
+    out: &mut Vec<u8>,
+    object: &Map<String, Value>,
+    depth: usize,
+) -> Result<(), LeafError> {
     if depth > MAX_DATA_DEPTH {
         return Err(LeafError::TooDeep);
     }
@@ -285,17 +316,20 @@ fn push_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), Leaf
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => {
-            let integer = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
-            push_integer(out, integer.ok_or(LeafError::NotAnInteger)?);
-        }
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(integer), _) => push_signed(out, integer),
+            (None, Some(integer)) => push_unsigned(out, integer),
+            (None, None) => return Err(LeafError::NotAnInteger),
+        },
         Value::String(text) => push_string(out, text),
         Value::Array(items) => {
             if depth >= MAX_DATA_DEPTH {
                 return Err(LeafError::TooDeep);
             }
             out.push(b'[');
-            push_separated(out, items.iter(), |out, item| push_value(out, item, depth + 1))?;
+            push_separated(out, items.iter(), |out, item| {
+                push_value(out, item, depth + 1)
+            })?;
             out.push(b']');
         }
         Value::Object(members) => push_object(out, members, depth + 1)?,
@@ -310,16 +344,26 @@ mod tests {
     use super::*;
 
     fn sample() -> Leaf {
-        let Value::Object(data) = json!({"b": [1, -2, true, null], "a": "é\"\\\n\u{1}/"}) else { panic!("object") };
+        let Value::Object(data) = json!({"b": [1, -2, true, null], "a": "é\"\\\n\u{1}/"}) else {
+            panic!("object")
+        };
         Leaf {
-            actor: Actor { id: "per_1".into(), kind: "person".into() },
+            actor: Actor {
+                id: "per_1".into(),
+                kind: "person".into(),
+            },
             at: 1_700_000_000_000_000,
             control: "issue".into(),
             data,
             id: "evt_1".into(),
             kind: "credential.issued".into(),
             personal: [("email".to_owned(), [1; 32])].into(),
-            rows: vec![RowDigest { kind: "identity".into(), id: "idn_1".into(), revision: 3, digest: [2; 32] }],
+            rows: vec![RowDigest {
+                kind: "identity".into(),
+                id: "idn_1".into(),
+                revision: 3,
+                digest: [2; 32],
+            }],
             subjects: vec!["idn_1".into()],
         }
     }
@@ -345,11 +389,17 @@ mod tests {
             personal: BTreeMap::new(),
             rows: Vec::new(),
             subjects: Vec::new(),
-            actor: Actor { id: String::new(), kind: "stranger".into() },
+            actor: Actor {
+                id: String::new(),
+                kind: "stranger".into(),
+            },
             ..sample()
         };
         let text = String::from_utf8(leaf.encode().unwrap()).unwrap();
-        assert!(text.contains(r#""data":{},"#) && text.contains(r#""personal":{},"rows":[],"subjects":[],"v":1}"#));
+        assert!(
+            text.contains(r#""data":{},"#)
+                && text.contains(r#""personal":{},"rows":[],"subjects":[],"v":1}"#)
+        );
         assert_eq!(Leaf::parse(text.as_bytes()).unwrap(), leaf);
     }
 
@@ -361,31 +411,93 @@ mod tests {
             assert_ne!(changed, text, "{from}");
             Leaf::parse(changed.as_bytes()).unwrap_err()
         };
-        assert!(matches!(refuse(",\"at\"", ", \"at\""), LeafError::NotCanonical));
-        assert!(matches!(refuse("\"v\":1}", "\"v\":1}\n"), LeafError::NotCanonical));
-        assert!(matches!(refuse("\"a\":", "\"a\":1,\"a\":"), LeafError::NotCanonical));
+        assert!(matches!(
+            refuse(",\"at\"", ", \"at\""),
+            LeafError::NotCanonical
+        ));
+        assert!(matches!(
+            refuse("\"v\":1}", "\"v\":1}\n"),
+            LeafError::NotCanonical
+        ));
+        assert!(matches!(
+            refuse("\"a\":", "\"a\":1,\"a\":"),
+            LeafError::NotCanonical
+        ));
         assert!(matches!(refuse("é", "\\u00e9"), LeafError::NotCanonical));
-        assert!(matches!(refuse("\"b\":[1", "\"b\":[1.0"), LeafError::NotAnInteger));
-        assert!(matches!(refuse("\"b\":[1", "\"b\":[1e400"), LeafError::Malformed(_)));
-        assert!(matches!(refuse("\"b\":[1", "\"b\":[18446744073709551616"), LeafError::NotAnInteger));
-        assert!(matches!(refuse("\"v\":1", "\"v\":2"), LeafError::Version(2)));
-        assert!(matches!(refuse("\"v\":1", "\"new\":0,\"v\":2"), LeafError::Version(2)));
-        assert!(matches!(refuse("\"v\":1", "\"new\":0,\"v\":1"), LeafError::Malformed(_)));
-        assert!(matches!(refuse("\"v\":1", "\"v\":1,\"v\":1"), LeafError::Malformed(_)));
-        assert!(matches!(refuse(",\"subjects\":[\"idn_1\"]", ""), LeafError::Malformed(_)));
-        assert!(matches!(refuse("AQE\"", "AQF\""), LeafError::Malformed(_)), "stray bits in base64");
+        assert!(matches!(
+            refuse("\"b\":[1", "\"b\":[1.0"),
+            LeafError::NotAnInteger
+        ));
+        assert!(matches!(
+            refuse("\"b\":[1", "\"b\":[1e400"),
+            LeafError::Malformed(_)
+        ));
+        assert!(matches!(
+            refuse("\"b\":[1", "\"b\":[18446744073709551616"),
+            LeafError::NotAnInteger
+        ));
+        assert!(matches!(
+            refuse("\"v\":1", "\"v\":2"),
+            LeafError::Version(2)
+        ));
+        assert!(matches!(
+            refuse("\"v\":1", "\"new\":0,\"v\":2"),
+            LeafError::Version(2)
+        ));
+        assert!(matches!(
+            refuse("\"v\":1", "\"new\":0,\"v\":1"),
+            LeafError::Malformed(_)
+        ));
+        assert!(matches!(
+            refuse("\"v\":1", "\"v\":1,\"v\":1"),
+            LeafError::Malformed(_)
+        ));
+        assert!(matches!(
+            refuse(",\"subjects\":[\"idn_1\"]", ""),
+            LeafError::Malformed(_)
+        ));
+        assert!(
+            matches!(refuse("AQE\"", "AQF\""), LeafError::Malformed(_)),
+            "stray bits in base64"
+        );
     }
 
     #[test]
     fn size_depth_floats_and_names_are_bounded_before_writing() {
-        let with = |value: Value| Leaf { data: [("k".to_owned(), value)].into_iter().collect(), ..sample() }.encode();
-        assert!(matches!(with(json!("x".repeat(70_000))), Err(LeafError::TooLarge { .. })));
+        let with = |value: Value| {
+            Leaf {
+                data: [("k".to_owned(), value)].into_iter().collect(),
+                ..sample()
+            }
+            .encode()
+        };
+        assert!(matches!(
+            with(json!("x".repeat(70_000))),
+            Err(LeafError::TooLarge { .. })
+        ));
         assert!(matches!(with(json!(0.5)), Err(LeafError::NotAnInteger)));
         let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
         assert!(with(nested(MAX_DATA_DEPTH - 1)).is_ok());
-        assert!(matches!(with(nested(MAX_DATA_DEPTH)), Err(LeafError::TooDeep)));
+        assert!(matches!(
+            with(nested(MAX_DATA_DEPTH)),
+            Err(LeafError::TooDeep)
+        ));
         assert!(with(json!([u64::MAX, i64::MIN])).is_ok());
-        assert!(matches!(Leaf { kind: String::new(), ..sample() }.encode(), Err(LeafError::BadName("kind"))));
-        assert!(matches!(Leaf { id: "a\nb".into(), ..sample() }.encode(), Err(LeafError::BadName("id"))));
+        assert!(matches!(
+            Leaf {
+                kind: String::new(),
+                ..sample()
+            }
+            .encode(),
+            Err(LeafError::BadName("kind"))
+        ));
+        assert!(matches!(
+            Leaf {
+                id: "a\nb".into(),
+                ..sample()
+            }
+            .encode(),
+            Err(LeafError::BadName("id"))
+        ));
     }
 }

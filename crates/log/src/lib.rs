@@ -13,6 +13,7 @@ mod encoding;
 
 pub mod checkpoint;
 pub mod export;
+pub mod fault;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
@@ -21,15 +22,18 @@ pub mod promise;
 pub mod tile;
 pub mod verify;
 
-pub use checkpoint::{Checkpoint, CheckpointError, LogSigner, OpenedCheckpoint, SignerError, Witness, shard_origin};
+pub use checkpoint::{
+    Checkpoint, CheckpointError, LogSigner, OpenedCheckpoint, SignerError, Witness, shard_origin,
+};
 pub use export::{Entry, ExportError, ExportReader, ExportWriter, Header};
+pub use fault::{Fault, FaultCode, Faults};
 pub use leaf::{Actor, Leaf, LeafError, MAX_LEAF_BYTES, RowDigest};
 pub use merkle::{
-    EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash, verify_consistency,
-    verify_inclusion,
+    EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash,
+    verify_consistency, verify_inclusion,
 };
 pub use note::{KeyAlgorithm, NoteError, NoteSignature, SignedNote, VerifierKey};
 pub use personal::{PersonalValue, commit};
 pub use promise::{Inclusion, Promise, PromiseError, SignedPromise, Standing};
 pub use tile::{Tile, TileBuilder, TileError, TileHashes, TileReader};
-pub use verify::{Expectations, Fault, FaultCode, Faults, Verified, verify_export};
+pub use verify::{Expectations, Verified, verify_export};

@@ -65,7 +65,11 @@ impl VerifierKey {
     /// [`NoteError::Name`] if the name can't stand in a signature line.
     pub fn new(name: &str, algorithm: KeyAlgorithm, public: [u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
-        Ok(Self { name: name.to_owned(), algorithm, public })
+        Ok(Self {
+            name: name.to_owned(),
+            algorithm,
+            public,
+        })
     }
 
     /// Reads the text form, strictly.
@@ -74,7 +78,8 @@ impl VerifierKey {
     /// [`NoteError::Key`] or [`NoteError::Name`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(NoteError::Key);
         };
         let material = from_std64(encoded).ok_or(NoteError::Key)?;
@@ -83,8 +88,16 @@ impl VerifierKey {
             .into_iter()
             .find(|algorithm| algorithm.byte() == *byte)
             .ok_or(NoteError::Key)?;
-        let key = Self::new(name, algorithm, public.try_into().map_err(|_| NoteError::Key)?)?;
-        if key.to_string() == text { Ok(key) } else { Err(NoteError::Key) }
+        let key = Self::new(
+            name,
+            algorithm,
+            public.try_into().map_err(|_| NoteError::Key)?,
+        )?;
+        if key.to_string() == text {
+            Ok(key)
+        } else {
+            Err(NoteError::Key)
+        }
     }
 
     /// The key's name; for a log key, the log's origin.
@@ -108,13 +121,20 @@ impl VerifierKey {
     /// The first four bytes of SHA-256 over name, newline, algorithm byte and public key.
     #[must_use]
     pub fn key_id(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &[self.algorithm.byte()], &self.public]);
+        let [a, b, c, d, ..] = sha256(&[
+            self.name.as_bytes(),
+            b"\n",
+            &[self.algorithm.byte()],
+            &self.public,
+        ]);
         [a, b, c, d]
     }
 
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, self.public)
+            .verify(message, signature)
+            .is_ok()
     }
 
     /// Whether this key is the one that a signature line names.
@@ -125,8 +145,12 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hash: String =
-            self.key_id().iter().flat_map(|byte| [byte >> 4, *byte]).map(|nibble| char::from(hex_digit(nibble))).collect();
+        let hash: String = self
+            .key_id()
+            .iter()
+            .flat_map(|byte| [byte >> 4, *byte])
+            .map(|nibble| char::from(hex_digit(nibble)))
+            .collect();
         let mut material = vec![self.algorithm.byte()];
         material.extend_from_slice(&self.public);
         write!(formatter, "{}+{hash}+{}", self.name, std64(&material))
@@ -172,40 +196,58 @@ impl SignedNote {
         }
         // The last blank line separates; the text may hold blank lines of its own.
         let (text, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Text)?;
-        if text.chars().any(|character| character != '\n' && character.is_control()) {
+        if text
+            .chars()
+            .any(|character| character != '\n' && character.is_control())
+        {
             return Err(NoteError::Text);
         }
         let lines = lines.strip_suffix('\n').ok_or(NoteError::SignatureLine)?;
-        let signatures = lines.split('\n').map(parse_signature).collect::<Result<Vec<_>, _>>()?;
+        let signatures = lines
+            .split('\n')
+            .map(parse_signature)
+            .collect::<Result<Vec<_>, _>>()?;
         if signatures.len() > MAX_SIGNATURES {
             return Err(NoteError::TooLarge);
         }
-        Ok(Self { text: format!("{text}\n"), signatures })
+        Ok(Self {
+            text: format!("{text}\n"),
+            signatures,
+        })
     }
 }
 
 impl fmt::Display for SignedNote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|signature| signature.fmt(formatter))
+        self.signatures
+            .iter()
+            .try_for_each(|signature| signature.fmt(formatter))
     }
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, NoteError> {
-    let (name, encoded) =
-        line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NoteError::SignatureLine)?;
+    let (name, encoded) = line
+        .strip_prefix("— ")
+        .and_then(|rest| rest.split_once(' '))
+        .ok_or(NoteError::SignatureLine)?;
     check_name(name)?;
     let bytes = from_std64(encoded).ok_or(NoteError::SignatureLine)?;
     match bytes.split_first_chunk::<4>() {
-        Some((key_id, signature)) if !signature.is_empty() => {
-            Ok(NoteSignature { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
-        }
+        Some((key_id, signature)) if !signature.is_empty() => Ok(NoteSignature {
+            name: name.to_owned(),
+            key_id: *key_id,
+            signature: signature.to_vec(),
+        }),
         _ => Err(NoteError::SignatureLine),
     }
 }
 
 fn check_name(name: &str) -> Result<(), NoteError> {
-    let usable = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    let usable = !name.is_empty()
+        && !name
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '+');
     if usable { Ok(()) } else { Err(NoteError::Name) }
 }
 
@@ -234,11 +276,22 @@ mod tests {
 
     #[test]
     fn malformed_keys_and_notes_are_refused() {
-        for key in ["", "a+b", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", &KEY[..KEY.len() - 4]]
-        {
+        for key in [
+            "",
+            "a+b",
+            "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            &KEY[..KEY.len() - 4],
+        ] {
             assert!(VerifierKey::parse(key).is_err(), "{key}");
         }
-        for note in ["", "text\n\n", "text\n\n— a b\n", "te\u{0}xt\n\n— a AAAAAAA=\n", "text\n\n- a AAAAAAA=\n", "text\n— a AAAAAAA=\n"] {
+        for note in [
+            "",
+            "text\n\n",
+            "text\n\n— a b\n",
+            "te\u{0}xt\n\n— a AAAAAAA=\n",
+            "text\n\n- a AAAAAAA=\n",
+            "text\n— a AAAAAAA=\n",
+        ] {
             assert!(SignedNote::parse(note).is_err(), "{note}");
         }
         assert!(VerifierKey::new("a b", KeyAlgorithm::Ed25519, [0; 32]).is_err());

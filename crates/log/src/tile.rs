@@ -34,7 +34,11 @@ impl Tile {
     /// Its path, such as `tile/0/x001/x234/067` or `tile/1/000.p/3`.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("tile/{}/{}", self.level, position_path(self.index, self.width))
+        format!(
+            "tile/{}/{}",
+            self.level,
+            position_path(self.index, self.width)
+        )
     }
 
     /// Reads [`Tile::path`], strictly.
@@ -43,7 +47,11 @@ impl Tile {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let level = crate::encoding::decimal(level).and_then(|level| u8::try_from(level).ok())?;
         let (index, width) = parse_position(rest)?;
-        let tile = Self { level, index, width };
+        let tile = Self {
+            level,
+            index,
+            width,
+        };
         (level <= MAX_TILE_LEVEL && tile.path() == path).then_some(tile)
     }
 
@@ -56,7 +64,11 @@ impl Tile {
         let available = size.checked_shr(u32::from(level) * u32::from(TILE_HEIGHT))?;
         let index = start >> TILE_HEIGHT;
         let width = (available.saturating_sub(index << TILE_HEIGHT)).min(u64::from(TILE_WIDTH));
-        (end <= available).then_some(Self { level, index, width: u16::try_from(width).ok()? })
+        (end <= available).then_some(Self {
+            level,
+            index,
+            width: u16::try_from(width).ok()?,
+        })
     }
 }
 
@@ -100,7 +112,8 @@ pub fn parse_bundle(bundle: &[u8], width: u16) -> Option<Vec<&[u8]>> {
         entries.push(entry);
         rest = tail;
     }
-    (rest.is_empty() && entries.len() == usize::from(width) && width <= TILE_WIDTH).then_some(entries)
+    (rest.is_empty() && entries.len() == usize::from(width) && width <= TILE_WIDTH)
+        .then_some(entries)
 }
 
 /// A source of tiles, such as a folder, a mirror or a table of pages.
@@ -151,7 +164,11 @@ pub struct TileHashes<R> {
 impl<R: TileReader> TileHashes<R> {
     /// Reads from the tiles of a log of `size` entries.
     pub fn new(reader: R, size: u64) -> Self {
-        Self { reader, size, cache: HashMap::new() }
+        Self {
+            reader,
+            size,
+            cache: HashMap::new(),
+        }
     }
 }
 
@@ -165,11 +182,16 @@ impl<R: TileReader> HashReader for TileHashes<R> {
         }
         let hashes = match self.cache.entry(tile) {
             std::collections::hash_map::Entry::Occupied(cached) => cached.into_mut(),
-            std::collections::hash_map::Entry::Vacant(slot) => slot.insert(read(&mut self.reader, tile)?),
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(read(&mut self.reader, tile)?)
+            }
         };
         let within = node.level % TILE_HEIGHT;
         let start = ((node.index << within) % u64::from(TILE_WIDTH)) as usize;
-        hashes.get(start..start + (1 << within)).map(root_of_hashes).ok_or(TileError::Incomplete(node))
+        hashes
+            .get(start..start + (1 << within))
+            .map(root_of_hashes)
+            .ok_or(TileError::Incomplete(node))
     }
 }
 
@@ -216,13 +238,22 @@ impl TileBuilder {
             if self.edges.len() <= usize::from(level) {
                 self.edges.push(Vec::new());
             }
-            let Some(edge) = self.edges.get_mut(usize::from(level)) else { return };
+            let Some(edge) = self.edges.get_mut(usize::from(level)) else {
+                return;
+            };
             edge.push(hash);
             if edge.len() < usize::from(TILE_WIDTH) {
                 return;
             }
             count >>= TILE_HEIGHT;
-            full(Tile { level, index: count - 1, width: TILE_WIDTH }, edge.concat());
+            full(
+                Tile {
+                    level,
+                    index: count - 1,
+                    width: TILE_WIDTH,
+                },
+                edge.concat(),
+            );
             hash = root_of_hashes(edge);
             edge.clear();
         }
@@ -232,7 +263,11 @@ impl TileBuilder {
     #[must_use]
     pub fn partial(&self) -> Vec<(Tile, Vec<u8>)> {
         let edges = self.edges.iter().map(|edge| edge.concat());
-        partial_tiles(self.size).into_iter().zip(edges).filter_map(|(tile, bytes)| Some((tile?, bytes))).collect()
+        partial_tiles(self.size)
+            .into_iter()
+            .zip(edges)
+            .filter_map(|(tile, bytes)| Some((tile?, bytes)))
+            .collect()
     }
 
     /// The Merkle root of the entries so far.
@@ -257,18 +292,29 @@ fn partial_tiles(size: u64) -> Vec<Option<Tile>> {
             break;
         }
         let width = (count % u64::from(TILE_WIDTH)) as u16;
-        tiles.push((width > 0).then_some(Tile { level, index: count >> TILE_HEIGHT, width }));
+        tiles.push((width > 0).then_some(Tile {
+            level,
+            index: count >> TILE_HEIGHT,
+            width,
+        }));
         count >>= TILE_HEIGHT;
     }
     tiles
 }
 
 fn read<R: TileReader>(reader: &mut R, tile: Tile) -> Result<Vec<Hash>, TileError<R::Error>> {
-    let bytes = reader.tile(tile).map_err(|source| TileError::Read { tile, source })?;
+    let bytes = reader
+        .tile(tile)
+        .map_err(|source| TileError::Read { tile, source })?;
     let (hashes, rest) = bytes.as_chunks::<32>();
     match hashes.get(..usize::from(tile.width)) {
-        Some(wanted) if rest.is_empty() && hashes.len() <= usize::from(TILE_WIDTH) => Ok(wanted.to_vec()),
-        _ => Err(TileError::Length { tile, bytes: bytes.len() }),
+        Some(wanted) if rest.is_empty() && hashes.len() <= usize::from(TILE_WIDTH) => {
+            Ok(wanted.to_vec())
+        }
+        _ => Err(TileError::Length {
+            tile,
+            bytes: bytes.len(),
+        }),
     }
 }
 
@@ -280,14 +326,21 @@ fn position_path(index: u64, width: u16) -> String {
         path = format!("x{:03}/{path}", rest % 1000);
         rest /= 1000;
     }
-    if width == TILE_WIDTH { path } else { format!("{path}.p/{width}") }
+    if width == TILE_WIDTH {
+        path
+    } else {
+        format!("{path}.p/{width}")
+    }
 }
 
 fn parse_position(path: &str) -> Option<(u64, u16)> {
     let (path, width) = match path.split_once(".p/") {
-        Some((path, width)) => {
-            (path, crate::encoding::decimal(width).filter(|width| (1..256).contains(width)).map(|width| width as u16)?)
-        }
+        Some((path, width)) => (
+            path,
+            crate::encoding::decimal(width)
+                .filter(|width| (1..256).contains(width))
+                .map(|width| width as u16)?,
+        ),
         None => (path, TILE_WIDTH),
     };
     let mut index = 0u64;
@@ -307,17 +360,52 @@ mod tests {
 
     #[test]
     fn paths_are_those_of_the_specification() {
-        assert_eq!(Tile { level: 0, index: 1_234_067, width: 256 }.path(), "tile/0/x001/x234/067");
-        assert_eq!(Tile { level: 1, index: 0, width: 3 }.path(), "tile/1/000.p/3");
+        assert_eq!(
+            Tile {
+                level: 0,
+                index: 1_234_067,
+                width: 256
+            }
+            .path(),
+            "tile/0/x001/x234/067"
+        );
+        assert_eq!(
+            Tile {
+                level: 1,
+                index: 0,
+                width: 3
+            }
+            .path(),
+            "tile/1/000.p/3"
+        );
         assert_eq!(entries_path(273, 112), "tile/entries/273.p/112");
-        for path in ["tile/0/x001/x234/067", "tile/1/000.p/3", "tile/0/x018/x446/x744/x073/x709/x551/615"] {
-            assert_eq!(Tile::parse(path).map(|tile| tile.path()).as_deref(), Some(path));
-        }
-        assert_eq!(parse_entries_path("tile/entries/x001/067"), Some((1067, 256)));
         for path in [
-            "tile/0/67", "tile/0/001/067", "tile/0/x000/067", "tile/0/x067", "tile/00/067", "tile/8/067",
-            "tile/0/067.p/0", "tile/0/067.p/256", "tile/0/067.p/03", "tile/0/x999/x999/x999/x999/x999/x999/999",
-            "tile/entries/067", "",
+            "tile/0/x001/x234/067",
+            "tile/1/000.p/3",
+            "tile/0/x018/x446/x744/x073/x709/x551/615",
+        ] {
+            assert_eq!(
+                Tile::parse(path).map(|tile| tile.path()).as_deref(),
+                Some(path)
+            );
+        }
+        assert_eq!(
+            parse_entries_path("tile/entries/x001/067"),
+            Some((1067, 256))
+        );
+        for path in [
+            "tile/0/67",
+            "tile/0/001/067",
+            "tile/0/x000/067",
+            "tile/0/x067",
+            "tile/00/067",
+            "tile/8/067",
+            "tile/0/067.p/0",
+            "tile/0/067.p/256",
+            "tile/0/067.p/03",
+            "tile/0/x999/x999/x999/x999/x999/x999/999",
+            "tile/entries/067",
+            "",
         ] {
             assert_eq!(Tile::parse(path), None, "{path}");
         }
@@ -327,7 +415,10 @@ mod tests {
     fn a_bundle_holds_exactly_its_entries() {
         let bundle = encode_bundle(&[b"ab".as_slice(), b"", b"c"]).unwrap();
         assert_eq!(bundle, b"\0\x02ab\0\0\0\x01c");
-        assert_eq!(parse_bundle(&bundle, 3), Some(vec![b"ab".as_slice(), b"", b"c"]));
+        assert_eq!(
+            parse_bundle(&bundle, 3),
+            Some(vec![b"ab".as_slice(), b"", b"c"])
+        );
         assert_eq!(parse_bundle(&bundle, 2), None);
         assert_eq!(parse_bundle(&bundle, 4), None);
         assert_eq!(parse_bundle(&bundle[..bundle.len() - 1], 3), None);

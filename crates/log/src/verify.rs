@@ -6,19 +6,16 @@
 //! with the entry, kept checkpoints still bound the range in which the first change lies.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::BufRead;
 use std::ops::Range;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, OpenedCheckpoint, shard_origin};
 use crate::export::{Entry, ExportError, ExportReader, Header};
+use crate::fault::{Collector, FaultCode, Faults};
 use crate::leaf::Leaf;
 use crate::merkle::{Frontier, Hash, leaf_hash};
-use crate::note::{SignedNote, VerifierKey};
+use crate::note::{KeyAlgorithm, SignedNote, VerifierKey};
 use crate::promise::SignedPromise;
-
-/// The most faults that are listed; more are counted.
-const MAX_FAULTS: usize = 100;
 
 /// The most gaps in the numbering that are remembered, to tell moved entries from removed ones.
 const MAX_GAPS: usize = 100;
@@ -67,146 +64,20 @@ pub struct Verified {
     pub promises_pending: u64,
 }
 
-/// The stable name of what is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FaultCode {
-    /// The stream failed or a line is too long.
-    Unreadable,
-    /// The first line is not a header, or its key or checkpoint is malformed.
-    HeaderMalformed,
-    /// Header, checkpoint, key and expectation do not name the same log.
-    WrongOrigin,
-    /// The checkpoint is not signed by an expected key.
-    UnknownKey,
-    /// A signature of a known key is wrong.
-    BadSignature,
-    /// The header's size is not the one that is signed.
-    SizeMismatch,
-    /// A line is not an entry.
-    EntryMalformed,
-    /// The leaf's bytes don't have the leaf hash beside them.
-    EntryChanged,
-    /// Entries are missing in the middle.
-    EntryRemoved,
-    /// An entry is there that does not belong.
-    EntryInserted,
-    /// An entry is not in its place.
-    EntryReordered,
-    /// Entries are missing at the end.
-    EntriesTruncated,
-    /// The leaf's bytes are not a leaf, or not in canonical form.
-    LeafMalformed,
-    /// An entry is earlier than the one before.
-    TimeBackwards,
-    /// A personal value doesn't match the leaf's commitment.
-    PersonalMismatch,
-    /// A personal value has no commitment in the leaf, or is there twice.
-    PersonalUnknown,
-    /// The entries don't give the signed root.
-    RootMismatch,
-    /// The export is shorter than a kept checkpoint.
-    Rollback,
-    /// The log signed this history and a kept checkpoint that it does not continue.
-    Fork,
-    /// A kept checkpoint is not usable with these keys.
-    KeptUnusable,
-    /// A promise is not usable with these keys.
-    PromiseUnusable,
-    /// The log signed another leaf than it promised.
-    PromiseBroken,
-}
-
-impl FaultCode {
-    /// The code as text.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::HeaderMalformed => "header_malformed",
-            Self::WrongOrigin => "wrong_origin",
-            Self::UnknownKey => "unknown_key",
-            Self::BadSignature => "bad_signature",
-            Self::SizeMismatch => "size_mismatch",
-            Self::EntryMalformed => "entry_malformed",
-            Self::EntryChanged => "entry_changed",
-            Self::EntryRemoved => "entry_removed",
-            Self::EntryInserted => "entry_inserted",
-            Self::EntryReordered => "entry_reordered",
-            Self::EntriesTruncated => "entries_truncated",
-            Self::LeafMalformed => "leaf_malformed",
-            Self::TimeBackwards => "time_backwards",
-            Self::PersonalMismatch => "personal_mismatch",
-            Self::PersonalUnknown => "personal_unknown",
-            Self::RootMismatch => "root_mismatch",
-            Self::Rollback => "rollback",
-            Self::Fork => "fork",
-            Self::KeptUnusable => "kept_unusable",
-            Self::PromiseUnusable => "promise_unusable",
-            Self::PromiseBroken => "promise_broken",
-        }
-    }
-}
-
-impl fmt::Display for FaultCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Its stable name.
-    pub code: FaultCode,
-    /// The entries concerned: one where it can be named, a range where it can only be bounded, none where it concerns
-    /// the whole or cannot be located.
-    pub entries: Option<Range<u64>>,
-    /// What was found, for people.
-    pub detail: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.entries {
-            Some(at) if at.end == at.start + 1 => write!(formatter, "{} at entry {}: {}", self.code, at.start, self.detail),
-            Some(at) => write!(formatter, "{} in entries {}..{}: {}", self.code, at.start, at.end, self.detail),
-            None => write!(formatter, "{}: {}", self.code, self.detail),
-        }
-    }
-}
-
-/// All that is wrong with an export; never empty. Faults of the whole come first, then by entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults {
-    /// The first faults, at most 100.
-    pub list: Vec<Fault>,
-    /// How many more there are.
-    pub further: u64,
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, fault) in self.list.iter().enumerate() {
-            write!(formatter, "{}{fault}", if position > 0 { "\n" } else { "" })?;
-        }
-        if self.further > 0 {
-            write!(formatter, "\nand {} more", self.further)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Faults {}
-
 /// Verifies an export against its signed checkpoint and against what is expected of it.
 ///
 /// # Errors
 /// All faults that were found, when there is any.
-pub fn verify_export<R: BufRead>(input: R, expected: &Expectations<'_>) -> Result<Verified, Faults> {
+pub fn verify_export<R: BufRead>(
+    input: R,
+    expected: &Expectations<'_>,
+) -> Result<Verified, Faults> {
     let mut faults = Collector::default();
     let mut reader = match ExportReader::new(input) {
         Ok(reader) => reader,
-        Err(error) => return Err(faults.only(unreadable(&error, FaultCode::HeaderMalformed), None, &error)),
+        Err(error) => {
+            return Err(faults.only(unreadable(&error, FaultCode::HeaderMalformed), None, &error));
+        }
     };
     let header = reader.header().clone();
     let keys = trusted_keys(&header, expected, &mut faults);
@@ -246,7 +117,11 @@ pub fn verify_export<R: BufRead>(input: R, expected: &Expectations<'_>) -> Resul
         personal_present: walk.personal_present,
         erased: walk.erased,
         key_pinned: !expected.keys.is_empty(),
-        witnessed: signed.witnesses.into_iter().map(|witness| witness.name).collect(),
+        witnessed: signed
+            .witnesses
+            .into_iter()
+            .map(|witness| witness.name)
+            .collect(),
         from_kept: kept.last_key_value().map(|(size, _)| *size),
         promises_kept: promises.len() as u64,
         promises_pending: (expected.promises.len() - promises.len()) as u64,
@@ -260,15 +135,27 @@ fn unreadable(error: &ExportError, otherwise: FaultCode) -> FaultCode {
     }
 }
 
-fn trusted_keys(header: &Header, expected: &Expectations<'_>, faults: &mut Collector) -> Vec<VerifierKey> {
+fn trusted_keys(
+    header: &Header,
+    expected: &Expectations<'_>,
+    faults: &mut Collector,
+) -> Vec<VerifierKey> {
     let mut keys = expected.keys.to_vec();
     match VerifierKey::parse(&header.verifier_key) {
         Ok(key) if keys.is_empty() => keys.push(key),
         Ok(key) if keys.contains(&key) => {}
-        Ok(_) => faults.whole(FaultCode::UnknownKey, "the header names a key that is not expected"),
+        Ok(_) => faults.whole(
+            FaultCode::UnknownKey,
+            "the header names a key that is not expected",
+        ),
         Err(error) => faults.whole(FaultCode::HeaderMalformed, error.to_string()),
     }
-    keys.extend_from_slice(expected.witnesses);
+    // A witness's key must never count as the log's.
+    let witnesses = expected
+        .witnesses
+        .iter()
+        .filter(|key| key.algorithm() == KeyAlgorithm::CosignatureV1);
+    keys.extend(witnesses.cloned());
     keys
 }
 
@@ -286,21 +173,37 @@ fn signed_checkpoint(
             CheckpointError::Note(_) | CheckpointError::Text => FaultCode::HeaderMalformed,
         };
         faults.whole(code, error.to_string());
-        let text = SignedNote::parse(&header.checkpoint).map_err(CheckpointError::Note)?.text;
-        Checkpoint::parse_text(&text).map(|checkpoint| OpenedCheckpoint { checkpoint, witnesses: Vec::new() })
+        let text = SignedNote::parse(&header.checkpoint)
+            .map_err(CheckpointError::Note)?
+            .text;
+        Checkpoint::parse_text(&text).map(|checkpoint| OpenedCheckpoint {
+            checkpoint,
+            witnesses: Vec::new(),
+        })
     });
     let opened = opened.ok()?;
     let origin = &opened.checkpoint.origin;
     if *origin != header.origin || expected.origin.is_some_and(|expected| expected != origin) {
-        faults.whole(FaultCode::WrongOrigin, format!("the checkpoint is of the log {origin}"));
+        faults.whole(
+            FaultCode::WrongOrigin,
+            format!("the checkpoint is of the log {origin}"),
+        );
     }
-    let shard_named = origin.rsplit_once('/').is_some_and(|(log, _)| shard_origin(log, header.shard) == *origin);
+    let shard_named = origin
+        .rsplit_once('/')
+        .is_some_and(|(log, _)| shard_origin(log, header.shard) == *origin);
     if !shard_named {
-        faults.whole(FaultCode::WrongOrigin, format!("the log {origin} is not that of shard {}", header.shard));
+        faults.whole(
+            FaultCode::WrongOrigin,
+            format!("the log {origin} is not that of shard {}", header.shard),
+        );
     }
     if opened.checkpoint.size != header.size {
         let (signed, claimed) = (opened.checkpoint.size, header.size);
-        faults.whole(FaultCode::SizeMismatch, format!("{signed} entries are signed, the header says {claimed}"));
+        faults.whole(
+            FaultCode::SizeMismatch,
+            format!("{signed} entries are signed, the header says {claimed}"),
+        );
     }
     Some(opened)
 }
@@ -317,7 +220,10 @@ fn kept_checkpoints(
         let opened = match Checkpoint::open(note, keys) {
             Ok(opened) if opened.checkpoint.origin == signed.origin => opened.checkpoint,
             Ok(_) => {
-                faults.whole(FaultCode::KeptUnusable, "the kept checkpoint is of another log");
+                faults.whole(
+                    FaultCode::KeptUnusable,
+                    "the kept checkpoint is of another log",
+                );
                 continue;
             }
             Err(error) => {
@@ -329,8 +235,13 @@ fn kept_checkpoints(
         if size > signed.size {
             let detail = format!("{size} entries were signed before, now {}", signed.size);
             faults.add(FaultCode::Rollback, Some(signed.size..size), detail);
-        } else if (size == signed.size && root != signed.root) || kept.get(&size).is_some_and(|other| *other != root) {
-            faults.whole(FaultCode::Fork, format!("two roots are signed for {size} entries"));
+        } else if (size == signed.size && root != signed.root)
+            || kept.get(&size).is_some_and(|other| *other != root)
+        {
+            faults.whole(
+                FaultCode::Fork,
+                format!("two roots are signed for {size} entries"),
+            );
         } else {
             kept.insert(size, root);
         }
@@ -351,7 +262,9 @@ fn usable_promises(
             Ok(()) if promise.promise.origin != signed.origin => {
                 faults.whole(FaultCode::PromiseUnusable, "the promise is of another log");
             }
-            Ok(()) if promise.promise.index < signed.size => due.push((promise.promise.index, promise.promise.leaf)),
+            Ok(()) if promise.promise.index < signed.size => {
+                due.push((promise.promise.index, promise.promise.leaf))
+            }
             Ok(()) => {}
             Err(error) => faults.whole(FaultCode::PromiseUnusable, error.to_string()),
         }
@@ -406,17 +319,32 @@ impl<'a> Walk<'a> {
         let hash = leaf_hash(&entry.leaf);
         let at = Some(entry.index..entry.index.saturating_add(1));
         if let Some(claimed) = entry.claimed_hash.filter(|claimed| *claimed != hash) {
-            faults.add(FaultCode::EntryChanged, at, "the leaf does not have the hash beside it");
-            self.claimed.get_or_insert_with(|| self.actual.clone()).append(claimed);
+            faults.add(
+                FaultCode::EntryChanged,
+                at,
+                "the leaf does not have the hash beside it",
+            );
+            self.claimed
+                .get_or_insert_with(|| self.actual.clone())
+                .append(claimed);
         } else if let Some(tree) = &mut self.claimed {
             tree.append(hash);
         }
         self.actual.append(hash);
         self.compare_kept();
         if in_place {
-            let first = self.promises.partition_point(|(index, _)| *index < entry.index);
-            let here = self.promises.iter().skip(first).take_while(|(index, _)| *index == entry.index);
-            self.broken_promises.extend(here.filter(|(_, leaf)| *leaf != hash).map(|(index, _)| *index));
+            let first = self
+                .promises
+                .partition_point(|(index, _)| *index < entry.index);
+            let here = self
+                .promises
+                .iter()
+                .skip(first)
+                .take_while(|(index, _)| *index == entry.index);
+            self.broken_promises.extend(
+                here.filter(|(_, leaf)| *leaf != hash)
+                    .map(|(index, _)| *index),
+            );
         }
         self.content(entry, in_place, faults);
     }
@@ -432,7 +360,11 @@ impl<'a> Walk<'a> {
             if self.gaps.len() < MAX_GAPS {
                 self.gaps.push(self.expected..index);
             } else {
-                faults.add(FaultCode::EntryRemoved, Some(self.expected..index), "entries are missing here");
+                faults.add(
+                    FaultCode::EntryRemoved,
+                    Some(self.expected..index),
+                    "entries are missing here",
+                );
             }
             self.expected = index.saturating_add(1);
             return false;
@@ -441,10 +373,19 @@ impl<'a> Walk<'a> {
         if let Some(position) = self.gaps.iter().position(|gap| gap.contains(&index)) {
             let gap = self.gaps.swap_remove(position);
             let rest = [gap.start..index, index + 1..gap.end];
-            self.gaps.extend(rest.into_iter().filter(|gap| !gap.is_empty()));
-            faults.add(FaultCode::EntryReordered, place, "the entry comes after later ones");
+            self.gaps
+                .extend(rest.into_iter().filter(|gap| !gap.is_empty()));
+            faults.add(
+                FaultCode::EntryReordered,
+                place,
+                "the entry comes after later ones",
+            );
         } else {
-            faults.add(FaultCode::EntryInserted, place, "an entry with this number was there before");
+            faults.add(
+                FaultCode::EntryInserted,
+                place,
+                "an entry with this number was there before",
+            );
         }
         false
     }
@@ -457,7 +398,11 @@ impl<'a> Walk<'a> {
         };
         if in_place {
             if self.last_at.is_some_and(|last| leaf.at < last) {
-                faults.add(FaultCode::TimeBackwards, at.clone(), "the entry is earlier than the one before");
+                faults.add(
+                    FaultCode::TimeBackwards,
+                    at.clone(),
+                    "the entry is earlier than the one before",
+                );
             }
             self.last_at = Some(leaf.at);
         }
@@ -466,7 +411,8 @@ impl<'a> Walk<'a> {
             match open.remove(&value.field) {
                 Some(commitment) if value.opens(&commitment) => self.personal_present += 1,
                 Some(_) => {
-                    let detail = format!("the value of {:?} is not the one committed to", value.field);
+                    let detail =
+                        format!("the value of {:?} is not the one committed to", value.field);
                     faults.add(FaultCode::PersonalMismatch, at.clone(), detail);
                 }
                 None => {
@@ -493,16 +439,31 @@ impl<'a> Walk<'a> {
 
     fn end(&mut self, signed: &Checkpoint, faults: &mut Collector) {
         for gap in std::mem::take(&mut self.gaps) {
-            faults.add(FaultCode::EntryRemoved, Some(gap), "entries are missing here");
+            faults.add(
+                FaultCode::EntryRemoved,
+                Some(gap),
+                "entries are missing here",
+            );
         }
         if self.expected < signed.size {
-            let detail = format!("the export ends after {} of {} entries", self.expected, signed.size);
-            faults.add(FaultCode::EntriesTruncated, Some(self.expected..signed.size), detail);
+            let detail = format!(
+                "the export ends after {} of {} entries",
+                self.expected, signed.size
+            );
+            faults.add(
+                FaultCode::EntriesTruncated,
+                Some(self.expected..signed.size),
+                detail,
+            );
             self.broken = true;
         }
         if self.expected > signed.size {
             let detail = format!("the checkpoint covers {} entries only", signed.size);
-            faults.add(FaultCode::EntryInserted, Some(signed.size..self.expected), detail);
+            faults.add(
+                FaultCode::EntryInserted,
+                Some(signed.size..self.expected),
+                detail,
+            );
             self.broken = true;
         }
         if self.broken {
@@ -514,11 +475,18 @@ impl<'a> Walk<'a> {
                 faults.add(FaultCode::Fork, Some(range), detail);
             }
             for index in std::mem::take(&mut self.broken_promises) {
-                faults.add(FaultCode::PromiseBroken, Some(index..index + 1), "another leaf was promised here");
+                faults.add(
+                    FaultCode::PromiseBroken,
+                    Some(index..index + 1),
+                    "another leaf was promised here",
+                );
             }
             return;
         }
-        let located = self.claimed.as_ref().is_some_and(|claimed| claimed.root() == signed.root);
+        let located = self
+            .claimed
+            .as_ref()
+            .is_some_and(|claimed| claimed.root() == signed.root);
         if !located {
             self.root_mismatch(signed, faults);
         }
@@ -526,46 +494,23 @@ impl<'a> Walk<'a> {
 
     fn root_mismatch(&mut self, signed: &Checkpoint, faults: &mut Collector) {
         let (range, detail) = match self.disagreement.take() {
-            Some(range) => (Some(range), "the first altered entry lies between two kept checkpoints"),
-            None if self.agreed > 0 => {
-                (Some(self.agreed..signed.size), "the entries up to a kept checkpoint are sound, later ones are altered")
-            }
-            None => (None, "entries were altered together with their hashes; which ones cannot be told"),
+            Some(range) => (
+                Some(range),
+                "the first altered entry lies between two kept checkpoints",
+            ),
+            None if self.agreed > 0 => (
+                Some(self.agreed..signed.size),
+                "the entries up to a kept checkpoint are sound, later ones are altered",
+            ),
+            None => (
+                None,
+                "entries were altered together with their hashes; which ones cannot be told",
+            ),
         };
-        faults.add(FaultCode::RootMismatch, range, format!("the entries do not give the signed root: {detail}"));
-    }
-}
-
-#[derive(Default)]
-struct Collector {
-    list: Vec<Fault>,
-    further: u64,
-}
-
-impl Collector {
-    fn add(&mut self, code: FaultCode, entries: Option<Range<u64>>, detail: impl Into<String>) {
-        if self.list.len() < MAX_FAULTS {
-            self.list.push(Fault { code, entries, detail: detail.into() });
-        } else {
-            self.further += 1;
-        }
-    }
-
-    fn whole(&mut self, code: FaultCode, detail: impl Into<String>) {
-        self.add(code, None, detail);
-    }
-
-    fn only(mut self, code: FaultCode, entries: Option<Range<u64>>, detail: &dyn fmt::Display) -> Faults {
-        self.add(code, entries, detail.to_string());
-        self.finish()
-    }
-
-    fn any(&self) -> bool {
-        !self.list.is_empty()
-    }
-
-    fn finish(mut self) -> Faults {
-        self.list.sort_by_key(|fault| fault.entries.as_ref().map(|at| at.start));
-        Faults { list: self.list, further: self.further }
+        faults.add(
+            FaultCode::RootMismatch,
+            range,
+            format!("the entries do not give the signed root: {detail}"),
+        );
     }
 }

@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The policy engine: Cedar behind the port [`tenure_core::policy::PolicyEngine`].
+//!
+//! A set of policies is text: a schema that says what a question holds and the policies that read it.
+//! [`CedarPolicy::load`] refuses a set unless every policy is strictly valid against the schema, so that what
+//! can fail when a question is asked is little (an overflow, an entity that is named but not sent). What still
+//! fails denies: Cedar itself skips a policy that fails, which would let a failing `forbid` vanish.
+//!
+//! Deciding is on the path of every token and every use, so whatever depends only on the set is done when it is loaded:
+//! names are resolved, each action has its own policies with their scope narrowed to it, and the schema's demands are
+//! laid out so that a question is checked without Cedar's copying of types.
+//!
+//! [`bench`](mod@bench) runs tables of cases against a set, to show what a set does before it is in force.
+
+pub mod bench;
+mod engine;
+mod problem;
+mod question;
+mod set;
+mod shape;
+
+pub use engine::CedarPolicy;
+pub use problem::{PolicyProblem, PolicySetError, Source};
+pub use set::PolicyInfo;
+
+/// The schema of the questions that Tenure asks.
+pub const SCHEMA: &str = include_str!("../schema.cedarschema");
+
+/// The policies that are in force until others are set.
+pub const DEFAULT_POLICIES: &str = include_str!("../default.cedar");

@@ -1,1 +1,54 @@
-//! Placeholder.
+//! The HTTP edge: authenticates the caller, parses, limits, and hands over to the engine. It decides nothing.
+
+mod error;
+mod extract;
+mod health;
+pub mod outbound;
+mod protocols;
+mod serve;
+mod v1;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use tenure_engine::Engine;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+pub use serve::{Listener, ServeError, Tls, serve};
+
+/// The largest request body in bytes.
+const MAX_BODY: usize = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub engine: Arc<Engine>,
+}
+
+/// Every route of the server.
+pub fn router(engine: Arc<Engine>) -> Router {
+    let app = App { engine };
+    let bounded = Router::new()
+        .merge(v1::routes())
+        .merge(protocols::routes())
+        .merge(health::routes())
+        .fallback(error::no_such_route)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT));
+    bounded
+        // Streams live longer than any request's bound; each of their steps is bounded by itself.
+        .merge(v1::streams())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .with_state(app)
+}

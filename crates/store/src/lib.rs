@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The stores of Tenure: SQLite, PostgreSQL and memory, with one behaviour behind [`tenure_core::port::Store`].
+//!
+//! An engine only finds and keeps rows. What a commit may do is judged by one piece of code (`batch`), and what the
+//! log records is made by one piece of code (`leaf`), so that the engines can't drift apart.
+
+mod batch;
+mod error;
+mod leaf;
+mod memory;
+mod migrations;
+mod postgres;
+mod row;
+mod sqlite;
+
+pub use error::OpenError;
+pub use leaf::OPERATOR_TOKEN;
+pub use memory::{Deadline, Dump, MemoryStore};
+pub use migrations::MigrationError;
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
+
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -121,6 +121,10 @@ impl Record for Identity {
         if let Some(environment) = &self.charter.environment {
             terms.push(format!("environment={environment}"));
         }
+        terms.extend(self.charter.scope.iter().filter(|e| e.actions.iter().any(|a| a == ENFORCE)).map(|e| format!("enforces={}", e.resource)));
         terms
     }
 }
+
+/// The action that makes an identity an enforcement point of a resource: it may ask Tenure about it.
+pub const ENFORCE: &str = "enforce";

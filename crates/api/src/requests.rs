@@ -1,0 +1,280 @@
+//! Request bodies. Unknown fields are refused everywhere.
+
+use serde::{Deserialize, Serialize};
+use tenure_core::id::{ApplicationId, CredentialId, PersonId};
+use tenure_core::identity::{CharterDraft, Kind};
+use tenure_core::person::Role;
+use tenure_core::receipt::Target;
+use tenure_core::resource::{Verification, WhenUnreachable};
+use tenure_core::scope::Scope;
+use tenure_core::time::Span;
+
+/// `POST /v1/setup`: the first administrator (S-10).
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// The set-up token from the data folder.
+    pub setup_token: String,
+    /// The administrator's name.
+    pub name: String,
+    /// The administrator's e-mail address.
+    #[serde(default)]
+    pub email: Option<String>,
+}
+
+/// `POST /v1/people`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPerson {
+    /// The name.
+    pub name: String,
+    /// The e-mail address; it never identifies anyone.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// The roles.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+}
+
+/// `POST /v1/people/{id}/operator-tokens`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewOperatorToken {
+    /// How long it is good for, at most 30 days; eight hours if not given.
+    pub ttl: Option<Span>,
+}
+
+/// `POST /v1/applications`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewApplication {
+    /// The name, unique for ever.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: PersonId,
+}
+
+/// `POST /v1/environments`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewEnvironment {
+    /// The name, part of the issuer identifier.
+    pub name: String,
+    /// Whether it counts as production.
+    #[serde(default)]
+    pub production: bool,
+}
+
+/// `POST /v1/resources`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewResource {
+    /// Its identifier: an absolute URI without fragment (RFC 8707).
+    pub uri: String,
+    /// Its type in the decision API.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The actions that it knows.
+    pub actions: Vec<String>,
+    /// The application that it belongs to.
+    pub application: ApplicationId,
+    /// The environment that it is in.
+    pub environment: String,
+    /// The data domains that it holds.
+    #[serde(default)]
+    pub data_domains: Vec<String>,
+    /// How credentials are checked there.
+    pub verification: Verification,
+    /// What happens there when Tenure can't be reached.
+    #[serde(default = "deny")]
+    pub when_unreachable: WhenUnreachable,
+}
+
+const fn deny() -> WhenUnreachable {
+    WhenUnreachable::Deny
+}
+
+/// `POST /v1/issuers`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewIssuer {
+    /// The issuer identifier: an https URL; its discovery document must name the same.
+    pub url: String,
+    /// The audience that its tokens must name, exactly and alone.
+    pub audience: String,
+    /// The environments in which its proofs count.
+    pub environments: Vec<String>,
+    /// Signature algorithms accepted of it; all that Tenure knows if empty.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// Claims that every binding to it must fix.
+    #[serde(default)]
+    pub required_claims: Vec<String>,
+}
+
+/// How far registration goes in one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// A draft, whose charter may lack facts.
+    Draft,
+    /// Complete and waiting for activation.
+    #[default]
+    Pending,
+    /// Active at once, where the caller may activate.
+    Active,
+}
+
+/// `POST /v1/identities`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewIdentity {
+    /// The kind.
+    pub kind: Kind,
+    /// The name, unique for ever.
+    pub name: String,
+    /// The charter.
+    pub charter: CharterDraft,
+    /// How far to go.
+    #[serde(default)]
+    pub stage: Stage,
+}
+
+/// The body of a step that only wants a reason.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Because {
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/identities/{id}/resume`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resume {
+    /// Which cause to release: its place in `suspensions`.
+    pub cause: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/identities/{id}/complete-task`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskCompleted {
+    /// How it ended; failure counts as completion.
+    pub outcome: String,
+    /// The identity's own proof (RFC 7523), where no person reports it.
+    pub client_assertion: Option<String>,
+}
+
+/// `POST /v1/identities/{id}/grants`: opens a just-in-time grant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewGrant {
+    /// The actions.
+    pub actions: Vec<String>,
+    /// The resource's id.
+    pub resource: String,
+    /// For how long.
+    pub duration: Span,
+    /// For which need.
+    pub purpose: String,
+}
+
+/// `POST /v1/enrol`: a workload proves a key of its own with a join token (S-15).
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol {
+    /// The join token.
+    pub join_token: String,
+    /// The public key as a JWK.
+    pub jwk: serde_json::Value,
+    /// A JWS by that key, typ `tenure-enrol+jwt`.
+    pub proof: String,
+}
+
+/// `POST /v1/revocations`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// What to revoke.
+    pub target: RevocationTarget,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a revocation names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum RevocationTarget {
+    /// One credential.
+    Credential(CredentialId),
+    /// Everything issued to one identity until now.
+    Identity(tenure_core::id::IdentityId),
+    /// Everything issued to an owner's identities until now.
+    Owner(PersonId),
+    /// Everything issued to an application's identities until now.
+    Application(ApplicationId),
+    /// Everything issued in an environment until now.
+    Environment(String),
+}
+
+impl From<RevocationTarget> for Target {
+    fn from(target: RevocationTarget) -> Self {
+        match target {
+            RevocationTarget::Credential(id) => Self::Credential(id),
+            RevocationTarget::Identity(id) => Self::Scope(Scope::Identity(id)),
+            RevocationTarget::Owner(id) => Self::Scope(Scope::Owner(id)),
+            RevocationTarget::Application(id) => Self::Scope(Scope::Application(id)),
+            RevocationTarget::Environment(name) => Self::Scope(Scope::Environment(name)),
+        }
+    }
+}
+
+/// `POST /v1/holds` and `POST /v1/holds/release`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// What is held.
+    pub scope: Scope,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /access/v1/evaluation` (OpenID AuthZEN Authorization API 1.0).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Who acts.
+    pub subject: EvaluationEntity,
+    /// On what.
+    pub resource: EvaluationEntity,
+    /// Doing what.
+    pub action: EvaluationAction,
+    /// Circumstances that the caller claims; the resource's record overrides them.
+    #[serde(default)]
+    pub context: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A subject or a resource of an evaluation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EvaluationEntity {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// What the caller says about it.
+    #[serde(default)]
+    pub properties: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The action of an evaluation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EvaluationAction {
+    /// Its name.
+    pub name: String,
+    /// What the caller says about it.
+    #[serde(default)]
+    pub properties: serde_json::Map<String, serde_json::Value>,
+}

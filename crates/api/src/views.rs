@@ -1,0 +1,229 @@
+//! Replies that are not a record of the domain by itself.
+
+use serde::{Deserialize, Serialize};
+use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId};
+use tenure_core::identity::{Entitlement, Identity};
+use tenure_core::person::Person;
+use tenure_core::receipt::{Receipt, ReceiptState};
+use tenure_core::row::Position;
+use tenure_core::time::Timestamp;
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items, in the order of their ids.
+    pub items: Vec<T>,
+    /// Give it as `after` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+}
+
+/// Where in the log a change stands, and the log's signed promise to include it (S-3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// The position.
+    pub position: Position,
+    /// The leaf hash, base64url.
+    pub leaf_hash: String,
+    /// The signed inclusion promise.
+    pub promise: String,
+}
+
+/// A record with where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Resource<T> {
+    /// The record.
+    #[serde(flatten)]
+    pub record: T,
+    /// Its revision, as in the `ETag`.
+    pub revision: u64,
+    /// Where its last change stands in the log; only in replies to changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<Logged>,
+}
+
+/// A new operator token; its text is shown this once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OperatorTokenIssued {
+    /// The token's id.
+    pub id: OperatorTokenId,
+    /// Whom it stands for.
+    pub person: PersonId,
+    /// The token.
+    pub operator_token: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The reply to set-up.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SetupDone {
+    /// The first administrator.
+    pub person: Person,
+    /// A token that stands for them; shown this once.
+    pub operator_token: String,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+/// A new join token; its text is shown this once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct JoinTokenIssued {
+    /// The join token.
+    pub join_token: String,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// The audience of the enrolment proof: the environment's issuer identifier.
+    pub audience: String,
+}
+
+/// One access that an identity holds, with the three answers of R46.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Access {
+    /// The grant.
+    pub grant: GrantId,
+    /// What it gives.
+    pub entitlement: Entitlement,
+    /// Who approved it.
+    pub approved_by: PersonId,
+    /// The policies that permitted it.
+    pub policies: Vec<String>,
+    /// For which need, as it read at the approval.
+    pub need: String,
+    /// What ends it: its date and each event that removes it.
+    pub ends: Vec<String>,
+    /// Its last day at the latest.
+    pub until: Timestamp,
+    /// Whether it is in force now.
+    pub live: bool,
+}
+
+/// `GET /v1/identities/{id}/access`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccessReport {
+    /// Whose.
+    pub identity: tenure_core::id::IdentityId,
+    /// Each access.
+    pub access: Vec<Access>,
+}
+
+/// A credential as the inventory shows it. The secret is not stored, so it can't be shown (R5).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CredentialView {
+    /// The record.
+    #[serde(flatten)]
+    pub record: tenure_core::credential::Credential,
+    /// The log position of its issuance.
+    pub issued_position: Position,
+    /// `live`, or why it is not.
+    pub state: String,
+    /// When its identity was last used.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity_last_used: Option<Timestamp>,
+}
+
+/// An identity with what is computed about it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IdentityView {
+    /// The record.
+    #[serde(flatten)]
+    pub record: Identity,
+    /// Its revision.
+    pub revision: u64,
+    /// When it was last used, as far as noted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_used: Option<Timestamp>,
+    /// Where its last change stands in the log; only in replies to changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<Logged>,
+}
+
+/// A receipt with its state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// The receipt.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// Where it stands as a whole.
+    pub state: ReceiptState,
+    /// Where the revocation stands in the log; only in the reply to it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<Logged>,
+}
+
+/// A token response (RFC 6749 §5.1) with where the issuance stands in the log.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TokenIssued {
+    /// The access token.
+    pub access_token: String,
+    /// Its type.
+    pub token_type: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+    /// What it may be used for.
+    pub scope: String,
+    /// The credential's id in the inventory.
+    pub credential: CredentialId,
+    /// Where its issuance stands in the log.
+    pub log: Logged,
+}
+
+/// An introspection response (RFC 7662 §2.2); of an inactive token, nothing but that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introspection {
+    /// Whether it is alive, here and now, for this caller.
+    pub active: bool,
+    /// The rest, of an active token.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
+    pub token: Option<ActiveToken>,
+}
+
+/// What is said of an active token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveToken {
+    /// What it may be used for.
+    pub scope: String,
+    /// The identity.
+    pub client_id: String,
+    /// The identity.
+    pub sub: String,
+    /// The resource's identifier.
+    pub aud: String,
+    /// The environment's issuer identifier.
+    pub iss: String,
+    /// The credential's id.
+    pub jti: String,
+    /// End, seconds since the epoch.
+    pub exp: i64,
+    /// Issued at, seconds since the epoch.
+    pub iat: i64,
+    /// Always `Bearer` in this release.
+    pub token_type: String,
+}
+
+/// The answer to an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether it is allowed.
+    pub decision: bool,
+    /// What the decision rests on.
+    pub context: DecisionContext,
+}
+
+/// What a decision rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionContext {
+    /// Why not; absent when allowed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason_code: Option<String>,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
+    /// The policies that determined it.
+    pub policies: Vec<String>,
+    /// The policy set that was asked.
+    pub policy_version: String,
+    /// The grants that it rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub grants: Vec<GrantId>,
+}

@@ -1,0 +1,158 @@
+//! Access tokens: JWTs by RFC 9068, signed with Ed25519 under a key of one environment.
+
+use std::fmt;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use tenure_core::gate::Permit;
+use tenure_core::id::{CredentialId, EventId, IdentityId, SigningKeyId};
+use tenure_core::identity::MAX_CREDENTIAL_TTL;
+use tenure_core::secret::{Pending, Secret};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::encoding::to_base64url;
+use crate::jose::{Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Rules, Types, sign_compact, signing_input_header};
+use crate::key::{BadKey, VerifyingKey, key_pair};
+
+/// The `typ` of access tokens (RFC 9068 §2.1).
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// Signs access tokens with one key.
+pub struct TokenSigner {
+    kid: SigningKeyId,
+    header: String,
+    key: Ed25519KeyPair,
+}
+
+impl TokenSigner {
+    /// A signer with this key.
+    ///
+    /// # Errors
+    /// The library refused the seed; with 32 bytes it has no reason to.
+    pub fn new(kid: SigningKeyId, seed: &Secret<[u8; 32]>) -> Result<Self, BadKey> {
+        Ok(Self {
+            kid,
+            header: signing_input_header(&kid.to_string(), ACCESS_TOKEN_TYPE),
+            key: key_pair(seed)?,
+        })
+    }
+
+    /// The key's id.
+    pub const fn kid(&self) -> SigningKeyId {
+        self.kid
+    }
+
+    /// Signs what the permit allows, once. The token can be had only after `commit` is durable (invariant 2).
+    pub fn sign(&self, permit: Permit, issuer: &str, commit: EventId) -> Pending<String> {
+        let claims = AccessTokenClaims {
+            iss: issuer,
+            exp: permit.expires_at().as_secs(),
+            aud: permit.audience(),
+            sub: permit.identity(),
+            client_id: permit.identity(),
+            iat: permit.issued_at().as_secs(),
+            jti: permit.credential(),
+            scope: Scope(permit.actions()),
+        };
+        let mut payload = Vec::with_capacity(512);
+        // Writing plain text and numbers into memory has no way to fail; were there one, the token would be refused everywhere.
+        let _ = serde_json::to_writer(&mut payload, &claims);
+        Pending::new(sign_compact(&self.key, &self.header, &payload), commit)
+    }
+}
+
+impl fmt::Debug for TokenSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSigner").field("kid", &self.kid).finish_non_exhaustive()
+    }
+}
+
+/// What an access token of ours says, its signature and times checked. Whether it is still alive is the store's to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessClaims {
+    /// The credential's id: `jti`.
+    pub credential: CredentialId,
+    /// Whose it is: `sub` and `client_id`.
+    pub identity: IdentityId,
+    /// The resource that it is for: `aud`.
+    pub audience: String,
+    /// The actions that it is for: `scope`.
+    pub scope: Vec<String>,
+    /// When it was issued, in whole seconds.
+    pub issued_at: Timestamp,
+    /// When it ends, in whole seconds.
+    pub expires_at: Timestamp,
+}
+
+/// Checks an access token of ours; which resource it is for is left to the caller to compare.
+///
+/// # Errors
+/// Why it is refused.
+pub fn verify_access_token(token: &str, keys: &[VerifyingKey], issuer: &str, now: Timestamp, leeway: Span) -> Result<AccessClaims, JoseError> {
+    let rules = Rules {
+        algorithms: &[Algorithm::EdDsa],
+        types: Types::OneOf(&[ACCESS_TOKEN_TYPE]),
+        max_bytes: MAX_TOKEN_BYTES,
+    };
+    let claims = Jws::parse(token, &rules)?.verify_own(keys)?;
+    claims.names_issuer(issuer)?;
+    let expires_at = claims.valid_at(now, MAX_CREDENTIAL_TTL, leeway)?;
+    let issued_at = claims.time("iat")?.ok_or(JoseError::IatMissing)?;
+    let subject = claims.text("sub")?.ok_or(JoseError::SubjectWrong)?;
+    if claims.text("client_id")? != Some(subject) {
+        return Err(JoseError::SubjectWrong);
+    }
+    Ok(AccessClaims {
+        credential: claims.jti()?.parse().map_err(|_| JoseError::JtiMissing)?,
+        identity: subject.parse().map_err(|_| JoseError::SubjectWrong)?,
+        audience: claims.text("aud")?.ok_or(JoseError::AudienceWrong)?.to_owned(),
+        scope: claims
+            .text("scope")?
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|action| !action.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        issued_at,
+        expires_at,
+    })
+}
+
+/// A public key as it stands in the key set.
+pub fn public_jwk(kid: SigningKeyId, public: &[u8; 32]) -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": to_base64url(public), "kid": kid, "alg": Algorithm::EdDsa.as_str(), "use": "sig"})
+}
+
+#[derive(Serialize)]
+struct AccessTokenClaims<'a> {
+    iss: &'a str,
+    exp: i64,
+    aud: &'a str,
+    sub: IdentityId,
+    client_id: IdentityId,
+    iat: i64,
+    jti: CredentialId,
+    scope: Scope<'a>,
+}
+
+/// Actions as one text with spaces between (RFC 6749 §3.3).
+struct Scope<'a>(&'a [String]);
+
+impl fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, action) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(action)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Scope<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,12 @@
+//! The crate through its public API: published vectors, a foreign implementation on the other side, and attacks.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail as tests do")]
+
+mod assertion;
+mod attacks;
+mod external;
+mod opaque;
+mod random;
+mod root;
+mod support;
+mod token;
+mod vectors;

@@ -1,0 +1,148 @@
+//! Access tokens and receipts, read by another implementation.
+
+use jsonwebtoken::{DecodingKey, Validation};
+use serde_json::{Map, Value, json};
+use tenure_core::id::{CredentialId, EventId, IdentityId, SigningKeyId};
+use tenure_core::port::Committed;
+use tenure_core::row::Position;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::jose::JoseError;
+use tenure_credentials::key::{VerifyingKey, public_of};
+use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
+use tenure_credentials::token::{AccessClaims, TokenSigner, public_jwk, verify_access_token};
+
+use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, seed, with, workload};
+
+fn ours() -> [VerifyingKey; 1] {
+    [VerifyingKey::new(kid(), &public_of(&seed()).unwrap()).unwrap()]
+}
+
+fn check_at(token: &str, at: i64) -> Result<AccessClaims, JoseError> {
+    verify_access_token(token, &ours(), ISSUER, Timestamp::from_secs(at), Span::from_secs(5))
+}
+
+#[test]
+fn jsonwebtoken_verifies_our_access_tokens_by_our_key_set() {
+    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(public_jwk(kid(), &public_of(&seed()).unwrap())).unwrap();
+    let mut validation = Validation::new(jsonwebtoken::Algorithm::EdDSA);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&["https://ledger.example/api"]);
+    validation.validate_exp = false;
+    let read = jsonwebtoken::decode::<Value>(access_token(), &DecodingKey::from_jwk(&jwk).unwrap(), &validation).unwrap();
+    assert_eq!(read.header.typ.as_deref(), Some("at+jwt"));
+    assert_eq!(read.header.kid.as_deref(), Some(kid().to_string().as_str()));
+    assert_eq!(
+        read.claims,
+        json!({
+            "iss": ISSUER, "aud": "https://ledger.example/api", "sub": CLIENT, "client_id": CLIENT, "iat": NOW, "exp": NOW + 600,
+            "jti": CredentialId::from_u128(8), "scope": "read write"
+        })
+    );
+}
+
+#[test]
+fn introspection_reads_what_was_signed() {
+    let claims = check_at(&access_token(), NOW + 10).unwrap();
+    assert_eq!((claims.credential, claims.identity), (CredentialId::from_u128(8), IdentityId::from_u128(7)));
+    assert_eq!(
+        (claims.audience.as_str(), claims.scope),
+        ("https://ledger.example/api", vec!["read".to_owned(), "write".to_owned()])
+    );
+    assert_eq!((claims.issued_at, claims.expires_at), (now(), Timestamp::from_secs(NOW + 600)));
+}
+
+#[test]
+fn an_access_token_is_refused_out_of_its_time_place_and_kind() {
+    let token = access_token();
+    assert!(check_at(&token, NOW + 604).is_ok());
+    assert_eq!(check_at(&token, NOW + 605), Err(JoseError::Expired));
+    assert_eq!(check_at(&token, NOW - 6), Err(JoseError::NotYetValid));
+    let elsewhere = verify_access_token(&token, &ours(), "https://tenure.example/environments/dev", now(), Span::default());
+    assert_eq!(elsewhere, Err(JoseError::IssuerWrong));
+    let other = [VerifyingKey::new(SigningKeyId::from_u128(13), &public_of(&seed()).unwrap()).unwrap()];
+    assert_eq!(verify_access_token(&token, &other, ISSUER, now(), Span::default()), Err(JoseError::KeyUnknown));
+    assert_eq!(verify_receipt(&token, &ours()), Err(JoseError::TypWrong));
+    let forged = workload(1).sign(&json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid()}), &json!({"iss": ISSUER}));
+    assert_eq!(check_at(&forged, NOW), Err(JoseError::SignatureInvalid));
+    for (header, refusal) in [
+        (json!({"alg": "EdDSA", "kid": kid()}), JoseError::TypWrong),
+        (json!({"alg": "EdDSA", "kid": kid(), "typ": "JWT"}), JoseError::TypWrong),
+        (json!({"alg": "EdDSA", "typ": "at+jwt"}), JoseError::KidMissing),
+        (json!({"alg": "ES256", "typ": "at+jwt", "kid": kid()}), JoseError::AlgNotAllowed),
+    ] {
+        assert_eq!(check_at(&workload(1).sign(&header, &json!({})), NOW), Err(refusal));
+    }
+}
+
+/// Even what our own key signed must be an access token in full.
+#[test]
+fn incomplete_claims_are_refused() {
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(seed().expose()).unwrap();
+    let own = Workload { pair, jwk: workload(1).jwk };
+    let full = json!({
+        "iss": ISSUER, "aud": "a", "sub": CLIENT, "client_id": CLIENT, "iat": NOW, "exp": NOW + 600, "jti": CredentialId::from_u128(8), "scope": ""
+    });
+    let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid()});
+    assert_eq!(check_at(&own.sign(&header, &full), NOW).unwrap().scope, Vec::<String>::new());
+    for (changes, refusal) in [
+        (json!({"client_id": "idn_00000000000000000000000009"}), JoseError::SubjectWrong),
+        (json!({"client_id": null}), JoseError::SubjectWrong),
+        (json!({"jti": "crd_x"}), JoseError::JtiMissing),
+        (json!({"iat": null}), JoseError::IatMissing),
+        (json!({"aud": null}), JoseError::AudienceWrong),
+        (json!({"exp": NOW + 7200}), JoseError::LifetimeTooLong),
+    ] {
+        assert_eq!(check_at(&own.sign(&header, &with(full.clone(), &changes)), NOW), Err(refusal), "{changes}");
+    }
+}
+
+#[test]
+fn a_token_leaves_only_with_the_proof_of_its_own_commit() {
+    let signer = TokenSigner::new(kid(), &seed()).unwrap();
+    let committed = |id| Committed {
+        id,
+        position: Position::at(1),
+        at: now(),
+        leaf_hashes: vec![],
+    };
+    assert!(
+        signer
+            .sign(permit(&["read"]), ISSUER, commit())
+            .release(&committed(EventId::from_u128(1)))
+            .is_none()
+    );
+    assert!(signer.sign(permit(&["read"]), ISSUER, commit()).release(&committed(commit())).is_some());
+    assert_eq!(format!("{:?}", signer.sign(permit(&["read"]), ISSUER, commit())), "[pending]");
+}
+
+#[test]
+fn receipts_round_trip_and_pass_for_nothing_else() {
+    let signer = ReceiptSigner::new(kid(), &seed()).unwrap();
+    let receipt: Map<String, Value> = json!({"id": "rct_x", "points": [{"state": "refused"}, {"state": "requested"}]})
+        .as_object()
+        .unwrap()
+        .clone();
+    let signed = signer.sign(&receipt).unwrap();
+    assert_eq!(verify_receipt(&signed, &ours()), Ok(receipt.clone()));
+    assert_eq!(check_at(&signed, NOW), Err(JoseError::TypWrong));
+    let long = Map::from_iter([("points".to_owned(), json!(vec!["x".repeat(100); 1000]))]);
+    assert_eq!(verify_receipt(&signer.sign(&long).unwrap(), &ours()), Ok(long));
+    let (input, signature) = signed.rsplit_once('.').unwrap();
+    let (header, _) = input.split_once('.').unwrap();
+    let altered = format!("{header}.{}.{signature}", b64(r#"{"id":"rct_y"}"#));
+    assert_eq!(verify_receipt(&altered, &ours()), Err(JoseError::SignatureInvalid));
+    let too_long = Map::from_iter([("x".to_owned(), json!("x".repeat(1024 * 1024)))]);
+    assert_eq!(signer.sign(&too_long), Err(JoseError::TooLarge));
+}
+
+#[test]
+fn debug_prints_no_secret() {
+    let seed = seed();
+    let secrets = [b64(seed.expose()), format!("{:?}", seed.expose())];
+    let signer = TokenSigner::new(kid(), &seed).unwrap();
+    let receipts = ReceiptSigner::new(kid(), &seed).unwrap();
+    for text in [format!("{signer:?}"), format!("{receipts:?}"), format!("{seed:?}")] {
+        assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
+        assert!(text.len() < 120, "{text}");
+    }
+}

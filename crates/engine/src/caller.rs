@@ -1,0 +1,98 @@
+//! Who calls: a person for whom an operator token stands, or an identity that proved itself.
+
+use tenure_core::event::Actor;
+use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId};
+use tenure_core::identity::Identity;
+use tenure_core::person::{OperatorToken, Person, PersonState};
+use tenure_core::problem::Reason;
+use tenure_core::row::{RowKey, RowKind, Stored};
+use tenure_credentials::opaque::{OpaqueKind, Parsed};
+
+use crate::Engine;
+use crate::error::OpError;
+
+/// An authenticated caller.
+#[derive(Clone)]
+pub enum Caller {
+    /// A person.
+    Person {
+        /// Who.
+        person: Stored<Person>,
+        /// The operator token that stands for them.
+        token: OperatorTokenId,
+    },
+    /// A non-human identity.
+    Identity {
+        /// Which.
+        identity: Stored<Identity>,
+    },
+}
+
+impl Caller {
+    /// The caller as the log names it.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Person { person, token } => Actor::Person { id: person.id, operator_token: *token },
+            Self::Identity { identity } => Actor::Identity { id: identity.id },
+        }
+    }
+
+    /// The person, if it is one.
+    pub fn person_id(&self) -> Option<PersonId> {
+        match self {
+            Self::Person { person, .. } => Some(person.id),
+            Self::Identity { .. } => None,
+        }
+    }
+
+    /// The person, where only a person may do it.
+    pub(crate) fn must_be_person(&self) -> Result<PersonId, OpError> {
+        self.person_id().ok_or_else(|| OpError::because(Reason::NotAllowed, "only a person may do this"))
+    }
+}
+
+impl Engine {
+    /// The caller as they are now, if their token still stands for them: streams ask this again and again.
+    ///
+    /// # Errors
+    /// The token has ended or its person isn't active any more.
+    pub async fn still(&self, caller: &Caller) -> Result<Caller, OpError> {
+        let Caller::Person { person, token } = caller else { return Err(OpError::Unauthenticated(Reason::ProofInvalid)) };
+        let record = self.must::<OperatorToken>("operator token", token).await?;
+        if record.revoked_at.is_some() || self.now() >= record.expires_at {
+            return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
+        }
+        let person = self.must::<Person>("person", person.id).await?;
+        if person.state != PersonState::Active {
+            return Err(OpError::Unauthenticated(Reason::NotAllowed));
+        }
+        Ok(Caller::Person { person, token: *token })
+    }
+
+    /// The person for whom an operator token stands.
+    ///
+    /// # Errors
+    /// The token is unknown, revoked or over, or its person isn't active.
+    pub async fn authenticate_operator(&self, bearer: &str) -> Result<Caller, OpError> {
+        let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
+        let parsed = Parsed::parse(bearer).map_err(|_| invalid())?;
+        if parsed.kind() != OpaqueKind::Operator {
+            return Err(invalid());
+        }
+        let id = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
+        let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
+        let now = self.now();
+        if !self.opaque.matches(&parsed, &token.hash) {
+            return Err(invalid());
+        }
+        if token.revoked_at.is_some() {
+            return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
+        }
+        if now >= token.expires_at {
+            return Err(OpError::Unauthenticated(Reason::CredentialExpired));
+        }
+        let snapshot = self.store.load(&[RowKey::new(RowKind::Person, token.person)]).await?;
+        let person = snapshot.get::<Person>(0)?.filter(|person| person.state == PersonState::Active).ok_or_else(invalid)?;
+        Ok(Caller::Person { person, token: id })
+    }
+}

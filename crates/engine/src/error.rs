@@ -1,0 +1,84 @@
+//! How an operation fails, for its caller and for the log.
+
+use tenure_core::policy::Answer;
+use tenure_core::port::StoreError;
+use tenure_core::problem::{FieldProblem, Reason};
+
+/// Why an operation did not do what was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    /// The input is missing something or is wrong: every field at once.
+    #[error("the input has {} problem(s), first {:?}", .0.len(), .0.first())]
+    Invalid(Vec<FieldProblem>),
+    /// Refused for a reason.
+    #[error("refused: {reason}")]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What exactly, where that helps the caller and tells a stranger nothing.
+        detail: Option<String>,
+        /// The policy's answer, if it was asked.
+        answer: Option<Box<Answer>>,
+    },
+    /// The caller proved nothing, or nothing that counts.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(Reason),
+    /// There is no such thing, or the caller may not know.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// Something unique is taken.
+    #[error("{what} is taken")]
+    Taken {
+        /// Which field.
+        what: &'static str,
+    },
+    /// The caller's `If-Match` names another revision.
+    #[error("the record is at revision {0} now")]
+    Stale(u64),
+    /// Set-up has not been done, or was done already.
+    #[error("{0}")]
+    Setup(&'static str),
+    /// Can't be done now; nothing was decided.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A defect or damage: the caller learns only that it happened.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl OpError {
+    /// A refusal for a reason and nothing else.
+    pub const fn refused(reason: Reason) -> Self {
+        Self::Refused { reason, detail: None, answer: None }
+    }
+
+    /// A refusal with what exactly is refused.
+    pub fn because(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Refused { reason, detail: Some(detail.into()), answer: None }
+    }
+
+    /// A refusal by policy.
+    pub fn by_policy(reason: Reason, answer: Answer) -> Self {
+        Self::Refused { reason, detail: None, answer: Some(Box::new(answer)) }
+    }
+
+    /// One wrong field.
+    pub fn field(field: &str, code: &str, hint: &str) -> Self {
+        Self::Invalid(vec![FieldProblem::new(field, code, hint)])
+    }
+}
+
+impl From<StoreError> for OpError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => Self::Unavailable(why),
+            StoreError::Tampered(_) | StoreError::BadRow(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<Reason> for OpError {
+    fn from(reason: Reason) -> Self {
+        Self::refused(reason)
+    }
+}

@@ -1,0 +1,184 @@
+//! Signing keys in memory: opened once, found by id. They are few, and every use checks the environment's row anyway.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
+use tenure_core::environment::Environment;
+use tenure_core::id::SigningKeyId;
+use tenure_core::port::StoreError;
+use tenure_core::row::{RowKey, RowKind};
+use tenure_core::secret::Secret;
+use tenure_core::signing_key::{KeyUse, SigningKey};
+use tenure_core::time::Timestamp;
+use tenure_credentials::jose::Jwk;
+use tenure_credentials::key::VerifyingKey;
+use tenure_credentials::receipt::ReceiptSigner;
+use tenure_credentials::token::TokenSigner;
+use tenure_log::LogSigner;
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::ops::setup::Deployment;
+
+/// Prepared keys of workloads that are kept; about 20 MB.
+const MAX_WORKLOAD_KEYS: usize = 20_000;
+const SEAL_LABEL: &str = "signing-key";
+
+/// The keys of the deployment as a whole.
+pub(crate) struct DeploymentKeys {
+    /// Signs checkpoints and promises.
+    pub log: LogSigner,
+    /// Signs receipts.
+    pub receipt: ReceiptSigner,
+    /// The receipt key's public part.
+    pub receipt_public: [u8; 32],
+}
+
+#[derive(Default)]
+pub(crate) struct KeyCache {
+    deployment: RwLock<Option<Arc<DeploymentKeys>>>,
+    signers: RwLock<HashMap<SigningKeyId, Arc<TokenSigner>>>,
+    public: RwLock<HashMap<SigningKeyId, ([u8; 32], VerifyingKey)>>,
+    /// Workloads' public keys by thumbprint, prepared for checking.
+    workload: RwLock<HashMap<String, Arc<Jwk>>>,
+}
+
+impl Engine {
+    /// A fresh key and its sealed record.
+    pub(crate) fn new_key(&self, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
+        let id = SigningKeyId::generate(now, self.entropy.as_ref());
+        let seed = tenure_credentials::key::generate_seed(self.entropy.as_ref());
+        let public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
+        let sealed = self
+            .root
+            .seal(SEAL_LABEL, &id.to_string(), seed.expose(), self.entropy.as_ref())
+            .map_err(|e| OpError::Internal(e.to_string()))?;
+        Ok(SigningKey { id, key_use, public: base64url(&public), sealed, created_at: now })
+    }
+
+    async fn load_key(&self, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
+        let snapshot = self.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
+        let stored = snapshot.get::<SigningKey>(0)?.ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
+        Ok(stored.value)
+    }
+
+    fn open_seed(&self, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
+        self.root
+            .open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed)
+            .map_err(|_| OpError::Internal(format!("the signing key {} can't be opened with this root key", key.id)))
+    }
+
+    /// The deployment's own keys.
+    pub(crate) async fn deployment_keys(&self) -> Result<Arc<DeploymentKeys>, OpError> {
+        if let Some(keys) = self.keys.deployment.read().as_ref() {
+            return Ok(Arc::clone(keys));
+        }
+        let deployment = self.deployment().await?.ok_or(OpError::Setup("set-up has not been done"))?;
+        let keys = Arc::new(self.open_deployment_keys(&deployment).await?);
+        *self.keys.deployment.write() = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    async fn open_deployment_keys(&self, deployment: &Deployment) -> Result<DeploymentKeys, OpError> {
+        let log = self.load_key(deployment.log_key).await?;
+        let receipt = self.load_key(deployment.receipt_key).await?;
+        if log.key_use != KeyUse::Log || receipt.key_use != KeyUse::Receipt {
+            return Err(OpError::Internal("a deployment key is for another use".into()));
+        }
+        let log_signer = LogSigner::from_seed(&deployment.log_name, 0, self.open_seed(&log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
+        let seed = self.open_seed(&receipt)?;
+        let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
+        let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
+        Ok(DeploymentKeys { log: log_signer, receipt: receipt_signer, receipt_public })
+    }
+
+    /// The signer of an environment's current key.
+    pub(crate) async fn token_signer(&self, environment: &Environment, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
+        let id = environment.signing_key(now).ok_or_else(|| OpError::Internal(format!("the environment {} has no signing key", environment.name)))?;
+        if let Some(signer) = self.keys.signers.read().get(&id) {
+            return Ok(Arc::clone(signer));
+        }
+        let key = self.load_key(id).await?;
+        if key.key_use != KeyUse::AccessToken(environment.name.clone()) {
+            return Err(OpError::Internal(format!("the signing key {id} is for another use")));
+        }
+        let signer = Arc::new(TokenSigner::new(id, &self.open_seed(&key)?).map_err(|e| OpError::Internal(e.to_string()))?);
+        self.keys.signers.write().insert(id, Arc::clone(&signer));
+        Ok(signer)
+    }
+
+    /// The public keys that an environment's verifiers may meet now.
+    pub(crate) async fn public_keys(&self, environment: &Environment, now: Timestamp) -> Result<Vec<([u8; 32], VerifyingKey)>, OpError> {
+        let mut keys = Vec::new();
+        for key in environment.published(now) {
+            let known = self.keys.public.read().get(&key.id).cloned();
+            let public = match known {
+                Some(public) => public,
+                None => {
+                    let record = self.load_key(key.id).await?;
+                    let malformed = || OpError::Internal(format!("the public key {} is malformed", key.id));
+                    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(&record.public).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)?;
+                    let prepared = (bytes, VerifyingKey::new(key.id, &bytes).map_err(|_| malformed())?);
+                    self.keys.public.write().insert(key.id, prepared.clone());
+                    prepared
+                }
+            };
+            keys.push(public);
+        }
+        Ok(keys)
+    }
+
+    /// The public keys of an environment, as JWKs: for everyone.
+    ///
+    /// # Errors
+    /// No such environment.
+    pub async fn key_set(&self, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
+        let environment = self.must::<Environment>("environment", environment).await?;
+        let keys = self.public_keys(&environment, self.now()).await?;
+        Ok(keys.iter().map(|(public, key)| tenure_credentials::token::public_jwk(key.id(), public)).collect())
+    }
+
+    /// How many entries the log has.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn log_size(&self) -> Result<u64, OpError> {
+        Ok(self.store.head().await?.size)
+    }
+
+    /// How many entries the newest checkpoint covers.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn sealed_size(&self) -> Result<u64, OpError> {
+        Ok(self.store.sealed().await?.map_or(0, |sealed| sealed.size))
+    }
+
+    /// A workload's public key, prepared; parsed once for each key.
+    pub(crate) fn workload_key(&self, jwk: &serde_json::Value, thumbprint: &str) -> Result<Arc<Jwk>, OpError> {
+        if let Some(key) = self.keys.workload.read().get(thumbprint) {
+            return Ok(Arc::clone(key));
+        }
+        let key = Arc::new(Jwk::from_value(jwk).map_err(|e| OpError::Internal(e.to_string()))?);
+        let mut keys = self.keys.workload.write();
+        if keys.len() >= MAX_WORKLOAD_KEYS {
+            keys.clear();
+        }
+        keys.insert(thumbprint.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The deployment's record, if set-up is done.
+    pub(crate) async fn deployment(&self) -> Result<Option<std::sync::Arc<Deployment>>, StoreError> {
+        let snapshot = self.store.load(&[Deployment::row_key()]).await?;
+        Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
+    }
+}
+
+/// Base64url without padding, as everywhere on the wire.
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

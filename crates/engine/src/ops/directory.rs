@@ -1,0 +1,347 @@
+//! Plain records: people, applications, environments, resources.
+
+use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewPerson, NewResource};
+use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
+use tenure_core::application::Application;
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::identity::MAX_CREDENTIAL_TTL;
+use tenure_core::person::{OperatorToken, Person, PersonState};
+use tenure_core::policy::Action;
+use tenure_core::problem::FieldProblem;
+use tenure_core::resource::Resource;
+use tenure_core::signing_key::KeyUse;
+use tenure_core::time::Span;
+
+use super::Asked;
+use super::setup::{OPERATOR_TOKEN_LIFE, personal};
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory, owns};
+
+const MAX_TEXT: usize = 200;
+const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
+
+pub(crate) fn check_person(name: &str, email: Option<&str>) -> Result<(), OpError> {
+    let mut problems = Vec::new();
+    if name.trim().is_empty() || name.len() > MAX_TEXT {
+        problems.push(FieldProblem::new("name", "name_malformed", "give a name of 1 to 200 bytes"));
+    }
+    if email.is_some_and(|email| !email.contains('@') || email.len() > MAX_TEXT) {
+        problems.push(FieldProblem::new("email", "email_malformed", "give an address such as ada@example.com, or leave it out"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(OpError::Invalid(problems)) }
+}
+
+impl Engine {
+    /// Registers a person.
+    ///
+    /// # Errors
+    /// The fields are wrong, or the caller is no administrator.
+    pub async fn create_person(&self, caller: &Caller, ask: NewPerson) -> Result<Changed<Person>, OpError> {
+        let asked = Asked::new(ControlPoint::Administer, "person.create", "");
+        self.recorded(caller, asked, async {
+            self.allow(caller, Action::Administer, inventory("person", "", ""), administration(false, false))?;
+            check_person(&ask.name, ask.email.as_deref())?;
+            let ((person,), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let mut roles = ask.roles.clone();
+                    roles.sort_unstable();
+                    roles.dedup();
+                    let person = Person {
+                        id: PersonId::generate(now, self.entropy.as_ref()),
+                        name: Some(ask.name.clone()),
+                        email: ask.email.clone(),
+                        state: PersonState::Active,
+                        roles,
+                        created_at: now,
+                    };
+                    let mut event = self
+                        .event(now, "person.created", ControlPoint::Administer)
+                        .subject(person.id)
+                        .fact("roles", &person.roles)
+                        .fact("state", person.state)
+                        .personal(personal(self, person.id, "name", &ask.name));
+                    if let Some(email) = &ask.email {
+                        event = event.personal(personal(self, person.id, "email", email));
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&person);
+                    Ok((changeset, (person,)))
+                })
+                .await?;
+            self.changed(person, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Erases a person's name and address; every proof about them stays (R113).
+    ///
+    /// # Errors
+    /// No such person, or the caller may not.
+    pub async fn erase_person(&self, caller: &Caller, id: PersonId) -> Result<Changed<Person>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "person.erase", id), async {
+            self.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
+            let ((person, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Person>("person", id).await?;
+                    let person = Person { name: None, email: None, ..(*stored.value).clone() };
+                    let event = self.event(now, "person.erased", ControlPoint::Administer).subject(id);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &person);
+                    changeset.erase.push(id.to_string());
+                    Ok((changeset, (person, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(person, revision, &committed).await
+        })
+        .await
+    }
+
+    /// Hands out an operator token that stands for a person until sign-in exists (S-7).
+    ///
+    /// # Errors
+    /// No such active person, or the caller is no administrator.
+    pub async fn create_operator_token(&self, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
+            self.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
+            let life = ask.ttl.unwrap_or(OPERATOR_TOKEN_LIFE);
+            if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
+                return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
+            }
+            let ((text, token), _) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let person = self.must::<Person>("person", id).await?;
+                    if person.state != PersonState::Active {
+                        return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
+                    }
+                    let (text, token) = self.new_operator_token(id, life, now);
+                    let event = self
+                        .event(now, "operator_token.created", ControlPoint::Administer)
+                        .subject(id)
+                        .subject(token.id)
+                        .fact("expires_at", token.expires_at);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&person).insert(&token);
+                    Ok((changeset, (text, token)))
+                })
+                .await?;
+            Ok(OperatorTokenIssued { id: token.id, person: id, operator_token: text.expose().clone(), expires_at: token.expires_at })
+        })
+        .await
+    }
+
+    /// Revokes an operator token.
+    ///
+    /// # Errors
+    /// No such token, or the caller is neither its person nor an administrator.
+    pub async fn revoke_operator_token(&self, caller: &Caller, id: OperatorTokenId) -> Result<(), OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Revoke, "operator_token.revoke", id), async {
+            self.decide(|| async {
+                let now = self.now();
+                let stored = self.must::<OperatorToken>("operator token", id).await?;
+                if caller.person_id() != Some(stored.person) {
+                    self.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
+                }
+                let token = OperatorToken { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
+                let event = self.event(now, "operator_token.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                changeset.replace(&stored, &token);
+                Ok((changeset, ()))
+            })
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Registers an application.
+    ///
+    /// # Errors
+    /// The fields are wrong, the name is taken, or the caller is no administrator.
+    pub async fn create_application(&self, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
+            self.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
+            parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
+            let (application, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let owner = self
+                        .one::<Person>(ask.owner)
+                        .await?
+                        .filter(|owner| owner.state == PersonState::Active)
+                        .ok_or_else(|| OpError::field("owner", "owner_unknown", "name an active person"))?;
+                    let application = Application { id: ApplicationId::generate(now, self.entropy.as_ref()), name: ask.name.clone(), owner: ask.owner, created_at: now };
+                    let event = self
+                        .event(now, "application.created", ControlPoint::Administer)
+                        .subject(application.id)
+                        .subject(ask.owner)
+                        .fact("name", &ask.name);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&owner).insert(&application);
+                    changeset.once.push(Once { space: "application_name", key: ask.name.clone(), until: None });
+                    Ok((changeset, application))
+                })
+                .await?;
+            self.changed(application, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Registers an environment and makes its first signing key.
+    ///
+    /// # Errors
+    /// The name is malformed or taken, or the caller is no administrator.
+    pub async fn create_environment(&self, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
+            self.allow(caller, Action::Administer, inventory("environment", "", &ask.name), administration(false, false))?;
+            parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
+            let (environment, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let key = self.new_key(KeyUse::AccessToken(ask.name.clone()), now)?;
+                    let environment = Environment {
+                        name: ask.name.clone(),
+                        production: ask.production,
+                        keys: vec![EnvironmentKey { id: key.id, signs_from: now, published_until: None }],
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "environment.created", ControlPoint::Administer)
+                        .subject(&ask.name)
+                        .fact("production", ask.production)
+                        .fact("key", key.id)
+                        .fact("public_key", &key.public);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&environment).insert(&key);
+                    changeset.once.push(Once { space: "environment_name", key: ask.name.clone(), until: None });
+                    Ok((changeset, environment))
+                })
+                .await?;
+            self.changed(environment, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Gives an environment its next signing key. It is published at once and signs once verifiers had time to fetch it;
+    /// the old one stays published until the last token that it signed has ended.
+    ///
+    /// # Errors
+    /// No such environment, or the caller is no administrator.
+    pub async fn rotate_key(&self, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
+            self.allow(caller, Action::Administer, inventory("environment", name, name), administration(false, false))?;
+            let ((environment, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Environment>("environment", name).await?;
+                    let key = self.new_key(KeyUse::AccessToken(name.to_owned()), now)?;
+                    let signs_from = now.plus(self.settings.key_overlap);
+                    let retire_at = signs_from.plus(MAX_CREDENTIAL_TTL).plus(tenure_core::credential::CLOCK_SKEW);
+                    let mut environment = (*stored.value).clone();
+                    environment.keys.retain(|old| old.published_until.is_none_or(|until| now < until));
+                    for old in &mut environment.keys {
+                        old.published_until = old.published_until.or(Some(retire_at));
+                    }
+                    environment.keys.push(EnvironmentKey { id: key.id, signs_from, published_until: None });
+                    let event = self
+                        .event(now, "environment.key_rotated", ControlPoint::Administer)
+                        .subject(name)
+                        .fact("key", key.id)
+                        .fact("public_key", &key.public)
+                        .fact("signs_from", signs_from);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &environment).insert(&key);
+                    Ok((changeset, (environment, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(environment, revision, &committed).await
+        })
+        .await
+    }
+
+    /// Registers a resource.
+    ///
+    /// # Errors
+    /// The fields are wrong, the URI is taken, or the caller is no administrator.
+    pub async fn create_resource(&self, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
+            self.allow(caller, Action::Administer, inventory("resource", "", &ask.environment), administration(false, false))?;
+            let mut problems = check_resource(&ask);
+            let application = self.one::<Application>(ask.application).await?;
+            let environment = self.one::<Environment>(&ask.environment).await?;
+            if application.is_none() {
+                problems.push(FieldProblem::new("application", "application_unknown", "name a registered application"));
+            }
+            if environment.is_none() {
+                problems.push(FieldProblem::new("environment", "environment_unknown", "name a registered environment"));
+            }
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let (resource, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let resource = Resource {
+                        id: ResourceId::generate(now, self.entropy.as_ref()),
+                        uri: ask.uri.clone(),
+                        kind: ask.kind.clone(),
+                        actions: ask.actions.clone(),
+                        application: ask.application,
+                        environment: ask.environment.clone(),
+                        data_domains: ask.data_domains.clone(),
+                        verification: ask.verification,
+                        when_unreachable: ask.when_unreachable,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "resource.created", ControlPoint::Administer)
+                        .subject(resource.id)
+                        .subject(ask.application)
+                        .fact("uri", &ask.uri)
+                        .fact("environment", &ask.environment)
+                        .fact("verification", ask.verification);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&resource);
+                    changeset.once.push(Once { space: "resource_uri", key: ask.uri.clone(), until: None });
+                    Ok((changeset, resource))
+                })
+                .await?;
+            self.changed(resource, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Whether the caller may read this part of the inventory.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn may_read(&self, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
+        self.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
+    }
+}
+
+fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty());
+    if !has_scheme || ask.uri.contains('#') || ask.uri.len() > 500 || ask.uri.bytes().any(|b| b <= b' ' || b == b'"' || b == b'\\' || b > b'~') {
+        problems.push(FieldProblem::new("uri", "uri_malformed", "give an absolute URI without fragment, e.g. https://orders.internal (RFC 8707)"));
+    }
+    if let Err(problem) = parse_name("type", &ask.kind) {
+        problems.push(problem);
+    }
+    let good = |action: &String| !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b));
+    if ask.actions.is_empty() || ask.actions.len() > 64 || !ask.actions.iter().all(good) {
+        problems.push(FieldProblem::new("actions", "actions_malformed", "list 1 to 64 actions of a-z, 0-9 and _ . : -"));
+    }
+    if ask.data_domains.len() > 32 || ask.data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
+        problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));
+    }
+    problems
+}

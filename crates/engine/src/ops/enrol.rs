@@ -1,0 +1,176 @@
+//! Enrolling a key of the workload's own with a one-time join token (S-15).
+
+use tenure_api::requests::Enrol;
+use tenure_api::views::{JoinTokenIssued, Resource as Changed};
+use tenure_core::binding::{Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::gate;
+use tenure_core::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
+use tenure_core::identity::{Identity, WorkloadBinding};
+use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::row::Stored;
+use tenure_core::time::Span;
+use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
+use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
+
+use super::Asked;
+use super::identities::owns_identity;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{identity as identity_entity, inventory};
+use crate::refusals::Refusal;
+
+fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
+    Attributes::from([("owns", Value::Bool(owns)), ("first_use", Value::Bool(first_use)), ("age_secs", Value::Long(age.as_secs()))])
+}
+
+impl Engine {
+    /// Hands out a join token for an active identity whose charter says that it enrols that way.
+    ///
+    /// # Errors
+    /// The identity isn't active or enrols otherwise, or the caller may not.
+    pub async fn create_join_token(&self, caller: &Caller, id: IdentityId) -> Result<JoinTokenIssued, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Issue, "join_token.create", id), async {
+            let ((text, token, environment), _) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+                    let standing = gate::standing(known.facts(now))?;
+                    if !matches!(standing.charter().workload_binding, WorkloadBinding::JoinToken { .. }) {
+                        return Err(OpError::because(Reason::BindingNotMatched, "the charter binds the workload otherwise than by a join token"));
+                    }
+                    let environment = standing.charter().environment.clone();
+                    self.allow(caller, Action::Bootstrap, inventory("identity", id, &environment), bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)))?;
+                    let token_id = JoinTokenId::generate(now, self.entropy.as_ref());
+                    let Minted { token: text, hash } = self.opaque.mint(OpaqueKind::Join, token_id, self.entropy.as_ref());
+                    let token = JoinToken { id: token_id, identity: id, hash, created_at: now, expires_at: now.plus(JOIN_TOKEN_LIFE), enrolled: None };
+                    let event = self.event(now, "join_token.created", ControlPoint::Issue).subject(id).subject(token_id).fact("expires_at", token.expires_at);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    known.expect(&mut changeset);
+                    changeset.insert(&token);
+                    Ok((changeset, (text, token, environment)))
+                })
+                .await?;
+            Ok(JoinTokenIssued { join_token: text.expose().clone(), expires_at: token.expires_at, audience: self.issuer_of(&environment) })
+        })
+        .await
+    }
+
+    /// Enrols a key with a join token. A second presentation suspends the identity and the key that the first enrolled.
+    ///
+    /// # Errors
+    /// The token is unknown, spent or over, the proof fails, or the key is another identity's.
+    pub async fn enrol(&self, ask: Enrol, source: &str) -> Result<Changed<Binding>, OpError> {
+        let stranger = |reason| {
+            self.count_stranger(reason, source);
+            OpError::Unauthenticated(reason)
+        };
+        let parsed = Parsed::parse(&ask.join_token).ok().filter(|parsed| parsed.kind() == OpaqueKind::Join).ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+        let token_id = parsed.id::<JoinTokenKind>().ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+        let token = self.one::<JoinToken>(token_id).await?.filter(|token| self.opaque.matches(&parsed, &token.hash)).ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+        if token.enrolled.is_some() {
+            self.replayed(&token).await?;
+            return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
+        }
+        if self.now() >= token.expires_at {
+            return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
+        }
+        let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;
+        let outcome = self
+            .decide(|| async {
+                let now = self.now();
+                let token = self.must::<JoinToken>("join token", token_id).await?;
+                if token.enrolled.is_some() {
+                    return Err(OpError::refused(Reason::JoinTokenSpent));
+                }
+                let known = self.know(token.identity).await?.ok_or(OpError::refused(Reason::IdentityUnknown))?;
+                let standing = gate::standing(known.facts(now))?;
+                let environment = standing.charter().environment.clone();
+                let proof = verify_enrolment_proof(&ask.proof, &key, &self.issuer_of(&environment), token_id, now)
+                    .map_err(|e| OpError::because(Reason::ProofInvalid, e.code()))?;
+                let answer = self.policy.decide(&Question {
+                    principal: identity_entity(&known.identity),
+                    action: Action::Bootstrap,
+                    resource: inventory("identity", token.identity, &environment),
+                    context: bootstrap(true, true, now.since(token.created_at)),
+                });
+                gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+                let binding = Binding {
+                    id: BindingId::generate(now, self.entropy.as_ref()),
+                    identity: token.identity,
+                    workload: standing.charter().workload_binding.workload().to_owned(),
+                    matches: BindingMatch::PublicKey { jwk: key.to_json(), thumbprint: key.thumbprint().to_owned() },
+                    state: BindingState::Live,
+                    enrolled_with: Some(token_id),
+                    created_at: now,
+                };
+                let mut identity = (*known.identity.value).clone();
+                identity.bindings.push(binding.id);
+                let event = self
+                    .event(now, "key.enrolled", ControlPoint::Issue)
+                    .subject(token.identity)
+                    .subject(binding.id)
+                    .subject(token_id)
+                    .fact("thumbprint", key.thumbprint())
+                    .fact("exceptional_access", true)
+                    .fact("policies", &answer.policies);
+                let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
+                known.expect(&mut changeset);
+                changeset.replace(&token, &JoinToken { enrolled: Some(binding.id), ..(*token.value).clone() });
+                changeset.replace(&known.identity, &identity).insert(&binding);
+                changeset.once.push(Once { space: "key", key: key.thumbprint().to_owned(), until: None });
+                changeset.once.push(Once { space: "jti", key: format!("{} {}", token.identity, proof.jti), until: Some(proof.replay_until) });
+                Ok((changeset, binding))
+            })
+            .await;
+        match outcome {
+            Ok((binding, committed)) => self.changed(binding, 1, &committed).await,
+            Err(OpError::Refused { reason, detail, answer }) => {
+                // Somebody else may have enrolled with it since it was read: then this was the second presentation.
+                let again = self.must::<JoinToken>("join token", token_id).await?;
+                if again.enrolled.is_some() {
+                    self.replayed(&again).await?;
+                }
+                self.refuse_enrolment(&again, reason).await;
+                Err(OpError::Refused { reason, detail, answer })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Suspends what a replayed join token enrolled: the identity, and the binding.
+    async fn replayed(&self, token: &Stored<JoinToken>) -> Result<(), OpError> {
+        for _ in 0..16 {
+            let now = self.now();
+            let identity = self.must::<Identity>("identity", token.identity).await?;
+            let Some(mut changeset) = self.suspend_for_replay(&identity, now).await? else { return Ok(()) };
+            if let Some(enrolled) = token.enrolled
+                && let Some(binding) = self.one::<Binding>(enrolled).await?
+                && binding.state == BindingState::Live
+            {
+                changeset.replace(&binding, &Binding { state: BindingState::Suspended, ..(*binding.value).clone() });
+            }
+            if self.settle(changeset).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(OpError::Unavailable("the identity changes too fast to be suspended".into()))
+    }
+
+    async fn refuse_enrolment(&self, token: &JoinToken, reason: Reason) -> OpError {
+        self.record_refusal(Refusal {
+            actor: Actor::Identity { id: token.identity },
+            control: ControlPoint::Issue,
+            asked: "enrol",
+            subjects: vec![token.identity.to_string(), token.id.to_string()],
+            code: reason.code(),
+            fields: &[],
+            answer: None,
+        })
+        .await;
+        OpError::refused(reason)
+    }
+}

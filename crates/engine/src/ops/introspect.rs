@@ -1,0 +1,151 @@
+//! Introspection and revocation of tokens by protocol (RFC 7662, RFC 7009), and who may ask.
+
+use tenure_api::views::{ActiveToken, Introspection};
+use tenure_core::environment::Environment;
+use tenure_core::gate;
+use tenure_core::identity::{ENFORCE, Identity};
+use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::token::{AccessClaims, verify_access_token};
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::load::Known;
+use crate::ops::credentials::Held;
+use crate::questions;
+
+/// An enforcement point that has proven itself.
+pub struct Enforcer {
+    known: Known,
+    /// The resource that its access token is for, if it came with one: it may ask about no other.
+    bound_to: Option<String>,
+}
+
+const NOTHING: Introspection = Introspection { active: false, token: None };
+
+impl Engine {
+    /// The claims of an access token of an environment, signature and times checked.
+    pub(crate) async fn verified(&self, environment: &Environment, token: &str, now: Timestamp) -> Result<AccessClaims, OpError> {
+        let keys: Vec<_> = self.public_keys(environment, now).await?.into_iter().map(|(_, key)| key).collect();
+        verify_access_token(token, &keys, &self.issuer_of(&environment.name), now, Span::from_secs(0)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))
+    }
+
+    /// The environment that a token says it is from; nothing is checked yet.
+    async fn claimed_environment(&self, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
+        let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else { return Ok(None) };
+        let prefix = format!("{}/env/", self.settings.public_url);
+        match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
+            Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => self.one::<Environment>(name).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The enforcement point behind a bearer token: a live access token of ours with the action `enforce`.
+    ///
+    /// # Errors
+    /// The token fails, is dead, or is for something else.
+    pub async fn authenticate_enforcer(&self, bearer: &str) -> Result<Enforcer, OpError> {
+        let now = self.now();
+        let environment = self.claimed_environment(bearer).await?.ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let claims = self.verified(&environment, bearer, now).await?;
+        let held = self.held(claims.credential, now).await?.ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
+        held.status.map_err(OpError::Unauthenticated)?;
+        if !claims.scope.iter().any(|action| action == ENFORCE) {
+            return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
+        }
+        Ok(Enforcer { known: held.known, bound_to: Some(claims.audience) })
+    }
+
+    /// The enforcement point that proved itself with a client assertion.
+    ///
+    /// # Errors
+    /// The identity can't be read.
+    pub async fn enforcer_of(&self, identity: &Stored<Identity>) -> Result<Enforcer, OpError> {
+        Ok(Enforcer { known: self.know_rest(identity.clone()).await?, bound_to: None })
+    }
+
+    /// The resource, if the enforcement point may ask about it (S-6).
+    pub(crate) fn enforces(&self, enforcer: &Enforcer, resource: &Resource, now: Timestamp) -> Result<(), OpError> {
+        if enforcer.bound_to.as_ref().is_some_and(|uri| *uri != resource.uri) {
+            return Err(OpError::refused(Reason::ResourceUnknown));
+        }
+        let standing = gate::standing(enforcer.known.facts(now))?;
+        standing.held(resource, &[ENFORCE.to_owned()]).map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
+        let answer = self.policy.decide(&Question {
+            principal: questions::identity(&enforcer.known.identity),
+            action: Action::Enforce,
+            resource: questions::resource(resource),
+            context: Attributes::from([
+                ("live_grant", Value::Bool(true)),
+                ("owner_active", Value::Bool(enforcer.known.owner_active())),
+                ("charter_complete", Value::Bool(true)),
+                ("environment", Value::Text(standing.charter().environment.clone())),
+            ]),
+        });
+        gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
+    }
+
+    pub(crate) const fn enforcer_identity(enforcer: &Enforcer) -> &Stored<Identity> {
+        &enforcer.known.identity
+    }
+
+    /// Says whether a token is alive, to an enforcement point of its resource. Every other case is the same answer (RFC 7662 §2.2).
+    ///
+    /// # Errors
+    /// The enforcement point itself may not act, or the store can't be read.
+    pub async fn introspect(&self, environment: &str, enforcer: &Enforcer, token: &str) -> Result<Introspection, OpError> {
+        let now = self.now();
+        let environment = self.must::<Environment>("environment", environment).await?;
+        gate::standing(enforcer.known.facts(now))?;
+        let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(NOTHING) };
+        let Some(held) = self.held(claims.credential, now).await? else { return Ok(NOTHING) };
+        let Some(resource) = self.one::<Resource>(held.credential.resource).await? else { return Ok(NOTHING) };
+        if self.enforces(enforcer, &resource, now).is_err() || held.status.is_err() || !fits(&held, &claims, &resource) {
+            return Ok(NOTHING);
+        }
+        self.touch(claims.identity.to_string(), now);
+        Ok(Introspection {
+            active: true,
+            token: Some(ActiveToken {
+                scope: claims.scope.join(" "),
+                client_id: claims.identity.to_string(),
+                sub: claims.identity.to_string(),
+                aud: resource.uri.clone(),
+                iss: self.issuer_of(&environment.name),
+                jti: claims.credential.to_string(),
+                exp: claims.expires_at.as_secs(),
+                iat: claims.issued_at.as_secs(),
+                token_type: "Bearer".into(),
+            }),
+        })
+    }
+
+    /// The credential behind a token that a caller shows us, with whether it is alive.
+    pub(crate) async fn presented(&self, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
+        let Some(environment) = self.claimed_environment(token).await? else { return Ok(None) };
+        let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(None) };
+        Ok(self.held(claims.credential, now).await?.filter(|held| held.credential.identity == claims.identity).map(|held| (claims, held)))
+    }
+
+    /// Revokes a token at its own client's request (RFC 7009). An unknown token, or another client's, changes nothing.
+    ///
+    /// # Errors
+    /// The store can't take it.
+    pub async fn revoke_token(&self, environment: &str, client: &Identity, token: &str) -> Result<(), OpError> {
+        let now = self.now();
+        let environment = self.must::<Environment>("environment", environment).await?;
+        let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(()) };
+        if let Some(receipt) = self.revoke_own(client.id, claims.credential).await? {
+            self.check_receipt(receipt).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the record is what the token says it is.
+fn fits(held: &Held, claims: &AccessClaims, resource: &Resource) -> bool {
+    held.credential.identity == claims.identity && resource.uri == claims.audience && held.credential.actions == claims.scope
+}

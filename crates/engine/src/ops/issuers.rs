@@ -1,0 +1,444 @@
+//! External issuers of proofs (S-13): registered by one administrator, confirmed by another, and their key sets in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tenure_api::requests::NewIssuer;
+use tenure_api::views::Resource as Changed;
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::IssuerId;
+use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::policy::Action;
+use tenure_core::port::ListQuery;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::row::RowKind;
+use tenure_core::time::Span;
+use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
+
+use super::Asked;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory};
+
+const MAX_URL: usize = 500;
+const MAX_TEXT: usize = 200;
+const MAX_NAMES: usize = 32;
+const MAX_DISCOVERY_BYTES: usize = 64 * 1024;
+
+/// How long a key set is used without asking again.
+const FRESH: Span = Span::from_mins(10);
+/// How long it is used when the issuer can't be reached: a key that the issuer withdrew counts here no longer than that.
+const STALE: Span = Span::from_mins(60);
+/// Unknown `kid`s, which anyone can send, cause at most one request in this time.
+const REFETCH_EVERY: Span = Span::from_secs(30);
+/// After a failure.
+const RETRY_EVERY: Span = Span::from_secs(5);
+/// Issuers whose keys are kept; registrations are few.
+const MAX_SETS: usize = 1_024;
+
+/// The key sets of issuers in memory.
+#[derive(Default)]
+pub(crate) struct KeySets(Mutex<HashMap<IssuerId, Arc<Slot>>>);
+
+/// The keys at one URL, which a registration fixes.
+struct Slot {
+    jwks_uri: String,
+    held: Mutex<Held>,
+    /// Held by whoever fetches, so that many who wait cause one request.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+/// What is known, with times on the monotonic clock, counted from when a request was sent.
+#[derive(Clone, Default)]
+struct Held {
+    keys: Option<(Arc<JwkSet>, Span)>,
+    failed_at: Option<Span>,
+}
+
+/// Whether what is held may be used, or the issuer be asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Use(Arc<JwkSet>),
+    Fetch,
+    Wait,
+}
+
+impl Held {
+    fn next(&self, now: Span, refetch: bool) -> Next {
+        let age = |at: Span| Span::from_micros(now.as_micros() - at.as_micros());
+        let (good_for, retry_every) = if refetch { (REFETCH_EVERY, REFETCH_EVERY) } else { (FRESH, RETRY_EVERY) };
+        let failed_lately = self.failed_at.is_some_and(|at| age(at) < retry_every);
+        match &self.keys {
+            Some((keys, at)) if age(*at) < good_for => Next::Use(Arc::clone(keys)),
+            Some((keys, at)) if failed_lately && age(*at) < STALE => Next::Use(Arc::clone(keys)),
+            _ if failed_lately => Next::Wait,
+            _ => Next::Fetch,
+        }
+    }
+
+    fn stale(&self, now: Span) -> Option<Arc<JwkSet>> {
+        self.keys
+            .as_ref()
+            .filter(|(_, at)| now.as_micros() - at.as_micros() < STALE.as_micros())
+            .map(|(keys, _)| Arc::clone(keys))
+    }
+}
+
+impl KeySets {
+    fn slot(&self, issuer: &Issuer) -> Arc<Slot> {
+        let mut slots = self.0.lock();
+        match slots.get(&issuer.id) {
+            Some(slot) if slot.jwks_uri == issuer.jwks_uri => Arc::clone(slot),
+            _ => {
+                if slots.len() >= MAX_SETS {
+                    slots.clear();
+                }
+                let slot = Arc::new(Slot {
+                    jwks_uri: issuer.jwks_uri.clone(),
+                    held: Mutex::default(),
+                    fetching: tokio::sync::Mutex::default(),
+                });
+                slots.insert(issuer.id, Arc::clone(&slot));
+                slot
+            }
+        }
+    }
+}
+
+/// The part of an issuer's discovery document that is looked at (OpenID Connect Discovery 1.0, section 3).
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Engine {
+    /// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so, while
+    /// there is no other.
+    ///
+    /// # Errors
+    /// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is no
+    /// administrator.
+    pub async fn create_issuer(&self, caller: &Caller, ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.create", ""), async {
+            self.allow(caller, Action::Trust, inventory("issuer", "", ""), administration(false, false))?;
+            let proposed_by = caller.must_be_person()?;
+            let mut problems = check(&ask);
+            let algorithms = algorithms(&ask.algorithms, &mut problems);
+            for (n, name) in ask.environments.iter().take(MAX_NAMES).enumerate() {
+                if self.one::<Environment>(name).await?.is_none() {
+                    problems.push(FieldProblem::new(
+                        format!("environments[{n}]"),
+                        "environment_unknown",
+                        "name a registered environment",
+                    ));
+                }
+            }
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let jwks_uri = self.discover(&ask.url).await?;
+            let (issuer, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let alone = self.has_one_administrator().await?;
+                    let issuer = Issuer {
+                        id: IssuerId::generate(now, self.entropy.as_ref()),
+                        url: ask.url.clone(),
+                        jwks_uri: jwks_uri.clone(),
+                        algorithms: algorithms.clone(),
+                        audience: ask.audience.clone(),
+                        environments: sorted(&ask.environments),
+                        required_claims: sorted(&ask.required_claims),
+                        state: if alone { IssuerState::Active } else { IssuerState::Proposed },
+                        proposed_by,
+                        confirmed_by: None,
+                        single_person: alone,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "issuer.proposed", ControlPoint::Administer)
+                        .subject(issuer.id)
+                        .fact("url", &issuer.url)
+                        .fact("jwks_uri", &issuer.jwks_uri)
+                        .fact("algorithms", &issuer.algorithms)
+                        .fact("audience", &issuer.audience)
+                        .fact("environments", &issuer.environments)
+                        .fact("required_claims", &issuer.required_claims);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    if alone {
+                        let activated = self
+                            .event(now, "issuer.activated", ControlPoint::Administer)
+                            .subject(issuer.id)
+                            .fact("single_person", true);
+                        changeset.event(activated);
+                    }
+                    changeset.insert(&issuer);
+                    changeset.once.push(Once {
+                        space: "issuer_url",
+                        key: issuer.url.clone(),
+                        until: None,
+                    });
+                    Ok((changeset, issuer))
+                })
+                .await?;
+            self.changed(issuer, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Confirms an issuer that somebody else proposed: from then on its proofs count.
+    ///
+    /// # Errors
+    /// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
+    pub async fn confirm_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.confirm", id), async {
+            let ((issuer, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Issuer>("issuer", id).await?;
+                    let same_person = caller.person_id() == Some(stored.proposed_by);
+                    let answer = self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(same_person, false));
+                    // Two people, whatever the policy says (S-9).
+                    match answer {
+                        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => return Err(OpError::by_policy(Reason::SamePerson, *answer)),
+                        _ if same_person => return Err(OpError::refused(Reason::SamePerson)),
+                        answer => answer?,
+                    };
+                    let confirmed_by = caller.must_be_person()?;
+                    if stored.state != IssuerState::Proposed {
+                        return Err(OpError::because(Reason::IllegalTransition, "only a proposed issuer can be confirmed"));
+                    }
+                    let issuer = Issuer {
+                        state: IssuerState::Active,
+                        confirmed_by: Some(confirmed_by),
+                        ..(*stored.value).clone()
+                    };
+                    let event = self
+                        .event(now, "issuer.activated", ControlPoint::Administer)
+                        .subject(id)
+                        .subject(issuer.proposed_by)
+                        .fact("single_person", false);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &issuer);
+                    Ok((changeset, (issuer, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(issuer, revision, &committed).await
+        })
+        .await
+    }
+
+    /// Ends the trust in an issuer, for ever. One administrator is enough to take trust away.
+    ///
+    /// # Errors
+    /// No such issuer, it was removed before, or the caller is no administrator.
+    pub async fn remove_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.remove", id), async {
+            self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
+            let ((issuer, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Issuer>("issuer", id).await?;
+                    if stored.state == IssuerState::Removed {
+                        return Err(OpError::because(Reason::IllegalTransition, "the issuer was removed before"));
+                    }
+                    let issuer = Issuer {
+                        state: IssuerState::Removed,
+                        ..(*stored.value).clone()
+                    };
+                    let event = self
+                        .event(now, "issuer.removed", ControlPoint::Administer)
+                        .subject(id)
+                        .fact("from", stored.state);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &issuer);
+                    Ok((changeset, (issuer, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(issuer, revision, &committed).await
+        })
+        .await
+    }
+
+    /// The keys of an issuer; `refetch` when a proof names a key that they lack.
+    ///
+    /// # Errors
+    /// The issuer's key set can't be had, and none is held that is less than an hour old.
+    pub async fn issuer_keys(&self, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+        let slot = self.issuer_keys.slot(issuer);
+        let unavailable = || OpError::Unavailable(format!("the key set of the issuer {} can't be had now", issuer.url));
+        let held = || slot.held.lock().next(self.clock.monotonic(), refetch);
+        match held() {
+            Next::Use(keys) => return Ok(keys),
+            Next::Wait => return Err(unavailable()),
+            Next::Fetch => {}
+        }
+        let _fetching = slot.fetching.lock().await;
+        // Somebody else may have asked while this waited.
+        match held() {
+            Next::Use(keys) => return Ok(keys),
+            Next::Wait => return Err(unavailable()),
+            Next::Fetch => {}
+        }
+        let sent = self.clock.monotonic();
+        match self.fetch_keys(&issuer.jwks_uri).await {
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                *slot.held.lock() = Held {
+                    keys: Some((Arc::clone(&keys), sent)),
+                    failed_at: None,
+                };
+                Ok(keys)
+            }
+            Err(why) => {
+                tracing::warn!(issuer = %issuer.id, why, "an issuer's key set could not be fetched");
+                let now = self.clock.monotonic();
+                let mut held = slot.held.lock();
+                held.failed_at = Some(now);
+                held.stale(now).ok_or_else(unavailable)
+            }
+        }
+    }
+
+    async fn fetch_keys(&self, jwks_uri: &str) -> Result<JwkSet, String> {
+        let body = self.fetch.get(jwks_uri, MAX_SET_BYTES).await.map_err(|error| error.to_string())?;
+        JwkSet::from_json(&body).map_err(|error| error.to_string())
+    }
+
+    /// Reads the issuer's discovery document for its key set's URL. What failed is said in the server's own log only: an answer that
+    /// told refused connections from silence would make the server a port scanner.
+    async fn discover(&self, url: &str) -> Result<String, OpError> {
+        // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself stays as it is.
+        let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
+        let failed = |why: &str| {
+            tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
+            OpError::field("url", "discovery_failed", "its discovery document could not be read; the server's log says why")
+        };
+        let body = self
+            .fetch
+            .get(&document, MAX_DISCOVERY_BYTES)
+            .await
+            .map_err(|error| failed(&error.to_string()))?;
+        let found: Discovery = serde_json::from_slice(&body).map_err(|error| failed(&error.to_string()))?;
+        if found.issuer != url {
+            return Err(OpError::field(
+                "url",
+                "issuer_mismatch",
+                "its discovery document names another issuer: give the URL exactly as it stands there",
+            ));
+        }
+        let https = |url: &str| url.starts_with("https://");
+        if !allowed_url(&found.jwks_uri, true) || (https(url) && !https(&found.jwks_uri)) {
+            return Err(OpError::field(
+                "url",
+                "jwks_uri_malformed",
+                "the jwks_uri in its discovery document must be an https URL",
+            ));
+        }
+        Ok(found.jwks_uri)
+    }
+
+    /// Whether there is no second active administrator (S-10).
+    async fn has_one_administrator(&self) -> Result<bool, OpError> {
+        let query = ListQuery {
+            kind: RowKind::Person,
+            terms: vec!["role=administrator".into(), "state=active".into()],
+            after: None,
+            limit: 2,
+        };
+        Ok(self.store.list(&query).await?.rows.len() < 2)
+    }
+}
+
+fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    if !allowed_url(&ask.url, false) {
+        let hint = "give the issuer exactly as its tokens name it: an https URL without user, query and fragment";
+        problems.push(FieldProblem::new("url", "url_malformed", hint));
+    }
+    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || ask.audience.chars().any(char::is_control) {
+        problems.push(FieldProblem::new(
+            "audience",
+            "audience_malformed",
+            "give the audience that its tokens must name, of 1 to 200 bytes",
+        ));
+    }
+    if ask.environments.is_empty() || ask.environments.len() > MAX_NAMES {
+        problems.push(FieldProblem::new(
+            "environments",
+            "environments_malformed",
+            "name 1 to 32 environments in which its proofs count",
+        ));
+    }
+    let good = |name: &String| !name.is_empty() && name.len() <= MAX_TEXT && !name.chars().any(char::is_control);
+    if ask.required_claims.len() > MAX_NAMES || !ask.required_claims.iter().all(good) {
+        problems.push(FieldProblem::new(
+            "required_claims",
+            "required_claims_malformed",
+            "list at most 32 claims by name",
+        ));
+    }
+    problems
+}
+
+/// The algorithms by their one name; all that Tenure knows if none is given.
+fn algorithms(given: &[String], problems: &mut Vec<FieldProblem>) -> Vec<String> {
+    let mut known = Vec::new();
+    for (n, name) in given.iter().take(MAX_NAMES).enumerate() {
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) if !known.contains(&algorithm) => known.push(algorithm),
+            Ok(_) => {}
+            Err(error) => problems.push(FieldProblem::new(format!("algorithms[{n}]"), "algorithm_unknown", error.to_string())),
+        }
+    }
+    let known = if given.is_empty() { Algorithm::ALL } else { &known };
+    known.iter().map(|algorithm| algorithm.as_str().to_owned()).collect()
+}
+
+fn sorted(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether this is an https URL, or an http one whose host is a loopback address; which addresses may be reached is for the outbound
+/// guard to say. Neither user nor fragment is taken, and a query only where `with_query`.
+fn allowed_url(url: &str, with_query: bool) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b);
+    if url.len() > MAX_URL || !url.bytes().all(plain) || (!with_query && url.contains('?')) {
+        return false;
+    }
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let Some(host) = host_of(authority) else { return false };
+    match scheme {
+        "https" => true,
+        "http" => host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()),
+        _ => false,
+    }
+}
+
+/// The host of `host`, `host:port` or `[v6]:port`, without brackets.
+fn host_of(authority: &str) -> Option<&str> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, tail) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            (host, if tail.is_empty() { None } else { Some(tail.strip_prefix(':')?) })
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let good_port = port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0));
+    let good_host = authority.starts_with('[') || (!host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
+    (good_port && good_host).then_some(host)
+}

@@ -1,0 +1,123 @@
+//! Lists and single records, paged by id.
+
+use tenure_api::views::{CredentialView, IdentityView, Page, Resource as View};
+use tenure_core::application::Application;
+use tenure_core::credential::Credential;
+use tenure_core::environment::Environment;
+use tenure_core::id::IdentityId;
+use tenure_core::identity::Identity;
+use tenure_core::issuer::Issuer;
+use tenure_core::person::Person;
+use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::receipt::Receipt;
+use tenure_core::resource::Resource;
+use tenure_core::row::Record;
+
+use super::identities::owns_identity;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+
+/// What is asked of a list.
+#[derive(Debug, Clone, Default)]
+pub struct ListAsk {
+    /// Filters that must all hold, by name.
+    pub filters: Vec<(&'static str, String)>,
+    /// Only what comes after this id.
+    pub after: Option<String>,
+    /// How many at most; 50 if not given, 200 at most.
+    pub limit: Option<u16>,
+}
+
+/// Records that are listed as they are.
+pub trait Listed: Record + Clone {
+    /// The kind in policies.
+    const NAME: &'static str;
+}
+impl Listed for Person {
+    const NAME: &'static str = "person";
+}
+impl Listed for Application {
+    const NAME: &'static str = "application";
+}
+impl Listed for Environment {
+    const NAME: &'static str = "environment";
+}
+impl Listed for Resource {
+    const NAME: &'static str = "resource";
+}
+impl Listed for Issuer {
+    const NAME: &'static str = "issuer";
+}
+impl Listed for Receipt {
+    const NAME: &'static str = "receipt";
+}
+
+impl Engine {
+    async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<tenure_core::row::Stored<T>>, Option<String>), OpError> {
+        let terms = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let limit = ask.limit.unwrap_or(50).clamp(1, 200);
+        let page = self.store.list(&ListQuery { kind: T::KIND, terms, after: ask.after, limit }).await?;
+        let rows = page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?;
+        Ok((rows, page.next))
+    }
+
+    /// A page of plain records.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
+        self.may_read(caller, T::NAME, "", false)?;
+        let (rows, next) = self.page::<T>(ask).await?;
+        Ok(Page { items: rows.into_iter().map(|row| View { record: (*row.value).clone(), revision: row.revision, log: None }).collect(), next })
+    }
+
+    /// One plain record.
+    ///
+    /// # Errors
+    /// No such record, or the caller may not read it.
+    pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
+        let own = caller.person_id().is_some_and(|person| person.to_string() == id);
+        self.may_read(caller, T::NAME, id, own)?;
+        let row = self.must::<T>(T::NAME, id).await?;
+        Ok(View { record: (*row.value).clone(), revision: row.revision, log: None })
+    }
+
+    /// A page of identities. Who may not read all of them sees those that they own.
+    ///
+    /// # Errors
+    /// The caller may read none.
+    pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
+        if self.may_read(caller, "identity", "", false).is_err() {
+            let Some(person) = caller.person_id() else { return Err(OpError::refused(tenure_core::problem::Reason::NotAllowed)) };
+            self.may_read(caller, "identity", "", true)?;
+            ask.filters.retain(|(name, _)| *name != "owner");
+            ask.filters.push(("owner", person.to_string()));
+        }
+        let (rows, next) = self.page::<Identity>(ask).await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.identity_view((*row.value).clone(), row.revision, None).await?);
+        }
+        Ok(Page { items, next })
+    }
+
+    /// A page of the credentials of an identity whose records have not ended.
+    ///
+    /// # Errors
+    /// No such identity, or the caller may not read it.
+    pub async fn credentials_of(&self, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
+        let identity = self.must::<Identity>("identity", id).await?;
+        self.may_read(caller, "credential", "", owns_identity(caller, &identity))?;
+        ask.filters = vec![("identity", id.to_string())];
+        let (rows, next) = self.page::<Credential>(ask).await?;
+        let now = self.now();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(held) = self.held(row.id, now).await? {
+                items.push(self.credential_view(&held).await?);
+            }
+        }
+        Ok(Page { items, next })
+    }
+}

@@ -1,0 +1,70 @@
+//! Use cases, one module a subject.
+
+pub mod credentials;
+pub mod decide;
+pub mod directory;
+pub mod enrol;
+pub mod grants;
+pub mod identities;
+pub mod introspect;
+pub mod issuers;
+pub mod lifecycle;
+pub mod lists;
+pub mod log;
+pub mod receipts;
+pub mod revoke;
+pub mod setup;
+pub mod token;
+
+use std::future::Future;
+
+use tenure_api::views::Resource;
+use tenure_core::event::ControlPoint;
+use tenure_core::port::Committed;
+
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::refusals::Refusal;
+
+/// What a caller asks for, as a refusal would name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub control: ControlPoint,
+    pub operation: &'static str,
+    pub subject: String,
+}
+
+impl Asked {
+    pub(crate) fn new(control: ControlPoint, operation: &'static str, subject: impl ToString) -> Self {
+        Self { control, operation, subject: subject.to_string() }
+    }
+}
+
+impl Engine {
+    /// Runs an operation and records its refusal, if it is refused.
+    pub(crate) async fn recorded<T>(&self, caller: &Caller, asked: Asked, operation: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
+        let result = operation.await;
+        let (code, fields, answer) = match &result {
+            Err(OpError::Refused { reason, answer, .. }) => (reason.code(), &[][..], answer.as_deref()),
+            Err(OpError::Invalid(fields)) => ("invalid", fields.as_slice(), None),
+            _ => return result,
+        };
+        self.record_refusal(Refusal {
+            actor: caller.actor(),
+            control: asked.control,
+            asked: asked.operation,
+            subjects: if asked.subject.is_empty() { Vec::new() } else { vec![asked.subject] },
+            code,
+            fields,
+            answer,
+        })
+        .await;
+        result
+    }
+
+    /// A changed record as its caller sees it.
+    pub(crate) async fn changed<T>(&self, record: T, revision: u64, committed: &Committed) -> Result<Resource<T>, OpError> {
+        Ok(Resource { record, revision, log: Some(self.logged(committed).await?) })
+    }
+}

@@ -1,0 +1,270 @@
+//! Receipts: after a revocation is in force, each enforcement is checked, and what it did is signed (R72, S-18).
+
+use tenure_api::views::ReceiptView;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::credential::Credential;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
+use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
+use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
+use tenure_core::resource::{Resource, Verification};
+use tenure_core::row::{Position, RowKind, Stored};
+use tenure_core::scope::Scope;
+use tenure_core::time::{Span, Timestamp};
+use tenure_log::Leaf;
+
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::plan;
+
+/// Identities whose credentials are looked through for one to present.
+const PROBED_IDENTITIES: usize = 64;
+/// Identities of one scope that a receipt looks at for their resources.
+const MAX_IDENTITIES: usize = 100_000;
+
+/// What a revocation concerned.
+struct Concerned {
+    identities: Vec<Stored<Identity>>,
+    resources: Vec<ResourceId>,
+}
+
+impl Engine {
+    /// A receipt as it stands.
+    ///
+    /// # Errors
+    /// No such receipt, or the caller may not read it.
+    pub async fn receipt(&self, caller: &Caller, id: ReceiptId) -> Result<ReceiptView, OpError> {
+        let stored = self.must::<Receipt>("receipt", id).await?;
+        let asked_by_caller = stored.requested_by == caller.actor();
+        self.may_read(caller, "receipt", &id.to_string(), asked_by_caller)?;
+        Ok(view(&stored))
+    }
+
+    /// The public key with which receipts can be checked, as a JWK.
+    ///
+    /// # Errors
+    /// Set-up has not been done.
+    pub async fn receipt_key(&self) -> Result<serde_json::Value, OpError> {
+        let keys = self.deployment_keys().await?;
+        Ok(tenure_credentials::token::public_jwk(keys.receipt.kid(), &keys.receipt_public))
+    }
+
+    /// Checks what a revocation did and records it. Safe to repeat: a settled receipt stays as it is.
+    pub(crate) async fn check_receipt(&self, id: ReceiptId) -> Result<ReceiptView, OpError> {
+        let (receipt, _) = self
+            .decide(|| async {
+                let now = self.now();
+                let stored = self.must::<Receipt>("receipt", id).await?;
+                let receipt = self.checked(&stored, now).await?;
+                let mut changeset = self.receipt_changes(&stored, &receipt, now);
+                changeset.due.push(match plan::receipt::next(&receipt, now) {
+                    // Who waits for this receipt still looks at it once more.
+                    plan::receipt::Next::Settled if self.waits_for(&receipt) => DueChange::Set(DueKind::Receipt, id.to_string(), now),
+                    plan::receipt::Next::Settled => DueChange::Clear(DueKind::Receipt, id.to_string()),
+                    plan::receipt::Next::At(at) => DueChange::Set(DueKind::Receipt, id.to_string(), at),
+                });
+                Ok((changeset, receipt))
+            })
+            .await?;
+        self.poke.notify_one();
+        Ok(view(&receipt))
+    }
+
+    fn waits_for(&self, receipt: &Receipt) -> bool {
+        matches!(receipt.target, Target::Scope(Scope::Identity(_)))
+    }
+
+    fn receipt_changes(&self, stored: &Stored<Receipt>, receipt: &Receipt, now: Timestamp) -> Changeset {
+        let event = self
+            .event(now, "revocation.checked", ControlPoint::Revoke)
+            .subject(receipt.id)
+            .fact("state", receipt.state())
+            .fact("position", receipt.position)
+            .fact("points", &receipt.points);
+        let mut changeset = Changeset::new(Actor::System { part: "receipts".into() }, now, event);
+        changeset.replace(stored, receipt);
+        changeset
+    }
+
+    /// Works off a claimed receipt: checks it again if it is open, and finishes the identity that waited for it.
+    pub(crate) async fn work_receipt(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<ReceiptId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Receipt>(id).await? else { return Ok(None) };
+        let receipt = if plan::receipt::is_settled(&stored) { (*stored.value).clone() } else { self.checked(&stored, now).await? };
+        let mut changeset = self.receipt_changes(&stored, &receipt, now);
+        let ack = DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence);
+        match plan::receipt::next(&receipt, now) {
+            plan::receipt::Next::At(at) => changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at)),
+            plan::receipt::Next::Settled => {
+                changeset.due.push(ack);
+                if let Target::Scope(Scope::Identity(identity)) = &receipt.target
+                    && let Some(read) = self.one::<Identity>(identity).await?
+                    && read.state == IdentityState::Retiring
+                {
+                    let finished = (*read.value).clone().finish_retiring(now)?;
+                    changeset.event(self.event(now, "identity.retired", ControlPoint::Retire).subject(identity).fact("receipt", receipt.id));
+                    changeset.replace(&read, &finished);
+                }
+            }
+        }
+        Ok(Some(changeset))
+    }
+
+    /// The receipt with each point checked now.
+    async fn checked(&self, stored: &Stored<Receipt>, now: Timestamp) -> Result<Receipt, OpError> {
+        let mut receipt = (*stored.value).clone();
+        receipt.position = Some(stored.created);
+        receipt.in_force_at = self.committed_at(stored.created).await?.unwrap_or(receipt.in_force_at);
+        receipt.attempts += 1;
+        let concerned = self.concerned(&receipt.target).await?;
+        let mut points = Vec::new();
+        for resource in &concerned.resources {
+            if let Some(resource) = self.one::<Resource>(resource).await? {
+                points.push(self.point(&receipt, &resource, &concerned, now).await?);
+            }
+        }
+        receipt.points = points;
+        if plan::receipt::is_answered(&receipt) {
+            let keys = self.deployment_keys().await?;
+            receipt.signed = None;
+            let serde_json::Value::Object(statement) = serde_json::to_value(view(&receipt)).map_err(|e| OpError::Internal(e.to_string()))? else {
+                return Err(OpError::Internal("a receipt is no object".into()));
+            };
+            receipt.signed = Some(keys.receipt.sign(&statement).map_err(|e| OpError::Internal(e.to_string()))?);
+        }
+        Ok(receipt)
+    }
+
+    /// The time that the log gives a position: when a revocation was in force.
+    async fn committed_at(&self, position: Position) -> Result<Option<Timestamp>, OpError> {
+        let entries = self.store.entries(position.index, 1).await?;
+        Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
+    }
+
+    async fn concerned(&self, target: &Target) -> Result<Concerned, OpError> {
+        let term = match target {
+            Target::Credential(id) => {
+                let Some(credential) = self.one::<Credential>(id).await? else {
+                    return Ok(Concerned { identities: Vec::new(), resources: Vec::new() });
+                };
+                let identities = self.one::<Identity>(credential.identity).await?.into_iter().collect();
+                return Ok(Concerned { identities, resources: vec![credential.resource] });
+            }
+            Target::Scope(Scope::Identity(id)) => {
+                let identities: Vec<_> = self.one::<Identity>(id).await?.into_iter().collect();
+                let resources = resources_of(&identities);
+                return Ok(Concerned { identities, resources });
+            }
+            Target::Scope(Scope::Owner(id)) => format!("owner={id}"),
+            Target::Scope(Scope::Application(id)) => format!("application={id}"),
+            Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
+        };
+        let identities = self.all_identities(vec![term], MAX_IDENTITIES).await?;
+        let resources = resources_of(&identities);
+        Ok(Concerned { identities, resources })
+    }
+
+    async fn all_identities(&self, terms: Vec<String>, limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
+        let mut identities = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: terms.clone(), after, limit: 500 }).await?;
+            for row in &page.rows {
+                identities.push(row.decode::<Identity>().map_err(StoreError::from)?);
+            }
+            after = page.next;
+            if after.is_none() || identities.len() >= limit {
+                return Ok(identities);
+            }
+        }
+    }
+
+    async fn point(&self, receipt: &Receipt, resource: &Resource, concerned: &Concerned, now: Timestamp) -> Result<Point, OpError> {
+        let enforcers = self.all_identities(vec![format!("enforces={}", resource.id)], 1_000).await?;
+        let outcome = match resource.verification {
+            Verification::Offline => self.offline(receipt, concerned).await?,
+            Verification::Online => self.online(receipt, resource.id, concerned, now).await?,
+        };
+        Ok(Point {
+            resource: resource.id,
+            verification: resource.verification,
+            enforcement_points: enforcers.iter().filter(|identity| identity.state == IdentityState::Active).map(|identity| identity.id).collect(),
+            outcome,
+        })
+    }
+
+    /// Offline verifiers accept what they have seen signed until its end, at the latest.
+    async fn offline(&self, receipt: &Receipt, concerned: &Concerned) -> Result<PointState, OpError> {
+        if let Target::Credential(id) = receipt.target
+            && let Some(credential) = self.one::<Credential>(id).await?
+        {
+            return Ok(PointState::AcceptedUntil { until: credential.expires_at });
+        }
+        let longest = concerned.identities.iter().filter_map(|identity| identity.complete_charter().ok()).map(|charter| charter.credential_ttl).max();
+        Ok(PointState::AcceptedUntil { until: receipt.in_force_at.plus(longest.unwrap_or(Span::from_secs(0))) })
+    }
+
+    /// Enforcement points that ask Tenure get the answer that is asked for here, by the same code, with a credential
+    /// that was issued before and with one that is alive.
+    async fn online(&self, receipt: &Receipt, resource: ResourceId, concerned: &Concerned, now: Timestamp) -> Result<PointState, OpError> {
+        let before = receipt.position.unwrap_or_default();
+        let mut nothing_live = true;
+        for identity in concerned.identities.iter().take(PROBED_IDENTITIES) {
+            for credential in self.newest_credentials(identity.id).await? {
+                let named = matches!(receipt.target, Target::Credential(id) if id == credential.id);
+                let concerned = named || (matches!(receipt.target, Target::Scope(_)) && before.is_after(credential.created));
+                if !concerned || credential.resource != resource || now >= credential.expires_at {
+                    continue;
+                }
+                nothing_live = false;
+                match self.held(credential.id, now).await?.map(|held| held.status) {
+                    Some(Err(reason)) => {
+                        let control = self.control(resource, &credential, now).await?;
+                        return Ok(PointState::Refused { at: self.now(), probe: credential.id, reason: reason.code().to_owned(), control });
+                    }
+                    Some(Ok(())) => return Ok(PointState::Unproven { at: now, why: format!("the credential {} was accepted", credential.id) }),
+                    None => {}
+                }
+            }
+        }
+        Ok(if nothing_live { PointState::NothingLive { at: now } } else { PointState::Unproven { at: now, why: "no credential could be checked".into() } })
+    }
+
+    /// A credential that is alive and accepted now: first one for the same resource, else any.
+    async fn control(&self, resource: ResourceId, refused: &Credential, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
+        let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: vec!["state=active".into()], after: None, limit: 64 }).await?;
+        let mut any = None;
+        for row in page.rows {
+            let identity = row.decode::<Identity>().map_err(StoreError::from)?;
+            for credential in self.newest_credentials(identity.id).await? {
+                if credential.id == refused.id || !self.held(credential.id, now).await?.is_some_and(|held| held.status.is_ok()) {
+                    continue;
+                }
+                if credential.resource == resource {
+                    return Ok(Some(credential.id));
+                }
+                any = any.or(Some(credential.id));
+            }
+        }
+        Ok(any)
+    }
+
+    async fn newest_credentials(&self, identity: IdentityId) -> Result<Vec<Stored<Credential>>, OpError> {
+        let page = self.store.list(&ListQuery { kind: RowKind::Credential, terms: vec![format!("identity={identity}")], after: None, limit: 32 }).await?;
+        Ok(page.rows.iter().rev().map(|row| row.decode::<Credential>()).collect::<Result<_, _>>().map_err(StoreError::from)?)
+    }
+}
+
+fn resources_of(identities: &[Stored<Identity>]) -> Vec<ResourceId> {
+    let mut resources: Vec<ResourceId> = identities.iter().flat_map(|identity| &identity.charter.scope).filter_map(|entitlement| entitlement.resource.parse().ok()).collect();
+    resources.sort_unstable();
+    resources.dedup();
+    resources
+}
+
+fn view(receipt: &Receipt) -> ReceiptView {
+    let state: ReceiptState = receipt.state();
+    ReceiptView { receipt: receipt.clone(), state, log: None }
+}

@@ -1,0 +1,153 @@
+//! Revoking: a credential, or everything that was issued in a scope until now, with one record (invariant 4).
+
+use tenure_api::requests::Revocation;
+use tenure_api::views::ReceiptView;
+use tenure_core::application::Application;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::credential::Credential;
+use tenure_core::environment::Environment;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::{CredentialId, IdentityId, ReceiptId};
+use tenure_core::identity::Identity;
+use tenure_core::person::Person;
+use tenure_core::policy::Action;
+use tenure_core::port::DueKind;
+use tenure_core::receipt::{Receipt, Target};
+use tenure_core::row::Stored;
+use tenure_core::scope::{Cut, Scope};
+use tenure_core::time::Timestamp;
+
+use super::Asked;
+use super::identities::owns_identity;
+use super::lifecycle::check_reason;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{inventory, owns};
+
+impl Engine {
+    /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
+    ///
+    /// # Errors
+    /// There is no such target, or the caller may not.
+    pub async fn revoke(&self, caller: &Caller, ask: Revocation) -> Result<ReceiptView, OpError> {
+        check_reason(&ask.reason)?;
+        let target = Target::from(ask.target);
+        let subject = match &target {
+            Target::Credential(id) => id.to_string(),
+            Target::Scope(scope) => scope.subject(),
+        };
+        let (receipt, log) = self
+            .recorded(caller, Asked::new(ControlPoint::Revoke, "revoke", subject), async {
+                let (receipt, committed) = match &target {
+                    Target::Credential(id) => self.revoke_credential(caller, *id, &ask.reason).await?,
+                    Target::Scope(scope) => self.cut(caller, scope, &ask.reason).await?,
+                };
+                Ok((receipt, self.logged(&committed).await?))
+            })
+            .await?;
+        let mut view = self.check_receipt(receipt).await?;
+        view.log = Some(log);
+        Ok(view)
+    }
+
+    async fn revoke_credential(&self, caller: &Caller, id: CredentialId, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+        self.decide(|| async {
+            let now = self.now();
+            let stored = self.must::<Credential>("credential", id).await?;
+            let identity = self.must::<Identity>("identity", stored.identity).await?;
+            self.allow(caller, Action::Revoke, inventory("credential", id, &stored.environment), owns(owns_identity(caller, &identity)))?;
+            Ok(self.revoking(caller.actor(), &stored, reason, now))
+        })
+        .await
+    }
+
+    /// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
+    pub(crate) fn revoking(&self, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
+        let credential = Credential { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
+        let event = self
+            .event(now, "credential.revoked", ControlPoint::Revoke)
+            .subject(stored.id)
+            .subject(stored.identity)
+            .fact("reason", reason)
+            .fact("expires_at", stored.expires_at);
+        let mut changeset = Changeset::new(actor, now, event);
+        changeset.replace(stored, &credential);
+        let receipt = self.ask_receipt(&mut changeset, Target::Credential(stored.id), reason, now);
+        (changeset, receipt)
+    }
+
+    async fn cut(&self, caller: &Caller, scope: &Scope, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+        self.decide(|| async {
+            let now = self.now();
+            let own = self.owns_scope(caller, scope).await?;
+            self.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
+            let event = self
+                .event(now, "scope.cut", ControlPoint::Revoke)
+                .subject(scope.subject())
+                .fact("scope", scope.kind())
+                .fact("reason", reason);
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let receipt = self.cut_with_receipt(&mut changeset, scope.clone(), reason, now).await?;
+            Ok((changeset, receipt))
+        })
+        .await
+    }
+
+    /// Whether the caller answers for the scope; fails if there is no such thing.
+    pub(crate) async fn owns_scope(&self, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
+        Ok(match scope {
+            Scope::Identity(id) => owns_identity(caller, &*self.must::<Identity>("identity", id).await?),
+            Scope::Owner(id) => self.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
+            Scope::Application(id) => self.must::<Application>("application", id).await.map(|application| caller.person_id() == Some(application.owner))?,
+            Scope::Environment(name) => self.must::<Environment>("environment", name).await.map(|_| false)?,
+        })
+    }
+
+    /// Adds a cut of a scope and the request for its receipt.
+    pub(crate) async fn cut_with_receipt(&self, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
+        let cut = Cut { scope: scope.clone(), reason: reason.to_owned(), at: now };
+        match self.one::<Cut>(&scope).await? {
+            Some(read) => changeset.replace(&read, &cut),
+            None => changeset.insert(&cut),
+        };
+        Ok(self.ask_receipt(changeset, Target::Scope(scope), reason, now))
+    }
+
+    /// Adds an open receipt and the work that fills it.
+    fn ask_receipt(&self, changeset: &mut Changeset, target: Target, reason: &str, now: Timestamp) -> ReceiptId {
+        let receipt = Receipt {
+            id: ReceiptId::generate(now, self.entropy.as_ref()),
+            target,
+            reason: reason.to_owned(),
+            requested_by: changeset.actor.clone(),
+            asked_at: now,
+            in_force_at: now,
+            position: None,
+            points: Vec::new(),
+            attempts: 0,
+            signed: None,
+        };
+        changeset.insert(&receipt);
+        changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+        receipt.id
+    }
+
+    /// Revokes a credential at its client's own request (RFC 7009).
+    ///
+    /// # Errors
+    /// The store can't take it.
+    pub(crate) async fn revoke_own(&self, identity: IdentityId, id: CredentialId) -> Result<Option<ReceiptId>, OpError> {
+        let Some(read) = self.one::<Credential>(id).await? else { return Ok(None) };
+        if read.identity != identity {
+            return Ok(None);
+        }
+        let (receipt, _) = self
+            .decide(|| async {
+                let stored = self.must::<Credential>("credential", id).await?;
+                Ok(self.revoking(Actor::Identity { id: identity }, &stored, "asked by its client", self.now()))
+            })
+            .await?;
+        Ok(Some(receipt))
+    }
+}

@@ -1,0 +1,144 @@
+//! The first administrator (S-10): by a set-up token, once, while the log is empty.
+
+use serde::{Deserialize, Serialize};
+use tenure_api::requests::Setup;
+use tenure_api::views::SetupDone;
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{Actor, ControlPoint, Personal};
+use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
+use tenure_core::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::problem::Reason;
+use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::secret::Secret;
+use tenure_core::signing_key::KeyUse;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
+
+use crate::Engine;
+use crate::error::OpError;
+
+const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
+/// How long an operator token is good for where nothing else is said.
+pub(crate) const OPERATOR_TOKEN_LIFE: Span = Span::from_mins(8 * 60);
+
+/// What is true of the deployment as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deployment {
+    /// The name in the log's origin.
+    pub log_name: String,
+    /// The key that signs checkpoints and promises.
+    pub log_key: SigningKeyId,
+    /// The key that signs receipts.
+    pub receipt_key: SigningKeyId,
+    /// When set-up was done.
+    pub created_at: Timestamp,
+}
+
+impl Deployment {
+    pub(crate) fn row_key() -> RowKey {
+        RowKey::new(RowKind::Deployment, "this")
+    }
+}
+
+impl Record for Deployment {
+    const KIND: RowKind = RowKind::Deployment;
+    fn row_id(&self) -> String {
+        "this".into()
+    }
+}
+
+/// A set-up token that was handed out by this process.
+pub(crate) struct Awaited {
+    hash: String,
+    expires_at: Timestamp,
+}
+
+pub(crate) fn personal(engine: &Engine, subject: PersonId, field: &'static str, value: &str) -> Personal {
+    let mut salt = [0u8; 32];
+    engine.entropy.fill(&mut salt);
+    Personal { subject: subject.to_string(), field, salt, value: value.to_owned() }
+}
+
+impl Engine {
+    /// A set-up token to leave for the operator, if set-up was not done yet. A later call replaces it.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn offer_setup(&self) -> Result<Option<Secret<String>>, OpError> {
+        if self.store.head().await?.size > 0 {
+            return Ok(None);
+        }
+        let now = self.now();
+        let id = OperatorTokenId::generate(now, self.entropy.as_ref());
+        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Setup, id, self.entropy.as_ref());
+        *self.setup.lock() = Some(Awaited { hash, expires_at: now.plus(SETUP_TOKEN_LIFE) });
+        Ok(Some(token))
+    }
+
+    /// Makes the first administrator and the deployment's keys.
+    ///
+    /// # Errors
+    /// The token is wrong or over, or set-up was done before.
+    pub async fn set_up(&self, ask: Setup) -> Result<SetupDone, OpError> {
+        let now = self.now();
+        if self.store.head().await?.size > 0 {
+            return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
+        }
+        let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
+            parsed.kind() == OpaqueKind::Setup && self.setup.lock().as_ref().is_some_and(|awaited| now < awaited.expires_at && self.opaque.matches(parsed, &awaited.hash))
+        });
+        if good.is_none() {
+            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+        }
+        super::directory::check_person(&ask.name, ask.email.as_deref())?;
+        let log_key = self.new_key(KeyUse::Log, now)?;
+        let receipt_key = self.new_key(KeyUse::Receipt, now)?;
+        let deployment = Deployment {
+            log_name: log_name(&self.settings.public_url),
+            log_key: log_key.id,
+            receipt_key: receipt_key.id,
+            created_at: now,
+        };
+        let person = Person {
+            id: PersonId::generate(now, self.entropy.as_ref()),
+            name: Some(ask.name.clone()),
+            email: ask.email.clone(),
+            state: PersonState::Active,
+            roles: vec![Role::Administrator],
+            created_at: now,
+        };
+        let (text, token) = self.new_operator_token(person.id, OPERATOR_TOKEN_LIFE, now);
+        let mut event = self
+            .event(now, "deployment.set_up", ControlPoint::Administer)
+            .subject(person.id)
+            .fact("roles", &person.roles)
+            .fact("log_key", &log_key.public)
+            .fact("receipt_key", &receipt_key.public)
+            .fact("operator_token", token.id)
+            .fact("single_person", true)
+            .personal(personal(self, person.id, "name", &ask.name));
+        if let Some(email) = &ask.email {
+            event = event.personal(personal(self, person.id, "email", email));
+        }
+        let mut changeset = Changeset::new(Actor::System { part: "set-up".into() }, now, event);
+        changeset.insert(&deployment).insert(&log_key).insert(&receipt_key).insert(&person).insert(&token);
+        if self.settle(changeset).await?.is_none() {
+            return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
+        }
+        *self.setup.lock() = None;
+        Ok(SetupDone { person, operator_token: text.expose().clone(), expires_at: token.expires_at })
+    }
+
+    /// A fresh operator token and its record.
+    pub(crate) fn new_operator_token(&self, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
+        let id = OperatorTokenId::generate(now, self.entropy.as_ref());
+        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Operator, id, self.entropy.as_ref());
+        (token, OperatorToken { id, person, hash, created_at: now, expires_at: now.plus(life), revoked_at: None })
+    }
+}
+
+/// The log's name: the public URL without its scheme, as C2SP origins are written.
+fn log_name(public_url: &str) -> String {
+    public_url.split_once("://").map_or(public_url, |(_, rest)| rest).trim_end_matches('/').to_owned()
+}

@@ -1,0 +1,39 @@
+//! When a receipt is looked at again.
+
+use tenure_core::receipt::{Receipt, ReceiptState};
+use tenure_core::time::{Span, Timestamp};
+
+/// The longest time between two attempts to prove a refusal.
+const MAX_BACKOFF: Span = Span::from_mins(10);
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: every point has refused, or what it accepts has ended.
+    Settled,
+    /// Another look then.
+    At(Timestamp),
+}
+
+/// Whether every point has given its answer, be it that it accepts until a time.
+pub fn is_answered(receipt: &Receipt) -> bool {
+    !matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven)
+}
+
+/// Whether nothing that was revoked can be accepted anywhere any more, as far as the receipt knows.
+pub fn is_settled(receipt: &Receipt) -> bool {
+    is_answered(receipt) && receipt.signed.is_some()
+}
+
+/// When to look at it again.
+pub fn next(receipt: &Receipt, now: Timestamp) -> Next {
+    if !is_answered(receipt) {
+        let doublings = receipt.attempts.min(10);
+        let backoff = Span::from_millis(250 << doublings).min(MAX_BACKOFF);
+        return Next::At(now.plus(backoff));
+    }
+    match receipt.accepted_until() {
+        Some(until) if until > now => Next::At(until),
+        _ => Next::Settled,
+    }
+}

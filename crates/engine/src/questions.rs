@@ -1,0 +1,81 @@
+//! Questions to the policy, with exactly the attributes that its schema knows.
+
+use tenure_core::identity::Identity;
+use tenure_core::person::{Person, PersonState};
+use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+
+pub(crate) fn person(person: &Person) -> Entity {
+    Entity {
+        kind: EntityType::Person,
+        id: person.id.to_string(),
+        attributes: Attributes::from([
+            ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
+            ("active", Value::Bool(person.state == PersonState::Active)),
+        ]),
+    }
+}
+
+pub(crate) fn identity(identity: &Identity) -> Entity {
+    Entity {
+        kind: EntityType::Identity,
+        id: identity.id.to_string(),
+        attributes: Attributes::from([
+            ("kind", Value::Text(identity.kind.as_str().to_owned())),
+            ("state", Value::Text(identity.state.as_str().to_owned())),
+            ("environment", Value::Text(identity.charter.environment.clone().unwrap_or_default())),
+            ("owner", Value::Text(identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default())),
+        ]),
+    }
+}
+
+pub(crate) fn resource(resource: &Resource) -> Entity {
+    Entity {
+        kind: EntityType::Resource,
+        id: resource.id.to_string(),
+        attributes: Attributes::from([
+            ("type", Value::Text(resource.kind.clone())),
+            ("environment", Value::Text(resource.environment.clone())),
+            ("application", Value::Text(resource.application.to_string())),
+            ("data_domains", Value::Set(resource.data_domains.clone())),
+        ]),
+    }
+}
+
+/// A part of Tenure's inventory as what is acted on.
+pub(crate) fn inventory(kind: &str, id: impl ToString, environment: &str) -> Entity {
+    Entity {
+        kind: EntityType::Inventory,
+        id: id.to_string(),
+        attributes: Attributes::from([("kind", Value::Text(kind.to_owned())), ("environment", Value::Text(environment.to_owned()))]),
+    }
+}
+
+pub(crate) fn owns(owns: bool) -> Attributes {
+    Attributes::from([("owns", Value::Bool(owns))])
+}
+
+pub(crate) fn administration(same_person: bool, single_person: bool) -> Attributes {
+    Attributes::from([("same_person", Value::Bool(same_person)), ("single_person", Value::Bool(single_person))])
+}
+
+impl Engine {
+    /// Asks whether the caller may do this; a denial is an error with the policy's answer.
+    pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
+        let principal = match caller {
+            Caller::Person { person: who, .. } => person(who),
+            Caller::Identity { identity: who } => identity(who),
+        };
+        let answer = self.policy.decide(&Question { principal, action, resource, context });
+        if answer.allowed {
+            Ok(answer)
+        } else {
+            Err(OpError::by_policy(if answer.errored { Reason::PolicyError } else { Reason::NotAllowed }, answer))
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use serde_json::json;
+use tenure_core::changeset::{Changeset, Spend};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::policy::Answer;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Engine;
+use crate::error::OpError;
+
+const WINDOW: Span = Span::from_mins(1);
+/// Sources told apart in one minute; the rest share one line.
+const MAX_KEYS: usize = 1_000;
+
+/// Refusals of the running minute that have no event of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Aggregates(Mutex<HashMap<(Timestamp, String, String), u64>>);
+
+/// A refusal as it is recorded.
+pub(crate) struct Refusal<'a> {
+    /// Who asked.
+    pub actor: Actor,
+    /// At which control point.
+    pub control: ControlPoint,
+    /// For what: the operation.
+    pub asked: &'a str,
+    /// About whom.
+    pub subjects: Vec<String>,
+    /// Why not.
+    pub code: &'a str,
+    /// Wrong fields, by code.
+    pub fields: &'a [FieldProblem],
+    /// What the policy said.
+    pub answer: Option<&'a Answer>,
+}
+
+pub(crate) fn window(now: Timestamp) -> Timestamp {
+    let width = WINDOW.as_micros();
+    Timestamp::from_micros(now.as_micros().div_euclid(width) * width)
+}
+
+impl Aggregates {
+    fn count(&self, now: Timestamp, code: &str, source: &str) {
+        let mut counts = self.0.lock();
+        let key = (window(now), code.to_owned(), source.to_owned());
+        let key = if counts.len() >= MAX_KEYS && !counts.contains_key(&key) { (key.0, key.1, "others".to_owned()) } else { key };
+        *counts.entry(key).or_default() += 1;
+    }
+
+    fn take_before(&self, window: Timestamp) -> Vec<((Timestamp, String, String), u64)> {
+        let mut counts = self.0.lock();
+        let done: Vec<_> = counts.keys().filter(|(start, _, _)| *start < window).cloned().collect();
+        done.into_iter().filter_map(|key| counts.remove(&key).map(|count| (key, count))).collect()
+    }
+}
+
+impl Engine {
+    /// Records a refusal of a caller who is known. Beyond the caller's budget it joins the aggregates.
+    pub(crate) async fn record_refusal(&self, refusal: Refusal<'_>) {
+        let now = self.now();
+        let who = match &refusal.actor {
+            Actor::Person { id, .. } => id.to_string(),
+            Actor::Identity { id } => id.to_string(),
+            Actor::System { part } => part.clone(),
+            Actor::Stranger => "stranger".to_owned(),
+        };
+        let mut event = self.event(now, "access.refused", refusal.control).fact("asked", refusal.asked).fact("reason", refusal.code);
+        for subject in &refusal.subjects {
+            event = event.subject(subject);
+        }
+        if !refusal.fields.is_empty() {
+            event = event.fact("fields", refusal.fields.iter().map(|f| json!({"field": f.field, "code": f.code})).collect::<Vec<_>>());
+        }
+        if let Some(answer) = refusal.answer {
+            event = event.fact("policies", &answer.policies).fact("policy_version", &answer.version);
+        }
+        let mut changeset = Changeset::new(refusal.actor, now, event);
+        changeset.spends.push(Spend {
+            budget: format!("refusal/{who}"),
+            window: window(now),
+            until: window(now).plus(WINDOW).plus(WINDOW),
+            by: 1,
+            limit: self.settings.refusal_budget,
+        });
+        match self.settle(changeset).await {
+            Ok(_) => {}
+            Err(OpError::Refused { .. }) => self.aggregates.count(now, refusal.code, &who),
+            Err(error) => {
+                tracing::warn!(%error, "a refusal could not be recorded one by one; it is counted");
+                self.aggregates.count(now, refusal.code, &who);
+            }
+        }
+    }
+
+    /// Counts a refusal of somebody who proved nothing.
+    pub fn count_stranger(&self, reason: Reason, source: &str) {
+        self.aggregates.count(self.now(), reason.code(), source);
+    }
+
+    /// Writes the aggregates of minutes that are over, or of all when `everything` (before a stop).
+    ///
+    /// # Errors
+    /// The store doesn't take it; what was taken is lost from the record and said in the server's own log.
+    pub async fn flush_refusals(&self, everything: bool) -> Result<(), OpError> {
+        let now = self.now();
+        let until = if everything { now.plus(WINDOW) } else { window(now) };
+        for ((start, code, source), count) in self.aggregates.take_before(until) {
+            let event = self
+                .event(now, "access.refused_aggregate", ControlPoint::Use)
+                .fact("reason", &code)
+                .fact("source", &source)
+                .fact("minute", start)
+                .fact("count", count);
+            if let Err(error) = self.settle(Changeset::new(Actor::Stranger, now, event)).await {
+                tracing::warn!(%error, code, source, count, "an aggregate of refusals could not be recorded");
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Deadlines: claimed by lease, decided by [`crate::plan`], acknowledged in the same commit as their effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::id::{GrantId, IdentityId};
+use tenure_core::identity::Identity;
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::ops::grants::end_grant;
+use crate::plan::{self, expiry::Plan};
+
+/// How long a worker may take before another takes the work over.
+const LEASE: Span = Span::from_secs(30);
+const BATCH: u16 = 64;
+/// How long nothing is looked for when nothing was found and nobody pokes.
+const IDLE: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Works off what is due now; returns how much was done.
+    ///
+    /// # Errors
+    /// The store can't be asked. Single items that fail are retried when their lease ends.
+    pub async fn work_due(&self) -> Result<usize, OpError> {
+        let mut done = 0;
+        for kind in DueKind::ALL {
+            let reading = self.reading();
+            // An unreliable clock stops what can't be undone, never a revocation (S-4).
+            if !reading.reliable && *kind != DueKind::Receipt {
+                continue;
+            }
+            for claimed in self.store.claim(*kind, reading.now, LEASE, BATCH).await? {
+                match self.work_one(&claimed, reading.now).await {
+                    Ok(()) => done += 1,
+                    Err(error) => tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends"),
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    async fn work_one(&self, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
+        let changeset = match claimed.kind {
+            DueKind::IdentityExpiry => self.work_identity(claimed, now, async |identity| Ok(plan::expiry::plan(identity, now))).await?,
+            DueKind::IdentityIdle => {
+                self.work_identity(claimed, now, async |identity| {
+                    let noted = self.used.lock().get(&identity.id.to_string()).copied();
+                    let last_used = self.store.last_used(&identity.id.to_string()).await?.max(noted);
+                    Ok(plan::idle::plan(identity, last_used, now))
+                })
+                .await?
+            }
+            DueKind::Grant => self.work_grant(claimed, now).await?,
+            DueKind::Receipt => self.work_receipt(claimed, now).await?,
+        };
+        // A conflict means that somebody changed what was read, or took the lease: the deadline stands and comes again.
+        let changeset = changeset.unwrap_or_else(|| self.nothing_left(claimed, now));
+        self.settle(changeset).await.map(|_| ())
+    }
+
+    /// The subject is gone or needs nothing: only the deadline goes, and the log says so.
+    fn nothing_left(&self, claimed: &Claimed, now: Timestamp) -> Changeset {
+        let event = self
+            .event(now, "deadline.dropped", ControlPoint::Administer)
+            .subject(&claimed.subject)
+            .fact("kind", claimed.kind.as_str());
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+        changeset
+    }
+
+    async fn work_identity(&self, claimed: &Claimed, now: Timestamp, plan: impl AsyncFn(&Stored<Identity>) -> Result<Plan, OpError>) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Identity>(id).await? else { return Ok(None) };
+        Ok(match plan(&stored).await? {
+            Plan::Nothing => None,
+            Plan::Later(at) => Some(self.postponed(claimed, at, now)),
+            Plan::Retire(because) => {
+                let mut changeset = self.retire_by_deadline(&stored, because, now).await?;
+                // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease conflicts.
+                changeset.due.retain(|change| !matches!(change, DueChange::Clear(kind, _) if *kind == claimed.kind));
+                changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+                Some(changeset)
+            }
+        })
+    }
+
+    fn postponed(&self, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
+        let event = self
+            .event(now, "deadline.postponed", ControlPoint::Administer)
+            .subject(&claimed.subject)
+            .fact("kind", claimed.kind.as_str())
+            .fact("until", at);
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at));
+        changeset
+    }
+
+    async fn work_grant(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<GrantId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Grant>(id).await? else { return Ok(None) };
+        Ok(match plan::grant::plan(&stored, now) {
+            Plan::Nothing => None,
+            Plan::Later(at) => Some(self.postponed(claimed, at, now)),
+            Plan::Retire(_) => {
+                let Some(identity) = self.one::<Identity>(stored.identity).await? else { return Ok(None) };
+                let event = self.event(now, "grant.expired", ControlPoint::Revoke).subject(id).subject(identity.id);
+                let mut changeset = Changeset::new(system(), now, event);
+                end_grant(&mut changeset, &stored, &identity, GrantState::Expired);
+                changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+                Some(changeset)
+            }
+        })
+    }
+}
+
+fn system() -> Actor {
+    Actor::System { part: "deadlines".into() }
+}
+
+pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match engine.work_due().await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::warn!(%error, "deadlines can't be worked off now"),
+        }
+        tokio::select! {
+            () = engine.poke.notified() => {}
+            () = tokio::time::sleep(IDLE) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

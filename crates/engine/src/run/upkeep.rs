@@ -1,0 +1,62 @@
+//! Upkeep: last-used stamps and aggregates are written, and what has ended is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_core::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::error::OpError;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Rows dropped at once, so that commits don't wait long behind it.
+const PURGE: u32 = 2_000;
+
+impl Engine {
+    /// Writes the noted stamps of last use.
+    ///
+    /// # Errors
+    /// The store can't take them; they are noted again.
+    pub async fn flush_used(&self) -> Result<(), OpError> {
+        let used: Vec<(String, Timestamp)> = self.used.lock().drain().collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.store.touch(&used).await {
+            for (subject, at) in used {
+                self.touch(subject, at);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Drops records, keys and counts whose time is over; returns how many went.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn purge(&self) -> Result<u64, OpError> {
+        let reading = self.reading();
+        // A clock that stepped ahead must not make Tenure forget proofs that are still valid.
+        if reading.reliable { Ok(self.store.purge(reading.now, PURGE).await?) } else { Ok(0) }
+    }
+}
+
+pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let stopping = *stop.borrow();
+        for result in [engine.flush_used().await, engine.flush_refusals(stopping).await, engine.purge().await.map(|_| ())] {
+            if let Err(error) = result {
+                tracing::warn!(%error, "upkeep is tried again");
+            }
+        }
+        if stopping {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

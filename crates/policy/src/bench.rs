@@ -1,0 +1,276 @@
+//! A table of cases that a set of policies must answer, kept as JSON.
+//!
+//! ```json
+//! {
+//!   "entities": { "olga": { "type": "Person", "attributes": { "roles": ["owner"], "active": true } },
+//!                 "payroll": { "type": "Inventory", "attributes": { "kind": "identity", "environment": "production" } } },
+//!   "contexts": { "suspend": { "owns": false } },
+//!   "cases": [ { "name": "an owner stops what is theirs", "principal": "olga", "action": "suspend", "resource": "payroll",
+//!                "context": { "owns": true }, "expect": "allow", "because": ["disable"] } ]
+//! }
+//! ```
+//!
+//! `contexts` holds what an action's context is unless a case says otherwise, so that a case shows only what it is
+//! about. An entity's key is its id.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
+
+/// The attributes that Tenure sends, of entities and of contexts.
+const ATTRIBUTES: &[&str] = &[
+    "action",
+    "active",
+    "age_secs",
+    "application",
+    "charter_complete",
+    "credential_type",
+    "data_domains",
+    "duration_secs",
+    "environment",
+    "first_use",
+    "in_scope",
+    "kind",
+    "live_grant",
+    "method",
+    "owner",
+    "owner_active",
+    "owns",
+    "placed_by_self",
+    "production",
+    "roles",
+    "same_person",
+    "sender_constrained",
+    "single_person",
+    "state",
+    "ttl_secs",
+    "type",
+    "weaker_credential",
+    "wildcard_scope",
+];
+
+/// The answer that a case wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expect {
+    /// Allowed.
+    Allow,
+    /// Denied.
+    Deny,
+}
+
+/// A question and the answer it must get.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// What the case shows, in words; unique in its file.
+    pub name: String,
+    /// What is asked.
+    pub question: Question,
+    /// What must come out.
+    pub expect: Expect,
+    /// The policies that must determine it, by their ids and sorted: all of them and no others. Empty for a denial
+    /// because nothing permits.
+    pub because: Vec<String>,
+}
+
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// The answer it got.
+    pub answer: Answer,
+}
+
+impl Outcome<'_> {
+    /// Whether the answer is the one that the case wants, for the same reasons and without an error.
+    pub fn passed(&self) -> bool {
+        let Answer {
+            allowed, errored, policies, ..
+        } = &self.answer;
+        !errored && *allowed == (self.case.expect == Expect::Allow) && *policies == self.case.because
+    }
+}
+
+/// A file of cases was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum CasesError {
+    /// It is not JSON of the right form; the source says where.
+    #[error("the cases are not in the expected form")]
+    Form(#[source] serde_json::Error),
+    /// Something in it is unknown, of the wrong type or there twice.
+    #[error("{place}: {what}")]
+    Content {
+        /// The case, entity or context.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Reads a file of cases.
+///
+/// # Errors
+/// [`CasesError`] for the first thing that is not understood.
+pub fn parse(text: &str) -> Result<Vec<Case>, CasesError> {
+    let file: CaseFile = serde_json::from_str(text).map_err(CasesError::Form)?;
+    let mut entities = BTreeMap::new();
+    for (id, plain) in &file.entities {
+        let place = format!("entity `{id}`");
+        let attributes = attributes(&place, &plain.attributes)?;
+        entities.insert(
+            id.as_str(),
+            Entity {
+                kind: kind(&place, &plain.kind)?,
+                id: id.clone(),
+                attributes,
+            },
+        );
+    }
+    let mut contexts = BTreeMap::new();
+    for (name, plain) in &file.contexts {
+        let place = format!("context `{name}`");
+        contexts.insert(action(&place, name)?, attributes(&place, plain)?);
+    }
+    let mut cases: Vec<Case> = Vec::new();
+    for plain in file.cases {
+        let place = format!("case `{}`", plain.name);
+        let find = |id: &str| entities.get(id).cloned().ok_or_else(|| wrong(&place, format!("no entity is called `{id}`")));
+        if cases.iter().any(|case| case.name == plain.name) {
+            return Err(wrong(&place, "two cases have this name"));
+        }
+        let action = action(&place, &plain.action)?;
+        let mut context = contexts.get(&action).cloned().unwrap_or_default();
+        context.extend(attributes(&place, &plain.context)?);
+        let question = Question {
+            principal: find(&plain.principal)?,
+            action,
+            resource: find(&plain.resource)?,
+            context,
+        };
+        let mut because = plain.because;
+        because.sort_unstable();
+        cases.push(Case {
+            name: plain.name,
+            question,
+            expect: plain.expect,
+            because,
+        });
+    }
+    Ok(cases)
+}
+
+/// Asks every case's question.
+pub fn run<'a>(policy: &dyn PolicyEngine, cases: &'a [Case]) -> Vec<Outcome<'a>> {
+    cases
+        .iter()
+        .map(|case| Outcome {
+            case,
+            answer: policy.decide(&case.question),
+        })
+        .collect()
+}
+
+type PlainAttributes = BTreeMap<String, PlainValue>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFile {
+    entities: BTreeMap<String, PlainEntity>,
+    #[serde(default)]
+    contexts: BTreeMap<String, PlainAttributes>,
+    cases: Vec<PlainCase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainEntity {
+    #[serde(rename = "type")]
+    kind: String,
+    attributes: PlainAttributes,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainCase {
+    name: String,
+    principal: String,
+    action: String,
+    resource: String,
+    #[serde(default)]
+    context: PlainAttributes,
+    expect: Expect,
+    #[serde(default)]
+    because: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PlainValue {
+    Bool(bool),
+    Long(i64),
+    Text(String),
+    Set(Vec<String>),
+    Entity {
+        #[serde(rename = "type")]
+        kind: String,
+        id: String,
+    },
+}
+
+fn attributes(place: &str, plain: &PlainAttributes) -> Result<Attributes, CasesError> {
+    let mut all = Attributes::new();
+    for (name, value) in plain {
+        let known = ATTRIBUTES.iter().find(|known| *known == name);
+        let name = known.ok_or_else(|| wrong(place, format!("`{name}` is no attribute that Tenure sends")))?;
+        all.insert(name, value.value(place)?);
+    }
+    Ok(all)
+}
+
+impl PlainValue {
+    fn value(&self, place: &str) -> Result<Value, CasesError> {
+        Ok(match self {
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Long(value) => Value::Long(*value),
+            Self::Text(value) => Value::Text(value.clone()),
+            Self::Set(values) => Value::Set(values.clone()),
+            Self::Entity { kind: name, id } => Value::Entity(kind(place, name)?, id.clone()),
+        })
+    }
+}
+
+fn kind(place: &str, name: &str) -> Result<EntityType, CasesError> {
+    let all = [EntityType::Person, EntityType::Identity, EntityType::Resource, EntityType::Inventory];
+    let found = all.into_iter().find(|kind| kind.as_str() == name);
+    found.ok_or_else(|| wrong(place, format!("`{name}` is no entity type")))
+}
+
+fn action(place: &str, name: &str) -> Result<Action, CasesError> {
+    let found = Action::ALL.iter().find(|action| action.as_str() == name);
+    found.copied().ok_or_else(|| wrong(place, format!("`{name}` is no action")))
+}
+
+fn wrong(place: &str, what: impl Into<String>) -> CasesError {
+    CasesError::Content {
+        place: place.to_owned(),
+        what: what.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ATTRIBUTES;
+
+    #[test]
+    fn the_attributes_are_those_of_the_schema() {
+        let lines = crate::SCHEMA.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let words = lines.flat_map(str::split_whitespace).filter_map(|word| word.strip_suffix(':'));
+        let scope = ["principal", "resource", "context"];
+        let declared: BTreeSet<&str> = words.filter(|word| !scope.contains(word)).collect();
+        assert_eq!(declared, ATTRIBUTES.iter().copied().collect());
+    }
+}

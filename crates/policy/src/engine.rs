@@ -1,0 +1,138 @@
+//! Answering questions.
+
+use aws_lc_rs::digest;
+use cedar_policy::{AuthorizationError, Authorizer, Decision, Request, Response};
+use tenure_core::policy::{Action, Answer, PolicyEngine, Question};
+
+use crate::problem::PolicySetError;
+use crate::set::{ControlPoint, Loaded, PolicyInfo, load};
+use crate::{DEFAULT_POLICIES, SCHEMA};
+
+/// A valid set of policies, parsed once and asked from any thread.
+#[derive(Debug)]
+pub struct CedarPolicy {
+    version: String,
+    set: Loaded,
+    authorizer: Authorizer,
+}
+
+impl CedarPolicy {
+    /// Reads a set of policies.
+    ///
+    /// # Errors
+    /// [`PolicySetError`] names everything that is wrong with either text: syntax, what strict validation finds
+    /// (its warnings too), a policy without an `@id` of its own, a template, an action or entity type of Tenure
+    /// that the schema lacks.
+    pub fn load(schema: &str, policies: &str) -> Result<Self, PolicySetError> {
+        let set = load(schema, policies)?;
+        Ok(Self {
+            version: version(schema, policies),
+            set,
+            authorizer: Authorizer::new(),
+        })
+    }
+
+    /// Reads a set of policies over Tenure's own schema.
+    ///
+    /// # Errors
+    /// As [`CedarPolicy::load`].
+    pub fn with_policies(policies: &str) -> Result<Self, PolicySetError> {
+        Self::load(SCHEMA, policies)
+    }
+
+    /// The default set.
+    ///
+    /// # Errors
+    /// None in a build whose tests pass.
+    pub fn default_set() -> Result<Self, PolicySetError> {
+        Self::with_policies(DEFAULT_POLICIES)
+    }
+
+    /// The policies of the set, by their ids.
+    pub fn policies(&self) -> &[PolicyInfo] {
+        &self.set.policies
+    }
+
+    /// What the policies say, or nothing if the question does not fit the schema.
+    fn ask(&self, question: &Question) -> Option<Response> {
+        let Loaded { types, shapes, points, .. } = &self.set;
+        let ControlPoint {
+            uid: action,
+            policies,
+            entities,
+            form,
+        } = points.get(&question.action)?;
+        if !form.fits(question, shapes) {
+            return None;
+        }
+        let principal = types.uid(question.principal.kind, &question.principal.id);
+        let resource = types.uid(question.resource.kind, &question.resource.id);
+        let known = [
+            types.entity(principal.clone(), &question.principal),
+            types.entity(resource.clone(), &question.resource),
+        ];
+        let entities = entities.clone().add_entities(known, None).ok()?;
+        let context = types.context(&question.context);
+        let request = Request::new(principal, action.clone(), resource, context, None).ok()?;
+        Some(self.authorizer.is_authorized(&request, policies, &entities))
+    }
+}
+
+impl PolicyEngine for CedarPolicy {
+    fn decide(&self, question: &Question) -> Answer {
+        let version = self.version.clone();
+        match self.ask(question) {
+            Some(response) => answer(question.action, &response, version),
+            None => Answer {
+                allowed: false,
+                errored: true,
+                version,
+                policies: Vec::new(),
+            },
+        }
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+}
+
+/// A policy that fails denies what enables. For what disables, Cedar's own way is the right one (S-9): it leaves
+/// failing policies out, so that a broken `forbid` stands in nobody's way and a broken `permit` gives nothing.
+fn answer(action: Action, response: &Response, version: String) -> Answer {
+    let diagnostics = response.diagnostics();
+    let errored = diagnostics.errors().next().is_some();
+    let permitted = response.decision() == Decision::Allow;
+    let allowed = permitted && (!errored || action.disables());
+    let mut policies: Vec<String> = Vec::new();
+    // Permits did not determine a denial that is due to an error: the failing policies did.
+    if allowed == permitted {
+        policies.extend(diagnostics.reason().map(ToString::to_string));
+    }
+    if !allowed {
+        policies.extend(diagnostics.errors().map(failing));
+    }
+    policies.sort_unstable();
+    policies.dedup();
+    Answer {
+        allowed,
+        errored,
+        version,
+        policies,
+    }
+}
+
+fn failing(error: &AuthorizationError) -> String {
+    let AuthorizationError::PolicyEvaluationError(error) = error;
+    error.policy_id().to_string()
+}
+
+/// The hash of one text after the other, as `cat schema policies | sha256sum` prints it. Where the one ends and the
+/// other begins need not be marked: nothing but blanks and comments is valid in both.
+fn version(schema: &str, policies: &str) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(schema.as_bytes());
+    context.update(policies.as_bytes());
+    let hex = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("sha256:{hex}")
+}

@@ -1,0 +1,108 @@
+//! Errors as responses: a problem body (RFC 9457) with a stable code. What is internal goes to the server's log only.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tenure_api::problem::Problem;
+use tenure_core::problem::Reason;
+use tenure_engine::error::OpError;
+
+/// A failed request.
+#[derive(Debug)]
+pub(crate) struct Failure(pub Problem);
+
+impl From<OpError> for Failure {
+    fn from(error: OpError) -> Self {
+        Self(problem_of(error))
+    }
+}
+
+impl Failure {
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self(Problem::new(400, "request_malformed", "the request can't be read").detail(detail))
+    }
+}
+
+/// The problem that a caller sees.
+pub(crate) fn problem_of(error: OpError) -> Problem {
+    match error {
+        OpError::Invalid(fields) => {
+            let count = fields.len();
+            Problem::new(422, "fields_invalid", "fields are missing or wrong").detail(format!("{count} field(s) are missing or wrong")).fields(fields)
+        }
+        OpError::Refused { reason, detail, answer } => {
+            let mut problem = Problem::refusal(status_of(reason), reason);
+            problem.detail = detail;
+            if let Some(answer) = answer {
+                problem.policies = answer.policies;
+                problem.policy_version = Some(answer.version);
+            }
+            problem
+        }
+        OpError::Unauthenticated(reason) => Problem::refusal(401, reason),
+        OpError::NotFound(what) => Problem::new(404, "not_found", "not found").detail(format!("there is no such {what}")),
+        OpError::Taken { what } => Problem::new(409, "taken", "already taken")
+            .detail(format!("this {what} is taken, be it by something that has ended"))
+            .hint(format!("choose another {what}: they are never reassigned")),
+        OpError::Stale(revision) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
+            .detail(format!("the record is at revision {revision} now"))
+            .hint("read it again and repeat the change with the new ETag"),
+        OpError::Setup(why) => Problem::new(409, "setup", "set-up").detail(why).hint("run `tenure setup`"),
+        OpError::Unavailable(why) => {
+            tracing::warn!(why, "a request was turned away");
+            Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")
+        }
+        OpError::Internal(why) => {
+            tracing::error!(why, "a request failed");
+            Problem::new(500, "internal", "something is wrong with the server").hint("an operator finds the cause in the server's log")
+        }
+    }
+}
+
+const fn status_of(reason: Reason) -> u16 {
+    match reason {
+        Reason::IllegalTransition | Reason::KeyAlreadyBound | Reason::IdentityNotActive | Reason::IdentitySuspended | Reason::IdentityRetired => 409,
+        Reason::BudgetSpent => 429,
+        Reason::ClockUnreliable => 503,
+        Reason::CharterIncomplete => 422,
+        _ => 403,
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+pub(crate) async fn no_such_route() -> Failure {
+    Failure(Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"))
+}
+
+pub(crate) async fn method_not_allowed() -> Failure {
+    Failure(Problem::new(405, "method_not_allowed", "the address doesn't take this method"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the panic layer's")]
+pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    Failure(Problem::new(500, "internal", "something is wrong with the server")).into_response()
+}

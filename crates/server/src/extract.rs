@@ -1,0 +1,120 @@
+//! What handlers take from a request.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use tenure_api::problem::Problem;
+use tenure_core::problem::Reason;
+use tenure_engine::caller::Caller;
+use tenure_engine::error::OpError;
+
+use crate::App;
+use crate::error::Failure;
+
+/// Where a request comes from: the peer's address.
+pub(crate) struct Source(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Source {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string())))
+    }
+}
+
+/// A person for whom an operator token stands.
+pub(crate) struct Operator(pub Caller);
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
+        let Some(token) = bearer(&parts.headers)? else {
+            return Err(Failure(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…")));
+        };
+        app.engine.authenticate_operator(&token).await.map(Self).map_err(|error| {
+            if let OpError::Unauthenticated(reason) = &error {
+                app.engine.count_stranger(*reason, &source);
+            }
+            error.into()
+        })
+    }
+}
+
+/// The bearer token of a request, if it has one. Two are as bad as a malformed one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return match headers.contains_key(header::AUTHORIZATION) {
+            true => Err(Failure::malformed("there is more than one Authorization header")),
+            false => Ok(None),
+        };
+    };
+    let text = value.to_str().map_err(|_| Failure::malformed("the Authorization header is not text"))?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
+    if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() {
+        Ok(Some(token.trim().to_owned()))
+    } else {
+        Err(Failure::malformed("use Authorization: Bearer"))
+    }
+}
+
+/// A JSON body, parsed strictly.
+pub(crate) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+        });
+        if !is_json {
+            return Err(Failure(Problem::new(415, "media_type_unsupported", "send application/json")));
+        }
+        let bytes = body(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            Failure(Problem::new(400, "body_malformed", "the body is not what this address takes").detail(error.to_string()).hint("fix the named field; unknown fields are refused"))
+        })
+    }
+}
+
+/// A body's bytes, within the limit.
+pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
+    Bytes::from_request(request, state).await.map_err(|_| Failure(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
+}
+
+/// An optional JSON body: an empty one is the default.
+pub(crate) struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let empty = request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0") && !request.headers().contains_key(header::TRANSFER_ENCODING);
+        if empty { Ok(Self(T::default())) } else { Body::<T>::from_request(request, state).await.map(|Body(body)| Self(body)) }
+    }
+}
+
+/// A reply with a body and its status.
+pub(crate) type Reply<T> = Result<(axum::http::StatusCode, Json<T>), Failure>;
+
+pub(crate) fn created<T>(body: T) -> Reply<T> {
+    Ok((axum::http::StatusCode::CREATED, Json(body)))
+}
+
+pub(crate) fn ok<T>(body: T) -> Reply<T> {
+    Ok((axum::http::StatusCode::OK, Json(body)))
+}
+
+/// An id in a path; a malformed one names nothing.
+pub(crate) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Failure> {
+    text.parse().map_err(|_| OpError::NotFound(what).into())
+}

@@ -1,0 +1,33 @@
+//! Whether the server lives, is ready, and what it counts.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::App;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))
+}
+
+async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+    match app.engine.log_size().await {
+        Ok(_) if app.engine.reading().reliable => (StatusCode::OK, "ok\n"),
+        Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the clock stepped: nothing is issued\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store can't be reached\n"),
+    }
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let size = app.engine.log_size().await.unwrap_or(0);
+    let sealed = app.engine.sealed_size().await.unwrap_or(0);
+    let reliable = u8::from(app.engine.reading().reliable);
+    let text = format!(
+        "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
+         # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
+         # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n"
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

@@ -1,0 +1,183 @@
+//! Requests to the outside (S-17): resolve once, check every address, connect to those and no others, follow nothing, bound
+//! size and time. What names an address is often somebody else's text, so the server must not become their way into its network.
+
+mod address;
+mod push;
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use serde::de::IgnoredAny;
+use tenure_core::port::BoxFuture;
+use tenure_engine::outbound::{Fetch, FetchError};
+
+pub use address::{Cidr, CidrError};
+pub use push::{FilePush, WebhookPush};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// From resolving the name to the body's last byte.
+const TOTAL: Duration = Duration::from_secs(10);
+/// Destinations whose client is kept; issuers and receivers are few.
+const MAX_CLIENTS: usize = 64;
+const USER_AGENT: &str = concat!("tenure/", env!("CARGO_PKG_VERSION"));
+
+/// The one way out of the server.
+pub struct Outbound {
+    allow: Vec<Cidr>,
+    total: Duration,
+    /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another client.
+    clients: Mutex<HashMap<String, (Vec<SocketAddr>, Client)>>,
+}
+
+impl Outbound {
+    /// Reaches public addresses, and those in `allow` although they are not.
+    pub fn new(allow: Vec<Cidr>) -> Self {
+        // A second installation fails and changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self { allow, total: TOTAL, clients: Mutex::default() }
+    }
+
+    async fn document(&self, url: &str, limit: usize) -> Result<Vec<u8>, String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        self.in_time(async {
+            let request = self.client(&url).await?.get(url).header(header::ACCEPT, "application/json");
+            let response = request.send().await.map_err(said)?;
+            if response.status() != StatusCode::OK {
+                return Err(format!("it answered with status {}", response.status()));
+            }
+            let body = body(response, limit).await?;
+            match serde_json::from_slice::<IgnoredAny>(&body) {
+                Ok(_) => Ok(body),
+                Err(error) => Err(format!("it is not JSON: {error}")),
+            }
+        })
+        .await
+    }
+
+    /// Posts a text; anything but a status of 200 to 299 is a failure.
+    async fn post(&self, url: &Url, text: &str) -> Result<(), String> {
+        self.in_time(async {
+            let request = self.client(url).await?.post(url.clone()).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            let response = request.body(text.to_owned()).send().await.map_err(said)?;
+            if response.status().is_success() { Ok(()) } else { Err(format!("it answered with status {}", response.status())) }
+        })
+        .await
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        tokio::time::timeout(self.total, work).await.unwrap_or_else(|_| Err(format!("it took longer than {} s", self.total.as_secs_f32())))
+    }
+
+    /// A client that can connect to nothing but the addresses that the URL's host has now, each of which is allowed.
+    async fn client(&self, url: &Url) -> Result<Client, String> {
+        let addresses = self.addresses(url).await?;
+        let origin = url.origin().ascii_serialization();
+        if let Some((known, client)) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&origin)
+            && *known == addresses
+        {
+            return Ok(client.clone());
+        }
+        let client = connect_to(addresses.clone(), url.scheme() == "https").map_err(said)?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(origin, (addresses, client.clone()));
+        Ok(client)
+    }
+
+    async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, String> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a URL with a user or a password is not fetched".into());
+        }
+        let host = url.host_str().ok_or("the URL has no host")?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = url.port_or_known_default().ok_or("the URL has no port")?;
+        let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => tokio::net::lookup_host((host, port)).await.map_err(|error| format!("resolving {host}: {error}"))?.collect(),
+        };
+        addresses.sort_unstable();
+        addresses.dedup();
+        if addresses.is_empty() {
+            return Err(format!("{host} has no address"));
+        }
+        let listed = |address: &SocketAddr| self.allow.iter().any(|block| block.contains(address.ip()));
+        let good = |address: &SocketAddr| match url.scheme() {
+            "https" => address::is_public(address.ip()) || listed(address),
+            "http" => listed(address),
+            _ => false,
+        };
+        // One bad address is enough: which of them a name leads to must not be the luck of the draw.
+        match addresses.iter().find(|address| !good(address)) {
+            None => Ok(addresses),
+            Some(bad) => Err(format!("{host} leads to {}, which may not be reached by {}", bad.ip(), url.scheme())),
+        }
+    }
+}
+
+impl Fetch for Outbound {
+    fn get<'a>(&'a self, url: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        Box::pin(async move { self.document(url, limit).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
+    }
+}
+
+/// Resolves every name to the addresses that were checked.
+struct Checked(Vec<SocketAddr>);
+
+impl Resolve for Checked {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .dns_resolver(Arc::new(Checked(addresses)))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(1);
+    // Without TLS there is no need for the system's certificates, which small containers lack.
+    let builder = if tls { builder.https_only(true) } else { builder.tls_certs_only([]) };
+    builder.build()
+}
+
+async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+    let too_long = || format!("it is longer than {limit} bytes");
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(said)? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The error and what caused it, without the URL, which the caller adds.
+fn said(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

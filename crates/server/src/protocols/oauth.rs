@@ -1,0 +1,246 @@
+//! OAuth: token endpoint (RFC 6749, 7523, 8707), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), key set.
+//! Each environment is an issuer of its own (S-6).
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tenure_core::problem::Reason;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::token::{Proof, TokenAsk};
+
+use crate::App;
+use crate::error::{Failure, problem_of};
+use crate::extract::{Reply, Source, bearer, body, ok};
+
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/env/{environment}/token", post(token))
+        .route("/env/{environment}/introspect", post(introspect))
+        .route("/env/{environment}/revoke", post(revoke))
+        .route("/env/{environment}/jwks.json", get(jwks))
+        .route("/.well-known/oauth-authorization-server/env/{environment}", get(metadata))
+}
+
+/// An OAuth error (RFC 6749 §5.2), with our own reason beside it.
+struct OAuthError {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+    reason: Option<Reason>,
+    policies: Vec<String>,
+}
+
+impl OAuthError {
+    fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error, description: description.into(), reason: None, policies: Vec::new() }
+    }
+
+    fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::new(status, error, reason.hint()) }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let mut body = json!({"error": self.error, "error_description": self.description});
+        if let (Some(object), Some(reason)) = (body.as_object_mut(), self.reason) {
+            object.insert("reason_code".into(), json!(reason));
+        }
+        if let (Some(object), false) = (body.as_object_mut(), self.policies.is_empty()) {
+            object.insert("policies".into(), json!(self.policies));
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// How an operation's failure reads in OAuth. `proof` says which error a failed proof is: of a client, or of a grant.
+fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
+    let proof_status = if proof == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+    match error {
+        // Every failed proof reads the same: whether the identity exists, or has this key, is nobody's business.
+        OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
+        OpError::Refused { reason: reason @ Reason::ProofReplayed, .. } => OAuthError::because(proof_status, proof, reason),
+        OpError::Refused { reason, detail, answer } => {
+            let (status, code) = match reason {
+                Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
+                Reason::ResourceUnknown => (StatusCode::BAD_REQUEST, "invalid_target"),
+                Reason::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+                Reason::ClockUnreliable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+                Reason::PolicyDenied | Reason::PolicyError | Reason::NotAllowed => (StatusCode::FORBIDDEN, "access_denied"),
+                _ => (StatusCode::BAD_REQUEST, "unauthorized_client"),
+            };
+            let mut failure = OAuthError::because(status, code, reason);
+            if let Some(detail) = detail {
+                failure.description = format!("{detail}; {}", reason.hint());
+            }
+            failure.policies = answer.map(|answer| answer.policies).unwrap_or_default();
+            failure
+        }
+        OpError::Invalid(fields) => {
+            let description = fields.iter().map(|field| format!("{}: {}", field.field, field.hint)).collect::<Vec<_>>().join("; ");
+            let error = if fields.iter().any(|field| field.field == "resource") { "invalid_target" } else { "invalid_request" };
+            OAuthError::new(StatusCode::BAD_REQUEST, error, description)
+        }
+        OpError::NotFound(what) => OAuthError::new(StatusCode::NOT_FOUND, "invalid_request", format!("there is no such {what}")),
+        other => {
+            let problem = problem_of(other);
+            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let error = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily_unavailable" } else { "server_error" };
+            OAuthError::new(status, error, problem.hint.unwrap_or(problem.title))
+        }
+    }
+}
+
+/// The parameters of a form; each at most once (RFC 6749 §3.2).
+struct Form(BTreeMap<String, String>);
+
+impl Form {
+    async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
+        let is_form = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+        if !is_form {
+            return Err(OAuthError::invalid_request("send application/x-www-form-urlencoded"));
+        }
+        let bytes = body(request, app).await.map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
+        let mut form = BTreeMap::new();
+        for (name, value) in pairs {
+            if form.insert(name, value).is_some() {
+                return Err(OAuthError::invalid_request("a parameter is given twice"));
+            }
+        }
+        Ok(Self(form))
+    }
+
+    /// A parameter; an empty one counts as left out (RFC 6749 §3.1).
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn must(&self, name: &str) -> Result<&str, OAuthError> {
+        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
+    }
+
+    fn client_assertion(&self) -> Result<Option<&str>, OAuthError> {
+        if self.get("client_secret").is_some() {
+            return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_client", "client secrets are not accepted: sign a client assertion (private_key_jwt)"));
+        }
+        match (self.get("client_assertion"), self.get("client_assertion_type")) {
+            (None, None) => Ok(None),
+            (Some(assertion), Some(ASSERTION_TYPE)) => Ok(Some(assertion)),
+            (None, Some(_)) => Err(OAuthError::invalid_request("the parameter client_assertion is missing")),
+            (Some(_), _) => Err(OAuthError::invalid_request(format!("client_assertion_type has to be {ASSERTION_TYPE}"))),
+        }
+    }
+}
+
+async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let form = Form::read(request, &app).await?;
+    let (proof, failed) = match form.must("grant_type")? {
+        CLIENT_CREDENTIALS => {
+            let Some(assertion) = form.client_assertion()? else {
+                app.engine.count_stranger(Reason::ProofMissing, &source);
+                return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+            };
+            (Proof::ClientAssertion(assertion.to_owned()), "invalid_client")
+        }
+        JWT_BEARER => (Proof::ExternalToken(form.must("assertion")?.to_owned()), "invalid_grant"),
+        _ => return Err(OAuthError::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", format!("use {CLIENT_CREDENTIALS} or {JWT_BEARER}"))),
+    };
+    let ask = TokenAsk {
+        environment,
+        client_id: form.get("client_id").map(str::to_owned),
+        proof,
+        resource: form.get("resource").map(str::to_owned),
+        scope: form.get("scope").map(str::to_owned),
+        source,
+    };
+    let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;
+    Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
+}
+
+async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let token = bearer(request.headers()).map_err(|Failure(problem)| OAuthError::invalid_request(problem.detail.unwrap_or_default()))?;
+    let form = Form::read(request, &app).await?;
+    let enforcer = match (token, form.client_assertion()?) {
+        (Some(token), None) => app.engine.authenticate_enforcer(&token).await.map_err(|error| {
+            if let OpError::Unauthenticated(reason) = &error {
+                app.engine.count_stranger(*reason, &source);
+            }
+            oauth_error(error, "invalid_client")
+        })?,
+        (None, Some(assertion)) => {
+            let identity = app.engine.authenticate_assertion(&environment, form.get("client_id"), assertion, "introspection", &source).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+            app.engine.enforcer_of(&identity).await.map_err(|error| oauth_error(error, "invalid_client"))?
+        }
+        _ => {
+            app.engine.count_stranger(Reason::ProofMissing, &source);
+            return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+        }
+    };
+    let answer = app.engine.introspect(&environment, &enforcer, form.must("token")?).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+    Ok(Json(answer).into_response())
+}
+
+async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let form = Form::read(request, &app).await?;
+    let Some(assertion) = form.client_assertion()? else {
+        app.engine.count_stranger(Reason::ProofMissing, &source);
+        return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+    };
+    let token = form.must("token")?;
+    let client = app.engine.authenticate_assertion(&environment, form.get("client_id"), assertion, "revocation", &source).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+    app.engine.revoke_token(&environment, &client, token).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+    Ok(StatusCode::OK.into_response())
+}
+
+async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Response, Failure> {
+    let keys = app.engine.key_set(&environment).await?;
+    Ok(([(header::CACHE_CONTROL, "public, max-age=60"), (header::CONTENT_TYPE, "application/jwk-set+json")], Json(json!({"keys": keys}))).into_response())
+}
+
+async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {
+    // A name that has no environment has no metadata either.
+    app.engine.key_set(&environment).await?;
+    let issuer = app.engine.issuer_of(&environment);
+    let auth = json!(["private_key_jwt"]);
+    let algorithms = json!(["EdDSA", "Ed25519", "ES256"]);
+    ok(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/jwks.json"),
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "grant_types_supported": [CLIENT_CREDENTIALS, JWT_BEARER],
+        "response_types_supported": ["none"],
+        "token_endpoint_auth_methods_supported": auth,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "introspection_endpoint_auth_methods_supported": auth,
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": auth,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+    }))
+}

@@ -1,0 +1,134 @@
+//! Set-up, people, applications, environments, resources, issuers.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup};
+use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_core::application::Application;
+use tenure_core::environment::Environment;
+use tenure_core::issuer::Issuer;
+use tenure_core::person::Person;
+use tenure_core::resource::Resource;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::{ListAsk, Listed};
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, OptionalBody, Reply, Source, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/setup", post(set_up))
+        .route("/v1/people", post(create_person).get(list::<Person>))
+        .route("/v1/people/{id}", get(one::<Person>))
+        .route("/v1/people/{id}/erase", post(erase_person))
+        .route("/v1/people/{id}/operator-tokens", post(create_operator_token))
+        .route("/v1/operator-tokens/{id}/revoke", post(revoke_operator_token))
+        .route("/v1/applications", post(create_application).get(list::<Application>))
+        .route("/v1/applications/{id}", get(one::<Application>))
+        .route("/v1/environments", post(create_environment).get(list::<Environment>))
+        .route("/v1/environments/{id}", get(one::<Environment>))
+        .route("/v1/environments/{id}/rotate-key", post(rotate_key))
+        .route("/v1/resources", post(create_resource).get(list::<Resource>))
+        .route("/v1/resources/{id}", get(one::<Resource>))
+        .route("/v1/issuers", post(create_issuer).get(list::<Issuer>))
+        .route("/v1/issuers/{id}", get(one::<Issuer>))
+        .route("/v1/issuers/{id}/confirm", post(confirm_issuer))
+        .route("/v1/issuers/{id}/remove", post(remove_issuer))
+}
+
+/// Filters and paging of the plain lists.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    name: Option<String>,
+    state: Option<String>,
+    role: Option<String>,
+    owner: Option<String>,
+    environment: Option<String>,
+    application: Option<String>,
+    uri: Option<String>,
+    url: Option<String>,
+}
+
+impl From<Listing> for ListAsk {
+    fn from(listing: Listing) -> Self {
+        let filters = [
+            ("name", listing.name),
+            ("state", listing.state),
+            ("role", listing.role),
+            ("owner", listing.owner),
+            ("environment", listing.environment),
+            ("application", listing.application),
+            ("uri", listing.uri),
+            ("url", listing.url),
+        ];
+        Self { filters: filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect(), after: listing.after, limit: listing.limit }
+    }
+}
+
+async fn list<T: Listed>(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<T>>> {
+    ok(app.engine.list::<T>(&caller, listing.into()).await?)
+}
+
+async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {
+    ok(app.engine.get::<T>(&caller, &id).await?)
+}
+
+async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> Reply<SetupDone> {
+    created(app.engine.set_up(ask).await.map_err(|error| {
+        if let OpError::Unauthenticated(reason) = &error {
+            app.engine.count_stranger(*reason, &source);
+        }
+        Failure::from(error)
+    })?)
+}
+
+async fn create_person(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<View<Person>> {
+    created(app.engine.create_person(&caller, ask).await?)
+}
+
+async fn erase_person(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
+    ok(app.engine.erase_person(&caller, id(&person, "person")?).await?)
+}
+
+async fn create_operator_token(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, OptionalBody(ask): OptionalBody<NewOperatorToken>) -> Reply<OperatorTokenIssued> {
+    created(app.engine.create_operator_token(&caller, id(&person, "person")?, ask).await?)
+}
+
+async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
+    app.engine.revoke_operator_token(&caller, id(&token, "operator token")?).await?;
+    ok(serde_json::json!({"id": token, "revoked": true}))
+}
+
+async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> Reply<View<Application>> {
+    created(app.engine.create_application(&caller, ask).await?)
+}
+
+async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> Reply<View<Environment>> {
+    created(app.engine.create_environment(&caller, ask).await?)
+}
+
+async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Environment>> {
+    ok(app.engine.rotate_key(&caller, &name).await?)
+}
+
+async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
+    created(app.engine.create_resource(&caller, ask).await?)
+}
+
+async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> Reply<View<Issuer>> {
+    created(app.engine.create_issuer(&caller, ask).await?)
+}
+
+async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
+    ok(app.engine.confirm_issuer(&caller, id(&issuer, "issuer")?).await?)
+}
+
+async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
+    ok(app.engine.remove_issuer(&caller, id(&issuer, "issuer")?).await?)
+}

@@ -1,0 +1,180 @@
+//! Identities: register, steps of their life, grants, credentials, enrolment.
+
+use axum::Router;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::routing::{get, post, put};
+use serde::Deserialize;
+use tenure_api::problem::Problem;
+use tenure_api::requests::{Because, Enrol, NewGrant, NewIdentity, Resume, TaskCompleted};
+use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
+use tenure_core::binding::Binding;
+use tenure_core::grant::Grant;
+use tenure_core::id::IdentityId;
+use tenure_core::identity::CharterDraft;
+use tenure_core::problem::Reason;
+use tenure_engine::caller::Caller;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, OptionalBody, Reply, Source, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/identities", post(register).get(list))
+        .route("/v1/identities/{id}", get(one))
+        .route("/v1/identities/{id}/charter", put(write_charter))
+        .route("/v1/identities/{id}/submit", post(submit))
+        .route("/v1/identities/{id}/activate", post(activate))
+        .route("/v1/identities/{id}/suspend", post(suspend))
+        .route("/v1/identities/{id}/resume", post(resume))
+        .route("/v1/identities/{id}/retire", post(retire))
+        .route("/v1/identities/{id}/close", post(close))
+        .route("/v1/identities/{id}/complete-task", post(complete_task))
+        .route("/v1/identities/{id}/grants", post(open_grant))
+        .route("/v1/identities/{id}/access", get(access))
+        .route("/v1/identities/{id}/credentials", get(credentials))
+        .route("/v1/identities/{id}/join-tokens", post(create_join_token))
+        .route("/v1/grants/{id}/revoke", post(revoke_grant))
+        .route("/v1/credentials/{id}", get(credential))
+        .route("/v1/enrol", post(enrol))
+}
+
+fn identity(text: &str) -> Result<IdentityId, Failure> {
+    id(text, "identity")
+}
+
+async fn register(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIdentity>) -> Reply<IdentityView> {
+    created(app.engine.register(&caller, ask).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    name: Option<String>,
+    state: Option<String>,
+    kind: Option<String>,
+    owner: Option<String>,
+    application: Option<String>,
+    environment: Option<String>,
+    enforces: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<IdentityView>> {
+    let filters = [
+        ("name", listing.name),
+        ("state", listing.state),
+        ("kind", listing.kind),
+        ("owner", listing.owner),
+        ("application", listing.application),
+        ("environment", listing.environment),
+        ("enforces", listing.enforces),
+    ];
+    let filters = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
+    ok(app.engine.identities(&caller, ListAsk { filters, after: listing.after, limit: listing.limit }).await?)
+}
+
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
+    let view = app.engine.identity(&caller, identity(&who)?).await?;
+    Ok(([(header::ETAG, format!("\"{}\"", view.revision))], axum::Json(view)))
+}
+
+async fn write_charter(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap, Body(charter): Body<CharterDraft>) -> Reply<IdentityView> {
+    ok(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?).await?)
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let revision = value.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    revision.map(Some).ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))
+}
+
+async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
+    ok(app.engine.submit(&caller, identity(&who)?).await?)
+}
+
+async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
+    ok(app.engine.activate(&caller, identity(&who)?).await?)
+}
+
+async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
+    ok(app.engine.suspend(&caller, identity(&who)?, because.reason).await?)
+}
+
+async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
+    ok(app.engine.resume(&caller, identity(&who)?, resume.cause, resume.reason).await?)
+}
+
+async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
+    ok(app.engine.retire(&caller, identity(&who)?, because.reason).await?)
+}
+
+async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
+    ok(app.engine.close(&caller, identity(&who)?, because.reason).await?)
+}
+
+/// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do: whoever
+/// receives one could end its sender.
+async fn complete_task(State(app): State<App>, Source(source): Source, Path(who): Path<String>, request: Request) -> Reply<IdentityView> {
+    let (mut parts, body) = request.into_parts();
+    let operator = match parts.headers.contains_key(header::AUTHORIZATION) {
+        true => Some(Operator::from_request_parts(&mut parts, &app).await?.0),
+        false => None,
+    };
+    let OptionalBody(report) = OptionalBody::<TaskCompleted>::from_request(Request::from_parts(parts, body), &app).await?;
+    let who = identity(&who)?;
+    let caller = match (operator, &report.client_assertion) {
+        (Some(caller), None) => caller,
+        (None, Some(assertion)) => {
+            let environment = app.engine.environment_of(who).await?;
+            let identity = app.engine.authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
+            Caller::Identity { identity }
+        }
+        (None, None) => return Err(Failure(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"))),
+        (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
+    };
+    ok(app.engine.complete_task(&caller, who, report).await?)
+}
+
+async fn open_grant(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewGrant>) -> Reply<View<Grant>> {
+    created(app.engine.open_grant(&caller, identity(&who)?, ask).await?)
+}
+
+async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(because): Body<Because>) -> Reply<View<Grant>> {
+    ok(app.engine.revoke_grant(&caller, id(&grant, "grant")?, because.reason).await?)
+}
+
+async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<AccessReport> {
+    ok(app.engine.access(&caller, identity(&who)?).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    after: Option<String>,
+    limit: Option<u16>,
+}
+
+async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Query(paging): Query<Paging>) -> Reply<Page<CredentialView>> {
+    ok(app.engine.credentials_of(&caller, identity(&who)?, ListAsk { filters: Vec::new(), after: paging.after, limit: paging.limit }).await?)
+}
+
+async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
+    ok(app.engine.credential(&caller, id(&credential, "credential")?).await?)
+}
+
+async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
+    created(app.engine.create_join_token(&caller, identity(&who)?).await?)
+}
+
+async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
+    created(app.engine.enrol(ask, &source).await.map_err(|error| match error {
+        // Who holds no token learns nothing about what it would have been for.
+        OpError::Unauthenticated(reason) => Failure(Problem::refusal(401, reason)),
+        other => other.into(),
+    })?)
+}

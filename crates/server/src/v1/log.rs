@@ -1,0 +1,121 @@
+//! The log: checkpoints, tiles and proofs for everyone; the export and the event feed for those who may audit.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use serde::Deserialize;
+use tenure_core::row::Position;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::log::{ConsistencyProof, InclusionProof};
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Operator, Reply, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/log/checkpoint", get(checkpoint))
+        .route("/v1/log/key", get(key))
+        .route("/v1/log/tile/{*path}", get(tile))
+        .route("/v1/log/inclusion", get(inclusion))
+        .route("/v1/log/consistency", get(consistency))
+}
+
+pub(crate) fn streams() -> Router<App> {
+    Router::new().route("/v1/log/export", get(export)).route("/v1/events", get(events))
+}
+
+async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
+    Ok(app.engine.checkpoint().await?.ok_or(OpError::NotFound("checkpoint yet"))?)
+}
+
+async fn key(State(app): State<App>) -> Result<String, Failure> {
+    Ok(app.engine.verifier_key().await?)
+}
+
+async fn tile(State(app): State<App>, Path(path): Path<String>) -> Result<Response, Failure> {
+    let tile = app.engine.tile(&format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inclusion {
+    index: u64,
+    size: u64,
+}
+
+async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Reply<InclusionProof> {
+    ok(app.engine.inclusion(ask.index, ask.size).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Consistency {
+    from: u64,
+    to: u64,
+}
+
+async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> Reply<ConsistencyProof> {
+    ok(app.engine.consistency(ask.from, ask.to).await?)
+}
+
+async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
+    let export = app.engine.export(&caller).await?;
+    let chunks = stream::try_unfold(export, async |mut export| {
+        let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
+        Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, export)))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feed {
+    after: Option<u64>,
+}
+
+/// Every event from a position on, as it happens; `Last-Event-ID` resumes after an interruption.
+async fn events(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Query(feed): Query<Feed>,
+    headers: HeaderMap,
+) -> Result<Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let resumed = match headers.get("last-event-id") {
+        None => None,
+        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| Failure::malformed("Last-Event-ID takes an id that this feed gave"))?),
+    };
+    let after = resumed.or(feed.after);
+    // A caller who may not read the feed is refused here, before the stream begins.
+    let first = app.engine.events_after(&caller, after.map(Position::at), 1).await?;
+    drop(first);
+    let start = (app, caller, after, std::collections::VecDeque::new());
+    let events = stream::unfold(start, async |(app, caller, mut after, mut queue)| {
+        loop {
+            if let Some(event) = queue.pop_front() {
+                return Some((Ok(event), (app, caller, after, queue)));
+            }
+            // The caller's authority is checked again at each step: a revoked token ends its feed.
+            let Ok(caller_now) = app.engine.still(&caller).await else { return None };
+            let Ok(page) = app.engine.events_after(&caller_now, after.map(Position::at), 100).await else { return None };
+            if page.is_empty() {
+                app.engine.wait_for_events(after.map_or(0, |after| after + 1)).await;
+            }
+            for event in page {
+                after = Some(event.position.index);
+                let Ok(data) = serde_json::to_string(&event) else { continue };
+                queue.push_back(Event::default().id(event.position.index.to_string()).event(&event.kind).data(data));
+            }
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}

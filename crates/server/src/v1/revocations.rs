@@ -1,0 +1,72 @@
+//! Revocations, holds and receipts.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::requests::{HoldRequest, Revocation};
+use tenure_api::views::{Page, ReceiptView, Resource as View};
+use tenure_core::receipt::Receipt;
+use tenure_core::scope::Hold;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/revocations", post(revoke))
+        .route("/v1/receipts", get(list))
+        .route("/v1/receipts/{id}", get(receipt))
+        .route("/v1/holds", post(hold))
+        .route("/v1/holds/release", post(release))
+        .route("/.well-known/tenure-keys", get(keys))
+}
+
+async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> Reply<ReceiptView> {
+    created(app.engine.revoke(&caller, ask).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    target: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Receipt>>> {
+    let filters = listing.target.map(|target| ("target", target)).into_iter().collect();
+    ok(app.engine.list::<Receipt>(&caller, ListAsk { filters, after: listing.after, limit: listing.limit }).await?)
+}
+
+/// The receipt, or with `.jws` at its end the signed form alone.
+async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<Response, Failure> {
+    let (name, signed) = name.strip_suffix(".jws").map_or((name.as_str(), false), |name| (name, true));
+    let view = app.engine.receipt(&caller, id(name, "receipt")?).await?;
+    if !signed {
+        return Ok(axum::Json(view).into_response());
+    }
+    let text = view.receipt.signed.ok_or(OpError::NotFound("signed receipt yet: not every point has answered"))?;
+    Ok(([(header::CONTENT_TYPE, "application/jose")], text).into_response())
+}
+
+async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRequest>) -> Reply<Hold> {
+    created(app.engine.hold(&caller, ask.scope, ask.reason).await?)
+}
+
+async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRequest>) -> Reply<Hold> {
+    ok(app.engine.release(&caller, ask.scope, ask.reason).await?)
+}
+
+/// What receipts and the log are checked with.
+async fn keys(State(app): State<App>) -> Reply<serde_json::Value> {
+    ok(serde_json::json!({
+        "receipts": {"keys": [app.engine.receipt_key().await?]},
+        "log": app.engine.verifier_key().await?,
+    }))
+}

@@ -1,0 +1,336 @@
+//! The store in memory: for the simulation, and the oracle of the conformance tests.
+//!
+//! Every future is ready when it is first polled, and nothing is read but the arguments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tenure_core::changeset::Changeset;
+use tenure_core::port::{
+    BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+};
+use tenure_core::row::{Row, RowKey};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::batch::{self, Original, Replaced, View, Writes};
+use crate::row::{limit_of, verify};
+
+/// A store that lives as long as its process.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    sealer: Arc<dyn RowSealer>,
+}
+
+/// A deadline as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// When it falls due.
+    pub due_at: Timestamp,
+    /// Its newest fencing token.
+    pub fence: u64,
+    /// Until when it is leased; `None` if it isn't.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// Everything in a [`MemoryStore`], for checks of invariants. Rows and entries are shared, not copied.
+#[derive(Debug, Clone, Default)]
+pub struct Dump {
+    /// The log's size and last time.
+    pub head: Head,
+    /// Every row.
+    pub rows: BTreeMap<RowKey, Arc<Row>>,
+    /// Every entry of the log, in order.
+    pub entries: Vec<Arc<LogEntry>>,
+    /// Every deadline.
+    pub due: BTreeMap<(DueKind, String), Deadline>,
+    /// Keys used, by namespace and key, and until when they are remembered.
+    pub once: BTreeMap<(String, String), Option<Timestamp>>,
+    /// Counts of budgets by window, and until when they are kept.
+    pub spends: BTreeMap<(String, Timestamp), (u32, Timestamp)>,
+}
+
+struct Held {
+    row: Arc<Row>,
+    mac: [u8; 32],
+    terms: Vec<String>,
+    drop_after: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct State {
+    head: Head,
+    rows: BTreeMap<RowKey, Held>,
+    entries: Vec<Arc<LogEntry>>,
+    by_event: BTreeMap<String, u64>,
+    due: BTreeMap<(DueKind, String), Deadline>,
+    fences: u64,
+    once: BTreeMap<(String, String), Option<Timestamp>>,
+    spends: BTreeMap<(String, Timestamp), (u32, Timestamp)>,
+    sealed: Option<Sealed>,
+    tiles: BTreeMap<(u8, u64), Vec<u8>>,
+    used: BTreeMap<String, Timestamp>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(sealer: Arc<dyn RowSealer>) -> Self {
+        Self { state: Mutex::new(State::default()), sealer }
+    }
+
+    /// Everything that it holds.
+    pub fn dump(&self) -> Dump {
+        let state = self.state.lock();
+        Dump {
+            head: state.head,
+            rows: state.rows.iter().map(|(key, held)| (key.clone(), Arc::clone(&held.row))).collect(),
+            entries: state.entries.clone(),
+            due: state.due.clone(),
+            once: state.once.clone(),
+            spends: state.spends.clone(),
+        }
+    }
+
+    /// Commits several changesets as one batch, as the other engines do under load.
+    pub fn commit_all(&self, changesets: Vec<Changeset>) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(changesets.len());
+        let mut prepared = Vec::with_capacity(changesets.len());
+        for changeset in changesets {
+            match batch::prepare(changeset, &*self.sealer) {
+                Ok(ready) => {
+                    prepared.push(ready);
+                    outcomes.push(None);
+                }
+                Err(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        let mut state = self.state.lock();
+        let head = state.head;
+        let judged = match batch::judge(&prepared, head, &mut *state, &*self.sealer) {
+            Ok((judged, writes)) => {
+                state.apply(writes);
+                judged
+            }
+            Err(error) => vec![Outcome::Unavailable(error.to_string()); prepared.len()],
+        };
+        let mut judged = judged.into_iter();
+        outcomes.into_iter().filter_map(|known| known.or_else(|| judged.next())).collect()
+    }
+
+    fn snapshot(&self, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
+        let state = self.state.lock();
+        let rows = keys.iter().map(|key| state.rows.get(key).map(|held| self.checked(held)).transpose()).collect::<Result<_, _>>()?;
+        Ok(Snapshot { rows, head: state.head.size })
+    }
+
+    fn page(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let limit = limit_of(query);
+        let state = self.state.lock();
+        let from = RowKey { kind: query.kind, id: query.after.clone().unwrap_or_default() };
+        let rows = state
+            .rows
+            .range(from..)
+            .take_while(|(key, _)| key.kind == query.kind)
+            .filter(|(key, _)| query.after.as_ref().is_none_or(|after| key.id > *after))
+            .filter(|(_, held)| query.terms.iter().all(|term| held.terms.contains(term)))
+            .take(limit)
+            .map(|(_, held)| self.checked(held))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(crate::row::page(rows, limit))
+    }
+
+    fn checked(&self, held: &Held) -> Result<Arc<Row>, StoreError> {
+        verify(&*self.sealer, &held.row, &held.mac)?;
+        Ok(Arc::clone(&held.row))
+    }
+}
+
+impl State {
+    fn apply(&mut self, writes: Writes<'_>) {
+        for subject in &writes.erase {
+            for entry in &mut self.entries {
+                if entry.personal.iter().any(|personal| personal.subject == *subject) {
+                    Arc::make_mut(entry).personal.retain(|personal| personal.subject != *subject);
+                }
+            }
+        }
+        for entry in writes.entries {
+            self.by_event.insert(entry.id.to_owned(), entry.index);
+            let personal = entry.personal.into_iter().cloned().collect();
+            self.entries.push(Arc::new(LogEntry { index: entry.index, hash: entry.hash, leaf: entry.leaf.into_owned(), personal }));
+        }
+        for new in writes.rows {
+            let row = Row::new(new.put.key.clone(), new.revision, new.created, new.position, new.put.body.clone());
+            let held = Held { row: Arc::new(row), mac: new.mac, terms: new.put.terms.clone(), drop_after: new.put.droppable_after };
+            self.rows.insert(new.put.key.clone(), held);
+        }
+        for ((space, key), until) in writes.once {
+            self.once.insert((space.to_owned(), key.to_owned()), until);
+        }
+        for ((budget, window), spent) in writes.spends {
+            self.spends.insert((budget.to_owned(), window), spent);
+        }
+        // In the order of their keys, so that the same run gives the same tokens.
+        let due: BTreeMap<_, _> = writes.due.into_iter().collect();
+        for ((kind, subject), at) in due {
+            let key = (kind, subject.to_owned());
+            match at {
+                Some(due_at) => {
+                    self.fences += 1;
+                    self.due.insert(key, Deadline { due_at, fence: self.fences, leased_until: None });
+                }
+                None => {
+                    self.due.remove(&key);
+                }
+            }
+        }
+        self.head = writes.head;
+    }
+
+    fn claim(&mut self, kind: DueKind, now: Timestamp, lease: Span, n: usize) -> Vec<Claimed> {
+        let mut ready: Vec<_> = self
+            .due
+            .iter_mut()
+            .filter(|((of, _), due)| *of == kind && due.due_at <= now && due.leased_until.is_none_or(|until| until <= now))
+            .collect();
+        ready.sort_by(|(a_key, a), (b_key, b)| (a.due_at, &a_key.1).cmp(&(b.due_at, &b_key.1)));
+        let mut claimed = Vec::new();
+        for ((_, subject), due) in ready.into_iter().take(n) {
+            self.fences += 1;
+            due.fence = self.fences;
+            due.leased_until = Some(now.plus(lease));
+            claimed.push(Claimed { kind, subject: subject.clone(), due_at: due.due_at, fence: due.fence });
+        }
+        claimed
+    }
+
+    fn seal(&mut self, seal: Seal) -> bool {
+        if self.sealed.as_ref().map_or(0, |sealed| sealed.size) != seal.from {
+            return false;
+        }
+        for (level, index, bytes) in seal.tiles {
+            self.tiles.insert((level, index), bytes);
+        }
+        self.sealed = Some(Sealed { size: seal.size, frontier: seal.frontier, checkpoint: seal.checkpoint, at: seal.at });
+        true
+    }
+
+    fn purge(&mut self, now: Timestamp, n: usize) -> u64 {
+        let mut rows: Vec<_> = self.rows.iter().filter_map(|(key, held)| Some((held.drop_after.filter(|after| *after < now)?, key.clone()))).collect();
+        rows.sort();
+        let mut once: Vec<_> = self.once.iter().filter_map(|(key, until)| Some((until.filter(|until| *until < now)?, key.clone()))).collect();
+        once.sort();
+        let mut spends: Vec<_> = self.spends.iter().filter(|(_, (_, until))| *until < now).map(|(key, (_, until))| (*until, key.clone())).collect();
+        spends.sort();
+        let mut gone = 0;
+        for (_, key) in rows.into_iter().take(n) {
+            gone += u64::from(self.rows.remove(&key).is_some());
+        }
+        for (_, key) in once.into_iter().take(n) {
+            gone += u64::from(self.once.remove(&key).is_some());
+        }
+        for (_, key) in spends.into_iter().take(n) {
+            gone += u64::from(self.spends.remove(&key).is_some());
+        }
+        gone
+    }
+
+    fn range(&self, from: u64, n: usize) -> impl Iterator<Item = &Arc<LogEntry>> {
+        self.entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)).take(n)
+    }
+}
+
+impl View for State {
+    fn original(&mut self, id: &str, events: usize) -> Result<Option<Original>, StoreError> {
+        let Some(index) = self.by_event.get(id).copied() else { return Ok(None) };
+        let first = self.range(index, 1).next().map(|entry| entry.leaf.clone()).unwrap_or_default();
+        let leaf_hashes = self.range(index, events).map(|entry| entry.hash).collect();
+        Ok(Some(Original { index, at: crate::row::leaf_time(&first)?, leaf_hashes }))
+    }
+
+    fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
+        Ok(self.rows.get(key).map(|held| held.row.revision))
+    }
+
+    fn replaced(&mut self, key: &RowKey) -> Result<Option<Replaced>, StoreError> {
+        Ok(self.rows.get(key).map(|held| Replaced { revision: held.row.revision, created: held.row.created, terms: held.terms.clone() }))
+    }
+
+    fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {
+        Ok(self.once.get(&(space.to_owned(), key.to_owned())).copied())
+    }
+
+    fn spent(&mut self, budget: &str, window: Timestamp) -> Result<Option<(u32, Timestamp)>, StoreError> {
+        Ok(self.spends.get(&(budget.to_owned(), window)).copied())
+    }
+
+    fn fence(&mut self, kind: DueKind, subject: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.due.get(&(kind, subject.to_owned())).map(|due| due.fence))
+    }
+}
+
+impl Store for MemoryStore {
+    fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
+        Box::pin(async move { self.snapshot(keys) })
+    }
+
+    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.page(query) })
+    }
+
+    fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move { self.commit_all(vec![changeset]).pop().unwrap_or(Outcome::Unknown) })
+    }
+
+    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().claim(kind, now, lease, usize::from(n))) })
+    }
+
+    fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().range(from, usize::from(n)).map(|entry| LogEntry::clone(entry)).collect()) })
+    }
+
+    fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().range(from, n as usize).map(|entry| entry.hash).collect()) })
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().head) })
+    }
+
+    fn sealed(&self) -> BoxFuture<'_, Result<Option<Sealed>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().sealed.clone()) })
+    }
+
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().seal(seal)) })
+    }
+
+    fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().tiles.get(&(level, index)).cloned()) })
+    }
+
+    fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut state = self.state.lock();
+            for (subject, at) in used {
+                let last = state.used.entry(subject.clone()).or_insert(*at);
+                *last = (*last).max(*at);
+            }
+            Ok(())
+        })
+    }
+
+    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().used.get(subject).copied()) })
+    }
+
+    fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move { Ok(self.state.lock().purge(now, n as usize)) })
+    }
+
+    /// Returns at once: nobody else can write while the caller waits.
+    fn grown(&self, _seen: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}

@@ -1,0 +1,61 @@
+//! Schema changes: numbered, forward-only, never edited. Each engine runs those that its database lacks, in one
+//! transaction under a lock.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// A step of the schema.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Migration {
+    pub(crate) number: u32,
+    pub(crate) sql: &'static str,
+}
+
+pub(crate) const SQLITE: &[Migration] = &[Migration { number: 1, sql: include_str!("../migrations/sqlite/0001_start.sql") }];
+pub(crate) const POSTGRES: &[Migration] = &[Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") }];
+
+impl Migration {
+    /// What the database remembers of it.
+    pub(crate) fn checksum(&self) -> Vec<u8> {
+        digest(&SHA256, self.sql.as_bytes()).as_ref().to_vec()
+    }
+}
+
+/// Why a database's schema can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MigrationError {
+    /// A migration that ran is not the one in this program: somebody edited it.
+    #[error("migration {0} is not the one that was run on this database")]
+    Edited(u32),
+    /// The database was used by a newer Tenure.
+    #[error("the database has migration {0}, which this version of Tenure doesn't know: use a newer version")]
+    Newer(u32),
+}
+
+/// The migrations still to run, given the numbers and checksums of those that ran.
+pub(crate) fn pending<'a>(known: &'a [Migration], ran: &[(u32, Vec<u8>)]) -> Result<Vec<&'a Migration>, MigrationError> {
+    for (number, checksum) in ran {
+        match known.iter().find(|migration| migration.number == *number) {
+            None => return Err(MigrationError::Newer(*number)),
+            Some(migration) if migration.checksum() != *checksum => return Err(MigrationError::Edited(*number)),
+            Some(_) => {}
+        }
+    }
+    Ok(known.iter().filter(|migration| ran.iter().all(|(number, _)| *number != migration.number)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: &[Migration] = &[Migration { number: 1, sql: "one" }, Migration { number: 2, sql: "two" }];
+
+    #[test]
+    fn only_what_is_missing_runs() {
+        let first = (1, STEPS[0].checksum());
+        let numbers = |ran: &[_]| pending(STEPS, ran).map(|steps| steps.iter().map(|step| step.number).collect::<Vec<_>>());
+        assert_eq!(numbers(&[]), Ok(vec![1, 2]));
+        assert_eq!(numbers(std::slice::from_ref(&first)), Ok(vec![2]));
+        assert_eq!(numbers(&[(1, b"else".to_vec())]), Err(MigrationError::Edited(1)));
+        assert_eq!(numbers(&[first, (3, Vec::new())]), Err(MigrationError::Newer(3)));
+    }
+}

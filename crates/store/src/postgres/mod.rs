@@ -1,0 +1,202 @@
+//! The store on PostgreSQL, for several replicas. Each process batches its waiting changesets; whoever locks the
+//! log's head writes. There is no row cache: every decision reads the database, so replicas are exact.
+
+mod migrate;
+mod reader;
+mod session;
+mod view;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tenure_core::changeset::Changeset;
+use tenure_core::port::{
+    BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+};
+use tenure_core::row::RowKey;
+use tenure_core::time::{Span, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_postgres::AsyncMessage;
+
+use crate::batch;
+use crate::error::OpenError;
+use crate::row::behind;
+use reader::Reader;
+use session::Address;
+use writer::{Job, Writer};
+
+/// How many jobs may wait before callers wait to queue.
+const QUEUE: usize = 8_192;
+/// How long `grown` relies on a notification.
+const GROWN_WAIT: Duration = Duration::from_millis(200);
+/// Between attempts to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+/// The channel of the hints that the log has grown.
+pub(super) const CHANNEL: &str = "tenure_grown";
+
+/// The highest position that this process knows to be acknowledged; a database behind it is refused (S-1).
+#[derive(Debug, Default)]
+struct Highest(AtomicU64);
+
+impl Highest {
+    fn known(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Judges a size that was read after `known` was.
+    fn check(&self, known: u64, size: u64) -> Result<(), StoreError> {
+        if size < known {
+            return Err(behind(size, known));
+        }
+        self.0.fetch_max(size, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+/// A store in a PostgreSQL database.
+pub struct PostgresStore {
+    sealer: Arc<dyn RowSealer>,
+    reader: Reader,
+    jobs: mpsc::Sender<Job>,
+    size: watch::Receiver<u64>,
+    listener: JoinHandle<()>,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the schema up to date. To be called within a tokio runtime, which then runs the writer.
+    ///
+    /// With `sslmode=require` the server must show a certificate that the system's roots (or `SSL_CERT_FILE`) vouch
+    /// for; without it the connection is plain.
+    ///
+    /// # Errors
+    /// The database can't be reached, refuses, or was used by a newer version.
+    pub async fn connect(url: &str, sealer: Arc<dyn RowSealer>) -> Result<Self, OpenError> {
+        let address = Address::parse(url)?;
+        migrate::migrate(&address).await?;
+        let highest = Arc::new(Highest::default());
+        let (grown, size) = watch::channel(0);
+        let grown = Arc::new(grown);
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        for _ in 0..writer::LANES {
+            let writer = Writer::new(address.clone(), Arc::clone(&sealer), Arc::clone(&highest), Arc::clone(&grown));
+            tokio::spawn(writer.run(Arc::clone(&queue)));
+        }
+        let listener = tokio::spawn(listen(address.clone(), grown));
+        let reader = Reader::new(address, Arc::clone(&sealer), highest);
+        Ok(Self { sealer, reader, jobs, size, listener })
+    }
+
+    async fn write(&self, changeset: Changeset) -> Outcome {
+        let prepared = match batch::prepare(changeset, &*self.sealer) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome,
+        };
+        let (tell, told) = oneshot::channel();
+        match self.jobs.send(Job::Commit(Box::new(prepared), tell)).await {
+            Ok(()) => told.await.unwrap_or(Outcome::Unknown),
+            Err(_) => Outcome::Unavailable("the writer has stopped".into()),
+        }
+    }
+
+    async fn drop_old(&self, now: Timestamp, n: u32) -> Result<u64, StoreError> {
+        let stopped = || StoreError::Unavailable("the writer has stopped".into());
+        let (tell, told) = oneshot::channel();
+        self.jobs.send(Job::Purge(now, n, tell)).await.map_err(|_| stopped())?;
+        told.await.map_err(|_| stopped())?
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        // The writers end with their queue, after what they are at.
+        self.listener.abort();
+    }
+}
+
+/// Keeps listening for other replicas' commits: a hint only, so that a lost connection is no error.
+async fn listen(address: Address, grown: Arc<watch::Sender<u64>>) {
+    loop {
+        let told = Arc::clone(&grown);
+        let heard = move |message| {
+            if let AsyncMessage::Notification(note) = message
+                && let Ok(size) = note.payload().parse::<u64>()
+            {
+                told.send_if_modified(|known| std::mem::replace(known, size.max(*known)) < size);
+            }
+        };
+        if let Ok(client) = address.connect(heard).await
+            && client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+        {
+            while !client.is_closed() {
+                tokio::time::sleep(LISTEN_AGAIN).await;
+            }
+        }
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+}
+
+impl Store for PostgresStore {
+    fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
+        Box::pin(self.reader.load(keys))
+    }
+
+    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(self.reader.list(query))
+    }
+
+    fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.write(changeset))
+    }
+
+    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        Box::pin(self.reader.claim(kind, now, lease, n))
+    }
+
+    fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
+        Box::pin(self.reader.entries(from, n))
+    }
+
+    fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(self.reader.leaf_hashes(from, n))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(self.reader.head())
+    }
+
+    fn sealed(&self) -> BoxFuture<'_, Result<Option<Sealed>, StoreError>> {
+        Box::pin(self.reader.sealed())
+    }
+
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.reader.seal(seal))
+    }
+
+    fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(self.reader.tile(level, index))
+    }
+
+    fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.reader.touch(used))
+    }
+
+    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        Box::pin(self.reader.last_used(subject))
+    }
+
+    fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.drop_old(now, n))
+    }
+
+    fn grown(&self, seen: u64) -> BoxFuture<'_, ()> {
+        let mut size = self.size.clone();
+        Box::pin(async move {
+            // A hint: whether growth, the time or the store's end ended the wait is all the same.
+            let _ = tokio::time::timeout(GROWN_WAIT, size.wait_for(|size| *size > seen)).await;
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! What the database holds, to the judge of a batch: asked set-wise and in one flight, behind the lock of the head.
+
+use std::collections::{HashMap, HashSet};
+
+use tenure_core::changeset::{DueChange, Expect};
+use tenure_core::port::{DueKind, Head, RowSealer, StoreError};
+use tenure_core::row::{Position, Row, RowKey, RowKind};
+use tenure_core::time::Timestamp;
+use tokio_postgres::Error;
+
+use super::session::{Session, down, part};
+use crate::batch::{Original, Prepared, Replaced, View};
+use crate::row::{hash, leaf_time, signed, terms_of, text, unsigned, verify};
+
+const HEAD: &str = "SELECT size, last_at FROM head WHERE shard = 0 FOR UPDATE";
+
+const ORIGINALS: &str = "SELECT e.id, e.idx, e.leaf FROM UNNEST($1::bytea[]) AS k (id) JOIN entry e ON e.shard = 0 AND e.id = k.id";
+
+const HASHES: &str = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
+
+const REVISIONS: &str = "SELECT r.kind, r.id, r.revision FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
+    JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id";
+
+const REPLACED: &str = "SELECT r.kind, r.id, r.revision, r.created, r.position, r.mac, r.body, r.terms
+    FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id) JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id";
+
+const ONCE: &str = "SELECT o.space, o.key, o.until FROM UNNEST($1::bytea[], $2::bytea[]) AS k (space, key)
+    JOIN once o ON o.shard = 0 AND o.space = k.space AND o.key = k.key";
+
+const SPENT: &str = "SELECT s.budget, s.since, s.spent, s.until FROM UNNEST($1::bytea[], $2::bigint[]) AS k (budget, since)
+    JOIN spend s ON s.shard = 0 AND s.budget = k.budget AND s.since = k.since";
+
+/// Leases are taken without the head's lock: these rows are locked, so that no token changes before the COMMIT.
+const FENCES: &str = "SELECT d.kind, d.subject, d.fence FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, subject)
+    JOIN due d ON d.shard = 0 AND d.kind = k.kind AND d.subject = k.subject FOR UPDATE OF d";
+
+/// What has to be prepared before a transaction, so that all of it goes out in order.
+pub(super) const STATEMENTS: &[&str] = &[HEAD, ORIGINALS, HASHES, REVISIONS, REPLACED, ONCE, SPENT, FENCES];
+
+#[derive(Default)]
+pub(super) struct PostgresView {
+    originals: HashMap<String, Original>,
+    revisions: HashMap<RowKey, u64>,
+    replaced: HashMap<RowKey, Result<Replaced, StoreError>>,
+    once: HashMap<(String, String), Option<Timestamp>>,
+    spent: HashMap<(String, Timestamp), (u32, Timestamp)>,
+    fences: HashMap<(DueKind, String), u64>,
+}
+
+/// What a batch asks.
+#[derive(Default)]
+struct Wanted<'a> {
+    events: Vec<&'a [u8]>,
+    rows: (Vec<i16>, Vec<&'a [u8]>),
+    replaced: (Vec<i16>, Vec<&'a [u8]>),
+    once: (Vec<&'a [u8]>, Vec<&'a [u8]>),
+    spends: (Vec<&'a [u8]>, Vec<i64>),
+    due: (Vec<i16>, Vec<&'a [u8]>),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(batch: &'a [Prepared]) -> Self {
+        let mut wanted = Self::default();
+        let mut rows: HashSet<&RowKey> = HashSet::new();
+        let mut replaced: HashSet<&RowKey> = HashSet::new();
+        let mut spends = HashSet::new();
+        for changeset in batch {
+            wanted.events.extend(changeset.events.iter().map(|event| event.id().as_bytes()));
+            rows.extend(changeset.expects.iter().map(|(Expect::Revision(key, _) | Expect::Absent(key))| key));
+            for (put, _) in &changeset.puts {
+                if put.replaces == 0 { rows.insert(&put.key) } else { replaced.insert(&put.key) };
+            }
+            for once in &changeset.once {
+                wanted.once.0.push(once.space.as_bytes());
+                wanted.once.1.push(once.key.as_bytes());
+            }
+            spends.extend(changeset.spends.iter().map(|spend| (spend.budget.as_bytes(), spend.window.as_micros())));
+            for change in &changeset.due {
+                if let DueChange::Ack(kind, subject, _) | DueChange::Retry(kind, subject, ..) = change {
+                    wanted.due.0.push(i16::from(kind.code()));
+                    wanted.due.1.push(subject.as_bytes());
+                }
+            }
+        }
+        wanted.rows = columns(rows);
+        wanted.replaced = columns(replaced);
+        wanted.spends = spends.into_iter().unzip();
+        wanted
+    }
+}
+
+fn columns<'a>(keys: impl IntoIterator<Item = &'a RowKey>) -> (Vec<i16>, Vec<&'a [u8]>) {
+    keys.into_iter().map(|key| (i16::from(key.kind.code()), key.id.as_bytes())).unzip()
+}
+
+/// Begins a transaction, locks the head, and reads all that judging the batch takes.
+///
+/// The lock is a statement of its own: READ COMMITTED then shows each later statement what was committed before the
+/// lock was given. Everything is sent at once.
+pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn RowSealer) -> Result<(Head, PostgresView), StoreError> {
+    let w = Wanted::of(batch);
+    let (begun, head, originals, rows, replaced, once, spends, fences) = tokio::join!(
+        biased;
+        session.client.batch_execute("BEGIN"),
+        session.query(HEAD, &[]),
+        part(session, true, ORIGINALS, [&w.events]),
+        part(session, !w.rows.0.is_empty(), REVISIONS, [&w.rows.0, &w.rows.1]),
+        part(session, !w.replaced.0.is_empty(), REPLACED, [&w.replaced.0, &w.replaced.1]),
+        part(session, !w.once.0.is_empty(), ONCE, [&w.once.0, &w.once.1]),
+        part(session, !w.spends.0.is_empty(), SPENT, [&w.spends.0, &w.spends.1]),
+        part(session, !w.due.0.is_empty(), FENCES, [&w.due.0, &w.due.1]),
+    );
+    let failed = |error: Error| down(&error);
+    begun.map_err(failed)?;
+    let head = match head.map_err(failed)?.first() {
+        Some(row) => Head { size: unsigned(row.get(0)), last_at: Timestamp::from_micros(row.get(1)) },
+        None => return Err(StoreError::Unavailable("the log's head is missing".into())),
+    };
+    let mut view = PostgresView::default();
+    for row in originals.map_err(failed)? {
+        let (index, at) = (unsigned(row.get(1)), leaf_time(row.get(2))?);
+        let id = text(row.get(0));
+        let leaf_hashes = original_hashes(session, batch, &id, index).await?;
+        view.originals.insert(id, Original { index, at, leaf_hashes });
+    }
+    for row in rows.map_err(failed)? {
+        view.revisions.extend(key(&row).map(|key| (key, unsigned(row.get(2)))));
+    }
+    for row in replaced.map_err(failed)? {
+        view.replaced.extend(key(&row).map(|key| (key.clone(), checked(&key, &row, sealer))));
+    }
+    view.once = once
+        .map_err(failed)?
+        .iter()
+        .map(|row| ((text(row.get(0)), text(row.get(1))), row.get::<_, Option<i64>>(2).map(Timestamp::from_micros)))
+        .collect();
+    view.spent = spends
+        .map_err(failed)?
+        .iter()
+        .map(|row| {
+            let count = u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX);
+            ((text(row.get(0)), Timestamp::from_micros(row.get(1))), (count, Timestamp::from_micros(row.get(3))))
+        })
+        .collect();
+    for row in fences.map_err(failed)? {
+        let code: i16 = row.get(0);
+        let kind = DueKind::ALL.iter().find(|kind| i16::from(kind.code()) == code);
+        view.fences.extend(kind.map(|kind| ((*kind, text(row.get(1))), unsigned(row.get(2)))));
+    }
+    Ok((head, view))
+}
+
+/// The hashes of a commit that is asked for again.
+async fn original_hashes(session: &Session, batch: &[Prepared], id: &str, index: u64) -> Result<Vec<[u8; 32]>, StoreError> {
+    let events = batch.iter().find(|changeset| changeset.events.first().is_some_and(|event| event.id() == id)).map_or(0, |changeset| changeset.events.len());
+    let found = session.query(HASHES, &[&signed(index), &signed(events as u64)]).await.map_err(|error| down(&error))?;
+    found.iter().map(|row| hash(row.get(0))).collect()
+}
+
+/// The key in the columns `kind, id`.
+fn key(row: &tokio_postgres::Row) -> Option<RowKey> {
+    let kind = u8::try_from(row.get::<_, i16>(0)).ok().and_then(RowKind::from_code)?;
+    Some(RowKey { kind, id: text(row.get(1)) })
+}
+
+fn checked(key: &RowKey, found: &tokio_postgres::Row, sealer: &dyn RowSealer) -> Result<Replaced, StoreError> {
+    let number = |n: usize| unsigned(found.get(n));
+    let row = Row::new(key.clone(), number(2), Position::at(number(3)), Position::at(number(4)), found.get(6));
+    verify(sealer, &row, found.get(5))?;
+    Ok(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, found.get(7))? })
+}
+
+impl View for PostgresView {
+    fn original(&mut self, id: &str, _events: usize) -> Result<Option<Original>, StoreError> {
+        Ok(self.originals.get(id).cloned())
+    }
+
+    fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
+        Ok(self.revisions.get(key).copied())
+    }
+
+    fn replaced(&mut self, key: &RowKey) -> Result<Option<Replaced>, StoreError> {
+        self.replaced.get(key).cloned().transpose()
+    }
+
+    fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {
+        Ok(self.once.get(&(space.to_owned(), key.to_owned())).copied())
+    }
+
+    fn spent(&mut self, budget: &str, window: Timestamp) -> Result<Option<(u32, Timestamp)>, StoreError> {
+        Ok(self.spent.get(&(budget.to_owned(), window)).copied())
+    }
+
+    fn fence(&mut self, kind: DueKind, subject: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.fences.get(&(kind, subject.to_owned())).copied())
+    }
+}

@@ -1,0 +1,84 @@
+//! Files, connections and the schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+
+use crate::error::OpenError;
+use crate::migrations::{self, pending};
+
+/// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
+const WAL_PAGES: u32 = 65_536;
+const STATEMENTS: usize = 64;
+
+/// Takes the lock that a store keeps for its life.
+pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let file = private_file(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { lock: path }),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+    }
+}
+
+/// Makes the database's file readable by its owner only; SQLite gives the files beside it the same mode.
+pub(super) fn protect(database: &Path) -> Result<(), OpenError> {
+    private_file(database).map(drop)
+}
+
+fn private_file(path: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::File { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path).map_err(failed)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path).map_err(failed)
+}
+
+pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // Erased values are overwritten, not only unlinked.
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON;
+         PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;"
+    ))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction
+        .execute_batch("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
+    let ran = transaction
+        .prepare("SELECT number, checksum FROM migration ORDER BY number")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(u32, Vec<u8>)>, _>>()?;
+    for migration in pending(migrations::SQLITE, &ran)? {
+        transaction.execute_batch(migration.sql)?;
+        transaction
+            .execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", params![migration.number, migration.checksum()])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Reads: inline on the caller's thread, as they take microseconds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use tenure_core::port::{DueKind, EntryPersonal, Head, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError};
+use tenure_core::row::{Position, Row, RowKey};
+use tenure_core::time::Timestamp;
+
+use super::cache::{self, Cache};
+use super::open;
+use crate::row::{behind, limit_of, page, signed, text, unsigned, verify};
+
+/// Idle reader connections that are kept.
+const IDLE: usize = 8;
+
+/// Connections for reading: as many as threads read at once.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) const fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let waiting = self.idle.lock().pop();
+        let connection = match waiting {
+            Some(connection) => connection,
+            None => open::reader(&self.path).map_err(Down)?,
+        };
+        let found = read(&connection);
+        // A read that failed halfway may have left a transaction open: its connection is not used again.
+        if connection.is_autocommit() {
+            let mut idle = self.idle.lock();
+            if idle.len() < IDLE {
+                idle.push(connection);
+            }
+        }
+        found
+    }
+}
+
+/// An error of the engine: nothing was decided.
+pub(super) struct Down(pub(super) rusqlite::Error);
+
+impl From<Down> for StoreError {
+    fn from(Down(error): Down) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for Down {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// Loads from the cache, and what it doesn't know from the database, all as of one moment.
+pub(super) fn load(readers: &Readers, cache: &Cache, sealer: &dyn RowSealer, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
+    let (found, stamp) = cache.look(keys);
+    if found.iter().all(Option::is_some) {
+        return Ok(Snapshot { rows: found.into_iter().map(Option::flatten).collect(), head: stamp.head.size });
+    }
+    readers.with(|connection| {
+        let transaction = connection.unchecked_transaction().map_err(Down)?;
+        let head = head(&transaction).map_err(Down)?;
+        if head.size < stamp.head.size {
+            return Err(behind(head.size, stamp.head.size));
+        }
+        // If a commit came between, the cached rows are of an older moment than the database's: read all.
+        let together = head == stamp.head;
+        let mut rows = Vec::with_capacity(keys.len());
+        let mut fresh = Vec::new();
+        for (key, known) in keys.iter().zip(found) {
+            match known {
+                Some(row) if together => rows.push(row),
+                _ => {
+                    let row = row(&transaction, sealer, key)?.map(|(row, _)| row);
+                    if together && cache::keeps(key.kind) {
+                        fresh.push((key.clone(), row.clone()));
+                    }
+                    rows.push(row);
+                }
+            }
+        }
+        transaction.commit().map_err(Down)?;
+        if !fresh.is_empty() {
+            cache.fill(stamp, fresh);
+        }
+        Ok(Snapshot { rows, head: head.size })
+    })
+}
+
+/// A row with its terms, its MAC checked.
+pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey) -> Result<Option<(Arc<Row>, Vec<u8>)>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = $1 AND id = $2")
+        .and_then(|mut statement| {
+            statement.query_row(params![key.kind.code(), key.id.as_bytes()], |found| Ok((raw(key.clone(), found)?, found.get(5)?))).optional()
+        })
+        .map_err(Down)?;
+    let Some(((row, mac), terms)) = found else { return Ok(None) };
+    verify(sealer, &row, &mac)?;
+    Ok(Some((Arc::new(row), terms)))
+}
+
+/// A row from the columns `revision, created, position, mac, body`.
+fn raw(key: RowKey, found: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>)> {
+    let (revision, created, position) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
+    Ok((Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?), found.get(3)?))
+}
+
+pub(super) fn list(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
+    let limit = limit_of(query);
+    let after = query.after.as_deref().unwrap_or_default().as_bytes();
+    let kind = query.kind.code();
+    let terms: Vec<&[u8]> = query.terms.iter().map(|term| term.as_bytes()).collect();
+    let bound = signed(limit as u64);
+    let mut params: Vec<&dyn ToSql> = vec![&kind, &after, &bound];
+    params.extend(terms.iter().map(|term| term as &dyn ToSql));
+    let found = connection
+        .prepare_cached(&list_sql(terms.len(), query.after.is_some()))
+        .and_then(|mut statement| {
+            statement
+                .query_map(params.as_slice(), |found| {
+                    let id = text(found.get(5)?);
+                    raw(RowKey { kind: query.kind, id }, found)
+                })?
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(Down)?;
+    let rows = found
+        .into_iter()
+        .map(|(row, mac)| {
+            verify(sealer, &row, &mac)?;
+            Ok(Arc::new(row))
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(page(rows, limit))
+}
+
+/// The first term leads, in the order of ids; the others are looked up for each of its rows.
+fn list_sql(terms: usize, after: bool) -> String {
+    let columns = "SELECT r.revision, r.created, r.position, r.mac, r.body, r.id FROM";
+    let greater = if after { ">" } else { ">=" };
+    if terms == 0 {
+        return format!("{columns} record r WHERE r.shard = 0 AND r.kind = ?1 AND r.id {greater} ?2 ORDER BY r.id LIMIT ?3");
+    }
+    let mut sql = format!("{columns} term t0");
+    for n in 1..terms {
+        sql.push_str(&format!(
+            " CROSS JOIN term t{n} ON t{n}.shard = 0 AND t{n}.kind = ?1 AND t{n}.term = ?{} AND t{n}.id = t0.id",
+            n + 4
+        ));
+    }
+    sql.push_str(&format!(
+        " CROSS JOIN record r ON r.shard = 0 AND r.kind = ?1 AND r.id = t0.id
+         WHERE t0.shard = 0 AND t0.kind = ?1 AND t0.term = ?4 AND t0.id {greater} ?2 ORDER BY t0.id LIMIT ?3"
+    ));
+    sql
+}
+
+pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
+    connection.prepare_cached("SELECT size, last_at FROM head WHERE shard = 0")?.query_row([], |found| {
+        Ok(Head { size: unsigned(found.get(0)?), last_at: Timestamp::from_micros(found.get(1)?) })
+    })
+}
+
+pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<LogEntry>, Down> {
+    // One transaction, so that an erasure between the two reads doesn't show.
+    let transaction = connection.unchecked_transaction()?;
+    let mut entries = transaction
+        .prepare_cached("SELECT idx, hash, leaf FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?
+        .query_map(params![signed(from), n], |found| {
+            Ok(LogEntry { index: unsigned(found.get(0)?), hash: found.get(1)?, leaf: found.get(2)?, personal: Vec::new() })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    if let (Some(first), Some(last)) = (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index)) {
+        let mut statement = transaction
+            .prepare_cached("SELECT idx, subject, field, salt, value FROM personal WHERE shard = 0 AND idx BETWEEN $1 AND $2 ORDER BY idx, field")?;
+        let mut found = statement.query(params![signed(first), signed(last)])?;
+        while let Some(row) = found.next()? {
+            let personal =
+                EntryPersonal { subject: text(row.get(1)?), field: text(row.get(2)?), salt: row.get(3)?, value: text(row.get(4)?) };
+            let place = usize::try_from(unsigned(row.get(0)?) - first).unwrap_or(usize::MAX);
+            if let Some(entry) = entries.get_mut(place) {
+                entry.personal.push(personal);
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(entries)
+}
+
+pub(super) fn leaf_hashes(connection: &Connection, from: u64, n: u32) -> Result<Vec<[u8; 32]>, Down> {
+    let mut statement = connection.prepare_cached("SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?;
+    let hashes = statement.query_map(params![signed(from), n], |found| found.get(0))?.collect::<Result<_, _>>()?;
+    Ok(hashes)
+}
+
+pub(super) fn sealed(connection: &Connection) -> Result<Option<Sealed>, Down> {
+    let sealed = connection
+        .prepare_cached("SELECT size, frontier, checkpoint, at FROM sealed WHERE shard = 0")?
+        .query_row([], |found| {
+            Ok(Sealed {
+                size: unsigned(found.get(0)?),
+                frontier: found.get(1)?,
+                checkpoint: text(found.get(2)?),
+                at: Timestamp::from_micros(found.get(3)?),
+            })
+        })
+        .optional()?;
+    Ok(sealed)
+}
+
+pub(super) fn tile(connection: &Connection, level: u8, index: u64) -> Result<Option<Vec<u8>>, Down> {
+    let tile = connection
+        .prepare_cached("SELECT bytes FROM tile WHERE shard = 0 AND level = $1 AND idx = $2")?
+        .query_row(params![level, signed(index)], |found| found.get(0))
+        .optional()?;
+    Ok(tile)
+}
+
+pub(super) fn last_used(connection: &Connection, subject: &str) -> Result<Option<Timestamp>, Down> {
+    let at = connection
+        .prepare_cached("SELECT at FROM last_used WHERE shard = 0 AND subject = $1")?
+        .query_row(params![subject.as_bytes()], |found| found.get(0))
+        .optional()?;
+    Ok(at.map(Timestamp::from_micros))
+}
+
+pub(super) fn anything_due(connection: &Connection, kind: DueKind, now: Timestamp) -> Result<bool, Down> {
+    let due = connection
+        .prepare_cached(
+            "SELECT 1 FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1",
+        )?
+        .exists(params![kind.code(), now.as_micros()])?;
+    Ok(due)
+}

@@ -1,0 +1,352 @@
+//! The one writer: it takes what waits, writes it in one transaction with one fsync, and tells everybody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tenure_core::port::{Claimed, DueKind, Head, Outcome, RowSealer, Seal, StoreError};
+use tenure_core::row::{Row, RowKey, RowKind};
+use tenure_core::time::{Span, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::cache::{self, Cache};
+use super::reader::{self, Down};
+use super::view::SqliteView;
+use crate::batch::{self, NewRow, Prepared, Writes};
+use crate::row::{behind, signed, terms_column, text, unsigned};
+
+/// The most changesets in one transaction: a bound on how long a caller waits for others.
+const BATCH: usize = 1_024;
+
+/// Work in a transaction of its own.
+pub(super) type Task = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What the writer is asked.
+pub(super) enum Job {
+    Commit(Prepared, oneshot::Sender<Outcome>),
+    Task(Task),
+}
+
+/// The writer's end of the database.
+pub(super) struct Writer {
+    connection: Connection,
+    sealer: Arc<dyn RowSealer>,
+    cache: Arc<Cache>,
+    grown: watch::Sender<u64>,
+}
+
+/// Why a batch was not written.
+enum Failed {
+    /// It was not, for certain.
+    Before(StoreError),
+    /// The COMMIT failed: the file may or may not hold it.
+    During(rusqlite::Error),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Before(error)
+    }
+}
+
+impl From<Down> for Failed {
+    fn from(error: Down) -> Self {
+        Self::Before(error.into())
+    }
+}
+
+impl Writer {
+    pub(super) const fn new(connection: Connection, sealer: Arc<dyn RowSealer>, cache: Arc<Cache>, grown: watch::Sender<u64>) -> Self {
+        Self { connection, sealer, cache, grown }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut changesets = Vec::new();
+        let mut callers = Vec::new();
+        while let Some(first) = queue.blocking_recv() {
+            let mut next = Some(first);
+            let mut task = None;
+            while let Some(job) = next {
+                match job {
+                    Job::Commit(changeset, caller) => {
+                        changesets.push(changeset);
+                        callers.push(caller);
+                    }
+                    Job::Task(work) => task = Some(work),
+                }
+                next = if task.is_none() && changesets.len() < BATCH { queue.try_recv().ok() } else { None };
+            }
+            if !changesets.is_empty() {
+                let outcomes = self.commit(&changesets);
+                for (caller, outcome) in callers.drain(..).zip(outcomes) {
+                    // A caller that went away learns the outcome by writing the same id again.
+                    let _ = caller.send(outcome);
+                }
+                changesets.clear();
+            }
+            if let Some(task) = task {
+                task(&mut self);
+            }
+        }
+    }
+
+    fn commit(&mut self, changesets: &[Prepared]) -> Vec<Outcome> {
+        let outcome = match self.write(changesets) {
+            Ok(outcomes) => return outcomes,
+            Err(Failed::Before(error)) => {
+                tracing::warn!(%error, changesets = changesets.len(), "a batch was not written");
+                Outcome::Unavailable(error.to_string())
+            }
+            Err(Failed::During(error)) => {
+                tracing::error!(%error, changesets = changesets.len(), "the outcome of a batch is not known");
+                self.forget();
+                Outcome::Unknown
+            }
+        };
+        vec![outcome; changesets.len()]
+    }
+
+    fn write(&mut self, changesets: &[Prepared]) -> Result<Vec<Outcome>, Failed> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Down)?;
+        let (head, fences) = counters(&transaction)?;
+        let known = self.cache.stamp().head;
+        if head.size < known.size {
+            return Err(behind(head.size, known.size).into());
+        }
+        if head != known {
+            self.cache.clear(head);
+        }
+        let mut view = SqliteView::new(&transaction, &self.cache, &*self.sealer).map_err(Down)?;
+        let (outcomes, writes) = batch::judge(changesets, head, &mut view, &*self.sealer)?;
+        drop(view);
+        if writes.entries.is_empty() {
+            return Ok(outcomes);
+        }
+        put(&transaction, &writes, fences).map_err(Down)?;
+        transaction.commit().map_err(Failed::During)?;
+        let cached = writes.rows.iter().filter(|row| cache::keeps(row.put.key.kind)).map(|new| (new.put.key.clone(), Some(Arc::new(row_of(new)))));
+        self.cache.apply(writes.head, cached);
+        self.grown.send_replace(writes.head.size);
+        Ok(outcomes)
+    }
+
+    /// After a COMMIT that failed: nothing that was remembered can be relied on.
+    fn forget(&mut self) {
+        let known = self.cache.stamp().head;
+        let head = reader::head(&self.connection).ok().filter(|head| head.size >= known.size).unwrap_or(known);
+        self.cache.clear(head);
+        self.grown.send_replace(head.size);
+    }
+
+    pub(super) fn claim(&mut self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> Result<Vec<Claimed>, StoreError> {
+        self.task(|transaction| {
+            let (_, mut fence) = counters(transaction)?;
+            let due = transaction
+                .prepare_cached(
+                    "SELECT subject, due_at FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2
+                     AND (lease_until IS NULL OR lease_until <= $2) ORDER BY due_at, subject LIMIT $3",
+                )?
+                .query_map(params![kind.code(), now.as_micros(), n], |found| Ok((text(found.get(0)?), Timestamp::from_micros(found.get(1)?))))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut update =
+                transaction.prepare_cached("UPDATE due SET fence = $1, lease_until = $2 WHERE shard = 0 AND kind = $3 AND subject = $4")?;
+            let mut claimed = Vec::with_capacity(due.len());
+            for (subject, due_at) in due {
+                fence += 1;
+                update.execute(params![fence, now.plus(lease).as_micros(), kind.code(), subject.as_bytes()])?;
+                claimed.push(Claimed { kind, subject, due_at, fence: unsigned(fence) });
+            }
+            transaction.prepare_cached("UPDATE head SET fences = $1 WHERE shard = 0")?.execute([fence])?;
+            Ok(claimed)
+        })
+    }
+
+    pub(super) fn seal(&mut self, seal: &Seal) -> Result<bool, StoreError> {
+        self.task(|transaction| {
+            if reader::sealed(transaction)?.map_or(0, |sealed| sealed.size) != seal.from {
+                return Ok(false);
+            }
+            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO tile (shard, level, idx, bytes) VALUES (0, $1, $2, $3)")?;
+            for (level, index, bytes) in &seal.tiles {
+                insert.execute(params![level, signed(*index), bytes])?;
+            }
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO sealed (shard, size, frontier, checkpoint, at) VALUES (0, $1, $2, $3, $4)")?
+                .execute(params![signed(seal.size), seal.frontier, seal.checkpoint.as_bytes(), seal.at.as_micros()])?;
+            Ok(true)
+        })
+    }
+
+    pub(super) fn touch(&mut self, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
+        self.task(|transaction| {
+            let mut upsert = transaction.prepare_cached(
+                "INSERT INTO last_used (shard, subject, at) VALUES (0, $1, $2)
+                 ON CONFLICT (shard, subject) DO UPDATE SET at = max(at, excluded.at)",
+            )?;
+            for (subject, at) in used {
+                upsert.execute(params![subject.as_bytes(), at.as_micros()])?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn purge(&mut self, now: Timestamp, n: u32) -> Result<u64, StoreError> {
+        let (gone, keys) = self.task(|transaction| {
+            let mut gone = 0;
+            let mut keys = Vec::new();
+            let rows = transaction
+                .prepare_cached(
+                    "SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2",
+                )?
+                .query_map(params![now.as_micros(), n], |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?)))?
+                .collect::<Result<Vec<(u8, Vec<u8>, Vec<u8>)>, _>>()?;
+            for (kind, id, terms) in rows {
+                // A term that can't be read was altered; the row goes all the same, and lists join its row.
+                let terms: Vec<String> = serde_json::from_slice(&terms).unwrap_or_default();
+                drop_terms(transaction, kind, &id, terms.iter())?;
+                gone += transaction.prepare_cached("DELETE FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?.execute(params![kind, id])?;
+                keys.extend(RowKind::from_code(kind).map(|kind| RowKey { kind, id: text(id) }));
+            }
+            gone += transaction
+                .prepare_cached(
+                    "DELETE FROM once WHERE (shard, space, key) IN
+                     (SELECT shard, space, key FROM once WHERE shard = 0 AND until < $1 ORDER BY until, space, key LIMIT $2)",
+                )?
+                .execute(params![now.as_micros(), n])?;
+            gone += transaction
+                .prepare_cached(
+                    "DELETE FROM spend WHERE (shard, budget, since) IN
+                     (SELECT shard, budget, since FROM spend WHERE shard = 0 AND until < $1 ORDER BY until, budget, since LIMIT $2)",
+                )?
+                .execute(params![now.as_micros(), n])?;
+            Ok((gone, keys))
+        })?;
+        let dropped = keys.into_iter().filter(|key| cache::keeps(key.kind)).map(|key| (key, None));
+        self.cache.apply(self.cache.stamp().head, dropped);
+        Ok(gone as u64)
+    }
+
+    fn task<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Down>) -> Result<T, StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Down)?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(Down)?;
+        Ok(done)
+    }
+}
+
+fn counters(connection: &Connection) -> Result<(Head, i64), Down> {
+    let fences = connection.prepare_cached("SELECT fences FROM head WHERE shard = 0")?.query_row([], |found| found.get(0))?;
+    Ok((reader::head(connection)?, fences))
+}
+
+fn row_of(new: &NewRow<'_>) -> Row {
+    Row::new(new.put.key.clone(), new.revision, new.created, new.position, new.put.body.clone())
+}
+
+fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusqlite::Result<()> {
+    put_log(transaction, writes)?;
+    put_rows(transaction, writes)?;
+    let mut once = transaction.prepare_cached("INSERT OR REPLACE INTO once (shard, space, key, until) VALUES (0, $1, $2, $3)")?;
+    for ((space, key), until) in &writes.once {
+        once.execute(params![space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros)])?;
+    }
+    let mut spend = transaction.prepare_cached(
+        "INSERT INTO spend (shard, budget, since, spent, until) VALUES (0, $1, $2, $3, $4)
+         ON CONFLICT (shard, budget, since) DO UPDATE SET spent = excluded.spent, until = excluded.until",
+    )?;
+    for ((budget, window), (spent, until)) in &writes.spends {
+        spend.execute(params![budget.as_bytes(), window.as_micros(), spent, until.as_micros()])?;
+    }
+    let fences = put_due(transaction, writes, fences)?;
+    transaction
+        .prepare_cached("UPDATE head SET size = $1, last_at = $2, fences = $3 WHERE shard = 0")?
+        .execute(params![signed(writes.head.size), writes.head.last_at.as_micros(), fences])?;
+    Ok(())
+}
+
+fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Result<()> {
+    for subject in &writes.erase {
+        transaction.prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?.execute([subject.as_bytes()])?;
+    }
+    let mut insert = transaction.prepare_cached("INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, $1, $2, $3, $4)")?;
+    for entry in &writes.entries {
+        insert.execute(params![signed(entry.index), entry.id.as_bytes(), entry.hash, entry.leaf.as_ref()])?;
+        for personal in &entry.personal {
+            transaction
+                .prepare_cached("INSERT INTO personal (shard, idx, field, subject, salt, value) VALUES (0, $1, $2, $3, $4, $5)")?
+                .execute(params![
+                    signed(entry.index),
+                    personal.field.as_bytes(),
+                    personal.subject.as_bytes(),
+                    personal.salt,
+                    personal.value.as_bytes()
+                ])?;
+        }
+    }
+    Ok(())
+}
+
+fn put_rows(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Result<()> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT INTO record (shard, kind, id, revision, created, position, mac, drop_after, terms, body)
+         VALUES (0, $1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (shard, kind, id) DO UPDATE SET revision = excluded.revision, position = excluded.position, mac = excluded.mac,
+         drop_after = excluded.drop_after, terms = excluded.terms, body = excluded.body",
+    )?;
+    let mut add = transaction.prepare_cached("INSERT OR IGNORE INTO term (shard, kind, term, id) VALUES (0, $1, $2, $3)")?;
+    for row in &writes.rows {
+        let put = row.put;
+        let (kind, id) = (put.key.kind.code(), put.key.id.as_bytes());
+        upsert.execute(params![
+            kind,
+            id,
+            signed(row.revision),
+            signed(row.created.index),
+            signed(row.position.index),
+            row.mac,
+            put.droppable_after.map(Timestamp::as_micros),
+            terms_column(&put.terms),
+            put.body
+        ])?;
+        let held = row.held_terms.as_deref().unwrap_or_default();
+        drop_terms(transaction, kind, id, held.iter().filter(|term| !put.terms.contains(term)))?;
+        for term in put.terms.iter().filter(|term| !held.contains(term)) {
+            add.execute(params![kind, term.as_bytes(), id])?;
+        }
+    }
+    Ok(())
+}
+
+fn drop_terms<'t>(transaction: &Transaction<'_>, kind: u8, id: &[u8], terms: impl Iterator<Item = &'t String>) -> rusqlite::Result<()> {
+    for term in terms {
+        transaction
+            .prepare_cached("DELETE FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?
+            .execute(params![kind, term.as_bytes(), id])?;
+    }
+    Ok(())
+}
+
+fn put_due(transaction: &Transaction<'_>, writes: &Writes<'_>, mut fences: i64) -> rusqlite::Result<i64> {
+    // In the order of their keys, so that the same batch gives the same tokens.
+    let due: BTreeMap<_, _> = writes.due.iter().collect();
+    for ((kind, subject), at) in due {
+        match at {
+            Some(at) => {
+                fences += 1;
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO due (shard, kind, subject, due_at, fence, lease_until) VALUES (0, $1, $2, $3, $4, NULL)
+                         ON CONFLICT (shard, kind, subject) DO UPDATE SET due_at = excluded.due_at, fence = excluded.fence, lease_until = NULL",
+                    )?
+                    .execute(params![kind.code(), subject.as_bytes(), at.as_micros(), fences])?;
+            }
+            None => {
+                transaction
+                    .prepare_cached("DELETE FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?
+                    .execute(params![kind.code(), subject.as_bytes()])?;
+            }
+        }
+    }
+    Ok(fences)
+}

@@ -1,0 +1,124 @@
+//! What is particular to SQLite: files, locks, crashes.
+
+use rusqlite::Connection;
+use tenure_core::port::{Outcome, Store, StoreError};
+use tenure_core::row::RowKind;
+use tenure_store::testing::TestSealer;
+use tenure_store::{MigrationError, OpenError, SqliteStore};
+
+use crate::support::*;
+
+fn reopen(path: &std::path::Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(path, TestSealer::new())
+}
+
+#[tokio::test]
+async fn a_second_server_on_one_file_is_refused() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    let Err(OpenError::InUse { lock }) = reopen(&path) else { panic!("two servers on one file") };
+    assert_eq!(lock, path.with_extension("db.lock"));
+    drop(store);
+    reopen(&path).unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_their_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, path) = database_file();
+    let store = sqlite(&path);
+    committed(store.commit(changeset(1, secs(1))).await);
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 4, "database, WAL, index of the WAL, lock");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_crash() {
+    let (folder, path) = database_file();
+    let store = sqlite(&path);
+    for n in 0..20_u128 {
+        committed(store.commit(writes(n + 1, 1, put(identity(&format!("i{n}")), 0, "1", &["t=1"]))).await);
+    }
+    // What a crash leaves: the files as they are now, WAL and all.
+    let crashed = folder.path().join("crashed.db");
+    for suffix in ["", "-wal"] {
+        let name = |base: &std::path::Path| format!("{}{suffix}", base.display());
+        std::fs::copy(name(&path), name(&crashed)).unwrap();
+    }
+    let after = sqlite(&crashed);
+    assert_eq!(after.head().await.unwrap(), store.head().await.unwrap());
+    assert_eq!(after.entries(0, 100).await.unwrap(), store.entries(0, 100).await.unwrap());
+    assert!(after.load(&[identity("i19")]).await.unwrap().rows[0].is_some());
+    committed(after.commit(writes(30, 1, put(identity("i19"), 1, "2", &[]))).await);
+}
+
+#[tokio::test]
+async fn an_altered_row_is_refused_by_name() {
+    let alterations = [
+        "UPDATE record SET body = replace(body, 'one', 'two')",
+        "UPDATE record SET revision = revision + 1",
+        "UPDATE record SET created = created + 1",
+        "UPDATE record SET position = position + 1",
+        "UPDATE record SET mac = zeroblob(32)",
+    ];
+    for alteration in alterations {
+        let (_folder, path) = database_file();
+        let store = sqlite(&path);
+        committed(store.commit(writes(1, 1, put(identity("a"), 0, "one", &[]))).await);
+        drop(store);
+        let by_hand = Connection::open(&path).unwrap();
+        let set = alteration.replace("replace(body, 'one', 'two')", "CAST('two' AS BLOB)");
+        assert_eq!(by_hand.execute(&set, []).unwrap(), 1);
+        drop(by_hand);
+        let store = sqlite(&path);
+        let refused = StoreError::Tampered(identity("a"));
+        assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused, "{alteration}");
+        let all = tenure_core::port::ListQuery { kind: RowKind::Identity, terms: Vec::new(), after: None, limit: 10 };
+        assert_eq!(store.list(&all).await.unwrap_err(), refused, "{alteration}");
+        let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
+        assert!(matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")), "{alteration}: {replace:?}");
+        committed(store.commit(writes(3, 1, put(identity("b"), 0, "four", &[]))).await);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_went_back_is_refused() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    for n in 1..4 {
+        committed(store.commit(changeset(n, secs(1))).await);
+    }
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand.execute("UPDATE head SET size = 2", []).unwrap();
+    by_hand.execute("DELETE FROM entry WHERE idx = 2", []).unwrap();
+    let outcome = store.commit(changeset(4, secs(1))).await;
+    assert!(matches!(&outcome, Outcome::Unavailable(why) if why.contains("S-1")), "{outcome:?}");
+    let read = store.load(&[key(RowKind::Credential, "crd_1")]).await;
+    assert!(matches!(&read, Err(StoreError::Unavailable(why)) if why.contains("S-1")), "{read:?}");
+}
+
+#[tokio::test]
+async fn an_edited_or_unknown_migration_is_refused() {
+    let (_folder, path) = database_file();
+    drop(sqlite(&path));
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand.execute("INSERT INTO migration (number, checksum) VALUES (99, x'00')", []).unwrap();
+    assert!(matches!(reopen(&path), Err(OpenError::Schema(MigrationError::Newer(99)))));
+    by_hand.execute("DELETE FROM migration WHERE number = 99", []).unwrap();
+    by_hand.execute("UPDATE migration SET checksum = x'00' WHERE number = 1", []).unwrap();
+    assert!(matches!(reopen(&path), Err(OpenError::Schema(MigrationError::Edited(1)))));
+}
+
+#[test]
+fn the_schema_is_the_one_on_record() {
+    let (_folder, path) = database_file();
+    drop(sqlite(&path));
+    let database = Connection::open(&path).unwrap();
+    let mut statement = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name").unwrap();
+    let schema: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    check_snapshot("sqlite.sql", &format!("{};\n", schema.join(";\n\n")));
+}

@@ -1,0 +1,136 @@
+//! The three engines, and changesets to give them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use tenure_core::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
+use tenure_core::event::{Actor, ControlPoint, Event, Personal};
+use tenure_core::id::EventId;
+use tenure_core::port::{Committed, DueKind, Outcome, Store};
+use tenure_core::row::{RowKey, RowKind};
+use tenure_core::time::Timestamp;
+use tenure_store::testing::{TestPostgres, TestSealer, postgres};
+use tenure_store::{MemoryStore, PostgresStore, SqliteStore};
+
+/// A store of some engine with what must outlive it.
+pub struct Engine {
+    pub name: &'static str,
+    pub store: Arc<dyn Store>,
+    _keep: Keep,
+}
+
+enum Keep {
+    Nothing,
+    Folder { _folder: tempfile::TempDir },
+    Database { _database: TestPostgres },
+}
+
+pub async fn engines() -> Vec<Engine> {
+    let memory = Arc::new(MemoryStore::new(TestSealer::new()));
+    let (folder, path) = database_file();
+    let database = postgres();
+    vec![
+        Engine { name: "memory", store: memory, _keep: Keep::Nothing },
+        Engine { name: "sqlite", store: Arc::new(sqlite(&path)), _keep: Keep::Folder { _folder: folder } },
+        Engine { name: "postgres", store: Arc::new(connect(&database).await), _keep: Keep::Database { _database: database } },
+    ]
+}
+
+pub fn database_file() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tenure.db");
+    (folder, path)
+}
+
+pub fn sqlite(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, TestSealer::new()).unwrap()
+}
+
+pub async fn connect(database: &TestPostgres) -> PostgresStore {
+    PostgresStore::connect(database.url(), TestSealer::new()).await.unwrap()
+}
+
+pub const fn secs(secs: i64) -> Timestamp {
+    Timestamp::from_secs(1_790_000_000 + secs)
+}
+
+pub fn key(kind: RowKind, id: &str) -> RowKey {
+    RowKey { kind, id: id.to_owned() }
+}
+
+pub fn identity(id: &str) -> RowKey {
+    key(RowKind::Identity, id)
+}
+
+pub fn changeset(id: u128, at: Timestamp) -> Changeset {
+    let event = Event::new(EventId::from_u128(id << 8), "test.happened", ControlPoint::Change).subject("idn_1").fact("n", json!(7));
+    Changeset::new(Actor::System { part: "test".into() }, at, event)
+}
+
+pub fn put(key: RowKey, replaces: u64, body: &str, terms: &[&str]) -> Put {
+    let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+    Put { key, replaces, body: body.as_bytes().to_vec(), terms, droppable_after: None }
+}
+
+pub fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
+    Personal { subject: subject.into(), field, salt: [u8::try_from(value.len()).unwrap(); 32], value: value.into() }
+}
+
+/// Parts of a changeset, in the order of writing them down.
+pub trait With: Sized {
+    fn with(self, change: impl FnOnce(&mut Changeset)) -> Changeset;
+}
+
+impl With for Changeset {
+    fn with(mut self, change: impl FnOnce(&mut Changeset)) -> Changeset {
+        change(&mut self);
+        self
+    }
+}
+
+pub fn writes(id: u128, at: i64, put: Put) -> Changeset {
+    changeset(id, secs(at)).with(|c| c.puts.push(put))
+}
+
+pub fn expects(id: u128, at: i64, expect: Expect) -> Changeset {
+    changeset(id, secs(at)).with(|c| c.expects.push(expect))
+}
+
+pub fn uses(id: u128, at: i64, key: &str, until: Option<i64>) -> Changeset {
+    changeset(id, secs(at)).with(|c| c.once.push(Once { space: "jti", key: key.into(), until: until.map(secs) }))
+}
+
+pub fn spends(id: u128, at: i64, budget: &str, by: u32, limit: u32) -> Changeset {
+    changeset(id, secs(at)).with(|c| c.spends.push(Spend { budget: budget.into(), window: secs(0), until: secs(100), by, limit }))
+}
+
+pub fn due(id: u128, at: i64, change: DueChange) -> Changeset {
+    changeset(id, secs(at)).with(|c| c.due.push(change))
+}
+
+pub const WORK: DueKind = DueKind::IdentityExpiry;
+
+pub fn committed(outcome: Outcome) -> Committed {
+    match outcome {
+        Outcome::Committed(committed) => committed,
+        other => panic!("not committed: {other:?}"),
+    }
+}
+
+/// What can be compared of rows.
+pub type Shown = (RowKey, u64, u64, u64, Vec<u8>);
+
+pub fn shown(row: &tenure_core::row::Row) -> Shown {
+    (row.key.clone(), row.revision, row.created.index, row.position.index, row.body.clone())
+}
+
+/// Compares with a file in `tests/snapshots`, or writes it when `TENURE_UPDATE_SNAPSHOTS` is set.
+pub fn check_snapshot(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("TENURE_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "{}", path.display());
+}

@@ -1,0 +1,112 @@
+CREATE TABLE due (
+  shard INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  subject BLOB NOT NULL,
+  due_at INTEGER NOT NULL,
+  fence INTEGER NOT NULL,
+  lease_until INTEGER,
+  PRIMARY KEY (shard, kind, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entry (
+  shard INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  leaf BLOB NOT NULL,
+  PRIMARY KEY (shard, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE head (
+  shard INTEGER NOT NULL PRIMARY KEY,
+  size INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  -- The last fencing token given out; it only grows.
+  fences INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE last_used (
+  shard INTEGER NOT NULL,
+  subject BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (shard, subject)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT;
+
+CREATE TABLE once (
+  shard INTEGER NOT NULL,
+  space BLOB NOT NULL,
+  key BLOB NOT NULL,
+  until INTEGER,
+  PRIMARY KEY (shard, space, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE personal (
+  shard INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  field BLOB NOT NULL,
+  subject BLOB NOT NULL,
+  salt BLOB NOT NULL,
+  value BLOB NOT NULL,
+  PRIMARY KEY (shard, idx, field)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE record (
+  shard INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  revision INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  mac BLOB NOT NULL,
+  drop_after INTEGER,
+  terms BLOB NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (shard, kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sealed (
+  shard INTEGER NOT NULL PRIMARY KEY,
+  size INTEGER NOT NULL,
+  frontier BLOB NOT NULL,
+  checkpoint BLOB NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE spend (
+  shard INTEGER NOT NULL,
+  budget BLOB NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  PRIMARY KEY (shard, budget, since)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE term (
+  shard INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  term BLOB NOT NULL,
+  id BLOB NOT NULL,
+  PRIMARY KEY (shard, kind, term, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tile (
+  shard INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (shard, level, idx)
+) STRICT;
+
+CREATE INDEX due_at ON due (shard, kind, due_at, subject);
+
+CREATE UNIQUE INDEX entry_id ON entry (shard, id);
+
+CREATE INDEX once_until ON once (shard, until) WHERE until IS NOT NULL;
+
+CREATE INDEX personal_subject ON personal (shard, subject);
+
+CREATE INDEX record_drop_after ON record (shard, drop_after) WHERE drop_after IS NOT NULL;
+
+CREATE INDEX spend_until ON spend (shard, until);

@@ -1,0 +1,117 @@
+//! The peer: OpenBao with raft storage and a file audit device, and its AppRole login.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::cpu::Group;
+use super::http::{Api, request, text};
+use super::load::{Load, Measured, Operation, run};
+use crate::process::{Server, free_port};
+
+/// A running, unsealed OpenBao with the login method AppRole.
+pub struct OpenBao {
+    server: Server,
+    api: Api,
+}
+
+/// What a login leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    /// A service token: stored, can be revoked.
+    Stored,
+    /// A batch token: not stored, can't be revoked.
+    Batch,
+}
+
+impl OpenBao {
+    /// Starts it on a data folder of its own below `folder`.
+    pub async fn start(program: &Path, folder: &Path) -> Result<Self> {
+        let folder = folder.join("openbao");
+        std::fs::create_dir_all(folder.join("raft"))?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let mut command = Command::new(program);
+        command.current_dir(&folder).args(["server", "-config"]).arg(configure(&folder, address)?);
+        let mut server = Server::spawn("OpenBao", command, &folder.join("log"))?;
+        let mut api = Api { address, authorization: None };
+        server
+            .until(async || api.call("GET", "/v1/sys/seal-status", &Value::Null).await.is_ok())
+            .await?;
+        let keys = api.call("PUT", "/v1/sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 })).await?;
+        api.call("PUT", "/v1/sys/unseal", &json!({ "key": text(&keys, "/keys_base64/0")? })).await?;
+        api.authorization = Some(format!("x-vault-token: {}", text(&keys, "/root_token")?));
+        server.until(async || api.call("GET", "/v1/sys/health", &Value::Null).await.is_ok()).await?;
+        api.call("POST", "/v1/sys/auth/approle", &json!({ "type": "approle" })).await?;
+        Ok(Self { server, api })
+    }
+
+    /// Measures logins of a role that gets tokens of this kind.
+    pub async fn login(&self, token: Token, load: Load) -> Result<Measured> {
+        let (name, kind) = match token {
+            Token::Stored => ("stored", "service"),
+            Token::Batch => ("batch", "batch"),
+        };
+        let role = format!("/v1/auth/approle/role/{name}");
+        self.api
+            .call("POST", &role, &json!({ "token_type": kind, "token_ttl": "15m", "token_max_ttl": "15m" }))
+            .await?;
+        let role_id = self.api.call("GET", &format!("{role}/role-id"), &Value::Null).await?;
+        let secret_id = self.api.call("POST", &format!("{role}/secret-id"), &json!({})).await?;
+        let login = json!({ "role_id": text(&role_id, "/data/role_id")?, "secret_id": text(&secret_id, "/data/secret_id")? }).to_string();
+        let bytes = request(
+            "POST",
+            "/v1/auth/approle/login",
+            self.api.address,
+            &["content-type: application/json"],
+            login.as_bytes(),
+        );
+        let operation = Operation {
+            address: self.api.address,
+            request: &|_| Some(&bytes),
+            expected: "\"client_token\"",
+            server: Group::Process(self.server.pid()),
+            database: None,
+        };
+        run(load, &operation).await
+    }
+
+    /// Stops it.
+    pub async fn stop(self) -> Result<()> {
+        self.server.stop(Signal::TERM).await
+    }
+}
+
+/// Writes the configuration: raft on disk, every request and reply in an audit file, no TLS.
+fn configure(folder: &Path, address: SocketAddr) -> Result<PathBuf> {
+    let cluster = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let shown = folder.display();
+    let path = folder.join("config.hcl");
+    std::fs::write(
+        &path,
+        format!(
+            r#"storage "raft" {{
+  path    = "{shown}/raft"
+  node_id = "bench"
+}}
+listener "tcp" {{
+  address         = "{address}"
+  cluster_address = "{cluster}"
+  tls_disable     = true
+}}
+audit "file" "file" {{
+  options {{
+    file_path = "{shown}/audit.log"
+  }}
+}}
+api_addr     = "http://{address}"
+cluster_addr = "http://{cluster}"
+log_level    = "warn"
+"#
+        ),
+    )?;
+    Ok(path)
+}

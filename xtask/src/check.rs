@@ -1,0 +1,62 @@
+//! Formatting, lints, layers, dependencies.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::workspace::{Workspace, must};
+use crate::{deps, layers};
+
+/// Runs all checks, even after one failed, and says how long each took.
+pub fn run(workspace: &Workspace) -> ExitCode {
+    let results = [
+        timed("fmt", || report("fmt", none(must(&mut workspace.cargo(["fmt", "--all", "--check"]))))),
+        timed("layers", || report("layers", layers::check(workspace))),
+        timed("deps", || report("deps", deps::check(workspace))),
+        timed("clippy", || {
+            report(
+                "clippy",
+                none(must(&mut workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+            )
+        }),
+    ];
+    if results.iter().all(|result| *result == ExitCode::SUCCESS) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints what a check found.
+pub fn report(name: &str, found: Result<Vec<String>>) -> ExitCode {
+    match found {
+        Ok(found) if found.is_empty() => {
+            eprintln!("{name}: ok");
+            ExitCode::SUCCESS
+        }
+        Ok(found) => {
+            for line in &found {
+                eprintln!("{name}: {line}");
+            }
+            eprintln!("{name}: {} to fix", found.len());
+            ExitCode::FAILURE
+        }
+        Err(why) => {
+            eprintln!("{name}: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A check that prints its findings itself.
+fn none(result: Result<()>) -> Result<Vec<String>> {
+    result.map(|()| Vec::new())
+}
+
+fn timed(name: &str, check: impl FnOnce() -> ExitCode) -> ExitCode {
+    let start = Instant::now();
+    let code = check();
+    eprintln!("{name}: {:.1} s", start.elapsed().as_secs_f64());
+    code
+}
