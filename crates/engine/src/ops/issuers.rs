@@ -442,3 +442,6 @@ fn host_of(authority: &str) -> Option<&str> {
     let good_host = authority.starts_with('[') || (!host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)));
     (good_port && good_host).then_some(host)
 }
+
+#[cfg(test)]
+mod tests;

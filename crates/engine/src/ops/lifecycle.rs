@@ -1,5 +1,7 @@
 //! Steps of an identity's life after it is registered. Illegal ones are refused and recorded (R42).
 
+use std::future::Future;
+
 use tenure_api::requests::TaskCompleted;
 use tenure_api::views::IdentityView;
 use tenure_core::changeset::{Changeset, DueChange};
@@ -41,7 +43,7 @@ impl Engine {
     /// # Errors
     /// Every field that is missing or wrong; or it is no draft; or the caller may not.
     pub async fn submit(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-        self.step(caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, async |stored, now| {
+        self.step(caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, |stored, now| async move {
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = self.check_references(&stored.charter, &mut problems).await?;
             let environment = stored.charter.environment.as_deref().unwrap_or("");
@@ -61,7 +63,7 @@ impl Engine {
     /// # Errors
     /// It is not pending; a fact is missing; or the caller may not.
     pub async fn activate(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-        self.step(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), id, async |stored, now| {
+        self.step(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), id, |stored, now| async move {
             let by = caller.must_be_person()?;
             if stored.state != IdentityState::Pending {
                 return Err(BadTransition { from: stored.state, step: tenure_core::identity::Step::Activate }.into());
@@ -139,10 +141,11 @@ impl Engine {
     /// It is neither active nor suspended, or the caller may not.
     pub async fn suspend(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
-        self.step(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), id, async |stored, now| {
-            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, stored)))?;
-            let cause = SuspensionCause { kind: SuspensionKind::ByHand, placed_by: caller.person_id(), reason: reason.clone(), at: now };
-            self.suspended(caller.actor(), stored, cause, now).await
+        let reason = reason.as_str();
+        self.step(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), id, |stored, now| async move {
+            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+            let cause = SuspensionCause { kind: SuspensionKind::ByHand, placed_by: caller.person_id(), reason: reason.to_owned(), at: now };
+            self.suspended(caller.actor(), &stored, cause, now).await
         })
         .await
     }
@@ -168,10 +171,11 @@ impl Engine {
     /// It is not suspended, has no such cause, or the caller may not.
     pub async fn resume(&self, caller: &Caller, id: IdentityId, cause: usize, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
-        self.step(caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, async |stored, now| {
+        let reason = reason.as_str();
+        self.step(caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, |stored, now| async move {
             let by = caller.must_be_person()?;
             let placed_by = stored.suspensions.get(cause).and_then(|cause| cause.placed_by);
-            let answer = self.allow(caller, Action::Enable, inventory("identity", id, ""), enabling(owns_identity(caller, stored), placed_by, by))?;
+            let answer = self.allow(caller, Action::Enable, inventory("identity", id, ""), enabling(owns_identity(caller, &stored), placed_by, by))?;
             // The kernel of S-9: no policy can let somebody release their own hold.
             if placed_by == Some(by) {
                 return Err(OpError::refused(Reason::SamePerson));
@@ -180,7 +184,7 @@ impl Engine {
             let event = self
                 .event(now, "identity.resumed", ControlPoint::Resume)
                 .subject(id)
-                .fact("reason", &reason)
+                .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
                 .fact("policies", &answer.policies);
             Ok(Stepped { changeset: Changeset::new(caller.actor(), now, event), identity })
@@ -194,10 +198,11 @@ impl Engine {
     /// It is neither active nor suspended, or the caller may not.
     pub async fn retire(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
+        let reason = reason.as_str();
         let view = self
-            .step(caller, Asked::new(ControlPoint::Retire, "identity.retire", id), id, async |stored, now| {
-                self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, stored)))?;
-                self.retiring(caller.actor(), stored, "by_hand", &reason, now).await
+            .step(caller, Asked::new(ControlPoint::Retire, "identity.retire", id), id, |stored, now| async move {
+                self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+                self.retiring(caller.actor(), &stored, "by_hand", reason, now).await
             })
             .await?;
         self.poke.notify_one();
@@ -210,10 +215,11 @@ impl Engine {
     /// It is neither, or the caller may not.
     pub async fn close(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
-        self.step(caller, Asked::new(ControlPoint::Retire, "identity.close", id), id, async |stored, now| {
-            let own = owns_identity(caller, stored) || caller.person_id() == Some(stored.registered_by);
+        let reason = reason.as_str();
+        self.step(caller, Asked::new(ControlPoint::Retire, "identity.close", id), id, |stored, now| async move {
+            let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
             self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
-            let event = self.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", &reason);
+            let event = self.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", reason);
             Ok(Stepped { changeset: Changeset::new(caller.actor(), now, event), identity: (*stored.value).clone().close()? })
         })
         .await
@@ -224,9 +230,10 @@ impl Engine {
     /// # Errors
     /// It is neither active nor suspended, or the caller may not report it.
     pub async fn complete_task(&self, caller: &Caller, id: IdentityId, report: TaskCompleted) -> Result<IdentityView, OpError> {
+        let report = &report;
         let view = self
-            .step(caller, Asked::new(ControlPoint::Retire, "identity.complete_task", id), id, async |stored, now| {
-                self.allow(caller, Action::Complete, inventory("identity", id, ""), owns(owns_identity(caller, stored)))?;
+            .step(caller, Asked::new(ControlPoint::Retire, "identity.complete_task", id), id, |stored, now| async move {
+                self.allow(caller, Action::Complete, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
                 if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
                     return Err(BadTransition { from: stored.state, step: tenure_core::identity::Step::Retire }.into());
                 }
@@ -237,7 +244,7 @@ impl Engine {
                 }
                 let ended = self.event(now, "identity.task_completed", ControlPoint::Retire).subject(id).fact("outcome", outcome);
                 if charter.ends_with_task() {
-                    let mut stepped = self.retiring(caller.actor(), stored, "task_completed", outcome, now).await?;
+                    let mut stepped = self.retiring(caller.actor(), &stored, "task_completed", outcome, now).await?;
                     stepped.changeset.event(ended);
                     return Ok(stepped);
                 }
@@ -297,18 +304,18 @@ impl Engine {
     }
 
     /// One step of one identity: read, decide, commit, with its refusal recorded.
-    async fn step(
+    async fn step<Fut: Future<Output = Result<Stepped, OpError>>>(
         &self,
         caller: &Caller,
         asked: Asked,
         id: IdentityId,
-        decide: impl AsyncFn(&Stored<Identity>, Timestamp) -> Result<Stepped, OpError>,
+        decide: impl Fn(Stored<Identity>, Timestamp) -> Fut,
     ) -> Result<IdentityView, OpError> {
         self.recorded(caller, asked, async {
             let ((identity, revision), committed) = self
                 .decide(|| async {
                     let stored = self.must::<Identity>("identity", id).await?;
-                    let Stepped { mut changeset, identity } = decide(&stored, self.now()).await?;
+                    let Stepped { mut changeset, identity } = decide(stored.clone(), self.now()).await?;
                     changeset.replace(&stored, &identity);
                     Ok((changeset, (identity, stored.revision + 1)))
                 })

@@ -352,3 +352,6 @@ impl Write for Page {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

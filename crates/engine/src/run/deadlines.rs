@@ -1,5 +1,6 @@
 //! Deadlines: claimed by lease, decided by [`crate::plan`], acknowledged in the same commit as their effect.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,12 +50,12 @@ impl Engine {
 
     async fn work_one(&self, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
         let changeset = match claimed.kind {
-            DueKind::IdentityExpiry => self.work_identity(claimed, now, async |identity| Ok(plan::expiry::plan(identity, now))).await?,
+            DueKind::IdentityExpiry => self.work_identity(claimed, now, |identity| async move { Ok(plan::expiry::plan(&identity, now)) }).await?,
             DueKind::IdentityIdle => {
-                self.work_identity(claimed, now, async |identity| {
+                self.work_identity(claimed, now, |identity| async move {
                     let noted = self.used.lock().get(&identity.id.to_string()).copied();
                     let last_used = self.store.last_used(&identity.id.to_string()).await?.max(noted);
-                    Ok(plan::idle::plan(identity, last_used, now))
+                    Ok(plan::idle::plan(&identity, last_used, now))
                 })
                 .await?
             }
@@ -77,10 +78,10 @@ impl Engine {
         changeset
     }
 
-    async fn work_identity(&self, claimed: &Claimed, now: Timestamp, plan: impl AsyncFn(&Stored<Identity>) -> Result<Plan, OpError>) -> Result<Option<Changeset>, OpError> {
+    async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(&self, claimed: &Claimed, now: Timestamp, plan: impl Fn(Stored<Identity>) -> Fut) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
         let Some(stored) = self.one::<Identity>(id).await? else { return Ok(None) };
-        Ok(match plan(&stored).await? {
+        Ok(match plan(stored.clone()).await? {
             Plan::Nothing => None,
             Plan::Later(at) => Some(self.postponed(claimed, at, now)),
             Plan::Retire(because) => {

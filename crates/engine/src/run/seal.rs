@@ -48,18 +48,16 @@ impl Sealer {
     /// Seals everything that is committed when this is called; returns the sealed size.
     async fn seal(&mut self, engine: &Engine) -> Result<u64, OpError> {
         let wanted = engine.store.head().await?.size;
-        let known = self.newest.as_ref().map_or(0, |(size, _)| *size);
+        let known = self.known();
         if wanted < known {
-            return Err(OpError::Internal(format!(
-                "the log has {wanted} entries, but {known} were sealed: it was rolled back"
-            )));
+            return Err(rolled_back(wanted, known));
+        }
+        if wanted == known && self.edge.is_some() {
+            return Ok(known);
         }
         let mut races = 0;
         loop {
-            let mut edge = match self.edge.take() {
-                Some(edge) => edge,
-                None => self.load(engine).await?,
-            };
+            let mut edge = self.resume(engine).await?;
             if edge.size() >= wanted {
                 let size = edge.size();
                 self.edge = Some(edge);
@@ -69,14 +67,8 @@ impl Sealer {
             let tiles = grow(engine, &mut edge, wanted.min(from + STEP)).await?;
             let (size, root) = (edge.size(), edge.root());
             let checkpoint = engine.deployment_keys().await?.log.checkpoint(size, root).to_string();
-            let seal = Seal {
-                from,
-                size,
-                frontier: encode(&edge),
-                checkpoint: checkpoint.clone(),
-                tiles,
-                at: engine.now(),
-            };
+            let frontier = encode(&edge);
+            let seal = Seal { from, size, frontier, checkpoint: checkpoint.clone(), tiles, at: engine.now() };
             // Only what the store took counts: after a failure or a lost race the edge is read again.
             if engine.store.seal(seal).await? {
                 self.edge = Some(edge);
@@ -90,38 +82,42 @@ impl Sealer {
         }
     }
 
-    async fn load(&mut self, engine: &Engine) -> Result<TileBuilder, OpError> {
-        let known = self.newest.as_ref().map_or(0, |(size, _)| *size);
+    fn known(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |(size, _)| *size)
+    }
+
+    /// The tree as it is sealed now: from memory if nobody sealed since.
+    async fn resume(&mut self, engine: &Engine) -> Result<TileBuilder, OpError> {
+        let known = self.known();
         let Some(sealed) = engine.store.sealed().await? else {
-            return if known == 0 {
-                Ok(TileBuilder::new())
-            } else {
-                Err(OpError::Internal("the sealed state is gone: the store was rolled back".into()))
-            };
+            return if known == 0 { Ok(TileBuilder::new()) } else { Err(rolled_back(0, known)) };
         };
+        match &self.newest {
+            Some((size, _)) if sealed.size < *size => return Err(rolled_back(sealed.size, *size)),
+            Some((size, checkpoint)) if sealed.size == *size && sealed.checkpoint != *checkpoint => {
+                return Err(OpError::Internal(format!("two checkpoints are sealed for {size} entries")));
+            }
+            Some((size, _)) if sealed.size == *size => {
+                if let Some(edge) = self.edge.take() {
+                    return Ok(edge);
+                }
+            }
+            _ => {}
+        }
         let edge = decode(&sealed)?;
         // The frontier has no MAC of its own; it counts only if the log's own key has signed its root.
         let key = engine.deployment_keys().await?.log.verifier_key().clone();
-        let opened = Checkpoint::open(&sealed.checkpoint, &[key])
-            .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
-            .checkpoint;
-        if opened.size != sealed.size || opened.root != edge.root() {
+        let opened = Checkpoint::open(&sealed.checkpoint, &[key]).map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?;
+        if opened.checkpoint.size != sealed.size || opened.checkpoint.root != edge.root() {
             return Err(OpError::Internal(format!("the sealed tiles at {} don't give the signed root", sealed.size)));
         }
-        match &self.newest {
-            Some((size, _)) if sealed.size < *size => {
-                return Err(OpError::Internal(format!(
-                    "{} entries are sealed, but {size} were: the store was rolled back",
-                    sealed.size
-                )));
-            }
-            Some((size, checkpoint)) if sealed.size == *size && *checkpoint != sealed.checkpoint => {
-                return Err(OpError::Internal(format!("two checkpoints are sealed for {size} entries")));
-            }
-            _ => self.newest = Some((sealed.size, sealed.checkpoint)),
-        }
+        self.newest = Some((sealed.size, sealed.checkpoint));
         Ok(edge)
     }
+}
+
+fn rolled_back(now: u64, before: u64) -> OpError {
+    OpError::Internal(format!("the log has {now} entries, but {before} were sealed before: it was rolled back"))
 }
 
 /// Appends up to `until` entries and returns the tiles that they filled.
@@ -328,3 +324,6 @@ async fn push_newest(target: Arc<dyn Push>, mut checkpoints: watch::Receiver<Opt
         tokio::time::sleep(PUSH_EVERY).await;
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -23,7 +23,8 @@ const HEAD: &str = "SELECT size, last_at FROM head WHERE shard = 0";
 
 const LOAD: &str = "SELECT h.size, k.n, r.revision, r.created, r.position, r.mac, r.body
     FROM head h CROSS JOIN UNNEST($1::smallint[], $2::bytea[]) WITH ORDINALITY AS k (kind, id, n)
-    LEFT JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id WHERE h.shard = 0";
+    LEFT JOIN LATERAL (SELECT revision, created, position, mac, body FROM record WHERE shard = 0 AND kind = k.kind AND id = k.id LIMIT 1) AS r
+    ON true WHERE h.shard = 0";
 
 /// The choice is materialised: as a subquery it would run again for each row of the join, and choose others each time.
 const CLAIM: &str = "WITH ready AS MATERIALIZED (

@@ -22,7 +22,8 @@ const READERS: usize = 4;
 /// Statements are few and keyed: index look-ups are right from the first row on, whatever the statistics say.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s';
     SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan;
-    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET client_min_messages = warning";
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET enable_material = off; SET enable_bitmapscan = off; SET jit = off; SET client_min_messages = warning";
 
 /// Where the database is and how to get there.
 #[derive(Clone)]

@@ -14,25 +14,27 @@ use crate::row::{hash, leaf_time, signed, terms_of, text, unsigned, verify};
 
 const HEAD: &str = "SELECT size, last_at FROM head WHERE shard = 0 FOR UPDATE";
 
-const ORIGINALS: &str = "SELECT e.id, e.idx, e.leaf FROM UNNEST($1::bytea[]) AS k (id) JOIN entry e ON e.shard = 0 AND e.id = k.id";
+// Each key is looked up by itself: as a plain join, the planner may rather scan all that the constant shard selects.
+const ORIGINALS: &str = "SELECT k.id, e.idx, e.leaf FROM UNNEST($1::bytea[]) AS k (id)
+    CROSS JOIN LATERAL (SELECT idx, leaf FROM entry WHERE shard = 0 AND id = k.id LIMIT 1) AS e";
 
 const HASHES: &str = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
 
-const REVISIONS: &str = "SELECT r.kind, r.id, r.revision FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
-    JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id";
+const REVISIONS: &str = "SELECT k.kind, k.id, r.revision FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id)
+    CROSS JOIN LATERAL (SELECT revision FROM record WHERE shard = 0 AND kind = k.kind AND id = k.id LIMIT 1) AS r";
 
-const REPLACED: &str = "SELECT r.kind, r.id, r.revision, r.created, r.position, r.mac, r.body, r.terms
-    FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id) JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id";
+const REPLACED: &str = "SELECT k.kind, k.id, r.* FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, id) CROSS JOIN LATERAL
+    (SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = k.kind AND id = k.id LIMIT 1) AS r";
 
-const ONCE: &str = "SELECT o.space, o.key, o.until FROM UNNEST($1::bytea[], $2::bytea[]) AS k (space, key)
-    JOIN once o ON o.shard = 0 AND o.space = k.space AND o.key = k.key";
+const ONCE: &str = "SELECT k.space, k.key, o.until FROM UNNEST($1::bytea[], $2::bytea[]) AS k (space, key)
+    CROSS JOIN LATERAL (SELECT until FROM once WHERE shard = 0 AND space = k.space AND key = k.key LIMIT 1) AS o";
 
-const SPENT: &str = "SELECT s.budget, s.since, s.spent, s.until FROM UNNEST($1::bytea[], $2::bigint[]) AS k (budget, since)
-    JOIN spend s ON s.shard = 0 AND s.budget = k.budget AND s.since = k.since";
+const SPENT: &str = "SELECT k.budget, k.since, s.spent, s.until FROM UNNEST($1::bytea[], $2::bigint[]) AS k (budget, since)
+    CROSS JOIN LATERAL (SELECT spent, until FROM spend WHERE shard = 0 AND budget = k.budget AND since = k.since LIMIT 1) AS s";
 
 /// Leases are taken without the head's lock: these rows are locked, so that no token changes before the COMMIT.
-const FENCES: &str = "SELECT d.kind, d.subject, d.fence FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, subject)
-    JOIN due d ON d.shard = 0 AND d.kind = k.kind AND d.subject = k.subject FOR UPDATE OF d";
+const FENCES: &str = "SELECT k.kind, k.subject, d.fence FROM UNNEST($1::smallint[], $2::bytea[]) AS k (kind, subject)
+    CROSS JOIN LATERAL (SELECT fence FROM due WHERE shard = 0 AND kind = k.kind AND subject = k.subject LIMIT 1 FOR UPDATE) AS d";
 
 /// What has to be prepared before a transaction, so that all of it goes out in order.
 pub(super) const STATEMENTS: &[&str] = &[HEAD, ORIGINALS, HASHES, REVISIONS, REPLACED, ONCE, SPENT, FENCES];
