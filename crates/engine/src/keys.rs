@@ -141,6 +141,19 @@ impl Engine {
         Ok(keys.iter().map(|(public, key)| tenure_credentials::token::public_jwk(key.id(), public)).collect())
     }
 
+    /// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
+    ///
+    /// # Errors
+    /// The store can't be read, or its rows carry another root key's MACs.
+    pub async fn recover(&self) -> Result<(), OpError> {
+        self.note_committed(self.store.head().await?.last_at);
+        match self.deployment().await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!("the row {key} was not written under this root key: use the root key that this database was made with"))),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     /// How many entries the log has.
     ///
     /// # Errors

@@ -39,7 +39,11 @@ impl Outbound {
     pub fn new(allow: Vec<Cidr>) -> Self {
         // A second installation fails and changes nothing.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Self { allow, total: TOTAL, clients: Mutex::default() }
+        Self {
+            allow,
+            total: TOTAL,
+            clients: Mutex::default(),
+        }
     }
 
     async fn document(&self, url: &str, limit: usize) -> Result<Vec<u8>, String> {
@@ -62,15 +66,25 @@ impl Outbound {
     /// Posts a text; anything but a status of 200 to 299 is a failure.
     async fn post(&self, url: &Url, text: &str) -> Result<(), String> {
         self.in_time(async {
-            let request = self.client(url).await?.post(url.clone()).header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+            let request = self
+                .client(url)
+                .await?
+                .post(url.clone())
+                .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
             let response = request.body(text.to_owned()).send().await.map_err(said)?;
-            if response.status().is_success() { Ok(()) } else { Err(format!("it answered with status {}", response.status())) }
+            if response.status().is_success() {
+                Ok(())
+            } else {
+                Err(format!("it answered with status {}", response.status()))
+            }
         })
         .await
     }
 
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-        tokio::time::timeout(self.total, work).await.unwrap_or_else(|_| Err(format!("it took longer than {} s", self.total.as_secs_f32())))
+        tokio::time::timeout(self.total, work)
+            .await
+            .unwrap_or_else(|_| Err(format!("it took longer than {} s", self.total.as_secs_f32())))
     }
 
     /// A client that can connect to nothing but the addresses that the URL's host has now, each of which is allowed.
@@ -100,7 +114,10 @@ impl Outbound {
         let port = url.port_or_known_default().ok_or("the URL has no port")?;
         let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => tokio::net::lookup_host((host, port)).await.map_err(|error| format!("resolving {host}: {error}"))?.collect(),
+            Err(_) => tokio::net::lookup_host((host, port))
+                .await
+                .map_err(|error| format!("resolving {host}: {error}"))?
+                .collect(),
         };
         addresses.sort_unstable();
         addresses.dedup();

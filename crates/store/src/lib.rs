@@ -8,6 +8,7 @@ mod error;
 mod leaf;
 mod memory;
 mod migrations;
+mod pace;
 mod postgres;
 mod row;
 mod sqlite;

@@ -68,7 +68,14 @@ impl Sealer {
             let (size, root) = (edge.size(), edge.root());
             let checkpoint = engine.deployment_keys().await?.log.checkpoint(size, root).to_string();
             let frontier = encode(&edge);
-            let seal = Seal { from, size, frontier, checkpoint: checkpoint.clone(), tiles, at: engine.now() };
+            let seal = Seal {
+                from,
+                size,
+                frontier,
+                checkpoint: checkpoint.clone(),
+                tiles,
+                at: engine.now(),
+            };
             // Only what the store took counts: after a failure or a lost race the edge is read again.
             if engine.store.seal(seal).await? {
                 self.edge = Some(edge);

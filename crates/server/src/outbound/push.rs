@@ -34,7 +34,8 @@ impl Push for FilePush {
         Box::pin(async move {
             let (folder, checkpoint) = (self.folder.clone(), checkpoint.to_owned());
             let kept = tokio::task::spawn_blocking(move || keep(&folder, &checkpoint)).await;
-            kept.unwrap_or_else(|error| Err(error.to_string())).map_err(|why| FetchError { url: self.target(), why })
+            kept.unwrap_or_else(|error| Err(error.to_string()))
+                .map_err(|why| FetchError { url: self.target(), why })
         })
     }
 }
@@ -46,17 +47,25 @@ fn keep(folder: &Path, note: &str) -> Result<(), String> {
     if let Some(kept) = read(&of_size)?
         && kept != given
     {
-        return Err(format!("another checkpoint of {} entries was kept before: the log was rolled back or forked", given.size));
+        return Err(format!(
+            "another checkpoint of {} entries was kept before: the log was rolled back or forked",
+            given.size
+        ));
     }
     match read(&newest)? {
         Some(kept) if kept.origin != given.origin => return Err(format!("the checkpoint there is of another log, {}", kept.origin)),
         Some(kept) if kept.size > given.size => {
-            return Err(format!("the checkpoint there covers {} entries, this one {}: the log was rolled back, or another server is ahead", kept.size, given.size));
+            return Err(format!(
+                "the checkpoint there covers {} entries, this one {}: the log was rolled back, or another server is ahead",
+                kept.size, given.size
+            ));
         }
         Some(kept) if kept.size == given.size && kept != given => return Err(format!("another checkpoint of {} entries was kept before", given.size)),
         _ => {}
     }
-    write(folder, &of_size, note).and_then(|()| write(folder, &newest, note)).map_err(|error| error.to_string())
+    write(folder, &of_size, note)
+        .and_then(|()| write(folder, &newest, note))
+        .map_err(|error| error.to_string())
 }
 
 fn parse(note: &str) -> Result<Checkpoint, String> {
@@ -94,7 +103,10 @@ impl WebhookPush {
     /// # Errors
     /// It is no URL.
     pub fn new(outbound: Arc<Outbound>, url: &str) -> Result<Self, FetchError> {
-        let url = Url::parse(url).map_err(|error| FetchError { url: "the URL for checkpoints".into(), why: error.to_string() })?;
+        let url = Url::parse(url).map_err(|error| FetchError {
+            url: "the URL for checkpoints".into(),
+            why: error.to_string(),
+        })?;
         Ok(Self { outbound, url })
     }
 }
@@ -106,7 +118,12 @@ impl Push for WebhookPush {
     }
 
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
-        Box::pin(async move { self.outbound.post(&self.url, checkpoint).await.map_err(|why| FetchError { url: self.target(), why }) })
+        Box::pin(async move {
+            self.outbound
+                .post(&self.url, checkpoint)
+                .await
+                .map_err(|why| FetchError { url: self.target(), why })
+        })
     }
 }
 
@@ -120,7 +137,10 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

@@ -46,7 +46,10 @@ impl Server {
 }
 
 fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn allowing(blocks: &[&str]) -> Outbound {
@@ -73,7 +76,10 @@ async fn a_name_is_reached_at_the_addresses_that_were_checked() {
     let url = format!("http://localhost:{}/keys", server.at.port());
     assert_eq!(local().get(&url, 1000).await.unwrap(), SET.as_bytes());
     let request = server.requests.recv().await.unwrap();
-    assert!(request.contains(&format!("localhost:{}", server.at.port())) && request.contains("tenure/"), "{request}");
+    assert!(
+        request.contains(&format!("localhost:{}", server.at.port())) && request.contains("tenure/"),
+        "{request}"
+    );
 }
 
 #[tokio::test]
@@ -137,7 +143,11 @@ async fn a_redirect_is_not_followed() {
 async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
     let body = format!("\"{}\"", "x".repeat(2000));
     let told = Server::answering(ok(&body)).await;
-    let chunked = Server::answering(format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len())).await;
+    let chunked = Server::answering(format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    ))
+    .await;
     for server in [told, chunked] {
         let why = refused(&local(), &server.url()).await;
         assert!(why.contains("longer than 1000"), "{why}");
@@ -148,7 +158,10 @@ async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
 #[tokio::test]
 async fn a_slow_body_runs_out_of_time() {
     let server = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".into()).await;
-    let outbound = Outbound { total: Duration::from_millis(200), ..local() };
+    let outbound = Outbound {
+        total: Duration::from_millis(200),
+        ..local()
+    };
     let why = refused(&outbound, &server.url()).await;
     assert!(why.contains("took longer"), "{why}");
 }
@@ -180,4 +193,12 @@ async fn a_checkpoint_is_posted_as_text_under_the_same_rules() {
     let error = push.push("text").await.unwrap_err().to_string();
     assert!(error.contains("may not be reached") && !error.contains("word"), "{error}");
     assert!(WebhookPush::new(Arc::new(local()), "no url").is_err());
+}
+
+#[tokio::test]
+async fn https_is_never_spoken_in_the_clear() {
+    let mut server = Server::answering(ok(SET)).await;
+    refused(&local(), &server.url().replace("http:", "https:")).await;
+    let request = server.requests.recv().await.unwrap();
+    assert!(!request.contains("GET"), "{request:?}");
 }

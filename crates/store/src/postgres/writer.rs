@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tenure_core::port::{Head, Outcome, RowSealer, StoreError};
 use tenure_core::time::Timestamp;
@@ -16,6 +17,7 @@ use tokio_postgres::Error;
 use super::session::{Address, PATIENCE, Session, describe, down, part};
 use super::{CHANNEL, Highest, view};
 use crate::batch::{self, Prepared, Writes};
+use crate::pace::Pace;
 use crate::row::{signed, terms_column};
 
 /// Transactions in flight for one process.
@@ -61,27 +63,35 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
+        let mut pace = Pace::new();
         loop {
             let mut changesets = Vec::new();
             let mut callers = Vec::new();
             let mut purge = None;
             {
                 let mut queue = queue.lock().await;
-                let Some(first) = queue.recv().await else { return };
-                let mut next = Some(first);
-                while let Some(job) = next {
-                    match job {
-                        Job::Commit(changeset, caller) => {
+                let mut next = queue.recv().await;
+                if next.is_none() {
+                    return;
+                }
+                let begun = Instant::now();
+                while purge.is_none() && changesets.len() < BATCH {
+                    match next.take().or_else(|| queue.try_recv().ok()) {
+                        Some(Job::Commit(changeset, caller)) => {
                             changesets.push(*changeset);
                             callers.push(caller);
                         }
-                        Job::Purge(now, n, caller) => purge = Some((now, n, caller)),
+                        Some(Job::Purge(now, n, caller)) => purge = Some((now, n, caller)),
+                        None if pace.waits(changesets.len(), begun) => tokio::task::yield_now().await,
+                        None => break,
                     }
-                    next = if purge.is_none() && changesets.len() < BATCH { queue.try_recv().ok() } else { None };
                 }
             }
+            let begun = Instant::now();
             if !changesets.is_empty() {
-                for (caller, outcome) in callers.into_iter().zip(self.commit(&changesets).await) {
+                let outcomes = Box::pin(self.commit(&changesets)).await;
+                pace.note(changesets.len(), begun.elapsed());
+                for (caller, outcome) in callers.into_iter().zip(outcomes) {
                     // A caller that went away learns the outcome by writing the same id again.
                     let _ = caller.send(outcome);
                 }
@@ -98,7 +108,7 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let failed = match self.write(part).await {
+            let failed = match Box::pin(self.write(part)).await {
                 Ok(mut written) => {
                     outcomes.append(&mut written);
                     continue;
@@ -152,7 +162,7 @@ impl Writer {
             }
             return Ok(outcomes);
         }
-        let written = timeout(PATIENCE, put(&session, &writes)).await;
+        let written = timeout(PATIENCE, Box::pin(put(&session, &writes))).await;
         written.map_err(|_| Failed::Unknown("PostgreSQL doesn't answer".into()))??;
         self.session = Some(session);
         self.acknowledge(writes.head);

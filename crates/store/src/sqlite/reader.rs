@@ -96,8 +96,11 @@ pub(super) fn load(readers: &Readers, cache: &Cache, sealer: &dyn RowSealer, key
     })
 }
 
+/// A row and the column of its terms.
+type RowAndTerms = (Arc<Row>, Vec<u8>);
+
 /// A row with its terms, its MAC checked.
-pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey) -> Result<Option<(Arc<Row>, Vec<u8>)>, StoreError> {
+pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey) -> Result<Option<RowAndTerms>, StoreError> {
     let found = connection
         .prepare_cached("SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = $1 AND id = $2")
         .and_then(|mut statement| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tenure_core::port::{Claimed, DueKind, Head, Outcome, RowSealer, Seal, StoreError};
@@ -13,10 +14,14 @@ use super::cache::{self, Cache};
 use super::reader::{self, Down};
 use super::view::SqliteView;
 use crate::batch::{self, NewRow, Prepared, Writes};
+use crate::pace::Pace;
 use crate::row::{behind, signed, terms_column, text, unsigned};
 
 /// The most changesets in one transaction: a bound on how long a caller waits for others.
 const BATCH: usize = 1_024;
+
+/// Between two looks for company.
+const NAP: Duration = Duration::from_micros(20);
 
 /// Work in a transaction of its own.
 pub(super) type Task = Box<dyn FnOnce(&mut Writer) + Send>;
@@ -64,19 +69,23 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut changesets = Vec::new();
         let mut callers = Vec::new();
+        let mut pace = Pace::new();
         while let Some(first) = queue.blocking_recv() {
+            let begun = Instant::now();
             let mut next = Some(first);
             let mut task = None;
-            while let Some(job) = next {
-                match job {
-                    Job::Commit(changeset, caller) => {
+            while task.is_none() && changesets.len() < BATCH {
+                match next.take().or_else(|| queue.try_recv().ok()) {
+                    Some(Job::Commit(changeset, caller)) => {
                         changesets.push(changeset);
                         callers.push(caller);
                     }
-                    Job::Task(work) => task = Some(work),
+                    Some(Job::Task(work)) => task = Some(work),
+                    None if pace.waits(changesets.len(), begun) => std::thread::sleep(NAP),
+                    None => break,
                 }
-                next = if task.is_none() && changesets.len() < BATCH { queue.try_recv().ok() } else { None };
             }
+            let (size, begun) = (changesets.len(), Instant::now());
             if !changesets.is_empty() {
                 let outcomes = self.commit(&changesets);
                 for (caller, outcome) in callers.drain(..).zip(outcomes) {
@@ -84,6 +93,7 @@ impl Writer {
                     let _ = caller.send(outcome);
                 }
                 changesets.clear();
+                pace.note(size, begun.elapsed());
             }
             if let Some(task) = task {
                 task(&mut self);
@@ -251,12 +261,16 @@ fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusql
     for ((space, key), until) in &writes.once {
         once.execute(params![space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros)])?;
     }
+    // Most spends are one more in a window whose end stands: that leaves the index of ends alone.
+    let mut spend_more = transaction.prepare_cached("UPDATE spend SET spent = $1 WHERE shard = 0 AND budget = $2 AND since = $3 AND until = $4")?;
     let mut spend = transaction.prepare_cached(
         "INSERT INTO spend (shard, budget, since, spent, until) VALUES (0, $1, $2, $3, $4)
          ON CONFLICT (shard, budget, since) DO UPDATE SET spent = excluded.spent, until = excluded.until",
     )?;
     for ((budget, window), (spent, until)) in &writes.spends {
-        spend.execute(params![budget.as_bytes(), window.as_micros(), spent, until.as_micros()])?;
+        if spend_more.execute(params![spent, budget.as_bytes(), window.as_micros(), until.as_micros()])? == 0 {
+            spend.execute(params![budget.as_bytes(), window.as_micros(), spent, until.as_micros()])?;
+        }
     }
     let fences = put_due(transaction, writes, fences)?;
     transaction

@@ -1,7 +1,6 @@
 use serde_json::json;
 use tenure_api::requests::NewEnvironment;
 use tenure_core::person::Role;
-use tenure_core::port::Store as _;
 
 use super::*;
 use crate::run::seal::tests::{World, world};

@@ -14,11 +14,11 @@ async fn sealed(size: u64) -> World {
 }
 
 fn hashes(texts: &[String]) -> Vec<Hash> {
-    texts.iter().map(|text| tenure_log_hash(text)).collect()
+    texts.iter().map(|text| hash_of(text)).collect()
 }
 
 /// Reads base64url by search: the tests have no decoder of their own, and only 32 bytes to find.
-fn tenure_log_hash(text: &str) -> Hash {
+fn hash_of(text: &str) -> Hash {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bits = text.bytes().flat_map(|c| {
         let value = ALPHABET.iter().position(|known| *known == c).unwrap();
@@ -98,7 +98,7 @@ async fn proofs_verify_for_any_sealed_size() {
                 assert!(index >= size);
                 continue;
             };
-            let leaf = tenure_log_hash(&found.leaf_hash);
+            let leaf = hash_of(&found.leaf_hash);
             assert_eq!(leaf, leaves[index as usize]);
             assert!(verify_inclusion(&leaf, index, size, &hashes(&found.proof), &root), "{index} in {size}");
             assert_eq!(found.checkpoint.is_some(), size == 700);

@@ -1,0 +1,186 @@
+//! The server's configuration: a TOML file, then `TENURE_*` variables, then flags; the later wins.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tenure_core::time::Span;
+
+/// What can be configured. `tenure server --help` names the variables.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The base URL under which clients reach the server; derived from `listen` if not given.
+    pub public_url: Option<String>,
+    /// The folder for keys, tokens and the embedded database.
+    pub data: PathBuf,
+    /// `sqlite:PATH` or a `postgres://` URL; a file in the data folder if not given.
+    pub store: Option<String>,
+    /// The file with the root key; `root-key` in the data folder if not given.
+    pub root_key_file: Option<PathBuf>,
+    /// Private networks that outbound requests may reach all the same, as CIDRs.
+    pub outbound_allow: Vec<String>,
+    /// Folders and URLs that get every checkpoint.
+    pub checkpoint_push: Vec<String>,
+    /// TLS.
+    pub tls: Option<TlsConfig>,
+    /// Whether something in front of the server terminates TLS; without either, only loopback addresses are served.
+    pub tls_in_front: bool,
+    /// Credentials that one identity may get in a minute.
+    pub issuance_budget: u32,
+    /// Refusals of one known caller that are recorded one by one in a minute.
+    pub refusal_budget: u32,
+    /// How long a new signing key is published before it signs.
+    pub key_overlap: Span,
+    /// Log as JSON.
+    pub json_logs: bool,
+}
+
+/// The server's certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The chain in PEM.
+    pub certificate: PathBuf,
+    /// The key in PEM.
+    pub key: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let engine = tenure_engine::Settings::default();
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            public_url: None,
+            data: PathBuf::from(".tenure"),
+            store: None,
+            root_key_file: None,
+            outbound_allow: Vec::new(),
+            checkpoint_push: Vec::new(),
+            tls: None,
+            tls_in_front: false,
+            issuance_budget: engine.issuance_budget,
+            refusal_budget: engine.refusal_budget,
+            key_overlap: engine.key_overlap,
+            json_logs: false,
+        }
+    }
+}
+
+/// Where the rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL.
+    Postgres(String),
+}
+
+impl Config {
+    /// Reads the file, if one is given, and the environment.
+    pub fn read(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Self> {
+        let mut config = match file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("can't read the configuration {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
+            }
+        };
+        for (name, value) in environment {
+            if let Some(name) = name.strip_prefix("TENURE_") {
+                config.set(name, &value).with_context(|| format!("the variable TENURE_{name} is wrong"))?;
+            }
+        }
+        Ok(config)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        match name {
+            "LISTEN" => self.listen = value.parse()?,
+            "PUBLIC_URL" => self.public_url = Some(value.to_owned()),
+            "DATA" => self.data = value.into(),
+            "STORE" => self.store = Some(value.to_owned()),
+            "ROOT_KEY_FILE" => self.root_key_file = Some(value.into()),
+            "OUTBOUND_ALLOW" => self.outbound_allow = list(value),
+            "CHECKPOINT_PUSH" => self.checkpoint_push = list(value),
+            "TLS_CERTIFICATE" => self.tls.get_or_insert_with(TlsConfig::empty).certificate = value.into(),
+            "TLS_KEY" => self.tls.get_or_insert_with(TlsConfig::empty).key = value.into(),
+            "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
+            "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
+            "REFUSAL_BUDGET" => self.refusal_budget = value.parse()?,
+            "KEY_OVERLAP" => self.key_overlap = value.parse()?,
+            "JSON_LOGS" => self.json_logs = value.parse()?,
+            // Read where they are used: the root key never becomes part of a configuration that could be printed.
+            "ROOT_KEY" | "LOG" => {}
+            // Of the command line, and of the tests' own set-up.
+            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "TEST_POSTGRES" | "TEST_PEERS" => {}
+            _ => bail!("there is no such setting; `tenure server --help` lists them"),
+        }
+        Ok(())
+    }
+
+    /// Where the rows are.
+    pub fn location(&self) -> anyhow::Result<Location> {
+        match self.store.as_deref() {
+            None => Ok(Location::Sqlite(self.data.join("tenure.db"))),
+            Some(text) if text.starts_with("postgres://") || text.starts_with("postgresql://") => Ok(Location::Postgres(text.to_owned())),
+            Some(text) => match text.strip_prefix("sqlite:") {
+                Some(path) if !path.is_empty() => Ok(Location::Sqlite(path.into())),
+                _ => bail!("`store` has to be sqlite:PATH or postgres://…"),
+            },
+        }
+    }
+
+    /// Refuses to serve secrets in the clear to other machines.
+    pub fn check_exposure(&self) -> anyhow::Result<()> {
+        if self.tls.is_none() && !self.tls_in_front && !is_loopback(self.listen.ip()) {
+            bail!("{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it", self.listen);
+        }
+        Ok(())
+    }
+}
+
+impl TlsConfig {
+    fn empty() -> Self {
+        Self { certificate: PathBuf::new(), key: PathBuf::new() }
+    }
+}
+
+fn list(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+const fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => address.is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_unknown_names_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tenure.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:9000\"\nissuance_budget = 5\n").unwrap();
+        let config = Config::read(Some(&file), [("TENURE_LISTEN".to_owned(), "127.0.0.1:9001".to_owned())]).unwrap();
+        assert_eq!((config.listen.port(), config.issuance_budget), (9001, 5));
+        assert!(Config::read(None, [("TENURE_LISTNE".to_owned(), "x".to_owned())]).is_err());
+        std::fs::write(&file, "listne = 1").unwrap();
+        assert!(Config::read(Some(&file), []).is_err());
+    }
+
+    #[test]
+    fn other_machines_are_served_only_with_tls() {
+        let mut config = Config { listen: "0.0.0.0:8420".parse().unwrap(), ..Config::default() };
+        assert!(config.check_exposure().is_err());
+        config.tls_in_front = true;
+        assert!(config.check_exposure().is_ok());
+    }
+}

@@ -1,0 +1,235 @@
+//! Wiring: opens the store, makes the engine, serves, and runs the workers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tenure_core::port::Store;
+use tenure_core::time::{Clock, Span, Timestamp};
+use tenure_credentials::entropy::OsEntropy;
+use tenure_credentials::root::RootKey;
+use tenure_credentials::row_sealer::RowMac;
+use tenure_engine::outbound::Push;
+use tenure_engine::{Engine, Ports, Settings};
+use tenure_policy::CedarPolicy;
+use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
+use tenure_server::{Listener, Tls};
+use tenure_store::{PostgresStore, SqliteStore};
+use tokio::sync::watch;
+
+use crate::config::{Config, Location};
+
+/// Runs the server.
+///
+/// On the first start it makes its data folder (mode 0700) with a root key (mode 0600), an SQLite database and a file
+/// `setup-token`, with which `tenure setup` makes the first administrator within 15 minutes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Settings (file key, variable):
+  listen           TENURE_LISTEN            address, default 127.0.0.1:8420
+  public_url       TENURE_PUBLIC_URL        base URL for clients
+  data             TENURE_DATA              folder, default .tenure
+  store            TENURE_STORE             sqlite:PATH or postgres://…
+  root_key_file    TENURE_ROOT_KEY_FILE     default DATA/root-key
+                   TENURE_ROOT_KEY          the key itself, 32 bytes as hex or base64url
+  tls.certificate  TENURE_TLS_CERTIFICATE   PEM chain
+  tls.key          TENURE_TLS_KEY           PEM key
+  tls_in_front     TENURE_TLS_IN_FRONT      a proxy terminates TLS
+  outbound_allow   TENURE_OUTBOUND_ALLOW    private networks that may be fetched from, CIDRs
+  checkpoint_push  TENURE_CHECKPOINT_PUSH   folders or URLs that get each checkpoint
+  issuance_budget  TENURE_ISSUANCE_BUDGET   credentials of one identity in a minute
+  refusal_budget   TENURE_REFUSAL_BUDGET    refusals of one caller recorded one by one in a minute
+  key_overlap      TENURE_KEY_OVERLAP       how long a new key is published before it signs, e.g. 5m
+  json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
+
+Examples:
+  tenure server
+  tenure server --data /var/lib/tenure --listen 127.0.0.1:8420
+  TENURE_STORE=postgres://tenure@db/tenure tenure server --config /etc/tenure/tenure.toml")]
+pub struct Args {
+    /// The configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
+}
+
+/// The system's clocks.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where the wall clock is read")]
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
+    fn monotonic(&self) -> Span {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Span::from_micros(now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000))
+    }
+}
+
+/// A server that runs inside this process.
+pub struct Running {
+    /// The base URL.
+    pub url: String,
+    /// The engine.
+    pub engine: Arc<Engine>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Lets requests that are under way finish, then stops.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task failed");
+            }
+        }
+    }
+}
+
+/// Runs until a signal comes.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let mut config = Config::read(args.config.as_deref(), std::env::vars())?;
+    if let Some(data) = args.data {
+        config.data = data;
+    }
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    start_log(config.json_logs)?;
+    let running = start(&config).await?;
+    eprintln!("Tenure serves {}", running.url);
+    terminated().await?;
+    eprintln!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+fn start_log(json: bool) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    started.map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+async fn terminated() -> anyhow::Result<()> {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+/// Opens everything and serves in the background.
+pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    config.check_exposure()?;
+    make_folder(&config.data)?;
+    let root = root_key(config)?;
+    let store = open_store(config, &root).await?;
+    let tls = config.tls.as_ref().map(|tls| Tls { certificate: tls.certificate.clone(), key: tls.key.clone() });
+    let listener = Listener::bind(config.listen, tls.as_ref()).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = match &config.public_url {
+        Some(url) => checked_url(url)?,
+        None => format!("{scheme}://{}", listener.address()?),
+    };
+    let outbound = Arc::new(Outbound::new(parse_networks(&config.outbound_allow)?));
+    let engine = Arc::new(Engine::new(
+        Ports {
+            store,
+            policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            fetch: Arc::clone(&outbound) as _,
+            root,
+        },
+        Settings {
+            public_url: url.clone(),
+            issuance_budget: config.issuance_budget,
+            refusal_budget: config.refusal_budget,
+            key_overlap: config.key_overlap,
+            ..Settings::default()
+        },
+    ));
+    engine.recover().await?;
+    if let Some(token) = engine.offer_setup().await? {
+        let path = config.data.join("setup-token");
+        write_secret(&path, token.expose())?;
+        eprintln!("the set-up token is in {} for 15 minutes\nhint: run `tenure setup --data {} --server {url} --name \"Your Name\"`", path.display(), config.data.display());
+    }
+    let push = checkpoint_targets(config, &outbound)?;
+    let (stop, stopped) = watch::channel(false);
+    let tasks = vec![
+        tokio::spawn(tenure_server::serve(listener, tenure_server::router(Arc::clone(&engine)), stopped.clone())),
+        tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, stopped)),
+    ];
+    Ok(Running { url, engine, stop, tasks })
+}
+
+fn checked_url(url: &str) -> anyhow::Result<String> {
+    let good = url.starts_with("https://") || url.starts_with("http://");
+    if !good || url.ends_with('/') || url.contains(['?', '#', ' ']) {
+        bail!("`public_url` has to be an http(s) URL without a slash at its end, e.g. https://tenure.example.com");
+    }
+    Ok(url.to_owned())
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("can't make the data folder {}", path.display()))
+}
+
+fn root_key(config: &Config) -> anyhow::Result<RootKey> {
+    if let Ok(text) = std::env::var("TENURE_ROOT_KEY") {
+        return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");
+    }
+    let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
+    RootKey::open_or_create_file(&path, &OsEntropy).with_context(|| format!("can't use the root key {}", path.display()))
+}
+
+async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
+    let sealer = Arc::new(RowMac::new(root));
+    Ok(match config.location()? {
+        Location::Sqlite(path) => Arc::new(SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?),
+        Location::Postgres(url) => Arc::new(PostgresStore::connect(&url, sealer).await.context("can't open the PostgreSQL database")?),
+    })
+}
+
+fn parse_networks(networks: &[String]) -> anyhow::Result<Vec<tenure_server::outbound::Cidr>> {
+    networks.iter().map(|text| text.parse().map_err(|error| anyhow::anyhow!("`outbound_allow` has {text:?}: {error}"))).collect()
+}
+
+fn checkpoint_targets(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
+    config
+        .checkpoint_push
+        .iter()
+        .map(|target| -> anyhow::Result<Arc<dyn Push>> {
+            if target.starts_with("http://") || target.starts_with("https://") {
+                Ok(Arc::new(WebhookPush::new(Arc::clone(outbound), target)?))
+            } else {
+                Ok(Arc::new(FilePush::new(target)))
+            }
+        })
+        .collect()
+}
+
+/// Writes a secret so that only its owner can read it; what stood there is replaced.
+pub fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let temporary = path.with_extension("new");
+    let _ = std::fs::remove_file(&temporary);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).with_context(|| format!("can't write {}", temporary.display()))?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path).with_context(|| format!("can't write {}", path.display()))
+}
