@@ -29,7 +29,13 @@ fn ids<K: tenure_core::id::IdKind>(now: Timestamp, n: u64) -> tenure_core::id::I
 }
 
 fn put(kind: RowKind, id: String, terms: Vec<String>, drop_after: Option<Timestamp>) -> Put {
-    Put { key: RowKey { kind, id }, replaces: 0, body: vec![b'x'; 450], terms, droppable_after: drop_after }
+    Put {
+        key: RowKey { kind, id },
+        replaces: 0,
+        body: vec![b'x'; 450],
+        terms,
+        droppable_after: drop_after,
+    }
 }
 
 async fn seed(store: &dyn Store) {
@@ -48,7 +54,12 @@ async fn seed(store: &dyn Store) {
     for n in 0..IDENTITIES {
         let event = Event::new(ids(START, 1_000_000 + n), "identity.activated", ControlPoint::Approve);
         let mut changeset = Changeset::new(Actor::System { part: "bench".into() }, START, event);
-        changeset.puts.push(put(RowKind::Identity, ids::<tenure_core::id::IdentityKind>(START, n).to_string(), Vec::new(), None));
+        changeset.puts.push(put(
+            RowKind::Identity,
+            ids::<tenure_core::id::IdentityKind>(START, n).to_string(),
+            Vec::new(),
+            None,
+        ));
         changeset.puts.push(put(RowKind::Binding, format!("bnd_{n}"), Vec::new(), None));
         assert!(matches!(store.commit(changeset).await, Outcome::Committed(_)));
     }
@@ -82,9 +93,24 @@ fn issuance(number: u64, now: Timestamp) -> Changeset {
     }
     changeset.expects.push(Expect::Absent(RowKey::new(RowKind::Hold, identity)));
     let over = now.plus(Span::from_mins(10));
-    changeset.puts.push(put(RowKind::Credential, credential.to_string(), vec![format!("identity={identity}")], Some(over)));
-    changeset.once.push(Once { space: "jti", key: format!("{n}/{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)), until: Some(over) });
-    changeset.spends.push(Spend { budget: format!("issue/{identity}"), window: START, until: over, by: 1, limit: 1_000_000 });
+    changeset.puts.push(put(
+        RowKind::Credential,
+        credential.to_string(),
+        vec![format!("identity={identity}")],
+        Some(over),
+    ));
+    changeset.once.push(Once {
+        space: "jti",
+        key: format!("{n}/{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        until: Some(over),
+    });
+    changeset.spends.push(Spend {
+        budget: format!("issue/{identity}"),
+        window: START,
+        until: over,
+        by: 1,
+        limit: 1_000_000,
+    });
     changeset
 }
 

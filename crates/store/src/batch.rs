@@ -75,7 +75,12 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
         let (mut leaf, personal) = leaf_of(&changeset.actor, event, std::mem::take(&mut digests));
         leaf.at = changeset.at.as_micros();
         let bytes = encode(&leaf)?;
-        events.push(PreparedEvent { hash: leaf_hash(&bytes), leaf, bytes, personal });
+        events.push(PreparedEvent {
+            hash: leaf_hash(&bytes),
+            leaf,
+            bytes,
+            personal,
+        });
     }
     Ok(Prepared {
         id: changeset.id,
@@ -91,7 +96,8 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
 }
 
 fn encode(leaf: &Leaf) -> Result<Vec<u8>, Outcome> {
-    leaf.encode().map_err(|e| Outcome::Unavailable(format!("the event {} can't be recorded: {e}", leaf.kind)))
+    leaf.encode()
+        .map_err(|e| Outcome::Unavailable(format!("the event {} can't be recorded: {e}", leaf.kind)))
 }
 
 fn check_lengths(changeset: &Changeset) -> Result<(), &'static str> {
@@ -179,12 +185,7 @@ pub(crate) struct Writes<'a> {
 }
 
 /// Judges a batch in its order.
-pub(crate) fn judge<'a>(
-    batch: &'a [Prepared],
-    head: Head,
-    view: &mut dyn View,
-    sealer: &dyn RowSealer,
-) -> Result<(Vec<Outcome>, Writes<'a>), StoreError> {
+pub(crate) fn judge<'a>(batch: &'a [Prepared], head: Head, view: &mut dyn View, sealer: &dyn RowSealer) -> Result<(Vec<Outcome>, Writes<'a>), StoreError> {
     let writes = Writes {
         head,
         entries: Vec::with_capacity(batch.len()),
@@ -194,7 +195,14 @@ pub(crate) fn judge<'a>(
         due: HashMap::new(),
         erase: Vec::new(),
     };
-    let mut judge = Judge { view, sealer, writes, rows: HashMap::new(), events: HashMap::new(), outcomes: Vec::with_capacity(batch.len()) };
+    let mut judge = Judge {
+        view,
+        sealer,
+        writes,
+        rows: HashMap::new(),
+        events: HashMap::new(),
+        outcomes: Vec::with_capacity(batch.len()),
+    };
     for changeset in batch {
         let outcome = match judge.changeset(changeset) {
             Ok(outcome) => outcome,
@@ -316,10 +324,28 @@ impl<'a> Judge<'a, '_> {
             }
             let written = self.rows.get(&put.key).and_then(|place| self.writes.rows.get(*place));
             let (revision, base) = match written {
-                Some(row) => (row.revision, Base { created: Some(row.created), held_terms: row.held_terms.clone() }),
-                None if put.replaces == 0 => (self.view.revision(&put.key)?.unwrap_or(0), Base { created: None, held_terms: None }),
+                Some(row) => (
+                    row.revision,
+                    Base {
+                        created: Some(row.created),
+                        held_terms: row.held_terms.clone(),
+                    },
+                ),
+                None if put.replaces == 0 => (
+                    self.view.revision(&put.key)?.unwrap_or(0),
+                    Base {
+                        created: None,
+                        held_terms: None,
+                    },
+                ),
                 None => match self.view.replaced(&put.key)? {
-                    Some(row) => (row.revision, Base { created: Some(row.created), held_terms: Some(row.terms) }),
+                    Some(row) => (
+                        row.revision,
+                        Base {
+                            created: Some(row.created),
+                            held_terms: Some(row.terms),
+                        },
+                    ),
                     None => return Err(conflict()),
                 },
             };
@@ -343,9 +369,17 @@ impl<'a> Judge<'a, '_> {
                 Some(Some(until)) => until >= changeset.at,
                 None => false,
             };
-            let twice = changeset.once.iter().take(n).any(|earlier| earlier.space == once.space && earlier.key == once.key);
+            let twice = changeset
+                .once
+                .iter()
+                .take(n)
+                .any(|earlier| earlier.space == once.space && earlier.key == once.key);
             if used || twice {
-                return Err(Conflict::Once { space: once.space, key: once.key.clone() }.into());
+                return Err(Conflict::Once {
+                    space: once.space,
+                    key: once.key.clone(),
+                }
+                .into());
             }
         }
         Ok(())
@@ -353,11 +387,17 @@ impl<'a> Judge<'a, '_> {
 
     fn check_fences(&mut self, changeset: &'a Prepared) -> Result<(), Stop> {
         for change in &changeset.due {
-            let (DueChange::Ack(kind, subject, token) | DueChange::Retry(kind, subject, token, _)) = change else { continue };
+            let (DueChange::Ack(kind, subject, token) | DueChange::Retry(kind, subject, token, _)) = change else {
+                continue;
+            };
             // What the batch changed has a token that nobody was given yet.
             let changed = self.writes.due.contains_key(&(*kind, subject.as_str()));
             if changed || self.view.fence(*kind, subject)? != Some(*token) {
-                return Err(Conflict::Fence { kind: *kind, subject: subject.clone() }.into());
+                return Err(Conflict::Fence {
+                    kind: *kind,
+                    subject: subject.clone(),
+                }
+                .into());
             }
         }
         Ok(())
@@ -392,26 +432,51 @@ impl<'a> Judge<'a, '_> {
             let (leaf, hash) = if at == changeset.at {
                 (Cow::Borrowed(event.bytes.as_slice()), event.hash)
             } else {
-                let bytes = encode(&Leaf { at: at.as_micros(), ..event.leaf.clone() }).map_err(Stop::Rejected)?;
+                let bytes = encode(&Leaf {
+                    at: at.as_micros(),
+                    ..event.leaf.clone()
+                })
+                .map_err(Stop::Rejected)?;
                 let hash = leaf_hash(&bytes);
                 (Cow::Owned(bytes), hash)
             };
-            entries.push(NewEntry { index, id: event.id(), hash, leaf, personal: event.personal.iter().collect() });
+            entries.push(NewEntry {
+                index,
+                id: event.id(),
+                hash,
+                leaf,
+                personal: event.personal.iter().collect(),
+            });
         }
         for (n, event) in changeset.events.iter().enumerate() {
             self.events.insert(event.id(), (self.outcomes.len(), n == 0));
         }
         let leaf_hashes = entries.iter().map(|entry| entry.hash).collect();
-        self.writes.head = Head { size: from + entries.len() as u64, last_at: at };
+        self.writes.head = Head {
+            size: from + entries.len() as u64,
+            last_at: at,
+        };
         self.writes.entries.append(&mut entries);
-        Ok(Committed { id: changeset.id, position: Position::at(from), at, leaf_hashes })
+        Ok(Committed {
+            id: changeset.id,
+            position: Position::at(from),
+            at,
+            leaf_hashes,
+        })
     }
 
     fn write(&mut self, changeset: &'a Prepared, position: Position, bases: Vec<Base>, spent: Vec<Spent<'a>>) {
         for ((put, digest), base) in changeset.puts.iter().zip(bases) {
             let created = base.created.unwrap_or(position);
             let mac = self.sealer.mac(digest, created, position);
-            let row = NewRow { put, revision: put.replaces + 1, created, position, mac, held_terms: base.held_terms };
+            let row = NewRow {
+                put,
+                revision: put.replaces + 1,
+                created,
+                position,
+                mac,
+                held_terms: base.held_terms,
+            };
             match self.rows.get(&put.key).and_then(|place| self.writes.rows.get_mut(*place)) {
                 Some(place) => *place = row,
                 None => {

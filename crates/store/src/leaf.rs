@@ -33,7 +33,12 @@ pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Lea
     for personal in event.personal {
         let field = free_name(&commitments, personal.field);
         commitments.insert(field.clone(), commit(&personal.salt, &field, &personal.value));
-        beside.push(EntryPersonal { subject: personal.subject, field, salt: personal.salt, value: personal.value });
+        beside.push(EntryPersonal {
+            subject: personal.subject,
+            field,
+            salt: personal.salt,
+            value: personal.value,
+        });
     }
     // In the order in which every engine gives them back.
     beside.sort_by(|a, b| a.field.cmp(&b.field));
@@ -68,7 +73,12 @@ mod tests {
     use tenure_core::id::{EventId, OperatorTokenId, PersonId};
 
     fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
-        Personal { subject: subject.into(), field, salt: [7; 32], value: value.into() }
+        Personal {
+            subject: subject.into(),
+            field,
+            salt: [7; 32],
+            value: value.into(),
+        }
     }
 
     #[test]
@@ -86,7 +96,10 @@ mod tests {
     #[test]
     fn the_token_that_stood_for_a_person_is_recorded() {
         let token = OperatorTokenId::from_u128(9);
-        let actor = Actor::Person { id: PersonId::from_u128(4), operator_token: token };
+        let actor = Actor::Person {
+            id: PersonId::from_u128(4),
+            operator_token: token,
+        };
         let event = Event::new(EventId::from_u128(1), "policy.changed", ControlPoint::Administer);
         let (leaf, _) = leaf_of(&actor, event, Vec::new());
         assert_eq!(leaf.data.get(OPERATOR_TOKEN), Some(&Value::String(token.to_string())));

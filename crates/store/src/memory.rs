@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
-};
+use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
 use tenure_core::row::{Row, RowKey};
 use tenure_core::time::{Span, Timestamp};
 
@@ -75,7 +73,10 @@ struct State {
 impl MemoryStore {
     /// An empty store.
     pub fn new(sealer: Arc<dyn RowSealer>) -> Self {
-        Self { state: Mutex::new(State::default()), sealer }
+        Self {
+            state: Mutex::new(State::default()),
+            sealer,
+        }
     }
 
     /// Everything that it holds.
@@ -119,14 +120,20 @@ impl MemoryStore {
 
     fn snapshot(&self, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
         let state = self.state.lock();
-        let rows = keys.iter().map(|key| state.rows.get(key).map(|held| self.checked(held)).transpose()).collect::<Result<_, _>>()?;
+        let rows = keys
+            .iter()
+            .map(|key| state.rows.get(key).map(|held| self.checked(held)).transpose())
+            .collect::<Result<_, _>>()?;
         Ok(Snapshot { rows, head: state.head.size })
     }
 
     fn page(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let state = self.state.lock();
-        let from = RowKey { kind: query.kind, id: query.after.clone().unwrap_or_default() };
+        let from = RowKey {
+            kind: query.kind,
+            id: query.after.clone().unwrap_or_default(),
+        };
         let rows = state
             .rows
             .range(from..)
@@ -157,11 +164,21 @@ impl State {
         for entry in writes.entries {
             self.by_event.insert(entry.id.to_owned(), entry.index);
             let personal = entry.personal.into_iter().cloned().collect();
-            self.entries.push(Arc::new(LogEntry { index: entry.index, hash: entry.hash, leaf: entry.leaf.into_owned(), personal }));
+            self.entries.push(Arc::new(LogEntry {
+                index: entry.index,
+                hash: entry.hash,
+                leaf: entry.leaf.into_owned(),
+                personal,
+            }));
         }
         for new in writes.rows {
             let row = Row::new(new.put.key.clone(), new.revision, new.created, new.position, new.put.body.clone());
-            let held = Held { row: Arc::new(row), mac: new.mac, terms: new.put.terms.clone(), drop_after: new.put.droppable_after };
+            let held = Held {
+                row: Arc::new(row),
+                mac: new.mac,
+                terms: new.put.terms.clone(),
+                drop_after: new.put.droppable_after,
+            };
             self.rows.insert(new.put.key.clone(), held);
         }
         for ((space, key), until) in writes.once {
@@ -177,7 +194,14 @@ impl State {
             match at {
                 Some(due_at) => {
                     self.fences += 1;
-                    self.due.insert(key, Deadline { due_at, fence: self.fences, leased_until: None });
+                    self.due.insert(
+                        key,
+                        Deadline {
+                            due_at,
+                            fence: self.fences,
+                            leased_until: None,
+                        },
+                    );
                 }
                 None => {
                     self.due.remove(&key);
@@ -199,7 +223,12 @@ impl State {
             self.fences += 1;
             due.fence = self.fences;
             due.leased_until = Some(now.plus(lease));
-            claimed.push(Claimed { kind, subject: subject.clone(), due_at: due.due_at, fence: due.fence });
+            claimed.push(Claimed {
+                kind,
+                subject: subject.clone(),
+                due_at: due.due_at,
+                fence: due.fence,
+            });
         }
         claimed
     }
@@ -211,16 +240,34 @@ impl State {
         for (level, index, bytes) in seal.tiles {
             self.tiles.insert((level, index), bytes);
         }
-        self.sealed = Some(Sealed { size: seal.size, frontier: seal.frontier, checkpoint: seal.checkpoint, at: seal.at });
+        self.sealed = Some(Sealed {
+            size: seal.size,
+            frontier: seal.frontier,
+            checkpoint: seal.checkpoint,
+            at: seal.at,
+        });
         true
     }
 
     fn purge(&mut self, now: Timestamp, n: usize) -> u64 {
-        let mut rows: Vec<_> = self.rows.iter().filter_map(|(key, held)| Some((held.drop_after.filter(|after| *after < now)?, key.clone()))).collect();
+        let mut rows: Vec<_> = self
+            .rows
+            .iter()
+            .filter_map(|(key, held)| Some((held.drop_after.filter(|after| *after < now)?, key.clone())))
+            .collect();
         rows.sort();
-        let mut once: Vec<_> = self.once.iter().filter_map(|(key, until)| Some((until.filter(|until| *until < now)?, key.clone()))).collect();
+        let mut once: Vec<_> = self
+            .once
+            .iter()
+            .filter_map(|(key, until)| Some((until.filter(|until| *until < now)?, key.clone())))
+            .collect();
         once.sort();
-        let mut spends: Vec<_> = self.spends.iter().filter(|(_, (_, until))| *until < now).map(|(key, (_, until))| (*until, key.clone())).collect();
+        let mut spends: Vec<_> = self
+            .spends
+            .iter()
+            .filter(|(_, (_, until))| *until < now)
+            .map(|(key, (_, until))| (*until, key.clone()))
+            .collect();
         spends.sort();
         let mut gone = 0;
         for (_, key) in rows.into_iter().take(n) {
@@ -245,7 +292,11 @@ impl View for State {
         let Some(index) = self.by_event.get(id).copied() else { return Ok(None) };
         let first = self.range(index, 1).next().map(|entry| entry.leaf.clone()).unwrap_or_default();
         let leaf_hashes = self.range(index, events).map(|entry| entry.hash).collect();
-        Ok(Some(Original { index, at: crate::row::leaf_time(&first)?, leaf_hashes }))
+        Ok(Some(Original {
+            index,
+            at: crate::row::leaf_time(&first)?,
+            leaf_hashes,
+        }))
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
@@ -253,7 +304,11 @@ impl View for State {
     }
 
     fn replaced(&mut self, key: &RowKey) -> Result<Option<Replaced>, StoreError> {
-        Ok(self.rows.get(key).map(|held| Replaced { revision: held.row.revision, created: held.row.created, terms: held.terms.clone() }))
+        Ok(self.rows.get(key).map(|held| Replaced {
+            revision: held.row.revision,
+            created: held.row.created,
+            terms: held.terms.clone(),
+        }))
     }
 
     fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {

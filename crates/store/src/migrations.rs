@@ -10,8 +10,14 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const SQLITE: &[Migration] = &[Migration { number: 1, sql: include_str!("../migrations/sqlite/0001_start.sql") }];
-pub(crate) const POSTGRES: &[Migration] = &[Migration { number: 1, sql: include_str!("../migrations/postgres/0001_start.sql") }];
+pub(crate) const SQLITE: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("../migrations/sqlite/0001_start.sql"),
+}];
+pub(crate) const POSTGRES: &[Migration] = &[Migration {
+    number: 1,
+    sql: include_str!("../migrations/postgres/0001_start.sql"),
+}];
 
 impl Migration {
     /// What the database remembers of it.
@@ -40,7 +46,10 @@ pub(crate) fn pending<'a>(known: &'a [Migration], ran: &[(u32, Vec<u8>)]) -> Res
             Some(_) => {}
         }
     }
-    Ok(known.iter().filter(|migration| ran.iter().all(|(number, _)| *number != migration.number)).collect())
+    Ok(known
+        .iter()
+        .filter(|migration| ran.iter().all(|(number, _)| *number != migration.number))
+        .collect())
 }
 
 #[cfg(test)]

@@ -59,7 +59,13 @@ pub(crate) fn terms_column(terms: &[String]) -> Vec<u8> {
 
 /// The inverse of [`terms_column`].
 pub(crate) fn terms_of(key: &RowKey, column: &[u8]) -> Result<Vec<String>, StoreError> {
-    serde_json::from_slice(column).map_err(|error| BadRow { key: key.clone(), why: format!("its terms: {error}") }.into())
+    serde_json::from_slice(column).map_err(|error| {
+        BadRow {
+            key: key.clone(),
+            why: format!("its terms: {error}"),
+        }
+        .into()
+    })
 }
 
 /// The database holds less than was acknowledged: it was rolled back or replaced (S-1).
@@ -71,5 +77,7 @@ pub(crate) fn behind(found: u64, acknowledged: u64) -> StoreError {
 
 /// A column of 32 bytes.
 pub(crate) fn hash(column: &[u8]) -> Result<[u8; 32], StoreError> {
-    column.try_into().map_err(|_| StoreError::Unavailable("a column that should hold 32 bytes doesn't".into()))
+    column
+        .try_into()
+        .map_err(|_| StoreError::Unavailable("a column that should hold 32 bytes doesn't".into()))
 }

@@ -1,6 +1,10 @@
 //! Help for tests of this and other crates: a fixed row key, and real PostgreSQL databases.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test's helper fails by panicking: a missing server is a failed test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's helper fails by panicking: a missing server is a failed test"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,7 +99,11 @@ fn database_on(server: Arc<Server>) -> TestPostgres {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("tenure_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     server.execute(&format!("CREATE DATABASE {name}"));
-    TestPostgres { url: server.url_of(&name), name, server }
+    TestPostgres {
+        url: server.url_of(&name),
+        name,
+        server,
+    }
 }
 
 struct Server {
@@ -123,7 +131,10 @@ impl Server {
         let (rest, query) = url.split_once('?').map_or((url, String::new()), |(rest, query)| (rest, format!("?{query}")));
         let authority = rest.find("://").map_or(0, |at| at + 3);
         let end = rest.get(authority..).and_then(|rest| rest.find('/')).map_or(rest.len(), |at| authority + at);
-        Self { url: (rest.get(..end).unwrap_or(rest).to_owned(), query), process: None }
+        Self {
+            url: (rest.get(..end).unwrap_or(rest).to_owned(), query),
+            process: None,
+        }
     }
 
     fn private(settings: &[&str]) -> Self {
@@ -135,21 +146,37 @@ impl Server {
         }
         let data = home.path().join("data");
         let mut initdb = as_user(user.as_ref(), &bin.join("initdb"));
-        initdb.arg("-D").arg(&data).args(["-U", "tenure", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
+        initdb
+            .arg("-D")
+            .arg(&data)
+            .args(["-U", "tenure", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
         let output = initdb.current_dir(home.path()).output().expect("initdb runs");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
 
         // The shell ends the server when its input closes: also if this process is killed.
         let mut shell = as_user(user.as_ref(), Path::new("/bin/sh"));
-        shell.arg("-c").arg(r#""$@" & server=$!; read -r _; kill -INT "$server"; wait "$server""#).arg("sh").arg(bin.join("postgres"));
+        shell
+            .arg("-c")
+            .arg(r#""$@" & server=$!; read -r _; kill -INT "$server"; wait "$server""#)
+            .arg("sh")
+            .arg(bin.join("postgres"));
         shell.arg("-D").arg(&data).arg("-k").arg(home.path());
         for setting in ["listen_addresses=", "max_connections=200"].iter().chain(settings) {
             shell.args(["-c", setting]);
         }
         let log = fs::File::create(home.path().join("log")).expect("the server's log");
-        let process = shell.current_dir(home.path()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().expect("PostgreSQL starts");
+        let process = shell
+            .current_dir(home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("PostgreSQL starts");
         let host = home.path().to_str().expect("a folder's name in UTF-8").replace('/', "%2F");
-        let server = Self { url: (format!("postgres://tenure@{host}"), String::new()), process: Some((process, home)) };
+        let server = Self {
+            url: (format!("postgres://tenure@{host}"), String::new()),
+            process: Some((process, home)),
+        };
         server.wait_until_ready();
         server
     }
@@ -158,7 +185,11 @@ impl Server {
         let started = Instant::now();
         while let Err(error) = self.try_execute("SELECT 1") {
             if started.elapsed() > START {
-                let log = self.process.as_ref().and_then(|(_, home)| fs::read_to_string(home.path().join("log")).ok()).unwrap_or_default();
+                let log = self
+                    .process
+                    .as_ref()
+                    .and_then(|(_, home)| fs::read_to_string(home.path().join("log")).ok())
+                    .unwrap_or_default();
                 panic!("PostgreSQL doesn't start: {error}\n{log}");
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -203,10 +234,17 @@ impl Drop for Server {
 
 fn binaries() -> PathBuf {
     let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .map(|found| found.filter_map(|entry| Some(entry.ok()?.path().join("bin"))).filter(|bin| bin.join("initdb").exists()).collect())
+        .map(|found| {
+            found
+                .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+                .filter(|bin| bin.join("initdb").exists())
+                .collect()
+        })
         .unwrap_or_default();
     versions.sort();
-    versions.pop().unwrap_or_else(|| panic!("no PostgreSQL under /usr/lib/postgresql: install it, or set {SERVER}"))
+    versions
+        .pop()
+        .unwrap_or_else(|| panic!("no PostgreSQL under /usr/lib/postgresql: install it, or set {SERVER}"))
 }
 
 /// PostgreSQL refuses to run as root: then somebody else runs it.

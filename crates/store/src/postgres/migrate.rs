@@ -25,7 +25,9 @@ pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
     for migration in pending(migrations::POSTGRES, &ran)? {
         transaction.batch_execute(migration.sql).await?;
         let number = i32::try_from(migration.number).unwrap_or(i32::MAX);
-        transaction.execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", &[&number, &migration.checksum()]).await?;
+        transaction
+            .execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", &[&number, &migration.checksum()])
+            .await?;
     }
     transaction.commit().await?;
     Ok(())

@@ -12,9 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
-};
+use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
 use tenure_core::row::RowKey;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,7 +85,13 @@ impl PostgresStore {
         }
         let listener = tokio::spawn(listen(address.clone(), grown));
         let reader = Reader::new(address, Arc::clone(&sealer), highest);
-        Ok(Self { sealer, reader, jobs, size, listener })
+        Ok(Self {
+            sealer,
+            reader,
+            jobs,
+            size,
+            listener,
+        })
     }
 
     async fn write(&self, changeset: Changeset) -> Outcome {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_core::port::{
-    Claimed, DueKind, EntryPersonal, Head, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError,
-};
+use tenure_core::port::{Claimed, DueKind, EntryPersonal, Head, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError};
 use tenure_core::row::{Position, Row, RowKey};
 use tenure_core::time::{Span, Timestamp};
 use tokio_postgres::types::ToSql;
@@ -56,12 +54,19 @@ const TOUCH: &str = "INSERT INTO last_used (shard, subject, at)
 
 impl Reader {
     pub(super) fn new(address: Address, sealer: Arc<dyn RowSealer>, highest: Arc<Highest>) -> Self {
-        Self { pool: Pool::new(address), sealer, highest }
+        Self {
+            pool: Pool::new(address),
+            sealer,
+            highest,
+        }
     }
 
     pub(super) async fn load(&self, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
         if keys.is_empty() {
-            return Ok(Snapshot { rows: Vec::new(), head: self.head().await?.size });
+            return Ok(Snapshot {
+                rows: Vec::new(),
+                head: self.head().await?.size,
+            });
         }
         let kinds: Vec<i16> = keys.iter().map(|key| i16::from(key.kind.code())).collect();
         let ids: Vec<&[u8]> = keys.iter().map(|key| key.id.as_bytes()).collect();
@@ -91,7 +96,16 @@ impl Reader {
         let found = self.pool.query(&list_sql(terms.len(), query.after.is_some()), &params).await?;
         let rows = found
             .iter()
-            .map(|row| self.checked(RowKey { kind: query.kind, id: text(row.get(5)) }, row, 0))
+            .map(|row| {
+                self.checked(
+                    RowKey {
+                        kind: query.kind,
+                        id: text(row.get(5)),
+                    },
+                    row,
+                    0,
+                )
+            })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(page(rows, limit))
     }
@@ -108,7 +122,10 @@ impl Reader {
         let known = self.highest.known();
         let found = self.pool.query(HEAD, &[]).await?;
         let row = found.first().ok_or_else(|| StoreError::Unavailable("the log's head is missing".into()))?;
-        let head = Head { size: unsigned(row.get(0)), last_at: Timestamp::from_micros(row.get(1)) };
+        let head = Head {
+            size: unsigned(row.get(0)),
+            last_at: Timestamp::from_micros(row.get(1)),
+        };
         self.highest.check(known, head.size)?;
         Ok(head)
     }
@@ -120,7 +137,12 @@ impl Reader {
             .await?;
         let mut claimed: Vec<Claimed> = found
             .iter()
-            .map(|row| Claimed { kind, subject: text(row.get(0)), due_at: Timestamp::from_micros(row.get(1)), fence: unsigned(row.get(2)) })
+            .map(|row| Claimed {
+                kind,
+                subject: text(row.get(0)),
+                due_at: Timestamp::from_micros(row.get(1)),
+                fence: unsigned(row.get(2)),
+            })
             .collect();
         claimed.sort_by(|a, b| (a.due_at, &a.subject).cmp(&(b.due_at, &b.subject)));
         Ok(claimed)
@@ -130,7 +152,14 @@ impl Reader {
         let found = self.pool.query(ENTRIES, &[&signed(from), &i64::from(n)]).await?;
         let mut entries = found
             .iter()
-            .map(|row| Ok(LogEntry { index: unsigned(row.get(0)), hash: hash(row.get(1))?, leaf: row.get(2), personal: Vec::new() }))
+            .map(|row| {
+                Ok(LogEntry {
+                    index: unsigned(row.get(0)),
+                    hash: hash(row.get(1))?,
+                    leaf: row.get(2),
+                    personal: Vec::new(),
+                })
+            })
             .collect::<Result<Vec<_>, StoreError>>()?;
         let (Some(first), Some(last)) = (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index)) else {
             return Ok(entries);
@@ -139,7 +168,12 @@ impl Reader {
             let place = usize::try_from(unsigned(row.get(0)) - first).unwrap_or(usize::MAX);
             if let Some(entry) = entries.get_mut(place) {
                 let (subject, field, value) = (text(row.get(1)), text(row.get(2)), text(row.get(4)));
-                entry.personal.push(EntryPersonal { subject, field, salt: hash(row.get(3))?, value });
+                entry.personal.push(EntryPersonal {
+                    subject,
+                    field,
+                    salt: hash(row.get(3))?,
+                    value,
+                });
             }
         }
         Ok(entries)
@@ -147,11 +181,19 @@ impl Reader {
 
     pub(super) async fn leaf_hashes(&self, from: u64, n: u32) -> Result<Vec<[u8; 32]>, StoreError> {
         let sql = "SELECT hash FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2";
-        self.pool.query(sql, &[&signed(from), &i64::from(n)]).await?.iter().map(|row| hash(row.get(0))).collect()
+        self.pool
+            .query(sql, &[&signed(from), &i64::from(n)])
+            .await?
+            .iter()
+            .map(|row| hash(row.get(0)))
+            .collect()
     }
 
     pub(super) async fn sealed(&self) -> Result<Option<Sealed>, StoreError> {
-        let found = self.pool.query("SELECT size, frontier, checkpoint, at FROM sealed WHERE shard = 0", &[]).await?;
+        let found = self
+            .pool
+            .query("SELECT size, frontier, checkpoint, at FROM sealed WHERE shard = 0", &[])
+            .await?;
         Ok(found.first().map(|row| Sealed {
             size: unsigned(row.get(0)),
             frontier: row.get(1),
@@ -167,7 +209,10 @@ impl Reader {
         let (from, size, checkpoint) = (signed(seal.from), signed(seal.size), seal.checkpoint.as_bytes());
         let found = self
             .pool
-            .query(SEAL, &[&from, &size, &seal.frontier, &checkpoint, &seal.at.as_micros(), &levels, &indexes, &bytes])
+            .query(
+                SEAL,
+                &[&from, &size, &seal.frontier, &checkpoint, &seal.at.as_micros(), &levels, &indexes, &bytes],
+            )
             .await?;
         Ok(found.first().is_some_and(|row| row.get::<_, i64>(0) == 1))
     }
@@ -185,7 +230,10 @@ impl Reader {
     }
 
     pub(super) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, StoreError> {
-        let found = self.pool.query("SELECT at FROM last_used WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()]).await?;
+        let found = self
+            .pool
+            .query("SELECT at FROM last_used WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()])
+            .await?;
         Ok(found.first().map(|row| Timestamp::from_micros(row.get(0))))
     }
 }
@@ -198,7 +246,10 @@ fn list_sql(terms: usize, after: bool) -> String {
     }
     let mut sql = format!("{columns} term t0");
     for n in 1..terms {
-        sql.push_str(&format!(" JOIN term t{n} ON t{n}.shard = 0 AND t{n}.kind = $1 AND t{n}.term = ${} AND t{n}.id = t0.id", n + 4));
+        sql.push_str(&format!(
+            " JOIN term t{n} ON t{n}.shard = 0 AND t{n}.kind = $1 AND t{n}.term = ${} AND t{n}.id = t0.id",
+            n + 4
+        ));
     }
     sql.push_str(&format!(
         " JOIN record r ON r.shard = 0 AND r.kind = $1 AND r.id = t0.id

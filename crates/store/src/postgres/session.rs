@@ -35,9 +35,15 @@ pub(super) struct Address {
 impl Address {
     /// Reads a URL. `sslmode=require` demands TLS with a certificate that the system's roots vouch for.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
-        let mut config: Config = url.parse().map_err(|_| OpenError::Address("expected postgres://user:password@host/database".into()))?;
+        let mut config: Config = url
+            .parse()
+            .map_err(|_| OpenError::Address("expected postgres://user:password@host/database".into()))?;
         config.connect_timeout(PATIENCE).tcp_user_timeout(PATIENCE).application_name("tenure");
-        let tls = if config.get_ssl_mode() == SslMode::Require { Some(Arc::new(tls()?)) } else { None };
+        let tls = if config.get_ssl_mode() == SslMode::Require {
+            Some(Arc::new(tls()?))
+        } else {
+            None
+        };
         Ok(Self { config, tls })
     }
 
@@ -110,7 +116,10 @@ pub(super) struct Session {
 impl Session {
     /// Connects and prepares what will be needed without delay.
     pub(super) async fn open(address: &Address, statements: &[&str]) -> Result<Self, tokio_postgres::Error> {
-        let session = Self { client: address.connect(|_| ()).await?, statements: Mutex::default() };
+        let session = Self {
+            client: address.connect(|_| ()).await?,
+            statements: Mutex::default(),
+        };
         for sql in statements {
             session.statement(sql).await?;
         }
@@ -156,13 +165,19 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, slots: (0..READERS).map(|_| tokio::sync::Mutex::new(None)).collect(), next: AtomicUsize::new(0) }
+        Self {
+            address,
+            slots: (0..READERS).map(|_| tokio::sync::Mutex::new(None)).collect(),
+            next: AtomicUsize::new(0),
+        }
     }
 
     /// Runs one statement, which is one transaction.
     pub(super) async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-        let Some(slot) = self.slots.get(turn) else { return Err(StoreError::Unavailable("no connection".into())) };
+        let Some(slot) = self.slots.get(turn) else {
+            return Err(StoreError::Unavailable("no connection".into()));
+        };
         let answer = tokio::time::timeout(PATIENCE, async {
             let session = self.session(slot).await?;
             session.query(sql, params).await

@@ -70,7 +70,11 @@ impl<'a> Wanted<'a> {
             wanted.events.extend(changeset.events.iter().map(|event| event.id().as_bytes()));
             rows.extend(changeset.expects.iter().map(|(Expect::Revision(key, _) | Expect::Absent(key))| key));
             for (put, _) in &changeset.puts {
-                if put.replaces == 0 { rows.insert(&put.key) } else { replaced.insert(&put.key) };
+                if put.replaces == 0 {
+                    rows.insert(&put.key)
+                } else {
+                    replaced.insert(&put.key)
+                };
             }
             for once in &changeset.once {
                 wanted.once.0.push(once.space.as_bytes());
@@ -115,7 +119,10 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
     let failed = |error: Error| down(&error);
     begun.map_err(failed)?;
     let head = match head.map_err(failed)?.first() {
-        Some(row) => Head { size: unsigned(row.get(0)), last_at: Timestamp::from_micros(row.get(1)) },
+        Some(row) => Head {
+            size: unsigned(row.get(0)),
+            last_at: Timestamp::from_micros(row.get(1)),
+        },
         None => return Err(StoreError::Unavailable("the log's head is missing".into())),
     };
     let mut view = PostgresView::default();
@@ -141,7 +148,10 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
         .iter()
         .map(|row| {
             let count = u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX);
-            ((text(row.get(0)), Timestamp::from_micros(row.get(1))), (count, Timestamp::from_micros(row.get(3))))
+            (
+                (text(row.get(0)), Timestamp::from_micros(row.get(1))),
+                (count, Timestamp::from_micros(row.get(3))),
+            )
         })
         .collect();
     for row in fences.map_err(failed)? {
@@ -154,8 +164,14 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
 
 /// The hashes of a commit that is asked for again.
 async fn original_hashes(session: &Session, batch: &[Prepared], id: &str, index: u64) -> Result<Vec<[u8; 32]>, StoreError> {
-    let events = batch.iter().find(|changeset| changeset.events.first().is_some_and(|event| event.id() == id)).map_or(0, |changeset| changeset.events.len());
-    let found = session.query(HASHES, &[&signed(index), &signed(events as u64)]).await.map_err(|error| down(&error))?;
+    let events = batch
+        .iter()
+        .find(|changeset| changeset.events.first().is_some_and(|event| event.id() == id))
+        .map_or(0, |changeset| changeset.events.len());
+    let found = session
+        .query(HASHES, &[&signed(index), &signed(events as u64)])
+        .await
+        .map_err(|error| down(&error))?;
     found.iter().map(|row| hash(row.get(0))).collect()
 }
 
@@ -169,7 +185,11 @@ fn checked(key: &RowKey, found: &tokio_postgres::Row, sealer: &dyn RowSealer) ->
     let number = |n: usize| unsigned(found.get(n));
     let row = Row::new(key.clone(), number(2), Position::at(number(3)), Position::at(number(4)), found.get(6));
     verify(sealer, &row, found.get(5))?;
-    Ok(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, found.get(7))? })
+    Ok(Replaced {
+        revision: row.revision,
+        created: row.created,
+        terms: terms_of(key, found.get(7))?,
+    })
 }
 
 impl View for PostgresView {

@@ -21,7 +21,7 @@ use crate::pace::Pace;
 use crate::row::{signed, terms_column};
 
 /// Transactions in flight for one process.
-pub(super) const LANES: usize = 2;
+pub(super) const LANES: usize = 1;
 /// The most changesets in one transaction.
 const BATCH: usize = 512;
 
@@ -58,7 +58,13 @@ impl From<StoreError> for Failed {
 
 impl Writer {
     pub(super) const fn new(address: Address, sealer: Arc<dyn RowSealer>, highest: Arc<Highest>, grown: Arc<watch::Sender<u64>>) -> Self {
-        Self { address, session: None, sealer, highest, grown }
+        Self {
+            address,
+            session: None,
+            sealer,
+            highest,
+            grown,
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -143,7 +149,9 @@ impl Writer {
             None => {
                 let statements = [view::STATEMENTS, STATEMENTS].concat();
                 let opened = timeout(PATIENCE, Session::open(&self.address, &statements)).await;
-                opened.map_err(|_| StoreError::Unavailable("PostgreSQL doesn't answer".into()))?.map_err(|error| down(&error))
+                opened
+                    .map_err(|_| StoreError::Unavailable("PostgreSQL doesn't answer".into()))?
+                    .map_err(|error| down(&error))
             }
         }
     }
@@ -179,7 +187,9 @@ impl Writer {
     async fn purge(&mut self, now: Timestamp, n: u32) -> Result<u64, StoreError> {
         let mut session = self.session().await?;
         let gone = timeout(PATIENCE, purge(&mut session, now, n)).await;
-        let gone = gone.map_err(|_| StoreError::Unavailable("PostgreSQL doesn't answer".into()))?.map_err(|error| down(&error))?;
+        let gone = gone
+            .map_err(|_| StoreError::Unavailable("PostgreSQL doesn't answer".into()))?
+            .map_err(|error| down(&error))?;
         self.session = Some(session);
         Ok(gone)
     }
@@ -221,23 +231,34 @@ const HEAD: &str = "UPDATE head SET size = $1, last_at = $2 WHERE shard = 0";
 
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
 
-const STATEMENTS: &[&str] =
-    &[ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY];
+const STATEMENTS: &[&str] = &[
+    ERASE, ENTRIES, PERSONAL, RECORDS, DROP_TERMS, TERMS, ONCE, SPENDS, SET_DUE, CLEAR_DUE, HEAD, NOTIFY,
+];
 
 /// Sends every write and the COMMIT at once.
 async fn put(session: &Session, writes: &Writes<'_>) -> Result<(), Failed> {
     let log = Log::of(writes);
     let rows = Rows::of(writes);
-    let (spaces, keys, untils) = unzip3(writes.once.iter().map(|((space, key), until)| (space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros))));
+    let (spaces, keys, untils) = unzip3(
+        writes
+            .once
+            .iter()
+            .map(|((space, key), until)| (space.as_bytes(), key.as_bytes(), until.map(Timestamp::as_micros))),
+    );
     let budgets: Vec<&[u8]> = writes.spends.keys().map(|(budget, _)| budget.as_bytes()).collect();
     let windows: Vec<i64> = writes.spends.keys().map(|(_, window)| window.as_micros()).collect();
     let (spent, kept): (Vec<i64>, Vec<i64>) = writes.spends.values().map(|(spent, until)| (i64::from(*spent), until.as_micros())).unzip();
     // In one order, so that no two transactions wait for each other's deadlines.
     let due: BTreeMap<_, _> = writes.due.iter().collect();
-    let (set_kinds, set_subjects, set_at) =
-        unzip3(due.iter().filter_map(|((kind, subject), at)| Some((i16::from(kind.code()), subject.as_bytes(), (**at)?.as_micros()))));
-    let (clear_kinds, clear_subjects): (Vec<i16>, Vec<&[u8]>) =
-        due.iter().filter(|(_, at)| at.is_none()).map(|((kind, subject), _)| (i16::from(kind.code()), subject.as_bytes())).unzip();
+    let (set_kinds, set_subjects, set_at) = unzip3(
+        due.iter()
+            .filter_map(|((kind, subject), at)| Some((i16::from(kind.code()), subject.as_bytes(), (**at)?.as_micros()))),
+    );
+    let (clear_kinds, clear_subjects): (Vec<i16>, Vec<&[u8]>) = due
+        .iter()
+        .filter(|(_, at)| at.is_none())
+        .map(|((kind, subject), _)| (i16::from(kind.code()), subject.as_bytes()))
+        .unzip();
     let erase: Vec<&[u8]> = writes.erase.iter().map(|subject| subject.as_bytes()).collect();
     let (size, last_at) = (signed(writes.head.size), writes.head.last_at.as_micros());
 

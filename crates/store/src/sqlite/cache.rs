@@ -52,7 +52,15 @@ struct Slot {
 impl Cache {
     pub(super) fn new(head: Head, capacity: usize) -> Self {
         let stamp = Stamp { head, epoch: 0 };
-        Self { state: RwLock::new(State { slots: HashMap::new(), round: VecDeque::new(), bytes: 0, stamp }), capacity }
+        Self {
+            state: RwLock::new(State {
+                slots: HashMap::new(),
+                round: VecDeque::new(),
+                bytes: 0,
+                stamp,
+            }),
+            capacity,
+        }
     }
 
     /// The state that the cache is in.
@@ -90,14 +98,25 @@ impl Cache {
             state.put(key, row);
         }
         state.shrink(self.capacity);
-        state.stamp = Stamp { head, epoch: state.stamp.epoch + 1 };
+        state.stamp = Stamp {
+            head,
+            epoch: state.stamp.epoch + 1,
+        };
     }
 
     /// Forgets everything: it isn't known what the database holds.
     pub(super) fn clear(&self, head: Head) {
         let mut state = self.state.write();
-        let stamp = Stamp { head, epoch: state.stamp.epoch + 1 };
-        *state = State { slots: HashMap::new(), round: VecDeque::new(), bytes: 0, stamp };
+        let stamp = Stamp {
+            head,
+            epoch: state.stamp.epoch + 1,
+        };
+        *state = State {
+            slots: HashMap::new(),
+            round: VecDeque::new(),
+            bytes: 0,
+            stamp,
+        };
     }
 }
 
@@ -119,7 +138,13 @@ impl State {
             }
             None => {
                 self.round.push_back(key.clone());
-                self.slots.insert(key, Slot { row, used: AtomicBool::new(false) });
+                self.slots.insert(
+                    key,
+                    Slot {
+                        row,
+                        used: AtomicBool::new(false),
+                    },
+                );
             }
         }
     }

@@ -32,7 +32,10 @@ impl Checkpointer {
                 }
             })
             .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 }
 

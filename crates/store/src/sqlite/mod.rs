@@ -15,9 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
-};
+use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
 use tenure_core::row::RowKey;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,7 +70,16 @@ impl SqliteStore {
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(path);
-        Ok(Self { sealer, cache, readers, size, jobs: Some(jobs), writer: Some(writer), checkpointer: Some(checkpointer), _lock: lock })
+        Ok(Self {
+            sealer,
+            cache,
+            readers,
+            size,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            checkpointer: Some(checkpointer),
+            _lock: lock,
+        })
     }
 
     async fn queue(&self, job: Job) -> Result<(), StoreError> {
@@ -83,10 +90,7 @@ impl SqliteStore {
     }
 
     /// Runs a task of its own transaction on the writer.
-    async fn on_writer<T: Send + 'static>(
-        &self,
-        task: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    async fn on_writer<T: Send + 'static>(&self, task: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
         let task: Task = Box::new(move |writer| {
             // The caller may have gone: then nobody wants to know.

@@ -68,16 +68,17 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction
-        .execute_batch("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
     let ran = transaction
         .prepare("SELECT number, checksum FROM migration ORDER BY number")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<Vec<(u32, Vec<u8>)>, _>>()?;
     for migration in pending(migrations::SQLITE, &ran)? {
         transaction.execute_batch(migration.sql)?;
-        transaction
-            .execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", params![migration.number, migration.checksum()])?;
+        transaction.execute(
+            "INSERT INTO migration (number, checksum) VALUES ($1, $2)",
+            params![migration.number, migration.checksum()],
+        )?;
     }
     transaction.commit()?;
     Ok(())

@@ -24,7 +24,10 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Vec::new()) }
+        Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+        }
     }
 
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -64,7 +67,10 @@ impl From<rusqlite::Error> for Down {
 pub(super) fn load(readers: &Readers, cache: &Cache, sealer: &dyn RowSealer, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
     let (found, stamp) = cache.look(keys);
     if found.iter().all(Option::is_some) {
-        return Ok(Snapshot { rows: found.into_iter().map(Option::flatten).collect(), head: stamp.head.size });
+        return Ok(Snapshot {
+            rows: found.into_iter().map(Option::flatten).collect(),
+            head: stamp.head.size,
+        });
     }
     readers.with(|connection| {
         let transaction = connection.unchecked_transaction().map_err(Down)?;
@@ -104,7 +110,11 @@ pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey)
     let found = connection
         .prepare_cached("SELECT revision, created, position, mac, body, terms FROM record WHERE shard = 0 AND kind = $1 AND id = $2")
         .and_then(|mut statement| {
-            statement.query_row(params![key.kind.code(), key.id.as_bytes()], |found| Ok((raw(key.clone(), found)?, found.get(5)?))).optional()
+            statement
+                .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
+                    Ok((raw(key.clone(), found)?, found.get(5)?))
+                })
+                .optional()
         })
         .map_err(Down)?;
     let Some(((row, mac), terms)) = found else { return Ok(None) };
@@ -115,7 +125,10 @@ pub(super) fn row(connection: &Connection, sealer: &dyn RowSealer, key: &RowKey)
 /// A row from the columns `revision, created, position, mac, body`.
 fn raw(key: RowKey, found: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>)> {
     let (revision, created, position) = (unsigned(found.get(0)?), unsigned(found.get(1)?), unsigned(found.get(2)?));
-    Ok((Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?), found.get(3)?))
+    Ok((
+        Row::new(key, revision, Position::at(created), Position::at(position), found.get(4)?),
+        found.get(3)?,
+    ))
 }
 
 pub(super) fn list(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
@@ -169,9 +182,14 @@ fn list_sql(terms: usize, after: bool) -> String {
 }
 
 pub(super) fn head(connection: &Connection) -> rusqlite::Result<Head> {
-    connection.prepare_cached("SELECT size, last_at FROM head WHERE shard = 0")?.query_row([], |found| {
-        Ok(Head { size: unsigned(found.get(0)?), last_at: Timestamp::from_micros(found.get(1)?) })
-    })
+    connection
+        .prepare_cached("SELECT size, last_at FROM head WHERE shard = 0")?
+        .query_row([], |found| {
+            Ok(Head {
+                size: unsigned(found.get(0)?),
+                last_at: Timestamp::from_micros(found.get(1)?),
+            })
+        })
 }
 
 pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<LogEntry>, Down> {
@@ -180,7 +198,12 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
     let mut entries = transaction
         .prepare_cached("SELECT idx, hash, leaf FROM entry WHERE shard = 0 AND idx >= $1 ORDER BY idx LIMIT $2")?
         .query_map(params![signed(from), n], |found| {
-            Ok(LogEntry { index: unsigned(found.get(0)?), hash: found.get(1)?, leaf: found.get(2)?, personal: Vec::new() })
+            Ok(LogEntry {
+                index: unsigned(found.get(0)?),
+                hash: found.get(1)?,
+                leaf: found.get(2)?,
+                personal: Vec::new(),
+            })
         })?
         .collect::<Result<Vec<_>, _>>()?;
     if let (Some(first), Some(last)) = (entries.first().map(|entry| entry.index), entries.last().map(|entry| entry.index)) {
@@ -188,8 +211,12 @@ pub(super) fn entries(connection: &Connection, from: u64, n: u16) -> Result<Vec<
             .prepare_cached("SELECT idx, subject, field, salt, value FROM personal WHERE shard = 0 AND idx BETWEEN $1 AND $2 ORDER BY idx, field")?;
         let mut found = statement.query(params![signed(first), signed(last)])?;
         while let Some(row) = found.next()? {
-            let personal =
-                EntryPersonal { subject: text(row.get(1)?), field: text(row.get(2)?), salt: row.get(3)?, value: text(row.get(4)?) };
+            let personal = EntryPersonal {
+                subject: text(row.get(1)?),
+                field: text(row.get(2)?),
+                salt: row.get(3)?,
+                value: text(row.get(4)?),
+            };
             let place = usize::try_from(unsigned(row.get(0)?) - first).unwrap_or(usize::MAX);
             if let Some(entry) = entries.get_mut(place) {
                 entry.personal.push(personal);
@@ -239,9 +266,7 @@ pub(super) fn last_used(connection: &Connection, subject: &str) -> Result<Option
 
 pub(super) fn anything_due(connection: &Connection, kind: DueKind, now: Timestamp) -> Result<bool, Down> {
     let due = connection
-        .prepare_cached(
-            "SELECT 1 FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1",
-        )?
+        .prepare_cached("SELECT 1 FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2) LIMIT 1")?
         .exists(params![kind.code(), now.as_micros()])?;
     Ok(due)
 }

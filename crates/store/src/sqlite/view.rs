@@ -46,12 +46,20 @@ impl View for SqliteView<'_> {
             .and_then(|mut statement| statement.query_row([signed(index)], |found| found.get(0)))
             .map_err(Down)?;
         let events = u32::try_from(events).unwrap_or(u32::MAX);
-        Ok(Some(Original { index, at: leaf_time(&leaf)?, leaf_hashes: reader::leaf_hashes(self.connection, index, events)? }))
+        Ok(Some(Original {
+            index,
+            at: leaf_time(&leaf)?,
+            leaf_hashes: reader::leaf_hashes(self.connection, index, events)?,
+        }))
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
         if !cache::keeps(key.kind) {
-            let revision = self.revision.query_row(params![key.kind.code(), key.id.as_bytes()], |found| found.get(0)).optional().map_err(Down)?;
+            let revision = self
+                .revision
+                .query_row(params![key.kind.code(), key.id.as_bytes()], |found| found.get(0))
+                .optional()
+                .map_err(Down)?;
             return Ok(revision.map(unsigned));
         }
         if let Some(known) = self.cache.revision(key) {
@@ -66,20 +74,30 @@ impl View for SqliteView<'_> {
 
     fn replaced(&mut self, key: &RowKey) -> Result<Option<Replaced>, StoreError> {
         match reader::row(self.connection, self.sealer, key)? {
-            Some((row, terms)) => Ok(Some(Replaced { revision: row.revision, created: row.created, terms: terms_of(key, &terms)? })),
+            Some((row, terms)) => Ok(Some(Replaced {
+                revision: row.revision,
+                created: row.created,
+                terms: terms_of(key, &terms)?,
+            })),
             None => Ok(None),
         }
     }
 
     fn once(&mut self, space: &str, key: &str) -> Result<Option<Option<Timestamp>>, StoreError> {
-        let until = self.once.query_row([space.as_bytes(), key.as_bytes()], |found| found.get::<_, Option<i64>>(0)).optional().map_err(Down)?;
+        let until = self
+            .once
+            .query_row([space.as_bytes(), key.as_bytes()], |found| found.get::<_, Option<i64>>(0))
+            .optional()
+            .map_err(Down)?;
         Ok(until.map(|until| until.map(Timestamp::from_micros)))
     }
 
     fn spent(&mut self, budget: &str, window: Timestamp) -> Result<Option<(u32, Timestamp)>, StoreError> {
         let spent = self
             .spent
-            .query_row(params![budget.as_bytes(), window.as_micros()], |found| Ok((found.get(0)?, Timestamp::from_micros(found.get(1)?))))
+            .query_row(params![budget.as_bytes(), window.as_micros()], |found| {
+                Ok((found.get(0)?, Timestamp::from_micros(found.get(1)?)))
+            })
             .optional()
             .map_err(Down)?;
         Ok(spent)

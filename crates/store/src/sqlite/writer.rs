@@ -62,7 +62,12 @@ impl From<Down> for Failed {
 
 impl Writer {
     pub(super) const fn new(connection: Connection, sealer: Arc<dyn RowSealer>, cache: Arc<Cache>, grown: watch::Sender<u64>) -> Self {
-        Self { connection, sealer, cache, grown }
+        Self {
+            connection,
+            sealer,
+            cache,
+            grown,
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -135,7 +140,11 @@ impl Writer {
         }
         put(&transaction, &writes, fences).map_err(Down)?;
         transaction.commit().map_err(Failed::During)?;
-        let cached = writes.rows.iter().filter(|row| cache::keeps(row.put.key.kind)).map(|new| (new.put.key.clone(), Some(Arc::new(row_of(new)))));
+        let cached = writes
+            .rows
+            .iter()
+            .filter(|row| cache::keeps(row.put.key.kind))
+            .map(|new| (new.put.key.clone(), Some(Arc::new(row_of(new)))));
         self.cache.apply(writes.head, cached);
         self.grown.send_replace(writes.head.size);
         Ok(outcomes)
@@ -157,15 +166,21 @@ impl Writer {
                     "SELECT subject, due_at FROM due WHERE shard = 0 AND kind = $1 AND due_at <= $2
                      AND (lease_until IS NULL OR lease_until <= $2) ORDER BY due_at, subject LIMIT $3",
                 )?
-                .query_map(params![kind.code(), now.as_micros(), n], |found| Ok((text(found.get(0)?), Timestamp::from_micros(found.get(1)?))))?
+                .query_map(params![kind.code(), now.as_micros(), n], |found| {
+                    Ok((text(found.get(0)?), Timestamp::from_micros(found.get(1)?)))
+                })?
                 .collect::<Result<Vec<_>, _>>()?;
-            let mut update =
-                transaction.prepare_cached("UPDATE due SET fence = $1, lease_until = $2 WHERE shard = 0 AND kind = $3 AND subject = $4")?;
+            let mut update = transaction.prepare_cached("UPDATE due SET fence = $1, lease_until = $2 WHERE shard = 0 AND kind = $3 AND subject = $4")?;
             let mut claimed = Vec::with_capacity(due.len());
             for (subject, due_at) in due {
                 fence += 1;
                 update.execute(params![fence, now.plus(lease).as_micros(), kind.code(), subject.as_bytes()])?;
-                claimed.push(Claimed { kind, subject, due_at, fence: unsigned(fence) });
+                claimed.push(Claimed {
+                    kind,
+                    subject,
+                    due_at,
+                    fence: unsigned(fence),
+                });
             }
             transaction.prepare_cached("UPDATE head SET fences = $1 WHERE shard = 0")?.execute([fence])?;
             Ok(claimed)
@@ -206,16 +221,16 @@ impl Writer {
             let mut gone = 0;
             let mut keys = Vec::new();
             let rows = transaction
-                .prepare_cached(
-                    "SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2",
-                )?
+                .prepare_cached("SELECT kind, id, terms FROM record WHERE shard = 0 AND drop_after < $1 ORDER BY drop_after, kind, id LIMIT $2")?
                 .query_map(params![now.as_micros(), n], |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?)))?
                 .collect::<Result<Vec<(u8, Vec<u8>, Vec<u8>)>, _>>()?;
             for (kind, id, terms) in rows {
                 // A term that can't be read was altered; the row goes all the same, and lists join its row.
                 let terms: Vec<String> = serde_json::from_slice(&terms).unwrap_or_default();
                 drop_terms(transaction, kind, &id, terms.iter())?;
-                gone += transaction.prepare_cached("DELETE FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?.execute(params![kind, id])?;
+                gone += transaction
+                    .prepare_cached("DELETE FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?
+                    .execute(params![kind, id])?;
                 keys.extend(RowKind::from_code(kind).map(|kind| RowKey { kind, id: text(id) }));
             }
             gone += transaction
@@ -246,7 +261,9 @@ impl Writer {
 }
 
 fn counters(connection: &Connection) -> Result<(Head, i64), Down> {
-    let fences = connection.prepare_cached("SELECT fences FROM head WHERE shard = 0")?.query_row([], |found| found.get(0))?;
+    let fences = connection
+        .prepare_cached("SELECT fences FROM head WHERE shard = 0")?
+        .query_row([], |found| found.get(0))?;
     Ok((reader::head(connection)?, fences))
 }
 
@@ -281,7 +298,9 @@ fn put(transaction: &Transaction<'_>, writes: &Writes<'_>, fences: i64) -> rusql
 
 fn put_log(transaction: &Transaction<'_>, writes: &Writes<'_>) -> rusqlite::Result<()> {
     for subject in &writes.erase {
-        transaction.prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?.execute([subject.as_bytes()])?;
+        transaction
+            .prepare_cached("DELETE FROM personal WHERE shard = 0 AND subject = $1")?
+            .execute([subject.as_bytes()])?;
     }
     let mut insert = transaction.prepare_cached("INSERT INTO entry (shard, idx, id, hash, leaf) VALUES (0, $1, $2, $3, $4)")?;
     for entry in &writes.entries {

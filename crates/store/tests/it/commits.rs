@@ -20,11 +20,27 @@ async fn revisions_and_absences_are_demanded() {
         let (store, name) = (&engine.store, engine.name);
         let first = committed(store.commit(writes(1, 1, put(identity("a"), 0, "1", &[]))).await);
         assert_eq!(first.position, Position::at(0), "{name}");
-        assert_eq!(store.commit(writes(2, 1, put(identity("a"), 0, "2", &[]))).await, on("a"), "{name}: there is one already");
-        assert_eq!(store.commit(writes(3, 1, put(identity("b"), 1, "2", &[]))).await, on("b"), "{name}: there is none");
-        assert_eq!(store.commit(writes(4, 1, put(identity("a"), 2, "2", &[]))).await, on("a"), "{name}: not that revision");
+        assert_eq!(
+            store.commit(writes(2, 1, put(identity("a"), 0, "2", &[]))).await,
+            on("a"),
+            "{name}: there is one already"
+        );
+        assert_eq!(
+            store.commit(writes(3, 1, put(identity("b"), 1, "2", &[]))).await,
+            on("b"),
+            "{name}: there is none"
+        );
+        assert_eq!(
+            store.commit(writes(4, 1, put(identity("a"), 2, "2", &[]))).await,
+            on("a"),
+            "{name}: not that revision"
+        );
         committed(store.commit(writes(5, 1, put(identity("a"), 1, "2", &[]))).await);
-        assert_eq!(store.commit(expects(6, 1, Expect::Revision(identity("a"), 1))).await, on("a"), "{name}: it was read before");
+        assert_eq!(
+            store.commit(expects(6, 1, Expect::Revision(identity("a"), 1))).await,
+            on("a"),
+            "{name}: it was read before"
+        );
         assert_eq!(store.commit(expects(7, 1, Expect::Absent(identity("a")))).await, on("a"), "{name}");
         committed(store.commit(expects(8, 1, Expect::Revision(identity("a"), 2))).await);
         committed(store.commit(expects(9, 1, Expect::Absent(identity("b")))).await);
@@ -33,7 +49,11 @@ async fn revisions_and_absences_are_demanded() {
 
         let found = store.load(&[identity("a"), identity("b"), identity("c")]).await.unwrap();
         let row = found.rows[0].as_ref().unwrap();
-        assert_eq!((row.revision, row.created.index, row.position.index, row.body.as_slice()), (2, 0, 1, b"2".as_slice()), "{name}");
+        assert_eq!(
+            (row.revision, row.created.index, row.position.index, row.body.as_slice()),
+            (2, 0, 1, b"2".as_slice()),
+            "{name}"
+        );
         assert!(found.rows[1].is_none() && found.rows[2].is_none(), "{name}");
         assert_eq!(found.head, 4, "{name}: the rejected left no entry");
     }
@@ -45,7 +65,11 @@ async fn a_key_is_used_once_until_it_is_forgotten() {
         let (store, name) = (&engine.store, engine.name);
         let used = |key: &str| Outcome::Conflict(Conflict::Once { space: "jti", key: key.into() });
         committed(store.commit(uses(1, 1, "k", Some(10))).await);
-        assert_eq!(store.commit(uses(2, 10, "k", Some(20))).await, used("k"), "{name}: at its end it is still remembered");
+        assert_eq!(
+            store.commit(uses(2, 10, "k", Some(20))).await,
+            used("k"),
+            "{name}: at its end it is still remembered"
+        );
         committed(store.commit(uses(3, 11, "k", None)).await);
         assert_eq!(store.commit(uses(4, 1_000, "k", None)).await, used("k"), "{name}: for ever");
         let twice = uses(5, 11, "l", None).with(|c| c.once.push(c.once[0].clone()));
@@ -68,7 +92,11 @@ async fn a_budget_holds_exactly() {
         let other_window = spends(7, 1, "issue/a", 3, 5).with(|c| c.spends[0].window = secs(60));
         committed(store.commit(other_window).await);
         let sum = spends(8, 1, "issue/c", 3, 5).with(|c| c.spends.push(Spend { by: 3, ..c.spends[0].clone() }));
-        assert_eq!(store.commit(sum).await, Outcome::Refused { budget: "issue/c".into() }, "{name}: a changeset's spends add up");
+        assert_eq!(
+            store.commit(sum).await,
+            Outcome::Refused { budget: "issue/c".into() },
+            "{name}: a changeset's spends add up"
+        );
     }
 }
 
@@ -91,7 +119,10 @@ async fn an_unknown_outcome_is_settled_by_the_same_id() {
         let reused = changeset(3, secs(9)).with(|c| {
             c.event(Event::new(EventId::from_u128(77), "test.also", ControlPoint::Change));
         });
-        assert!(matches!(store.commit(reused).await, Outcome::Unavailable(_)), "{name}: an event's id is used once");
+        assert!(
+            matches!(store.commit(reused).await, Outcome::Unavailable(_)),
+            "{name}: an event's id is used once"
+        );
     }
 }
 
@@ -203,6 +234,9 @@ fn a_batch_is_as_good_as_one_after_the_other() {
     assert_eq!(at_once.commit_all(sequence()), one_by_one);
     let (a, b) = (at_once.dump(), singly.dump());
     assert_eq!((a.head, a.entries, a.once, a.spends), (b.head, b.entries, b.once, b.spends));
-    assert_eq!(a.rows.values().map(|row| shown(row)).collect::<Vec<_>>(), b.rows.values().map(|row| shown(row)).collect::<Vec<_>>());
+    assert_eq!(
+        a.rows.values().map(|row| shown(row)).collect::<Vec<_>>(),
+        b.rows.values().map(|row| shown(row)).collect::<Vec<_>>()
+    );
     assert_eq!(a.due.into_keys().collect::<Vec<_>>(), b.due.into_keys().collect::<Vec<_>>());
 }

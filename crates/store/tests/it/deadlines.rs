@@ -10,7 +10,10 @@ use crate::support::*;
 const LEASE: Span = Span::from_secs(10);
 
 fn lost() -> Outcome {
-    Outcome::Conflict(Conflict::Fence { kind: WORK, subject: "a".into() })
+    Outcome::Conflict(Conflict::Fence {
+        kind: WORK,
+        subject: "a".into(),
+    })
 }
 
 #[tokio::test]
@@ -25,15 +28,31 @@ async fn only_the_newest_token_counts() {
         assert!(claim(14).await.unwrap().is_empty(), "{name}: leased");
         let second = claim(15).await.unwrap().remove(0);
         assert!(second.fence > first.fence, "{name}");
-        assert_eq!(store.commit(due(2, 0, DueChange::Ack(WORK, "a".into(), first.fence))).await, lost(), "{name}: a zombie");
-        assert_eq!(store.commit(due(3, 0, DueChange::Retry(WORK, "a".into(), first.fence, secs(1)))).await, lost(), "{name}");
+        assert_eq!(
+            store.commit(due(2, 0, DueChange::Ack(WORK, "a".into(), first.fence))).await,
+            lost(),
+            "{name}: a zombie"
+        );
+        assert_eq!(
+            store.commit(due(3, 0, DueChange::Retry(WORK, "a".into(), first.fence, secs(1)))).await,
+            lost(),
+            "{name}"
+        );
 
         committed(store.commit(due(4, 0, DueChange::Retry(WORK, "a".into(), second.fence, secs(20)))).await);
-        assert_eq!(store.commit(due(5, 0, DueChange::Ack(WORK, "a".into(), second.fence))).await, lost(), "{name}: given back");
+        assert_eq!(
+            store.commit(due(5, 0, DueChange::Ack(WORK, "a".into(), second.fence))).await,
+            lost(),
+            "{name}: given back"
+        );
         assert!(claim(19).await.unwrap().is_empty(), "{name}");
         let third = claim(20).await.unwrap().remove(0);
         committed(store.commit(due(6, 0, DueChange::Set(WORK, "a".into(), secs(21)))).await);
-        assert_eq!(store.commit(due(7, 0, DueChange::Ack(WORK, "a".into(), third.fence))).await, lost(), "{name}: set anew");
+        assert_eq!(
+            store.commit(due(7, 0, DueChange::Ack(WORK, "a".into(), third.fence))).await,
+            lost(),
+            "{name}: set anew"
+        );
 
         let fourth = claim(21).await.unwrap().remove(0);
         committed(store.commit(due(8, 0, DueChange::Ack(WORK, "a".into(), fourth.fence))).await);
@@ -87,14 +106,23 @@ async fn what_is_over_goes_in_chunks_and_without_a_trace_in_the_log() {
         assert_eq!(store.purge(secs(0), 10).await.unwrap(), 0, "{name}: nothing is over yet");
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 6, "{name}");
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 3, "{name}");
-        let query = tenure_core::port::ListQuery { kind: RowKind::Credential, terms: vec!["identity=a".into()], after: None, limit: 9 };
+        let query = tenure_core::port::ListQuery {
+            kind: RowKind::Credential,
+            terms: vec!["identity=a".into()],
+            after: None,
+            limit: 9,
+        };
         let left: Vec<_> = store.list(&query).await.unwrap().rows.iter().map(|row| row.key.id.clone()).collect();
         assert_eq!(left, ["crd_3", "crd_4"], "{name}");
         assert_eq!(store.head().await.unwrap().size, 6, "{name}");
         assert!(store.load(&[kept]).await.unwrap().rows[0].is_some(), "{name}");
         committed(store.commit(uses(20, 0, "k0", None)).await);
         assert!(matches!(store.commit(uses(21, 0, "k4", None)).await, Outcome::Conflict(_)), "{name}");
-        committed(store.commit(writes(22, 0, put(key(RowKind::Credential, "crd_0"), 0, "{}", &["identity=a"]))).await);
+        committed(
+            store
+                .commit(writes(22, 0, put(key(RowKind::Credential, "crd_0"), 0, "{}", &["identity=a"])))
+                .await,
+        );
     }
 }
 
@@ -103,7 +131,10 @@ async fn the_last_use_only_moves_forward() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         assert_eq!(store.last_used("a").await.unwrap(), None, "{name}");
-        store.touch(&[("a".into(), secs(5)), ("a".into(), secs(7)), ("b".into(), secs(1))]).await.unwrap();
+        store
+            .touch(&[("a".into(), secs(5)), ("a".into(), secs(7)), ("b".into(), secs(1))])
+            .await
+            .unwrap();
         store.touch(&[("a".into(), secs(6))]).await.unwrap();
         assert_eq!(store.last_used("a").await.unwrap(), Some(secs(7)), "{name}");
         assert_eq!(store.last_used("b").await.unwrap(), Some(secs(1)), "{name}");

@@ -33,13 +33,24 @@ async fn erasure_keeps_leaf_and_hash() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         let c = changeset(1, secs(1)).with(|c| {
-            c.events[0].personal = vec![personal("per_1", "name", "Ada"), personal("per_2", "name", "Grace"), personal("per_1", "email", "a@b")];
+            c.events[0].personal = vec![
+                personal("per_1", "name", "Ada"),
+                personal("per_2", "name", "Grace"),
+                personal("per_1", "email", "a@b"),
+            ];
         });
         committed(store.commit(c).await);
         let before = store.entries(0, 1).await.unwrap().remove(0);
-        assert_eq!(before.personal.iter().map(|p| p.field.as_str()).collect::<Vec<_>>(), ["email", "name", "name#2"], "{name}");
+        assert_eq!(
+            before.personal.iter().map(|p| p.field.as_str()).collect::<Vec<_>>(),
+            ["email", "name", "name#2"],
+            "{name}"
+        );
         let leaf = Leaf::parse(&before.leaf).unwrap();
-        assert!(before.personal.iter().all(|p| leaf.personal[&p.field] == commit(&p.salt, &p.field, &p.value)), "{name}");
+        assert!(
+            before.personal.iter().all(|p| leaf.personal[&p.field] == commit(&p.salt, &p.field, &p.value)),
+            "{name}"
+        );
 
         let erasing = changeset(2, secs(2)).with(|c| {
             c.erase.push("per_1".into());
@@ -50,7 +61,11 @@ async fn erasure_keeps_leaf_and_hash() {
         assert_eq!((&after[0].leaf, after[0].hash), (&before.leaf, before.hash), "{name}");
         assert_eq!(after[0].personal.iter().map(|p| p.value.as_str()).collect::<Vec<_>>(), ["Grace"], "{name}");
         assert!(after[1].personal.is_empty(), "{name}: what the erasing event itself brought goes too");
-        committed(store.commit(changeset(3, secs(3)).with(|c| c.events[0].personal.push(personal("per_1", "name", "Eve")))).await);
+        committed(
+            store
+                .commit(changeset(3, secs(3)).with(|c| c.events[0].personal.push(personal("per_1", "name", "Eve"))))
+                .await,
+        );
         assert_eq!(store.entries(2, 1).await.unwrap()[0].personal.len(), 1, "{name}: later values are later values");
     }
 }
@@ -74,7 +89,11 @@ async fn the_log_is_sealed_by_one() {
         assert_eq!(store.tile(1, 0).await.unwrap(), Some(vec![5]), "{name}: the loser wrote nothing");
         assert!(store.seal(seal(5, 9)).await.unwrap(), "{name}");
         let sealed = store.sealed().await.unwrap().unwrap();
-        assert_eq!((sealed.size, sealed.checkpoint.as_str(), sealed.frontier, sealed.at), (9, "tenure\n9\n", vec![9], secs(1)), "{name}");
+        assert_eq!(
+            (sealed.size, sealed.checkpoint.as_str(), sealed.frontier, sealed.at),
+            (9, "tenure\n9\n", vec![9], secs(1)),
+            "{name}"
+        );
         assert_eq!(store.tile(0, 5).await.unwrap(), Some(vec![1, 2, 3]), "{name}");
         assert_eq!(store.tile(3, 0).await.unwrap(), None, "{name}");
     }

@@ -162,7 +162,10 @@ async fn an_altered_row_is_refused_by_name() {
     let refused = StoreError::Tampered(identity("a"));
     assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused);
     let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
-    assert!(matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")), "{replace:?}");
+    assert!(
+        matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")),
+        "{replace:?}"
+    );
 }
 
 #[tokio::test]
@@ -187,7 +190,11 @@ async fn replicas_migrate_together_and_refuse_edits() {
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     by_hand(&database, "INSERT INTO migration (number, checksum) VALUES (99, '')").await;
     assert!(matches!(open().await, Err(OpenError::Schema(MigrationError::Newer(99)))));
-    by_hand(&database, "DELETE FROM migration WHERE number = 99; UPDATE migration SET checksum = '' WHERE number = 1").await;
+    by_hand(
+        &database,
+        "DELETE FROM migration WHERE number = 99; UPDATE migration SET checksum = '' WHERE number = 1",
+    )
+    .await;
     assert!(matches!(open().await, Err(OpenError::Schema(MigrationError::Edited(1)))));
 }
 

@@ -9,7 +9,12 @@ use tenure_core::row::RowKind;
 use crate::support::*;
 
 fn query(terms: &[&str], after: Option<String>, limit: u16) -> ListQuery {
-    ListQuery { kind: RowKind::Identity, terms: terms.iter().map(|term| (*term).to_owned()).collect(), after, limit }
+    ListQuery {
+        kind: RowKind::Identity,
+        terms: terms.iter().map(|term| (*term).to_owned()).collect(),
+        after,
+        limit,
+    }
 }
 
 #[tokio::test]
@@ -93,7 +98,11 @@ async fn rows_are_read_together() {
             let found = engine.store.load(&keys).await.unwrap();
             let revisions: Vec<u64> = found.rows.iter().flatten().map(|row| row.revision).collect();
             assert_eq!(revisions.len(), 3, "{name}");
-            assert!(revisions.iter().all(|revision| *revision == revisions[0] && *revision >= found.head), "{name}: {revisions:?}, {}", found.head);
+            assert!(
+                revisions.iter().all(|revision| *revision == revisions[0] && *revision >= found.head),
+                "{name}: {revisions:?}, {}",
+                found.head
+            );
             tokio::task::yield_now().await;
         }
         writer.await.unwrap();

@@ -16,7 +16,9 @@ fn reopen(path: &std::path::Path) -> Result<SqliteStore, OpenError> {
 async fn a_second_server_on_one_file_is_refused() {
     let (_folder, path) = database_file();
     let store = sqlite(&path);
-    let Err(OpenError::InUse { lock }) = reopen(&path) else { panic!("two servers on one file") };
+    let Err(OpenError::InUse { lock }) = reopen(&path) else {
+        panic!("two servers on one file")
+    };
     assert_eq!(lock, path.with_extension("db.lock"));
     drop(store);
     reopen(&path).unwrap();
@@ -77,10 +79,18 @@ async fn an_altered_row_is_refused_by_name() {
         let store = sqlite(&path);
         let refused = StoreError::Tampered(identity("a"));
         assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused, "{alteration}");
-        let all = tenure_core::port::ListQuery { kind: RowKind::Identity, terms: Vec::new(), after: None, limit: 10 };
+        let all = tenure_core::port::ListQuery {
+            kind: RowKind::Identity,
+            terms: Vec::new(),
+            after: None,
+            limit: 10,
+        };
         assert_eq!(store.list(&all).await.unwrap_err(), refused, "{alteration}");
         let replace = store.commit(writes(2, 1, put(identity("a"), 1, "three", &[]))).await;
-        assert!(matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")), "{alteration}: {replace:?}");
+        assert!(
+            matches!(&replace, Outcome::Unavailable(why) if why.contains("altered outside Tenure")),
+            "{alteration}: {replace:?}"
+        );
         committed(store.commit(writes(3, 1, put(identity("b"), 0, "four", &[]))).await);
     }
 }
@@ -118,7 +128,9 @@ fn the_schema_is_the_one_on_record() {
     let (_folder, path) = database_file();
     drop(sqlite(&path));
     let database = Connection::open(&path).unwrap();
-    let mut statement = database.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name").unwrap();
+    let mut statement = database
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name")
+        .unwrap();
     let schema: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     check_snapshot("sqlite.sql", &format!("{};\n", schema.join(";\n\n")));
 }

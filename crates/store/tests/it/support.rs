@@ -31,9 +31,21 @@ pub async fn engines() -> Vec<Engine> {
     let (folder, path) = database_file();
     let database = postgres();
     vec![
-        Engine { name: "memory", store: memory, _keep: Keep::Nothing },
-        Engine { name: "sqlite", store: Arc::new(sqlite(&path)), _keep: Keep::Folder { _folder: folder } },
-        Engine { name: "postgres", store: Arc::new(connect(&database).await), _keep: Keep::Database { _database: database } },
+        Engine {
+            name: "memory",
+            store: memory,
+            _keep: Keep::Nothing,
+        },
+        Engine {
+            name: "sqlite",
+            store: Arc::new(sqlite(&path)),
+            _keep: Keep::Folder { _folder: folder },
+        },
+        Engine {
+            name: "postgres",
+            store: Arc::new(connect(&database).await),
+            _keep: Keep::Database { _database: database },
+        },
     ]
 }
 
@@ -64,17 +76,30 @@ pub fn identity(id: &str) -> RowKey {
 }
 
 pub fn changeset(id: u128, at: Timestamp) -> Changeset {
-    let event = Event::new(EventId::from_u128(id << 8), "test.happened", ControlPoint::Change).subject("idn_1").fact("n", json!(7));
+    let event = Event::new(EventId::from_u128(id << 8), "test.happened", ControlPoint::Change)
+        .subject("idn_1")
+        .fact("n", json!(7));
     Changeset::new(Actor::System { part: "test".into() }, at, event)
 }
 
 pub fn put(key: RowKey, replaces: u64, body: &str, terms: &[&str]) -> Put {
     let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-    Put { key, replaces, body: body.as_bytes().to_vec(), terms, droppable_after: None }
+    Put {
+        key,
+        replaces,
+        body: body.as_bytes().to_vec(),
+        terms,
+        droppable_after: None,
+    }
 }
 
 pub fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
-    Personal { subject: subject.into(), field, salt: [u8::try_from(value.len()).unwrap(); 32], value: value.into() }
+    Personal {
+        subject: subject.into(),
+        field,
+        salt: [u8::try_from(value.len()).unwrap(); 32],
+        value: value.into(),
+    }
 }
 
 /// Parts of a changeset, in the order of writing them down.
@@ -98,11 +123,25 @@ pub fn expects(id: u128, at: i64, expect: Expect) -> Changeset {
 }
 
 pub fn uses(id: u128, at: i64, key: &str, until: Option<i64>) -> Changeset {
-    changeset(id, secs(at)).with(|c| c.once.push(Once { space: "jti", key: key.into(), until: until.map(secs) }))
+    changeset(id, secs(at)).with(|c| {
+        c.once.push(Once {
+            space: "jti",
+            key: key.into(),
+            until: until.map(secs),
+        })
+    })
 }
 
 pub fn spends(id: u128, at: i64, budget: &str, by: u32, limit: u32) -> Changeset {
-    changeset(id, secs(at)).with(|c| c.spends.push(Spend { budget: budget.into(), window: secs(0), until: secs(100), by, limit }))
+    changeset(id, secs(at)).with(|c| {
+        c.spends.push(Spend {
+            budget: budget.into(),
+            window: secs(0),
+            until: secs(100),
+            by,
+            limit,
+        })
+    })
 }
 
 pub fn due(id: u128, at: i64, change: DueChange) -> Changeset {
