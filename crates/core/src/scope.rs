@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, IdentityId, PersonId};
+use crate::identity::Releaser;
 use crate::row::{Position, Record, RowKey, RowKind};
 use crate::time::Timestamp;
 
@@ -95,6 +96,8 @@ pub struct Hold {
     pub scope: Scope,
     /// Who placed it; `None` once released.
     pub placed_by: Option<PersonId>,
+    /// Who may release it.
+    pub releasable_by: Releaser,
     /// Why.
     pub reason: String,
     /// When it was placed.

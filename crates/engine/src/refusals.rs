@@ -107,6 +107,10 @@ impl Engine {
     /// # Errors
     /// The store doesn't take it; what was taken is lost from the record and said in the server's own log.
     pub async fn flush_refusals(&self, everything: bool) -> Result<(), OpError> {
+        // The log is empty until set-up, and has to stay so: the set-up token is good only then (S-10).
+        if self.deployment().await?.is_none() {
+            return Ok(());
+        }
         let now = self.now();
         let until = if everything { now.plus(WINDOW) } else { window(now) };
         for ((start, code, source), count) in self.aggregates.take_before(until) {

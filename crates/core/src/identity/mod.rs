@@ -7,7 +7,7 @@ pub use charter::{
     Charter, CharterDraft, Coverage, CredentialType, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary,
     WorkloadBinding, WILDCARD,
 };
-pub use state::{BadTransition, IdentityState, Step, SuspensionCause, SuspensionKind};
+pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, SuspensionKind};
 
 use serde::{Deserialize, Serialize};
 

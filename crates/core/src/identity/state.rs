@@ -101,6 +101,16 @@ pub enum SuspensionKind {
     JoinTokenReplayed,
 }
 
+/// Who may lift a suspension or a hold; never the person who placed it (S-11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Releaser {
+    /// The accountable owner, or security.
+    Owner,
+    /// Security alone: it was placed by security, or on suspicion.
+    Security,
+}
+
 /// One cause of suspension and who may release it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +119,8 @@ pub struct SuspensionCause {
     pub kind: SuspensionKind,
     /// Who placed it; a person may not release their own (S-11). `None`: Tenure did.
     pub placed_by: Option<PersonId>,
+    /// Who may release it.
+    pub releasable_by: Releaser,
     /// Why.
     pub reason: String,
     /// When.

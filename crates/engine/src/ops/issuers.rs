@@ -13,7 +13,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::IssuerId;
 use tenure_core::issuer::{Issuer, IssuerState};
 use tenure_core::policy::Action;
-use tenure_core::port::ListQuery;
+use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
@@ -147,6 +147,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let alone = self.has_one_administrator().await?;
+                    let earlier = self.earlier_registrations(&ask.url).await?;
                     let issuer = Issuer {
                         id: IssuerId::generate(now, self.entropy.as_ref()),
                         url: ask.url.clone(),
@@ -181,7 +182,8 @@ impl Engine {
                     changeset.insert(&issuer);
                     changeset.once.push(Once {
                         space: "issuer_url",
-                        key: issuer.url.clone(),
+                        // Two that are proposed at the same moment use the same number: one of them conflicts.
+                        key: format!("{} {earlier}", issuer.url),
                         until: None,
                     });
                     Ok((changeset, issuer))
@@ -190,6 +192,17 @@ impl Engine {
             self.changed(issuer, 1, &committed).await
         })
         .await
+    }
+
+    /// How often this URL was registered and removed; a registration that stands is in the way of another.
+    async fn earlier_registrations(&self, url: &str) -> Result<usize, OpError> {
+        let page = self.store.list(&ListQuery { kind: RowKind::Issuer, terms: vec![format!("url={url}")], after: None, limit: 1_000 }).await?;
+        for row in &page.rows {
+            if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
+                return Err(OpError::Taken { what: "url" });
+            }
+        }
+        Ok(page.rows.len())
     }
 
     /// Confirms an issuer that somebody else proposed: from then on its proofs count.

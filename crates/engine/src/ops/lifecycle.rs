@@ -9,7 +9,7 @@ use tenure_core::event::{Actor, ControlPoint, Event};
 use tenure_core::gate;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId, PersonId};
-use tenure_core::identity::{Activation, BadTransition, Charter, Coverage, Identity, IdentityState, RevocationTrigger, SuspensionCause, SuspensionKind};
+use tenure_core::identity::{Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
@@ -144,7 +144,7 @@ impl Engine {
         let reason = reason.as_str();
         self.step(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), id, |stored, now| async move {
             self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-            let cause = SuspensionCause { kind: SuspensionKind::ByHand, placed_by: caller.person_id(), reason: reason.to_owned(), at: now };
+            let cause = SuspensionCause { kind: SuspensionKind::ByHand, placed_by: caller.person_id(), releasable_by: releaser(caller, owns_identity(caller, &stored)), reason: reason.to_owned(), at: now };
             self.suspended(caller.actor(), &stored, cause, now).await
         })
         .await
@@ -174,8 +174,10 @@ impl Engine {
         let reason = reason.as_str();
         self.step(caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, |stored, now| async move {
             let by = caller.must_be_person()?;
-            let placed_by = stored.suspensions.get(cause).and_then(|cause| cause.placed_by);
-            let answer = self.allow(caller, Action::Enable, inventory("identity", id, ""), enabling(owns_identity(caller, &stored), placed_by, by))?;
+            let released = stored.suspensions.get(cause);
+            let placed_by = released.and_then(|cause| cause.placed_by);
+            let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
+            let answer = self.allow(caller, Action::Enable, inventory("identity", id, ""), enabling(owner_may && owns_identity(caller, &stored), placed_by, by))?;
             // The kernel of S-9: no policy can let somebody release their own hold.
             if placed_by == Some(by) {
                 return Err(OpError::refused(Reason::SamePerson));
@@ -296,7 +298,7 @@ impl Engine {
         if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
             return Ok(None);
         }
-        let cause = SuspensionCause { kind: SuspensionKind::JoinTokenReplayed, placed_by: None, reason: "a join token was presented a second time".into(), at: now };
+        let cause = SuspensionCause { kind: SuspensionKind::JoinTokenReplayed, placed_by: None, releasable_by: Releaser::Security, reason: "a join token was presented a second time".into(), at: now };
         let stepped = self.suspended(Actor::System { part: "enrolment".into() }, stored, cause, now).await?;
         let mut changeset = stepped.changeset;
         changeset.replace(stored, &stepped.identity);
@@ -342,7 +344,7 @@ impl Engine {
                     if read.as_ref().is_some_and(|hold| hold.placed_by.is_some()) {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already"));
                     }
-                    let hold = Hold { scope: scope.clone(), placed_by: Some(by), reason: reason.clone(), at: now };
+                    let hold = Hold { scope: scope.clone(), placed_by: Some(by), releasable_by: releaser(caller, own), reason: reason.clone(), at: now };
                     let event = self.event(now, "scope.held", ControlPoint::Suspend).subject(scope.subject()).fact("scope", scope.kind()).fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     match &read {
@@ -369,14 +371,14 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
-                    let own = self.owns_scope(caller, &scope).await?;
+                    let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
                     self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
                     match read.placed_by {
                         None => return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold")),
                         Some(placed_by) if placed_by == by => return Err(OpError::refused(Reason::SamePerson)),
                         Some(_) => {}
                     }
-                    let hold = Hold { scope: scope.clone(), placed_by: None, reason: reason.clone(), at: now };
+                    let hold = Hold { scope: scope.clone(), placed_by: None, releasable_by: read.releasable_by, reason: reason.clone(), at: now };
                     let event = self.event(now, "scope.released", ControlPoint::Resume).subject(scope.subject()).fact("scope", scope.kind()).fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&read, &hold);
@@ -396,6 +398,11 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), OpError> {
     } else {
         Ok(())
     }
+}
+
+/// What a security officer places, an owner can't lift.
+fn releaser(caller: &Caller, owns: bool) -> Releaser {
+    if owns || matches!(caller, Caller::Identity { .. }) { Releaser::Owner } else { Releaser::Security }
 }
 
 fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {

@@ -78,11 +78,8 @@ impl PostgresStore {
         let (grown, size) = watch::channel(0);
         let grown = Arc::new(grown);
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let queue = Arc::new(tokio::sync::Mutex::new(queue));
-        for _ in 0..writer::LANES {
-            let writer = Writer::new(address.clone(), Arc::clone(&sealer), Arc::clone(&highest), Arc::clone(&grown));
-            tokio::spawn(writer.run(Arc::clone(&queue)));
-        }
+        let writer = Writer::new(address.clone(), Arc::clone(&sealer), Arc::clone(&highest), Arc::clone(&grown));
+        tokio::spawn(writer.run(queue));
         let listener = tokio::spawn(listen(address.clone(), grown));
         let reader = Reader::new(address, Arc::clone(&sealer), highest);
         Ok(Self {
@@ -116,7 +113,7 @@ impl PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        // The writers end with their queue, after what they are at.
+        // The writer ends with its queue, after what it is at.
         self.listener.abort();
     }
 }

@@ -47,7 +47,7 @@ impl Address {
         Ok(Self { config, tls })
     }
 
-    /// Connects; what the server says unasked goes to `heard` until it returns false.
+    /// Connects; what the server says unasked goes to `heard`.
     pub(super) async fn connect(&self, heard: impl FnMut(AsyncMessage) + Send + 'static) -> Result<Client, tokio_postgres::Error> {
         let client = match &self.tls {
             Some(tls) => {

@@ -1,6 +1,5 @@
-//! The writers of one process: each takes what waits and writes it in one transaction with two flights.
+//! The writer of one process: it takes what waits and writes it in one transaction with two flights of statements.
 //!
-//! While one lane waits for its COMMIT, the next already waits for the head's lock, so that the head never idles.
 //! A connection that is lost before the second flight has written nothing; one that is lost after it may have, and
 //! then the outcome is unknown until the same changeset is written again.
 
@@ -10,7 +9,7 @@ use std::time::Instant;
 
 use tenure_core::port::{Head, Outcome, RowSealer, StoreError};
 use tenure_core::time::Timestamp;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
@@ -20,8 +19,6 @@ use crate::batch::{self, Prepared, Writes};
 use crate::pace::Pace;
 use crate::row::{signed, terms_column};
 
-/// Transactions in flight for one process.
-pub(super) const LANES: usize = 1;
 /// The most changesets in one transaction.
 const BATCH: usize = 512;
 
@@ -31,7 +28,7 @@ pub(super) enum Job {
     Purge(Timestamp, u32, oneshot::Sender<Result<u64, StoreError>>),
 }
 
-/// One lane.
+/// The writer's end of the database.
 pub(super) struct Writer {
     address: Address,
     session: Option<Session>,
@@ -68,29 +65,26 @@ impl Writer {
     }
 
     /// Works until the queue is closed and empty.
-    pub(super) async fn run(mut self, queue: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut pace = Pace::new();
         loop {
             let mut changesets = Vec::new();
             let mut callers = Vec::new();
             let mut purge = None;
-            {
-                let mut queue = queue.lock().await;
-                let mut next = queue.recv().await;
-                if next.is_none() {
-                    return;
-                }
-                let begun = Instant::now();
-                while purge.is_none() && changesets.len() < BATCH {
-                    match next.take().or_else(|| queue.try_recv().ok()) {
-                        Some(Job::Commit(changeset, caller)) => {
-                            changesets.push(*changeset);
-                            callers.push(caller);
-                        }
-                        Some(Job::Purge(now, n, caller)) => purge = Some((now, n, caller)),
-                        None if pace.waits(changesets.len(), begun) => tokio::task::yield_now().await,
-                        None => break,
+            let mut next = queue.recv().await;
+            if next.is_none() {
+                return;
+            }
+            let begun = Instant::now();
+            while purge.is_none() && changesets.len() < BATCH {
+                match next.take().or_else(|| queue.try_recv().ok()) {
+                    Some(Job::Commit(changeset, caller)) => {
+                        changesets.push(*changeset);
+                        callers.push(caller);
                     }
+                    Some(Job::Purge(now, n, caller)) => purge = Some((now, n, caller)),
+                    None if pace.waits(changesets.len(), begun) => tokio::task::yield_now().await,
+                    None => break,
                 }
             }
             let begun = Instant::now();
@@ -178,7 +172,7 @@ impl Writer {
     }
 
     fn acknowledge(&self, head: Head) {
-        // Lanes may get here out of order; both only ever raise it.
+        // It only ever raises what is known.
         if self.highest.check(0, head.size).is_ok() {
             self.grown.send_if_modified(|known| std::mem::replace(known, head.size.max(*known)) < head.size);
         }

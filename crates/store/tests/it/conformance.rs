@@ -303,7 +303,7 @@ fn memory_is_sqlite_is_postgres() {
     // The server lives as long as one database does.
     let _server = tenure_store::testing::postgres();
     let config = Config {
-        cases: 250,
+        cases: 48,
         failure_persistence: None,
         max_shrink_iters: 60,
         ..Config::default()
