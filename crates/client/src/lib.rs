@@ -1,1 +1,277 @@
-//! Placeholder.
+//! A typed client of Tenure's HTTP API: one method for each endpoint, problems as values, and the proofs that a workload signs.
+//!
+//! The client never follows redirects, so that a token goes only where it was meant to go, and it repeats no request by itself; only
+//! the event feed resumes after an interruption. A process that uses `https` has to install a rustls crypto provider first.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tenure_client::ClientError> {
+//! use tenure_client::{Client, ListQuery};
+//!
+//! let client = Client::builder("http://127.0.0.1:8420").token("tnr_op_…").build()?;
+//! for identity in client.identities(&ListQuery::new().filter("state", "active")).await?.items {
+//!     println!("{} {}", identity.record.id, identity.record.name);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod assertion;
+mod directory;
+mod error;
+mod events;
+mod identities;
+mod log;
+mod oauth;
+mod revocations;
+
+use std::time::Duration;
+
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub use error::{ClientError, OAuthFailure};
+pub use events::{EventStream, FeedActor, FeedEvent};
+pub use log::{ConsistencyProof, Export, InclusionProof};
+pub use oauth::TokenRequest;
+pub use revocations::TenureKeys;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const REQUEST: Duration = Duration::from_secs(35);
+/// The server sends a comment every 15 seconds into a quiet stream.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// Filters and paging of a list.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    pairs: Vec<(&'static str, String)>,
+}
+
+impl ListQuery {
+    /// Everything, from the start.
+    pub const fn new() -> Self {
+        Self { pairs: Vec::new() }
+    }
+
+    /// Only what has this value in this field.
+    #[must_use]
+    pub fn filter(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.pairs.retain(|(known, _)| *known != name);
+        self.pairs.push((name, value.to_string()));
+        self
+    }
+
+    /// Only what follows the page that named this as its `next`.
+    #[must_use]
+    pub fn after(self, next: impl ToString) -> Self {
+        self.filter("after", next)
+    }
+
+    /// At most this many; the server gives 50 if it is left out, and never more than 200.
+    #[must_use]
+    pub fn limit(self, limit: u16) -> Self {
+        self.filter("limit", limit)
+    }
+}
+
+/// How a client is made.
+#[derive(Clone)]
+pub struct Builder {
+    url: String,
+    token: Option<Zeroizing<String>>,
+    authorities: Option<Vec<u8>>,
+    plain_http: bool,
+    timeout: Duration,
+}
+
+impl Builder {
+    /// The operator token, or an enforcement point's access token, that is sent as bearer.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(Zeroizing::new(token.into()));
+        self
+    }
+
+    /// Certificates in PEM to trust instead of the system's.
+    #[must_use]
+    pub fn authorities(mut self, pem: Vec<u8>) -> Self {
+        self.authorities = Some(pem);
+        self
+    }
+
+    /// Allows `http` to other machines than this one: tokens cross the network in the clear.
+    #[must_use]
+    pub const fn plain_http(mut self, allowed: bool) -> Self {
+        self.plain_http = allowed;
+        self
+    }
+
+    /// How long a request may take; 35 seconds if not given. Streams are bounded by their silence instead.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// The URL or a certificate is malformed, or the URL would send secrets in the clear.
+    pub fn build(self) -> Result<Client, ClientError> {
+        let base = self.url.trim_end_matches('/').to_owned();
+        let url = Url::parse(&base).map_err(|error| ClientError::Configuration(format!("{base:?} is no URL: {error}")))?;
+        let Some(host) = url.host_str() else { return Err(ClientError::Configuration(format!("{base:?} names no host"))) };
+        let is_local = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let is_plain = match url.scheme() {
+            "https" => false,
+            "http" if is_local || self.plain_http => true,
+            "http" => return Err(ClientError::Configuration(format!("{base} would carry tokens in the clear to another machine: use https"))),
+            other => return Err(ClientError::Configuration(format!("the scheme {other} is not known: use https"))),
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("tenure-client/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE);
+        if is_local {
+            builder = builder.no_proxy();
+        }
+        if let Some(pem) = &self.authorities {
+            let certificates = Certificate::from_pem_bundle(pem).map_err(|error| ClientError::Configuration(format!("the certificates can't be read: {error}")))?;
+            if certificates.is_empty() {
+                return Err(ClientError::Configuration("the file of certificates holds none".into()));
+            }
+            builder = builder.tls_certs_only(certificates);
+        } else if is_plain {
+            // A machine without any certificates can still speak to itself.
+            builder = builder.tls_certs_only([]);
+        }
+        let mut authorization = None;
+        if let Some(token) = &self.token {
+            let text = Zeroizing::new(format!("Bearer {}", token.as_str()));
+            let mut value = header::HeaderValue::from_str(&text).map_err(|_| ClientError::Configuration("the token has characters that no token has".into()))?;
+            value.set_sensitive(true);
+            authorization = Some(value);
+        }
+        let http = builder.build().map_err(|error| ClientError::transport(&error))?;
+        Ok(Client { http, base, authorization, timeout: self.timeout })
+    }
+}
+
+/// A client of one server. Cloning it is cheap and shares its connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    authorization: Option<header::HeaderValue>,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the server at this base URL, e.g. `https://tenure.example.com`.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder { url: url.into(), token: None, authorities: None, plain_http: false, timeout: REQUEST }
+    }
+
+    /// The server's base URL, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The issuer identifier of an environment, as this client knows the server.
+    pub fn issuer_of(&self, environment: &str) -> String {
+        format!("{}/env/{environment}", self.base)
+    }
+
+    fn stream_request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.authorization {
+            Some(value) => request.header(header::AUTHORIZATION, value.clone()),
+            None => request,
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.stream_request(method, path).timeout(self.timeout)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        json(self.request(Method::GET, path)).await
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &str, query: &ListQuery) -> Result<T, ClientError> {
+        json(self.request(Method::GET, path).query(&query.pairs)).await
+    }
+
+    async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        json(self.request(Method::POST, path).json(body)).await
+    }
+
+    async fn step<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        json(self.request(Method::POST, path)).await
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
+    let response = request.send().await.map_err(|error| ClientError::transport(&error))?;
+    if response.status().is_success() { Ok(response) } else { Err(error::refused(response).await) }
+}
+
+async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {
+    let body = send(request).await?.bytes().await.map_err(|error| ClientError::transport(&error))?;
+    serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")))
+}
+
+async fn text(request: RequestBuilder) -> Result<String, ClientError> {
+    send(request).await?.text().await.map_err(|error| ClientError::transport(&error))
+}
+
+/// A part of a path: whatever could leave its place in it is escaped.
+fn segment(text: impl ToString) -> String {
+    let mut escaped = String::new();
+    for byte in text.to_string().bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_never_cross_the_network_in_the_clear() {
+        for url in ["http://tenure.example.com", "http://10.0.0.1:8420", "ftp://127.0.0.1", "nonsense"] {
+            assert!(matches!(Client::builder(url).build(), Err(ClientError::Configuration(_))), "{url}");
+        }
+        for url in ["http://127.0.0.1:8420/", "http://[::1]:8420", "http://localhost:8420"] {
+            let client = Client::builder(url).build().unwrap();
+            assert!(!client.base().ends_with('/'));
+        }
+        assert!(Client::builder("http://tenure:8420").plain_http(true).build().is_ok());
+    }
+
+    #[test]
+    fn a_path_segment_stays_one() {
+        assert_eq!(segment("../people?x#y"), "%2E%2E%2Fpeople%3Fx%23y");
+        assert_eq!(segment("idn_01k9"), "idn_01k9");
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let client = Client::builder("http://127.0.0.1:1").token("tnr_op_secret").build().unwrap();
+        assert!(!format!("{client:?}").contains("secret"));
+    }
+}

@@ -1,21 +1,17 @@
 //! The one binary: server, command line and demo.
 
+mod cli;
 mod config;
+mod demo;
 mod server;
 
-use clap::Parser as _;
+use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(clap::Parser)]
-enum Command {
-    Server(server::Args),
-}
-
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    // Fails only if a provider is installed already, and nothing ran before this line.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let Command::Server(args) = Command::parse();
-    server::run(args).await
+    cli::main()
 }

@@ -14,6 +14,7 @@ pub mod log;
 pub mod receipts;
 pub mod revoke;
 pub mod setup;
+pub mod state;
 pub mod token;
 
 use std::future::Future;

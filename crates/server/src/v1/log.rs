@@ -9,12 +9,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Deserialize;
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::log::{ConsistencyProof, InclusionProof};
+use tenure_engine::ops::state::StateReport;
 
 use crate::App;
 use crate::error::Failure;
@@ -30,7 +31,7 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 pub(crate) fn streams() -> Router<App> {
-    Router::new().route("/v1/log/export", get(export)).route("/v1/events", get(events))
+    Router::new().route("/v1/log/export", get(export)).route("/v1/log/verify-state", post(verify_state)).route("/v1/events", get(events))
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
@@ -55,6 +56,10 @@ struct Inclusion {
 
 async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Reply<InclusionProof> {
     ok(app.engine.inclusion(ask.index, ask.size).await?)
+}
+
+async fn verify_state(State(app): State<App>, Operator(caller): Operator) -> Reply<StateReport> {
+    ok(app.engine.verify_state(&caller).await?)
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::open;
 use crate::error::OpenError;
 
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(500);
 
 /// The thread; it ends when this is dropped.
 pub(super) struct Checkpointer {

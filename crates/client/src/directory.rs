@@ -1,0 +1,126 @@
+//! Set-up, people, applications, environments, resources, issuers.
+
+use serde_json::Value;
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup};
+use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_core::application::Application;
+use tenure_core::environment::Environment;
+use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::issuer::Issuer;
+use tenure_core::person::Person;
+use tenure_core::resource::Resource;
+
+use crate::{Client, ClientError, ListQuery, segment};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/setup`: makes the first administrator.
+    pub async fn set_up(&self, ask: &Setup) -> Result<SetupDone, ClientError> {
+        self.post("/v1/setup", ask).await
+    }
+
+    /// `POST /v1/people`.
+    pub async fn create_person(&self, ask: &NewPerson) -> Result<View<Person>, ClientError> {
+        self.post("/v1/people", ask).await
+    }
+
+    /// `GET /v1/people`; filters: `state`, `role`.
+    pub async fn people(&self, query: &ListQuery) -> Result<Page<View<Person>>, ClientError> {
+        self.list("/v1/people", query).await
+    }
+
+    /// `GET /v1/people/{id}`.
+    pub async fn person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+        self.get(&format!("/v1/people/{id}")).await
+    }
+
+    /// `POST /v1/people/{id}/erase`: erases the personal values; the record and every proof stay.
+    pub async fn erase_person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+        self.step(&format!("/v1/people/{id}/erase")).await
+    }
+
+    /// `POST /v1/people/{id}/operator-tokens`: the token is shown this once.
+    pub async fn create_operator_token(&self, id: PersonId, ask: &NewOperatorToken) -> Result<OperatorTokenIssued, ClientError> {
+        self.post(&format!("/v1/people/{id}/operator-tokens"), ask).await
+    }
+
+    /// `POST /v1/operator-tokens/{id}/revoke`.
+    pub async fn revoke_operator_token(&self, id: OperatorTokenId) -> Result<Value, ClientError> {
+        self.step(&format!("/v1/operator-tokens/{id}/revoke")).await
+    }
+
+    /// `POST /v1/applications`.
+    pub async fn create_application(&self, ask: &NewApplication) -> Result<View<Application>, ClientError> {
+        self.post("/v1/applications", ask).await
+    }
+
+    /// `GET /v1/applications`; filters: `name`, `owner`.
+    pub async fn applications(&self, query: &ListQuery) -> Result<Page<View<Application>>, ClientError> {
+        self.list("/v1/applications", query).await
+    }
+
+    /// `GET /v1/applications/{id}`.
+    pub async fn application(&self, id: ApplicationId) -> Result<View<Application>, ClientError> {
+        self.get(&format!("/v1/applications/{id}")).await
+    }
+
+    /// `POST /v1/environments`.
+    pub async fn create_environment(&self, ask: &NewEnvironment) -> Result<View<Environment>, ClientError> {
+        self.post("/v1/environments", ask).await
+    }
+
+    /// `GET /v1/environments`.
+    pub async fn environments(&self, query: &ListQuery) -> Result<Page<View<Environment>>, ClientError> {
+        self.list("/v1/environments", query).await
+    }
+
+    /// `GET /v1/environments/{name}`.
+    pub async fn environment(&self, name: &str) -> Result<View<Environment>, ClientError> {
+        self.get(&format!("/v1/environments/{}", segment(name))).await
+    }
+
+    /// `POST /v1/environments/{name}/rotate-key`: publishes a new signing key, which signs after the overlap.
+    pub async fn rotate_key(&self, name: &str) -> Result<View<Environment>, ClientError> {
+        self.step(&format!("/v1/environments/{}/rotate-key", segment(name))).await
+    }
+
+    /// `POST /v1/resources`.
+    pub async fn create_resource(&self, ask: &NewResource) -> Result<View<Resource>, ClientError> {
+        self.post("/v1/resources", ask).await
+    }
+
+    /// `GET /v1/resources`; filters: `uri`, `environment`, `application`.
+    pub async fn resources(&self, query: &ListQuery) -> Result<Page<View<Resource>>, ClientError> {
+        self.list("/v1/resources", query).await
+    }
+
+    /// `GET /v1/resources/{id}`.
+    pub async fn resource(&self, id: ResourceId) -> Result<View<Resource>, ClientError> {
+        self.get(&format!("/v1/resources/{id}")).await
+    }
+
+    /// `POST /v1/issuers`: proposes an issuer; a second person confirms it.
+    pub async fn create_issuer(&self, ask: &NewIssuer) -> Result<View<Issuer>, ClientError> {
+        self.post("/v1/issuers", ask).await
+    }
+
+    /// `GET /v1/issuers`; filter: `url`.
+    pub async fn issuers(&self, query: &ListQuery) -> Result<Page<View<Issuer>>, ClientError> {
+        self.list("/v1/issuers", query).await
+    }
+
+    /// `GET /v1/issuers/{id}`.
+    pub async fn issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+        self.get(&format!("/v1/issuers/{id}")).await
+    }
+
+    /// `POST /v1/issuers/{id}/confirm`.
+    pub async fn confirm_issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+        self.step(&format!("/v1/issuers/{id}/confirm")).await
+    }
+
+    /// `POST /v1/issuers/{id}/remove`: its proofs no longer count, and it never comes back.
+    pub async fn remove_issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
+        self.step(&format!("/v1/issuers/{id}/remove")).await
+    }
+}

@@ -1,0 +1,108 @@
+//! Identities: registration, the steps of their life, grants, credentials, enrolment.
+
+use reqwest::{Method, header};
+use tenure_api::requests::{Because, Enrol, NewGrant, NewIdentity, Resume, TaskCompleted};
+use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
+use tenure_core::binding::Binding;
+use tenure_core::grant::Grant;
+use tenure_core::id::{CredentialId, GrantId, IdentityId};
+use tenure_core::identity::CharterDraft;
+
+use crate::{Client, ClientError, ListQuery, json};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/identities`.
+    pub async fn register(&self, ask: &NewIdentity) -> Result<IdentityView, ClientError> {
+        self.post("/v1/identities", ask).await
+    }
+
+    /// `GET /v1/identities`; filters: `name`, `state`, `kind`, `owner`, `application`, `environment`, `enforces`.
+    pub async fn identities(&self, query: &ListQuery) -> Result<Page<IdentityView>, ClientError> {
+        self.list("/v1/identities", query).await
+    }
+
+    /// `GET /v1/identities/{id}`.
+    pub async fn identity(&self, id: IdentityId) -> Result<IdentityView, ClientError> {
+        self.get(&format!("/v1/identities/{id}")).await
+    }
+
+    /// `PUT /v1/identities/{id}/charter`; with a revision, only if nobody changed the identity since.
+    pub async fn write_charter(&self, id: IdentityId, charter: &CharterDraft, revision: Option<u64>) -> Result<IdentityView, ClientError> {
+        let mut request = self.request(Method::PUT, &format!("/v1/identities/{id}/charter")).json(charter);
+        if let Some(revision) = revision {
+            request = request.header(header::IF_MATCH, format!("\"{revision}\""));
+        }
+        json(request).await
+    }
+
+    /// `POST /v1/identities/{id}/submit`.
+    pub async fn submit(&self, id: IdentityId) -> Result<IdentityView, ClientError> {
+        self.step(&format!("/v1/identities/{id}/submit")).await
+    }
+
+    /// `POST /v1/identities/{id}/activate`.
+    pub async fn activate(&self, id: IdentityId) -> Result<IdentityView, ClientError> {
+        self.step(&format!("/v1/identities/{id}/activate")).await
+    }
+
+    /// `POST /v1/identities/{id}/suspend`.
+    pub async fn suspend(&self, id: IdentityId, because: &Because) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/suspend"), because).await
+    }
+
+    /// `POST /v1/identities/{id}/resume`: releases one cause of suspension.
+    pub async fn resume(&self, id: IdentityId, ask: &Resume) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/resume"), ask).await
+    }
+
+    /// `POST /v1/identities/{id}/retire`: ends it for ever.
+    pub async fn retire(&self, id: IdentityId, because: &Because) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/retire"), because).await
+    }
+
+    /// `POST /v1/identities/{id}/close`: ends a draft or a pending one that never worked.
+    pub async fn close(&self, id: IdentityId, because: &Because) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/close"), because).await
+    }
+
+    /// `POST /v1/identities/{id}/complete-task`: by a person's token, or by the identity's own assertion in the report.
+    pub async fn complete_task(&self, id: IdentityId, report: &TaskCompleted) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/complete-task"), report).await
+    }
+
+    /// `POST /v1/identities/{id}/grants`: opens a just-in-time grant.
+    pub async fn open_grant(&self, id: IdentityId, ask: &NewGrant) -> Result<View<Grant>, ClientError> {
+        self.post(&format!("/v1/identities/{id}/grants"), ask).await
+    }
+
+    /// `POST /v1/grants/{id}/revoke`.
+    pub async fn revoke_grant(&self, id: GrantId, because: &Because) -> Result<View<Grant>, ClientError> {
+        self.post(&format!("/v1/grants/{id}/revoke"), because).await
+    }
+
+    /// `GET /v1/identities/{id}/access`: what it holds, who approved it, for which need, and what ends it.
+    pub async fn access(&self, id: IdentityId) -> Result<AccessReport, ClientError> {
+        self.get(&format!("/v1/identities/{id}/access")).await
+    }
+
+    /// `GET /v1/identities/{id}/credentials`.
+    pub async fn credentials(&self, id: IdentityId, query: &ListQuery) -> Result<Page<CredentialView>, ClientError> {
+        self.list(&format!("/v1/identities/{id}/credentials"), query).await
+    }
+
+    /// `GET /v1/credentials/{id}`.
+    pub async fn credential(&self, id: CredentialId) -> Result<CredentialView, ClientError> {
+        self.get(&format!("/v1/credentials/{id}")).await
+    }
+
+    /// `POST /v1/identities/{id}/join-tokens`: the token is shown this once.
+    pub async fn create_join_token(&self, id: IdentityId) -> Result<JoinTokenIssued, ClientError> {
+        self.step(&format!("/v1/identities/{id}/join-tokens")).await
+    }
+
+    /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::sign_enrolment`] makes the proof.
+    pub async fn enrol(&self, ask: &Enrol) -> Result<View<Binding>, ClientError> {
+        self.post("/v1/enrol", ask).await
+    }
+}

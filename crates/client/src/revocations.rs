@@ -1,0 +1,59 @@
+//! Revocations, holds and receipts.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenure_api::requests::{HoldRequest, Revocation};
+use tenure_api::views::{Page, ReceiptView, Resource as View};
+use tenure_core::id::ReceiptId;
+use tenure_core::receipt::Receipt;
+use tenure_core::scope::Hold;
+
+use crate::{Client, ClientError, ListQuery, text};
+
+/// `GET /.well-known/tenure-keys`: what receipts and the log are checked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenureKeys {
+    /// The receipts' keys, a JWK set (RFC 7517 §5).
+    pub receipts: Value,
+    /// The log's C2SP verifier key.
+    pub log: String,
+}
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/revocations`: in force when this returns.
+    pub async fn revoke(&self, ask: &Revocation) -> Result<ReceiptView, ClientError> {
+        self.post("/v1/revocations", ask).await
+    }
+
+    /// `GET /v1/receipts`; filter: `target`, e.g. `owner/per_…`.
+    pub async fn receipts(&self, query: &ListQuery) -> Result<Page<View<Receipt>>, ClientError> {
+        self.list("/v1/receipts", query).await
+    }
+
+    /// `GET /v1/receipts/{id}`.
+    pub async fn receipt(&self, id: ReceiptId) -> Result<ReceiptView, ClientError> {
+        self.get(&format!("/v1/receipts/{id}")).await
+    }
+
+    /// `GET /v1/receipts/{id}.jws`: the signed form, once every point has answered.
+    pub async fn signed_receipt(&self, id: ReceiptId) -> Result<String, ClientError> {
+        text(self.request(Method::GET, &format!("/v1/receipts/{id}.jws"))).await
+    }
+
+    /// `POST /v1/holds`: nothing in the scope works until somebody else releases it.
+    pub async fn place_hold(&self, ask: &HoldRequest) -> Result<Hold, ClientError> {
+        self.post("/v1/holds", ask).await
+    }
+
+    /// `POST /v1/holds/release`.
+    pub async fn release_hold(&self, ask: &HoldRequest) -> Result<Hold, ClientError> {
+        self.post("/v1/holds/release", ask).await
+    }
+
+    /// `GET /.well-known/tenure-keys`.
+    pub async fn keys(&self) -> Result<TenureKeys, ClientError> {
+        self.get("/.well-known/tenure-keys").await
+    }
+}

@@ -1,0 +1,181 @@
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use tenure_core::event::ControlPoint;
+use tenure_core::policy::Action;
+use tenure_core::port::{ListQuery, RowSealer, StoreError};
+use tenure_core::row::{RowKey, RowKind};
+use tenure_credentials::row_sealer::RowMac;
+use tenure_log::Leaf;
+
+use super::Asked;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{inventory, owns};
+
+const PAGE: u16 = 500;
+/// Faults that are named; more are counted.
+const MAX_NAMED: usize = 1_000;
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFault {
+    /// Its MAC doesn't fit its content, or its content isn't what the log says.
+    Altered,
+    /// The log says that it was written, and it isn't there.
+    Missing,
+    /// It is at an earlier revision than the log says.
+    RolledBack,
+    /// It is there, and no event wrote it.
+    Unlogged,
+}
+
+/// A row that doesn't fit the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FaultyRow {
+    /// The kind of row.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What is wrong.
+    pub fault: StateFault,
+}
+
+/// How the state stands against the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct StateReport {
+    /// Entries that were replayed.
+    pub entries: u64,
+    /// Rows that were checked.
+    pub rows: u64,
+    /// Rows that don't fit.
+    pub faults: Vec<FaultyRow>,
+    /// Further ones that are not named.
+    pub further: u64,
+}
+
+impl StateReport {
+    fn fault(&mut self, key: &RowKey, fault: StateFault) {
+        if self.faults.len() < MAX_NAMED {
+            self.faults.push(FaultyRow { kind: key.kind.as_str(), id: key.id.clone(), fault });
+        } else {
+            self.further += 1;
+        }
+    }
+}
+
+/// What the log says of rows: their last revision and its digest.
+type Said = HashMap<RowKey, (u64, [u8; 32])>;
+
+impl Engine {
+    /// Replays the log and names each row that is altered, missing, rolled back, or that no event wrote.
+    ///
+    /// # Errors
+    /// The caller may not audit, or the store can't be read.
+    pub async fn verify_state(&self, caller: &Caller) -> Result<StateReport, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
+            self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
+            let mut report = StateReport::default();
+            let mut said = Said::new();
+            self.replay(&mut report, &mut said).await?;
+            for kind in RowKind::ALL {
+                self.compare(*kind, &mut report, &mut said).await?;
+            }
+            // What the log named and no list showed is gone. The record of a credential may have been dropped at its end.
+            for (key, _) in said.iter().filter(|(key, _)| key.kind != RowKind::Credential) {
+                // It may have been written after its kind was listed.
+                let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+                if !now_there {
+                    report.fault(key, StateFault::Missing);
+                }
+            }
+            Ok(report)
+        })
+        .await
+    }
+
+    async fn replay(&self, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
+        loop {
+            let entries = self.store.entries(report.entries, PAGE).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            let next = last.index + 1;
+            for entry in &entries {
+                let leaf = Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the leaf of entry {} is malformed: {error}", entry.index)))?;
+                for row in leaf.rows {
+                    note(said, row);
+                }
+            }
+            report.entries = next;
+        }
+    }
+
+    async fn compare(&self, kind: RowKind, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
+        let sealer = RowMac::new(&self.root);
+        let mut after = None;
+        loop {
+            let page = match self.store.list(&ListQuery { kind, terms: Vec::new(), after: after.clone(), limit: PAGE }).await {
+                Ok(page) => page,
+                Err(StoreError::Tampered(key)) => {
+                    // Goes on behind it, row by row up to it: the page that it spoilt is read again without it.
+                    after = Some(self.compare_up_to(&key, after, report, said, &sealer).await?);
+                    continue;
+                }
+                Err(other) => return Err(other.into()),
+            };
+            for row in &page.rows {
+                compare_row(row, report, said, &sealer);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Compares the rows before a spoilt one, names it, and gives its id to go on from.
+    async fn compare_up_to(&self, spoilt: &RowKey, mut after: Option<String>, report: &mut StateReport, said: &mut Said, sealer: &RowMac) -> Result<String, OpError> {
+        loop {
+            match self.store.list(&ListQuery { kind: spoilt.kind, terms: Vec::new(), after: after.clone(), limit: 1 }).await {
+                Ok(page) => {
+                    let Some(row) = page.rows.first() else { break };
+                    compare_row(row, report, said, sealer);
+                    after = Some(row.key.id.clone());
+                }
+                Err(StoreError::Tampered(key)) => {
+                    report.rows += 1;
+                    report.fault(&key, StateFault::Altered);
+                    said.remove(&key);
+                    return Ok(key.id);
+                }
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(spoilt.id.clone())
+    }
+}
+
+fn note(said: &mut Said, row: tenure_log::RowDigest) {
+    let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else { return };
+    // A credential that was never touched after its issuance is told by its MAC alone: there are too many to keep.
+    if kind == RowKind::Credential && row.revision == 1 {
+        return;
+    }
+    said.insert(RowKey { kind, id: row.id }, (row.revision, row.digest));
+}
+
+fn compare_row(row: &tenure_core::row::Row, report: &mut StateReport, said: &mut Said, sealer: &RowMac) {
+    report.rows += 1;
+    match said.remove(&row.key) {
+        Some((revision, _)) if row.revision < revision => report.fault(&row.key, StateFault::RolledBack),
+        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => report.fault(&row.key, StateFault::Altered),
+        // Written again since the log was replayed.
+        Some(_) => {}
+        None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
+        None if row.position.index < report.entries => report.fault(&row.key, StateFault::Unlogged),
+        None => {}
+    }
+}

@@ -1,0 +1,186 @@
+//! The reference model: what was acknowledged to callers, and what follows from it. It knows nothing of how the engine decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenure_core::grant::Grant;
+use tenure_core::id::{CredentialId, GrantId, IdentityId, PersonId};
+use tenure_core::identity::Identity;
+use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::scope::Scope;
+use tenure_core::time::Timestamp;
+use tenure_store::Dump;
+
+/// A rule that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant} is broken in step {step} of seed {seed}: {what}")]
+pub struct Violation {
+    /// Which: `inv1` to `inv10` after DESIGN.md, or a name of its own.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// The run.
+    pub seed: u64,
+    /// When.
+    pub step: u64,
+}
+
+/// A broken rule, before it is known when.
+pub type Broken = (&'static str, String);
+
+/// A credential that was handed out.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// Its id.
+    pub id: CredentialId,
+    /// Whose it is.
+    pub identity: IdentityId,
+    /// Where its issuance stands in the log.
+    pub index: u64,
+    /// The token.
+    pub token: String,
+    /// The environment that issued it.
+    pub environment: String,
+    /// What it is for.
+    pub resource: String,
+    /// The grants that it rests on.
+    pub grants: Vec<GrantId>,
+    /// Its end.
+    pub expires_at: Timestamp,
+}
+
+/// Something that was taken away, and may be given back.
+#[derive(Debug, Clone, Copy)]
+struct Withheld {
+    asked: u64,
+    acknowledged: u64,
+}
+
+/// What was acknowledged, by the step in which it was.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// Credentials handed out, in order.
+    pub issued: Vec<Issued>,
+    /// Proofs that got a token.
+    pub spent: BTreeSet<String>,
+    /// Secrets that callers were given.
+    pub secrets: Vec<String>,
+    revoked: BTreeMap<CredentialId, u64>,
+    revoked_grants: BTreeMap<GrantId, u64>,
+    cuts: Vec<(Scope, u64, u64)>,
+    withheld: BTreeMap<Scope, Vec<Withheld>>,
+    suspended: BTreeMap<IdentityId, Vec<Withheld>>,
+    loosened: BTreeMap<String, u64>,
+    ended: BTreeMap<IdentityId, u64>,
+    departed: BTreeMap<PersonId, u64>,
+}
+
+impl Model {
+    /// A credential's revocation was acknowledged.
+    pub fn revoke(&mut self, id: CredentialId, step: u64) {
+        self.revoked.entry(id).or_insert(step);
+    }
+
+    /// The end of a grant was acknowledged.
+    pub fn revoke_grant(&mut self, id: GrantId, step: u64) {
+        self.revoked_grants.entry(id).or_insert(step);
+    }
+
+    /// A cut was acknowledged, with its place in the log.
+    pub fn cut(&mut self, scope: Scope, index: u64, step: u64) {
+        self.cuts.push((scope, index, step));
+    }
+
+    /// A hold was acknowledged that was asked for in an earlier step.
+    pub fn hold(&mut self, scope: Scope, asked: u64, step: u64) {
+        self.withheld.entry(scope).or_default().push(Withheld { asked, acknowledged: step });
+    }
+
+    /// A suspension was acknowledged.
+    pub fn suspend(&mut self, id: IdentityId, asked: u64, step: u64) {
+        self.suspended.entry(id).or_default().push(Withheld { asked, acknowledged: step });
+    }
+
+    /// Something may have been given back up to this step: a resumption or release that was acknowledged, or whose end nobody knows.
+    pub fn loosen(&mut self, what: String, step: u64) {
+        self.loosened.insert(what, step);
+    }
+
+    /// An end was acknowledged: retirement or closing.
+    pub fn end(&mut self, id: IdentityId, step: u64) {
+        self.ended.entry(id).or_insert(step);
+    }
+
+    /// A person left.
+    pub fn depart(&mut self, id: PersonId, step: u64) {
+        self.departed.entry(id).or_insert(step);
+    }
+
+    /// Whether a person has left.
+    pub fn has_departed(&self, id: PersonId) -> bool {
+        self.departed.contains_key(&id)
+    }
+
+    /// Why an identity has to be refused by what begins after step `since`; `loosening` names what is just being given back.
+    pub fn refuses(&self, dump: &Dump, id: IdentityId, since: u64, loosening: &BTreeSet<String>) -> Option<Broken> {
+        let stands = |key: &str, withheld: &Withheld| {
+            withheld.acknowledged < since && !loosening.contains(key) && self.loosened.get(key).is_none_or(|at| *at < withheld.asked)
+        };
+        if self.ended.get(&id).is_some_and(|at| *at < since) {
+            return Some(("inv5", format!("{id} was ended")));
+        }
+        let key = id.to_string();
+        if self.suspended.get(&id).is_some_and(|all| all.iter().any(|one| stands(&key, one))) {
+            return Some(("inv4", format!("{id} was suspended")));
+        }
+        let identity = identity(dump, id)?;
+        let held = scopes(&identity).into_iter().find(|scope| self.withheld.get(scope).is_some_and(|all| all.iter().any(|one| stands(&scope.to_string(), one))));
+        if let Some(scope) = held {
+            return Some(("inv4", format!("{scope} was held")));
+        }
+        let gone = identity.charter.owner.filter(|owner| self.departed.get(owner).is_some_and(|at| *at < since));
+        gone.map(|owner| ("inv7", format!("{owner}, the owner of {id}, has left")))
+    }
+
+    /// Why a credential has to be refused by what begins after step `since`.
+    pub fn refuses_credential(&self, dump: &Dump, credential: &Issued, since: u64, loosening: &BTreeSet<String>) -> Option<Broken> {
+        let id = credential.id;
+        if self.revoked.get(&id).is_some_and(|at| *at < since) {
+            return Some(("inv4", format!("{id} was revoked")));
+        }
+        if let Some(grant) = credential.grants.iter().find(|grant| self.revoked_grants.get(grant).is_some_and(|at| *at < since)) {
+            return Some(("inv4", format!("{grant}, on which {id} rests, was revoked")));
+        }
+        let identity = identity(dump, credential.identity)?;
+        let mine = scopes(&identity);
+        let cut = self.cuts.iter().find(|(scope, index, at)| *at < since && *index > credential.index && mine.contains(scope));
+        if let Some((scope, ..)) = cut {
+            return Some(("inv4", format!("{scope} was cut after {id} was issued")));
+        }
+        self.refuses(dump, credential.identity, since, loosening)
+    }
+}
+
+/// The identity as its row says.
+pub fn identity(dump: &Dump, id: IdentityId) -> Option<Identity> {
+    record(dump, &RowKey::new(RowKind::Identity, id))
+}
+
+/// The grant as its row says.
+pub fn grant(dump: &Dump, id: GrantId) -> Option<Grant> {
+    record(dump, &RowKey::new(RowKind::Grant, id))
+}
+
+/// A record as its row says, read without the engine's help.
+pub fn record<T: Record>(dump: &Dump, key: &RowKey) -> Option<T> {
+    serde_json::from_slice(&dump.rows.get(key)?.body).ok()
+}
+
+/// The scopes that a charter puts an identity in.
+fn scopes(identity: &Identity) -> Vec<Scope> {
+    let charter = &identity.charter;
+    let mut scopes = vec![Scope::Identity(identity.id)];
+    scopes.extend(charter.owner.map(Scope::Owner));
+    scopes.extend(charter.application.map(Scope::Application));
+    scopes.extend(charter.environment.clone().map(Scope::Environment));
+    scopes
+}
