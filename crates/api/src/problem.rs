@@ -3,10 +3,33 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::problem::{FieldProblem, Reason};
 
+/// Codes that are not one of the domain's reasons, with what to do about each.
+pub const OTHER_CODES: &[(&str, &str)] = &[
+    ("fields_invalid", "fields are missing or wrong: `fields` names each with its own code and what to do"),
+    ("request_malformed", "the request's head can't be read: `detail` says which part"),
+    ("body_malformed", "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused"),
+    ("body_too_large", "a body has at most 64 KiB"),
+    ("media_type_unsupported", "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints"),
+    ("route_unknown", "there is no such address: the API is under /v1"),
+    ("method_not_allowed", "the address exists and takes another method"),
+    ("not_found", "there is no such thing, or you may not know of it"),
+    ("taken", "names, URIs and keys are never reassigned, not even after their holder has ended: choose another"),
+    ("revision_changed", "somebody changed the record since you read it: read it again and repeat the change with the new ETag"),
+    ("setup", "set-up was not done yet, or was done before: `tenure setup` makes the first administrator"),
+    ("unavailable", "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log"),
+    ("internal", "something is wrong with the server or its data: an operator finds the cause in the server's log"),
+];
+
+/// What a code means and what to do about it; `None` for a code that is none.
+pub fn explain(code: &str) -> Option<&'static str> {
+    let reason = Reason::ALL.iter().find(|reason| reason.code() == code).map(|reason| reason.hint());
+    reason.or_else(|| OTHER_CODES.iter().find(|(name, _)| *name == code).map(|(_, what)| *what))
+}
+
 /// A refusal or failure as a client sees it. It never carries an internal error's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// A page that explains the code.
+    /// A page of this server that explains the code.
     #[serde(rename = "type")]
     pub page: String,
     /// The code in words.
@@ -36,7 +59,7 @@ impl Problem {
     /// A problem with a code.
     pub fn new(status: u16, code: &str, title: &str) -> Self {
         Self {
-            page: format!("https://tenure.dev/problems/{code}"),
+            page: format!("/problems/{code}"),
             title: title.to_owned(),
             status,
             code: code.to_owned(),
@@ -74,5 +97,32 @@ impl Problem {
     pub fn fields(mut self, fields: Vec<FieldProblem>) -> Self {
         self.fields = fields;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_lists_every_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/problems.md");
+        let mut text = String::from("# Codes of problems\n\nEvery refusal and failure carries one of these codes; `GET /problems/CODE` says the same. This page is made from the code.\n\n| Code | What to do |\n|---|---|\n");
+        for (code, what) in Reason::ALL.iter().map(|reason| (reason.code(), reason.hint())).chain(OTHER_CODES.iter().copied()) {
+            text.push_str(&format!("| `{code}` | {what} |\n"));
+        }
+        if std::env::var_os("TENURE_UPDATE").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text, "run this test with TENURE_UPDATE=1");
+    }
+
+    #[test]
+    fn codes_are_distinct() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).chain(OTHER_CODES.iter().map(|(code, _)| *code)).collect();
+        let all = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
     }
 }

@@ -2,6 +2,18 @@
 //!
 //! The private part is an Ed25519 seed (RFC 8032 §5.1.5). As text it is 43 characters of base64url, for a file that only the workload
 //! may read.
+//!
+//! ```no_run
+//! # async fn example(client: tenure_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! use tenure_client::{TokenRequest, assertion::WorkloadKey};
+//!
+//! let key = WorkloadKey::from_text(&std::fs::read_to_string("billing-exporter.key")?)?;
+//! let assertion = key.client_assertion("idn_01k9…", &client.issuer_of("prod"))?;
+//! let token = client.token("prod", &TokenRequest::Assertion { assertion, resource: None, scope: None }).await?;
+//! # drop(token);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt;
 
@@ -20,12 +32,15 @@ pub const LIFE: Span = Span::from_secs(60);
 const JOIN_TOKEN_PREFIX: &str = "tnr_join_";
 const ID_LEN: usize = 26;
 
-/// Why something is no usable key, or no join token.
+/// Why no proof can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadKey {
+pub enum ProofError {
     /// Not a private key as [`WorkloadKey::to_text`] writes it.
     #[error("not a private key: it has to be 43 characters of base64url, as `tenure key generate` writes it")]
-    Malformed,
+    NoKey,
+    /// Not an identity's id.
+    #[error("not an identity's id: one begins with idn_")]
+    NoIdentity,
     /// Not a join token.
     #[error("not a join token: one begins with tnr_join_")]
     NoJoinToken,
@@ -38,11 +53,20 @@ pub struct WorkloadKey {
 }
 
 impl WorkloadKey {
-    /// A fresh key.
+    /// A fresh key from the system's generator.
+    #[expect(clippy::panic, reason = "a workload that can't draw randomness must not go on with a predictable key")]
+    pub fn generate() -> Self {
+        match Self::draw(&SystemEntropy) {
+            Ok(key) => key,
+            Err(_) => panic!("the library refused 32 random bytes as a seed"),
+        }
+    }
+
+    /// A fresh key from this source.
     ///
     /// # Errors
     /// The library refused the seed; with 32 bytes it has no reason to.
-    pub fn generate(entropy: &dyn Entropy) -> Result<Self, BadKey> {
+    pub fn draw(entropy: &dyn Entropy) -> Result<Self, ProofError> {
         let mut seed = Zeroizing::new([0u8; 32]);
         entropy.fill(seed.as_mut());
         Self::from_seed(seed)
@@ -51,15 +75,15 @@ impl WorkloadKey {
     /// The key that a file holds.
     ///
     /// # Errors
-    /// [`BadKey::Malformed`].
-    pub fn from_text(text: &str) -> Result<Self, BadKey> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| BadKey::Malformed)?);
-        let seed = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| BadKey::Malformed)?;
+    /// [`ProofError::NoKey`].
+    pub fn from_text(text: &str) -> Result<Self, ProofError> {
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| ProofError::NoKey)?);
+        let seed = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| ProofError::NoKey)?;
         Self::from_seed(Zeroizing::new(seed))
     }
 
-    fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, BadKey> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| BadKey::Malformed)?;
+    fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, ProofError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| ProofError::NoKey)?;
         Ok(Self { seed, pair })
     }
 
@@ -69,7 +93,7 @@ impl WorkloadKey {
     }
 
     /// The public key as a JWK (RFC 8037), for the charter.
-    pub fn jwk(&self) -> Value {
+    pub fn public_jwk(&self) -> Value {
         json!({"kty": "OKP", "crv": "Ed25519", "x": self.x()})
     }
 
@@ -77,6 +101,23 @@ impl WorkloadKey {
     pub fn thumbprint(&self) -> String {
         let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.x());
         URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
+    }
+
+    /// A client assertion of this moment, good for one use within [`LIFE`]. `audience` is the environment's issuer identifier.
+    ///
+    /// # Errors
+    /// [`ProofError::NoIdentity`].
+    pub fn client_assertion(&self, identity: &str, audience: &str) -> Result<String, ProofError> {
+        let identity = identity.parse().map_err(|_| ProofError::NoIdentity)?;
+        Ok(sign(self, identity, audience, wall_clock(), &SystemEntropy))
+    }
+
+    /// A proof of this moment that this key belongs to whoever presents the join token. `audience` comes with the token.
+    ///
+    /// # Errors
+    /// [`ProofError::NoJoinToken`].
+    pub fn enrolment_proof(&self, join_token: &str, audience: &str) -> Result<String, ProofError> {
+        sign_enrolment(self, join_token, audience, wall_clock(), &SystemEntropy)
     }
 
     fn x(&self) -> String {
@@ -115,8 +156,8 @@ pub fn sign(key: &WorkloadKey, identity: IdentityId, audience: &str, now: Timest
 /// Signs the proof that a key belongs to whoever presents a join token. `audience` comes with the token.
 ///
 /// # Errors
-/// [`BadKey::NoJoinToken`].
-pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: Timestamp, entropy: &dyn Entropy) -> Result<String, BadKey> {
+/// [`ProofError::NoJoinToken`].
+pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: Timestamp, entropy: &dyn Entropy) -> Result<String, ProofError> {
     let claims = json!({
         "aud": audience,
         "iat": now.as_secs(),
@@ -127,9 +168,27 @@ pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: 
     Ok(key.compact("tenure-enrol+jwt", &claims))
 }
 
-fn join_token_id(text: &str) -> Result<JoinTokenId, BadKey> {
-    let id = text.strip_prefix(JOIN_TOKEN_PREFIX).and_then(|rest| rest.get(..ID_LEN)).ok_or(BadKey::NoJoinToken)?;
-    format!("jnt_{id}").parse().map_err(|_| BadKey::NoJoinToken)
+/// The operating system's generator.
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::panic, reason = "a process that can't draw randomness must not go on with predictable keys")]
+    fn fill(&self, buffer: &mut [u8]) {
+        if aws_lc_rs::rand::fill(buffer).is_err() {
+            panic!("the system's random generator failed");
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a proof is dated where it is made, outside of the domain")]
+fn wall_clock() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn join_token_id(text: &str) -> Result<JoinTokenId, ProofError> {
+    let id = text.strip_prefix(JOIN_TOKEN_PREFIX).and_then(|rest| rest.get(..ID_LEN)).ok_or(ProofError::NoJoinToken)?;
+    format!("jnt_{id}").parse().map_err(|_| ProofError::NoJoinToken)
 }
 
 fn fresh_id(entropy: &dyn Entropy) -> String {
@@ -152,23 +211,23 @@ mod tests {
     #[test]
     fn the_rfcs_key_reads_and_writes() {
         let key = WorkloadKey::from_text(&format!("{SEED}\n")).unwrap();
-        assert_eq!(key.jwk(), json!({"kty": "OKP", "crv": "Ed25519", "x": PUBLIC}));
+        assert_eq!(key.public_jwk(), json!({"kty": "OKP", "crv": "Ed25519", "x": PUBLIC}));
         assert_eq!(key.thumbprint(), THUMBPRINT);
         assert_eq!(key.to_text().as_str(), SEED);
         assert!(!format!("{key:?}").contains(SEED));
         for bad in ["", "nWGx", "not base64url!"] {
-            assert_eq!(WorkloadKey::from_text(bad).err(), Some(BadKey::Malformed));
+            assert_eq!(WorkloadKey::from_text(bad).err(), Some(ProofError::NoKey));
         }
     }
 
     #[test]
     fn an_assertion_verifies_by_another_implementation() {
         let entropy = SeededEntropy::new(3);
-        let key = WorkloadKey::generate(&entropy).unwrap();
+        let key = WorkloadKey::draw(&entropy).unwrap();
         let identity = IdentityId::from_u128(9);
         let now = Timestamp::from_micros(1_700_000_000_000_000);
         let jwt = sign(&key, identity, "https://tenure.example/env/prod", now, &entropy);
-        let decoding = jsonwebtoken::DecodingKey::from_ed_components(key.jwk()["x"].as_str().unwrap()).unwrap();
+        let decoding = jsonwebtoken::DecodingKey::from_ed_components(key.public_jwk()["x"].as_str().unwrap()).unwrap();
         let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
         rules.set_audience(&["https://tenure.example/env/prod"]);
         rules.validate_exp = false;
@@ -184,7 +243,7 @@ mod tests {
     #[test]
     fn an_enrolment_proof_names_its_join_token() {
         let entropy = SeededEntropy::new(4);
-        let key = WorkloadKey::generate(&entropy).unwrap();
+        let key = WorkloadKey::draw(&entropy).unwrap();
         let id = JoinTokenId::from_u128(77).to_string();
         let text = format!("tnr_join_{}restofit", id.strip_prefix("jnt_").unwrap());
         let jwt = sign_enrolment(&key, &text, "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy).unwrap();

@@ -101,7 +101,7 @@ impl Client {
         self.step(&format!("/v1/identities/{id}/join-tokens")).await
     }
 
-    /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::sign_enrolment`] makes the proof.
+    /// `POST /v1/enrol`: binds a key of the workload's own; [`crate::assertion::WorkloadKey::enrolment_proof`] makes the proof.
     pub async fn enrol(&self, ask: &Enrol) -> Result<View<Binding>, ClientError> {
         self.post("/v1/enrol", ask).await
     }

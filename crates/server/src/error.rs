@@ -93,6 +93,14 @@ impl IntoResponse for Failure {
     }
 }
 
+/// `GET /problems/{code}`: what a code means.
+pub(crate) async fn page(axum::extract::Path(code): axum::extract::Path<String>) -> Result<String, Failure> {
+    match tenure_api::problem::explain(&code) {
+        Some(what) => Ok(format!("{code}\n\n{what}\n")),
+        None => Err(Failure(Problem::new(404, "not_found", "not found").detail("there is no such code"))),
+    }
+}
+
 pub(crate) async fn no_such_route() -> Failure {
     Failure(Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"))
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use tenure_engine::Engine;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -39,6 +40,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .merge(v1::routes())
         .merge(protocols::routes())
         .merge(health::routes())
+        .route("/problems/{code}", get(error::page))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT));

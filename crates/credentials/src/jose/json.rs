@@ -14,7 +14,10 @@ const MAX_DEPTH: u8 = 16;
 const DUPLICATE: &str = "duplicate member";
 
 /// Reads one JSON object and nothing after it.
-pub(super) fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JoseError> {
+///
+/// # Errors
+/// [`JoseError::DuplicateMember`], or [`JoseError::Malformed`] if it is no object or nests too deeply.
+pub fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JoseError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer).map_err(|e| fault(&e))?;
     deserializer.end().map_err(|e| fault(&e))?;

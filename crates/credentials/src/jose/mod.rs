@@ -12,6 +12,7 @@ mod jws;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::{Claims, SKEW, claims_match};
 pub use error::JoseError;
+pub use json::read_object;
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES};
 pub use jws::{Jws, MAX_TOKEN_BYTES, Rules, Types, Unverified, read_unverified};

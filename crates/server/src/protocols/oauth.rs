@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,7 +15,7 @@ use tenure_engine::ops::token::{Proof, TokenAsk};
 
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Reply, Source, bearer, body, ok};
+use crate::extract::{Path, Reply, Source, bearer, body, ok};
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -112,7 +112,11 @@ fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
 }
 
 /// The parameters of a form; each at most once (RFC 6749 §3.2).
-struct Form(BTreeMap<String, String>);
+struct Form {
+    parameters: BTreeMap<String, String>,
+    /// Whether the request has an `Authorization` header.
+    authorization: bool,
+}
 
 impl Form {
     async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
@@ -124,20 +128,21 @@ impl Form {
         if !is_form {
             return Err(OAuthError::invalid_request("send application/x-www-form-urlencoded"));
         }
+        let authorization = request.headers().contains_key(header::AUTHORIZATION);
         let bytes = body(request, app).await.map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
-        let mut form = BTreeMap::new();
+        let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
-            if form.insert(name, value).is_some() {
+            if parameters.insert(name, value).is_some() {
                 return Err(OAuthError::invalid_request("a parameter is given twice"));
             }
         }
-        Ok(Self(form))
+        Ok(Self { parameters, authorization })
     }
 
     /// A parameter; an empty one counts as left out (RFC 6749 §3.1).
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     fn must(&self, name: &str) -> Result<&str, OAuthError> {
@@ -149,6 +154,7 @@ impl Form {
             return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_client", "client secrets are not accepted: sign a client assertion (private_key_jwt)"));
         }
         match (self.get("client_assertion"), self.get("client_assertion_type")) {
+            (Some(_), _) if self.authorization => Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)")),
             (None, None) => Ok(None),
             (Some(assertion), Some(ASSERTION_TYPE)) => Ok(Some(assertion)),
             (None, Some(_)) => Err(OAuthError::invalid_request("the parameter client_assertion is missing")),
@@ -166,6 +172,9 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
                 return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
             };
             (Proof::ClientAssertion(assertion.to_owned()), "invalid_client")
+        }
+        JWT_BEARER if form.client_assertion()?.is_some() || form.authorization => {
+            return Err(OAuthError::invalid_request("the assertion alone is the proof here: send no client authentication beside it"));
         }
         JWT_BEARER => (Proof::ExternalToken(form.must("assertion")?.to_owned()), "invalid_grant"),
         _ => return Err(OAuthError::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", format!("use {CLIENT_CREDENTIALS} or {JWT_BEARER}"))),

@@ -1,7 +1,7 @@
 //! Set-up, people, applications, environments, resources, issuers.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup};
@@ -16,7 +16,7 @@ use tenure_engine::ops::lists::{ListAsk, Listed};
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Query, Reply, Source, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

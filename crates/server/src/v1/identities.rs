@@ -1,7 +1,7 @@
 //! Identities: register, steps of their life, grants, credentials, enrolment.
 
 use axum::Router;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Query, Reply, Source, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ use tenure_engine::ops::state::StateReport;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Operator, Reply, ok};
+use crate::extract::{Operator, Path, Query, Reply, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

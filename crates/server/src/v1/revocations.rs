@@ -1,7 +1,7 @@
 //! Revocations, holds and receipts.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,7 +15,7 @@ use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
