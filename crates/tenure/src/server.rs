@@ -77,8 +77,6 @@ impl Clock for SystemClock {
 pub struct Running {
     /// The base URL.
     pub url: String,
-    /// The engine.
-    pub engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -172,7 +170,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         tokio::spawn(tenure_server::serve(listener, tenure_server::router(Arc::clone(&engine)), stopped.clone())),
         tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, stopped)),
     ];
-    Ok(Running { url, engine, stop, tasks })
+    Ok(Running { url, stop, tasks })
 }
 
 fn checked_url(url: &str) -> anyhow::Result<String> {

@@ -26,8 +26,16 @@ impl Engine {
     pub async fn evaluate(&self, enforcer: &Enforcer, ask: &Evaluation) -> Result<Decision, OpError> {
         let now = self.now();
         check_evaluation(ask)?;
-        let resource = self.find_resource(&ask.resource.id).await?.filter(|resource| resource.kind == ask.resource.kind).ok_or(OpError::refused(Reason::ResourceUnknown))?;
-        self.enforces(enforcer, &resource, now)?;
+        let caller = Self::enforcer_identity(enforcer).id;
+        let resource = self.find_resource(&ask.resource.id).await?.filter(|resource| resource.kind == ask.resource.kind).ok_or(OpError::refused(Reason::ResourceUnknown));
+        let resource = match resource.and_then(|resource| self.enforces(enforcer, &resource, now).map(|()| resource)) {
+            Ok(resource) => resource,
+            Err(OpError::Refused { reason, detail, answer }) => {
+                self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
+                return Err(OpError::Refused { reason, detail, answer });
+            }
+            Err(other) => return Err(other),
+        };
         let token = match ask.subject.properties.get("access_token") {
             None => None,
             Some(serde_json::Value::String(token)) => Some(token.as_str()),
@@ -40,6 +48,9 @@ impl Engine {
             } else {
                 self.touch(id.to_string(), now);
             }
+        } else if let Some(reason) = verdict.refused {
+            // Whoever showed the gateway something that is nobody's is a stranger behind that gateway.
+            self.count_stranger(reason, &caller.to_string());
         }
         Ok(verdict.into_decision(self.policy.version()))
     }

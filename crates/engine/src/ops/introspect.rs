@@ -2,6 +2,7 @@
 
 use tenure_api::views::{ActiveToken, Introspection};
 use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
 use tenure_core::gate;
 use tenure_core::identity::{ENFORCE, Identity};
 use tenure_core::policy::{Action, Attributes, Question, Value};
@@ -54,6 +55,7 @@ impl Engine {
         let held = self.held(claims.credential, now).await?.ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
         held.status.map_err(OpError::Unauthenticated)?;
         if !claims.scope.iter().any(|action| action == ENFORCE) {
+            self.refuse_identity(claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
             return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
         }
         Ok(Enforcer { known: held.known, bound_to: Some(claims.audience) })
@@ -99,7 +101,10 @@ impl Engine {
     pub async fn introspect(&self, environment: &str, enforcer: &Enforcer, token: &str) -> Result<Introspection, OpError> {
         let now = self.now();
         let environment = self.must::<Environment>("environment", environment).await?;
-        gate::standing(enforcer.known.facts(now))?;
+        if let Err(reason) = gate::standing(enforcer.known.facts(now)) {
+            self.refuse_identity(enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
+            return Err(OpError::refused(reason));
+        }
         let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(NOTHING) };
         let Some(held) = self.held(claims.credential, now).await? else { return Ok(NOTHING) };
         let Some(resource) = self.one::<Resource>(held.credential.resource).await? else { return Ok(NOTHING) };

@@ -11,7 +11,7 @@ use tenure_core::identity::{CredentialType, Identity};
 use tenure_core::issuer::{Issuer, IssuerState};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::port::Committed;
-use tenure_core::problem::Reason;
+use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
@@ -91,8 +91,12 @@ impl Engine {
                 Err(OpError::Unauthenticated(reason))
             }
             Err(OpError::Refused { reason, detail, answer }) => {
-                self.refuse_issuance(id, &ask, reason, answer.as_deref()).await;
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref()).await;
                 Err(OpError::Refused { reason, detail, answer })
+            }
+            Err(OpError::Invalid(fields)) => {
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), "invalid", &fields, None).await;
+                Err(OpError::Invalid(fields))
             }
             Err(other) => Err(other),
         }
@@ -258,14 +262,15 @@ impl Engine {
         Spend { budget: format!("issue/{id}"), window: start, until: start.plus(Span::from_mins(2)), by: 1, limit: self.settings.issuance_budget }
     }
 
-    async fn refuse_issuance(&self, id: IdentityId, ask: &TokenAsk, reason: Reason, answer: Option<&Answer>) {
+    /// Records that an identity which proved itself was refused.
+    pub(crate) async fn refuse_identity(&self, id: IdentityId, control: ControlPoint, asked: &str, code: &str, fields: &[FieldProblem], answer: Option<&Answer>) {
         self.record_refusal(Refusal {
             actor: Actor::Identity { id },
-            control: ControlPoint::Issue,
-            asked: ask.proof.method(),
+            control,
+            asked,
             subjects: vec![id.to_string()],
-            code: reason.code(),
-            fields: &[],
+            code,
+            fields,
             answer,
         })
         .await;
@@ -298,6 +303,10 @@ impl Engine {
             Err(OpError::Unauthenticated(reason)) => {
                 self.count_stranger(reason, source);
                 Err(OpError::Unauthenticated(reason))
+            }
+            Err(OpError::Refused { reason, detail, answer }) => {
+                self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
+                Err(OpError::Refused { reason, detail, answer })
             }
             Err(other) => Err(other),
         }

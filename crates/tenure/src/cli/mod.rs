@@ -1,14 +1,42 @@
-//! The command line.
+//! The command line: `tenure <noun> <verb>`.
+//!
+//! Data goes to standard output, everything said about it to standard error. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+
+mod context;
+mod directory;
+mod failure;
+mod identity;
+mod log;
+mod output;
+mod revocation;
+mod workload;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{demo, server};
+use context::{Context, Globals};
 
+/// Governs non-human identities: no charter, no credential; one cut ends every credential; the log proves both.
 #[derive(Parser)]
-#[command(name = "tenure", version)]
+#[command(
+    name = "tenure",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+Start here:
+  tenure demo                                 one identity from charter to receipt, in seconds
+  tenure server &                             a server on http://127.0.0.1:8420, data in ./.tenure
+  tenure setup --name \"Ada Lovelace\"          the first administrator; the token goes to ./.tenure/operator-token
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Each noun explains itself: tenure identity --help"
+)]
 struct Cli {
+    #[command(flatten)]
+    globals: Globals,
     #[command(subcommand)]
     command: Command,
 }
@@ -17,26 +45,111 @@ struct Cli {
 enum Command {
     Server(server::Args),
     Demo(demo::Args),
+    Setup(directory::Setup),
+    #[command(subcommand)]
+    Person(directory::Person),
+    #[command(subcommand)]
+    Application(directory::Application),
+    #[command(subcommand)]
+    Environment(directory::Environment),
+    #[command(subcommand)]
+    Resource(directory::Resource),
+    #[command(subcommand)]
+    Issuer(directory::Issuer),
+    #[command(subcommand)]
+    Identity(identity::Identity),
+    #[command(subcommand)]
+    Grant(identity::Grant),
+    #[command(subcommand)]
+    Credential(revocation::Credential),
+    #[command(subcommand)]
+    Cut(revocation::Cut),
+    #[command(subcommand)]
+    Hold(revocation::Hold),
+    #[command(subcommand)]
+    Receipt(revocation::Receipt),
+    #[command(subcommand)]
+    Key(workload::Key),
+    #[command(subcommand)]
+    Token(workload::Token),
+    Enrol(workload::Enrol),
+    Events(log::Events),
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Prints a completion script for a shell.
+    ///
+    /// Example: tenure completions bash > ~/.local/share/bash-completion/completions/tenure
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs what the arguments say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(cli)));
+    result.unwrap_or_else(|error| failure::report(&error))
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let context = Context::new(cli.globals);
+    match cli.command {
+        Command::Server(args) => Box::pin(server::run(args)).await?,
+        Command::Demo(args) => return Box::pin(demo::run(args)).await,
+        Command::Setup(setup) => setup.run(&context).await?,
+        Command::Person(verb) => verb.run(&context).await?,
+        Command::Application(verb) => verb.run(&context).await?,
+        Command::Environment(verb) => verb.run(&context).await?,
+        Command::Resource(verb) => verb.run(&context).await?,
+        Command::Issuer(verb) => verb.run(&context).await?,
+        Command::Identity(verb) => Box::pin(verb.run(&context)).await?,
+        Command::Grant(verb) => verb.run(&context).await?,
+        Command::Credential(verb) => verb.run(&context).await?,
+        Command::Cut(verb) => verb.run(&context).await?,
+        Command::Hold(verb) => verb.run(&context).await?,
+        Command::Receipt(verb) => verb.run(&context).await?,
+        Command::Key(verb) => verb.run(&context)?,
+        Command::Token(verb) => verb.run(&context).await?,
+        Command::Enrol(enrol) => enrol.run(&context).await?,
+        Command::Events(events) => events.run(&context).await?,
+        Command::Log(verb) => verb.run(&context).await?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tenure", &mut script);
+            output::raw(&script)?;
         }
-    };
-    let result = runtime.block_on(async {
-        match cli.command {
-            Command::Server(args) => server::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Demo(args) => demo::run(args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_data_folder_is_the_servers_or_the_clients() {
+        let cli = Cli::try_parse_from(["tenure", "server", "--data", "/srv/x"]).unwrap();
+        assert!(matches!(cli.command, Command::Server(args) if args.data.as_deref() == Some(std::path::Path::new("/srv/x"))));
+        assert!(Cli::try_parse_from(["tenure", "setup", "--name", "Ada", "--data", "/srv/x"]).is_ok());
+        assert!(Cli::try_parse_from(["tenure", "-o", "json", "identity", "list"]).is_ok());
+        assert!(Cli::try_parse_from(["tenure", "identity", "list", "-o", "json"]).is_ok());
+    }
+
+    #[test]
+    fn no_argument_takes_a_token() {
+        fn walk(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let name = argument.get_id().as_str();
+                assert!(!name.contains("token") || name.ends_with("_file") || name == "token_id", "{} {name}", command.get_name());
+            }
+            command.get_subcommands().for_each(walk);
         }
-    });
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+        walk(&Cli::command());
+    }
 }

@@ -4,4 +4,6 @@
 
 mod world;
 
+mod issuers;
+mod peers;
 mod rows;

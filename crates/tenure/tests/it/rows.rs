@@ -1,19 +1,54 @@
 //! Requirements, row by row.
 
-use serde_json::json;
+mod charter;
+mod credentials;
+mod endings;
+mod receipts;
+
+use serde_json::{Value, json};
 
 use crate::on_both;
-use crate::world::Key;
+use crate::world::{Answer, World};
+
+/// The fields that an answer names, with their codes.
+fn problems(answer: &Answer) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    answer.body["fields"].as_array().into_iter().flatten().map(|field| (text(&field["field"]), text(&field["code"]))).collect()
+}
+
+/// Refusals for this reason that the log has about a subject.
+async fn refusals(world: &World, subject: &str, reason: &str) -> Vec<Value> {
+    world.events_of("access.refused", subject).await.into_iter().filter(|event| event["data"]["reason"] == reason).collect()
+}
 
 on_both! {
-    async fn r22_an_owner_is_required(world: World) {
-        let key = Key::new();
-        let mut charter = world.charter(key.jwk());
-        charter.as_object_mut().unwrap().remove("owner");
-        let answer = world.register("exporter", charter, "pending").await.expect(422);
-        assert_eq!(answer.field_codes(), ["owner_missing"]);
-        let events = world.events().await;
-        assert!(events.iter().any(|event| event["kind"] == "access.refused" && event["data"]["fields"][0]["code"] == json!("owner_missing")));
+    async fn r46_one_call_says_who_approved_for_which_need_and_what_ends_it(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let path = format!("/v1/identities/{id}/access");
+        let answer = world.get(&world.auditor, &path).await.expect(200);
+        let access = answer.body["access"].as_array().unwrap().clone();
+        assert_eq!(access.len(), 1);
+        assert_eq!(access[0]["approved_by"], json!(world.owner_id));
+        assert_eq!(access[0]["need"], "exports invoices");
+        assert_eq!(access[0]["live"], true);
+        assert!(access[0]["policies"].as_array().unwrap().contains(&json!("activate-standard")), "{access:?}");
+        let ends = access[0]["ends"].as_array().unwrap().iter().map(|end| end.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        assert!(ends.iter().any(|end| end.starts_with("date: ")) && ends.iter().any(|end| end.contains("30d without use")) && ends.iter().any(|end| end == "suspension"), "{ends:?}");
+        // A second access, opened by somebody else for a need of its own, answers for itself.
+        let grant = json!({"actions": ["read"], "resource": world.orders, "duration": "10m", "purpose": "incident 7"});
+        world.post(&world.security, &format!("/v1/identities/{id}/grants"), grant).await.expect(201);
+        let answer = world.get(&world.owner, &path).await.expect(200);
+        let access = answer.body["access"].as_array().unwrap().clone();
+        let incident = access.iter().find(|access| access["need"] == "incident 7").unwrap();
+        assert_eq!((access.len(), &incident["approved_by"]), (2, &json!(world.security_id)));
+        // What is not live is not shown as live.
+        world.token(&key, &id, "production").await;
+        world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);
+        let answer = world.get(&world.owner, &path).await.expect(200);
+        assert!(answer.body["access"].as_array().unwrap().iter().all(|access| access["live"] == false));
+        // It is not everybody's business.
+        let (_, stranger) = world.person("Una", &["requester"]).await;
+        world.get(&stranger, &path).await.expect(403);
     }
 
     async fn r55_the_next_decision_after_a_suspension_is_deny(world: World) {

@@ -1,0 +1,542 @@
+//! The simulated world: nodes over one store, operations under way, and the loop that chooses what happens next.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use tenure_core::changeset::Changeset;
+use tenure_core::entropy::SeededEntropy;
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::id::{EventId, PersonId};
+use tenure_core::person::{Person, PersonState};
+use tenure_core::policy::PolicyEngine;
+use tenure_core::port::{Outcome, RowSealer, Store};
+use tenure_core::row::{Position, RowKey, RowKind};
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::root::RootKey;
+use tenure_credentials::row_sealer::RowMac;
+use tenure_engine::error::OpError;
+use tenure_engine::{Engine, Ports, Settings};
+use tenure_policy::CedarPolicy;
+use tenure_store::{Dump, MemoryStore};
+
+use crate::check::Checker;
+use crate::clock::{NodeClock, Time};
+use crate::exec;
+use crate::model::{Broken, Model, Violation, record};
+use crate::ops::{Fact, Intent, Subject};
+use crate::rng::Rng;
+use crate::store::{FaultyStore, Planted, Shared};
+use crate::workload::{Holder, Platform};
+
+/// Nodes that share the store.
+const NODES: usize = 2;
+/// Operations under way at once.
+const MAX_TASKS: usize = 5;
+/// Issuances of one identity in a minute; small, so that it is reached.
+const BUDGET: u32 = 6;
+const ROOT_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
+/// Where every node says that it is reached.
+pub const PUBLIC_URL: &str = "https://tenure.sim";
+
+/// An operation under way.
+pub type Operation = Pin<Box<dyn Future<Output = Result<Fact, OpError>>>>;
+
+/// A server.
+pub struct Node {
+    /// Its engine.
+    pub engine: Arc<Engine>,
+    /// Its clock.
+    pub clock: Arc<NodeClock>,
+}
+
+/// An operation that was asked for and has not answered.
+struct Task {
+    number: u64,
+    node: usize,
+    began: u64,
+    /// The node's time when it began, and by how much its clock was off.
+    at: (Timestamp, i64),
+    intent: Intent,
+    operation: Operation,
+}
+
+/// Somebody with an operator token.
+pub struct Operator {
+    /// Who.
+    pub id: PersonId,
+    /// The token.
+    pub token: String,
+}
+
+/// Everything.
+pub struct World {
+    /// The seed.
+    pub seed: u64,
+    /// The step.
+    pub step: u64,
+    /// What chooses.
+    pub rng: Rng,
+    /// The true time.
+    pub time: Arc<Time>,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The people: an administrator, two of security, owners.
+    pub people: Vec<Operator>,
+    /// The identities.
+    pub subjects: Vec<Subject>,
+    /// The enforcement points, one an environment.
+    pub enforcers: Vec<Subject>,
+    /// What was registered besides.
+    pub places: crate::ops::Places,
+    /// What was acknowledged.
+    pub model: Model,
+    /// Signed checkpoints that somebody kept.
+    pub kept: Vec<String>,
+    /// The platform's key.
+    pub platform: Holder,
+    pub(crate) shared: Arc<Shared>,
+    memory: Arc<MemoryStore>,
+    checker: Checker,
+    tasks: Vec<Task>,
+    asked: u64,
+    starts: u64,
+    learned: usize,
+    trace: Trace,
+}
+
+/// What happened, as text and as a hash.
+pub struct Trace {
+    hash: [u8; 32],
+    /// The newest lines.
+    pub lines: Vec<String>,
+    verbose: bool,
+}
+
+impl Trace {
+    fn say(&mut self, line: String) {
+        let mut input = self.hash.to_vec();
+        input.extend_from_slice(line.as_bytes());
+        if let Ok(hash) = digest(&SHA256, &input).as_ref().try_into() {
+            self.hash = hash;
+        }
+        if self.verbose {
+            println!("{line}");
+        }
+        self.lines.push(line);
+    }
+
+    /// The hash over every line, in hexadecimal.
+    pub fn hash(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn root_key() -> Result<RootKey, Broken> {
+    RootKey::from_text(ROOT_KEY).map_err(|error| ("setup", error.to_string()))
+}
+
+/// Parsing the policies takes longer than a whole run: once a process.
+fn policy() -> Result<Arc<CedarPolicy>, Broken> {
+    static POLICY: OnceLock<Option<Arc<CedarPolicy>>> = OnceLock::new();
+    let loaded = POLICY.get_or_init(|| CedarPolicy::default_set().ok().map(Arc::new));
+    loaded.clone().ok_or_else(|| ("setup", "the default policies can't be read".into()))
+}
+
+/// Digests that leave out the content: a planted defect.
+struct WeakDigests(RowMac);
+
+impl RowSealer for WeakDigests {
+    fn digest(&self, key: &RowKey, revision: u64, _body: &[u8]) -> [u8; 32] {
+        self.0.digest(key, revision, b"")
+    }
+    fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32] {
+        self.0.mac(digest, created, position)
+    }
+}
+
+impl World {
+    /// A deployment that is set up, with people, places and enforcement points.
+    ///
+    /// # Errors
+    /// What went wrong before the first step.
+    pub fn new(seed: u64, planted: Option<Planted>, verbose: bool) -> Result<Self, Broken> {
+        let sealer = RowMac::new(&root_key()?);
+        let sealer: Arc<dyn RowSealer> = if planted == Some(Planted::WeakDigests) { Arc::new(WeakDigests(sealer)) } else { Arc::new(sealer) };
+        let memory = Arc::new(MemoryStore::new(sealer));
+        let rng = Rng::new(seed, 1);
+        let platform = Holder::new(&rng.bytes()).ok_or(("setup", "no key for the platform".to_owned()))?;
+        let mut world = Self {
+            seed,
+            step: 0,
+            time: Arc::default(),
+            nodes: Vec::new(),
+            people: Vec::new(),
+            subjects: Vec::new(),
+            enforcers: Vec::new(),
+            places: crate::ops::Places::default(),
+            model: Model::default(),
+            kept: Vec::new(),
+            platform,
+            shared: Shared::new(Arc::clone(&memory), seed, planted),
+            memory,
+            checker: Checker::new(root_key()?, BUDGET),
+            tasks: Vec::new(),
+            asked: 0,
+            starts: 0,
+            learned: 0,
+            trace: Trace { hash: [0; 32], lines: Vec::new(), verbose },
+            rng,
+        };
+        for n in 0..NODES {
+            let error = i64::try_from(world.rng.below(2_000_000)).unwrap_or_default() - 1_000_000;
+            let clock = Arc::new(NodeClock::new(Arc::clone(&world.time), error));
+            let engine = world.engine(n, &clock)?;
+            world.nodes.push(Node { engine, clock });
+        }
+        world.furnish()?;
+        world.look()?;
+        Ok(world)
+    }
+
+    fn engine(&mut self, node: usize, clock: &Arc<NodeClock>) -> Result<Arc<Engine>, Broken> {
+        self.starts += 1;
+        let ports = Ports {
+            store: Arc::new(FaultyStore::new(Arc::clone(&self.shared), node)),
+            policy: policy()? as Arc<dyn PolicyEngine>,
+            clock: Arc::clone(clock) as _,
+            entropy: Arc::new(SeededEntropy::new(Rng::new(self.seed, 100 + self.starts).below(u64::MAX))),
+            fetch: Arc::new(Platform::new(&self.platform)),
+            root: root_key()?,
+        };
+        let settings = Settings { public_url: PUBLIC_URL.into(), issuance_budget: BUDGET, refusal_budget: 5, key_overlap: Span::from_mins(5), ..Settings::default() };
+        Ok(Arc::new(Engine::new(ports, settings)))
+    }
+
+    /// What happened so far.
+    pub const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// How often each kind of event happened.
+    pub fn kinds(&self) -> &std::collections::BTreeMap<String, u64> {
+        self.checker.kinds()
+    }
+
+    /// Everything that the store holds.
+    pub fn dump(&self) -> Dump {
+        self.shared.dump()
+    }
+
+    /// Adds a line to the trace.
+    pub fn say(&mut self, what: &str) {
+        let line = format!("{:>5} {} {what}", self.step, self.time.now());
+        self.trace.say(line);
+    }
+
+    /// A number that no other proof has.
+    pub const fn next_number(&mut self) -> u64 {
+        self.asked += 1;
+        self.asked
+    }
+
+    /// Runs `steps` steps, then heals everything and waits until it is quiet.
+    ///
+    /// # Errors
+    /// The first rule that did not hold.
+    pub fn run(&mut self, steps: u64) -> Result<(), Violation> {
+        let result = self.storm(steps).and_then(|()| self.calm());
+        result.map_err(|(invariant, what)| {
+            self.say(&format!("{invariant}: {what}"));
+            Violation { invariant, what, seed: self.seed, step: self.step }
+        })
+    }
+
+    fn storm(&mut self, steps: u64) -> Result<(), Broken> {
+        self.shared.set_faults(true);
+        for _ in 0..steps {
+            self.step += 1;
+            self.time.pass(Span::from_micros(i64::try_from(50 + self.rng.below(3_000)).unwrap_or_default()));
+            match self.rng.below(1_000) {
+                0..12 => self.lose(),
+                12..16 => self.crash()?,
+                16..22 => self.jump(),
+                22..25 => self.depart()?,
+                25..75 => self.wait(),
+                roll if self.tasks.is_empty() || (roll < 480 && self.tasks.len() < MAX_TASKS) => self.ask()?,
+                _ => self.go_on()?,
+            }
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Something new is asked of some node; now and then the network delivers it twice.
+    fn ask(&mut self) -> Result<(), Broken> {
+        let node = usize::try_from(self.rng.below(NODES as u64)).unwrap_or_default();
+        let Some((intent, operation)) = self.choose(node) else { return Ok(()) };
+        self.begin(node, intent, operation);
+        let last = self.tasks.len().saturating_sub(1);
+        self.advance(last)
+    }
+
+    /// Begins an operation.
+    pub fn begin(&mut self, node: usize, intent: Intent, operation: Operation) {
+        let number = self.next_number();
+        let Some(at) = self.nodes.get(node) else { return };
+        let at = (at.engine.now(), at.clock.error());
+        self.say(&format!("#{number} node {node}: {intent:?}"));
+        self.tasks.push(Task { number, node, began: self.step, at, intent, operation });
+    }
+
+    fn go_on(&mut self) -> Result<(), Broken> {
+        let n = usize::try_from(self.rng.below(self.tasks.len() as u64)).unwrap_or_default();
+        self.advance(n)
+    }
+
+    fn advance(&mut self, n: usize) -> Result<(), Broken> {
+        let Some(task) = self.tasks.get_mut(n) else { return Ok(()) };
+        if let Poll::Ready(result) = exec::poll(&mut task.operation) {
+            let task = self.tasks.remove(n);
+            self.observe()?;
+            self.answered(task, result)?;
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, task: Task, result: Result<Fact, OpError>) -> Result<(), Broken> {
+        let text = match &result {
+            Ok(fact) => fact.to_string(),
+            Err(OpError::Invalid(fields)) => format!("invalid: {:?}", fields.iter().map(|field| field.code.as_str()).collect::<Vec<_>>()),
+            Err(error) => error.to_string(),
+        };
+        self.say(&format!("#{} {text}", task.number));
+        let jumped = self.nodes.get(task.node).is_none_or(|node| node.clock.error() != task.at.1);
+        let at = if jumped { Timestamp::default() } else { task.at.0 };
+        self.judge(&task.intent, task.began, at, result)
+    }
+
+    /// What is just being given back, by key.
+    pub fn loosening(&self) -> BTreeSet<String> {
+        self.tasks.iter().filter_map(|task| task.intent.loosens()).collect()
+    }
+
+    /// An operation is dropped: its caller gave up, or the reply was lost.
+    fn lose(&mut self) {
+        if !self.tasks.is_empty() {
+            let n = usize::try_from(self.rng.below(self.tasks.len() as u64)).unwrap_or_default();
+            self.drop_task(n);
+        }
+    }
+
+    fn drop_task(&mut self, n: usize) {
+        let task = self.tasks.remove(n);
+        self.say(&format!("#{} is lost", task.number));
+        if let Some(key) = task.intent.loosens() {
+            self.model.loosen(key, self.step);
+        }
+    }
+
+    /// A node dies with all that it did and knew, and starts again; its clock is set right on the way.
+    fn crash(&mut self) -> Result<(), Broken> {
+        let n = usize::try_from(self.rng.below(NODES as u64)).unwrap_or_default();
+        self.say(&format!("node {n} dies"));
+        while let Some(place) = self.tasks.iter().position(|task| task.node == n) {
+            self.drop_task(place);
+        }
+        let Some(clock) = self.nodes.get(n).map(|node| Arc::clone(&node.clock)) else { return Ok(()) };
+        clock.set_error(0);
+        let engine = self.engine(n, &clock)?;
+        // A node that can't read where the log stands doesn't start: it tries until it can.
+        let recovered = (0..20).any(|_| matches!(exec::finish(engine.recover(), 1_000), Some(Ok(()))));
+        if !recovered {
+            return Err(("internal", format!("node {n} can't start again")));
+        }
+        if let Some(node) = self.nodes.get_mut(n) {
+            node.engine = engine;
+        }
+        Ok(())
+    }
+
+    /// A node's clock steps, a little or a lot, or is set right.
+    fn jump(&mut self) {
+        let n = usize::try_from(self.rng.below(NODES as u64)).unwrap_or_default();
+        let error = match self.rng.below(6) {
+            0 => 40_000_000,
+            1 => -40_000_000,
+            2 => 3_600_000_000,
+            3 => -3_600_000_000,
+            _ => 0,
+        };
+        self.say(&format!("node {n}'s clock is off by {} s", error / 1_000_000));
+        if let Some(node) = self.nodes.get(n) {
+            node.clock.set_error(error);
+        }
+    }
+
+    fn wait(&mut self) {
+        let span = match self.rng.below(20) {
+            0..12 => Span::from_secs(i64::try_from(1 + self.rng.below(20)).unwrap_or(1)),
+            12..17 => Span::from_secs(i64::try_from(20 + self.rng.below(200)).unwrap_or(1)),
+            17..19 => Span::from_mins(i64::try_from(5 + self.rng.below(60)).unwrap_or(1)),
+            _ => Span::from_mins(i64::try_from(60 + self.rng.below(600)).unwrap_or(1)),
+        };
+        self.time.pass(span);
+        self.say(&format!("{span} pass"));
+    }
+
+    /// A person leaves: what a feed of the people's department will commit.
+    fn depart(&mut self) -> Result<(), Broken> {
+        // The administrator and security stay: somebody has to go on.
+        let Some(person) = self.rng.pick(self.people.get(3..).unwrap_or_default()).map(|person| person.id) else { return Ok(()) };
+        let key = RowKey::new(RowKind::Person, person);
+        let snapshot = exec::finish(self.memory.load(std::slice::from_ref(&key)), 1);
+        let Some(Ok(Some(stored))) = snapshot.map(|snapshot| snapshot.map(|snapshot| snapshot.get::<Person>(0).ok().flatten())) else { return Ok(()) };
+        if stored.state != PersonState::Active || self.model.has_departed(person) {
+            return Ok(());
+        }
+        let now = self.time.now();
+        let id = EventId::from_u128(u128::from(self.next_number()));
+        let event = Event::new(id, "person.departed", ControlPoint::Administer).subject(person);
+        let mut changeset = Changeset::new(Actor::System { part: "people".into() }, now, event);
+        changeset.replace(&stored, &Person { state: PersonState::Departed, ..(*stored.value).clone() });
+        if !matches!(exec::finish(self.memory.commit(changeset), 1), Some(Outcome::Committed(_))) {
+            return Err(("internal", "a departure could not be recorded".into()));
+        }
+        self.say(&format!("{person} leaves"));
+        self.model.depart(person, self.step);
+        Ok(())
+    }
+
+    fn observe(&mut self) -> Result<(), Broken> {
+        let observed = self.shared.take_observed();
+        if observed.is_empty() {
+            return Ok(());
+        }
+        let dump = self.dump();
+        observed.iter().try_for_each(|observed| self.checker.commit(observed, &dump))
+    }
+
+    /// Checks everything that can be seen now.
+    fn look(&mut self) -> Result<(), Broken> {
+        self.observe()?;
+        let secrets = self.model.secrets.get(self.learned..).unwrap_or_default();
+        self.learned = self.model.secrets.len();
+        self.checker.content(&self.shared.dump(), secrets)
+    }
+
+    /// The faults stop. Whatever is due is worked off, and everything has to come to rest.
+    fn calm(&mut self) -> Result<(), Broken> {
+        self.shared.set_faults(false);
+        self.say("the faults stop");
+        self.step += 1;
+        self.time.pass(Span::from_micros(self.dump().head.last_at.since(self.time.now()).as_micros()));
+        self.time.pass(Span::from_mins(1));
+        for node in &self.nodes {
+            node.clock.set_error(0);
+        }
+        while !self.tasks.is_empty() {
+            self.step += 1;
+            self.advance(0)?;
+            self.look()?;
+        }
+        // Beyond every lease, every pause between attempts, and the life of every token that is accepted offline.
+        for minutes in [1, 15, 15, 60, 60] {
+            self.time.pass(Span::from_mins(minutes));
+            self.work_off()?;
+        }
+        self.settled()?;
+        self.still_serves()?;
+        self.verify_log()?;
+        let dump = self.dump();
+        self.checker.all_rows(&dump)?;
+        self.say(&format!("{} entries", dump.head.size));
+        Ok(())
+    }
+
+    fn work_off(&mut self) -> Result<(), Broken> {
+        for round in 0..200 {
+            let mut done = 0;
+            for node in &self.nodes {
+                let engine = Arc::clone(&node.engine);
+                let work = async move {
+                    let done = engine.work_due().await?;
+                    engine.flush_used().await?;
+                    engine.flush_refusals(false).await?;
+                    engine.purge().await?;
+                    engine.seal_now().await?;
+                    Ok::<usize, OpError>(done)
+                };
+                match exec::finish(work, 10_000) {
+                    Some(Ok(n)) => done += n,
+                    other => return Err(("converge", format!("the work can't be done: {other:?}"))),
+                }
+            }
+            self.step += 1;
+            self.look()?;
+            if done == 0 {
+                return Ok(());
+            }
+            // Receipts that can't be proven come again after a while, but not for ever in one minute.
+            if round > 50 {
+                return Err(("converge", "the work doesn't end".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self) -> Result<(), Broken> {
+        use tenure_core::identity::{Identity, IdentityState};
+        use tenure_core::receipt::{Receipt, ReceiptState};
+        let now = self.time.now();
+        let dump = self.dump();
+        if let Some(((kind, subject), due)) = dump.due.iter().find(|(_, due)| due.due_at <= now) {
+            return Err(("converge", format!("{} {subject} is due since {}", kind.as_str(), due.due_at)));
+        }
+        for key in dump.rows.keys() {
+            if let (RowKind::Identity, Some(identity)) = (key.kind, record::<Identity>(&dump, key)) {
+                let over = identity.complete_charter().is_ok_and(|charter| charter.end() <= now);
+                let stuck = identity.state == IdentityState::Retiring || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
+                if stuck {
+                    return Err(("converge", format!("{key} is {} after its end", identity.state.as_str())));
+                }
+            }
+            if let (RowKind::Receipt, Some(receipt)) = (key.kind, record::<Receipt>(&dump, key)) {
+                let open = matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven) || receipt.signed.is_none();
+                if open {
+                    return Err(("converge", format!("{key} stays {:?}: {:?}", receipt.state(), receipt.points)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was kept of the log on the way must be a beginning of what is exported now.
+    fn verify_log(&mut self) -> Result<(), Broken> {
+        let (Some(node), Some(admin)) = (self.nodes.first(), self.people.first()) else { return Ok(()) };
+        let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
+        let export = async move {
+            let caller = engine.authenticate_operator(&token).await?;
+            let mut export = engine.export(&caller).await?;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = export.next_chunk().await? {
+                bytes.extend(chunk);
+            }
+            Ok::<_, OpError>((bytes, engine.verifier_key().await?))
+        };
+        let Some(Ok((bytes, key))) = exec::finish(export, 10_000) else { return Err(("merkle", "the log can't be exported".into())) };
+        let keys = [tenure_log::VerifierKey::parse(&key).map_err(|error| ("merkle", error.to_string()))?];
+        let kept: Vec<&str> = self.kept.iter().map(String::as_str).collect();
+        let expected = tenure_log::Expectations { keys: &keys, kept: &kept, ..Default::default() };
+        match tenure_log::verify_export(bytes.as_slice(), &expected) {
+            Ok(verified) => {
+                self.say(&format!("the export of {} entries verifies", verified.entries));
+                Ok(())
+            }
+            Err(faults) => Err(("merkle", format!("{faults:?}"))),
+        }
+    }
+}
