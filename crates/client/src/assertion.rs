@@ -187,7 +187,10 @@ fn wall_clock() -> Timestamp {
 }
 
 fn join_token_id(text: &str) -> Result<JoinTokenId, ProofError> {
-    let id = text.strip_prefix(JOIN_TOKEN_PREFIX).and_then(|rest| rest.get(..ID_LEN)).ok_or(ProofError::NoJoinToken)?;
+    let id = text
+        .strip_prefix(JOIN_TOKEN_PREFIX)
+        .and_then(|rest| rest.get(..ID_LEN))
+        .ok_or(ProofError::NoJoinToken)?;
     format!("jnt_{id}").parse().map_err(|_| ProofError::NoJoinToken)
 }
 

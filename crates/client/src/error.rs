@@ -94,7 +94,10 @@ fn summary(problem: &Problem) -> String {
 /// Reads a refusal.
 pub(crate) async fn refused(response: Response) -> ClientError {
     let status = response.status().as_u16();
-    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"));
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"));
     let body = match response.bytes().await {
         Ok(body) => body,
         Err(error) => return ClientError::transport(&error),

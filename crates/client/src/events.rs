@@ -61,7 +61,14 @@ pub struct EventStream {
 impl Client {
     /// `GET /v1/events`: every event behind the position `after`, or from the first on, as it happens.
     pub fn events(&self, after: Option<u64>) -> EventStream {
-        EventStream { client: self.clone(), after, response: None, parser: Parser::default(), wait: FIRST_WAIT, follow: true }
+        EventStream {
+            client: self.clone(),
+            after,
+            response: None,
+            parser: Parser::default(),
+            wait: FIRST_WAIT,
+            follow: true,
+        }
     }
 }
 
@@ -86,7 +93,8 @@ impl EventStream {
     pub async fn next(&mut self) -> Result<FeedEvent, ClientError> {
         loop {
             if let Some(data) = self.parser.events.pop_front() {
-                let event: FeedEvent = serde_json::from_str(&data).map_err(|error| ClientError::Unexpected(format!("the feed sent what is no event: {error}")))?;
+                let event: FeedEvent =
+                    serde_json::from_str(&data).map_err(|error| ClientError::Unexpected(format!("the feed sent what is no event: {error}")))?;
                 self.after = Some(event.position.index);
                 self.wait = FIRST_WAIT;
                 return Ok(event);
@@ -111,7 +119,10 @@ impl EventStream {
 
     async fn read(&mut self) -> Result<(), ClientError> {
         if self.response.is_none() {
-            let mut request = self.client.stream_request(Method::GET, "/v1/events").header(header::ACCEPT, "text/event-stream");
+            let mut request = self
+                .client
+                .stream_request(Method::GET, "/v1/events")
+                .header(header::ACCEPT, "text/event-stream");
             if let Some(after) = self.after {
                 request = request.header("last-event-id", after.to_string());
             }

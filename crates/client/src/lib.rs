@@ -121,12 +121,18 @@ impl Builder {
     pub fn build(self) -> Result<Client, ClientError> {
         let base = self.url.trim_end_matches('/').to_owned();
         let url = Url::parse(&base).map_err(|error| ClientError::Configuration(format!("{base:?} is no URL: {error}")))?;
-        let Some(host) = url.host_str() else { return Err(ClientError::Configuration(format!("{base:?} names no host"))) };
+        let Some(host) = url.host_str() else {
+            return Err(ClientError::Configuration(format!("{base:?} names no host")));
+        };
         let is_local = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
         let is_plain = match url.scheme() {
             "https" => false,
             "http" if is_local || self.plain_http => true,
-            "http" => return Err(ClientError::Configuration(format!("{base} would carry tokens in the clear to another machine: use https"))),
+            "http" => {
+                return Err(ClientError::Configuration(format!(
+                    "{base} would carry tokens in the clear to another machine: use https"
+                )));
+            }
             other => return Err(ClientError::Configuration(format!("the scheme {other} is not known: use https"))),
         };
         let mut builder = reqwest::Client::builder()
@@ -139,7 +145,8 @@ impl Builder {
             builder = builder.no_proxy();
         }
         if let Some(pem) = &self.authorities {
-            let certificates = Certificate::from_pem_bundle(pem).map_err(|error| ClientError::Configuration(format!("the certificates can't be read: {error}")))?;
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|error| ClientError::Configuration(format!("the certificates can't be read: {error}")))?;
             if certificates.is_empty() {
                 return Err(ClientError::Configuration("the file of certificates holds none".into()));
             }
@@ -151,12 +158,18 @@ impl Builder {
         let mut authorization = None;
         if let Some(token) = &self.token {
             let text = Zeroizing::new(format!("Bearer {}", token.as_str()));
-            let mut value = header::HeaderValue::from_str(&text).map_err(|_| ClientError::Configuration("the token has characters that no token has".into()))?;
+            let mut value =
+                header::HeaderValue::from_str(&text).map_err(|_| ClientError::Configuration("the token has characters that no token has".into()))?;
             value.set_sensitive(true);
             authorization = Some(value);
         }
         let http = builder.build().map_err(|error| ClientError::transport(&error))?;
-        Ok(Client { http, base, authorization, timeout: self.timeout })
+        Ok(Client {
+            http,
+            base,
+            authorization,
+            timeout: self.timeout,
+        })
     }
 }
 
@@ -172,7 +185,13 @@ pub struct Client {
 impl Client {
     /// A client of the server at this base URL, e.g. `https://tenure.example.com`.
     pub fn builder(url: impl Into<String>) -> Builder {
-        Builder { url: url.into(), token: None, authorities: None, plain_http: false, timeout: REQUEST }
+        Builder {
+            url: url.into(),
+            token: None,
+            authorities: None,
+            plain_http: false,
+            timeout: REQUEST,
+        }
     }
 
     /// The server's base URL, without a slash at its end.
@@ -222,7 +241,11 @@ impl std::fmt::Debug for Client {
 
 async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     let response = request.send().await.map_err(|error| ClientError::transport(&error))?;
-    if response.status().is_success() { Ok(response) } else { Err(error::refused(response).await) }
+    if response.status().is_success() {
+        Ok(response)
+    } else {
+        Err(error::refused(response).await)
+    }
 }
 
 async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {

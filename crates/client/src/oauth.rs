@@ -39,11 +39,26 @@ impl Client {
     /// `POST /env/{environment}/token`.
     pub async fn token(&self, environment: &str, ask: &TokenRequest) -> Result<TokenIssued, ClientError> {
         let (mut form, resource, scope) = match ask {
-            TokenRequest::Assertion { assertion, resource, scope } => {
-                (vec![("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())], resource, scope)
-            }
-            TokenRequest::External { client_id, assertion, resource, scope } => (
-                vec![("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("client_id", client_id.as_str()), ("assertion", assertion.as_str())],
+            TokenRequest::Assertion { assertion, resource, scope } => (
+                vec![
+                    ("grant_type", "client_credentials"),
+                    ("client_assertion_type", ASSERTION_TYPE),
+                    ("client_assertion", assertion.as_str()),
+                ],
+                resource,
+                scope,
+            ),
+            TokenRequest::External {
+                client_id,
+                assertion,
+                resource,
+                scope,
+            } => (
+                vec![
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                    ("client_id", client_id.as_str()),
+                    ("assertion", assertion.as_str()),
+                ],
                 resource,
                 scope,
             ),
@@ -55,12 +70,23 @@ impl Client {
 
     /// `POST /env/{environment}/introspect`, authenticated by the enforcement point's own assertion.
     pub async fn introspect(&self, environment: &str, assertion: &str, token: &str) -> Result<Introspection, ClientError> {
-        json(self.form(environment, "introspect", &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("token", token)])).await
+        json(self.form(
+            environment,
+            "introspect",
+            &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("token", token)],
+        ))
+        .await
     }
 
     /// `POST /env/{environment}/revoke`: a workload gives its own token back.
     pub async fn revoke_token(&self, environment: &str, assertion: &str, token: &str) -> Result<(), ClientError> {
-        send(self.form(environment, "revoke", &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("token", token)])).await.map(drop)
+        send(self.form(
+            environment,
+            "revoke",
+            &[("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("token", token)],
+        ))
+        .await
+        .map(drop)
     }
 
     /// `GET /env/{environment}/jwks.json`.

@@ -364,11 +364,11 @@ impl World {
     /// A node's clock steps, a little or a lot, or is set right.
     fn jump(&mut self) {
         let n = usize::try_from(self.rng.below(NODES as u64)).unwrap_or_default();
-        let error = match self.rng.below(6) {
-            0 => 40_000_000,
-            1 => -40_000_000,
-            2 => 3_600_000_000,
-            3 => -3_600_000_000,
+        let error = match self.rng.below(20) {
+            0..4 => 40_000_000,
+            4..8 => -40_000_000,
+            8 => 3_600_000_000,
+            9..11 => -3_600_000_000,
             _ => 0,
         };
         self.say(&format!("node {n}'s clock is off by {} s", error / 1_000_000));

@@ -137,7 +137,10 @@ impl Config {
     /// Refuses to serve secrets in the clear to other machines.
     pub fn check_exposure(&self) -> anyhow::Result<()> {
         if self.tls.is_none() && !self.tls_in_front && !is_loopback(self.listen.ip()) {
-            bail!("{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it", self.listen);
+            bail!(
+                "{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it",
+                self.listen
+            );
         }
         Ok(())
     }
@@ -145,7 +148,10 @@ impl Config {
 
 impl TlsConfig {
     fn empty() -> Self {
-        Self { certificate: PathBuf::new(), key: PathBuf::new() }
+        Self {
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        }
     }
 }
 
@@ -178,7 +184,10 @@ mod tests {
 
     #[test]
     fn other_machines_are_served_only_with_tls() {
-        let mut config = Config { listen: "0.0.0.0:8420".parse().unwrap(), ..Config::default() };
+        let mut config = Config {
+            listen: "0.0.0.0:8420".parse().unwrap(),
+            ..Config::default()
+        };
         assert!(config.check_exposure().is_err());
         config.tls_in_front = true;
         assert!(config.check_exposure().is_ok());

@@ -114,7 +114,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 fn start_log(json: bool) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    let started = if json {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
@@ -133,7 +137,10 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     make_folder(&config.data)?;
     let root = root_key(config)?;
     let store = open_store(config, &root).await?;
-    let tls = config.tls.as_ref().map(|tls| Tls { certificate: tls.certificate.clone(), key: tls.key.clone() });
+    let tls = config.tls.as_ref().map(|tls| Tls {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+    });
     let listener = Listener::bind(config.listen, tls.as_ref()).await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = match &config.public_url {
@@ -162,7 +169,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     if let Some(token) = engine.offer_setup().await? {
         let path = config.data.join("setup-token");
         write_secret(&path, token.expose())?;
-        eprintln!("the set-up token is in {} for 15 minutes\nhint: run `tenure setup --data {} --server {url} --name \"Your Name\"`", path.display(), config.data.display());
+        eprintln!(
+            "the set-up token is in {} for 15 minutes\nhint: run `tenure setup --data {} --server {url} --name \"Your Name\"`",
+            path.display(),
+            config.data.display()
+        );
     }
     let push = checkpoint_targets(config, &outbound)?;
     let (stop, stopped) = watch::channel(false);
@@ -183,7 +194,11 @@ fn checked_url(url: &str) -> anyhow::Result<String> {
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| format!("can't make the data folder {}", path.display()))
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("can't make the data folder {}", path.display()))
 }
 
 fn root_key(config: &Config) -> anyhow::Result<RootKey> {
@@ -203,7 +218,10 @@ async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn S
 }
 
 fn parse_networks(networks: &[String]) -> anyhow::Result<Vec<tenure_server::outbound::Cidr>> {
-    networks.iter().map(|text| text.parse().map_err(|error| anyhow::anyhow!("`outbound_allow` has {text:?}: {error}"))).collect()
+    networks
+        .iter()
+        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("`outbound_allow` has {text:?}: {error}")))
+        .collect()
 }
 
 fn checkpoint_targets(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
@@ -226,7 +244,12 @@ pub fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let temporary = path.with_extension("new");
     let _ = std::fs::remove_file(&temporary);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).with_context(|| format!("can't write {}", temporary.display()))?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .with_context(|| format!("can't write {}", temporary.display()))?;
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&temporary, path).with_context(|| format!("can't write {}", path.display()))

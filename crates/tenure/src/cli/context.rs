@@ -58,12 +58,19 @@ pub struct Context {
 impl Context {
     /// From the global options.
     pub fn new(globals: Globals) -> Self {
-        Self { out: Output::new(globals.output), globals }
+        Self {
+            out: Output::new(globals.output),
+            globals,
+        }
     }
 
     /// The data folder.
     pub fn data(&self) -> PathBuf {
-        self.globals.data.clone().or_else(|| std::env::var_os("TENURE_DATA").map(PathBuf::from)).unwrap_or_else(|| PathBuf::from(".tenure"))
+        self.globals
+            .data
+            .clone()
+            .or_else(|| std::env::var_os("TENURE_DATA").map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(".tenure"))
     }
 
     /// A client that stands for the operator.
@@ -135,20 +142,36 @@ pub fn write_new_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     let mut file = match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Failure::new(format!("{} exists already", path.display())).hint("choose another name: a secret is never overwritten").into());
+            return Err(Failure::new(format!("{} exists already", path.display()))
+                .hint("choose another name: a secret is never overwritten")
+                .into());
         }
         Err(error) => return Err(error).with_context(|| format!("can't write {}", path.display())),
     };
-    file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).with_context(|| format!("can't write {}", path.display()))
+    file.write_all(secret.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("can't write {}", path.display()))
 }
 
 /// Reads JSON in which whole lines may be comments that begin with `//`.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = read_input(path)?;
     // Blank lines keep the numbers in error messages right.
-    let json: String = text.lines().map(|line| if line.trim_start().starts_with("//") { "\n".to_owned() } else { format!("{line}\n") }).collect();
+    let json: String = text
+        .lines()
+        .map(|line| {
+            if line.trim_start().starts_with("//") {
+                "\n".to_owned()
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect();
     serde_json::from_str(&json).map_err(|error| {
-        Failure::new(format!("{}: {error}", path.display())).hint("`tenure identity charter-template` prints a file that passes").into()
+        Failure::new(format!("{}: {error}", path.display()))
+            .hint("`tenure identity charter-template` prints a file that passes")
+            .into()
     })
 }
 
@@ -168,7 +191,11 @@ pub fn confirm(what: &str, yes: bool) -> anyhow::Result<()> {
     eprint!("{what}. Go on? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Failure::new("nothing was done").into()) }
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new("nothing was done").into())
+    }
 }
 
 /// The wall clock, for what is only shown or suggested.

@@ -23,12 +23,19 @@ pub struct Failure {
 impl Failure {
     /// Something that failed.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit: FAILED }
+        Self {
+            message: message.into(),
+            hint: None,
+            exit: FAILED,
+        }
     }
 
     /// Something that was asked for in the wrong way.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { exit: USAGE, ..Self::new(message) }
+        Self {
+            exit: USAGE,
+            ..Self::new(message)
+        }
     }
 
     /// Says what to do.
@@ -49,7 +56,11 @@ impl std::error::Error for Failure {}
 /// Prints a failure to standard error and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     // Whoever reads our output has had enough of it.
-    if error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|cause| cause.kind() == ErrorKind::BrokenPipe) {
+    if error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+    {
         return ExitCode::SUCCESS;
     }
     let (lines, exit) = describe(error);
@@ -93,7 +104,11 @@ fn of_problem(problem: &Problem) -> Vec<String> {
         lines.push("hint: the operator token comes from TENURE_TOKEN, --token-file or DATA/operator-token".to_owned());
     }
     if !problem.policies.is_empty() {
-        let version = problem.policy_version.as_ref().map(|version| format!(" (policy set {version})")).unwrap_or_default();
+        let version = problem
+            .policy_version
+            .as_ref()
+            .map(|version| format!(" (policy set {version})"))
+            .unwrap_or_default();
         lines.push(format!("policies: {}{version}", problem.policies.join(", ")));
     }
     lines
@@ -115,10 +130,12 @@ mod tests {
 
     #[test]
     fn a_problem_reads_field_by_field() {
-        let problem = Problem::new(422, "fields_invalid", "fields are missing or wrong").detail("2 field(s) are missing or wrong").fields(vec![
-            FieldProblem::new("charter.owner", "owner_missing", "name the person who is accountable for it"),
-            FieldProblem::new("charter.expires_at", "expiry_missing", "set its end"),
-        ]);
+        let problem = Problem::new(422, "fields_invalid", "fields are missing or wrong")
+            .detail("2 field(s) are missing or wrong")
+            .fields(vec![
+                FieldProblem::new("charter.owner", "owner_missing", "name the person who is accountable for it"),
+                FieldProblem::new("charter.expires_at", "expiry_missing", "set its end"),
+            ]);
         let (lines, exit) = describe(&ClientError::Problem(Box::new(problem)).into());
         assert_eq!(exit, FAILED);
         assert_eq!(

@@ -88,7 +88,11 @@ enum Command {
 /// Runs what the arguments say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(cli)));
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli)));
     result.unwrap_or_else(|error| failure::report(&error))
 }
 
@@ -146,7 +150,11 @@ mod tests {
         fn walk(command: &clap::Command) {
             for argument in command.get_arguments() {
                 let name = argument.get_id().as_str();
-                assert!(!name.contains("token") || name.ends_with("_file") || name == "token_id", "{} {name}", command.get_name());
+                assert!(
+                    !name.contains("token") || name.ends_with("_file") || name == "token_id",
+                    "{} {name}",
+                    command.get_name()
+                );
             }
             command.get_subcommands().for_each(walk);
         }

@@ -54,7 +54,7 @@ impl Output {
         for (name, value) in rows {
             table.add_row([clean(&name), clean(&value)]);
         }
-        line(&table.trim_fmt())
+        line(&drawn(table))
     }
 
     /// Prints rows in columns; as JSON, the whole that they are part of.
@@ -121,9 +121,13 @@ impl Output {
         }
         for item in items {
             let item = serde_json::to_value(item)?;
-            table.add_row(columns.iter().map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| clean(&cell(value)))));
+            table.add_row(
+                columns
+                    .iter()
+                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| clean(&cell(value)))),
+            );
         }
-        if heading || !items.is_empty() { line(&table.trim_fmt()) } else { Ok(()) }
+        if heading || !items.is_empty() { line(&drawn(table)) } else { Ok(()) }
     }
 }
 
@@ -151,8 +155,15 @@ pub fn clean(text: &str) -> String {
 
 fn plain_table() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table
+}
+
+fn drawn(mut table: Table) -> String {
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
+    table.trim_fmt()
 }
 
 fn cell(value: &Value) -> String {

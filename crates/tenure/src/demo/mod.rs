@@ -37,7 +37,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => fresh_folder()?,
     };
-    let config = Config { data: folder.clone(), listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)), ..Config::default() };
+    let config = Config {
+        data: folder.clone(),
+        listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..Config::default()
+    };
     let running = server::start(&config).await.context("the demo's server can't start")?;
     let told = story::tell(&running.url, &folder).await;
     match &told {

@@ -29,11 +29,19 @@ struct Scene {
 /// Tells the story; an error is the first step that did not give what it should.
 pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
     let wire = Wire::new(url)?;
-    step(0, "The stage", "A server on an embedded database. Ada administers, Olu owns, Sam is security. Two environments, one database behind a gateway that asks Tenure.");
+    step(
+        0,
+        "The stage",
+        "A server on an embedded database. Ada administers, Olu owns, Sam is security. Two environments, one database behind a gateway that asks Tenure.",
+    );
     let scene = prepare(wire, folder).await?;
     let gateway = gateway(&scene).await?;
 
-    step(1, "A charter without an owner is refused", "No charter, no credential: the refusal names every field that is missing.");
+    step(
+        1,
+        "A charter without an owner is refused",
+        "No charter, no credential: the refusal names every field that is missing.",
+    );
     let key = WorkloadKey::generate();
     let mut charter = charter(&scene, &key, "production", &scene.orders, &["read"]);
     let without = {
@@ -41,38 +49,80 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
         without.as_object_mut().context("the charter is no object")?.remove("owner");
         without
     };
-    let answer = scene.wire.json(Method::POST, Some(&scene.owner_token), "/v1/identities", Some(&json!({"kind": "workload", "name": "billing-exporter", "charter": without}))).await?;
-    ensure!(answer.status == 422 && answer.text("/fields/0/code")? == "owner_missing", "the charter without an owner was not refused for it");
+    let answer = scene
+        .wire
+        .json(
+            Method::POST,
+            Some(&scene.owner_token),
+            "/v1/identities",
+            Some(&json!({"kind": "workload", "name": "billing-exporter", "charter": without})),
+        )
+        .await?;
+    ensure!(
+        answer.status == 422 && answer.text("/fields/0/code")? == "owner_missing",
+        "the charter without an owner was not refused for it"
+    );
 
-    step(2, "The complete charter becomes an active identity", "Owner, purpose, scope, boundary, environment, binding and an end: the owner activates it.");
+    step(
+        2,
+        "The complete charter becomes an active identity",
+        "Owner, purpose, scope, boundary, environment, binding and an end: the owner activates it.",
+    );
     let body = json!({"kind": "workload", "name": "billing-exporter", "charter": charter.take(), "stage": "active"});
     let answer = scene.wire.json(Method::POST, Some(&scene.owner_token), "/v1/identities", Some(&body)).await?;
     ensure!(answer.status == 201 && answer.text("/state")? == "active", "the identity is not active");
     let exporter = answer.text("/id")?;
 
-    step(3, "The workload proves itself and gets a token of minutes", "An assertion signed with its own key (RFC 7523); no secret ever travelled.");
+    step(
+        3,
+        "The workload proves itself and gets a token of minutes",
+        "An assertion signed with its own key (RFC 7523); no secret ever travelled.",
+    );
     let token = token(&scene, &key, &exporter, "production", true).await?;
 
-    step(4, "A call is allowed", "The gateway asks for a decision (OpenID AuthZEN) and gets the policies that determined it.");
+    step(
+        4,
+        "A call is allowed",
+        "The gateway asks for a decision (OpenID AuthZEN) and gets the policies that determined it.",
+    );
     let answer = decide(&scene, &gateway, &exporter, &token).await?;
     ensure!(answer == json!(true), "the call was not allowed");
 
-    step(5, "The same call from another environment is denied", "A staging identity with a valid token of its own asks for the production database.");
+    step(
+        5,
+        "The same call from another environment is denied",
+        "A staging identity with a valid token of its own asks for the production database.",
+    );
     let staging = staging(&scene).await?;
     let answer = scene
         .wire
-        .json(Method::POST, Some(&gateway), "/access/v1/evaluation", Some(&question(&scene, &staging.0, &staging.1)))
+        .json(
+            Method::POST,
+            Some(&gateway),
+            "/access/v1/evaluation",
+            Some(&question(&scene, &staging.0, &staging.1)),
+        )
         .await?;
-    ensure!(answer.status == 200 && answer.body["decision"] == json!(false) && answer.text("/context/reason_code")? == "wrong_environment", "the call from staging was not denied for its environment");
+    ensure!(
+        answer.status == 200 && answer.body["decision"] == json!(false) && answer.text("/context/reason_code")? == "wrong_environment",
+        "the call from staging was not denied for its environment"
+    );
 
     step(6, "The application is cut", "One record refuses everything that was issued to it until now.");
     let body = json!({"target": {"type": "application", "id": scene.billing}, "reason": "the billing build server was broken into"});
-    let answer = scene.wire.json(Method::POST, Some(&scene.security_token), "/v1/revocations", Some(&body)).await?;
+    let answer = scene
+        .wire
+        .json(Method::POST, Some(&scene.security_token), "/v1/revocations", Some(&body))
+        .await?;
     let cut_at = Instant::now();
     ensure!(answer.status == 201, "the cut was refused");
     let receipt = answer.text("/id")?;
 
-    step(7, "The token is refused", "Introspection (RFC 7662) by the gateway, at once after the cut was acknowledged.");
+    step(
+        7,
+        "The token is refused",
+        "Introspection (RFC 7662) by the gateway, at once after the cut was acknowledged.",
+    );
     let introspected = scene.wire.form_quiet(&gateway, "/env/production/introspect", &[("token", &token)]).await?;
     let elapsed = cut_at.elapsed();
     println!("    > POST /env/production/introspect\n    < {} {}", introspected.status, introspected.body);
@@ -81,14 +131,25 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
     let answer = decide(&scene, &gateway, &exporter, &token).await?;
     ensure!(answer == json!(false), "a decision still allows it");
 
-    step(8, "The receipt", "Signed: asked, in force, and what each enforcement did, with a live credential as the positive control.");
+    step(
+        8,
+        "The receipt",
+        "Signed: asked, in force, and what each enforcement did, with a live credential as the positive control.",
+    );
     show_receipt(&scene, &receipt).await?;
 
-    step(9, "The log is verified offline", "Every leaf is hashed again, and the root compared with the signed checkpoint.");
+    step(
+        9,
+        "The log is verified offline",
+        "Every leaf is hashed again, and the root compared with the signed checkpoint.",
+    );
     let export = scene.wire.bytes(&scene.administrator, "/v1/log/export").await?;
     let log_key = VerifierKey::parse(&keys(&scene).await?.text("/log")?).context("the log's key is malformed")?;
     let log_keys = [log_key];
-    let expected = Expectations { keys: &log_keys, ..Expectations::default() };
+    let expected = Expectations {
+        keys: &log_keys,
+        ..Expectations::default()
+    };
     let verified = verify_export(export.as_slice(), &expected).map_err(|faults| anyhow::anyhow!("the log has faults: {faults}"))?;
     println!("    {} entries, root {}", verified.entries, hex(&verified.root));
 
@@ -118,17 +179,35 @@ async fn prepare(wire: Wire, folder: &Path) -> anyhow::Result<Scene> {
     let (owner, owner_token) = person(&wire, &administrator, "Olu Owner", &["requester", "owner"]).await?;
     let (_, security_token) = person(&wire, &administrator, "Sam Security", &["security"]).await?;
     for (name, production) in [("production", true), ("staging", false)] {
-        wire.quiet(&administrator, "/v1/environments", json!({"name": name, "production": production})).await?;
+        wire.quiet(&administrator, "/v1/environments", json!({"name": name, "production": production}))
+            .await?;
     }
-    let billing = wire.quiet(&administrator, "/v1/applications", json!({"name": "billing", "owner": owner})).await?.text("/id")?;
+    let billing = wire
+        .quiet(&administrator, "/v1/applications", json!({"name": "billing", "owner": owner}))
+        .await?
+        .text("/id")?;
     let orders = resource(&wire, &administrator, &billing, "orders-db", "production").await?;
     println!("    one application, one resource: {}", "https://orders-db.internal");
-    Ok(Scene { wire, administrator, owner, owner_token, security_token, billing, orders })
+    Ok(Scene {
+        wire,
+        administrator,
+        owner,
+        owner_token,
+        security_token,
+        billing,
+        orders,
+    })
 }
 
 async fn person(wire: &Wire, administrator: &str, name: &str, roles: &[&str]) -> anyhow::Result<(String, String)> {
-    let id = wire.quiet(administrator, "/v1/people", json!({"name": name, "roles": roles})).await?.text("/id")?;
-    let token = wire.quiet(administrator, &format!("/v1/people/{id}/operator-tokens"), json!({})).await?.text("/operator_token")?;
+    let id = wire
+        .quiet(administrator, "/v1/people", json!({"name": name, "roles": roles}))
+        .await?
+        .text("/id")?;
+    let token = wire
+        .quiet(administrator, &format!("/v1/people/{id}/operator-tokens"), json!({}))
+        .await?
+        .text("/operator_token")?;
     Ok((id, token))
 }
 
@@ -159,12 +238,24 @@ fn charter(scene: &Scene, key: &WorkloadKey, environment: &str, resource: &str, 
 
 /// Registers an identity in the scene's background.
 async fn identity(scene: &Scene, name: &str, charter: Value) -> anyhow::Result<String> {
-    scene.wire.quiet(&scene.owner_token, "/v1/identities", json!({"kind": "workload", "name": name, "charter": charter, "stage": "active"})).await?.text("/id")
+    scene
+        .wire
+        .quiet(
+            &scene.owner_token,
+            "/v1/identities",
+            json!({"kind": "workload", "name": name, "charter": charter, "stage": "active"}),
+        )
+        .await?
+        .text("/id")
 }
 
 /// The gateway in front of the database: an enforcement point, itself a chartered identity of another application.
 async fn gateway(scene: &Scene) -> anyhow::Result<String> {
-    let edge = scene.wire.quiet(&scene.administrator, "/v1/applications", json!({"name": "edge", "owner": scene.owner})).await?.text("/id")?;
+    let edge = scene
+        .wire
+        .quiet(&scene.administrator, "/v1/applications", json!({"name": "edge", "owner": scene.owner}))
+        .await?
+        .text("/id")?;
     let key = WorkloadKey::generate();
     let mut facts = charter(scene, &key, "production", &scene.orders, &["enforce"]);
     facts["application"] = json!(edge);
@@ -185,8 +276,16 @@ async fn staging(scene: &Scene) -> anyhow::Result<(String, String)> {
 async fn token(scene: &Scene, key: &WorkloadKey, identity: &str, environment: &str, aloud: bool) -> anyhow::Result<String> {
     let assertion = key.client_assertion(identity, &format!("{}/env/{environment}", scene.wire.url()))?;
     let path = format!("/env/{environment}/token");
-    let fields = [("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.as_str())];
-    let answer = if aloud { scene.wire.form(None, &path, &fields).await? } else { scene.wire.form_quiet("", &path, &fields).await? };
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion.as_str()),
+    ];
+    let answer = if aloud {
+        scene.wire.form(None, &path, &fields).await?
+    } else {
+        scene.wire.form_quiet("", &path, &fields).await?
+    };
     ensure!(answer.status == 200, "no token for {identity}: {}", answer.body);
     answer.text("/access_token")
 }
@@ -200,7 +299,10 @@ fn question(scene: &Scene, identity: &str, token: &str) -> Value {
 }
 
 async fn decide(scene: &Scene, gateway: &str, identity: &str, token: &str) -> anyhow::Result<Value> {
-    let answer = scene.wire.json(Method::POST, Some(gateway), "/access/v1/evaluation", Some(&question(scene, identity, token))).await?;
+    let answer = scene
+        .wire
+        .json(Method::POST, Some(gateway), "/access/v1/evaluation", Some(&question(scene, identity, token)))
+        .await?;
     ensure!(answer.status == 200, "the decision failed");
     Ok(answer.body["decision"].clone())
 }
@@ -210,7 +312,10 @@ async fn keys(scene: &Scene) -> anyhow::Result<super::wire::Answer> {
 }
 
 async fn show_receipt(scene: &Scene, id: &str) -> anyhow::Result<()> {
-    let answer = scene.wire.json(Method::GET, Some(&scene.security_token), &format!("/v1/receipts/{id}"), None).await?;
+    let answer = scene
+        .wire
+        .json(Method::GET, Some(&scene.security_token), &format!("/v1/receipts/{id}"), None)
+        .await?;
     println!("    asked      {}", answer.text("/asked_at")?);
     println!("    in force   {}", answer.text("/in_force_at")?);
     for point in answer.body["points"].as_array().into_iter().flatten() {

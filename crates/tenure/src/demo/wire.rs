@@ -21,14 +21,21 @@ pub struct Answer {
 impl Answer {
     /// A text in the body, by JSON pointer.
     pub fn text(&self, pointer: &str) -> anyhow::Result<String> {
-        self.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("the answer has no {pointer}: {}", self.body))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .with_context(|| format!("the answer has no {pointer}: {}", self.body))
     }
 }
 
 impl Wire {
     /// Speaks to the server at this URL.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self { client: Client::builder().no_proxy().build()?, url: url.to_owned() })
+        Ok(Self {
+            client: Client::builder().no_proxy().build()?,
+            url: url.to_owned(),
+        })
     }
 
     /// The server's URL.
@@ -38,7 +45,9 @@ impl Wire {
 
     /// Sends JSON as a person, silently: for what only prepares the scene.
     pub async fn quiet(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
-        let answer = self.send(self.client.post(format!("{}{path}", self.url)).bearer_auth(token).json(&body)).await?;
+        let answer = self
+            .send(self.client.post(format!("{}{path}", self.url)).bearer_auth(token).json(&body))
+            .await?;
         anyhow::ensure!(answer.status < 300, "POST {path} gave {}: {}", answer.status, answer.body);
         Ok(answer)
     }
@@ -94,7 +103,10 @@ impl Wire {
         let response = request.send().await?;
         let status = response.status().as_u16();
         let text = response.text().await?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+        Ok(Answer {
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+        })
     }
 }
 
@@ -107,7 +119,11 @@ fn shown(value: &Value) -> String {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    if end < text.len() { format!("{} …", text.get(..end).unwrap_or_default()) } else { text }
+    if end < text.len() {
+        format!("{} …", text.get(..end).unwrap_or_default())
+    } else {
+        text
+    }
 }
 
 fn shorten(value: &mut Value) {
@@ -120,5 +136,9 @@ fn shorten(value: &mut Value) {
 }
 
 fn shortened(text: &str) -> String {
-    if text.len() <= 80 { text.to_owned() } else { format!("{}…", text.chars().take(28).collect::<String>()) }
+    if text.len() <= 80 {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(28).collect::<String>())
+    }
 }

@@ -4,6 +4,10 @@
 
 mod world;
 
+mod cuts;
+mod durability;
 mod issuers;
+mod lifecycle;
+mod log;
 mod peers;
 mod rows;

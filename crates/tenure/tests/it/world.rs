@@ -53,9 +53,20 @@ impl Server {
         Self { child: Mutex::new(child), url, data, _database: database }
     }
 
-    /// Kills the server as a power cut would, and starts it again on the same data; the address changes, the public URL stays.
+    /// Kills the server as a power cut would, and starts it again on the same data and address.
     pub fn kill_and_restart(&mut self, environment: &[(&str, &str)]) {
         self.kill();
+        self.restart(environment);
+    }
+
+    /// Asks the server to stop, waits until it has, and starts it again on the same data and address.
+    pub fn stop_and_restart(&mut self, environment: &[(&str, &str)]) {
+        self.stop();
+        self.restart(environment);
+    }
+
+    /// Starts a server that was stopped or killed.
+    pub fn restart(&mut self, environment: &[(&str, &str)]) {
         let url = self.url.clone();
         let address = url.trim_start_matches("http://").to_owned();
         let database = self._database.as_ref().map(|database| database.url().to_owned());
@@ -63,6 +74,13 @@ impl Server {
         all.extend_from_slice(environment);
         let (child, _) = launch(self.data.path(), database.as_deref(), &all);
         *self.child.lock().unwrap() = child;
+    }
+
+    /// Asks the server to stop, and waits until it has.
+    pub fn stop(&self) {
+        let mut child = self.child.lock().unwrap();
+        assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+        assert!(child.wait().unwrap().success());
     }
 
     pub fn kill(&self) {

@@ -1,0 +1,473 @@
+//! Set-up, people, applications, environments, resources, issuers.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup as SetupRequest};
+use tenure_client::ListQuery;
+use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::person::Role;
+use tenure_core::resource::{Verification, WhenUnreachable};
+use tenure_core::time::Span;
+
+use super::context::{Context, read_secret, word, write_new_secret};
+use super::output::{Column, Paging, line};
+use crate::server::write_secret;
+
+const PEOPLE: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATE", "/state"), ("ROLES", "/roles")];
+const APPLICATIONS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("OWNER", "/owner"), ("CREATED", "/created_at")];
+const ENVIRONMENTS: &[Column] = &[("NAME", "/name"), ("PRODUCTION", "/production"), ("CREATED", "/created_at")];
+const RESOURCES: &[Column] = &[
+    ("ID", "/id"),
+    ("URI", "/uri"),
+    ("TYPE", "/type"),
+    ("ENVIRONMENT", "/environment"),
+    ("ACTIONS", "/actions"),
+    ("VERIFICATION", "/verification"),
+];
+const ISSUERS: &[Column] = &[
+    ("ID", "/id"),
+    ("URL", "/url"),
+    ("AUDIENCE", "/audience"),
+    ("ENVIRONMENTS", "/environments"),
+    ("STATE", "/state"),
+];
+
+/// Makes the first administrator of an empty server.
+///
+/// The server wrote a set-up token into its data folder when it first started; it is good for 15 minutes and one use. The
+/// administrator's operator token is written to DATA/operator-token, where the other commands find it.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tenure setup --name \"Ada Lovelace\" --email ada@example.com
+  tenure setup --name \"Ada Lovelace\" --data /var/lib/tenure --server https://tenure.example.com")]
+pub struct Setup {
+    /// The administrator's name.
+    #[arg(long)]
+    name: String,
+    /// The administrator's e-mail address.
+    #[arg(long)]
+    email: Option<String>,
+    /// The file with the set-up token; DATA/setup-token if not given, `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    setup_token_file: Option<PathBuf>,
+}
+
+impl Setup {
+    /// Sets up.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.anonymous()?;
+        let source = self.setup_token_file.unwrap_or_else(|| context.data().join("setup-token"));
+        let setup_token = read_secret(&source).context("the server writes its set-up token into its data folder: name it with --data")?;
+        let done = client
+            .set_up(&SetupRequest {
+                setup_token,
+                name: self.name,
+                email: self.email,
+            })
+            .await?;
+        let target = context.token_path();
+        // The set-up token is spent by now: if the new one can't be kept, it must not be lost either.
+        if let Err(error) = make_parent(&target).and_then(|()| write_secret(&target, &done.operator_token)) {
+            eprintln!("error: {error:#}\nhint: the operator token follows; keep it where only you can read it");
+            line(&done.operator_token)?;
+        } else {
+            eprintln!("the operator token is in {} until {}", target.display(), done.expires_at);
+        }
+        context.out.record(&done.person)
+    }
+}
+
+fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .with_context(|| format!("can't make {}", parent.display())),
+        None => Ok(()),
+    }
+}
+
+/// People, whom identities belong to and who decide about them.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Roles: requester, owner, manager, security, administrator, auditor
+
+Examples:
+  tenure person create --name \"Grace Hopper\" --role owner --role requester
+  tenure person list --role owner
+  tenure person token per_… --ttl 8h --out grace.token")]
+pub enum Person {
+    /// Makes a person.
+    Create {
+        /// The name.
+        #[arg(long)]
+        name: String,
+        /// The e-mail address; it never identifies anyone.
+        #[arg(long)]
+        email: Option<String>,
+        /// A role; may be given several times.
+        #[arg(long = "role", value_name = "ROLE", value_parser = word::<Role>)]
+        roles: Vec<Role>,
+    },
+    /// Lists people.
+    List {
+        /// Only in this state: preboarding, active, suspended, departed.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only with this role.
+        #[arg(long)]
+        role: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a person.
+    Show {
+        /// The person's id.
+        id: PersonId,
+    },
+    /// Erases name and address for ever; the record and every proof in the log stay.
+    Erase {
+        /// The person's id.
+        id: PersonId,
+    },
+    /// Makes an operator token that stands for a person; it is shown this once.
+    Token {
+        /// The person's id.
+        id: PersonId,
+        /// How long it is good for, at most 30d.
+        #[arg(long)]
+        ttl: Option<Span>,
+        /// Write it to a new file that only you can read, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Revokes an operator token.
+    RevokeToken {
+        /// The token's id, opt_…, as its making named it.
+        token_id: OperatorTokenId,
+    },
+}
+
+impl Person {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create { name, email, roles } => context.out.record(&client.create_person(&NewPerson { name, email, roles }).await?),
+            Self::List { state, role, paging } => {
+                let query = filtered([("state", state), ("role", role)]);
+                context.out.list(&paging, query, PEOPLE, async |query| client.people(&query).await).await
+            }
+            Self::Show { id } => context.out.record(&client.person(id).await?),
+            Self::Erase { id } => context.out.record(&client.erase_person(id).await?),
+            Self::Token { id, ttl, out } => {
+                let issued = client.create_operator_token(id, &NewOperatorToken { ttl }).await?;
+                eprintln!("the operator token {} stands for {} until {}", issued.id, issued.person, issued.expires_at);
+                match out {
+                    Some(path) => write_new_secret(&path, &issued.operator_token),
+                    None if context.out.is_json() => context.out.record(&issued),
+                    None => line(&issued.operator_token),
+                }
+            }
+            Self::RevokeToken { token_id } => context.out.record(&client.revoke_operator_token(token_id).await?),
+        }
+    }
+}
+
+/// Applications, which identities work for.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure application create --name billing --owner per_…
+  tenure application list --owner per_…")]
+pub enum Application {
+    /// Makes an application.
+    Create {
+        /// The name, unique for ever.
+        #[arg(long)]
+        name: String,
+        /// The person who answers for it.
+        #[arg(long)]
+        owner: PersonId,
+    },
+    /// Lists applications.
+    List {
+        /// Only with this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only of this owner.
+        #[arg(long)]
+        owner: Option<PersonId>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows an application.
+    Show {
+        /// The application's id.
+        id: ApplicationId,
+    },
+}
+
+impl Application {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create { name, owner } => context.out.record(&client.create_application(&NewApplication { name, owner }).await?),
+            Self::List { name, owner, paging } => {
+                let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string()))]);
+                context
+                    .out
+                    .list(&paging, query, APPLICATIONS, async |query| client.applications(&query).await)
+                    .await
+            }
+            Self::Show { id } => context.out.record(&client.application(id).await?),
+        }
+    }
+}
+
+/// Environments; each is an OAuth issuer with keys of its own.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure environment create --name prod --production
+  tenure environment rotate-key prod        the new key is published first and signs after the overlap")]
+pub enum Environment {
+    /// Makes an environment.
+    Create {
+        /// The name, part of the issuer identifier.
+        #[arg(long)]
+        name: String,
+        /// It counts as production.
+        #[arg(long)]
+        production: bool,
+    },
+    /// Lists environments.
+    List {
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows an environment and its signing keys.
+    Show {
+        /// The environment's name.
+        name: String,
+    },
+    /// Publishes a new signing key, which signs once verifiers had time to fetch it.
+    RotateKey {
+        /// The environment's name.
+        name: String,
+    },
+}
+
+impl Environment {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create { name, production } => context.out.record(&client.create_environment(&NewEnvironment { name, production }).await?),
+            Self::List { paging } => {
+                context
+                    .out
+                    .list(&paging, ListQuery::new(), ENVIRONMENTS, async |query| client.environments(&query).await)
+                    .await
+            }
+            Self::Show { name } => context.out.record(&client.environment(&name).await?),
+            Self::RotateKey { name } => context.out.record(&client.rotate_key(&name).await?),
+        }
+    }
+}
+
+/// Resources, which identities act on.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Example:
+  tenure resource create --uri https://ledger.example.com --type api --action read --action write \\
+    --application app_… --environment prod --verification online")]
+pub enum Resource {
+    /// Makes a resource.
+    Create {
+        /// Its identifier: an absolute URI without fragment; tokens for it name it as their audience.
+        #[arg(long)]
+        uri: String,
+        /// Its type in decisions, e.g. api, database.
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: String,
+        /// An action that it knows; may be given several times.
+        #[arg(long = "action", value_name = "ACTION", required = true)]
+        actions: Vec<String>,
+        /// The application that it belongs to.
+        #[arg(long)]
+        application: ApplicationId,
+        /// The environment that it is in.
+        #[arg(long)]
+        environment: String,
+        /// A data domain that it holds; may be given several times.
+        #[arg(long = "data-domain", value_name = "DOMAIN")]
+        data_domains: Vec<String>,
+        /// online: it asks Tenure at each use, a revocation counts at once; offline: it checks signatures, a revoked token counts to its end.
+        #[arg(long, value_parser = word::<Verification>, default_value = "online", value_name = "HOW")]
+        verification: Verification,
+    },
+    /// Lists resources.
+    List {
+        /// Only with this identifier.
+        #[arg(long)]
+        uri: Option<String>,
+        /// Only in this environment.
+        #[arg(long)]
+        environment: Option<String>,
+        /// Only of this application.
+        #[arg(long)]
+        application: Option<ApplicationId>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a resource.
+    Show {
+        /// The resource's id.
+        id: ResourceId,
+    },
+}
+
+impl Resource {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create {
+                uri,
+                kind,
+                actions,
+                application,
+                environment,
+                data_domains,
+                verification,
+            } => {
+                let ask = NewResource {
+                    uri,
+                    kind,
+                    actions,
+                    application,
+                    environment,
+                    data_domains,
+                    verification,
+                    when_unreachable: WhenUnreachable::Deny,
+                };
+                context.out.record(&client.create_resource(&ask).await?)
+            }
+            Self::List {
+                uri,
+                environment,
+                application,
+                paging,
+            } => {
+                let query = filtered([
+                    ("uri", uri),
+                    ("environment", environment),
+                    ("application", application.map(|id| id.to_string())),
+                ]);
+                context.out.list(&paging, query, RESOURCES, async |query| client.resources(&query).await).await
+            }
+            Self::Show { id } => context.out.record(&client.resource(id).await?),
+        }
+    }
+}
+
+/// External issuers whose tokens prove workloads, such as a CI system's.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure issuer create --url https://token.actions.githubusercontent.com --audience https://tenure.example.com \\
+    --environment prod --required-claim repository_id
+  tenure issuer confirm iss_…               by a second administrator")]
+pub enum Issuer {
+    /// Proposes an issuer; a second administrator confirms it.
+    Create {
+        /// The issuer identifier: an https URL; its discovery document must name the same.
+        #[arg(long)]
+        url: String,
+        /// The audience that its tokens must name, exactly and alone.
+        #[arg(long)]
+        audience: String,
+        /// An environment in which its proofs count; may be given several times.
+        #[arg(long = "environment", value_name = "NAME", required = true)]
+        environments: Vec<String>,
+        /// A signature algorithm accepted of it; all that Tenure knows if none is given.
+        #[arg(long = "algorithm", value_name = "ALG")]
+        algorithms: Vec<String>,
+        /// A claim that every binding to it must fix.
+        #[arg(long = "required-claim", value_name = "CLAIM")]
+        required_claims: Vec<String>,
+    },
+    /// Confirms a proposed issuer.
+    Confirm {
+        /// The issuer's id.
+        id: IssuerId,
+    },
+    /// Trusts an issuer no longer, for ever.
+    Remove {
+        /// The issuer's id.
+        id: IssuerId,
+    },
+    /// Lists issuers.
+    List {
+        /// Only with this identifier.
+        #[arg(long)]
+        url: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows an issuer.
+    Show {
+        /// The issuer's id.
+        id: IssuerId,
+    },
+}
+
+impl Issuer {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create {
+                url,
+                audience,
+                environments,
+                algorithms,
+                required_claims,
+            } => context.out.record(
+                &client
+                    .create_issuer(&NewIssuer {
+                        url,
+                        audience,
+                        environments,
+                        algorithms,
+                        required_claims,
+                    })
+                    .await?,
+            ),
+            Self::Confirm { id } => context.out.record(&client.confirm_issuer(id).await?),
+            Self::Remove { id } => context.out.record(&client.remove_issuer(id).await?),
+            Self::List { url, paging } => {
+                context
+                    .out
+                    .list(&paging, filtered([("url", url)]), ISSUERS, async |query| client.issuers(&query).await)
+                    .await
+            }
+            Self::Show { id } => context.out.record(&client.issuer(id).await?),
+        }
+    }
+}
+
+/// A query with the filters that were given.
+pub fn filtered<const N: usize>(filters: [(&'static str, Option<String>); N]) -> ListQuery {
+    filters.into_iter().fold(ListQuery::new(), |query, (name, value)| match value {
+        Some(value) => query.filter(name, value),
+        None => query,
+    })
+}

@@ -1,0 +1,385 @@
+//! Identities and their grants.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::Value;
+use tenure_api::requests::{Because, NewGrant, NewIdentity, Resume, Stage, TaskCompleted};
+use tenure_api::views::IdentityView;
+use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
+use tenure_core::identity::CharterDraft;
+use tenure_core::time::{Span, Timestamp};
+
+use super::context::{Context, read_json, today, word, write_new_secret};
+use super::directory::filtered;
+use super::failure::Failure;
+use super::output::{Column, Paging, line};
+
+const IDENTITIES: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("STATE", "/state"),
+    ("ENVIRONMENT", "/charter/environment"),
+    ("OWNER", "/charter/owner"),
+    ("EXPIRES", "/charter/expires_at"),
+    ("LAST USED", "/last_used"),
+];
+pub const CREDENTIALS: &[Column] = &[
+    ("ID", "/id"),
+    ("STATE", "/state"),
+    ("RESOURCE", "/resource"),
+    ("ACTIONS", "/actions"),
+    ("ISSUED", "/issued_at"),
+    ("EXPIRES", "/expires_at"),
+];
+const ACCESS: &[Column] = &[
+    ("GRANT", "/grant"),
+    ("RESOURCE", "/entitlement/resource"),
+    ("ACTIONS", "/entitlement/actions"),
+    ("APPROVED BY", "/approved_by"),
+    ("NEED", "/need"),
+    ("ENDS", "/ends"),
+    ("LIVE", "/live"),
+];
+/// The suggested life of an identity in the template.
+const TEMPLATE_LIFE: Span = Span::from_days(90);
+
+/// Non-human identities: register, approve, suspend, end.
+#[derive(Subcommand)]
+#[command(after_help = "\
+A life:
+  tenure key generate --out exporter.key            the workload's own key; its public part goes into the charter
+  tenure identity charter-template > exporter.json  fill in the ids
+  tenure identity register -f exporter.json         draft → pending; every field that is missing is named
+  tenure identity activate idn_…                    by somebody whom the policy lets approve
+  tenure token get --identity idn_… --key exporter.key --environment prod
+  tenure identity access idn_…                      what it holds, who approved it, for which need, what ends it
+  tenure identity suspend idn_… --reason \"incident 42\"
+  tenure identity retire idn_… --reason \"replaced\"  for ever")]
+pub enum Identity {
+    /// Registers an identity from a file.
+    Register {
+        /// The file: JSON as `charter-template` prints it; `-` is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// How far to go: draft, pending or active; what the file says, or pending.
+        #[arg(long, value_parser = word::<Stage>)]
+        stage: Option<Stage>,
+    },
+    /// Lists identities.
+    List {
+        /// Only in this state: draft, pending, active, suspended, retiring, retired, closed.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only of this owner.
+        #[arg(long)]
+        owner: Option<PersonId>,
+        /// Only of this application.
+        #[arg(long)]
+        application: Option<ApplicationId>,
+        /// Only in this environment.
+        #[arg(long)]
+        environment: Option<String>,
+        /// Only with this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only of this kind.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Only enforcement points of this resource.
+        #[arg(long, value_name = "RESOURCE")]
+        enforces: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows an identity.
+    Show {
+        /// The identity's id.
+        id: IdentityId,
+    },
+    /// Prints a file to fill in for `register`.
+    CharterTemplate,
+    /// Writes a new charter.
+    Charter {
+        /// The identity's id.
+        id: IdentityId,
+        /// The file: a charter, or a whole file as for `register`; `-` is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// Only if the identity is at this revision still.
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+    },
+    /// Hands a draft in for activation.
+    Submit {
+        /// The identity's id.
+        id: IdentityId,
+    },
+    /// Approves and activates a pending identity.
+    Activate {
+        /// The identity's id.
+        id: IdentityId,
+    },
+    /// Suspends an identity: nothing of it works until it is resumed.
+    Suspend {
+        /// The identity's id.
+        id: IdentityId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Releases one cause of suspension; what was revoked stays revoked.
+    Resume {
+        /// The identity's id.
+        id: IdentityId,
+        /// Which cause: its place in `suspensions`, from 0.
+        #[arg(long, default_value_t = 0)]
+        cause: usize,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Ends an identity for ever and revokes all that it holds.
+    Retire {
+        /// The identity's id.
+        id: IdentityId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Ends a draft or pending identity that never worked.
+    Close {
+        /// The identity's id.
+        id: IdentityId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Reports that the identity's task is over, be it with success or not.
+    CompleteTask {
+        /// The identity's id.
+        id: IdentityId,
+        /// How it ended.
+        #[arg(long, default_value = "completed")]
+        outcome: String,
+    },
+    /// Opens a just-in-time grant.
+    #[command(after_help = "Example:\n  tenure identity grant idn_… --action write --resource res_… --for 30m --purpose \"repair ticket 7\"")]
+    Grant {
+        /// The identity's id.
+        id: IdentityId,
+        /// An action; may be given several times.
+        #[arg(long = "action", value_name = "ACTION", required = true)]
+        actions: Vec<String>,
+        /// The resource's id.
+        #[arg(long)]
+        resource: String,
+        /// For how long, e.g. 30m.
+        #[arg(long = "for", value_name = "SPAN")]
+        duration: Span,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Says what an identity holds, who approved it, for which need, and what ends it.
+    Access {
+        /// The identity's id.
+        id: IdentityId,
+    },
+    /// Lists an identity's credentials.
+    Credentials {
+        /// The identity's id.
+        id: IdentityId,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Makes a one-time join token with which the workload enrols a key of its own within ten minutes.
+    JoinToken {
+        /// The identity's id.
+        id: IdentityId,
+        /// Write it to a new file that only you can read, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Identity {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        if let Self::CharterTemplate = self {
+            return line(&template(today().plus(TEMPLATE_LIFE)));
+        }
+        let client = context.client()?;
+        match self {
+            Self::Register { file, stage } => {
+                let mut ask: NewIdentity = read_json(&file)?;
+                if let Some(stage) = stage {
+                    ask.stage = stage;
+                }
+                let view = client.register(&ask).await?;
+                let next = match ask.stage {
+                    Stage::Draft => "submit",
+                    Stage::Pending => "activate",
+                    Stage::Active => "access",
+                };
+                eprintln!("hint: next: tenure identity {next} {}", view.record.id);
+                context.out.record(&view)
+            }
+            Self::List {
+                state,
+                owner,
+                application,
+                environment,
+                name,
+                kind,
+                enforces,
+                paging,
+            } => {
+                let owner = owner.map(|id| id.to_string());
+                let application = application.map(|id| id.to_string());
+                let filters = [
+                    ("state", state),
+                    ("owner", owner),
+                    ("application", application),
+                    ("environment", environment),
+                    ("name", name),
+                    ("kind", kind),
+                    ("enforces", enforces),
+                ];
+                context
+                    .out
+                    .list(&paging, filtered(filters), IDENTITIES, async |query| client.identities(&query).await)
+                    .await
+            }
+            Self::Show { id } => context.out.record(&client.identity(id).await?),
+            Self::CharterTemplate => Ok(()),
+            Self::Charter { id, file, revision } => context.out.record(&client.write_charter(id, &charter(read_json(&file)?)?, revision).await?),
+            Self::Submit { id } => changed(context, client.submit(id).await?),
+            Self::Activate { id } => changed(context, client.activate(id).await?),
+            Self::Suspend { id, reason } => changed(context, client.suspend(id, &Because { reason }).await?),
+            Self::Resume { id, cause, reason } => changed(context, client.resume(id, &Resume { cause, reason }).await?),
+            Self::Retire { id, reason } => changed(context, client.retire(id, &Because { reason }).await?),
+            Self::Close { id, reason } => changed(context, client.close(id, &Because { reason }).await?),
+            Self::CompleteTask { id, outcome } => changed(
+                context,
+                client
+                    .complete_task(
+                        id,
+                        &TaskCompleted {
+                            outcome,
+                            client_assertion: None,
+                        },
+                    )
+                    .await?,
+            ),
+            Self::Grant {
+                id,
+                actions,
+                resource,
+                duration,
+                purpose,
+            } => context.out.record(
+                &client
+                    .open_grant(
+                        id,
+                        &NewGrant {
+                            actions,
+                            resource,
+                            duration,
+                            purpose,
+                        },
+                    )
+                    .await?,
+            ),
+            Self::Access { id } => {
+                let report = client.access(id).await?;
+                context.out.rows(&report, &report.access, ACCESS)
+            }
+            Self::Credentials { id, paging } => {
+                context
+                    .out
+                    .list(&paging, filtered([]), CREDENTIALS, async |query| client.credentials(id, &query).await)
+                    .await
+            }
+            Self::JoinToken { id, out } => {
+                let issued = client.create_join_token(id).await?;
+                eprintln!("good for one use until {}, with the audience {}", issued.expires_at, issued.audience);
+                match out {
+                    Some(path) => write_new_secret(&path, &issued.join_token),
+                    None if context.out.is_json() => context.out.record(&issued),
+                    None => line(&issued.join_token),
+                }
+            }
+        }
+    }
+}
+
+fn changed(context: &Context, view: IdentityView) -> anyhow::Result<()> {
+    eprintln!("{} is {}", view.record.id, view.record.state.as_str());
+    context.out.record(&view)
+}
+
+/// A charter by itself, or the one in a registration.
+fn charter(value: Value) -> anyhow::Result<CharterDraft> {
+    let value = value.get("charter").cloned().unwrap_or(value);
+    serde_json::from_value(value).map_err(|error| Failure::new(format!("the charter: {error}")).into())
+}
+
+/// Grants, the access that an identity holds.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Grants are opened with an identity's activation, or just in time with `tenure identity grant`.
+
+Example:
+  tenure grant revoke gra_… --reason \"not needed any more\"")]
+pub enum Grant {
+    /// Takes a grant back; credentials that rest on it die at once.
+    Revoke {
+        /// The grant's id.
+        id: GrantId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+impl Grant {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Self::Revoke { id, reason } = self;
+        context.out.record(&context.client()?.revoke_grant(id, &Because { reason }).await?)
+    }
+}
+
+fn template(expires_at: Timestamp) -> String {
+    let expires_at = Timestamp::from_micros(expires_at.as_secs().saturating_mul(1_000_000));
+    include_str!("charter-template.json").replace("{expires_at}", &expires_at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure_client::assertion::WorkloadKey;
+
+    #[test]
+    fn the_template_passes_once_the_ids_are_filled_in() {
+        let now = Timestamp::from_micros(1_700_000_000_123_456);
+        let text = template(now.plus(TEMPLATE_LIFE));
+        let key = WorkloadKey::draw(&tenure_core::entropy::SeededEntropy::new(1)).unwrap();
+        let filled = text
+            .replace("per_OWNER", &PersonId::from_u128(1).to_string())
+            .replace("per_BACKUP", &PersonId::from_u128(2).to_string())
+            .replace("per_REQUESTER", &PersonId::from_u128(3).to_string())
+            .replace("app_APPLICATION", &ApplicationId::from_u128(4).to_string())
+            .replace("res_RESOURCE", &tenure_core::id::ResourceId::from_u128(5).to_string())
+            .replace("PUBLIC_KEY", key.public_jwk()["x"].as_str().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("charter.json");
+        std::fs::write(&path, &filled).unwrap();
+        let ask: NewIdentity = read_json(&path).unwrap();
+        assert_eq!(ask.charter.complete(now).map(|charter| charter.environment), Ok("prod".to_owned()));
+        // As it is printed, it says what is missing instead of passing.
+        std::fs::write(&path, &text).unwrap();
+        assert!(read_json::<NewIdentity>(&path).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! The log: events, checkpoints, proofs, and verification without a server.
+
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tenure_client::Export;
+use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_export, verify_inclusion};
+
+use super::context::{Context, read_input};
+use super::failure::Failure;
+use super::output::{clean, line, raw};
+
+/// Follows what happens. An interruption loses no event and repeats none.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tenure events                       from the first event on
+  tenure events --after 4711 -o json  one JSON object a line")]
+pub struct Events {
+    /// Only what comes behind this index.
+    #[arg(long, value_name = "INDEX")]
+    after: Option<u64>,
+}
+
+impl Events {
+    /// Follows.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut events = context.client()?.events(self.after);
+        loop {
+            let event = events.next().await?;
+            if context.out.is_json() {
+                line(&serde_json::to_string(&event)?)?;
+            } else {
+                let actor = if event.actor.id.is_empty() { &event.actor.kind } else { &event.actor.id };
+                let text = format!(
+                    "{:>8}  {}  {}  by {actor}  {}",
+                    event.position.index,
+                    event.at,
+                    event.kind,
+                    event.subjects.join(" ")
+                );
+                line(&clean(&text))?;
+            }
+        }
+    }
+}
+
+/// The append-only log of everything that happened.
+#[derive(Subcommand)]
+#[command(after_help = "\
+An auditor keeps the log's key and a checkpoint now and then, and needs nothing else of the server to check an export:
+
+  tenure log key > log.key
+  tenure log checkpoint > monday.checkpoint
+  tenure log export -f copy.ndjson
+  tenure log verify copy.ndjson --key-file log.key --kept monday.checkpoint")]
+pub enum Log {
+    /// Prints the log's public key.
+    Key,
+    /// Prints the newest signed checkpoint.
+    Checkpoint,
+    /// Gets everything that is committed.
+    Export {
+        /// The file; standard output if not given. It holds personal values: only you can read it.
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Proves that an entry is in the log, and checks the proof.
+    Inclusion {
+        /// The entry's index.
+        index: u64,
+        /// The log's key; the server's own word if not given.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Verifies an export without a server. Exit code 1 if anything is wrong with it.
+    Verify(Verify),
+}
+
+/// `log verify`.
+#[derive(Args)]
+#[command(after_help = "\
+Each fault has a stable code and, where it can be said, the entry's index. The faults' codes: unreadable, header_malformed,
+wrong_origin, unknown_key, bad_signature, size_mismatch, entry_malformed, entry_changed, entry_removed, entry_inserted,
+entry_reordered, entries_truncated, leaf_malformed, time_backwards, personal_mismatch, personal_unknown, root_mismatch,
+rollback, fork, kept_unusable, promise_unusable, promise_broken.")]
+pub struct Verify {
+    /// The export; `-` is standard input.
+    file: PathBuf,
+    /// The log's key, as `tenure log key` printed it; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// A file with the log's keys, one a line.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// A witness's key; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    witness: Vec<String>,
+    /// A file with a checkpoint that was kept earlier: the export must continue it; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    kept: Vec<PathBuf>,
+    /// A file with a promise of the log, or a reply that holds one; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    promise: Vec<PathBuf>,
+}
+
+impl Log {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Key => line(&context.anonymous()?.log_key().await?),
+            Self::Checkpoint => line(&context.anonymous()?.checkpoint().await?),
+            Self::Export { file } => export(context.client()?.export().await?, file).await,
+            Self::Inclusion { index, key } => inclusion(context, index, key).await,
+            Self::Verify(verify) => verify.run(context),
+        }
+    }
+}
+
+async fn export(mut export: Export, file: Option<PathBuf>) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(path) = file else {
+        while let Some(chunk) = export.next_chunk().await? {
+            raw(chunk.as_ref())?;
+        }
+        return Ok(());
+    };
+    // What stands under the name is whole, or what stood there before.
+    let mut partial = path.clone().into_os_string();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let failed = || format!("can't write {}", partial.display());
+    match std::fs::remove_file(&partial) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(failed),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)
+        .with_context(failed)?;
+    while let Some(chunk) = export.next_chunk().await? {
+        file.write_all(chunk.as_ref()).with_context(failed)?;
+    }
+    file.sync_all().with_context(failed)?;
+    std::fs::rename(&partial, &path).with_context(|| format!("can't write {}", path.display()))?;
+    eprintln!("hint: tenure log verify {}", path.display());
+    Ok(())
+}
+
+async fn inclusion(context: &Context, index: u64, key: Option<String>) -> anyhow::Result<()> {
+    let client = context.anonymous()?;
+    let pinned = key.is_some();
+    let key = match key {
+        Some(key) => key,
+        None => client.log_key().await?,
+    };
+    let note = client.checkpoint().await?;
+    let signed = Checkpoint::open(&note, &[verifier_key(&key)?])
+        .map_err(|error| Failure::new(format!("the checkpoint does not hold: {error}")))?
+        .checkpoint;
+    let mut proof = client.inclusion(index, signed.size).await?;
+    let path: Option<Vec<Hash>> = proof.proof.iter().map(|text| hash(text)).collect();
+    let holds = match (hash(&proof.leaf_hash), path) {
+        (Some(leaf), Some(path)) => verify_inclusion(&leaf, index, signed.size, &path, &signed.root),
+        _ => false,
+    };
+    if !holds {
+        return Err(Failure::new(format!("the server's proof does not show that entry {index} is in its log"))
+            .hint("keep the checkpoint: it is evidence")
+            .into());
+    }
+    eprintln!("entry {index} is in the log of {} entries", signed.size);
+    warn_unpinned(pinned, "the server itself");
+    proof.checkpoint = Some(note);
+    context.out.record(&proof)
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+impl Verify {
+    fn run(self, context: &Context) -> anyhow::Result<()> {
+        let mut keys = self.key.iter().map(|key| verifier_key(key)).collect::<anyhow::Result<Vec<_>>>()?;
+        if let Some(path) = &self.key_file {
+            for key in read_input(path)?.lines().map(str::trim).filter(|key| !key.is_empty()) {
+                keys.push(verifier_key(key)?);
+            }
+            if keys.is_empty() {
+                return Err(Failure::usage(format!("{} holds no key", path.display())).into());
+            }
+        }
+        let witnesses = self.witness.iter().map(|key| verifier_key(key)).collect::<anyhow::Result<Vec<_>>>()?;
+        let kept = self.kept.iter().map(|path| read_input(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+        let promises = self.promise.iter().map(|path| promise(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let expected = Expectations {
+            keys: &keys,
+            witnesses: &witnesses,
+            origin: None,
+            kept: &kept,
+            promises: &promises,
+        };
+        let verdict = if self.file == Path::new("-") {
+            verify_export(std::io::stdin().lock(), &expected)
+        } else {
+            let file = std::fs::File::open(&self.file).with_context(|| format!("can't read {}", self.file.display()))?;
+            verify_export(BufReader::new(file), &expected)
+        };
+        if keys.is_empty() {
+            warn_unpinned(false, "the export itself");
+        }
+        match verdict {
+            Ok(verified) => sound(context, &verified),
+            Err(faults) => {
+                unsound(context, &faults)?;
+                Err(Failure::new(format!("{} is not what the log signed", self.file.display()))
+                    .hint("keep this copy: it is evidence")
+                    .into())
+            }
+        }
+    }
+}
+
+fn sound(context: &Context, verified: &Verified) -> anyhow::Result<()> {
+    context.out.record(&json!({
+        "result": "sound",
+        "origin": verified.origin,
+        "shard": verified.shard,
+        "entries": verified.entries,
+        "root": URL_SAFE_NO_PAD.encode(verified.root),
+        "key": if verified.key_pinned { "given" } else { "taken from the export itself" },
+        "personal_values": {"present": verified.personal_present, "erased": verified.erased},
+        "witnessed_by": verified.witnessed,
+        "continues_kept_checkpoint_of": verified.from_kept,
+        "promises": {"kept": verified.promises_kept, "pending": verified.promises_pending},
+    }))
+}
+
+fn unsound(context: &Context, faults: &Faults) -> anyhow::Result<()> {
+    if !context.out.is_json() {
+        faults.list.iter().try_for_each(|fault| line(&clean(&fault.to_string())))?;
+        return if faults.further > 0 {
+            line(&format!("and {} more", faults.further))
+        } else {
+            Ok(())
+        };
+    }
+    let list: Vec<Value> = faults
+        .list
+        .iter()
+        .map(|fault| json!({"code": fault.code.as_str(), "entries": fault.entries.as_ref().map(|at| json!({"from": at.start, "below": at.end})), "detail": fault.detail}))
+        .collect();
+    context.out.record(&json!({"result": "unsound", "faults": list, "further": faults.further}))
+}
+
+fn warn_unpinned(pinned: bool, source: &str) {
+    if !pinned {
+        eprintln!(
+            "warning: the key was taken from {source}: that shows what was damaged, not what was forged\nhint: give the log's key with --key, from where you kept it"
+        );
+    }
+}
+
+fn verifier_key(text: &str) -> anyhow::Result<VerifierKey> {
+    VerifierKey::parse(text.trim()).map_err(|error| Failure::usage(format!("the key is not one: {error}")).hint("`tenure log key` prints it").into())
+}
+
+/// A promise by itself, or in the reply that it came with.
+fn promise(path: &Path) -> anyhow::Result<SignedPromise> {
+    let text = read_input(path)?;
+    let text = text.trim();
+    if let Ok(promise) = SignedPromise::parse(text) {
+        return Ok(promise);
+    }
+    let reply: Value = serde_json::from_str(text).unwrap_or_default();
+    let held = reply.pointer("/log/promise").or_else(|| reply.get("promise")).and_then(Value::as_str);
+    held.and_then(|text| SignedPromise::parse(text).ok()).ok_or_else(|| {
+        Failure::usage(format!("{} holds no promise", path.display()))
+            .hint("each reply to a change has one, under log.promise")
+            .into()
+    })
+}

@@ -1,0 +1,201 @@
+//! What a workload does for itself: its key, its tokens, its enrolment.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tenure_api::requests::Enrol as EnrolRequest;
+use tenure_client::assertion::WorkloadKey;
+use tenure_client::{Client, ClientError, TokenRequest};
+use tenure_core::id::IdentityId;
+
+use super::context::{Context, read_secret, write_new_secret};
+use super::failure::Failure;
+use super::output::line;
+
+/// Keys with which workloads prove themselves (Ed25519).
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure key generate --out exporter.key      prints the public JWK for the charter's workload_binding
+  tenure key public exporter.key              prints it again")]
+pub enum Key {
+    /// Makes a key: the private part goes to a file that only you can read, the public JWK is printed.
+    Generate {
+        /// The file for the private part; it must not exist yet.
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Prints the public JWK of a key.
+    Public {
+        /// The private key's file.
+        file: PathBuf,
+    },
+}
+
+impl Key {
+    /// Does it.
+    pub fn run(self, _: &Context) -> anyhow::Result<()> {
+        let key = match self {
+            Self::Generate { out } => {
+                let key = WorkloadKey::generate();
+                write_new_secret(&out, &key.to_text())?;
+                eprintln!("the private key is in {}; it never leaves this machine", out.display());
+                key
+            }
+            Self::Public { file } => WorkloadKey::from_text(&read_secret(&file)?)?,
+        };
+        line(&key.public_jwk().to_string())
+    }
+}
+
+/// Access tokens, as a workload gets them.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure token get --identity idn_… --key exporter.key --environment prod
+  tenure token get --identity idn_… --key exporter.key --environment prod --scope write -o json | jq -r .access_token
+  tenure token get --identity idn_… --oidc-token-file ci.jwt --environment prod")]
+pub enum Token {
+    /// Gets an access token with the workload's own key, or with a token of a registered issuer.
+    Get(Get),
+}
+
+/// `token get`.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("proof").required(true).args(["key", "oidc_token_file"]))]
+pub struct Get {
+    /// The identity's id.
+    #[arg(long)]
+    identity: IdentityId,
+    /// The private key's file, as `tenure key generate` wrote it.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// A file with a token of a registered issuer; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    oidc_token_file: Option<PathBuf>,
+    /// The environment.
+    #[arg(long)]
+    environment: String,
+    /// The resource's identifier; may be left out if the identity holds exactly one.
+    #[arg(long, value_name = "URI")]
+    resource: Option<String>,
+    /// The actions, separated by spaces; all that it holds if left out.
+    #[arg(long)]
+    scope: Option<String>,
+    /// The issuer identifier to sign for, where the server's public URL is not the one that is connected to.
+    #[arg(long, value_name = "URL")]
+    audience: Option<String>,
+}
+
+impl Token {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Self::Get(Get {
+            identity,
+            key,
+            oidc_token_file,
+            environment,
+            resource,
+            scope,
+            audience,
+        }) = self;
+        let client = context.anonymous()?;
+        let audience = audience.unwrap_or_else(|| client.issuer_of(&environment));
+        let ask = match (key, oidc_token_file) {
+            (Some(path), _) => {
+                let assertion = WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?;
+                TokenRequest::Assertion { assertion, resource, scope }
+            }
+            (None, Some(path)) => TokenRequest::External {
+                client_id: identity.to_string(),
+                assertion: read_secret(&path)?,
+                resource,
+                scope,
+            },
+            (None, None) => return Err(Failure::usage("give --key or --oidc-token-file").into()),
+        };
+        match client.token(&environment, &ask).await {
+            Ok(issued) => context.out.record(&issued),
+            Err(error) => {
+                explain_audience(&client, &environment, &audience, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Enrols a new key of this workload's own with a join token.
+///
+/// The key is made here and its private part never leaves this machine. A join token is good for one use: a second one suspends the
+/// identity.
+#[derive(Args)]
+#[command(
+    group = clap::ArgGroup::new("issuer").required(true).args(["environment", "audience"]),
+    after_help = "\
+Examples:
+  tenure identity join-token idn_… --out join-token       by the owner
+  tenure enrol --join-token-file join-token --environment prod --out exporter.key"
+)]
+pub struct Enrol {
+    /// The file with the join token; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    join_token_file: PathBuf,
+    /// The identity's environment.
+    #[arg(long)]
+    environment: Option<String>,
+    /// The issuer identifier to sign for, as it came with the join token.
+    #[arg(long, value_name = "URL")]
+    audience: Option<String>,
+    /// The file for the private part of the new key; it must not exist yet.
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Enrol {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.anonymous()?;
+        let join_token = read_secret(&self.join_token_file)?;
+        let environment = self.environment.unwrap_or_default();
+        let audience = self.audience.unwrap_or_else(|| client.issuer_of(&environment));
+        let key = WorkloadKey::generate();
+        let proof = key.enrolment_proof(&join_token, &audience)?;
+        // A key that was enrolled and then lost would waste the join token.
+        write_new_secret(&self.out, &key.to_text())?;
+        match client
+            .enrol(&EnrolRequest {
+                join_token,
+                jwk: key.public_jwk(),
+                proof,
+            })
+            .await
+        {
+            Ok(binding) => {
+                eprintln!("the private key is in {}", self.out.display());
+                context.out.record(&binding)
+            }
+            Err(error) => {
+                if matches!(error, ClientError::Problem(_)) {
+                    let _ = std::fs::remove_file(&self.out);
+                }
+                if !environment.is_empty() {
+                    explain_audience(&client, &environment, &audience, &error).await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// A proof for another audience reads as any bad proof does; the server's own name tells why.
+async fn explain_audience(client: &Client, environment: &str, audience: &str, error: &ClientError) {
+    if error.code() != Some("proof_invalid") {
+        return;
+    }
+    if let Ok(metadata) = client.metadata(environment).await
+        && let Some(issuer) = metadata.get("issuer").and_then(|issuer| issuer.as_str())
+        && issuer != audience
+    {
+        eprintln!("note: the server calls itself {issuer:?}, and the proof was for {audience:?}; if that name is right, give it with --audience");
+    }
+}

@@ -1,0 +1,233 @@
+//! The log as an auditor meets it: feed, checkpoints, proofs, export, and what erasing leaves.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tenure_log::{Checkpoint, Expectations, Hash, Inclusion, SignedPromise, Standing, VerifierKey, verify_consistency, verify_export};
+
+use crate::on_both;
+use crate::world::{Answer, Key, World};
+
+/// An open event feed.
+struct Feed {
+    response: reqwest::Response,
+    unread: String,
+}
+
+/// An event as the feed sent it: its id, its type, and its data.
+type Sent = (u64, String, Value);
+
+impl Feed {
+    async fn open(world: &World, last: Option<u64>) -> Self {
+        let mut request = world.http.get(format!("{}/v1/events", world.server.url)).bearer_auth(&world.auditor);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last.to_string());
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
+        Self { response, unread: String::new() }
+    }
+
+    async fn next(&mut self) -> Sent {
+        loop {
+            if let Some((message, rest)) = self.unread.split_once("\n\n") {
+                let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
+                let sent = field("id").map(|id| (id.parse().unwrap(), field("event").unwrap(), serde_json::from_str(&field("data").unwrap()).unwrap()));
+                self.unread = rest.to_owned();
+                // What has no id is a comment that keeps the connection alive.
+                if let Some(sent) = sent {
+                    return sent;
+                }
+                continue;
+            }
+            let chunk = tokio::time::timeout(std::time::Duration::from_secs(20), self.response.chunk()).await.unwrap().unwrap().unwrap();
+            self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    async fn take(&mut self, n: usize) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        while sent.len() < n {
+            sent.push(self.next().await);
+        }
+        sent
+    }
+}
+
+async fn text(world: &World, token: &str, path: &str) -> String {
+    let mut request = world.http.get(format!("{}{path}", world.server.url));
+    if !token.is_empty() {
+        request = request.bearer_auth(token);
+    }
+    request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+}
+
+/// The log's key, as a verifier would have pinned it.
+async fn log_key(world: &World) -> VerifierKey {
+    VerifierKey::parse(text(world, "", "/v1/log/key").await.trim()).unwrap()
+}
+
+/// A checkpoint that covers at least this many entries, with its text.
+async fn checkpoint(world: &World, key: &VerifierKey, at_least: u64) -> (Checkpoint, String) {
+    let read = async || {
+        let note = text(world, "", "/v1/log/checkpoint").await;
+        (Checkpoint::open(&note, std::slice::from_ref(key)).unwrap().checkpoint, note)
+    };
+    world.until(async || read().await.0.size >= at_least).await;
+    read().await
+}
+
+fn hash(text: &Value) -> Hash {
+    URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap().try_into().unwrap()
+}
+
+fn hashes(answer: &Answer) -> Vec<Hash> {
+    answer.body["proof"].as_array().unwrap().iter().map(hash).collect()
+}
+
+async fn proof(world: &World, path: &str) -> Answer {
+    world.get("", path).await.expect(200)
+}
+
+on_both! {
+    async fn the_feed_gives_each_event_once_and_in_order_across_an_interruption(world: World) {
+        let before = world.events().await.len();
+        let mut feed = Feed::open(&world, None).await;
+        let mut sent = feed.take(before / 2).await;
+        drop(feed);
+        // While nobody listens, more happens.
+        let (id, key) = world.exporter("exporter").await;
+        let mut feed = Feed::open(&world, sent.last().map(|(id, _, _)| *id)).await;
+        let then = world.events().await.len();
+        sent.extend(feed.take(then - sent.len()).await);
+        // And while somebody does, it arrives.
+        let credential = world.ask_token(&key, &id, "production").await.expect(200).text("/credential");
+        let live = feed.next().await;
+        assert_eq!((live.1.as_str(), &live.2["subjects"][0]), ("credential.issued", &json!(credential)));
+        sent.push(live);
+        let ids: Vec<u64> = sent.iter().map(|(id, _, _)| *id).collect();
+        assert_eq!(ids, (0..u64::try_from(sent.len()).unwrap()).collect::<Vec<_>>());
+        let events = world.events().await;
+        for ((index, kind, data), event) in sent.iter().zip(&events) {
+            assert_eq!((json!(kind), &data["kind"], &data["id"]), (event["kind"].clone(), &event["kind"], &event["id"]), "{index}");
+            assert_eq!((&data["position"]["index"], &data["data"]), (&json!(index), &event["data"]));
+        }
+        // The query does what the header does; neither takes nonsense.
+        let after = sent[2].0;
+        let response = world.http.get(format!("{}/v1/events?after={after}", world.server.url)).bearer_auth(&world.auditor).send().await.unwrap();
+        assert_eq!(Feed { response, unread: String::new() }.next().await.0, after + 1);
+        let nonsense = world.http.get(format!("{}/v1/events", world.server.url)).bearer_auth(&world.auditor).header("Last-Event-ID", "-1");
+        World::answer(nonsense).await.expect(400);
+        assert_eq!(world.get(&world.owner, "/v1/events").await.status, 403);
+        assert_eq!(world.get("", "/v1/events").await.status, 401);
+    }
+
+    async fn a_revoked_operator_token_ends_its_feed(world: World) {
+        let auditor = world.get(&world.admin, "/v1/people?role=auditor").await.expect(200).text("/items/0/id");
+        let answer = world.post(&world.admin, &format!("/v1/people/{auditor}/operator-tokens"), json!({})).await.expect(201);
+        let response = world.http.get(format!("{}/v1/events", world.server.url)).bearer_auth(answer.text("/operator_token")).send().await.unwrap();
+        let mut feed = Feed { response, unread: String::new() };
+        feed.take(3).await;
+        world.post(&world.admin, &format!("/v1/operator-tokens/{}/revoke", answer.text("/id")), json!({})).await.expect(200);
+        // Nothing that happens from now on reaches it.
+        let (late, _) = world.exporter("late").await;
+        let mut rest = String::new();
+        while let Some(chunk) = tokio::time::timeout(std::time::Duration::from_secs(20), feed.response.chunk()).await.unwrap().unwrap() {
+            rest.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        assert!(!rest.contains(&late));
+    }
+
+    async fn the_promise_of_an_issuance_is_kept(world: World) {
+        let key = log_key(&world).await;
+        let (id, workload) = world.exporter("exporter").await;
+        let answer = world.ask_token(&workload, &id, "production").await.expect(200);
+        let promise = SignedPromise::parse(&answer.text("/log/promise")).unwrap();
+        let index = answer.body["log"]["position"]["index"].as_u64().unwrap();
+        assert_eq!((promise.promise.index, promise.promise.leaf), (index, hash(&answer.body["log"]["leaf_hash"])));
+        let keys = [key.clone()];
+        promise.verify(&keys).unwrap();
+        let (checkpoint, _) = checkpoint(&world, &key, index + 1).await;
+        let proven = proof(&world, &format!("/v1/log/inclusion?index={index}&size={}", checkpoint.size)).await;
+        let (leaf, path) = (hash(&proven.body["leaf_hash"]), hashes(&proven));
+        let inclusion = Inclusion { checkpoint: &checkpoint, leaf: &leaf, proof: &path };
+        assert_eq!(promise.check_kept(&keys, &inclusion), Ok(Standing::Kept));
+        // The leaf is the issuance, and says nothing of the token itself.
+        let event = &world.events().await[usize::try_from(index).unwrap()];
+        assert_eq!((&event["kind"], &event["subjects"][0]), (&json!("credential.issued"), &answer.body["credential"]));
+        assert!(!event.to_string().contains(&answer.text("/access_token")));
+        // A promise for another leaf isn't.
+        let mut forged = promise.clone();
+        forged.promise.leaf[0] ^= 1;
+        assert!(forged.check_kept(&keys, &inclusion).is_err());
+        for path in [format!("/v1/log/inclusion?index={0}&size={0}", checkpoint.size), format!("/v1/log/inclusion?index=0&size={}", checkpoint.size + 100_000)] {
+            world.get("", &path).await.expect(422);
+        }
+    }
+
+    async fn a_later_checkpoint_begins_with_an_earlier_one_and_the_export_with_both(world: World) {
+        let key = log_key(&world).await;
+        let (first, first_note) = checkpoint(&world, &key, 1).await;
+        let (id, workload) = world.exporter("exporter").await;
+        let mut promises = Vec::new();
+        for _ in 0..5 {
+            promises.push(SignedPromise::parse(&world.ask_token(&workload, &id, "production").await.expect(200).text("/log/promise")).unwrap());
+        }
+        let (second, second_note) = checkpoint(&world, &key, promises[4].promise.index + 1).await;
+        assert!(second.size > first.size);
+        let consistency = hashes(&proof(&world, &format!("/v1/log/consistency?from={}&to={}", first.size, second.size)).await);
+        assert!(verify_consistency(first.size, &first.root, second.size, &second.root, &consistency));
+        let mut other = first.root;
+        other[0] ^= 1;
+        assert!(!verify_consistency(first.size, &other, second.size, &second.root, &consistency));
+        world.get("", &format!("/v1/log/consistency?from={}&to={}", second.size, first.size)).await.expect(422);
+        let export = text(&world, &world.auditor, "/v1/log/export").await;
+        let (keys, kept) = ([key], [first_note.as_str(), second_note.as_str()]);
+        let expected = Expectations { keys: &keys, kept: &kept, promises: &promises, ..Expectations::default() };
+        let verified = verify_export(export.as_bytes(), &expected).unwrap();
+        assert_eq!((verified.promises_kept, verified.from_kept, verified.key_pinned), (5, Some(second.size), true));
+        // One entry less, two swapped, or one changed: each is found.
+        let lines: Vec<&str> = export.lines().collect();
+        let mut removed = lines.clone();
+        removed.remove(4);
+        let mut swapped = lines.clone();
+        swapped.swap(4, 5);
+        let changed = export.replacen("\"leaf\":\"ey", "\"leaf\":\"eY", 1);
+        for tampered in [removed.join("\n") + "\n", swapped.join("\n") + "\n", changed, lines[..lines.len() - 1].join("\n") + "\n"] {
+            assert_ne!(tampered, export);
+            assert!(verify_export(tampered.as_bytes(), &expected).is_err());
+        }
+    }
+
+    async fn erasing_a_name_keeps_every_proof(world: World) {
+        let key = log_key(&world).await;
+        let name = "Petronella Unverkennbar";
+        let address = "petronella@example.com";
+        let id = world.post(&world.admin, "/v1/people", json!({"name": name, "email": address, "roles": ["owner", "requester"]})).await.expect(201).text("/id");
+        let mut charter = world.charter(Key::new().jwk());
+        charter["owner"] = json!(id);
+        let identity = world.register("hers", charter, "pending").await.expect(201).text("/id");
+        world.post(&world.security, &format!("/v1/identities/{identity}/activate"), json!({})).await.expect(200);
+        let before = text(&world, &world.auditor, "/v1/log/export").await;
+        let keys = [key.clone()];
+        let (kept, note) = checkpoint(&world, &key, 1).await;
+        let personal = verify_export(before.as_bytes(), &Expectations { keys: &keys, ..Expectations::default() }).unwrap();
+        let shows = |export: &str| export.contains(name) || export.contains(&URL_SAFE_NO_PAD.encode(name));
+        assert!(shows(&before));
+        world.post(&world.owner, &format!("/v1/people/{id}/erase"), json!({})).await.expect(403);
+        world.post(&world.admin, &format!("/v1/people/{id}/erase"), json!({})).await.expect(200);
+        let after = text(&world, &world.auditor, "/v1/log/export").await;
+        let kept_notes = [note.as_str()];
+        let verified = verify_export(after.as_bytes(), &Expectations { keys: &keys, kept: &kept_notes, ..Expectations::default() }).unwrap();
+        assert_eq!((verified.from_kept, verified.erased, verified.personal_present), (Some(kept.size), personal.erased + 2, personal.personal_present - 2));
+        assert!(!shows(&after) && !after.contains(address) && !after.contains(&URL_SAFE_NO_PAD.encode(address)));
+        // Every entry of before is in the log of after, byte for byte.
+        let leaves = |export: &str| export.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).unwrap()["leaf"].clone()).collect::<Vec<_>>();
+        assert_eq!(leaves(&after)[..leaves(&before).len()], leaves(&before));
+        for path in [format!("/v1/people/{id}"), "/v1/people".to_owned(), format!("/v1/identities/{identity}")] {
+            let shown = text(&world, &world.auditor, &path).await;
+            assert!(!shown.contains(name) && !shown.contains(address), "{path}");
+        }
+        assert_eq!(world.events_of("person.erased", &id).await.len(), 1);
+    }
+}
