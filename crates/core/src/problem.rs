@@ -100,7 +100,7 @@ reasons! {
     /// The key is bound to another identity.
     KeyAlreadyBound = "key_already_bound", "make a key of its own for each identity: keys are never shared or reassigned";
     /// The resource isn't known, or not this caller's.
-    ResourceUnknown = "resource_unknown", "name a registered resource that the caller enforces";
+    ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }
 
 impl fmt::Display for Reason {

@@ -59,7 +59,7 @@ pub struct Args {
 }
 
 /// The system's clocks.
-struct SystemClock;
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the wall clock is read")]
@@ -77,6 +77,8 @@ impl Clock for SystemClock {
 pub struct Running {
     /// The base URL.
     pub url: String,
+    /// The file with the set-up token, if set-up was not done yet.
+    pub setup_token: Option<PathBuf>,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -104,6 +106,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     start_log(config.json_logs)?;
     let running = start(&config).await?;
+    if let Some(path) = &running.setup_token {
+        eprintln!("the set-up token is in {} for 15 minutes", path.display());
+        eprintln!("hint: run `tenure setup --data {} --server {} --name \"Your Name\"`", config.data.display(), running.url);
+    }
     eprintln!("Tenure serves {}", running.url);
     terminated().await?;
     eprintln!("stopping");
@@ -166,22 +172,21 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         },
     ));
     engine.recover().await?;
-    if let Some(token) = engine.offer_setup().await? {
-        let path = config.data.join("setup-token");
-        write_secret(&path, token.expose())?;
-        eprintln!(
-            "the set-up token is in {} for 15 minutes\nhint: run `tenure setup --data {} --server {url} --name \"Your Name\"`",
-            path.display(),
-            config.data.display()
-        );
-    }
+    let setup_token = match engine.offer_setup().await? {
+        Some(token) => {
+            let path = config.data.join("setup-token");
+            write_secret(&path, token.expose())?;
+            Some(path)
+        }
+        None => None,
+    };
     let push = checkpoint_targets(config, &outbound)?;
     let (stop, stopped) = watch::channel(false);
     let tasks = vec![
         tokio::spawn(tenure_server::serve(listener, tenure_server::router(Arc::clone(&engine)), stopped.clone())),
         tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, stopped)),
     ];
-    Ok(Running { url, stop, tasks })
+    Ok(Running { url, setup_token, stop, tasks })
 }
 
 fn checked_url(url: &str) -> anyhow::Result<String> {

@@ -205,6 +205,10 @@ impl Engine {
             let (environment, committed) = self
                 .decide(|| async {
                     let now = self.now();
+                    // The row's own key is the name: without this look, a taken name would only ever conflict.
+                    if self.one::<Environment>(&ask.name).await?.is_some() {
+                        return Err(OpError::Taken { what: "name" });
+                    }
                     let key = self.new_key(KeyUse::AccessToken(ask.name.clone()), now)?;
                     let environment = Environment {
                         name: ask.name.clone(),

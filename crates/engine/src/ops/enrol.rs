@@ -141,18 +141,16 @@ impl Engine {
         }
     }
 
-    /// Suspends what a replayed join token enrolled: the identity, and the binding.
+    /// Suspends what a replayed join token enrolled: the identity, and the binding. Once the binding is suspended there is nothing
+    /// more to take, so that whoever holds the spent token can't suspend the identity again and again.
     async fn replayed(&self, token: &Stored<JoinToken>) -> Result<(), OpError> {
+        let Some(enrolled) = token.enrolled else { return Ok(()) };
         for _ in 0..16 {
             let now = self.now();
+            let Some(binding) = self.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else { return Ok(()) };
             let identity = self.must::<Identity>("identity", token.identity).await?;
             let Some(mut changeset) = self.suspend_for_replay(&identity, now).await? else { return Ok(()) };
-            if let Some(enrolled) = token.enrolled
-                && let Some(binding) = self.one::<Binding>(enrolled).await?
-                && binding.state == BindingState::Live
-            {
-                changeset.replace(&binding, &Binding { state: BindingState::Suspended, ..(*binding.value).clone() });
-            }
+            changeset.replace(&binding, &Binding { state: BindingState::Suspended, ..(*binding.value).clone() });
             if self.settle(changeset).await?.is_some() {
                 return Ok(());
             }

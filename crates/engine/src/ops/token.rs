@@ -317,7 +317,7 @@ impl Engine {
 fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
     let mut resources = known.resources.iter().flatten();
     match uri {
-        Some(uri) => resources.find(|resource| resource.uri == uri).cloned().ok_or_else(|| OpError::because(Reason::OutsideScope, "the charter has nothing on this resource")),
+        Some(uri) => resources.find(|resource| resource.uri == uri).cloned().ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
         None => {
             let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
             match (held.next(), held.next()) {

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_client::assertion::WorkloadKey;
+use tenure_core::time::{Clock, Span, Timestamp};
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
 use tenure_log::{Expectations, VerifierKey, verify_export};
@@ -24,6 +25,8 @@ struct Scene {
     security_token: String,
     billing: String,
     orders: String,
+    /// Thirty days from now.
+    expiry: Timestamp,
 }
 
 /// Tells the story; an error is the first step that did not give what it should.
@@ -123,7 +126,7 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
         "The token is refused",
         "Introspection (RFC 7662) by the gateway, at once after the cut was acknowledged.",
     );
-    let introspected = scene.wire.form_quiet(&gateway, "/env/production/introspect", &[("token", &token)]).await?;
+    let introspected = scene.wire.form_quiet(Some(&gateway), "/env/production/introspect", &[("token", &token)]).await?;
     let elapsed = cut_at.elapsed();
     println!("    > POST /env/production/introspect\n    < {} {}", introspected.status, introspected.body);
     println!("    refused {:.2} ms after the cut's answer", elapsed.as_secs_f64() * 1_000.0);
@@ -195,8 +198,7 @@ async fn prepare(wire: Wire, folder: &Path) -> anyhow::Result<Scene> {
         owner_token,
         security_token,
         billing,
-        orders,
-    })
+        orders, expiry: crate::server::SystemClock.now().plus(Span::from_days(30)) })
 }
 
 async fn person(wire: &Wire, administrator: &str, name: &str, roles: &[&str]) -> anyhow::Result<(String, String)> {
@@ -228,7 +230,7 @@ fn charter(scene: &Scene, key: &WorkloadKey, environment: &str, resource: &str, 
         "environment": environment,
         "application": scene.billing,
         "workload_binding": {"type": "public_key", "workload": "deployment/billing-exporter", "jwk": key.public_jwk()},
-        "expires_at": tenure_core::time::Timestamp::from_secs(4_070_908_800),
+        "expires_at": scene.expiry,
         "retirement": [{"type": "idle", "after": "30d"}],
         "rotation_cadence": "30d",
         "coverage": "role_based",
@@ -284,7 +286,7 @@ async fn token(scene: &Scene, key: &WorkloadKey, identity: &str, environment: &s
     let answer = if aloud {
         scene.wire.form(None, &path, &fields).await?
     } else {
-        scene.wire.form_quiet("", &path, &fields).await?
+        scene.wire.form_quiet(None, &path, &fields).await?
     };
     ensure!(answer.status == 200, "no token for {identity}: {}", answer.body);
     answer.text("/access_token")

@@ -85,8 +85,13 @@ impl Wire {
     }
 
     /// Sends a form without a word: where the time counts.
-    pub async fn form_quiet(&self, token: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
-        self.send(self.client.post(format!("{}{path}", self.url)).bearer_auth(token).form(fields)).await
+    pub async fn form_quiet(&self, token: Option<&str>, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        let request = self.client.post(format!("{}{path}", self.url)).form(fields);
+        self.send(match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+        .await
     }
 
     /// Fetches a document as it is.
@@ -136,7 +141,7 @@ fn shorten(value: &mut Value) {
 }
 
 fn shortened(text: &str) -> String {
-    if text.len() <= 80 {
+    if text.len() <= 60 {
         text.to_owned()
     } else {
         format!("{}…", text.chars().take(28).collect::<String>())

@@ -49,7 +49,7 @@ on_both! {
             let (issued, ()) = tokio::join!(futures_util::future::join_all(clients), killer);
             let issued: Vec<_> = issued.into_iter().flatten().collect();
             assert!(issued.len() >= 100);
-            world.server.restart(&[]);
+            world.restart();
             let events = world.events().await;
             let logged: Vec<&str> = events.iter().filter(|event| event["kind"] == "credential.issued").map(|event| event["subjects"][0].as_str().unwrap()).collect();
             for (credential, token) in &issued {
@@ -65,11 +65,13 @@ on_both! {
         let revoked = world.ask_token(&key, &id, "production").await;
         let kept = world.token(&key, &id, "production").await;
         world.revoke("credential", &revoked.text("/credential")).await.expect(201);
-        world.server.kill_and_restart(&[]);
+        world.server.kill();
+        world.restart();
         assert!(!world.is_live(&revoked.text("/access_token")).await);
         assert!(world.is_live(&kept).await);
         world.post(&world.security, &format!("/v1/identities/{id}/retire"), json!({"reason": "done"})).await.expect(200);
-        world.server.kill_and_restart(&[]);
+        world.server.kill();
+        world.restart();
         assert!(!world.is_live(&kept).await);
         // What was under way goes on.
         world.until_state(&id, "retired").await;
@@ -124,7 +126,7 @@ async fn a_row_that_was_edited_by_hand_is_not_trusted() {
     let edited = serde_json::to_vec(&identity).unwrap();
     assert_eq!(database.execute("UPDATE record SET body = ?1 WHERE kind = ?2 AND id = ?3", (edited, IDENTITY, id.as_bytes())).unwrap(), 1);
     drop(database);
-    world.server.restart(&[]);
+    world.restart();
     // Nothing is issued, nothing held is accepted, and no answer says more than that something is wrong.
     let answer = world.ask_token(&key, &id, "production").await;
     assert!(answer.status >= 500, "{}", answer.body);

@@ -93,7 +93,7 @@ on_both! {
                 ("pending", "pending", &[], "identity_not_active"),
                 ("suspended", "active", &["suspend"], "identity_suspended"),
                 ("retired", "active", &["retire"], "identity_retired"),
-                ("closed", "pending", &["close"], "identity_retired"),
+                ("closed", "pending", &["close"], "identity_not_active"),
             ];
             for (state, stage, steps, reason) in stages {
                 let subject = issuers.prepare(*how, state, stage).await;

@@ -160,6 +160,12 @@ on_both! {
         world.post(&world.owner, &format!("/v1/identities/{id}/resume"), resume.clone()).await.expect(403);
         world.post(&world.security, &format!("/v1/identities/{id}/resume"), resume).await.expect(200);
         assert_eq!(world.ask_token(&key, &id, "production").await.code(), "binding_suspended");
+        // Who holds the spent token has nothing more to take: the workload enrols anew and goes on.
+        world.post("", "/v1/enrol", enrolment(&Key::new(), &audience, &join)).await.expect(403);
+        let fresh = Key::new();
+        let join = world.post(&world.owner, &path, json!({})).await.expect(201).text("/join_token");
+        world.post("", "/v1/enrol", enrolment(&fresh, &audience, &join)).await.expect(201);
+        assert!(world.is_live(&world.token(&fresh, &id, "production").await).await);
     }
 
     async fn an_auditor_reads_and_does_nothing_else(world: World) {

@@ -4,10 +4,12 @@
 
 mod world;
 
+mod attacks;
 mod cuts;
 mod durability;
 mod issuers;
 mod lifecycle;
 mod log;
+mod oauth;
 mod peers;
 mod rows;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -41,6 +41,8 @@ pub struct Server {
     child: Mutex<Child>,
     pub url: String,
     pub data: tempfile::TempDir,
+    /// What it has written to its standard error.
+    pub said: Arc<Mutex<String>>,
     _database: Option<TestPostgres>,
 }
 
@@ -49,8 +51,9 @@ impl Server {
     pub fn start(store: Store, environment: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
-        let (child, url) = launch(data.path(), database.as_ref().map(TestPostgres::url), environment);
-        Self { child: Mutex::new(child), url, data, _database: database }
+        let said = Arc::default();
+        let (child, url) = launch(data.path(), database.as_ref().map(TestPostgres::url), environment, &said);
+        Self { child: Mutex::new(child), url, data, said, _database: database }
     }
 
     /// Kills the server as a power cut would, and starts it again on the same data and address.
@@ -59,20 +62,14 @@ impl Server {
         self.restart(environment);
     }
 
-    /// Asks the server to stop, waits until it has, and starts it again on the same data and address.
-    pub fn stop_and_restart(&mut self, environment: &[(&str, &str)]) {
-        self.stop();
-        self.restart(environment);
-    }
-
-    /// Starts a server that was stopped or killed.
+    /// Starts a server that was stopped or killed, on the same data and address.
     pub fn restart(&mut self, environment: &[(&str, &str)]) {
         let url = self.url.clone();
         let address = url.trim_start_matches("http://").to_owned();
         let database = self._database.as_ref().map(|database| database.url().to_owned());
         let mut all = vec![("TENURE_LISTEN", address.as_str())];
         all.extend_from_slice(environment);
-        let (child, _) = launch(self.data.path(), database.as_deref(), &all);
+        let (child, _) = launch(self.data.path(), database.as_deref(), &all, &self.said);
         *self.child.lock().unwrap() = child;
     }
 
@@ -94,7 +91,7 @@ impl Server {
     }
 }
 
-fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, &str)]) -> (Child, String) {
+fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
     command.arg("server").arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.env("TENURE_LISTEN", "127.0.0.1:0").env("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8").env("TENURE_KEY_OVERLAP", "2s");
@@ -107,17 +104,22 @@ fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, 
     command.envs(environment.iter().copied());
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut said = Vec::new();
+    let said = Arc::clone(said);
+    let note = move |line: &str| said.lock().unwrap().push_str(&format!("{line}\n"));
+    let mut start = String::new();
     let url = loop {
-        match lines.next() {
-            Some(Ok(line)) => match line.strip_prefix("Tenure serves ") {
-                Some(url) => break url.to_owned(),
-                None => said.push(line),
-            },
-            _ => panic!("the server did not start: {}", said.join("\n")),
+        let Some(Ok(line)) = lines.next() else { panic!("the server did not start: {start}") };
+        note(&line);
+        match line.strip_prefix("Tenure serves ") {
+            Some(url) => break url.to_owned(),
+            None => start.push_str(&format!("{line}\n")),
         }
     };
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("server: {line}")));
+    let on = move |line: String| {
+        eprintln!("server: {line}");
+        note(&line);
+    };
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(on));
     (child, url)
 }
 
@@ -204,6 +206,10 @@ pub fn in_secs(secs: i64) -> String {
     tenure_core::time::Timestamp::from_secs(now() + secs).to_string()
 }
 
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 /// A server with a small organisation.
 pub struct World {
     pub server: Server,
@@ -235,7 +241,7 @@ impl World {
     pub async fn start_with(store: Store, environment: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let server = Server::start(store, environment);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = client();
         let mut world = Self {
             server,
             http,
@@ -269,6 +275,12 @@ impl World {
         world.gateway_id = world.active("gateway", charter).await;
         world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
         world
+    }
+
+    /// Starts the server that was stopped or killed, and leaves its old connections behind.
+    pub fn restart(&mut self) {
+        self.server.restart(&[]);
+        self.http = client();
     }
 
     pub fn issuer(&self, environment: &str) -> String {

@@ -82,7 +82,8 @@ on_both! {
         assert_eq!(world.present(&proof, "production").await.expect(401).code(), "proof_replayed");
         assert_eq!(credentials(&world, &id).await.len(), 1);
         // Strangers are recorded as one event for each reason, source and minute: at the latest when the server stops.
-        world.server.stop_and_restart(&[]);
+        world.server.stop();
+        world.restart();
         let events = world.events().await;
         let counted = |reason: &str| {
             let of = events.iter().filter(|event| event["kind"] == "access.refused_aggregate" && event["data"]["reason"] == reason && event["data"]["source"] == "127.0.0.1");

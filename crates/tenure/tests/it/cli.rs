@@ -1,0 +1,352 @@
+//! The command line: what it prints where, with which exit code, and a whole life of an identity by it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tenure_log::{Actor, ExportWriter, Frontier, Header, Leaf, LogSigner, leaf_hash};
+
+use crate::world::{Server, Store};
+
+/// Runs `tenure` without the environment's own settings.
+fn tenure(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn help_teaches_and_usage_errors_are_told_apart() {
+    for noun in [
+        "server",
+        "demo",
+        "setup",
+        "person",
+        "application",
+        "environment",
+        "resource",
+        "issuer",
+        "identity",
+        "grant",
+        "credential",
+        "cut",
+        "hold",
+        "receipt",
+        "key",
+        "token",
+        "enrol",
+        "events",
+        "log",
+    ] {
+        let help = tenure(&[noun, "--help"], &[]);
+        assert_eq!(code(&help), 0, "{noun}");
+        let words = text(&help.stdout);
+        assert!(words.contains("tenure "), "{noun} has no example:\n{words}");
+        assert!(!words.contains('\u{1b}'), "{noun} is coloured without a terminal");
+    }
+    for wrong in [
+        &["nonsense"][..],
+        &["identity", "nonsense"],
+        &["identity", "show", "per_1"],
+        &["identity", "list", "--limit", "0"],
+        &[],
+    ] {
+        let output = tenure(wrong, &[]);
+        assert_eq!(code(&output), 2, "{wrong:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?}");
+    }
+    let completions = tenure(&["completions", "bash"], &[]);
+    assert_eq!(code(&completions), 0);
+    assert!(text(&completions.stdout).contains("_tenure"));
+}
+
+#[test]
+fn what_concerns_many_is_never_done_unasked() {
+    let output = tenure(
+        &["cut", "environment", "prod", "--reason", "x", "--server", "http://127.0.0.1:1"],
+        &[("TENURE_TOKEN", "tnr_op_x")],
+    );
+    assert_eq!(code(&output), 2);
+    assert_eq!(text(&output.stderr).lines().last(), Some("hint: say --yes"));
+}
+
+#[test]
+fn failures_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let without_token = tenure(&["identity", "list", "--data", data], &[]);
+    assert_eq!(code(&without_token), 1);
+    assert!(
+        text(&without_token.stderr).contains("hint: `tenure setup` makes the first one"),
+        "{}",
+        text(&without_token.stderr)
+    );
+    let without_server = tenure(&["log", "checkpoint", "--server", "http://127.0.0.1:1"], &[]);
+    assert_eq!(code(&without_server), 1);
+    assert!(
+        text(&without_server.stderr).starts_with("error: can't reach http://127.0.0.1:1"),
+        "{}",
+        text(&without_server.stderr)
+    );
+    let in_the_clear = tenure(&["log", "checkpoint", "--server", "http://tenure.example.com"], &[]);
+    assert!(text(&in_the_clear.stderr).contains("in the clear"), "{}", text(&in_the_clear.stderr));
+}
+
+/// An operator at work: one server, its data folder, and commands that have to succeed.
+struct Desk {
+    server: Server,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            server: Server::start(Store::Sqlite, &[]),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.server.data.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let data = self.server.data.path().to_str().unwrap();
+        tenure(
+            arguments,
+            &[("TENURE_SERVER", &self.server.url), ("TENURE_DATA", data), ("TENURE_OUTPUT", "json")],
+        )
+    }
+
+    fn does(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        assert_eq!(code(&output), 0, "{arguments:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| Value::String(text(&output.stdout).trim().to_owned()))
+    }
+
+    fn makes(&self, arguments: &[&str]) -> String {
+        self.does(arguments)["id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn mode(path: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn write_registration(desk: &Desk, name: &str, owner: &str, application: &str, resource: &str, jwk: &Value) -> String {
+    // The template as it is printed, filled in as its comments say.
+    let template = text(&desk.run(&["identity", "charter-template"]).stdout);
+    let filled = template
+        .replace("billing-exporter\"", &format!("{name}\""))
+        .replace("\"backup_owner\": \"per_BACKUP\",", "")
+        .replace("per_OWNER", owner)
+        .replace("per_REQUESTER", owner)
+        .replace("app_APPLICATION", application)
+        .replace("res_RESOURCE", resource)
+        .replace("PUBLIC_KEY", jwk["x"].as_str().unwrap());
+    let path = desk.path(&format!("{name}.json"));
+    std::fs::write(&path, filled).unwrap();
+    path
+}
+
+#[test]
+fn a_life_by_the_command_line() {
+    let desk = Desk::new();
+    let owner = desk.makes(&["setup", "--name", "Ada"]);
+    assert_eq!(mode(&desk.path("operator-token")), 0o600);
+    let person = desk.makes(&["person", "create", "--name", "Grace", "--role", "owner", "--role", "security"]);
+    desk.does(&["environment", "create", "--name", "prod", "--production"]);
+    let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person]);
+    let uri = "https://ledger.example.com";
+    let resource = desk.makes(&[
+        "resource",
+        "create",
+        "--uri",
+        uri,
+        "--type",
+        "api",
+        "--action",
+        "write",
+        "--application",
+        &application,
+        "--environment",
+        "prod",
+    ]);
+
+    let key = desk.path("exporter.key");
+    let jwk = desk.does(&["key", "generate", "--out", &key]);
+    assert_eq!(mode(&key), 0o600);
+    assert_eq!(code(&desk.run(&["key", "generate", "--out", &key])), 1, "a key is never overwritten");
+    assert_eq!(desk.does(&["key", "public", &key]), jwk);
+
+    let incomplete = desk.path("incomplete.json");
+    std::fs::write(
+        &incomplete,
+        json!({"kind": "workload", "name": "half", "charter": {"purpose": "x"}}).to_string(),
+    )
+    .unwrap();
+    let refused = desk.run(&["identity", "register", "-f", &incomplete]);
+    assert_eq!(code(&refused), 1);
+    let said = text(&refused.stderr);
+    for field in [
+        "charter.owner",
+        "charter.scope",
+        "charter.environment",
+        "charter.workload_binding",
+        "charter.expires_at",
+    ] {
+        assert_eq!(
+            said.lines().filter(|line| line.trim_start().starts_with(&format!("{field}:"))).count(),
+            1,
+            "{field}:\n{said}"
+        );
+    }
+
+    let file = write_registration(&desk, "billing-exporter", &person, &application, &resource, &jwk);
+    let identity = desk.makes(&["identity", "register", "-f", &file]);
+    let (token_file, grace) = (desk.path("grace.token"), &["--token-file"]);
+    desk.run(&["person", "token", &person, "--out", &token_file]);
+    assert_eq!(mode(&token_file), 0o600);
+    let activated = desk.does(&["identity", "activate", &identity, grace[0], &token_file]);
+    assert_eq!(activated["state"], "active");
+    assert_eq!(
+        desk.does(&["identity", "list", "--state", "active", "--all"])["items"][0]["id"],
+        identity.as_str()
+    );
+    assert_eq!(desk.does(&["identity", "access", &identity])["access"][0]["live"], true);
+
+    let get = ["token", "get", "--identity", &identity, "--key", &key, "--environment", "prod"];
+    let credential = desk.does(&get)["credential"].as_str().unwrap().to_owned();
+    assert_eq!(desk.does(&["credential", "show", &credential])["state"], "live");
+
+    let promised = desk.path("promised.json");
+    let receipt = desk.does(&["cut", "owner", &person, "--reason", "drill", "--yes"]);
+    std::fs::write(&promised, receipt.to_string()).unwrap();
+    let receipt = receipt["id"].as_str().unwrap();
+    assert_ne!(desk.does(&["credential", "show", &credential])["state"], "live");
+    let settled = wait_until_signed(&desk, receipt);
+    let jws = desk.path("receipt.json");
+    std::fs::write(&jws, settled.to_string()).unwrap();
+    assert_eq!(desk.does(&["receipt", "verify", receipt])["id"], receipt);
+    assert_eq!(desk.does(&["receipt", "verify", &jws])["id"], receipt);
+    assert_eq!(desk.does(&["receipt", "list"])["items"][0]["id"], receipt);
+
+    desk.does(&["identity", "suspend", &identity, "--reason", "drill"]);
+    let refused = desk.run(&get);
+    assert_eq!(code(&refused), 1);
+    assert!(text(&refused.stderr).starts_with("error[identity_suspended]"), "{}", text(&refused.stderr));
+
+    log_of(&desk, &promised, &owner);
+}
+
+fn wait_until_signed(desk: &Desk, receipt: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let shown = desk.does(&["receipt", "show", receipt]);
+        if shown["signed"].is_string() {
+            return shown;
+        }
+        assert!(std::time::Instant::now() < deadline, "not signed: {shown}");
+    }
+}
+
+/// The auditor's part, with what the server gave.
+fn log_of(desk: &Desk, promised: &str, erased: &str) {
+    let (kept, copy, key_file) = (desk.path("kept.checkpoint"), desk.path("copy.ndjson"), desk.path("log.key"));
+    std::fs::write(&key_file, desk.does(&["log", "key"]).as_str().unwrap()).unwrap();
+    std::fs::write(&kept, text(&desk.run(&["log", "checkpoint"]).stdout)).unwrap();
+    assert_eq!(desk.does(&["log", "inclusion", "0"])["index"], 0);
+    desk.does(&["log", "export", "-f", &copy]);
+    assert_eq!(mode(&copy), 0o600);
+    assert!(!Path::new(&format!("{copy}.partial")).exists());
+    let verdict = desk.does(&["log", "verify", &copy, "--key-file", &key_file, "--kept", &kept, "--promise", promised]);
+    assert_eq!(
+        (&verdict["result"], &verdict["key"], &verdict["promises"]["kept"]),
+        (&json!("sound"), &json!("given"), &json!(1)),
+        "{erased}: {verdict}"
+    );
+}
+
+fn export(entries: u64) -> (String, Vec<u8>) {
+    let signer = LogSigner::from_seed("tenure.example/log", 0, &[7; 32]).unwrap();
+    let leaves: Vec<Vec<u8>> = (0..entries)
+        .map(|index| {
+            Leaf {
+                actor: Actor {
+                    id: "per_1".into(),
+                    kind: "person".into(),
+                },
+                at: 1_700_000_000_000_000 + i64::try_from(index).unwrap(),
+                control: "issue".into(),
+                data: json!({"index": index}).as_object().unwrap().clone(),
+                id: format!("evt_{index}"),
+                kind: "credential.issued".into(),
+                personal: Default::default(),
+                rows: Vec::new(),
+                subjects: vec!["idn_1".into()],
+            }
+            .encode()
+            .unwrap()
+        })
+        .collect();
+    let mut frontier = Frontier::new();
+    leaves.iter().for_each(|leaf| frontier.append(leaf_hash(leaf)));
+    let note = signer.checkpoint(entries, frontier.root());
+    let mut writer = ExportWriter::new(Vec::new(), &Header::new(signer.verifier_key(), 0, &note).unwrap()).unwrap();
+    leaves.iter().for_each(|leaf| writer.entry(leaf, &[]).unwrap());
+    (signer.verifier_key().to_string(), writer.finish().unwrap())
+}
+
+#[test]
+fn an_export_is_verified_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, sound) = export(5);
+    let path = folder.path().join("copy.ndjson");
+    let file = path.to_str().unwrap();
+    std::fs::write(&path, &sound).unwrap();
+
+    let pinned = tenure(&["log", "verify", file, "--key", &key], &[]);
+    assert_eq!(code(&pinned), 0, "{}", text(&pinned.stderr));
+    assert!(pinned.stderr.is_empty());
+    assert!(
+        text(&pinned.stdout).lines().any(|line| line.split_whitespace().eq(["entries", "5"])),
+        "{}",
+        text(&pinned.stdout)
+    );
+
+    let unpinned = tenure(&["log", "verify", file], &[]);
+    assert_eq!(code(&unpinned), 0);
+    assert!(text(&unpinned.stderr).contains("the key was taken from the export itself"));
+
+    let mut lines: Vec<Vec<u8>> = sound.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    lines.remove(3);
+    std::fs::write(&path, lines.concat()).unwrap();
+    let tampered = tenure(&["log", "verify", file, "--key", &key], &[]);
+    assert_eq!(code(&tampered), 1);
+    assert!(text(&tampered.stdout).starts_with("entry_removed at entry 2"), "{}", text(&tampered.stdout));
+    assert!(text(&tampered.stderr).contains("hint: "));
+
+    let listed = tenure(&["log", "verify", file, "--key", &key, "-o", "json"], &[]);
+    let faults: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(
+        (&faults["result"], &faults["faults"][0]["code"], &faults["faults"][0]["entries"]["from"]),
+        (&json!("unsound"), &json!("entry_removed"), &json!(2))
+    );
+
+    let wrong_key = tenure(&["log", "verify", file, "--key", "nonsense"], &[]);
+    assert_eq!(code(&wrong_key), 2);
+}
