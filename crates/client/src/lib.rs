@@ -1,7 +1,7 @@
 //! A typed client of Tenure's HTTP API: one method for each endpoint, problems as values, and the proofs that a workload signs.
 //!
 //! The client never follows redirects, so that a token goes only where it was meant to go, and it repeats no request by itself; only
-//! the event feed resumes after an interruption. A process that uses `https` has to install a rustls crypto provider first.
+//! the event feed resumes after an interruption. If the process has chosen no rustls crypto provider, aws-lc becomes its default.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tenure_client::ClientError> {
@@ -135,6 +135,10 @@ impl Builder {
             }
             other => return Err(ClientError::Configuration(format!("the scheme {other} is not known: use https"))),
         };
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Fails only if another thread was quicker; then there is one.
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        }
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("tenure-client/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

@@ -35,6 +35,12 @@ impl<K: IdKind> Id<K> {
         Self(uuid.as_u128(), PhantomData)
     }
 
+    /// The id before every id that is made at `at` or later: where a list of what is newer begins.
+    pub fn floor(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.as_micros() / 1_000).unwrap_or(0);
+        Self(u128::from(millis) << 80, PhantomData)
+    }
+
     /// The id with these 128 bits.
     pub const fn from_u128(value: u128) -> Self {
         Self(value, PhantomData)

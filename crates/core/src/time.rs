@@ -199,7 +199,9 @@ impl ClockGuard {
         let expected = self.wall.plus(clock.monotonic().as_span_since(self.monotonic));
         let stepped = wall.as_micros().abs_diff(expected.as_micros()) > self.tolerance.as_micros().unsigned_abs();
         let behind = last_committed.since(wall) > self.tolerance;
-        Reading { now: wall.max(last_committed), reliable: !stepped && !behind }
+        // A stepped clock is not decided with: a time far ahead, once committed, could never be taken back.
+        let trusted = if stepped { expected } else { wall };
+        Reading { now: trusted.max(last_committed), reliable: !stepped && !behind }
     }
 }
 

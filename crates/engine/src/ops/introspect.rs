@@ -144,7 +144,7 @@ impl Engine {
         let environment = self.must::<Environment>("environment", environment).await?;
         let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(()) };
         if let Some(receipt) = self.revoke_own(client.id, claims.credential).await? {
-            self.check_receipt(receipt).await?;
+            self.first_receipt(receipt).await?;
         }
         Ok(())
     }

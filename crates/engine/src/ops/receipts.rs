@@ -4,8 +4,8 @@ use tenure_api::views::ReceiptView;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::credential::Credential;
 use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::id::{CredentialId, ReceiptId, ResourceId};
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
 use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
 use tenure_core::resource::{Resource, Verification};
@@ -19,8 +19,10 @@ use crate::caller::Caller;
 use crate::error::OpError;
 use crate::plan;
 
-/// Identities whose credentials are looked through for one to present.
-const PROBED_IDENTITIES: usize = 64;
+/// Identities among whose credentials a live one is looked for, as the positive control.
+const CONTROL_IDENTITIES: u16 = 64;
+/// Identities that a revocation may concern for its receipt to be checked before its reply; others are checked right after.
+const INLINE_IDENTITIES: usize = 200;
 /// Identities of one scope that a receipt looks at for their resources.
 const MAX_IDENTITIES: usize = 100_000;
 
@@ -51,8 +53,26 @@ impl Engine {
         Ok(tenure_credentials::token::public_jwk(keys.receipt.kid(), &keys.receipt_public))
     }
 
-    /// Checks what a revocation did and records it. Safe to repeat: a settled receipt stays as it is.
-    pub(crate) async fn check_receipt(&self, id: ReceiptId) -> Result<ReceiptView, OpError> {
+    /// The receipt of a revocation that is in force: checked at once if it concerns few, else by a worker. What goes wrong with
+    /// the check is the worker's to repeat: the revocation itself stands, and its caller is told so.
+    pub(crate) async fn first_receipt(&self, id: ReceiptId) -> Result<ReceiptView, OpError> {
+        let checked = self.check_receipt(id).await;
+        self.poke.notify_one();
+        match checked {
+            Ok(Some(view)) => Ok(view),
+            Ok(None) => Ok(view(&*self.must::<Receipt>("receipt", id).await?)),
+            Err(error) => {
+                tracing::warn!(%error, receipt = %id, "the receipt is checked again by a worker");
+                Ok(view(&*self.must::<Receipt>("receipt", id).await?))
+            }
+        }
+    }
+
+    async fn check_receipt(&self, id: ReceiptId) -> Result<Option<ReceiptView>, OpError> {
+        let stored = self.must::<Receipt>("receipt", id).await?;
+        if self.concerned(&stored.target, INLINE_IDENTITIES).await?.identities.len() >= INLINE_IDENTITIES {
+            return Ok(None);
+        }
         let (receipt, _) = self
             .decide(|| async {
                 let now = self.now();
@@ -68,8 +88,7 @@ impl Engine {
                 Ok((changeset, receipt))
             })
             .await?;
-        self.poke.notify_one();
-        Ok(view(&receipt))
+        Ok(Some(view(&receipt)))
     }
 
     fn waits_for(&self, receipt: &Receipt) -> bool {
@@ -118,7 +137,7 @@ impl Engine {
         receipt.position = Some(stored.created);
         receipt.in_force_at = self.committed_at(stored.created).await?.unwrap_or(receipt.in_force_at);
         receipt.attempts += 1;
-        let concerned = self.concerned(&receipt.target).await?;
+        let concerned = self.concerned(&receipt.target, MAX_IDENTITIES).await?;
         let mut points = Vec::new();
         for resource in &concerned.resources {
             if let Some(resource) = self.one::<Resource>(resource).await? {
@@ -143,7 +162,7 @@ impl Engine {
         Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
     }
 
-    async fn concerned(&self, target: &Target) -> Result<Concerned, OpError> {
+    async fn concerned(&self, target: &Target, limit: usize) -> Result<Concerned, OpError> {
         let term = match target {
             Target::Credential(id) => {
                 let Some(credential) = self.one::<Credential>(id).await? else {
@@ -161,7 +180,7 @@ impl Engine {
             Target::Scope(Scope::Application(id)) => format!("application={id}"),
             Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
         };
-        let identities = self.all_identities(vec![term], MAX_IDENTITIES).await?;
+        let identities = self.all_identities(vec![term], limit).await?;
         let resources = resources_of(&identities);
         Ok(Concerned { identities, resources })
     }
@@ -210,50 +229,60 @@ impl Engine {
     /// that was issued before and with one that is alive.
     async fn online(&self, receipt: &Receipt, resource: ResourceId, concerned: &Concerned, now: Timestamp) -> Result<PointState, OpError> {
         let before = receipt.position.unwrap_or_default();
-        let mut nothing_live = true;
-        for identity in concerned.identities.iter().take(PROBED_IDENTITIES) {
-            for credential in self.newest_credentials(identity.id).await? {
-                let named = matches!(receipt.target, Target::Credential(id) if id == credential.id);
-                let concerned = named || (matches!(receipt.target, Target::Scope(_)) && before.is_after(credential.created));
-                if !concerned || credential.resource != resource || now >= credential.expires_at {
-                    continue;
+        let covered = |credential: &Stored<Credential>| match receipt.target {
+            Target::Credential(id) => credential.id == id,
+            Target::Scope(_) => before.is_after(credential.created),
+        };
+        for identity in &concerned.identities {
+            let probe = self.find_credential(identity, now, |credential| credential.resource == resource && covered(credential)).await?;
+            let Some(probe) = probe else { continue };
+            return Ok(match self.held(probe.id, now).await?.map(|held| held.status) {
+                Some(Err(reason)) => {
+                    let control = self.control(resource, probe.id, now).await?;
+                    PointState::Refused { at: self.now(), probe: probe.id, reason: reason.code().to_owned(), control }
                 }
-                nothing_live = false;
-                match self.held(credential.id, now).await?.map(|held| held.status) {
-                    Some(Err(reason)) => {
-                        let control = self.control(resource, &credential, now).await?;
-                        return Ok(PointState::Refused { at: self.now(), probe: credential.id, reason: reason.code().to_owned(), control });
-                    }
-                    Some(Ok(())) => return Ok(PointState::Unproven { at: now, why: format!("the credential {} was accepted", credential.id) }),
-                    None => {}
-                }
-            }
+                Some(Ok(())) => PointState::Unproven { at: now, why: format!("the credential {} was accepted", probe.id) },
+                None => PointState::Unproven { at: now, why: format!("the credential {} could not be checked", probe.id) },
+            });
         }
-        Ok(if nothing_live { PointState::NothingLive { at: now } } else { PointState::Unproven { at: now, why: "no credential could be checked".into() } })
+        Ok(PointState::NothingLive { at: now })
     }
 
     /// A credential that is alive and accepted now: first one for the same resource, else any.
-    async fn control(&self, resource: ResourceId, refused: &Credential, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
-        let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: vec!["state=active".into()], after: None, limit: 64 }).await?;
+    async fn control(&self, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
+        let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: vec!["state=active".into()], after: None, limit: CONTROL_IDENTITIES }).await?;
         let mut any = None;
         for row in page.rows {
             let identity = row.decode::<Identity>().map_err(StoreError::from)?;
-            for credential in self.newest_credentials(identity.id).await? {
-                if credential.id == refused.id || !self.held(credential.id, now).await?.is_some_and(|held| held.status.is_ok()) {
-                    continue;
-                }
-                if credential.resource == resource {
-                    return Ok(Some(credential.id));
-                }
-                any = any.or(Some(credential.id));
+            let Some(found) = self.find_credential(&identity, now, |credential| credential.id != refused && credential.revoked_at.is_none()).await? else { continue };
+            if self.held(found.id, now).await?.is_none_or(|held| held.status.is_err()) {
+                continue;
             }
+            if found.resource == resource {
+                return Ok(Some(found.id));
+            }
+            any = any.or(Some(found.id));
         }
         Ok(any)
     }
 
-    async fn newest_credentials(&self, identity: IdentityId) -> Result<Vec<Stored<Credential>>, OpError> {
-        let page = self.store.list(&ListQuery { kind: RowKind::Credential, terms: vec![format!("identity={identity}")], after: None, limit: 32 }).await?;
-        Ok(page.rows.iter().rev().map(|row| row.decode::<Credential>()).collect::<Result<_, _>>().map_err(StoreError::from)?)
+    /// A credential of an identity that has not ended and passes the test; those that can't have ended are looked at first.
+    async fn find_credential(&self, identity: &Identity, now: Timestamp, test: impl Fn(&Stored<Credential>) -> bool) -> Result<Option<Stored<Credential>>, OpError> {
+        let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
+        let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
+        loop {
+            let page = self.store.list(&ListQuery { kind: RowKind::Credential, terms: vec![format!("identity={}", identity.id)], after, limit: 64 }).await?;
+            for row in &page.rows {
+                let credential = row.decode::<Credential>().map_err(StoreError::from)?;
+                if now < credential.expires_at && test(&credential) {
+                    return Ok(Some(credential));
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 }
 

@@ -46,7 +46,7 @@ impl Engine {
                 Ok((receipt, self.logged(&committed).await?))
             })
             .await?;
-        let mut view = self.check_receipt(receipt).await?;
+        let mut view = self.first_receipt(receipt).await?;
         view.log = Some(log);
         Ok(view)
     }

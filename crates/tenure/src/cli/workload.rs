@@ -22,7 +22,7 @@ pub enum Key {
     /// Makes a key: the private part goes to a file that only you can read, the public JWK is printed.
     Generate {
         /// The file for the private part; it must not exist yet.
-        #[arg(short, long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
     /// Prints the public JWK of a key.
@@ -147,7 +147,7 @@ pub struct Enrol {
     #[arg(long, value_name = "URL")]
     audience: Option<String>,
     /// The file for the private part of the new key; it must not exist yet.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
