@@ -11,17 +11,21 @@ use tenure_engine::error::OpError;
 
 /// A failed request.
 #[derive(Debug)]
-pub(crate) struct Failure(pub Problem);
+pub(crate) struct Failure(pub Box<Problem>);
 
 impl From<OpError> for Failure {
     fn from(error: OpError) -> Self {
-        Self(problem_of(error))
+        Self::of(problem_of(error))
     }
 }
 
 impl Failure {
+    pub(crate) fn of(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
-        Self(Problem::new(400, "request_malformed", "the request can't be read").detail(detail))
+        Self::of(Problem::new(400, "request_malformed", "the request can't be read").detail(detail))
     }
 }
 
@@ -74,7 +78,7 @@ const fn status_of(reason: Reason) -> u16 {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.0)).into_response();
+        let mut response = (status, Json(*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
@@ -97,20 +101,19 @@ impl IntoResponse for Failure {
 pub(crate) async fn page(axum::extract::Path(code): axum::extract::Path<String>) -> Result<String, Failure> {
     match tenure_api::problem::explain(&code) {
         Some(what) => Ok(format!("{code}\n\n{what}\n")),
-        None => Err(Failure(Problem::new(404, "not_found", "not found").detail("there is no such code"))),
+        None => Err(Failure::of(Problem::new(404, "not_found", "not found").detail("there is no such code"))),
     }
 }
 
 pub(crate) async fn no_such_route() -> Failure {
-    Failure(Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"))
+    Failure::of(Problem::new(404, "route_unknown", "no such address").hint("the API is under /v1; see the documentation"))
 }
 
 pub(crate) async fn method_not_allowed() -> Failure {
-    Failure(Problem::new(405, "method_not_allowed", "the address doesn't take this method"))
+    Failure::of(Problem::new(405, "method_not_allowed", "the address doesn't take this method"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the panic layer's")]
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
-    Failure(Problem::new(500, "internal", "something is wrong with the server")).into_response()
+    Failure::of(Problem::new(500, "internal", "something is wrong with the server")).into_response()
 }

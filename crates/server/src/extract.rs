@@ -38,7 +38,7 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let Some(token) = bearer(&parts.headers)? else {
-            return Err(Failure(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…")));
+            return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…")));
         };
         app.engine.authenticate_operator(&token).await.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {
@@ -79,11 +79,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             essence.eq_ignore_ascii_case("application/json")
         });
         if !is_json {
-            return Err(Failure(Problem::new(415, "media_type_unsupported", "send application/json")));
+            return Err(Failure::of(Problem::new(415, "media_type_unsupported", "send application/json")));
         }
         let bytes = body(request, state).await?;
         let malformed = |why: String| {
-            Failure(Problem::new(400, "body_malformed", "the body is not what this address takes").detail(why).hint("fix the named field; unknown fields are refused"))
+            Failure::of(Problem::new(400, "body_malformed", "the body is not what this address takes").detail(why).hint("fix the named field; unknown fields are refused"))
         };
         let parsed = serde_json::from_slice(&bytes).map_err(|error| malformed(without_values(&error)))?;
         // Where a member comes twice, two readers may take different ones: the check here, and whoever reads the record later.
@@ -117,7 +117,7 @@ pub(crate) struct Path<T>(pub T);
 
 impl From<PathRejection> for Failure {
     fn from(_: PathRejection) -> Self {
-        Self(Problem::new(404, "not_found", "not found").detail("the address can't be read"))
+        Self::of(Problem::new(404, "not_found", "not found").detail("the address can't be read"))
     }
 }
 
@@ -128,13 +128,13 @@ pub(crate) struct Query<T>(pub T);
 
 impl From<QueryRejection> for Failure {
     fn from(_: QueryRejection) -> Self {
-        Self(Problem::new(400, "query_malformed", "the query is not what this address takes").hint("see the documentation for its parameters; unknown and repeated ones are refused"))
+        Self::of(Problem::new(400, "query_malformed", "the query is not what this address takes").hint("see the documentation for its parameters; unknown and repeated ones are refused"))
     }
 }
 
 /// A body's bytes, within the limit.
 pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state).await.map_err(|_| Failure(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
+    Bytes::from_request(request, state).await.map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
 }
 
 /// An optional JSON body: an empty one is the default.

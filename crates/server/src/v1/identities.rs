@@ -134,7 +134,7 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
             let identity = app.engine.authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
             Caller::Identity { identity }
         }
-        (None, None) => return Err(Failure(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"))),
+        (None, None) => return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"))),
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
     ok(app.engine.complete_task(&caller, who, report).await?)
@@ -174,7 +174,7 @@ async fn create_join_token(State(app): State<App>, Operator(caller): Operator, P
 async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
     created(app.engine.enrol(ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
-        OpError::Unauthenticated(reason) => Failure(Problem::refusal(401, reason)),
+        OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),
         other => other.into(),
     })?)
 }

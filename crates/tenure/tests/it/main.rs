@@ -5,6 +5,7 @@
 mod world;
 
 mod attacks;
+mod authzen;
 mod cuts;
 mod durability;
 mod issuers;
