@@ -9,6 +9,7 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
     ("request_malformed", "the request's head can't be read: `detail` says which part"),
     ("body_malformed", "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused"),
     ("body_too_large", "a body has at most 64 KiB"),
+    ("query_malformed", "the query has an unknown or repeated parameter, or one of another form"),
     ("media_type_unsupported", "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints"),
     ("route_unknown", "there is no such address: the API is under /v1"),
     ("method_not_allowed", "the address exists and takes another method"),

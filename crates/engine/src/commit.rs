@@ -11,6 +11,7 @@ use tenure_core::problem::Reason;
 use tenure_core::time::Timestamp;
 
 use crate::Engine;
+use crate::counters::count;
 use crate::error::OpError;
 
 /// How often a decision is made again when what it rested on changed.
@@ -33,7 +34,10 @@ impl Engine {
                     self.note_committed(committed.at);
                     return Ok(Some(committed));
                 }
-                Outcome::Conflict(Conflict::Row(_) | Conflict::Fence { .. }) => return Ok(None),
+                Outcome::Conflict(Conflict::Row(_) | Conflict::Fence { .. }) => {
+                    count(&self.counters.conflicts);
+                    return Ok(None);
+                }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
                 Outcome::Refused { .. } => return Err(OpError::refused(Reason::BudgetSpent)),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),

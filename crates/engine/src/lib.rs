@@ -4,6 +4,7 @@
 
 pub mod caller;
 mod commit;
+mod counters;
 pub mod error;
 mod keys;
 mod load;
@@ -26,6 +27,7 @@ use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
 
+pub use crate::counters::Counters;
 use crate::keys::KeyCache;
 use crate::outbound::Fetch;
 use crate::refusals::Aggregates;
@@ -90,6 +92,7 @@ pub struct Engine {
     guard: ClockGuard,
     last_committed: AtomicI64,
     setup: Mutex<Option<ops::setup::Awaited>>,
+    pub(crate) counters: Counters,
     pub(crate) poke: tokio::sync::Notify,
 }
 
@@ -113,6 +116,7 @@ impl Engine {
             guard,
             last_committed: AtomicI64::new(0),
             setup: Mutex::new(None),
+            counters: Counters::default(),
             poke: tokio::sync::Notify::new(),
         }
     }
@@ -120,6 +124,11 @@ impl Engine {
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What was counted since the start.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The issuer identifier of an environment (S-6).

@@ -1,6 +1,6 @@
 //! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -11,6 +11,7 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::time::{Span, Timestamp};
 
 use crate::Engine;
+use crate::counters::count;
 use crate::error::OpError;
 
 const WINDOW: Span = Span::from_mins(1);
@@ -19,7 +20,7 @@ const MAX_KEYS: usize = 1_000;
 
 /// Refusals of the running minute that have no event of their own.
 #[derive(Debug, Default)]
-pub(crate) struct Aggregates(Mutex<HashMap<(Timestamp, String, String), u64>>);
+pub(crate) struct Aggregates(Mutex<BTreeMap<(Timestamp, String, String), u64>>);
 
 /// A refusal as it is recorded.
 pub(crate) struct Refusal<'a> {
@@ -62,6 +63,7 @@ impl Aggregates {
 impl Engine {
     /// Records a refusal of a caller who is known. Beyond the caller's budget it joins the aggregates.
     pub(crate) async fn record_refusal(&self, refusal: Refusal<'_>) {
+        count(&self.counters.refused);
         let now = self.now();
         let who = match &refusal.actor {
             Actor::Person { id, .. } => id.to_string(),
@@ -99,6 +101,7 @@ impl Engine {
 
     /// Counts a refusal of somebody who proved nothing.
     pub fn count_stranger(&self, reason: Reason, source: &str) {
+        count(&self.counters.refused);
         self.aggregates.count(self.now(), reason.code(), source);
     }
 

@@ -24,10 +24,13 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let size = app.engine.log_size().await.unwrap_or(0);
     let sealed = app.engine.sealed_size().await.unwrap_or(0);
     let reliable = u8::from(app.engine.reading().reliable);
-    let text = format!(
+    let mut text = format!(
         "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
          # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
          # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n"
     );
+    for (name, help, value) in app.engine.counters().all() {
+        text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

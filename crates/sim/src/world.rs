@@ -506,7 +506,9 @@ impl World {
         for key in dump.rows.keys() {
             if let (RowKind::Identity, Some(identity)) = (key.kind, record::<Identity>(&dump, key)) {
                 let over = identity.complete_charter().is_ok_and(|charter| charter.end() <= now);
-                let stuck = identity.state == IdentityState::Retiring || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
+                // What is accepted offline outlives the beginning of the end by a quarter of an hour.
+                let waits = identity.retirement.as_ref().is_some_and(|end| end.started_at.plus(Span::from_mins(16)) > now);
+                let stuck = (identity.state == IdentityState::Retiring && !waits) || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
                 if stuck {
                     return Err(("converge", format!("{key} is {} after its end", identity.state.as_str())));
                 }

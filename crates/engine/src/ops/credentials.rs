@@ -32,7 +32,9 @@ impl Engine {
         let Some(credential) = self.one::<Credential>(id).await? else { return Ok(None) };
         let Some(known) = self.know(credential.identity).await? else { return Ok(None) };
         let grants = self.grants_of(&credential, &known).await?;
-        let status = credential_is_live(&credential, &known.identity, known.scopes(), &grants, now);
+        let live = credential_is_live(&credential, &known.identity, known.scopes(), &grants, now);
+        // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
+        let status = live.and_then(|()| if known.owner_active() { Ok(()) } else { Err(Reason::OwnerNotActive) });
         Ok(Some(Held { credential, known, status }))
     }
 

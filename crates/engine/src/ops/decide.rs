@@ -13,6 +13,7 @@ use tenure_core::row::{RowKind, Stored};
 
 use super::introspect::Enforcer;
 use crate::Engine;
+use crate::counters::count;
 use crate::error::OpError;
 use crate::load::Known;
 use crate::questions;
@@ -42,6 +43,7 @@ impl Engine {
             Some(_) => return Err(OpError::field("subject.properties.access_token", "access_token_malformed", "give the access token as a string")),
         };
         let verdict = self.use_verdict(&ask.subject.id, token, &ask.action.name, &resource).await?;
+        count(if verdict.refused.is_some() { &self.counters.denied } else { &self.counters.allowed });
         if let Some(id) = verdict.identity {
             if verdict.refused.is_some() {
                 self.record_use_refusal(enforcer, id, &resource, &ask.action.name, &verdict).await;

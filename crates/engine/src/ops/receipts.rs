@@ -9,12 +9,13 @@ use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
 use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
 use tenure_core::resource::{Resource, Verification};
-use tenure_core::row::{Position, RowKind, Stored};
+use tenure_core::row::{Position, Record, RowKind, Stored};
 use tenure_core::scope::Scope;
 use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
 use crate::Engine;
+use crate::counters::count;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::plan;
@@ -121,6 +122,7 @@ impl Engine {
                 if let Target::Scope(Scope::Identity(identity)) = &receipt.target
                     && let Some(read) = self.one::<Identity>(identity).await?
                     && read.state == IdentityState::Retiring
+                    && self.is_last(&mut changeset, &receipt, now).await?
                 {
                     let finished = (*read.value).clone().finish_retiring(now)?;
                     changeset.event(self.event(now, "identity.retired", ControlPoint::Retire).subject(identity).fact("receipt", receipt.id));
@@ -131,12 +133,34 @@ impl Engine {
         Ok(Some(changeset))
     }
 
+    /// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before the end. That
+    /// the others are open is a precondition, so that of two that settle at once the later one finishes.
+    async fn is_last(&self, changeset: &mut Changeset, receipt: &Receipt, now: Timestamp) -> Result<bool, OpError> {
+        let mut after = None;
+        let mut last = true;
+        loop {
+            let page = self.store.list(&ListQuery { kind: RowKind::Receipt, terms: receipt.terms(), after, limit: 500 }).await?;
+            for row in &page.rows {
+                let other = row.decode::<Receipt>().map_err(StoreError::from)?;
+                if other.id != receipt.id && plan::receipt::next(&other, now) != plan::receipt::Next::Settled {
+                    changeset.expect(&other);
+                    last = false;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(last);
+            }
+        }
+    }
+
     /// The receipt with each point checked now.
     async fn checked(&self, stored: &Stored<Receipt>, now: Timestamp) -> Result<Receipt, OpError> {
         let mut receipt = (*stored.value).clone();
         receipt.position = Some(stored.created);
         receipt.in_force_at = self.committed_at(stored.created).await?.unwrap_or(receipt.in_force_at);
         receipt.attempts += 1;
+        count(&self.counters.receipts);
         let concerned = self.concerned(&receipt.target, MAX_IDENTITIES).await?;
         let mut points = Vec::new();
         for resource in &concerned.resources {

@@ -21,6 +21,7 @@ use tenure_credentials::external::{claims_match, verify_external_token};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk};
 
 use crate::Engine;
+use crate::counters::count;
 use crate::error::OpError;
 use crate::load::Known;
 use crate::questions;
@@ -104,6 +105,7 @@ impl Engine {
 
     async fn hand_over(&self, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
         let token: Secret<String> = issued.token.release(committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+        count(&self.counters.issued);
         self.touch(id.to_string(), committed.at);
         Ok(TokenIssued {
             access_token: token.expose().clone(),

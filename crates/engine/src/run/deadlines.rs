@@ -15,6 +15,7 @@ use tenure_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
 use crate::Engine;
+use crate::counters::count;
 use crate::error::OpError;
 use crate::ops::grants::end_grant;
 use crate::plan::{self, expiry::Plan};
@@ -40,8 +41,14 @@ impl Engine {
             }
             for claimed in self.store.claim(*kind, reading.now, LEASE, BATCH).await? {
                 match self.work_one(&claimed, reading.now).await {
-                    Ok(()) => done += 1,
-                    Err(error) => tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends"),
+                    Ok(()) => {
+                        done += 1;
+                        count(&self.counters.worked);
+                    }
+                    Err(error) => {
+                        count(&self.counters.retried);
+                        tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
+                    }
                 }
             }
         }

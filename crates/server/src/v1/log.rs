@@ -109,9 +109,13 @@ async fn events(
             if let Some(event) = queue.pop_front() {
                 return Some((Ok(event), (app, caller, after, queue)));
             }
-            // The caller's authority is checked again at each step: a revoked token ends its feed.
+            // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
+            // nothing that happens after the revocation of a token reaches its feed.
             let Ok(caller_now) = app.engine.still(&caller).await else { return None };
             let Ok(page) = app.engine.events_after(&caller_now, after.map(Position::at), 100).await else { return None };
+            if app.engine.still(&caller).await.is_err() {
+                return None;
+            }
             if page.is_empty() {
                 app.engine.wait_for_events(after.map_or(0, |after| after + 1)).await;
             }
