@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tenure_core::row::Position;
 use tenure_core::time::Timestamp;
 
-use crate::{Client, ClientError, send};
+use crate::{Client, ClientError, chunk, open};
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -127,13 +127,12 @@ impl EventStream {
                 request = request.header("last-event-id", after.to_string());
             }
             self.parser = Parser::default();
-            self.response = Some(send(request).await?);
+            self.response = Some(open(request).await?);
         }
         let Some(response) = self.response.as_mut() else { return Ok(()) };
-        match response.chunk().await {
-            Ok(Some(chunk)) => self.parser.push(&chunk),
-            Ok(None) => Err(ClientError::Transport("the feed ended".into())),
-            Err(error) => Err(ClientError::transport(&error)),
+        match chunk(response).await? {
+            Some(bytes) => self.parser.push(bytes.as_ref()),
+            None => Err(ClientError::Transport("the feed ended".into())),
         }
     }
 }

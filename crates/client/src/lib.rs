@@ -33,7 +33,7 @@ use zeroize::Zeroizing;
 
 pub use error::{ClientError, OAuthFailure};
 pub use events::{EventStream, FeedActor, FeedEvent};
-pub use log::{ConsistencyProof, Export, InclusionProof};
+pub use log::{ConsistencyProof, Export, FaultyRow, InclusionProof, StateReport};
 pub use oauth::TokenRequest;
 pub use revocations::TenureKeys;
 
@@ -143,8 +143,7 @@ impl Builder {
             .user_agent(concat!("tenure-client/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE);
+            .connect_timeout(CONNECT);
         if is_local {
             builder = builder.no_proxy();
         }
@@ -259,6 +258,22 @@ async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientE
 
 async fn text(request: RequestBuilder) -> Result<String, ClientError> {
     send(request).await?.text().await.map_err(|error| ClientError::transport(&error))
+}
+
+/// The next bytes of a stream, as long as it is not silent for too long.
+async fn chunk(response: &mut Response) -> Result<Option<impl AsRef<[u8]> + use<>>, ClientError> {
+    match tokio::time::timeout(SILENCE, response.chunk()).await {
+        Ok(chunk) => chunk.map_err(|error| ClientError::transport(&error)),
+        Err(_) => Err(ClientError::Transport(format!("nothing came for {} seconds", SILENCE.as_secs()))),
+    }
+}
+
+/// Sends a request whose reply is a stream: the time until it begins is bounded, and each of its pauses.
+async fn open(request: RequestBuilder) -> Result<Response, ClientError> {
+    match tokio::time::timeout(SILENCE, send(request)).await {
+        Ok(response) => response,
+        Err(_) => Err(ClientError::Transport(format!("no reply within {} seconds", SILENCE.as_secs()))),
+    }
 }
 
 /// A part of a path: whatever could leave its place in it is escaped.

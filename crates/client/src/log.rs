@@ -1,9 +1,14 @@
 //! The log: checkpoints, tiles, proofs and the export.
 
+use std::time::Duration;
+
 use reqwest::{Method, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::{Client, ClientError, json, send, text};
+use crate::{Client, ClientError, chunk, json, open, send, text};
+
+/// How long a replay of the whole log may take.
+const REPLAY: Duration = Duration::from_secs(3_600);
 
 /// That an entry is in the log (RFC 9162 §2.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +40,30 @@ pub struct ConsistencyProof {
     pub checkpoint: Option<String>,
 }
 
+/// How the server's rows stand against its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateReport {
+    /// Entries that were replayed.
+    pub entries: u64,
+    /// Rows that were checked.
+    pub rows: u64,
+    /// Rows that don't fit the log.
+    pub faults: Vec<FaultyRow>,
+    /// Further ones that are not named.
+    pub further: u64,
+}
+
+/// A row that doesn't fit the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultyRow {
+    /// The kind of row, e.g. `identity`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// `altered`, `missing`, `rolled_back` or `unlogged`.
+    pub fault: String,
+}
+
 /// An export that arrives in chunks.
 #[derive(Debug)]
 pub struct Export(Response);
@@ -45,7 +74,7 @@ impl Export {
     /// # Errors
     /// The connection broke.
     pub async fn next_chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, ClientError> {
-        self.0.chunk().await.map_err(|error| ClientError::transport(&error))
+        chunk(&mut self.0).await
     }
 }
 
@@ -77,8 +106,13 @@ impl Client {
         json(self.request(Method::GET, "/v1/log/consistency").query(&[("from", from), ("to", to)])).await
     }
 
+    /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the log is long.
+    pub async fn verify_state(&self) -> Result<StateReport, ClientError> {
+        json(self.stream_request(Method::POST, "/v1/log/verify-state").timeout(REPLAY)).await
+    }
+
     /// `GET /v1/log/export`: everything that is committed, for an auditor to verify offline.
     pub async fn export(&self) -> Result<Export, ClientError> {
-        send(self.stream_request(Method::GET, "/v1/log/export")).await.map(Export)
+        open(self.stream_request(Method::GET, "/v1/log/export")).await.map(Export)
     }
 }

@@ -32,7 +32,10 @@ impl Caller {
     /// The caller as the log names it.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::Person { person, token } => Actor::Person { id: person.id, operator_token: *token },
+            Self::Person { person, token } => Actor::Person {
+                id: person.id,
+                operator_token: *token,
+            },
             Self::Identity { identity } => Actor::Identity { id: identity.id },
         }
     }
@@ -47,7 +50,8 @@ impl Caller {
 
     /// The person, where only a person may do it.
     pub(crate) fn must_be_person(&self) -> Result<PersonId, OpError> {
-        self.person_id().ok_or_else(|| OpError::because(Reason::NotAllowed, "only a person may do this"))
+        self.person_id()
+            .ok_or_else(|| OpError::because(Reason::NotAllowed, "only a person may do this"))
     }
 }
 
@@ -57,7 +61,9 @@ impl Engine {
     /// # Errors
     /// The token has ended or its person isn't active any more.
     pub async fn still(&self, caller: &Caller) -> Result<Caller, OpError> {
-        let Caller::Person { person, token } = caller else { return Err(OpError::Unauthenticated(Reason::ProofInvalid)) };
+        let Caller::Person { person, token } = caller else {
+            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+        };
         let record = self.must::<OperatorToken>("operator token", token).await?;
         if record.revoked_at.is_some() || self.now() >= record.expires_at {
             return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
@@ -92,7 +98,40 @@ impl Engine {
             return Err(OpError::Unauthenticated(Reason::CredentialExpired));
         }
         let snapshot = self.store.load(&[RowKey::new(RowKind::Person, token.person)]).await?;
-        let person = snapshot.get::<Person>(0)?.filter(|person| person.state == PersonState::Active).ok_or_else(invalid)?;
+        let person = snapshot
+            .get::<Person>(0)?
+            .filter(|person| person.state == PersonState::Active)
+            .ok_or_else(invalid)?;
         Ok(Caller::Person { person, token: id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_api::requests::NewOperatorToken;
+    use tenure_core::person::Role;
+    use tenure_core::time::Span;
+
+    use super::*;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn an_operator_token_ends_at_its_time_and_its_streams_with_it() {
+        let world = world().await;
+        let person = world.person(Role::Auditor).await.person_id().unwrap();
+        let life = Span::from_mins(1);
+        let issued = world
+            .engine
+            .create_operator_token(&world.admin, person, NewOperatorToken { ttl: Some(life) })
+            .await
+            .unwrap();
+        let caller = world.engine.authenticate_operator(&issued.operator_token).await.unwrap();
+        world.clock.advance(Span::from_secs(59));
+        world.engine.authenticate_operator(&issued.operator_token).await.unwrap();
+        world.engine.still(&caller).await.unwrap();
+        world.clock.advance(Span::from_secs(1));
+        let ended = world.engine.authenticate_operator(&issued.operator_token).await;
+        assert!(matches!(ended, Err(OpError::Unauthenticated(Reason::CredentialExpired))));
+        assert!(world.engine.still(&caller).await.is_err());
     }
 }

@@ -22,6 +22,9 @@ const MAX_KEYS: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Aggregates(Mutex<BTreeMap<(Timestamp, String, String), u64>>);
 
+/// How often, by the start of its minute, code and source.
+type Counted = ((Timestamp, String, String), u64);
+
 /// A refusal as it is recorded.
 pub(crate) struct Refusal<'a> {
     /// Who asked.
@@ -53,10 +56,17 @@ impl Aggregates {
         *counts.entry(key).or_default() += 1;
     }
 
-    fn take_before(&self, window: Timestamp) -> Vec<((Timestamp, String, String), u64)> {
+    fn take_before(&self, window: Timestamp) -> Vec<Counted> {
         let mut counts = self.0.lock();
         let done: Vec<_> = counts.keys().filter(|(start, _, _)| *start < window).cloned().collect();
         done.into_iter().filter_map(|key| counts.remove(&key).map(|count| (key, count))).collect()
+    }
+
+    fn put_back(&self, taken: Vec<Counted>) {
+        let mut counts = self.0.lock();
+        for (key, count) in taken {
+            *counts.entry(key).or_default() += count;
+        }
     }
 }
 
@@ -108,7 +118,7 @@ impl Engine {
     /// Writes the aggregates of minutes that are over, or of all when `everything` (before a stop).
     ///
     /// # Errors
-    /// The store doesn't take it; what was taken is lost from the record and said in the server's own log.
+    /// The store doesn't take it; what was not written stays counted.
     pub async fn flush_refusals(&self, everything: bool) -> Result<(), OpError> {
         // The log is empty until set-up, and has to stay so: the set-up token is good only then (S-10).
         if self.deployment().await?.is_none() {
@@ -116,7 +126,8 @@ impl Engine {
         }
         let now = self.now();
         let until = if everything { now.plus(WINDOW) } else { window(now) };
-        for ((start, code, source), count) in self.aggregates.take_before(until) {
+        let mut taken = self.aggregates.take_before(until);
+        while let Some(((start, code, source), count)) = taken.pop() {
             let event = self
                 .event(now, "access.refused_aggregate", ControlPoint::Use)
                 .fact("reason", &code)
@@ -124,10 +135,15 @@ impl Engine {
                 .fact("minute", start)
                 .fact("count", count);
             if let Err(error) = self.settle(Changeset::new(Actor::Stranger, now, event)).await {
-                tracing::warn!(%error, code, source, count, "an aggregate of refusals could not be recorded");
+                tracing::warn!(%error, code, source, count, "an aggregate of refusals could not be recorded now");
+                taken.push(((start, code, source), count));
+                self.aggregates.put_back(taken);
                 return Err(error);
             }
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

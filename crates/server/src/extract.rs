@@ -25,7 +25,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string())))
+        Ok(Self(
+            parts
+                .extensions
+                .get::<ConnectInfo<SocketAddr>>()
+                .map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string()),
+        ))
     }
 }
 
@@ -38,7 +43,9 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let Some(token) = bearer(&parts.headers)? else {
-            return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…")));
+            return Err(Failure::of(
+                Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…"),
+            ));
         };
         app.engine.authenticate_operator(&token).await.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {
@@ -59,7 +66,9 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
         };
     };
     let text = value.to_str().map_err(|_| Failure::malformed("the Authorization header is not text"))?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
+    let (scheme, token) = text
+        .split_once(' ')
+        .ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
     if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() {
         Ok(Some(token.trim().to_owned()))
     } else {
@@ -74,16 +83,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
-            essence.eq_ignore_ascii_case("application/json")
-        });
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                let essence = value.split(';').next().unwrap_or_default().trim();
+                essence.eq_ignore_ascii_case("application/json")
+            });
         if !is_json {
             return Err(Failure::of(Problem::new(415, "media_type_unsupported", "send application/json")));
         }
         let bytes = body(request, state).await?;
         let malformed = |why: String| {
-            Failure::of(Problem::new(400, "body_malformed", "the body is not what this address takes").detail(why).hint("fix the named field; unknown fields are refused"))
+            Failure::of(
+                Problem::new(400, "body_malformed", "the body is not what this address takes")
+                    .detail(why)
+                    .hint("fix the named field; unknown fields are refused"),
+            )
         };
         let parsed = serde_json::from_slice(&bytes).map_err(|error| malformed(without_values(&error)))?;
         // Where a member comes twice, two readers may take different ones: the check here, and whoever reads the record later.
@@ -104,7 +121,10 @@ fn without_values(error: &serde_json::Error) -> String {
         let name = if is_name { format!(" `{name}`") } else { String::new() };
         return format!("unknown field{name}{}", rest());
     }
-    match ["unknown variant", "invalid type", "invalid value"].iter().find(|kind| text.starts_with(**kind)) {
+    match ["unknown variant", "invalid type", "invalid value"]
+        .iter()
+        .find(|kind| text.starts_with(**kind))
+    {
         Some(kind) => format!("{kind}{}", rest()),
         None => text,
     }
@@ -128,13 +148,18 @@ pub(crate) struct Query<T>(pub T);
 
 impl From<QueryRejection> for Failure {
     fn from(_: QueryRejection) -> Self {
-        Self::of(Problem::new(400, "query_malformed", "the query is not what this address takes").hint("see the documentation for its parameters; unknown and repeated ones are refused"))
+        Self::of(
+            Problem::new(400, "query_malformed", "the query is not what this address takes")
+                .hint("see the documentation for its parameters; unknown and repeated ones are refused"),
+        )
     }
 }
 
 /// A body's bytes, within the limit.
 pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state).await.map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
 }
 
 /// An optional JSON body: an empty one is the default.
@@ -144,8 +169,13 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let empty = request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0") && !request.headers().contains_key(header::TRANSFER_ENCODING);
-        if empty { Ok(Self(T::default())) } else { Body::<T>::from_request(request, state).await.map(|Body(body)| Self(body)) }
+        let empty =
+            request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0") && !request.headers().contains_key(header::TRANSFER_ENCODING);
+        if empty {
+            Ok(Self(T::default()))
+        } else {
+            Body::<T>::from_request(request, state).await.map(|Body(body)| Self(body))
+        }
     }
 }
 

@@ -68,7 +68,12 @@ impl Checker {
     /// # Errors
     /// The rule that it breaks.
     pub fn commit(&mut self, observed: &Observed, after: &Dump) -> Result<(), Broken> {
-        let Observed { changeset, before, told, written } = observed;
+        let Observed {
+            changeset,
+            before,
+            told,
+            written,
+        } = observed;
         if let Outcome::Committed(committed) = told {
             let issuance = changeset.events.iter().any(|event| event.kind == "credential.issued");
             let entry = usize::try_from(committed.position.index).ok().and_then(|index| after.entries.get(index));
@@ -90,7 +95,10 @@ impl Checker {
             if let DueChange::Ack(kind, subject, fence) | DueChange::Retry(kind, subject, fence, _) = change
                 && before.due.get(&(*kind, subject.clone())).map(|due| due.fence) != Some(*fence)
             {
-                return Err(("fence", format!("the lease {fence} of {} {subject} was lost, and its work was taken", kind.as_str())));
+                return Err((
+                    "fence",
+                    format!("the lease {fence} of {} {subject} was lost, and its work was taken", kind.as_str()),
+                ));
             }
         }
         Ok(())
@@ -126,7 +134,15 @@ impl Checker {
     /// The rule that it breaks.
     pub fn content(&mut self, dump: &Dump, secrets: &[String]) -> Result<(), Broken> {
         if dump.head.size != dump.entries.len() as u64 || dump.head.size < self.seen {
-            return Err(("inv3", format!("the log has {} entries, its head says {}, {} were seen", dump.entries.len(), dump.head.size, self.seen)));
+            return Err((
+                "inv3",
+                format!(
+                    "the log has {} entries, its head says {}, {} were seen",
+                    dump.entries.len(),
+                    dump.head.size,
+                    self.seen
+                ),
+            ));
         }
         let from = self.seen;
         for entry in dump.entries.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
@@ -199,7 +215,11 @@ impl Checker {
                 None => secret.get(secret.len().saturating_sub(35)..secret.len().saturating_sub(6)).unwrap_or(secret),
             };
             let part = part.as_bytes().to_vec();
-            let everywhere = dump.entries.iter().map(|entry| entry.leaf.as_slice()).chain(dump.rows.values().map(|row| row.body.as_slice()));
+            let everywhere = dump
+                .entries
+                .iter()
+                .map(|entry| entry.leaf.as_slice())
+                .chain(dump.rows.values().map(|row| row.body.as_slice()));
             if everywhere.into_iter().any(|content| contains(content, &part)) {
                 return Err(("inv8", format!("the secret {secret} was stored")));
             }
@@ -214,7 +234,8 @@ impl Checker {
         let sealed = sealed.as_ref().and_then(|row| row.get("sealed")).and_then(Value::as_str);
         if let Some(seed) = sealed.and_then(|sealed| self.root.open_seed("signing-key", &key.id, sealed).ok()) {
             self.secrets.push(base64url(seed.expose()).into_bytes());
-            self.secrets.push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
+            self.secrets
+                .push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
         }
     }
 
@@ -231,7 +252,12 @@ impl Checker {
                 _ => return Err(("inv3", format!("the row {kind}/{id} is not as the log says"))),
             }
         }
-        for content in dump.entries.iter().map(|entry| entry.leaf.as_slice()).chain(dump.rows.values().map(|row| row.body.as_slice())) {
+        for content in dump
+            .entries
+            .iter()
+            .map(|entry| entry.leaf.as_slice())
+            .chain(dump.rows.values().map(|row| row.body.as_slice()))
+        {
             self.search(content)?;
         }
         Ok(())
@@ -262,14 +288,23 @@ fn check_put(put: &Put, before: &Dump) -> Result<(), Broken> {
                 return broken("active with a cause of suspension");
             }
             if new.state == IdentityState::Retired && old.state == IdentityState::Retiring {
-                let open = before.rows.values().filter(|row| row.key.kind == RowKind::Receipt).find(|row| is_open_for(&row.body, &new));
+                let open = before
+                    .rows
+                    .values()
+                    .filter(|row| row.key.kind == RowKind::Receipt)
+                    .find(|row| is_open_for(&row.body, &new));
                 if let Some(row) = open {
                     return Err(("inv4", format!("{} is retired before its last receipt, {}", put.key, row.key)));
                 }
             }
         }
         RowKind::Credential | RowKind::OperatorToken => {
-            let revoked = |body: &[u8]| serde_json::from_slice::<Value>(body).ok().and_then(|row| row.get("revoked_at").cloned()).filter(|at| !at.is_null());
+            let revoked = |body: &[u8]| {
+                serde_json::from_slice::<Value>(body)
+                    .ok()
+                    .and_then(|row| row.get("revoked_at").cloned())
+                    .filter(|at| !at.is_null())
+            };
             let was = revoked(&old.body);
             if was.is_some() && was != revoked(&put.body) {
                 return broken("its revocation changed");
@@ -317,16 +352,41 @@ fn check_gate(put: &Put, before: &Dump) -> Result<(), Broken> {
         return Ok(());
     }
     let broken = |what: String| Err(("inv1", format!("{} was issued: {what}", put.key)));
-    let row = |kind: RowKind, id: &str| before.rows.get(&RowKey::new(kind, id)).and_then(|row| serde_json::from_slice::<Value>(&row.body).ok());
+    let row = |kind: RowKind, id: &str| {
+        before
+            .rows
+            .get(&RowKey::new(kind, id))
+            .and_then(|row| serde_json::from_slice::<Value>(&row.body).ok())
+    };
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let Ok(credential) = serde_json::from_slice::<Value>(&put.body) else { return broken("its record can't be read".into()) };
-    let Some(identity) = row(RowKind::Identity, &text(&credential, "identity")) else { return broken("its identity is not there".into()) };
+    let Ok(credential) = serde_json::from_slice::<Value>(&put.body) else {
+        return broken("its record can't be read".into());
+    };
+    let Some(identity) = row(RowKind::Identity, &text(&credential, "identity")) else {
+        return broken("its identity is not there".into());
+    };
     if text(&identity, "state") != "active" {
         return broken(format!("the identity is {}", text(&identity, "state")));
     }
     let charter = identity.get("charter").cloned().unwrap_or_default();
-    let facts = ["owner", "purpose", "scope", "trust_boundary", "environment", "application", "workload_binding", "expires_at", "retirement", "coverage", "parties"];
-    let lacks = |name: &&str| charter.get(name).is_none_or(|fact| fact.is_null() || fact.as_array().is_some_and(Vec::is_empty));
+    let facts = [
+        "owner",
+        "purpose",
+        "scope",
+        "trust_boundary",
+        "environment",
+        "application",
+        "workload_binding",
+        "expires_at",
+        "retirement",
+        "coverage",
+        "parties",
+    ];
+    let lacks = |name: &&str| {
+        charter
+            .get(name)
+            .is_none_or(|fact| fact.is_null() || fact.as_array().is_some_and(Vec::is_empty))
+    };
     if let Some(fact) = facts.into_iter().find(lacks) {
         return broken(format!("the charter lacks {fact}"));
     }
@@ -335,13 +395,24 @@ fn check_gate(put: &Put, before: &Dump) -> Result<(), Broken> {
         return broken(format!("the owner {owner} is not active"));
     }
     let own = text(&identity, "id");
-    for (scope, id) in [("identity", own), ("owner", owner), ("application", text(&charter, "application")), ("environment", text(&charter, "environment"))] {
+    for (scope, id) in [
+        ("identity", own),
+        ("owner", owner),
+        ("application", text(&charter, "application")),
+        ("environment", text(&charter, "environment")),
+    ] {
         let hold = row(RowKind::Hold, &format!("{scope}/{id}"));
         if hold.is_some_and(|hold| hold.get("placed_by").is_some_and(|by| !by.is_null())) {
             return broken(format!("{scope}/{id} is on hold"));
         }
     }
-    for grant in credential.get("grants").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for grant in credential
+        .get("grants")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if row(RowKind::Grant, grant).is_none_or(|grant| text(&grant, "state") != "live") {
             return broken(format!("the grant {grant} is not live"));
         }

@@ -14,8 +14,9 @@ use tenure_engine::error::OpError;
 use tenure_engine::ops::token::{Proof, TokenAsk};
 
 use crate::exec::finish;
+use crate::intent::{Bound, Fact, Place, Subject};
 use crate::model::{Broken, record};
-use crate::ops::{Bound, Fact, Place, Subject, revocation, token};
+use crate::ops::{revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
 
@@ -31,26 +32,79 @@ impl World {
     /// People, environments, applications, resources, an issuer, and an enforcement point for each environment.
     pub(crate) fn furnish(&mut self) -> Result<(), Broken> {
         let engine = self.nodes.first().map(|node| Arc::clone(&node.engine)).ok_or(("setup", "no node".to_owned()))?;
-        let setup_token = done("offer set-up", engine.offer_setup())?.ok_or(("setup", "set-up was done".to_owned()))?.expose().clone();
+        let setup_token = done("offer set-up", engine.offer_setup())?
+            .ok_or(("setup", "set-up was done".to_owned()))?
+            .expose()
+            .clone();
         self.model.secrets.push(setup_token.clone());
-        let made = done("set up", engine.set_up(Setup { setup_token, name: "Ada Admin".into(), email: Some("ada@sim.example".into()) }))?;
+        let made = done(
+            "set up",
+            engine.set_up(Setup {
+                setup_token,
+                name: "Ada Admin".into(),
+                email: Some("ada@sim.example".into()),
+            }),
+        )?;
         self.model.secrets.push(made.operator_token.clone());
         let admin = done("sign in", engine.authenticate_operator(&made.operator_token))?;
         let mut people = vec![made.person.id];
-        for (name, role) in [("Sam Secure", Role::Security), ("Sue Secure", Role::Security), ("Olga Owner", Role::Owner), ("Otto Owner", Role::Owner)] {
-            let ask = NewPerson { name: name.into(), email: None, roles: vec![role] };
+        for (name, role) in [
+            ("Sam Secure", Role::Security),
+            ("Sue Secure", Role::Security),
+            ("Olga Owner", Role::Owner),
+            ("Otto Owner", Role::Owner),
+        ] {
+            let ask = NewPerson {
+                name: name.into(),
+                email: None,
+                roles: vec![role],
+            };
             people.push(done("create a person", engine.create_person(&admin, ask))?.record.id);
         }
         for id in people {
-            let made = done("create a token", engine.create_operator_token(&admin, id, NewOperatorToken { ttl: Some(Span::from_days(30)) }))?;
+            let made = done(
+                "create a token",
+                engine.create_operator_token(
+                    &admin,
+                    id,
+                    NewOperatorToken {
+                        ttl: Some(Span::from_days(30)),
+                    },
+                ),
+            )?;
             self.model.secrets.push(made.operator_token.clone());
-            self.people.push(Operator { id, token: made.operator_token });
+            self.people.push(Operator {
+                id,
+                token: made.operator_token,
+            });
         }
-        let [_, security, _, owner, ..] = self.people.as_slice() else { return Err(("setup", "people are missing".into())) };
+        let [_, security, _, owner, ..] = self.people.as_slice() else {
+            return Err(("setup", "people are missing".into()));
+        };
         let (security, owner) = (security.id, owner.id);
         for (environment, production) in [("prod", true), ("dev", false)] {
-            done("create an environment", engine.create_environment(&admin, NewEnvironment { name: environment.into(), production }))?;
-            let application = done("create an application", engine.create_application(&admin, NewApplication { name: format!("orders-{environment}"), owner }))?.record.id;
+            done(
+                "create an environment",
+                engine.create_environment(
+                    &admin,
+                    NewEnvironment {
+                        name: environment.into(),
+                        production,
+                    },
+                ),
+            )?;
+            let application = done(
+                "create an application",
+                engine.create_application(
+                    &admin,
+                    NewApplication {
+                        name: format!("orders-{environment}"),
+                        owner,
+                    },
+                ),
+            )?
+            .record
+            .id;
             let mut resources = Vec::new();
             for (name, verification) in [("api", Verification::Online), ("stream", Verification::Offline)] {
                 let ask = NewResource {
@@ -66,9 +120,19 @@ impl World {
                 let made = done("create a resource", engine.create_resource(&admin, ask))?.record;
                 resources.push((made.id, made.uri));
             }
-            self.places.push(Place { environment: environment.into(), application, resources });
+            self.places.push(Place {
+                environment: environment.into(),
+                application,
+                resources,
+            });
         }
-        let issuer = NewIssuer { url: ISSUER.into(), audience: AUDIENCE.into(), environments: vec!["dev".into(), "prod".into()], algorithms: Vec::new(), required_claims: Vec::new() };
+        let issuer = NewIssuer {
+            url: ISSUER.into(),
+            audience: AUDIENCE.into(),
+            environments: vec!["dev".into(), "prod".into()],
+            algorithms: Vec::new(),
+            required_claims: Vec::new(),
+        };
         done("create an issuer", engine.create_issuer(&admin, issuer))?;
         for place in 0..self.places.len() {
             self.enforcement_point(place, security)?;
@@ -90,18 +154,31 @@ impl World {
         let resources = self.places.get(place).map(|place| place.resources.clone()).unwrap_or_default();
         let base = self.charter(&subject, owner, true).ok_or_else(missing)?;
         let charter = CharterDraft {
-            scope: resources.iter().map(|(id, _)| Entitlement { actions: vec!["enforce".into()], resource: id.to_string() }).collect(),
+            scope: resources
+                .iter()
+                .map(|(id, _)| Entitlement {
+                    actions: vec!["enforce".into()],
+                    resource: id.to_string(),
+                })
+                .collect(),
             expires_at: Some(self.time.now().plus(Span::from_days(60))),
             retirement: vec![RetirementCondition::TaskCompleted],
             coverage: Some(Coverage::RoleBased),
             auto_revocation: Vec::new(),
             ..base
         };
-        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(2)) else { return Err(missing()) };
+        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(2)) else {
+            return Err(missing());
+        };
         let engine = Arc::clone(&node.engine);
         let admin = done("sign in", engine.authenticate_operator(&admin.token))?;
         let security = done("sign in", engine.authenticate_operator(&security.token))?;
-        let ask = NewIdentity { kind: Kind::Workload, name: subject.name.clone(), charter, stage: Stage::Pending };
+        let ask = NewIdentity {
+            kind: Kind::Workload,
+            name: subject.name.clone(),
+            charter,
+            stage: Stage::Pending,
+        };
         subject.id = done("register a gateway", engine.register(&admin, ask))?.record.id;
         done("activate a gateway", engine.activate(&security, subject.id))?;
         self.enforcers.push(subject);
@@ -110,10 +187,18 @@ impl World {
 
     /// Whoever is in good standing gets a token on one node, which the other accepts, until it is revoked.
     pub(crate) fn still_serves(&mut self) -> Result<(), Broken> {
-        let workloads: Vec<Subject> = self.subjects.iter().chain(&self.enforcers).filter(|subject| subject.bound != Bound::Join).cloned().collect();
+        let workloads: Vec<Subject> = self
+            .subjects
+            .iter()
+            .chain(&self.enforcers)
+            .filter(|subject| subject.bound != Bound::Join)
+            .cloned()
+            .collect();
         for subject in workloads {
             let Some(place) = self.places.get(subject.place).cloned() else { continue };
-            let (true, Some((resource, uri))) = (self.in_good_standing(&subject), place.resources.first()) else { continue };
+            let (true, Some((resource, uri))) = (self.in_good_standing(&subject), place.resources.first()) else {
+                continue;
+            };
             let enforced = self.enforcers.get(subject.place).is_some_and(|enforcer| self.in_good_standing(enforcer));
             let number = self.next_number();
             let audience = format!("{PUBLIC_URL}/env/{}", place.environment);
@@ -122,7 +207,14 @@ impl World {
                 Bound::Oidc => Proof::ExternalToken(self.platform.vouch(&subject.name, AUDIENCE, number, self.time.now())),
                 _ => Proof::ClientAssertion(holder.assertion(&subject.id.to_string(), &audience, number, self.time.now())),
             };
-            let ask = TokenAsk { environment: place.environment.clone(), client_id: Some(subject.id.to_string()), proof, resource: Some(uri.clone()), scope: None, source: "sim".into() };
+            let ask = TokenAsk {
+                environment: place.environment.clone(),
+                client_id: Some(subject.id.to_string()),
+                proof,
+                resource: Some(uri.clone()),
+                scope: None,
+                source: "sim".into(),
+            };
             let [one, other] = self.nodes.as_slice() else { continue };
             let (one, other) = (Arc::clone(&one.engine), Arc::clone(&other.engine));
             let refused = |what: String| ("serves", format!("{} on {resource}: {what}", subject.name));
@@ -150,7 +242,15 @@ impl World {
                     }
                 }
                 let security = self.people.get(1).map(|person| person.token.clone()).unwrap_or_default();
-                if expected && !matches!(finish(revocation(Arc::clone(&other), security, RevocationTarget::Credential(issued.credential)), 10_000), Some(Ok(_))) {
+                if expected
+                    && !matches!(
+                        finish(
+                            revocation(Arc::clone(&other), security, RevocationTarget::Credential(issued.credential)),
+                            10_000
+                        ),
+                        Some(Ok(_))
+                    )
+                {
                     return Err(refused("it can't be revoked".into()));
                 }
             }
@@ -161,13 +261,23 @@ impl World {
 
     fn in_good_standing(&self, subject: &Subject) -> bool {
         let dump = self.dump();
-        let Some(identity) = record::<Identity>(&dump, &RowKey::new(RowKind::Identity, subject.id)) else { return false };
+        let Some(identity) = record::<Identity>(&dump, &RowKey::new(RowKind::Identity, subject.id)) else {
+            return false;
+        };
         let Ok(charter) = identity.complete_charter() else { return false };
-        let held = identity.memberships.iter().filter_map(|membership| record::<Hold>(&dump, &membership.scope.hold_key())).any(|hold| hold.placed_by.is_some());
+        let held = identity
+            .memberships
+            .iter()
+            .filter_map(|membership| record::<Hold>(&dump, &membership.scope.hold_key()))
+            .any(|hold| hold.placed_by.is_some());
         let granted = identity.grants.iter().filter_map(|id| crate::model::grant(&dump, *id)).any(|grant| {
             let first = self.places.get(subject.place).and_then(|place| place.resources.first());
             grant.is_live(self.time.now()) && first.is_some_and(|(id, _)| grant.entitlement.resource == id.to_string())
         });
-        identity.state == IdentityState::Active && !held && granted && !self.model.has_departed(charter.owner) && self.time.now().plus(Span::from_mins(2)) < charter.end()
+        identity.state == IdentityState::Active
+            && !held
+            && granted
+            && !self.model.has_departed(charter.owner)
+            && self.time.now().plus(Span::from_mins(2)) < charter.end()
     }
 }

@@ -9,8 +9,8 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
 use tenure_log::Leaf;
 
+use crate::intent::{Fact, Intent};
 use crate::model::{Broken, Issued, record};
-use crate::ops::{Fact, Intent};
 use crate::world::World;
 
 impl World {
@@ -60,7 +60,9 @@ impl World {
                     subject.seed = seed.0;
                 }
             }
-            (Intent::Issue(id, kind, proof, place, resource), Fact::Token(token)) => self.handed_out(*id, kind, &proof.0, (*place, *resource), began, *token)?,
+            (Intent::Issue(id, kind, proof, place, resource), Fact::Token(token)) => {
+                self.handed_out(*id, kind, &proof.0, (*place, *resource), began, *token)?
+            }
             (Intent::Introspect(n), Fact::Verdict(true)) => self.accepted(*n, began, at)?,
             (Intent::Evaluate(id, with), Fact::Verdict(true)) => {
                 if let Some(n) = with {
@@ -92,7 +94,9 @@ impl World {
         if let Some(broken) = self.model.refuses(&dump, id, began, &self.loosening()) {
             return Err((broken.0, format!("{id} was let through: {}", broken.1)));
         }
-        let end = crate::model::identity(&dump, id).and_then(|identity| identity.complete_charter().ok()).map(|charter| charter.expires_at);
+        let end = crate::model::identity(&dump, id)
+            .and_then(|identity| identity.complete_charter().ok())
+            .map(|charter| charter.expires_at);
         match end {
             Some(end) if at < end => Ok(()),
             Some(end) => Err(("inv5", format!("{id} was let through at {at}, after its end {end}"))),
@@ -111,17 +115,29 @@ impl World {
         }
         let dump = self.dump();
         let index = token.log.position.index;
-        let leaf = usize::try_from(index).ok().and_then(|index| dump.entries.get(index)).and_then(|entry| Leaf::parse(&entry.leaf).ok());
-        let recorded = leaf.as_ref().is_some_and(|leaf| leaf.kind == "credential.issued" && leaf.subjects == [what.to_string(), id.to_string()]);
+        let leaf = usize::try_from(index)
+            .ok()
+            .and_then(|index| dump.entries.get(index))
+            .and_then(|entry| Leaf::parse(&entry.leaf).ok());
+        let recorded = leaf
+            .as_ref()
+            .is_some_and(|leaf| leaf.kind == "credential.issued" && leaf.subjects == [what.to_string(), id.to_string()]);
         if !recorded {
             return Err(("inv2", format!("{what} was handed out and its issuance is not in the log at {index}")));
         }
         let key = RowKey::new(RowKind::Credential, what);
-        let grants = leaf.and_then(|leaf| leaf.data.get("grants").cloned()).and_then(|grants| serde_json::from_value(grants).ok()).unwrap_or_default();
+        let grants = leaf
+            .and_then(|leaf| leaf.data.get("grants").cloned())
+            .and_then(|grants| serde_json::from_value(grants).ok())
+            .unwrap_or_default();
         let Some(row) = record::<Credential>(&dump, &key) else {
             // Its record may have gone with its time.
             let ended = self.time.now().plus(Span::from_secs(2)) > self.ends_by(&dump, index).plus(CLOCK_SKEW);
-            return if ended { Ok(()) } else { Err(("inv2", format!("{what} was handed out and the inventory doesn't have it"))) };
+            return if ended {
+                Ok(())
+            } else {
+                Err(("inv2", format!("{what} was handed out and the inventory doesn't have it")))
+            };
         };
         if let Some(broken) = self.model.refuses(&dump, id, began, &self.loosening()) {
             return Err((broken.0, format!("{what} was issued: {}", broken.1)));
@@ -134,7 +150,10 @@ impl World {
             index,
             token: token.access_token,
             environment: place.map(|place| place.environment.clone()).unwrap_or_default(),
-            resource: place.and_then(|place| place.resources.get(resource)).map(|(_, uri)| uri.clone()).unwrap_or_default(),
+            resource: place
+                .and_then(|place| place.resources.get(resource))
+                .map(|(_, uri)| uri.clone())
+                .unwrap_or_default(),
             grants,
             expires_at: row.expires_at,
         });
@@ -143,8 +162,13 @@ impl World {
 
     /// The end that the log gives to what was issued there.
     fn ends_by(&self, dump: &tenure_store::Dump, index: u64) -> Timestamp {
-        let leaf = usize::try_from(index).ok().and_then(|index| dump.entries.get(index)).and_then(|entry| Leaf::parse(&entry.leaf).ok());
-        let end = leaf.and_then(|leaf| leaf.data.get("expires_at").cloned()).and_then(|end| serde_json::from_value(end).ok());
+        let leaf = usize::try_from(index)
+            .ok()
+            .and_then(|index| dump.entries.get(index))
+            .and_then(|entry| Leaf::parse(&entry.leaf).ok());
+        let end = leaf
+            .and_then(|leaf| leaf.data.get("expires_at").cloned())
+            .and_then(|end| serde_json::from_value(end).ok());
         end.unwrap_or(Timestamp::from_micros(i64::MAX / 2))
     }
 }

@@ -9,10 +9,12 @@
 //! One assumption: a node that starts again has its clock right. A clock that is wrong when a server starts has nothing to
 //! be held against.
 
+mod calm;
 pub mod check;
 pub mod clock;
 pub mod exec;
 mod furnish;
+pub mod intent;
 mod judge;
 pub mod model;
 pub mod ops;
@@ -45,11 +47,26 @@ pub fn run(seed: u64, steps: u64, planted: Option<Planted>, verbose: bool) -> Re
     match World::new(seed, planted, verbose) {
         Ok(mut world) => {
             let violation = world.run(steps).err();
-            Report { hash: world.trace().hash(), lines: world.trace().lines.clone(), kinds: world.kinds().clone(), violation }
+            Report {
+                hash: world.trace().hash(),
+                lines: world.trace().lines.clone(),
+                kinds: world.kinds().clone(),
+                violation,
+            }
         }
         Err((invariant, what)) => {
-            let violation = Some(Violation { invariant, what, seed, step: 0 });
-            Report { hash: String::new(), lines: Vec::new(), kinds: BTreeMap::new(), violation }
+            let violation = Some(Violation {
+                invariant,
+                what,
+                seed,
+                step: 0,
+            });
+            Report {
+                hash: String::new(),
+                lines: Vec::new(),
+                kinds: BTreeMap::new(),
+                violation,
+            }
         }
     }
 }

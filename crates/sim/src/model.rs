@@ -133,7 +133,11 @@ impl Model {
             return Some(("inv4", format!("{id} was suspended")));
         }
         let identity = identity(dump, id)?;
-        let held = scopes(&identity).into_iter().find(|scope| self.withheld.get(scope).is_some_and(|all| all.iter().any(|one| stands(&scope.to_string(), one))));
+        let held = scopes(&identity).into_iter().find(|scope| {
+            self.withheld
+                .get(scope)
+                .is_some_and(|all| all.iter().any(|one| stands(&scope.to_string(), one)))
+        });
         if let Some(scope) = held {
             return Some(("inv4", format!("{scope} was held")));
         }
@@ -147,12 +151,19 @@ impl Model {
         if self.revoked.get(&id).is_some_and(|at| *at < since) {
             return Some(("inv4", format!("{id} was revoked")));
         }
-        if let Some(grant) = credential.grants.iter().find(|grant| self.revoked_grants.get(grant).is_some_and(|at| *at < since)) {
+        if let Some(grant) = credential
+            .grants
+            .iter()
+            .find(|grant| self.revoked_grants.get(grant).is_some_and(|at| *at < since))
+        {
             return Some(("inv4", format!("{grant}, on which {id} rests, was revoked")));
         }
         let identity = identity(dump, credential.identity)?;
         let mine = scopes(&identity);
-        let cut = self.cuts.iter().find(|(scope, index, at)| *at < since && *index > credential.index && mine.contains(scope));
+        let cut = self
+            .cuts
+            .iter()
+            .find(|(scope, index, at)| *at < since && *index > credential.index && mine.contains(scope));
         if let Some((scope, ..)) = cut {
             return Some(("inv4", format!("{scope} was cut after {id} was issued")));
         }

@@ -1,6 +1,5 @@
 //! What is asked of the nodes, by weighted choice.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -8,9 +7,9 @@ use serde_json::json;
 use tenure_api::requests::{
     Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, NewPerson, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
-use tenure_api::views::{IdentityView, TokenIssued};
+use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
-use tenure_core::id::{ApplicationId, CredentialId, GrantId, IdentityId, JoinTokenKind, PersonId, ResourceId};
+use tenure_core::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
 use tenure_core::identity::{
     CharterDraft, Coverage, Entitlement, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, WorkloadBinding,
 };
@@ -24,152 +23,13 @@ use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::token::{Proof, TokenAsk};
 
+use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, PUBLIC_URL, World};
 
 /// Identities of a run: few, so that what happens meets.
 const MAX_SUBJECTS: usize = 7;
-
-/// How a workload proves itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// By its key.
-    Key,
-    /// By its platform's issuer.
-    Oidc,
-    /// By a key that a join token enrols.
-    Join,
-}
-
-/// A workload as its operator knows it.
-#[derive(Clone)]
-pub struct Subject {
-    /// The identity.
-    pub id: IdentityId,
-    /// Its name, and its subject at the platform.
-    pub name: String,
-    /// The seed of its key.
-    pub seed: [u8; 32],
-    /// Its environment, by place.
-    pub place: usize,
-    /// How it proves itself.
-    pub bound: Bound,
-    /// Join tokens that it was given.
-    pub join_tokens: Vec<String>,
-    /// Proofs that it made.
-    pub proofs: Vec<String>,
-}
-
-impl fmt::Debug for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {:?}", self.name, self.bound)
-    }
-}
-
-/// An environment with its application and resources.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// Its name.
-    pub environment: String,
-    /// The application.
-    pub application: ApplicationId,
-    /// Resources: id and URI. The first is asked about online, the second checks signatures by itself.
-    pub resources: Vec<(ResourceId, String)>,
-}
-
-/// Every environment.
-pub type Places = Vec<Place>;
-
-/// Something that would make the trace hard to read.
-#[derive(Clone)]
-pub struct Hidden<T>(pub T);
-
-impl<T> fmt::Debug for Hidden<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// What was asked for, as far as the model needs it.
-#[derive(Debug, Clone)]
-pub enum Intent {
-    /// Register; whether the charter lacks something although it mustn't.
-    Register(Box<Subject>, bool),
-    /// A step that enables or is of no account to the model.
-    Change(&'static str, IdentityId),
-    /// Suspend.
-    Suspend(IdentityId),
-    /// Resume.
-    Resume(IdentityId),
-    /// Retire, close, or report a task as completed.
-    End(&'static str, IdentityId),
-    /// Revoke a grant.
-    RevokeGrant(GrantId),
-    /// Get a token: whose, whether the proof is good, and which environment and resource.
-    Issue(IdentityId, &'static str, Hidden<String>, usize, usize),
-    /// Introspect what was issued at this place of the model's list.
-    Introspect(usize),
-    /// Decide about an identity, with a token or without.
-    Evaluate(IdentityId, Option<usize>),
-    /// Revoke a credential.
-    Revoke(CredentialId),
-    /// Cut a scope.
-    Cut(Scope),
-    /// Hold a scope.
-    Hold(Scope),
-    /// Release a scope.
-    Release(Scope),
-    /// Hand out a join token.
-    JoinToken(IdentityId),
-    /// Enrol a key.
-    Enrol(IdentityId, Hidden<[u8; 32]>),
-    /// Anything else.
-    Other(&'static str),
-}
-
-impl Intent {
-    /// What it may give back, by key.
-    pub fn loosens(&self) -> Option<String> {
-        match self {
-            Self::Resume(id) => Some(id.to_string()),
-            Self::Release(scope) => Some(scope.to_string()),
-            _ => None,
-        }
-    }
-}
-
-/// What came of it.
-pub enum Fact {
-    /// An identity as it is now.
-    Identity(IdentityId, IdentityState),
-    /// A token.
-    Token(Box<TokenIssued>),
-    /// Whether a token is active, or a use is allowed.
-    Verdict(bool),
-    /// A revocation, at this place of the log.
-    Revoked(u64),
-    /// A join token.
-    JoinToken(String),
-    /// The newest checkpoint.
-    Checkpoint(Option<String>),
-    /// Done, to so many.
-    Done(u64),
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Identity(id, state) => write!(f, "{id} is {}", state.as_str()),
-            Self::Token(token) => write!(f, "{} for {}", token.credential, token.scope),
-            Self::Verdict(yes) => write!(f, "{yes}"),
-            Self::Revoked(index) => write!(f, "in force at {index}"),
-            Self::JoinToken(_) => f.write_str("a join token"),
-            Self::Checkpoint(checkpoint) => write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default())),
-            Self::Done(n) => write!(f, "done {n}"),
-        }
-    }
-}
 
 pub(crate) fn stands(view: IdentityView) -> Fact {
     Fact::Identity(view.record.id, view.record.state)
@@ -199,7 +59,9 @@ impl World {
         let span = |from: u64, to: u64| Span::from_secs(i64::try_from(from + self.rng.below(to - from)).unwrap_or(60));
         let mut retirement = vec![match self.rng.below(4) {
             0 => RetirementCondition::Idle { after: span(600, 20_000) },
-            1 => RetirementCondition::Date { at: now.plus(span(900, 90_000)) },
+            1 => RetirementCondition::Date {
+                at: now.plus(span(900, 90_000)),
+            },
             _ => RetirementCondition::TaskCompleted,
         }];
         if self.rng.per_mille(200) {
@@ -210,7 +72,12 @@ impl World {
         let mut charter = CharterDraft {
             owner: Some(owner),
             purpose: Some("moves the seed forward".into()),
-            scope: scope.map(|(id, _)| Entitlement { actions: actions.to_vec(), resource: id.to_string() }).collect(),
+            scope: scope
+                .map(|(id, _)| Entitlement {
+                    actions: actions.to_vec(),
+                    resource: id.to_string(),
+                })
+                .collect(),
             trust_boundary: Some(TrustBoundary::Organisation("sim".into())),
             environment: Some(place.environment.clone()),
             application: Some(place.application),
@@ -220,11 +87,19 @@ impl World {
             rotation_cadence: Some(Span::from_days(30)),
             credential_ttl: Some(span(60, 900)),
             coverage: Some(if self.rng.per_mille(250) { Coverage::JustInTime } else { Coverage::RoleBased }),
-            parties: Some(Parties { requester, operator: "sim".into(), beneficiary: "sim".into() }),
+            parties: Some(Parties {
+                requester,
+                operator: "sim".into(),
+                beneficiary: "sim".into(),
+            }),
             ..CharterDraft::default()
         };
         if self.rng.per_mille(200) {
-            charter.auto_revocation.push(if self.rng.per_mille(500) { RevocationTrigger::Suspension } else { RevocationTrigger::WorkloadEnd });
+            charter.auto_revocation.push(if self.rng.per_mille(500) {
+                RevocationTrigger::Suspension
+            } else {
+                RevocationTrigger::WorkloadEnd
+            });
         }
         if !complete {
             match self.rng.below(6) {
@@ -268,7 +143,11 @@ impl World {
 
     /// An operator: mostly one of security, sometimes anyone.
     fn operator(&self) -> Option<String> {
-        let place = if self.rng.per_mille(700) { 1 + self.rng.below(2) } else { self.rng.below(self.people.len() as u64) };
+        let place = if self.rng.per_mille(700) {
+            1 + self.rng.below(2)
+        } else {
+            self.rng.below(self.people.len() as u64)
+        };
         Some(self.people.get(usize::try_from(place).ok()?)?.token.clone())
     }
 
@@ -276,16 +155,38 @@ impl World {
         let bound = *self.rng.pick(&[Bound::Key, Bound::Key, Bound::Oidc, Bound::Join])?;
         let name = format!("workload-{}", self.next_number());
         let place = usize::try_from(self.rng.below(self.places.len() as u64)).ok()?;
-        let subject = Subject { id: IdentityId::from_u128(0), name, seed: self.rng.bytes(), place, bound, join_tokens: Vec::new(), proofs: Vec::new() };
+        let subject = Subject {
+            id: IdentityId::from_u128(0),
+            name,
+            seed: self.rng.bytes(),
+            place,
+            bound,
+            join_tokens: Vec::new(),
+            proofs: Vec::new(),
+        };
         let owner = self.rng.pick(self.people.get(1..)?)?.id;
         let complete = !self.rng.per_mille(200);
         let charter = self.charter(&subject, owner, complete)?;
         let stage = *self.rng.pick(&[Stage::Draft, Stage::Pending, Stage::Active, Stage::Active, Stage::Active])?;
-        let ask = NewIdentity { kind: Kind::Workload, name: subject.name.clone(), charter, stage };
+        let ask = NewIdentity {
+            kind: Kind::Workload,
+            name: subject.name.clone(),
+            charter,
+            stage,
+        };
         // Requests come from owners: security doesn't propose.
-        let token = self.people.iter().find(|person| person.id == owner && self.people.iter().take(3).all(|other| other.id != owner)).or(self.people.first())?.token.clone();
+        let token = self
+            .people
+            .iter()
+            .find(|person| person.id == owner && self.people.iter().take(3).all(|other| other.id != owner))
+            .or(self.people.first())?
+            .token
+            .clone();
         let intent = Intent::Register(Box::new(subject), !complete && stage != Stage::Draft);
-        Some((intent, by(engine, token, async move |engine, caller| engine.register(&caller, ask).await.map(stands))))
+        Some((
+            intent,
+            by(engine, token, async move |engine, caller| engine.register(&caller, ask).await.map(stands)),
+        ))
     }
 
     fn enable(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
@@ -303,18 +204,34 @@ impl World {
             }
             IdentityState::Draft => {
                 let admin = self.people.first()?.token.clone();
-                (Intent::Change("submit", id), by(engine, admin, async move |engine, caller| engine.submit(&caller, id).await.map(stands)))
+                (
+                    Intent::Change("submit", id),
+                    by(engine, admin, async move |engine, caller| engine.submit(&caller, id).await.map(stands)),
+                )
             }
-            IdentityState::Pending => (Intent::Change("activate", id), by(engine, token, async move |engine, caller| engine.activate(&caller, id).await.map(stands))),
+            IdentityState::Pending => (
+                Intent::Change("activate", id),
+                by(engine, token, async move |engine, caller| engine.activate(&caller, id).await.map(stands)),
+            ),
             IdentityState::Active => {
                 let place = self.places.get(subject.place)?;
                 let resource = self.rng.pick(&place.resources)?.0.to_string();
                 let duration = Span::from_secs(i64::try_from(30 + self.rng.below(3_000)).ok()?);
-                let ask = NewGrant { actions: vec!["read".into()], resource, duration, purpose: because() };
+                let ask = NewGrant {
+                    actions: vec!["read".into()],
+                    resource,
+                    duration,
+                    purpose: because(),
+                };
                 let open = async move |engine: Arc<Engine>, caller| engine.open_grant(&caller, id, ask).await.map(|_| Fact::Done(1));
                 (Intent::Change("open a grant for", id), by(engine, token, open))
             }
-            _ => (Intent::Resume(id), by(engine, token, async move |engine, caller| engine.resume(&caller, id, 0, because()).await.map(stands))),
+            _ => (
+                Intent::Resume(id),
+                by(engine, token, async move |engine, caller| {
+                    engine.resume(&caller, id, 0, because()).await.map(stands)
+                }),
+            ),
         })
     }
 
@@ -322,27 +239,55 @@ impl World {
         let id = self.subject()?.id;
         let token = self.operator()?;
         Some(match self.rng.below(10) {
-            0..4 => (Intent::Suspend(id), by(engine, token, async move |engine, caller| engine.suspend(&caller, id, because()).await.map(stands))),
-            4..7 => (Intent::Resume(id), by(engine, token, async move |engine, caller| engine.resume(&caller, id, 0, because()).await.map(stands))),
-            7 => (Intent::End("retire", id), by(engine, token, async move |engine, caller| engine.retire(&caller, id, because()).await.map(stands))),
+            0..4 => (
+                Intent::Suspend(id),
+                by(engine, token, async move |engine, caller| {
+                    engine.suspend(&caller, id, because()).await.map(stands)
+                }),
+            ),
+            4..7 => (
+                Intent::Resume(id),
+                by(engine, token, async move |engine, caller| {
+                    engine.resume(&caller, id, 0, because()).await.map(stands)
+                }),
+            ),
+            7 => (
+                Intent::End("retire", id),
+                by(engine, token, async move |engine, caller| {
+                    engine.retire(&caller, id, because()).await.map(stands)
+                }),
+            ),
             8 => {
                 let complete = async move |engine: Arc<Engine>, caller| engine.complete_task(&caller, id, TaskCompleted::default()).await.map(stands);
                 (Intent::End("complete the task of", id), by(engine, token, complete))
             }
-            _ => (Intent::End("close", id), by(engine, token, async move |engine, caller| engine.close(&caller, id, because()).await.map(stands))),
+            _ => (
+                Intent::End("close", id),
+                by(engine, token, async move |engine, caller| {
+                    engine.close(&caller, id, because()).await.map(stands)
+                }),
+            ),
         })
     }
 
     fn issue(&mut self, node: usize, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let enforcer = self.rng.per_mille(120);
-        let subject = if enforcer { self.rng.pick(&self.enforcers)?.clone() } else { self.subject()?.clone() };
+        let subject = if enforcer {
+            self.rng.pick(&self.enforcers)?.clone()
+        } else {
+            self.subject()?.clone()
+        };
         let place = self.places.get(subject.place)?.clone();
         let (kind, proof) = self.proof(&subject, &place.environment)?;
         let which = usize::try_from(self.rng.below(place.resources.len() as u64)).ok()?;
         let ask = TokenAsk {
             environment: place.environment.clone(),
             client_id: Some(subject.id.to_string()),
-            proof: if subject.bound == Bound::Oidc { Proof::ExternalToken(proof.clone()) } else { Proof::ClientAssertion(proof.clone()) },
+            proof: if subject.bound == Bound::Oidc {
+                Proof::ExternalToken(proof.clone())
+            } else {
+                Proof::ClientAssertion(proof.clone())
+            },
             resource: Some(place.resources.get(which)?.1.clone()),
             scope: if enforcer { Some("enforce".into()) } else { None },
             source: "sim".into(),
@@ -376,7 +321,13 @@ impl World {
             8..11 => ("with an old proof", now.minus(Span::from_days(3))),
             _ => ("well", now),
         };
-        let audience = if roll / 4 == 1 { "https://elsewhere.sim" } else if subject.bound == Bound::Oidc { AUDIENCE } else { &issuer };
+        let audience = if roll / 4 == 1 {
+            "https://elsewhere.sim"
+        } else if subject.bound == Bound::Oidc {
+            AUDIENCE
+        } else {
+            &issuer
+        };
         let proof = match subject.bound {
             Bound::Oidc if roll < 4 => stranger.vouch(&subject.name, audience, number, at),
             Bound::Oidc => self.platform.vouch(&subject.name, audience, number, at),
@@ -413,20 +364,35 @@ impl World {
     pub(crate) fn enforcement(&mut self, environment: &str, resource: &str) -> Option<Enforcement> {
         let place = self.places.iter().position(|place| place.environment == environment)?;
         let enforcer = self.enforcers.get(place)?.clone();
-        let own = self.model.issued.iter().rev().find(|issued| issued.identity == enforcer.id && issued.resource == resource && issued.expires_at > self.time.now());
+        let own = self
+            .model
+            .issued
+            .iter()
+            .rev()
+            .find(|issued| issued.identity == enforcer.id && issued.resource == resource && issued.expires_at > self.time.now());
         if let (true, Some(own)) = (self.rng.per_mille(400), own) {
             return Some(Enforcement::Token(own.token.clone()));
         }
         let issuer = format!("{PUBLIC_URL}/env/{environment}");
         let number = self.next_number();
-        Some(Enforcement::Assertion(Holder::new(&enforcer.seed)?.assertion(&enforcer.id.to_string(), &issuer, number, self.time.now())))
+        Some(Enforcement::Assertion(Holder::new(&enforcer.seed)?.assertion(
+            &enforcer.id.to_string(),
+            &issuer,
+            number,
+            self.time.now(),
+        )))
     }
 
     fn evaluate(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let with = if self.rng.per_mille(600) { self.credential() } else { None };
         let credential = with.and_then(|n| self.model.issued.get(n).cloned());
         let (id, environment, resource) = match &credential {
-            Some(Issued { identity, environment, resource, .. }) => (*identity, environment.clone(), resource.clone()),
+            Some(Issued {
+                identity,
+                environment,
+                resource,
+                ..
+            }) => (*identity, environment.clone(), resource.clone()),
             None => {
                 let subject = self.subject()?;
                 let place = self.places.get(subject.place)?;
@@ -434,11 +400,25 @@ impl World {
             }
         };
         let proof = self.enforcement(&environment, &resource)?;
-        let properties = credential.map(|credential| ("access_token".to_owned(), json!(credential.token))).into_iter().collect();
+        let properties = credential
+            .map(|credential| ("access_token".to_owned(), json!(credential.token)))
+            .into_iter()
+            .collect();
         let ask = Evaluation {
-            subject: EvaluationEntity { kind: "identity".into(), id: id.to_string(), properties },
-            resource: EvaluationEntity { kind: "service".into(), id: resource, properties: serde_json::Map::new() },
-            action: EvaluationAction { name: "read".into(), properties: serde_json::Map::new() },
+            subject: EvaluationEntity {
+                kind: "identity".into(),
+                id: id.to_string(),
+                properties,
+            },
+            resource: EvaluationEntity {
+                kind: "service".into(),
+                id: resource,
+                properties: serde_json::Map::new(),
+            },
+            action: EvaluationAction {
+                name: "read".into(),
+                properties: serde_json::Map::new(),
+            },
             context: serde_json::Map::new(),
         };
         let operation = async move {
@@ -479,11 +459,17 @@ impl World {
                 let held = self.dump().rows.keys().filter(|key| key.kind == RowKind::Hold).cloned().collect::<Vec<_>>();
                 let hold = record::<tenure_core::scope::Hold>(&self.dump(), self.rng.pick(&held)?)?;
                 let scope = hold.scope;
-                let release = { let scope = scope.clone(); async move |engine: Arc<Engine>, caller| engine.release(&caller, scope, because()).await.map(|_| Fact::Done(1)) };
+                let release = {
+                    let scope = scope.clone();
+                    async move |engine: Arc<Engine>, caller| engine.release(&caller, scope, because()).await.map(|_| Fact::Done(1))
+                };
                 (Intent::Release(scope), by(engine, token, release))
             }
             _ => {
-                let hold = { let scope = scope.clone(); async move |engine: Arc<Engine>, caller| engine.hold(&caller, scope, because()).await.map(|_| Fact::Done(1)) };
+                let hold = {
+                    let scope = scope.clone();
+                    async move |engine: Arc<Engine>, caller| engine.hold(&caller, scope, because()).await.map(|_| Fact::Done(1))
+                };
                 (Intent::Hold(scope), by(engine, token, hold))
             }
         })
@@ -501,7 +487,12 @@ impl World {
     }
 
     fn bootstrap(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
-        let subject = self.subjects.iter().rev().find(|subject| subject.bound == Bound::Join)?.clone();
+        let dump = self.dump();
+        let joins = |subject: &&Subject| {
+            let active = identity(&dump, subject.id).is_some_and(|row| row.state == IdentityState::Active);
+            subject.bound == Bound::Join && (active || !subject.join_tokens.is_empty())
+        };
+        let subject = self.subjects.iter().rev().find(joins)?.clone();
         let id = subject.id;
         let Some(join_token) = self.rng.pick(&subject.join_tokens).cloned() else {
             let token = self.people.get(1)?.token.clone();
@@ -518,8 +509,15 @@ impl World {
         let audience = format!("{PUBLIC_URL}/env/{}", self.places.get(subject.place)?.environment);
         let token_id = Parsed::parse(&join_token).ok()?.id::<JoinTokenKind>()?.to_string();
         let number = self.next_number();
-        let ask = Enrol { join_token, jwk: holder.jwk(), proof: holder.enrolment(&token_id, &audience, number, self.time.now()) };
-        Some((Intent::Enrol(id, Hidden(seed)), Box::pin(async move { Box::pin(engine.enrol(ask, "sim")).await.map(|_| Fact::Done(1)) })))
+        let ask = Enrol {
+            join_token,
+            jwk: holder.jwk(),
+            proof: holder.enrolment(&token_id, &audience, number, self.time.now()),
+        };
+        Some((
+            Intent::Enrol(id, Hidden(seed)),
+            Box::pin(async move { Box::pin(engine.enrol(ask, "sim")).await.map(|_| Fact::Done(1)) }),
+        ))
     }
 
     fn directory(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
@@ -527,24 +525,52 @@ impl World {
         Some(match self.rng.below(3) {
             0 => {
                 let name = self.rng.pick(&self.places)?.environment.clone();
-                (Intent::Other("rotate a key"), by(engine, token, async move |engine, caller| engine.rotate_key(&caller, &name).await.map(|_| Fact::Done(1))))
+                (
+                    Intent::Other("rotate a key"),
+                    by(engine, token, async move |engine, caller| {
+                        engine.rotate_key(&caller, &name).await.map(|_| Fact::Done(1))
+                    }),
+                )
             }
             1 => {
                 let id = self.rng.pick(&self.people)?.id;
-                (Intent::Other("erase a person"), by(engine, token, async move |engine, caller| engine.erase_person(&caller, id).await.map(|_| Fact::Done(1))))
+                (
+                    Intent::Other("erase a person"),
+                    by(engine, token, async move |engine, caller| {
+                        engine.erase_person(&caller, id).await.map(|_| Fact::Done(1))
+                    }),
+                )
             }
             _ => {
-                let ask = NewPerson { name: "Somebody New".into(), email: Some("new@sim.example".into()), roles: vec![Role::Requester] };
-                (Intent::Other("create a person"), by(engine, token, async move |engine, caller| engine.create_person(&caller, ask).await.map(|_| Fact::Done(1))))
+                let ask = NewPerson {
+                    name: "Somebody New".into(),
+                    email: Some("new@sim.example".into()),
+                    roles: vec![Role::Requester],
+                };
+                (
+                    Intent::Other("create a person"),
+                    by(engine, token, async move |engine, caller| {
+                        engine.create_person(&caller, ask).await.map(|_| Fact::Done(1))
+                    }),
+                )
             }
         })
     }
 
     fn upkeep(&self, engine: Arc<Engine>) -> (Intent, Operation) {
         match self.rng.below(10) {
-            0..5 => (Intent::Other("work off what is due"), Box::pin(async move { engine.work_due().await.map(|n| Fact::Done(n as u64)) })),
-            5 => (Intent::Other("flush stamps"), Box::pin(async move { engine.flush_used().await.map(|()| Fact::Done(1)) })),
-            6 => (Intent::Other("flush refusals"), Box::pin(async move { engine.flush_refusals(false).await.map(|()| Fact::Done(1)) })),
+            0..5 => (
+                Intent::Other("work off what is due"),
+                Box::pin(async move { engine.work_due().await.map(|n| Fact::Done(n as u64)) }),
+            ),
+            5 => (
+                Intent::Other("flush stamps"),
+                Box::pin(async move { engine.flush_used().await.map(|()| Fact::Done(1)) }),
+            ),
+            6 => (
+                Intent::Other("flush refusals"),
+                Box::pin(async move { engine.flush_refusals(false).await.map(|()| Fact::Done(1)) }),
+            ),
             7 => (Intent::Other("purge"), Box::pin(async move { engine.purge().await.map(Fact::Done) })),
             _ => {
                 let seal = async move {
@@ -578,8 +604,15 @@ impl Enforcement {
 fn binding(subject: &Subject) -> Option<WorkloadBinding> {
     let workload = subject.name.clone();
     Some(match subject.bound {
-        Bound::Key => WorkloadBinding::PublicKey { workload, jwk: Holder::new(&subject.seed)?.jwk() },
-        Bound::Oidc => WorkloadBinding::Oidc { workload, issuer: ISSUER.into(), claims: [("sub".to_owned(), json!(subject.name))].into() },
+        Bound::Key => WorkloadBinding::PublicKey {
+            workload,
+            jwk: Holder::new(&subject.seed)?.jwk(),
+        },
+        Bound::Oidc => WorkloadBinding::Oidc {
+            workload,
+            issuer: ISSUER.into(),
+            claims: [("sub".to_owned(), json!(subject.name))].into(),
+        },
         Bound::Join => WorkloadBinding::JoinToken { workload },
     })
 }

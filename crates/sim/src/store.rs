@@ -132,7 +132,12 @@ impl FaultyStore {
     fn commit_now(&self, changeset: Changeset) -> Outcome {
         let before = self.shared.dump();
         if let Some(outcome) = self.lost(&changeset, &before) {
-            self.shared.observed.lock().push(Observed { changeset, before, told: outcome.clone(), written: false });
+            self.shared.observed.lock().push(Observed {
+                changeset,
+                before,
+                told: outcome.clone(),
+                written: false,
+            });
             return outcome;
         }
         let row = changeset.puts.first().map(|put| put.key.clone());
@@ -151,7 +156,12 @@ impl FaultyStore {
             _ => self.write(&changeset),
         };
         let written = self.shared.dump().head.size > before.head.size;
-        self.shared.observed.lock().push(Observed { changeset, before, told: told.clone(), written });
+        self.shared.observed.lock().push(Observed {
+            changeset,
+            before,
+            told: told.clone(),
+            written,
+        });
         told
     }
 

@@ -86,7 +86,10 @@ impl Fetch for Platform {
             match url.strip_prefix(ISSUER) {
                 Some("/.well-known/openid-configuration") => Ok(json!({"issuer": ISSUER, "jwks_uri": JWKS}).to_string().into_bytes()),
                 Some("/keys") => Ok(self.0.to_string().into_bytes()),
-                _ => Err(FetchError { url: url.to_owned(), why: "nobody there".into() }),
+                _ => Err(FetchError {
+                    url: url.to_owned(),
+                    why: "nobody there".into(),
+                }),
             }
         })
     }

@@ -26,8 +26,8 @@ use tenure_store::{Dump, MemoryStore};
 use crate::check::Checker;
 use crate::clock::{NodeClock, Time};
 use crate::exec;
-use crate::model::{Broken, Model, Violation, record};
-use crate::ops::{Fact, Intent, Subject};
+use crate::intent::{Fact, Intent, Subject};
+use crate::model::{Broken, Model, Violation};
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Planted, Shared};
 use crate::workload::{Holder, Platform};
@@ -54,7 +54,7 @@ pub struct Node {
 }
 
 /// An operation that was asked for and has not answered.
-struct Task {
+pub(crate) struct Task {
     number: u64,
     node: usize,
     began: u64,
@@ -91,7 +91,7 @@ pub struct World {
     /// The enforcement points, one an environment.
     pub enforcers: Vec<Subject>,
     /// What was registered besides.
-    pub places: crate::ops::Places,
+    pub places: crate::intent::Places,
     /// What was acknowledged.
     pub model: Model,
     /// Signed checkpoints that somebody kept.
@@ -100,8 +100,8 @@ pub struct World {
     pub platform: Holder,
     pub(crate) shared: Arc<Shared>,
     memory: Arc<MemoryStore>,
-    checker: Checker,
-    tasks: Vec<Task>,
+    pub(crate) checker: Checker,
+    pub(crate) tasks: Vec<Task>,
     asked: u64,
     starts: u64,
     learned: usize,
@@ -165,7 +165,11 @@ impl World {
     /// What went wrong before the first step.
     pub fn new(seed: u64, planted: Option<Planted>, verbose: bool) -> Result<Self, Broken> {
         let sealer = RowMac::new(&root_key()?);
-        let sealer: Arc<dyn RowSealer> = if planted == Some(Planted::WeakDigests) { Arc::new(WeakDigests(sealer)) } else { Arc::new(sealer) };
+        let sealer: Arc<dyn RowSealer> = if planted == Some(Planted::WeakDigests) {
+            Arc::new(WeakDigests(sealer))
+        } else {
+            Arc::new(sealer)
+        };
         let memory = Arc::new(MemoryStore::new(sealer));
         let rng = Rng::new(seed, 1);
         let platform = Holder::new(&rng.bytes()).ok_or(("setup", "no key for the platform".to_owned()))?;
@@ -177,7 +181,7 @@ impl World {
             people: Vec::new(),
             subjects: Vec::new(),
             enforcers: Vec::new(),
-            places: crate::ops::Places::default(),
+            places: crate::intent::Places::default(),
             model: Model::default(),
             kept: Vec::new(),
             platform,
@@ -188,7 +192,11 @@ impl World {
             asked: 0,
             starts: 0,
             learned: 0,
-            trace: Trace { hash: [0; 32], lines: Vec::new(), verbose },
+            trace: Trace {
+                hash: [0; 32],
+                lines: Vec::new(),
+                verbose,
+            },
             rng,
         };
         for n in 0..NODES {
@@ -212,7 +220,13 @@ impl World {
             fetch: Arc::new(Platform::new(&self.platform)),
             root: root_key()?,
         };
-        let settings = Settings { public_url: PUBLIC_URL.into(), issuance_budget: BUDGET, refusal_budget: 5, key_overlap: Span::from_mins(5), ..Settings::default() };
+        let settings = Settings {
+            public_url: PUBLIC_URL.into(),
+            issuance_budget: BUDGET,
+            refusal_budget: 5,
+            key_overlap: Span::from_mins(5),
+            ..Settings::default()
+        };
         Ok(Arc::new(Engine::new(ports, settings)))
     }
 
@@ -251,7 +265,12 @@ impl World {
         let result = self.storm(steps).and_then(|()| self.calm());
         result.map_err(|(invariant, what)| {
             self.say(&format!("{invariant}: {what}"));
-            Violation { invariant, what, seed: self.seed, step: self.step }
+            Violation {
+                invariant,
+                what,
+                seed: self.seed,
+                step: self.step,
+            }
         })
     }
 
@@ -289,7 +308,14 @@ impl World {
         let Some(at) = self.nodes.get(node) else { return };
         let at = (at.engine.now(), at.clock.error());
         self.say(&format!("#{number} node {node}: {intent:?}"));
-        self.tasks.push(Task { number, node, began: self.step, at, intent, operation });
+        self.tasks.push(Task {
+            number,
+            node,
+            began: self.step,
+            at,
+            intent,
+            operation,
+        });
     }
 
     fn go_on(&mut self) -> Result<(), Broken> {
@@ -297,7 +323,7 @@ impl World {
         self.advance(n)
     }
 
-    fn advance(&mut self, n: usize) -> Result<(), Broken> {
+    pub(crate) fn advance(&mut self, n: usize) -> Result<(), Broken> {
         let Some(task) = self.tasks.get_mut(n) else { return Ok(()) };
         if let Poll::Ready(result) = exec::poll(&mut task.operation) {
             let task = self.tasks.remove(n);
@@ -347,7 +373,9 @@ impl World {
         while let Some(place) = self.tasks.iter().position(|task| task.node == n) {
             self.drop_task(place);
         }
-        let Some(clock) = self.nodes.get(n).map(|node| Arc::clone(&node.clock)) else { return Ok(()) };
+        let Some(clock) = self.nodes.get(n).map(|node| Arc::clone(&node.clock)) else {
+            return Ok(());
+        };
         clock.set_error(0);
         let engine = self.engine(n, &clock)?;
         // A node that can't read where the log stands doesn't start: it tries until it can.
@@ -391,10 +419,14 @@ impl World {
     /// A person leaves: what a feed of the people's department will commit.
     fn depart(&mut self) -> Result<(), Broken> {
         // The administrator and security stay: somebody has to go on.
-        let Some(person) = self.rng.pick(self.people.get(3..).unwrap_or_default()).map(|person| person.id) else { return Ok(()) };
+        let Some(person) = self.rng.pick(self.people.get(3..).unwrap_or_default()).map(|person| person.id) else {
+            return Ok(());
+        };
         let key = RowKey::new(RowKind::Person, person);
         let snapshot = exec::finish(self.memory.load(std::slice::from_ref(&key)), 1);
-        let Some(Ok(Some(stored))) = snapshot.map(|snapshot| snapshot.map(|snapshot| snapshot.get::<Person>(0).ok().flatten())) else { return Ok(()) };
+        let Some(Ok(Some(stored))) = snapshot.map(|snapshot| snapshot.map(|snapshot| snapshot.get::<Person>(0).ok().flatten())) else {
+            return Ok(());
+        };
         if stored.state != PersonState::Active || self.model.has_departed(person) {
             return Ok(());
         }
@@ -402,7 +434,13 @@ impl World {
         let id = EventId::from_u128(u128::from(self.next_number()));
         let event = Event::new(id, "person.departed", ControlPoint::Administer).subject(person);
         let mut changeset = Changeset::new(Actor::System { part: "people".into() }, now, event);
-        changeset.replace(&stored, &Person { state: PersonState::Departed, ..(*stored.value).clone() });
+        changeset.replace(
+            &stored,
+            &Person {
+                state: PersonState::Departed,
+                ..(*stored.value).clone()
+            },
+        );
         if !matches!(exec::finish(self.memory.commit(changeset), 1), Some(Outcome::Committed(_))) {
             return Err(("internal", "a departure could not be recorded".into()));
         }
@@ -421,131 +459,10 @@ impl World {
     }
 
     /// Checks everything that can be seen now.
-    fn look(&mut self) -> Result<(), Broken> {
+    pub(crate) fn look(&mut self) -> Result<(), Broken> {
         self.observe()?;
         let secrets = self.model.secrets.get(self.learned..).unwrap_or_default();
         self.learned = self.model.secrets.len();
         self.checker.content(&self.shared.dump(), secrets)
-    }
-
-    /// The faults stop. Whatever is due is worked off, and everything has to come to rest.
-    fn calm(&mut self) -> Result<(), Broken> {
-        self.shared.set_faults(false);
-        self.say("the faults stop");
-        self.step += 1;
-        self.time.pass(Span::from_micros(self.dump().head.last_at.since(self.time.now()).as_micros()));
-        self.time.pass(Span::from_mins(1));
-        for node in &self.nodes {
-            node.clock.set_error(0);
-        }
-        // In turn: one may wait for what another holds.
-        for turn in 0..100_000 {
-            if self.tasks.is_empty() {
-                break;
-            }
-            self.step += 1;
-            self.advance(turn % self.tasks.len())?;
-            self.look()?;
-        }
-        if !self.tasks.is_empty() {
-            return Err(("converge", "an operation doesn't end".into()));
-        }
-        // Beyond every lease, every pause between attempts, and the life of every token that is accepted offline.
-        for minutes in [1, 15, 15, 60, 60] {
-            self.time.pass(Span::from_mins(minutes));
-            self.work_off()?;
-        }
-        self.settled()?;
-        self.still_serves()?;
-        self.verify_log()?;
-        let dump = self.dump();
-        self.checker.all_rows(&dump)?;
-        self.say(&format!("{} entries", dump.head.size));
-        Ok(())
-    }
-
-    fn work_off(&mut self) -> Result<(), Broken> {
-        for round in 0..200 {
-            let mut done = 0;
-            for node in &self.nodes {
-                let engine = Arc::clone(&node.engine);
-                let work = async move {
-                    let done = engine.work_due().await?;
-                    engine.flush_used().await?;
-                    engine.flush_refusals(false).await?;
-                    engine.purge().await?;
-                    engine.seal_now().await?;
-                    Ok::<usize, OpError>(done)
-                };
-                match exec::finish(work, 10_000) {
-                    Some(Ok(n)) => done += n,
-                    other => return Err(("converge", format!("the work can't be done: {other:?}"))),
-                }
-            }
-            self.step += 1;
-            self.look()?;
-            if done == 0 {
-                return Ok(());
-            }
-            // Receipts that can't be proven come again after a while, but not for ever in one minute.
-            if round > 50 {
-                return Err(("converge", "the work doesn't end".into()));
-            }
-        }
-        Ok(())
-    }
-
-    fn settled(&mut self) -> Result<(), Broken> {
-        use tenure_core::identity::{Identity, IdentityState};
-        use tenure_core::receipt::{Receipt, ReceiptState};
-        let now = self.time.now();
-        let dump = self.dump();
-        if let Some(((kind, subject), due)) = dump.due.iter().find(|(_, due)| due.due_at <= now) {
-            return Err(("converge", format!("{} {subject} is due since {}", kind.as_str(), due.due_at)));
-        }
-        for key in dump.rows.keys() {
-            if let (RowKind::Identity, Some(identity)) = (key.kind, record::<Identity>(&dump, key)) {
-                let over = identity.complete_charter().is_ok_and(|charter| charter.end() <= now);
-                // What is accepted offline outlives the beginning of the end by a quarter of an hour.
-                let waits = identity.retirement.as_ref().is_some_and(|end| end.started_at.plus(Span::from_mins(16)) > now);
-                let stuck = (identity.state == IdentityState::Retiring && !waits) || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
-                if stuck {
-                    return Err(("converge", format!("{key} is {} after its end", identity.state.as_str())));
-                }
-            }
-            if let (RowKind::Receipt, Some(receipt)) = (key.kind, record::<Receipt>(&dump, key)) {
-                let open = matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven) || receipt.signed.is_none();
-                if open {
-                    return Err(("converge", format!("{key} stays {:?}: {:?}", receipt.state(), receipt.points)));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What was kept of the log on the way must be a beginning of what is exported now.
-    fn verify_log(&mut self) -> Result<(), Broken> {
-        let (Some(node), Some(admin)) = (self.nodes.first(), self.people.first()) else { return Ok(()) };
-        let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
-        let export = async move {
-            let caller = engine.authenticate_operator(&token).await?;
-            let mut export = engine.export(&caller).await?;
-            let mut bytes = Vec::new();
-            while let Some(chunk) = export.next_chunk().await? {
-                bytes.extend(chunk);
-            }
-            Ok::<_, OpError>((bytes, engine.verifier_key().await?))
-        };
-        let Some(Ok((bytes, key))) = exec::finish(export, 10_000) else { return Err(("merkle", "the log can't be exported".into())) };
-        let keys = [tenure_log::VerifierKey::parse(&key).map_err(|error| ("merkle", error.to_string()))?];
-        let kept: Vec<&str> = self.kept.iter().map(String::as_str).collect();
-        let expected = tenure_log::Expectations { keys: &keys, kept: &kept, ..Default::default() };
-        match tenure_log::verify_export(bytes.as_slice(), &expected) {
-            Ok(verified) => {
-                self.say(&format!("the export of {} entries verifies", verified.entries));
-                Ok(())
-            }
-            Err(faults) => Err(("merkle", format!("{faults:?}"))),
-        }
     }
 }

@@ -81,10 +81,15 @@ impl Engine {
         let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;
         let outcome = self
             .decide(|| async {
-                let now = self.now();
+                let reading = self.reading();
+                let now = reading.now;
                 let token = self.must::<JoinToken>("join token", token_id).await?;
                 if token.enrolled.is_some() {
                     return Err(OpError::refused(Reason::JoinTokenSpent));
+                }
+                // Ten minutes mean nothing on a clock that stepped (S-4); what a replay sets off goes on.
+                if !reading.reliable {
+                    return Err(OpError::refused(Reason::ClockUnreliable));
                 }
                 let known = self.know(token.identity).await?.ok_or(OpError::refused(Reason::IdentityUnknown))?;
                 let standing = gate::standing(known.facts(now))?;

@@ -237,7 +237,10 @@ impl Engine {
                     if if_match.is_some_and(|wanted| wanted != stored.revision) {
                         return Err(OpError::Stale(stored.revision));
                     }
-                    self.allow(caller, Action::Request, inventory("identity", id, charter.environment.as_deref().unwrap_or("")), request_context(caller, &stored.charter, &references, now))?;
+                    // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
+                    let mut context = request_context(caller, &charter, &references, now);
+                    context.insert("owns", Value::Bool(owns_identity(caller, &stored)));
+                    self.allow(caller, Action::Request, inventory("identity", id, charter.environment.as_deref().unwrap_or("")), context)?;
                     if stored.state != IdentityState::Draft {
                         return Err(OpError::because(Reason::IllegalTransition, format!("the charter of an identity that is {} is fixed", stored.state.as_str())));
                     }

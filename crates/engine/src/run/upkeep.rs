@@ -38,8 +38,13 @@ impl Engine {
     /// The store can't be reached.
     pub async fn purge(&self) -> Result<u64, OpError> {
         let reading = self.reading();
-        // A clock that stepped ahead must not make Tenure forget proofs that are still valid.
-        if reading.reliable { Ok(self.store.purge(reading.now, PURGE).await?) } else { Ok(0) }
+        // A clock that stepped ahead must not make Tenure forget proofs that are still valid, nor may one that is merely ahead of
+        // others: what is over is over by the log's own time too.
+        if !reading.reliable {
+            return Ok(0);
+        }
+        let logged = self.store.head().await?.last_at;
+        Ok(self.store.purge(reading.now.min(logged), PURGE).await?)
     }
 }
 

@@ -13,7 +13,7 @@ use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified
 
 use super::context::{Context, read_input};
 use super::failure::Failure;
-use super::output::{clean, line, raw};
+use super::output::{Column, clean, line, raw};
 
 /// Follows what happens. An interruption loses no event and repeats none.
 #[derive(Args)]
@@ -80,7 +80,11 @@ pub enum Log {
     },
     /// Verifies an export without a server. Exit code 1 if anything is wrong with it.
     Verify(Verify),
+    /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is any.
+    VerifyState,
 }
+
+const FAULTY_ROWS: &[Column] = &[("KIND", "/kind"), ("ID", "/id"), ("FAULT", "/fault")];
 
 /// `log verify`.
 #[derive(Args)]
@@ -118,6 +122,18 @@ impl Log {
             Self::Export { file } => export(context.client()?.export().await?, file).await,
             Self::Inclusion { index, key } => inclusion(context, index, key).await,
             Self::Verify(verify) => verify.run(context),
+            Self::VerifyState => {
+                let report = context.client()?.verify_state().await?;
+                eprintln!("{} rows were held against {} entries", report.rows, report.entries);
+                if report.faults.is_empty() {
+                    return context.out.record(&report);
+                }
+                context.out.rows(&report, &report.faults, FAULTY_ROWS)?;
+                let count = report.faults.len() as u64 + report.further;
+                Err(Failure::new(format!("{count} row(s) don't fit the log"))
+                    .hint("nothing is issued on an altered row; restore the database from a backup")
+                    .into())
+            }
         }
     }
 }

@@ -13,7 +13,12 @@ use crate::world::{Answer, Key, Server, Store, World, assertion_claims, now, ran
 
 /// Every event so far but the records of refusals.
 pub async fn changes(world: &World) -> Vec<Value> {
-    world.events().await.into_iter().filter(|event| !event["kind"].as_str().unwrap().starts_with("access.refused")).collect()
+    world
+        .events()
+        .await
+        .into_iter()
+        .filter(|event| !event["kind"].as_str().unwrap().starts_with("access.refused"))
+        .collect()
 }
 
 /// Sends exactly these bytes, which no HTTP library would; gives the status, the head and the body.
@@ -31,7 +36,10 @@ async fn raw(world: &World, request: impl AsRef<[u8]>) -> (u16, String, String) 
 
 fn is_problem(answer: &Answer) -> bool {
     let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    text("content-type") == "application/problem+json" && text("x-content-type-options") == "nosniff" && text("cache-control") == "no-store" && answer.body["status"] == json!(answer.status)
+    text("content-type") == "application/problem+json"
+        && text("x-content-type-options") == "nosniff"
+        && text("cache-control") == "no-store"
+        && answer.body["status"] == json!(answer.status)
 }
 
 /// A join token of an active identity that enrols that way, and the identity.
@@ -39,7 +47,11 @@ async fn join_token(world: &World, name: &str) -> (String, String) {
     let mut charter = world.charter(json!({}));
     charter["workload_binding"] = json!({"type": "join_token", "workload": name});
     let id = world.active(name, charter).await;
-    let token = world.post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await.expect(201).text("/join_token");
+    let token = world
+        .post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({}))
+        .await
+        .expect(201)
+        .text("/join_token");
     (id, token)
 }
 
@@ -411,7 +423,9 @@ async fn hostile(hits: Arc<AtomicUsize>) -> String {
                 let own = format!("{url}/{name}");
                 let discovery = |issuer: &str, keys: &str| ok(&json!({"issuer": issuer, "jwks_uri": keys}).to_string());
                 let answer = match name {
-                    "redirect" => format!("HTTP/1.1 302 Found\r\nlocation: {url}/other/.well-known/openid-configuration\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+                    "redirect" => format!(
+                        "HTTP/1.1 302 Found\r\nlocation: {url}/other/.well-known/openid-configuration\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                    ),
                     "large" => ok(&json!({"issuer": own, "jwks_uri": format!("{url}/k"), "x": "x".repeat(200_000)}).to_string()),
                     "endless" => format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "[".repeat(200_000)),
                     "no-json" => ok("<html>s3cret of the network</html>"),
@@ -431,7 +445,10 @@ async fn hostile(hits: Arc<AtomicUsize>) -> String {
 }
 
 fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Without leave, not even the loopback is reached.
@@ -440,8 +457,21 @@ async fn private_addresses_need_leave() {
     let hits = Arc::new(AtomicUsize::new(0));
     let web = hostile(Arc::clone(&hits)).await;
     let world = World::start_with(Store::Sqlite, &[("TENURE_OUTBOUND_ALLOW", "203.0.113.0/24")]).await;
-    for url in [format!("{web}/other"), web.replace("http:", "https:"), "https://localhost".into(), "https://127.0.0.1".into(), "https://[::1]".into()] {
-        let answer = world.post(&world.admin, "/v1/issuers", json!({"url": url, "audience": "x", "environments": ["production"]})).await.expect(422);
+    for url in [
+        format!("{web}/other"),
+        web.replace("http:", "https:"),
+        "https://localhost".into(),
+        "https://127.0.0.1".into(),
+        "https://[::1]".into(),
+    ] {
+        let answer = world
+            .post(
+                &world.admin,
+                "/v1/issuers",
+                json!({"url": url, "audience": "x", "environments": ["production"]}),
+            )
+            .await
+            .expect(422);
         assert_eq!(answer.field_codes(), ["discovery_failed"], "{url}");
     }
     assert_eq!(hits.load(Ordering::SeqCst), 0);
@@ -461,14 +491,32 @@ async fn only_the_set_up_token_sets_up() {
     let mut bent = token.clone();
     bent.replace_range(50..51, if &bent[50..51] == "a" { "b" } else { "a" });
     let cut_off = &token[..token.len() - 1];
-    for wrong in ["", "x", "tnr_setup_", &bent, cut_off, &token.replace("_setup_", "_op_"), &token.to_uppercase(), &format!("{token} ")] {
+    for wrong in [
+        "",
+        "x",
+        "tnr_setup_",
+        &bent,
+        cut_off,
+        &token.replace("_setup_", "_op_"),
+        &token.to_uppercase(),
+        &format!("{token} "),
+    ] {
         let answer = set_up(json!({"setup_token": wrong, "name": "Eve"})).await.expect(401);
         assert!(is_problem(&answer) && answer.code() == "proof_invalid", "{}", answer.body);
         assert!(wrong.len() < 20 || !answer.body.to_string().contains(wrong));
     }
     assert_eq!(set_up(json!({"setup_token": token, "name": ""})).await.expect(422).code(), "fields_invalid");
-    assert_eq!(set_up(json!({"setup_token": token, "name": "Eve", "roles": ["security"]})).await.expect(400).code(), "body_malformed");
-    assert_eq!(set_up(json!({"setup_token": token, "name": [token]})).await.expect(400).code(), "body_malformed");
+    assert_eq!(
+        set_up(json!({"setup_token": token, "name": "Eve", "roles": ["security"]}))
+            .await
+            .expect(400)
+            .code(),
+        "body_malformed"
+    );
+    assert_eq!(
+        set_up(json!({"setup_token": token, "name": [token]})).await.expect(400).code(),
+        "body_malformed"
+    );
     // Nothing works before.
     for path in ["/env/production/token", "/v1/enrol", "/v1/people", "/access/v1/evaluation"] {
         let answer = World::answer(http.post(format!("{}{path}", server.url)).json(&json!({}))).await;
@@ -508,22 +556,44 @@ async fn the_servers_own_log_never_shows_a_secret() {
             world.post(&world.admin, "/v1/people", json!(secret)).await.expect(400);
             world.post(secret, "/v1/issuers", json!({})).await;
             world.form(secret, "/env/production/introspect", &[("token", secret)]).await;
-            world.form("", "/env/production/token", &[("grant_type", secret), ("client_secret", secret)]).await;
-            world.form("", "/env/production/token", &[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("client_id", &joined), ("assertion", secret)]).await;
+            world
+                .form("", "/env/production/token", &[("grant_type", secret), ("client_secret", secret)])
+                .await;
+            world
+                .form(
+                    "",
+                    "/env/production/token",
+                    &[
+                        ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                        ("client_id", &joined),
+                        ("assertion", secret),
+                    ],
+                )
+                .await;
             world.form("", &format!("/env/{secret}/token"), &[("grant_type", secret)]).await;
             world.get(&world.security, &format!("/v1/credentials/{secret}")).await.expect(404);
             world.present(secret, "production").await;
             world.evaluate(secret, Some(secret), "read").await;
         }
-        world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);
-        let root = std::fs::read_dir(world.server.data()).unwrap().flatten().filter(|file| file.file_name().to_string_lossy().contains("key")).filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        world
+            .post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"}))
+            .await
+            .expect(200);
+        let root = std::fs::read_dir(world.server.data())
+            .unwrap()
+            .flatten()
+            .filter(|file| file.file_name().to_string_lossy().contains("key"))
+            .filter_map(|file| std::fs::read_to_string(file.path()).ok());
         let mut secrets: Vec<String> = root.map(|text| text.trim().to_owned()).collect();
         assert!(!secrets.is_empty());
         secrets.extend([access, assertion, join, proof, setup.trim().to_owned(), world.gateway.clone()]);
         secrets.extend([&world.admin, &world.owner, &world.security, &world.auditor].map(String::clone));
         world.server.stop();
         let said = world.server.said.lock().unwrap().clone();
-        assert!(said.contains("Tenure serves"));
+        assert!(
+            said.contains("Tenure serves") && said.contains(level.to_uppercase().as_str()),
+            "nothing was said at the level {level}"
+        );
         for secret in secrets.iter().filter(|secret| secret.len() > 20) {
             // Neither the whole nor the part that makes it secret.
             let tail = &secret[secret.len() - 20..];

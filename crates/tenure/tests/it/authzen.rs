@@ -190,7 +190,7 @@ on_both! {
             assert!(answer.body.get("decision").is_none() && !answer.body.to_string().contains(&token), "{what}");
             assert_eq!(answer.headers["content-type"], "application/problem+json");
         }
-        let two = world.http.post(format!("{}/access/v1/evaluation", world.server.url)).bearer_auth(&world.gateway).bearer_auth(&world.gateway).json(&json!({}));
+        let two = world.http.post(format!("{}/access/v1/evaluation", world.server.url)).bearer_auth(&world.gateway).bearer_auth(&world.gateway).header("content-type", "application/json").body(good);
         assert_eq!(World::answer(two).await.expect(400).code(), "request_malformed");
         assert_eq!(changes(&world).await, before);
         let metadata = world.get("", "/.well-known/authzen-configuration").await.expect(200);

@@ -168,9 +168,7 @@ fn a_life_by_the_command_line() {
     let desk = Desk::new();
     desk.makes(&["setup", "--name", "Ada"]);
     assert_eq!(mode(&desk.path("operator-token")), 0o600);
-    let person = desk.makes(&[
-        "person", "create", "--name", "Grace", "--role", "owner", "--role", "security",
-    ]);
+    let person = desk.makes(&["person", "create", "--name", "Grace", "--role", "owner", "--role", "security"]);
     desk.does(&["environment", "create", "--name", "prod", "--production"]);
     let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person]);
     let uri = "https://ledger.example.com";
@@ -275,6 +273,7 @@ fn log_of(desk: &Desk, promised: &str, auditor: &str) {
     std::fs::write(&key_file, desk.does(&["log", "key"]).as_str().unwrap()).unwrap();
     std::fs::write(&kept, text(&desk.run(&["log", "checkpoint"]).stdout)).unwrap();
     assert_eq!(desk.does(&["log", "inclusion", "0"])["index"], 0);
+    assert_eq!(desk.does(&["log", "verify-state", "--token-file", auditor])["faults"], json!([]));
     desk.does(&["log", "export", "-f", &copy, "--token-file", auditor]);
     assert_eq!(mode(&copy), 0o600);
     assert!(!Path::new(&format!("{copy}.partial")).exists());

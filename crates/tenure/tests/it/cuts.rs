@@ -21,8 +21,17 @@ impl Member {
         charter["environment"] = json!(environment);
         change(&mut charter);
         let id = world.register(name, charter, "pending").await.expect(201).text("/id");
-        world.post(&world.security, &format!("/v1/identities/{id}/activate"), json!({})).await.expect(200);
-        let mut member = Self { id, key, environment, credential: String::new(), token: String::new() };
+        world
+            .post(&world.security, &format!("/v1/identities/{id}/activate"), json!({}))
+            .await
+            .expect(200);
+        let mut member = Self {
+            id,
+            key,
+            environment,
+            credential: String::new(),
+            token: String::new(),
+        };
         member.renew(world).await;
         member
     }
@@ -33,7 +42,11 @@ impl Member {
     }
 
     async fn state(&self, world: &World) -> String {
-        world.get(&world.auditor, &format!("/v1/credentials/{}", self.credential)).await.expect(200).text("/state")
+        world
+            .get(&world.auditor, &format!("/v1/credentials/{}", self.credential))
+            .await
+            .expect(200)
+            .text("/state")
     }
 }
 

@@ -9,7 +9,11 @@ use crate::on_both;
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 
 async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Option<&str>) -> Answer {
-    let mut request = world.http.put(format!("{}/v1/identities/{id}/charter", world.server.url)).bearer_auth(&world.owner).json(charter);
+    let mut request = world
+        .http
+        .put(format!("{}/v1/identities/{id}/charter", world.server.url))
+        .bearer_auth(&world.owner)
+        .json(charter);
     if let Some(etag) = if_match {
         request = request.header("If-Match", etag);
     }

@@ -24,15 +24,27 @@ impl Feed {
             request = request.header("Last-Event-ID", last.to_string());
         }
         let response = request.send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
-        Self { response, unread: String::new() }
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
+        Self {
+            response,
+            unread: String::new(),
+        }
     }
 
     async fn next(&mut self) -> Sent {
         loop {
             if let Some((message, rest)) = self.unread.split_once("\n\n") {
                 let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ").map(str::to_owned));
-                let sent = field("id").map(|id| (id.parse().unwrap(), field("event").unwrap(), serde_json::from_str(&field("data").unwrap()).unwrap()));
+                let sent = field("id").map(|id| {
+                    (
+                        id.parse().unwrap(),
+                        field("event").unwrap(),
+                        serde_json::from_str(&field("data").unwrap()).unwrap(),
+                    )
+                });
                 self.unread = rest.to_owned();
                 // What has no id is a comment that keeps the connection alive.
                 if let Some(sent) = sent {
@@ -40,7 +52,11 @@ impl Feed {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(std::time::Duration::from_secs(20), self.response.chunk()).await.unwrap().unwrap().unwrap();
+            let chunk = tokio::time::timeout(std::time::Duration::from_secs(20), self.response.chunk())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap();
             self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     }
@@ -74,7 +90,9 @@ async fn checkpoint(world: &World, key: &VerifierKey, at_least: u64) -> (Checkpo
         (Checkpoint::open(&note, std::slice::from_ref(key)).unwrap().checkpoint, note)
     };
     // There is none until the first entries are sealed.
-    world.until(async || world.get("", "/v1/log/checkpoint").await.status == 200 && read().await.0.size >= at_least).await;
+    world
+        .until(async || world.get("", "/v1/log/checkpoint").await.status == 200 && read().await.0.size >= at_least)
+        .await;
     read().await
 }
 

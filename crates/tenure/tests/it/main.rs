@@ -1,6 +1,12 @@
 //! The product as its users meet it: the real binary, over HTTP and on the command line, on SQLite and on PostgreSQL.
 
-#![expect(missing_docs, clippy::indexing_slicing, reason = "tests; a missing member of a JSON answer is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: what is missing or not as it should be is a failed test"
+)]
 
 mod world;
 

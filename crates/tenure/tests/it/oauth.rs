@@ -36,7 +36,11 @@ fn header(with: Value) -> Value {
 }
 
 fn hs256(secret: &[u8], claims: &Value) -> String {
-    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"client-authentication+jwt"}"#), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let input = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"client-authentication+jwt"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input.as_bytes());
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
 }
@@ -55,7 +59,11 @@ async fn ask(world: &World, path: &str, fields: &[(&str, &str)]) -> Answer {
 }
 
 fn credentials<'a>(assertion: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut fields = vec![("grant_type", "client_credentials"), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)];
+    let mut fields = vec![
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion),
+    ];
     fields.extend_from_slice(more);
     fields
 }
@@ -422,7 +430,10 @@ async fn credential_of(world: &World, key: &Key, id: &str) -> String {
 }
 
 fn credentials_owned(assertion: &str) -> Vec<(String, String)> {
-    credentials(assertion, &[]).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    credentials(assertion, &[])
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// One pair of a form; the values here need no more than `:` and `+` encoded.
@@ -441,7 +452,11 @@ async fn futures_of<F: Future<Output = Answer>>(futures: impl Iterator<Item = F>
                 *answer = Some(ready);
             }
         }
-        if waiting.iter().all(|(_, answer)| answer.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if waiting.iter().all(|(_, answer)| answer.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     waiting.into_iter().filter_map(|(_, answer)| answer).collect()

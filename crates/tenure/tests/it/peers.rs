@@ -18,13 +18,19 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 fn folder() -> PathBuf {
     let given = std::env::var_os("TENURE_TEST_PEERS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"));
-    assert!(folder.join("node_modules/oidc-provider").is_dir(), "the peers are missing in {}; run `cargo xtask peers`", folder.display());
+    assert!(
+        folder.join("node_modules/oidc-provider").is_dir(),
+        "the peers are missing in {}; run `cargo xtask peers`",
+        folder.display()
+    );
     folder
 }
 
 fn node(script: &str) -> Command {
     let mut command = Command::new("node");
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script)).env("TENURE_TEST_PEERS", folder());
+    command
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script))
+        .env("TENURE_TEST_PEERS", folder());
     command
 }
 
@@ -50,12 +56,23 @@ impl Provider {
     }
 
     fn start_at(port: &str, alg: &str, kid: &str) -> Self {
-        let mut child = node("provider.mjs").args([port, alg, kid]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = node("provider.mjs")
+            .args([port, alg, kid])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let said: Value = serde_json::from_str(&lines.next().expect("the provider started").unwrap()).unwrap();
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { _stdin: child.stdin.take().unwrap(), child, url: said["issuer"].as_str().unwrap().to_owned(), http }
+        Self {
+            _stdin: child.stdin.take().unwrap(),
+            child,
+            url: said["issuer"].as_str().unwrap().to_owned(),
+            http,
+        }
     }
 
     /// The same provider with another key.
@@ -73,8 +90,17 @@ impl Provider {
     /// A token for the workload with this number.
     pub async fn token(&self, workload: usize, tenant: &str, audience: &str) -> String {
         let (id, secret) = (format!("workload-{workload}"), format!("a secret of workload {workload}"));
-        let fields = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret), ("scope", tenant), ("resource", audience)];
-        World::answer(self.http.post(format!("{}/token", self.url)).form(&fields)).await.expect(200).text("/access_token")
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &id),
+            ("client_secret", &secret),
+            ("scope", tenant),
+            ("resource", audience),
+        ];
+        World::answer(self.http.post(format!("{}/token", self.url)).form(&fields))
+            .await
+            .expect(200)
+            .text("/access_token")
     }
 }
 
@@ -97,7 +123,13 @@ pub async fn trust(world: &World, provider: &Provider) -> Answer {
 }
 
 pub async fn exchange(world: &World, id: &str, token: &str, environment: &str) -> Answer {
-    world.form("", &format!("/env/{environment}/token"), &[("grant_type", JWT_BEARER), ("client_id", id), ("assertion", token)]).await
+    world
+        .form(
+            "",
+            &format!("/env/{environment}/token"),
+            &[("grant_type", JWT_BEARER), ("client_id", id), ("assertion", token)],
+        )
+        .await
 }
 
 async fn bound(world: &World, provider: &Provider, name: &str, workload: usize) -> String {
@@ -110,7 +142,10 @@ async fn bound(world: &World, provider: &Provider, name: &str, workload: usize) 
 async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
     let before = world.events_of("credential.issued", id).await.len();
     let answer = exchange(world, id, token, environment).await.expect(400);
-    assert_eq!((answer.text("/error"), answer.text("/reason_code")), ("invalid_grant".into(), "proof_invalid".into()));
+    assert_eq!(
+        (answer.text("/error"), answer.text("/reason_code")),
+        ("invalid_grant".into(), "proof_invalid".into())
+    );
     assert!(!answer.body.to_string().contains(token));
     assert_eq!(world.events_of("credential.issued", id).await.len(), before);
 }
@@ -249,7 +284,9 @@ async fn the_provider_may_be_down_and_may_rotate_its_key() {
     let mut provider = Provider::start("ES256", "first");
     trust(&world, &provider).await;
     let id = bound(&world, &provider, "foreign", 0).await;
-    exchange(&world, &id, &provider.token(0, "blue", AUDIENCE).await, "production").await.expect(200);
+    exchange(&world, &id, &provider.token(0, "blue", AUDIENCE).await, "production")
+        .await
+        .expect(200);
     let before = provider.token(0, "blue", AUDIENCE).await;
     provider.stop();
     exchange(&world, &id, &before, "production").await.expect(200);

@@ -13,12 +13,22 @@ use crate::world::{Answer, World};
 /// The fields that an answer names, with their codes.
 fn problems(answer: &Answer) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    answer.body["fields"].as_array().into_iter().flatten().map(|field| (text(&field["field"]), text(&field["code"]))).collect()
+    answer.body["fields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|field| (text(&field["field"]), text(&field["code"])))
+        .collect()
 }
 
 /// Refusals for this reason that the log has about a subject.
 async fn refusals(world: &World, subject: &str, reason: &str) -> Vec<Value> {
-    world.events_of("access.refused", subject).await.into_iter().filter(|event| event["data"]["reason"] == reason).collect()
+    world
+        .events_of("access.refused", subject)
+        .await
+        .into_iter()
+        .filter(|event| event["data"]["reason"] == reason)
+        .collect()
 }
 
 on_both! {

@@ -56,12 +56,6 @@ impl Server {
         Self { child: Mutex::new(child), url, data, said, _database: database }
     }
 
-    /// Kills the server as a power cut would, and starts it again on the same data and address.
-    pub fn kill_and_restart(&mut self, environment: &[(&str, &str)]) {
-        self.kill();
-        self.restart(environment);
-    }
-
     /// Starts a server that was stopped or killed, on the same data and address.
     pub fn restart(&mut self, environment: &[(&str, &str)]) {
         let url = self.url.clone();
@@ -80,6 +74,7 @@ impl Server {
         assert!(child.wait().unwrap().success());
     }
 
+    /// Kills the server as a power cut would.
     pub fn kill(&self) {
         let mut child = self.child.lock().unwrap();
         let _ = child.kill();
@@ -437,9 +432,14 @@ impl World {
 
     /// Waits for a condition, at most 20 seconds.
     pub async fn until(&self, condition: impl AsyncFn() -> bool) {
-        let end = Instant::now() + Duration::from_secs(20);
+        self.until_within(Duration::from_secs(20), condition).await;
+    }
+
+    /// Waits for a condition, at most this long.
+    pub async fn until_within(&self, limit: Duration, condition: impl AsyncFn() -> bool) {
+        let end = Instant::now() + limit;
         while !condition().await {
-            assert!(Instant::now() < end, "the condition did not come true within 20 s");
+            assert!(Instant::now() < end, "the condition did not come true within {limit:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

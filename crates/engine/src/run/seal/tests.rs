@@ -21,20 +21,29 @@ use crate::{Ports, Settings};
 
 /// A clock that stands until it is moved.
 #[derive(Default)]
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    passed: AtomicI64,
+    stepped: AtomicI64,
+}
 
 impl TestClock {
+    /// Lets time pass.
     pub(crate) fn advance(&self, span: Span) {
-        self.0.fetch_add(span.as_micros(), Ordering::SeqCst);
+        self.passed.fetch_add(span.as_micros(), Ordering::SeqCst);
+    }
+    /// Sets the wall clock this much ahead, or back, while no time passes.
+    pub(crate) fn step(&self, micros: i64) {
+        self.stepped.fetch_add(micros, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_secs(1_800_000_000).plus(self.monotonic())
+        let right = Timestamp::from_secs(1_800_000_000).plus(self.monotonic());
+        Timestamp::from_micros(right.as_micros() + self.stepped.load(Ordering::SeqCst))
     }
     fn monotonic(&self) -> Span {
-        Span::from_micros(self.0.load(Ordering::SeqCst))
+        Span::from_micros(self.passed.load(Ordering::SeqCst))
     }
 }
 

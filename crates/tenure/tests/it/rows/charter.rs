@@ -31,7 +31,12 @@ async fn is_refused(world: &World, change: impl Fn(&mut Value), field: &str, cod
     for (token, stage) in [(&world.owner, "pending"), (&world.owner, "active"), (&world.admin, "active")] {
         let body = json!({"kind": "workload", "name": name(), "charter": charter, "stage": stage});
         let answer = world.post(token, "/v1/identities", body).await.expect(422);
-        assert_eq!((answer.code().as_str(), problems(&answer).as_slice()), ("fields_invalid", &expected[..]), "{}", answer.body);
+        assert_eq!(
+            (answer.code().as_str(), problems(&answer).as_slice()),
+            ("fields_invalid", &expected[..]),
+            "{}",
+            answer.body
+        );
         assert!(answer.body["fields"][0]["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
     }
     let draft = world.register(&name(), charter, "draft").await.expect(201).text("/id");
@@ -43,9 +48,15 @@ async fn is_refused(world: &World, change: impl Fn(&mut Value), field: &str, cod
     }
     assert_ne!(world.ask_token(&key, &draft, "production").await.status, 200);
     let events = world.events().await;
-    let recorded = events.iter().filter(|event| event["kind"] == "access.refused" && event["data"]["fields"][0] == json!({"field": field, "code": code}));
+    let recorded = events
+        .iter()
+        .filter(|event| event["kind"] == "access.refused" && event["data"]["fields"][0] == json!({"field": field, "code": code}));
     assert!(recorded.count() >= 4, "{field} {code}");
-    assert!(!events.iter().any(|event| event["kind"] == "credential.issued" && event["subjects"].as_array().unwrap().contains(&json!(draft))));
+    assert!(
+        !events
+            .iter()
+            .any(|event| event["kind"] == "credential.issued" && event["subjects"].as_array().unwrap().contains(&json!(draft)))
+    );
 }
 
 /// With nothing left out, the same way leads to an active identity and a token.
@@ -119,14 +130,21 @@ on_both! {
     async fn r24_a_draft_does_not_gain_a_wildcard_later(world: World) {
         let charter = world.charter(Key::new().jwk());
         let id = world.register(&name(), charter.clone(), "draft").await.expect(201).text("/id");
-        let mut wild = charter;
+        let path = format!("/v1/identities/{id}/charter");
+        let mut wild = charter.clone();
         wild["scope"] = json!([{"actions": ["read"], "resource": "*"}]);
-        world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(wild)).await;
+        let answer = world.call(reqwest::Method::PUT, &world.owner, &path, Some(wild)).await.expect(403);
+        assert_eq!(answer.body["policies"], json!(["wildcard-scope"]), "{}", answer.body);
+        // Nor does anybody take a draft over by naming themselves its owner.
+        let (stranger, token) = world.person("Una", &[]).await;
+        let mut taken = charter.clone();
+        taken["owner"] = json!(stranger);
+        world.call(reqwest::Method::PUT, &token, &path, Some(taken)).await.expect(403);
         for step in ["submit", "activate"] {
-            world.post(&world.owner, &format!("/v1/identities/{id}/{step}"), json!({})).await;
+            world.post(&world.owner, &format!("/v1/identities/{id}/{step}"), json!({})).await.expect(200);
         }
         let answer = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
-        assert!(answer.text("/state") != "active" || answer.text("/charter/scope/0/resource") == world.orders, "{}", answer.body);
+        assert_eq!((&answer.body["charter"]["scope"], &answer.body["charter"]["owner"]), (&charter["scope"], &charter["owner"]));
     }
 
     async fn r25_a_trust_boundary_is_required(world: World) {

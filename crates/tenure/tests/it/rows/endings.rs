@@ -11,7 +11,13 @@ use crate::world::{Key, World, in_secs};
 /// The identity reports its own end.
 async fn complete(world: &World, key: &Key, signer: &str, id: &str) -> crate::world::Answer {
     let assertion = key.assertion(signer, &world.issuer("production"));
-    world.post("", &format!("/v1/identities/{id}/complete-task"), json!({"outcome": "migrated", "client_assertion": assertion})).await
+    world
+        .post(
+            "",
+            &format!("/v1/identities/{id}/complete-task"),
+            json!({"outcome": "migrated", "client_assertion": assertion}),
+        )
+        .await
 }
 
 async fn step(world: &World, token: &str, id: &str, step: &str) -> crate::world::Answer {

@@ -13,7 +13,16 @@ async fn signed_statement(world: &World, receipt: &str) -> Value {
     let keys = world.get("", "/.well-known/tenure-keys").await.expect(200);
     let jwk = &keys.body["receipts"]["keys"][0];
     let path = format!("/v1/receipts/{receipt}.jws");
-    let jws = world.http.get(format!("{}{path}", world.server.url)).bearer_auth(&world.security).send().await.unwrap().text().await.unwrap();
+    let jws = world
+        .http
+        .get(format!("{}{path}", world.server.url))
+        .bearer_auth(&world.security)
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let (input, signature) = jws.rsplit_once('.').unwrap();
     let (header, payload) = input.split_once('.').unwrap();
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
@@ -27,7 +36,13 @@ async fn signed_statement(world: &World, receipt: &str) -> Value {
 }
 
 fn point(answer: &Answer, resource: &str) -> Value {
-    answer.body["points"].as_array().unwrap().iter().find(|point| point["resource"] == json!(resource)).unwrap_or_else(|| panic!("no point {resource} in {}", answer.body)).clone()
+    answer.body["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|point| point["resource"] == json!(resource))
+        .unwrap_or_else(|| panic!("no point {resource} in {}", answer.body))
+        .clone()
 }
 
 on_both! {

@@ -1,0 +1,148 @@
+//! What is asked for and what comes of it, as far as the model needs it; and who asks.
+
+use std::fmt;
+
+use tenure_api::views::TokenIssued;
+use tenure_core::id::{ApplicationId, CredentialId, GrantId, IdentityId, ResourceId};
+use tenure_core::identity::IdentityState;
+use tenure_core::scope::Scope;
+
+/// How a workload proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// By its key.
+    Key,
+    /// By its platform's issuer.
+    Oidc,
+    /// By a key that a join token enrols.
+    Join,
+}
+
+/// A workload as its operator knows it.
+#[derive(Clone)]
+pub struct Subject {
+    /// The identity.
+    pub id: IdentityId,
+    /// Its name, and its subject at the platform.
+    pub name: String,
+    /// The seed of its key.
+    pub seed: [u8; 32],
+    /// Its environment, by place.
+    pub place: usize,
+    /// How it proves itself.
+    pub bound: Bound,
+    /// Join tokens that it was given.
+    pub join_tokens: Vec<String>,
+    /// Proofs that it made.
+    pub proofs: Vec<String>,
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.bound)
+    }
+}
+
+/// An environment with its application and resources.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name.
+    pub environment: String,
+    /// The application.
+    pub application: ApplicationId,
+    /// Resources: id and URI. The first is asked about online, the second checks signatures by itself.
+    pub resources: Vec<(ResourceId, String)>,
+}
+
+/// Every environment.
+pub type Places = Vec<Place>;
+
+/// Something that would make the trace hard to read.
+#[derive(Clone)]
+pub struct Hidden<T>(pub T);
+
+impl<T> fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What was asked for, as far as the model needs it.
+#[derive(Debug, Clone)]
+pub enum Intent {
+    /// Register; whether the charter lacks something although it mustn't.
+    Register(Box<Subject>, bool),
+    /// A step that enables or is of no account to the model.
+    Change(&'static str, IdentityId),
+    /// Suspend.
+    Suspend(IdentityId),
+    /// Resume.
+    Resume(IdentityId),
+    /// Retire, close, or report a task as completed.
+    End(&'static str, IdentityId),
+    /// Revoke a grant.
+    RevokeGrant(GrantId),
+    /// Get a token: whose, whether the proof is good, and which environment and resource.
+    Issue(IdentityId, &'static str, Hidden<String>, usize, usize),
+    /// Introspect what was issued at this place of the model's list.
+    Introspect(usize),
+    /// Decide about an identity, with a token or without.
+    Evaluate(IdentityId, Option<usize>),
+    /// Revoke a credential.
+    Revoke(CredentialId),
+    /// Cut a scope.
+    Cut(Scope),
+    /// Hold a scope.
+    Hold(Scope),
+    /// Release a scope.
+    Release(Scope),
+    /// Hand out a join token.
+    JoinToken(IdentityId),
+    /// Enrol a key.
+    Enrol(IdentityId, Hidden<[u8; 32]>),
+    /// Anything else.
+    Other(&'static str),
+}
+
+impl Intent {
+    /// What it may give back, by key.
+    pub fn loosens(&self) -> Option<String> {
+        match self {
+            Self::Resume(id) => Some(id.to_string()),
+            Self::Release(scope) => Some(scope.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// What came of it.
+pub enum Fact {
+    /// An identity as it is now.
+    Identity(IdentityId, IdentityState),
+    /// A token.
+    Token(Box<TokenIssued>),
+    /// Whether a token is active, or a use is allowed.
+    Verdict(bool),
+    /// A revocation, at this place of the log.
+    Revoked(u64),
+    /// A join token.
+    JoinToken(String),
+    /// The newest checkpoint.
+    Checkpoint(Option<String>),
+    /// Done, to so many.
+    Done(u64),
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(id, state) => write!(f, "{id} is {}", state.as_str()),
+            Self::Token(token) => write!(f, "{} for {}", token.credential, token.scope),
+            Self::Verdict(yes) => write!(f, "{yes}"),
+            Self::Revoked(index) => write!(f, "in force at {index}"),
+            Self::JoinToken(_) => f.write_str("a join token"),
+            Self::Checkpoint(checkpoint) => write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default())),
+            Self::Done(n) => write!(f, "done {n}"),
+        }
+    }
+}
