@@ -118,10 +118,19 @@ impl Engine {
             self.refuse_identity(enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
             return Err(OpError::refused(reason));
         }
-        let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(NOTHING) };
+        let claims = match self.verified(&environment, token, now).await {
+            Ok(claims) => claims,
+            Err(OpError::Unauthenticated(_)) => return Ok(NOTHING),
+            Err(other) => return Err(other),
+        };
         let Some(held) = self.held(claims.credential, now).await? else { return Ok(NOTHING) };
         let Some(resource) = self.one::<Resource>(held.credential.resource).await? else { return Ok(NOTHING) };
-        if self.enforces(enforcer, &resource, now).is_err() || held.status.is_err() || !fits(&held, &claims, &resource) {
+        match self.enforces(enforcer, &resource, now) {
+            Ok(()) => {}
+            Err(OpError::Refused { .. }) => return Ok(NOTHING),
+            Err(other) => return Err(other),
+        }
+        if held.status.is_err() || !fits(&held, &claims, &resource) {
             return Ok(NOTHING);
         }
         self.touch(claims.identity.to_string(), now);

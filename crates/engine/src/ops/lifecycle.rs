@@ -295,7 +295,8 @@ impl Engine {
 
     /// The changes with which a second presentation of a join token suspends what it enrolled (S-15).
     pub(crate) async fn suspend_for_replay(&self, stored: &Stored<Identity>, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
+        let suspended_for_it = stored.suspensions.iter().any(|cause| cause.kind == SuspensionKind::JoinTokenReplayed);
+        if suspended_for_it || !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
             return Ok(None);
         }
         let cause = SuspensionCause { kind: SuspensionKind::JoinTokenReplayed, placed_by: None, releasable_by: Releaser::Security, reason: "a join token was presented a second time".into(), at: now };

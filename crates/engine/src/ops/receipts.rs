@@ -40,7 +40,7 @@ impl Engine {
     /// No such receipt, or the caller may not read it.
     pub async fn receipt(&self, caller: &Caller, id: ReceiptId) -> Result<ReceiptView, OpError> {
         let stored = self.must::<Receipt>("receipt", id).await?;
-        let asked_by_caller = stored.requested_by == caller.actor();
+        let asked_by_caller = matches!(&stored.requested_by, Actor::Person { id, .. } if Some(*id) == caller.person_id());
         self.may_read(caller, "receipt", &id.to_string(), asked_by_caller)?;
         Ok(view(&stored))
     }

@@ -11,6 +11,9 @@ use crate::world::{Answer, Key, ORDERS, World, assertion_claims, now, random};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// Parameters beside the proof, and the error and reason that they get.
+type Wish<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 /// Signs exactly these texts.
 fn sign_raw(key: &Key, header: &str, payload: &str) -> String {
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -239,7 +242,7 @@ on_both! {
         let (id, key) = world.exporter("exporter").await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let before = changes(&world).await;
-        let cases: &[(&[(&str, &str)], &str, &str)] = &[
+        let cases: &[Wish<'_>] = &[
             (&[("scope", "write")], "invalid_scope", "outside_scope"),
             (&[("scope", "read write")], "invalid_scope", "outside_scope"),
             (&[("scope", "enforce")], "invalid_scope", "outside_scope"),
