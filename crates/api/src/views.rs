@@ -69,6 +69,8 @@ pub struct SetupDone {
 /// A new join token; its text is shown this once.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct JoinTokenIssued {
+    /// The join token's id: the enrolment proof names it as `join_token_id`.
+    pub id: tenure_core::id::JoinTokenId,
     /// The join token.
     pub join_token: String,
     /// When it ends.

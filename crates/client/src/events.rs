@@ -4,10 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use reqwest::{Method, Response, header};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use tenure_core::row::Position;
-use tenure_core::time::Timestamp;
+use tenure_api::log::FeedEvent;
 
 use crate::{Client, ClientError, chunk, open};
 
@@ -15,37 +12,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// The longest line that is read: an event of the largest leaf, with what JSON escapes.
 const MAX_LINE: usize = 1024 * 1024;
-
-/// Who caused an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedActor {
-    /// `person`, `identity`, `system` or `stranger`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The id; empty for a stranger.
-    pub id: String,
-}
-
-/// An event as the feed shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedEvent {
-    /// Where it stands in the log.
-    pub position: Position,
-    /// Its id.
-    pub id: String,
-    /// What happened, e.g. `identity.activated`.
-    pub kind: String,
-    /// At which control point.
-    pub control: String,
-    /// When.
-    pub at: Timestamp,
-    /// Who caused it.
-    pub actor: FeedActor,
-    /// Whom it concerns, most important first.
-    pub subjects: Vec<String>,
-    /// Public facts.
-    pub data: Map<String, Value>,
-}
 
 /// The feed. [`EventStream::next`] waits for the next event.
 #[derive(Debug)]

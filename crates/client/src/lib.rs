@@ -32,8 +32,9 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 pub use error::{ClientError, OAuthFailure};
-pub use events::{EventStream, FeedActor, FeedEvent};
-pub use log::{ConsistencyProof, Export, FaultyRow, InclusionProof, StateReport};
+pub use events::EventStream;
+pub use log::Export;
+pub use tenure_api::log::{ConsistencyProof, FaultyRow, FeedActor, FeedEvent, InclusionProof, StateFault, StateReport};
 pub use oauth::TokenRequest;
 pub use revocations::TenureKeys;
 

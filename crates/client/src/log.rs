@@ -3,66 +3,12 @@
 use std::time::Duration;
 
 use reqwest::{Method, Response};
-use serde::{Deserialize, Serialize};
+use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 
 use crate::{Client, ClientError, chunk, json, open, send, text};
 
 /// How long a replay of the whole log may take.
 const REPLAY: Duration = Duration::from_secs(3_600);
-
-/// That an entry is in the log (RFC 9162 §2.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InclusionProof {
-    /// The entry's number, from 0.
-    pub index: u64,
-    /// The size of the tree that it is proven to be in.
-    pub size: u64,
-    /// The entry's leaf hash, base64url.
-    pub leaf_hash: String,
-    /// The audit path from the leaf up, base64url.
-    pub proof: Vec<String>,
-    /// The signed checkpoint of that size, if it is the newest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub checkpoint: Option<String>,
-}
-
-/// That a longer log begins with a shorter one (RFC 9162 §2.1.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsistencyProof {
-    /// The size of the shorter one.
-    pub from: u64,
-    /// The size of the longer one.
-    pub to: u64,
-    /// The proof, base64url.
-    pub proof: Vec<String>,
-    /// The signed checkpoint of the longer one, if it is the newest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub checkpoint: Option<String>,
-}
-
-/// How the server's rows stand against its log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateReport {
-    /// Entries that were replayed.
-    pub entries: u64,
-    /// Rows that were checked.
-    pub rows: u64,
-    /// Rows that don't fit the log.
-    pub faults: Vec<FaultyRow>,
-    /// Further ones that are not named.
-    pub further: u64,
-}
-
-/// A row that doesn't fit the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultyRow {
-    /// The kind of row, e.g. `identity`.
-    pub kind: String,
-    /// Its id.
-    pub id: String,
-    /// `altered`, `missing`, `rolled_back` or `unlogged`.
-    pub fault: String,
-}
 
 /// An export that arrives in chunks.
 #[derive(Debug)]

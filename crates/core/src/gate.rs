@@ -139,7 +139,7 @@ impl Standing<'_> {
 
 /// What ends a credential before its expiry, by name (R67).
 fn revoked_by(charter: &Charter) -> Vec<String> {
-    let mut triggers: Vec<String> = ["revocation", "cut", "suspension_of_identity", "retirement_of_identity"].map(str::to_owned).into();
+    let mut triggers: Vec<String> = ["revocation", "cut", "workload_end", "suspension_of_identity", "retirement_of_identity"].map(str::to_owned).into();
     triggers.extend(charter.auto_revocation.iter().map(|trigger| trigger.as_str().to_owned()));
     triggers
 }

@@ -89,7 +89,7 @@ impl Action {
 }
 
 /// An attribute's value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// A truth value.
     Bool(bool),
@@ -132,7 +132,7 @@ impl EntityType {
 pub type Attributes = BTreeMap<&'static str, Value>;
 
 /// An entity with what policies may read of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entity {
     /// Its type.
     pub kind: EntityType,
@@ -143,7 +143,7 @@ pub struct Entity {
 }
 
 /// A question to the policy engine.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Question {
     /// Who.
     pub principal: Entity,

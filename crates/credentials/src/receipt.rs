@@ -71,5 +71,6 @@ pub fn verify_receipt(signed: &str, keys: &[VerifyingKey]) -> Result<Map<String,
         types: Types::OneOf(&[RECEIPT_TYPE]),
         max_bytes: MAX_RECEIPT_BYTES,
     };
-    Ok(Jws::parse(signed, &rules)?.verify_own(keys)?.into_map())
+    let (_, claims) = Jws::parse(signed, &rules)?.verify_own(keys)?;
+    Ok(claims.into_map())
 }

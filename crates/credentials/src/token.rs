@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tenure_core::secret::{Pending, Secret};
 use tenure_core::time::{Span, Timestamp};
 
 use crate::encoding::to_base64url;
-use crate::jose::{Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Rules, Types, sign_compact, signing_input_header};
+use crate::jose::{Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Period, Rules, Types, sign_compact, signing_input_header};
 use crate::key::{BadKey, VerifyingKey, key_pair};
 
 /// The `typ` of access tokens (RFC 9068 §2.1).
@@ -85,38 +86,78 @@ pub struct AccessClaims {
     pub expires_at: Timestamp,
 }
 
-/// Checks an access token of ours; which resource it is for is left to the caller to compare.
+/// An access token whose signature holds, so that it need not be checked again. Its times have to be, at each use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedToken {
+    key: SigningKeyId,
+    claims: AccessClaims,
+    period: Period,
+}
+
+impl SignedToken {
+    /// Checks everything about a token of ours but its times; which resource it is for is left to the caller to compare.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn read(token: &str, keys: &[VerifyingKey], issuer: &str) -> Result<Self, JoseError> {
+        let rules = Rules {
+            algorithms: &[Algorithm::EdDsa],
+            types: Types::OneOf(&[ACCESS_TOKEN_TYPE]),
+            max_bytes: MAX_TOKEN_BYTES,
+        };
+        let (key, claims) = Jws::parse(token, &rules)?.verify_own(keys)?;
+        claims.names_issuer(issuer)?;
+        let period = claims.period()?;
+        let issued_at = claims.time("iat")?.ok_or(JoseError::IatMissing)?;
+        let subject = claims.text("sub")?.ok_or(JoseError::SubjectWrong)?;
+        if claims.text("client_id")? != Some(subject) {
+            return Err(JoseError::SubjectWrong);
+        }
+        let claims = AccessClaims {
+            credential: claims.jti()?.parse().map_err(|_| JoseError::JtiMissing)?,
+            identity: subject.parse().map_err(|_| JoseError::SubjectWrong)?,
+            audience: claims.text("aud")?.ok_or(JoseError::AudienceWrong)?.to_owned(),
+            scope: claims
+                .text("scope")?
+                .unwrap_or_default()
+                .split(' ')
+                .filter(|action| !action.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            issued_at,
+            expires_at: period.expires_at,
+        };
+        Ok(Self { key, claims, period })
+    }
+
+    /// The key that signed it: once it is withdrawn, the signature counts for nothing.
+    pub const fn key(&self) -> SigningKeyId {
+        self.key
+    }
+
+    /// The claims, if the token is valid at `now`.
+    ///
+    /// # Errors
+    /// It is over, not begun, or lives longer than any of ours.
+    pub fn at(&self, now: Timestamp, leeway: Span) -> Result<&AccessClaims, JoseError> {
+        self.period.holds(now, MAX_CREDENTIAL_TTL, leeway)?;
+        Ok(&self.claims)
+    }
+}
+
+/// Checks an access token of ours, its times too.
 ///
 /// # Errors
 /// Why it is refused.
 pub fn verify_access_token(token: &str, keys: &[VerifyingKey], issuer: &str, now: Timestamp, leeway: Span) -> Result<AccessClaims, JoseError> {
-    let rules = Rules {
-        algorithms: &[Algorithm::EdDsa],
-        types: Types::OneOf(&[ACCESS_TOKEN_TYPE]),
-        max_bytes: MAX_TOKEN_BYTES,
-    };
-    let claims = Jws::parse(token, &rules)?.verify_own(keys)?;
-    claims.names_issuer(issuer)?;
-    let expires_at = claims.valid_at(now, MAX_CREDENTIAL_TTL, leeway)?;
-    let issued_at = claims.time("iat")?.ok_or(JoseError::IatMissing)?;
-    let subject = claims.text("sub")?.ok_or(JoseError::SubjectWrong)?;
-    if claims.text("client_id")? != Some(subject) {
-        return Err(JoseError::SubjectWrong);
-    }
-    Ok(AccessClaims {
-        credential: claims.jti()?.parse().map_err(|_| JoseError::JtiMissing)?,
-        identity: subject.parse().map_err(|_| JoseError::SubjectWrong)?,
-        audience: claims.text("aud")?.ok_or(JoseError::AudienceWrong)?.to_owned(),
-        scope: claims
-            .text("scope")?
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|action| !action.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        issued_at,
-        expires_at,
-    })
+    SignedToken::read(token, keys, issuer)?.at(now, leeway).cloned()
+}
+
+/// What a token is remembered by: SHA-256 over all of it, its signature too.
+pub fn token_hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    hash
 }
 
 /// A public key as it stands in the key set.

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use tenure_core::environment::Environment;
 use tenure_core::id::SigningKeyId;
 use tenure_core::port::StoreError;
+use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::secret::Secret;
 use tenure_core::signing_key::{KeyUse, SigningKey};
@@ -16,7 +17,7 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::ReceiptSigner;
-use tenure_credentials::token::TokenSigner;
+use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
 use tenure_log::LogSigner;
 
 use crate::Engine;
@@ -25,6 +26,8 @@ use crate::ops::setup::Deployment;
 
 /// Prepared keys of workloads that are kept; about 20 MB.
 const MAX_WORKLOAD_KEYS: usize = 20_000;
+/// Tokens whose signatures are remembered; about 10 MB.
+const MAX_TOKENS: usize = 16_384;
 const SEAL_LABEL: &str = "signing-key";
 
 /// The keys of the deployment as a whole.
@@ -44,6 +47,16 @@ pub(crate) struct KeyCache {
     public: RwLock<HashMap<SigningKeyId, ([u8; 32], VerifyingKey)>>,
     /// Workloads' public keys by thumbprint, prepared for checking.
     workload: RwLock<HashMap<String, Arc<Jwk>>>,
+    /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at each use.
+    tokens: RwLock<HashMap<[u8; 32], Arc<KnownToken>>>,
+}
+
+/// A token of ours whose signature was checked.
+pub(crate) struct KnownToken {
+    /// The environment whose issuer the token names.
+    pub environment: String,
+    /// The token.
+    pub signed: SignedToken,
 }
 
 impl Engine {
@@ -168,6 +181,29 @@ impl Engine {
     /// The store can't be reached.
     pub async fn sealed_size(&self) -> Result<u64, OpError> {
         Ok(self.store.sealed().await?.map_or(0, |sealed| sealed.size))
+    }
+
+    /// A token that was checked before.
+    pub(crate) fn known_token(&self, token: &str) -> Option<Arc<KnownToken>> {
+        self.keys.tokens.read().get(&token_hash(token)).map(Arc::clone)
+    }
+
+    /// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
+    pub(crate) async fn signed_token(&self, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
+        if let Some(known) = self.known_token(token) {
+            if known.environment == environment.name && environment.published(now).any(|key| key.id == known.signed.key()) {
+                return Ok(known);
+            }
+        }
+        let keys: Vec<_> = self.public_keys(environment, now).await?.into_iter().map(|(_, key)| key).collect();
+        let signed = SignedToken::read(token, &keys, &self.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let known = Arc::new(KnownToken { environment: environment.name.clone(), signed });
+        let mut tokens = self.keys.tokens.write();
+        if tokens.len() >= MAX_TOKENS {
+            tokens.clear();
+        }
+        tokens.insert(token_hash(token), Arc::clone(&known));
+        Ok(known)
     }
 
     /// A workload's public key, prepared; parsed once for each key.

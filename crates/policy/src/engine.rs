@@ -1,12 +1,20 @@
 //! Answering questions.
 
+use std::collections::HashMap;
+
 use aws_lc_rs::digest;
 use cedar_policy::{AuthorizationError, Authorizer, Decision, Request, Response};
-use tenure_core::policy::{Action, Answer, PolicyEngine, Question};
+use parking_lot::RwLock;
+use tenure_core::policy::{Action, Answer, Attributes, PolicyEngine, Question, Value};
 
 use crate::problem::PolicySetError;
 use crate::set::{ControlPoint, Loaded, PolicyInfo, load};
 use crate::{DEFAULT_POLICIES, SCHEMA};
+
+/// Answers that are kept; with [`MAX_KEPT_TEXT`] that is some 20 MB at most.
+const MAX_KEPT: usize = 8_192;
+/// The longest question that is kept, in bytes of text.
+const MAX_KEPT_TEXT: usize = 1_024;
 
 /// A valid set of policies, parsed once and asked from any thread.
 #[derive(Debug)]
@@ -14,6 +22,8 @@ pub struct CedarPolicy {
     version: String,
     set: Loaded,
     authorizer: Authorizer,
+    /// The answers given so far. An answer follows from its question and the set alone, and a `CedarPolicy` has one set for life.
+    answers: RwLock<HashMap<Question, Answer>>,
 }
 
 impl CedarPolicy {
@@ -29,6 +39,7 @@ impl CedarPolicy {
             version: version(schema, policies),
             set,
             authorizer: Authorizer::new(),
+            answers: RwLock::default(),
         })
     }
 
@@ -80,6 +91,27 @@ impl CedarPolicy {
 
 impl PolicyEngine for CedarPolicy {
     fn decide(&self, question: &Question) -> Answer {
+        if let Some(answer) = self.answers.read().get(question) {
+            return answer.clone();
+        }
+        let answer = self.evaluate(question);
+        if text_bytes(question) <= MAX_KEPT_TEXT {
+            let mut answers = self.answers.write();
+            if answers.len() >= MAX_KEPT {
+                answers.clear();
+            }
+            answers.insert(question.clone(), answer.clone());
+        }
+        answer
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+}
+
+impl CedarPolicy {
+    fn evaluate(&self, question: &Question) -> Answer {
         let version = self.version.clone();
         match self.ask(question) {
             Some(response) => answer(question.action, &response, version),
@@ -91,10 +123,20 @@ impl PolicyEngine for CedarPolicy {
             },
         }
     }
+}
 
-    fn version(&self) -> String {
-        self.version.clone()
-    }
+/// How much text a question brings with it: what callers can make long.
+fn text_bytes(question: &Question) -> usize {
+    let values = |attributes: &Attributes| {
+        let bytes = attributes.values().map(|value| match value {
+            Value::Bool(_) | Value::Long(_) => 0,
+            Value::Text(text) | Value::Entity(_, text) => text.len(),
+            Value::Set(texts) => texts.iter().map(String::len).sum(),
+        });
+        bytes.sum::<usize>()
+    };
+    let (principal, resource) = (&question.principal, &question.resource);
+    principal.id.len() + values(&principal.attributes) + resource.id.len() + values(&resource.attributes) + values(&question.context)
 }
 
 /// A policy that fails denies what enables. For what disables, Cedar's own way is the right one (S-9): it leaves

@@ -1,6 +1,6 @@
 //! What handlers take from a request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::Json;
 use axum::body::Bytes;
@@ -18,8 +18,18 @@ use tenure_engine::error::OpError;
 use crate::App;
 use crate::error::Failure;
 
-/// Where a request comes from: the peer's address.
+/// Where a request comes from: the peer's address, of IPv6 its first 64 bits, which is what one customer gets.
 pub(crate) struct Source(pub String);
+
+fn source_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Source {
     type Rejection = std::convert::Infallible;
@@ -29,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
             parts
                 .extensions
                 .get::<ConnectInfo<SocketAddr>>()
-                .map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string()),
+                .map_or_else(|| "unknown".to_owned(), |info| source_of(info.0.ip())),
         ))
     }
 }

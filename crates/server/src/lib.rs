@@ -47,10 +47,13 @@ pub fn router(engine: Arc<Engine>) -> Router {
     bounded
         // Streams live longer than any request's bound; each of their steps is bounded by itself.
         .merge(v1::streams())
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")))
-        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
-        .layer(CatchPanicLayer::custom(error::panicked))
+        // One layer of all, the outermost first: each `layer` boxes every request's future once more.
+        .layer((
+            CatchPanicLayer::custom(error::panicked),
+            SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]),
+            SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+            SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            DefaultBodyLimit::max(MAX_BODY),
+        ))
         .with_state(app)
 }

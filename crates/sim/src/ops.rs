@@ -94,12 +94,8 @@ impl World {
             }),
             ..CharterDraft::default()
         };
-        if self.rng.per_mille(200) {
-            charter.auto_revocation.push(if self.rng.per_mille(500) {
-                RevocationTrigger::Suspension
-            } else {
-                RevocationTrigger::WorkloadEnd
-            });
+        if self.rng.per_mille(100) {
+            charter.auto_revocation.push(RevocationTrigger::Suspension);
         }
         if !complete {
             match self.rng.below(6) {

@@ -178,7 +178,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
             write_secret(&path, token.expose())?;
             Some(path)
         }
-        None => None,
+        None => {
+            // Spent: what is left of it would only puzzle whoever finds it.
+            let _ = std::fs::remove_file(config.data.join("setup-token"));
+            None
+        }
     };
     let push = checkpoint_targets(config, &outbound)?;
     let (stop, stopped) = watch::channel(false);

@@ -159,8 +159,6 @@ impl Coverage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationTrigger {
-    /// The workload ended (R68).
-    WorkloadEnd,
     /// The identity was suspended: what it held is revoked rather than held back.
     Suspension,
 }
@@ -169,7 +167,6 @@ impl RevocationTrigger {
     /// The name in the log and in the credential's record.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::WorkloadEnd => "workload_end",
             Self::Suspension => "suspension",
         }
     }

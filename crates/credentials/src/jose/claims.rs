@@ -89,20 +89,43 @@ impl Claims {
 
     /// Demands that the token is valid at `now` and ends at most `life` later, `skew` either way; gives its end.
     pub(crate) fn valid_at(&self, now: Timestamp, life: Span, skew: Span) -> Result<Timestamp, JoseError> {
-        let expires_at = self.time("exp")?.ok_or(JoseError::ExpMissing)?;
+        let period = self.period()?;
+        period.holds(now, life, skew)?;
+        Ok(period.expires_at)
+    }
+
+    /// When the token says that it is valid.
+    pub(crate) fn period(&self) -> Result<Period, JoseError> {
+        Ok(Period {
+            expires_at: self.time("exp")?.ok_or(JoseError::ExpMissing)?,
+            starts_at: self.time("nbf")?.max(self.time("iat")?),
+        })
+    }
+}
+
+/// When a token says that it is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Period {
+    /// `exp`.
+    pub(crate) expires_at: Timestamp,
+    /// The later of `nbf` and `iat`.
+    pub(crate) starts_at: Option<Timestamp>,
+}
+
+impl Period {
+    /// Demands that `now` is in it and that it ends at most `life` later, `skew` either way.
+    pub(crate) fn holds(&self, now: Timestamp, life: Span, skew: Span) -> Result<(), JoseError> {
         let latest_start = now.plus(skew);
-        for name in ["nbf", "iat"] {
-            if self.time(name)?.is_some_and(|start| start > latest_start) {
-                return Err(JoseError::NotYetValid);
-            }
+        if self.starts_at.is_some_and(|start| start > latest_start) {
+            return Err(JoseError::NotYetValid);
         }
-        if now >= expires_at.plus(skew) {
+        if now >= self.expires_at.plus(skew) {
             return Err(JoseError::Expired);
         }
-        if expires_at > latest_start.plus(life) {
+        if self.expires_at > latest_start.plus(life) {
             return Err(JoseError::LifetimeTooLong);
         }
-        Ok(expires_at)
+        Ok(())
     }
 }
 

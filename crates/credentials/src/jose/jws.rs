@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use serde_json::{Map, Value};
+use tenure_core::id::SigningKeyId;
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;
@@ -114,8 +115,8 @@ impl<'a> Jws<'a> {
         self.claims()
     }
 
-    /// The claims, if that one of our own keys signed them that the header names.
-    pub(crate) fn verify_own(&self, keys: &[VerifyingKey]) -> Result<Claims, JoseError> {
+    /// The claims and the key, if that one of our own keys signed them that the header names.
+    pub(crate) fn verify_own(&self, keys: &[VerifyingKey]) -> Result<(SigningKeyId, Claims), JoseError> {
         let kid = self.kid().ok_or(JoseError::KidMissing)?;
         let kid = kid.parse().map_err(|_| JoseError::KeyUnknown)?;
         let key = keys.iter().find(|key| key.id() == kid).ok_or(JoseError::KeyUnknown)?;
@@ -125,7 +126,7 @@ impl<'a> Jws<'a> {
         key.prepared()
             .verify_sig(self.signing_input.as_bytes(), &self.signature)
             .map_err(|_| JoseError::SignatureInvalid)?;
-        self.claims()
+        Ok((kid, self.claims()?))
     }
 
     fn claims(&self) -> Result<Claims, JoseError> {

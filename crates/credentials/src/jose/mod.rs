@@ -17,4 +17,5 @@ pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES};
 pub use jws::{Jws, MAX_TOKEN_BYTES, Rules, Types, Unverified, read_unverified};
 
+pub(crate) use claims::Period;
 pub(crate) use jws::{sign_compact, signing_input_header};

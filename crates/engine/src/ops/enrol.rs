@@ -54,7 +54,7 @@ impl Engine {
                     Ok((changeset, (text, token, environment)))
                 })
                 .await?;
-            Ok(JoinTokenIssued { join_token: text.expose().clone(), expires_at: token.expires_at, audience: self.issuer_of(&environment) })
+            Ok(JoinTokenIssued { id: token.id, join_token: text.expose().clone(), expires_at: token.expires_at, audience: self.issuer_of(&environment) })
         })
         .await
     }

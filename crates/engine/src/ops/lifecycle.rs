@@ -251,9 +251,7 @@ impl Engine {
                     return Ok(stepped);
                 }
                 let mut changeset = Changeset::new(caller.actor(), now, ended);
-                if charter.auto_revocation.contains(&RevocationTrigger::WorkloadEnd) {
-                    self.cut_with_receipt(&mut changeset, Scope::Identity(id), "the workload ended", now).await?;
-                }
+                self.cut_with_receipt(&mut changeset, Scope::Identity(id), "the workload ended", now).await?;
                 Ok(Stepped { changeset, identity: (*stored.value).clone() })
             })
             .await?;

@@ -7,13 +7,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tenure_core::event::ControlPoint;
 use tenure_core::policy::Action;
 use tenure_core::port::{EntryPersonal, LogEntry, Store};
 use tenure_core::row::Position;
 use tenure_core::time::Timestamp;
+use tenure_api::log::{ConsistencyProof, FeedActor, FeedEvent, InclusionProof};
 use tenure_log::export::Header;
 use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
 use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};
@@ -30,67 +29,6 @@ use crate::run::seal::SealedLog;
 const EXPORT_PAGE: u16 = 500;
 /// Events handed out at once.
 const FEED_PAGE: u16 = 500;
-
-/// That an entry is in the log (RFC 9162 §2.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InclusionProof {
-    /// The entry's number.
-    pub index: u64,
-    /// The size of the tree that it is proven to be in.
-    pub size: u64,
-    /// The entry's leaf hash, base64url.
-    pub leaf_hash: String,
-    /// The audit path from the leaf up, base64url.
-    pub proof: Vec<String>,
-    /// The signed checkpoint of that size, if it is the newest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub checkpoint: Option<String>,
-}
-
-/// That a longer log begins with a shorter one (RFC 9162 §2.1.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsistencyProof {
-    /// The size of the shorter one.
-    pub from: u64,
-    /// The size of the longer one.
-    pub to: u64,
-    /// The proof, base64url.
-    pub proof: Vec<String>,
-    /// The signed checkpoint of the longer one, if it is the newest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub checkpoint: Option<String>,
-}
-
-/// Who caused an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedActor {
-    /// `person`, `identity`, `system` or `stranger`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The id; empty for a stranger.
-    pub id: String,
-}
-
-/// An event as the feed shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeedEvent {
-    /// Where it stands; give it as `after` to go on behind it.
-    pub position: Position,
-    /// Its id.
-    pub id: String,
-    /// What happened.
-    pub kind: String,
-    /// At which control point.
-    pub control: String,
-    /// When.
-    pub at: Timestamp,
-    /// Who caused it.
-    pub actor: FeedActor,
-    /// Whom it concerns, most important first.
-    pub subjects: Vec<String>,
-    /// Public facts.
-    pub data: Map<String, Value>,
-}
 
 impl Engine {
     /// The newest signed checkpoint, if anything is sealed yet.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use tenure_api::log::{FaultyRow, StateFault, StateReport};
 use tenure_core::event::ControlPoint;
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, RowSealer, StoreError};
@@ -20,51 +20,11 @@ const PAGE: u16 = 500;
 /// Faults that are named; more are counted.
 const MAX_NAMED: usize = 1_000;
 
-/// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateFault {
-    /// Its MAC doesn't fit its content, or its content isn't what the log says.
-    Altered,
-    /// The log says that it was written, and it isn't there.
-    Missing,
-    /// It is at an earlier revision than the log says.
-    RolledBack,
-    /// It is there, and no event wrote it.
-    Unlogged,
-}
-
-/// A row that doesn't fit the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FaultyRow {
-    /// The kind of row.
-    pub kind: &'static str,
-    /// Its id.
-    pub id: String,
-    /// What is wrong.
-    pub fault: StateFault,
-}
-
-/// How the state stands against the log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct StateReport {
-    /// Entries that were replayed.
-    pub entries: u64,
-    /// Rows that were checked.
-    pub rows: u64,
-    /// Rows that don't fit.
-    pub faults: Vec<FaultyRow>,
-    /// Further ones that are not named.
-    pub further: u64,
-}
-
-impl StateReport {
-    fn fault(&mut self, key: &RowKey, fault: StateFault) {
-        if self.faults.len() < MAX_NAMED {
-            self.faults.push(FaultyRow { kind: key.kind.as_str(), id: key.id.clone(), fault });
-        } else {
-            self.further += 1;
-        }
+fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
+    if report.faults.len() < MAX_NAMED {
+        report.faults.push(FaultyRow { kind: key.kind.as_str().to_owned(), id: key.id.clone(), fault });
+    } else {
+        report.further += 1;
     }
 }
 
@@ -90,7 +50,7 @@ impl Engine {
                 // It may have been written after its kind was listed.
                 let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
                 if !now_there {
-                    report.fault(key, StateFault::Missing);
+                    fault(&mut report, key, StateFault::Missing);
                 }
             }
             Ok(report)
@@ -147,7 +107,7 @@ impl Engine {
                 }
                 Err(StoreError::Tampered(key)) => {
                     report.rows += 1;
-                    report.fault(&key, StateFault::Altered);
+                    fault(report, &key, StateFault::Altered);
                     said.remove(&key);
                     return Ok(key.id);
                 }
@@ -170,12 +130,12 @@ fn note(said: &mut Said, row: tenure_log::RowDigest) {
 fn compare_row(row: &tenure_core::row::Row, report: &mut StateReport, said: &mut Said, sealer: &RowMac) {
     report.rows += 1;
     match said.remove(&row.key) {
-        Some((revision, _)) if row.revision < revision => report.fault(&row.key, StateFault::RolledBack),
-        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => report.fault(&row.key, StateFault::Altered),
+        Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
+        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => fault(report, &row.key, StateFault::Altered),
         // Written again since the log was replayed.
         Some(_) => {}
         None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
-        None if row.position.index < report.entries => report.fault(&row.key, StateFault::Unlogged),
+        None if row.position.index < report.entries => fault(report, &row.key, StateFault::Unlogged),
         None => {}
     }
 }

@@ -297,6 +297,7 @@ impl Engine {
                 let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
                 changeset.expect(&known.identity);
                 changeset.once.push(proven.once);
+                changeset.spends.push(self.issuance_spend(id, now));
                 Ok((changeset, known.identity))
             })
             .await;

@@ -10,8 +10,10 @@ use crate::Engine;
 use crate::error::OpError;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Rows dropped at once, so that commits don't wait long behind it.
-const PURGE: u32 = 2_000;
+/// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.
+const PURGE: u32 = 250;
+/// Such commits in one round: what ends in a second at any rate of issuance goes in one.
+const PURGES: u32 = 100;
 
 impl Engine {
     /// Writes the noted stamps of last use.
@@ -46,12 +48,21 @@ impl Engine {
         let logged = self.store.head().await?.last_at;
         Ok(self.store.purge(reading.now.min(logged), PURGE).await?)
     }
+
+    async fn purge_all(&self) -> Result<(), OpError> {
+        for _ in 0..PURGES {
+            if self.purge().await? < u64::from(PURGE) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
-        for result in [engine.flush_used().await, engine.flush_refusals(stopping).await, engine.purge().await.map(|_| ())] {
+        for result in [engine.flush_used().await, engine.flush_refusals(stopping).await, engine.purge_all().await] {
             if let Err(error) = result {
                 tracing::warn!(%error, "upkeep is tried again");
             }

@@ -14,8 +14,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::log::{ConsistencyProof, InclusionProof};
-use tenure_engine::ops::state::StateReport;
+use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 
 use crate::App;
 use crate::error::Failure;

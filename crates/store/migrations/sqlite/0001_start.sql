@@ -10,6 +10,7 @@ CREATE TABLE head (
 
 INSERT INTO head (shard, size, last_at, fences) VALUES (0, 0, 0, 0);
 
+-- Rows of half a page or more stand in tables of their own beside their index: as keys they would leave it four to a page.
 CREATE TABLE entry (
   shard INTEGER NOT NULL,
   idx INTEGER NOT NULL,
@@ -17,7 +18,7 @@ CREATE TABLE entry (
   hash BLOB NOT NULL,
   leaf BLOB NOT NULL,
   PRIMARY KEY (shard, idx)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE UNIQUE INDEX entry_id ON entry (shard, id);
 
@@ -46,7 +47,7 @@ CREATE TABLE record (
   terms BLOB NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (shard, kind, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX record_drop_after ON record (shard, drop_after) WHERE drop_after IS NOT NULL;
 

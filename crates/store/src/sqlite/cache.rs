@@ -18,7 +18,12 @@ const SLOT_BYTES: usize = 320;
 
 /// Whether rows of this kind are cached. Those that are read once or twice in their life aren't.
 pub(super) const fn keeps(kind: RowKind) -> bool {
-    !matches!(kind, RowKind::Credential | RowKind::Idempotency | RowKind::Receipt)
+    !matches!(kind, RowKind::Idempotency | RowKind::Receipt)
+}
+
+/// Whether a row of this kind is cached as soon as it is written. Most credentials are never asked about.
+pub(super) const fn keeps_written(kind: RowKind) -> bool {
+    keeps(kind) && !matches!(kind, RowKind::Credential)
 }
 
 /// The cache.
@@ -95,7 +100,9 @@ impl Cache {
     pub(super) fn apply(&self, head: Head, changed: impl IntoIterator<Item = (RowKey, Option<Arc<Row>>)>) {
         let mut state = self.state.write();
         for (key, row) in changed {
-            state.put(key, row);
+            if keeps_written(key.kind) || state.slots.contains_key(&key) {
+                state.put(key, row);
+            }
         }
         state.shrink(self.capacity);
         state.stamp = Stamp {
@@ -192,6 +199,20 @@ mod tests {
         assert_eq!(cache.revision(&key(2)), None);
         cache.fill(cache.stamp(), [(key(2), None)]);
         assert_eq!(cache.revision(&key(2)), Some(None));
+    }
+
+    #[test]
+    fn a_credential_is_kept_once_it_was_asked_for_and_follows_its_writes() {
+        let cache = Cache::new(Head::default(), 1 << 20);
+        let key = RowKey::new(RowKind::Credential, "crd_1");
+        let written = |revision| Some(Arc::new(Row::new(key.clone(), revision, Position::at(0), Position::at(revision), b"x".to_vec())));
+        cache.apply(Head { size: 1, ..Head::default() }, [(key.clone(), written(1))]);
+        assert_eq!(cache.revision(&key), None);
+        cache.fill(cache.stamp(), [(key.clone(), written(1))]);
+        cache.apply(Head { size: 2, ..Head::default() }, [(key.clone(), written(2))]);
+        assert_eq!(cache.revision(&key), Some(Some(2)));
+        cache.apply(Head { size: 2, ..Head::default() }, [(key.clone(), None)]);
+        assert_eq!(cache.revision(&key), Some(None));
     }
 
     #[test]

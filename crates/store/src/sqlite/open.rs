@@ -52,7 +52,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     // Erased values are overwritten, not only unlinked.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON;
-         PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;"
+         PRAGMA wal_autocheckpoint = {WAL_PAGES}; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
     ))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

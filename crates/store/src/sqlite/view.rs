@@ -54,7 +54,7 @@ impl View for SqliteView<'_> {
     }
 
     fn revision(&mut self, key: &RowKey) -> Result<Option<u64>, StoreError> {
-        if !cache::keeps(key.kind) {
+        if !cache::keeps_written(key.kind) {
             let revision = self
                 .revision
                 .query_row(params![key.kind.code(), key.id.as_bytes()], |found| found.get(0))

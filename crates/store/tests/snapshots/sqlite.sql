@@ -15,7 +15,7 @@ CREATE TABLE entry (
   hash BLOB NOT NULL,
   leaf BLOB NOT NULL,
   PRIMARY KEY (shard, idx)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE head (
   shard INTEGER NOT NULL PRIMARY KEY,
@@ -64,7 +64,7 @@ CREATE TABLE record (
   terms BLOB NOT NULL,
   body BLOB NOT NULL,
   PRIMARY KEY (shard, kind, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE sealed (
   shard INTEGER NOT NULL PRIMARY KEY,

@@ -107,7 +107,7 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
         )
         .await?;
     ensure!(
-        answer.status == 200 && answer.body["decision"] == json!(false) && answer.text("/context/reason_code")? == "wrong_environment",
+        answer.status == 200 && *answer.at("/decision") == json!(false) && answer.text("/context/reason_code")? == "wrong_environment",
         "the call from staging was not denied for its environment"
     );
 
@@ -190,7 +190,7 @@ async fn prepare(wire: Wire, folder: &Path) -> anyhow::Result<Scene> {
         .await?
         .text("/id")?;
     let orders = resource(&wire, &administrator, &billing, "orders-db", "production").await?;
-    println!("    one application, one resource: {}", "https://orders-db.internal");
+    println!("    one application, one resource: https://orders-db.internal");
     Ok(Scene {
         wire,
         administrator,
@@ -260,8 +260,9 @@ async fn gateway(scene: &Scene) -> anyhow::Result<String> {
         .text("/id")?;
     let key = WorkloadKey::generate();
     let mut facts = charter(scene, &key, "production", &scene.orders, &["enforce"]);
-    facts["application"] = json!(edge);
-    facts["purpose"] = json!("guards the orders database and asks Tenure about each call");
+    let fields = facts.as_object_mut().context("the charter is no object")?;
+    fields.insert("application".into(), json!(edge));
+    fields.insert("purpose".into(), json!("guards the orders database and asks Tenure about each call"));
     let id = identity(scene, "orders-gateway", facts).await?;
     token(scene, &key, &id, "production", false).await
 }
@@ -306,7 +307,7 @@ async fn decide(scene: &Scene, gateway: &str, identity: &str, token: &str) -> an
         .json(Method::POST, Some(gateway), "/access/v1/evaluation", Some(&question(scene, identity, token)))
         .await?;
     ensure!(answer.status == 200, "the decision failed");
-    Ok(answer.body["decision"].clone())
+    Ok(answer.at("/decision").clone())
 }
 
 async fn keys(scene: &Scene) -> anyhow::Result<super::wire::Answer> {
@@ -320,12 +321,13 @@ async fn show_receipt(scene: &Scene, id: &str) -> anyhow::Result<()> {
         .await?;
     println!("    asked      {}", answer.text("/asked_at")?);
     println!("    in force   {}", answer.text("/in_force_at")?);
-    for point in answer.body["points"].as_array().into_iter().flatten() {
-        println!("    {}   {}", point["resource"].as_str().unwrap_or_default(), point["outcome"]);
+    for point in answer.at("/points").as_array().into_iter().flatten() {
+        let (resource, outcome) = (point.pointer("/resource"), point.pointer("/outcome"));
+        println!("    {}   {}", resource.and_then(Value::as_str).unwrap_or_default(), outcome.unwrap_or(&Value::Null));
     }
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified");
     let public = keys(scene).await?;
-    let key = receipt_key(&public.body["receipts"]["keys"][0])?;
+    let key = receipt_key(public.at("/receipts/keys/0"))?;
     verify_receipt(&answer.text("/signed")?, &[key]).map_err(|error| anyhow::anyhow!("the receipt's signature fails: {error}"))?;
     println!("    the signature holds");
     Ok(())
@@ -333,7 +335,7 @@ async fn show_receipt(scene: &Scene, id: &str) -> anyhow::Result<()> {
 
 fn receipt_key(jwk: &Value) -> anyhow::Result<VerifyingKey> {
     use base64::Engine as _;
-    let text = |name: &str| jwk[name].as_str().with_context(|| format!("the receipt key has no {name}"));
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str).with_context(|| format!("the receipt key has no {name}"));
     let public = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text("x")?)?;
     let public: [u8; 32] = public.try_into().map_err(|_| anyhow::anyhow!("the receipt key is no Ed25519 key"))?;
     Ok(VerifyingKey::new(text("kid")?.parse()?, &public)?)

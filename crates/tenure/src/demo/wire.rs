@@ -19,6 +19,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What the body has at a JSON pointer; null if there is nothing.
+    pub fn at(&self, pointer: &str) -> &Value {
+        self.body.pointer(pointer).unwrap_or(&Value::Null)
+    }
+
     /// A text in the body, by JSON pointer.
     pub fn text(&self, pointer: &str) -> anyhow::Result<String> {
         self.body

@@ -12,6 +12,7 @@ mod world;
 
 mod attacks;
 mod authzen;
+mod cli;
 mod cuts;
 mod durability;
 mod issuers;

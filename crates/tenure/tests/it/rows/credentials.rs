@@ -184,7 +184,7 @@ on_both! {
         let (id, key) = world.exporter("exporter").await;
         let ending = Key::new();
         let mut charter = world.charter(ending.jwk());
-        charter["auto_revocation"] = json!(["workload_end"]);
+        charter["auto_revocation"] = json!(["suspension"]);
         let ending_id = world.active("ending", charter).await;
         for _ in 0..3 {
             world.token(&key, &id, "production").await;
@@ -197,7 +197,7 @@ on_both! {
                 assert!(credential["expires_at"].as_str().is_some_and(|at| at > credential["issued_at"].as_str().unwrap()), "{credential}");
                 let triggers = credential["revoked_by"].as_array().unwrap();
                 assert!(!triggers.is_empty() && triggers.iter().all(|trigger| trigger.as_str().is_some_and(|text| !text.is_empty())), "{credential}");
-                assert_eq!(triggers.contains(&json!("workload_end")), identity["id"] == json!(ending_id));
+                assert_eq!(triggers.contains(&json!("suspension")), identity["id"] == json!(ending_id));
                 seen += 1;
             }
         }

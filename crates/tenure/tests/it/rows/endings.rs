@@ -154,9 +154,7 @@ on_both! {
 
     async fn r68_the_end_of_the_workload_revokes_its_credentials(world: World) {
         let key = Key::new();
-        let mut charter = world.charter(key.jwk());
-        charter["auto_revocation"] = json!(["workload_end"]);
-        let id = world.active("job", charter).await;
+        let id = world.active("job", world.charter(key.jwk())).await;
         let (other, other_key) = world.exporter("other").await;
         let mut tokens = Vec::new();
         for _ in 0..3 {

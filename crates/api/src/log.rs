@@ -1,0 +1,105 @@
+//! What the log's endpoints answer.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tenure_core::row::Position;
+use tenure_core::time::Timestamp;
+
+/// That an entry is in the log (RFC 9162 §2.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InclusionProof {
+    /// The entry's number.
+    pub index: u64,
+    /// The size of the tree that it is proven to be in.
+    pub size: u64,
+    /// The entry's leaf hash, base64url.
+    pub leaf_hash: String,
+    /// The audit path from the leaf up, base64url.
+    pub proof: Vec<String>,
+    /// The signed checkpoint of that size, if it is the newest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<String>,
+}
+
+/// That a longer log begins with a shorter one (RFC 9162 §2.1.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsistencyProof {
+    /// The size of the shorter one.
+    pub from: u64,
+    /// The size of the longer one.
+    pub to: u64,
+    /// The proof, base64url.
+    pub proof: Vec<String>,
+    /// The signed checkpoint of the longer one, if it is the newest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<String>,
+}
+
+/// Who caused an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedActor {
+    /// `person`, `identity`, `system` or `stranger`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The id; empty for a stranger.
+    pub id: String,
+}
+
+/// An event as the feed shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedEvent {
+    /// Where it stands; give it as `after` to go on behind it.
+    pub position: Position,
+    /// Its id.
+    pub id: String,
+    /// What happened.
+    pub kind: String,
+    /// At which control point.
+    pub control: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: FeedActor,
+    /// Whom it concerns, most important first.
+    pub subjects: Vec<String>,
+    /// Public facts.
+    pub data: Map<String, Value>,
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFault {
+    /// Its MAC doesn't fit its content, or its content isn't what the log says.
+    Altered,
+    /// The log says that it was written, and it isn't there.
+    Missing,
+    /// It is at an earlier revision than the log says.
+    RolledBack,
+    /// It is there, and no event wrote it.
+    Unlogged,
+}
+
+/// A row that doesn't fit the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultyRow {
+    /// The kind of row.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// What is wrong.
+    pub fault: StateFault,
+}
+
+/// How the state stands against the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StateReport {
+    /// Entries that were replayed.
+    pub entries: u64,
+    /// Rows that were checked.
+    pub rows: u64,
+    /// Rows that don't fit.
+    pub faults: Vec<FaultyRow>,
+    /// Further ones that are not named.
+    pub further: u64,
+}
