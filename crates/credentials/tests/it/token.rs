@@ -9,7 +9,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
-use tenure_credentials::token::{AccessClaims, TokenSigner, public_jwk, verify_access_token};
+use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, public_jwk, verify_access_token};
 
 use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, seed, with, workload};
 
@@ -57,6 +57,11 @@ fn an_access_token_is_refused_out_of_its_time_place_and_kind() {
     assert!(check_at(&token, NOW + 604).is_ok());
     assert_eq!(check_at(&token, NOW + 605), Err(JoseError::Expired));
     assert_eq!(check_at(&token, NOW - 6), Err(JoseError::NotYetValid));
+    let read = SignedToken::read(&token, &ours(), ISSUER).unwrap();
+    assert_eq!(read.key(), kid());
+    assert_eq!(read.at(Timestamp::from_secs(NOW + 600), Span::default()), Err(JoseError::Expired));
+    assert_eq!(read.at(Timestamp::from_secs(NOW - 1), Span::default()), Err(JoseError::NotYetValid));
+    assert_eq!(read.at(now(), Span::default()), check_at(&token, NOW).as_ref().map_err(|error| *error));
     let elsewhere = verify_access_token(&token, &ours(), "https://tenure.example/environments/dev", now(), Span::default());
     assert_eq!(elsewhere, Err(JoseError::IssuerWrong));
     let other = [VerifyingKey::new(SigningKeyId::from_u128(13), &public_of(&seed()).unwrap()).unwrap()];

@@ -21,7 +21,7 @@ use crate::ops::grants::end_grant;
 use crate::plan::{self, expiry::Plan};
 
 /// How long a worker may take before another takes the work over.
-const LEASE: Span = Span::from_secs(30);
+const LEASE: Span = Span::from_secs(10);
 const BATCH: u16 = 64;
 /// How long nothing is looked for when nothing was found and nobody pokes.
 const IDLE: Duration = Duration::from_millis(500);

@@ -96,12 +96,12 @@ impl Cache {
         state.shrink(self.capacity);
     }
 
-    /// Applies what the writer made durable.
-    pub(super) fn apply(&self, head: Head, changed: impl IntoIterator<Item = (RowKey, Option<Arc<Row>>)>) {
+    /// Applies what the writer made durable. What isn't kept is never built.
+    pub(super) fn apply<'k, F: FnOnce() -> Option<Arc<Row>>>(&self, head: Head, changed: impl IntoIterator<Item = (&'k RowKey, F)>) {
         let mut state = self.state.write();
         for (key, row) in changed {
-            if keeps_written(key.kind) || state.slots.contains_key(&key) {
-                state.put(key, row);
+            if keeps_written(key.kind) || state.slots.contains_key(key) {
+                state.put(key.clone(), row());
             }
         }
         state.shrink(self.capacity);
@@ -193,7 +193,7 @@ mod tests {
         let cache = Cache::new(Head::default(), 1 << 20);
         let (found, before) = cache.look(&[key(1)]);
         assert!(found[0].is_none());
-        cache.apply(Head { size: 1, ..Head::default() }, [(key(1), row(1, 2))]);
+        cache.apply(Head { size: 1, ..Head::default() }, [(&key(1), || row(1, 2))]);
         cache.fill(before, [(key(1), row(1, 1)), (key(2), None)]);
         assert_eq!(cache.revision(&key(1)), Some(Some(2)));
         assert_eq!(cache.revision(&key(2)), None);
@@ -206,12 +206,12 @@ mod tests {
         let cache = Cache::new(Head::default(), 1 << 20);
         let key = RowKey::new(RowKind::Credential, "crd_1");
         let written = |revision| Some(Arc::new(Row::new(key.clone(), revision, Position::at(0), Position::at(revision), b"x".to_vec())));
-        cache.apply(Head { size: 1, ..Head::default() }, [(key.clone(), written(1))]);
+        cache.apply(Head { size: 1, ..Head::default() }, [(&key, || written(1))]);
         assert_eq!(cache.revision(&key), None);
         cache.fill(cache.stamp(), [(key.clone(), written(1))]);
-        cache.apply(Head { size: 2, ..Head::default() }, [(key.clone(), written(2))]);
+        cache.apply(Head { size: 2, ..Head::default() }, [(&key, || written(2))]);
         assert_eq!(cache.revision(&key), Some(Some(2)));
-        cache.apply(Head { size: 2, ..Head::default() }, [(key.clone(), None)]);
+        cache.apply(Head { size: 2, ..Head::default() }, [(&key, || None)]);
         assert_eq!(cache.revision(&key), Some(None));
     }
 

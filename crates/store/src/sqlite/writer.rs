@@ -144,7 +144,7 @@ impl Writer {
             .rows
             .iter()
             .filter(|row| cache::keeps(row.put.key.kind))
-            .map(|new| (new.put.key.clone(), Some(Arc::new(row_of(new)))));
+            .map(|new| (&new.put.key, || Some(Arc::new(row_of(new)))));
         self.cache.apply(writes.head, cached);
         self.grown.send_replace(writes.head.size);
         Ok(outcomes)
@@ -247,7 +247,7 @@ impl Writer {
                 .execute(params![now.as_micros(), n])?;
             Ok((gone, keys))
         })?;
-        let dropped = keys.into_iter().filter(|key| cache::keeps(key.kind)).map(|key| (key, None));
+        let dropped = keys.iter().filter(|key| cache::keeps(key.kind)).map(|key| (key, || None));
         self.cache.apply(self.cache.stamp().head, dropped);
         Ok(gone as u64)
     }
