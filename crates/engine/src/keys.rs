@@ -190,10 +190,11 @@ impl Engine {
 
     /// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
     pub(crate) async fn signed_token(&self, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
-        if let Some(known) = self.known_token(token) {
-            if known.environment == environment.name && environment.published(now).any(|key| key.id == known.signed.key()) {
-                return Ok(known);
-            }
+        if let Some(known) = self.known_token(token)
+            && known.environment == environment.name
+            && environment.published(now).any(|key| key.id == known.signed.key())
+        {
+            return Ok(known);
         }
         let keys: Vec<_> = self.public_keys(environment, now).await?.into_iter().map(|(_, key)| key).collect();
         let signed = SignedToken::read(token, &keys, &self.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;

@@ -188,6 +188,20 @@ fn a_group_of_actions_reaches_its_members() {
     assert!(stop.allowed && stop.policies == ["stop"], "{stop:?}");
 }
 
+#[test]
+fn a_remembered_answer_is_that_of_its_own_question() {
+    let set = default_set();
+    let asked = case("an active workload uses what it was granted").question;
+    let first = set.decide(&asked);
+    assert!(first.allowed);
+    assert_eq!(set.decide(&asked), first);
+    let mut other = asked.clone();
+    other.context.insert("live_grant", Value::Bool(false));
+    assert_eq!(set.decide(&other), default_set().decide(&other));
+    assert!(!set.decide(&other).allowed);
+    assert_eq!(set.decide(&asked), first);
+}
+
 // The entity is not among those that are sent, which no validation can know.
 const FAILS: &str = "when { Person::\"ghost\".active }";
 

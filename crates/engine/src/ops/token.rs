@@ -278,6 +278,13 @@ impl Engine {
         .await;
     }
 
+    /// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
+    /// what a revocation needs.
+    fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
+        let limit = self.settings.issuance_budget.saturating_mul(10);
+        Spend { budget: format!("{purpose}/{id}"), limit, ..self.issuance_spend(id, now) }
+    }
+
     /// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
     ///
     /// # Errors
@@ -297,7 +304,7 @@ impl Engine {
                 let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
                 changeset.expect(&known.identity);
                 changeset.once.push(proven.once);
-                changeset.spends.push(self.issuance_spend(id, now));
+                changeset.spends.push(self.authentication_spend(id, purpose, now));
                 Ok((changeset, known.identity))
             })
             .await;
