@@ -5,20 +5,44 @@ use tenure_core::problem::{FieldProblem, Reason};
 
 /// Codes that are not one of the domain's reasons, with what to do about each.
 pub const OTHER_CODES: &[(&str, &str)] = &[
-    ("fields_invalid", "fields are missing or wrong: `fields` names each with its own code and what to do"),
+    (
+        "fields_invalid",
+        "fields are missing or wrong: `fields` names each with its own code and what to do",
+    ),
     ("request_malformed", "the request's head can't be read: `detail` says which part"),
-    ("body_malformed", "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused"),
+    (
+        "body_malformed",
+        "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused",
+    ),
     ("body_too_large", "a body has at most 64 KiB"),
     ("query_malformed", "the query has an unknown or repeated parameter, or one of another form"),
-    ("media_type_unsupported", "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints"),
+    (
+        "media_type_unsupported",
+        "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints",
+    ),
     ("route_unknown", "there is no such address: the API is under /v1"),
     ("method_not_allowed", "the address exists and takes another method"),
     ("not_found", "there is no such thing, or you may not know of it"),
-    ("taken", "names, URIs and keys are never reassigned, not even after their holder has ended: choose another"),
-    ("revision_changed", "somebody changed the record since you read it: read it again and repeat the change with the new ETag"),
-    ("setup", "set-up was not done yet, or was done before: `tenure setup` makes the first administrator"),
-    ("unavailable", "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log"),
-    ("internal", "something is wrong with the server or its data: an operator finds the cause in the server's log"),
+    (
+        "taken",
+        "names, URIs and keys are never reassigned, not even after their holder has ended: choose another",
+    ),
+    (
+        "revision_changed",
+        "somebody changed the record since you read it: read it again and repeat the change with the new ETag",
+    ),
+    (
+        "setup",
+        "set-up was not done yet, or was done before: `tenure setup` makes the first administrator",
+    ),
+    (
+        "unavailable",
+        "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log",
+    ),
+    (
+        "internal",
+        "something is wrong with the server or its data: an operator finds the cause in the server's log",
+    ),
 ];
 
 /// What a code means and what to do about it; `None` for a code that is none.
@@ -108,8 +132,14 @@ mod tests {
     #[test]
     fn the_reference_lists_every_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/problems.md");
-        let mut text = String::from("# Codes of problems\n\nEvery refusal and failure carries one of these codes; `GET /problems/CODE` says the same. This page is made from the code.\n\n| Code | What to do |\n|---|---|\n");
-        for (code, what) in Reason::ALL.iter().map(|reason| (reason.code(), reason.hint())).chain(OTHER_CODES.iter().copied()) {
+        let mut text = String::from(
+            "# Codes of problems\n\nEvery refusal and failure carries one of these codes; `GET /problems/CODE` says the same. This page is made from the code.\n\n| Code | What to do |\n|---|---|\n",
+        );
+        for (code, what) in Reason::ALL
+            .iter()
+            .map(|reason| (reason.code(), reason.hint()))
+            .chain(OTHER_CODES.iter().copied())
+        {
             text.push_str(&format!("| `{code}` | {what} |\n"));
         }
         if std::env::var_os("TENURE_UPDATE").is_some() {
@@ -120,7 +150,11 @@ mod tests {
 
     #[test]
     fn codes_are_distinct() {
-        let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).chain(OTHER_CODES.iter().map(|(code, _)| *code)).collect();
+        let mut codes: Vec<_> = Reason::ALL
+            .iter()
+            .map(|reason| reason.code())
+            .chain(OTHER_CODES.iter().map(|(code, _)| *code))
+            .collect();
         let all = codes.len();
         codes.sort_unstable();
         codes.dedup();

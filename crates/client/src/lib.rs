@@ -34,9 +34,9 @@ use zeroize::Zeroizing;
 pub use error::{ClientError, OAuthFailure};
 pub use events::EventStream;
 pub use log::Export;
-pub use tenure_api::log::{ConsistencyProof, FaultyRow, FeedActor, FeedEvent, InclusionProof, StateFault, StateReport};
 pub use oauth::TokenRequest;
 pub use revocations::TenureKeys;
+pub use tenure_api::log::{ConsistencyProof, FaultyRow, FeedActor, FeedEvent, InclusionProof, StateFault, StateReport};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(35);

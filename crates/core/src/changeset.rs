@@ -142,7 +142,13 @@ impl Changeset {
     fn put<T: Record>(&mut self, record: &T, replaces: u64) -> &mut Self {
         // A record is plain data with string keys: serialising it can't fail.
         let body = serde_json::to_vec(record).unwrap_or_default();
-        self.puts.push(Put { key: record.key(), replaces, body, terms: record.terms(), droppable_after: record.droppable_after() });
+        self.puts.push(Put {
+            key: record.key(),
+            replaces,
+            body,
+            terms: record.terms(),
+            droppable_after: record.droppable_after(),
+        });
         self
     }
 }

@@ -19,7 +19,11 @@ pub fn parse_name(field: &str, name: &str) -> Result<(), FieldProblem> {
     if good {
         Ok(())
     } else {
-        Err(FieldProblem::new(field, "name_malformed", "use the pattern ^[a-z][a-z0-9-]{0,61}[a-z0-9]$, e.g. billing-exporter"))
+        Err(FieldProblem::new(
+            field,
+            "name_malformed",
+            "use the pattern ^[a-z][a-z0-9-]{0,61}[a-z0-9]$, e.g. billing-exporter",
+        ))
     }
 }
 
@@ -52,7 +56,10 @@ pub struct EnvironmentKey {
 impl Environment {
     /// The key that signs at `now`: the newest that has begun.
     pub fn signing_key(&self, now: Timestamp) -> Option<SigningKeyId> {
-        self.published(now).filter(|key| key.signs_from <= now).max_by_key(|key| key.signs_from).map(|key| key.id)
+        self.published(now)
+            .filter(|key| key.signs_from <= now)
+            .max_by_key(|key| key.signs_from)
+            .map(|key| key.id)
     }
 
     /// The keys that verifiers may meet at `now`.

@@ -95,7 +95,10 @@ pub struct Personal {
 
 impl std::fmt::Debug for Personal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Personal").field("subject", &self.subject).field("field", &self.field).finish_non_exhaustive()
+        f.debug_struct("Personal")
+            .field("subject", &self.subject)
+            .field("field", &self.field)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +122,14 @@ pub struct Event {
 impl Event {
     /// An event with no facts yet.
     pub fn new(id: EventId, kind: &'static str, control: ControlPoint) -> Self {
-        Self { id, kind, control, subjects: Vec::new(), data: Map::new(), personal: Vec::new() }
+        Self {
+            id,
+            kind,
+            control,
+            subjects: Vec::new(),
+            data: Map::new(),
+            personal: Vec::new(),
+        }
     }
 
     /// Adds whom it concerns.

@@ -80,14 +80,24 @@ impl Standing<'_> {
             return Err(Reason::WrongEnvironment);
         }
         let asked: &[String] = if asked.is_empty() { &resource.actions } else { asked };
-        let mut held = Held { actions: Vec::new(), grants: Vec::new(), until: self.charter.end() };
+        let mut held = Held {
+            actions: Vec::new(),
+            grants: Vec::new(),
+            until: self.charter.end(),
+        };
         let exact = !std::ptr::eq(asked, resource.actions.as_slice());
         for action in asked {
             let known = resource.actions.contains(action) && self.charter.covers(action, resource.id);
             if exact && !known {
                 return Err(Reason::OutsideScope);
             }
-            let grant = self.facts.grants.iter().flatten().filter(|grant| grant.is_live(self.facts.now) && grant.entitlement.covers(action, resource.id)).max_by_key(|grant| grant.ends_at);
+            let grant = self
+                .facts
+                .grants
+                .iter()
+                .flatten()
+                .filter(|grant| grant.is_live(self.facts.now) && grant.entitlement.covers(action, resource.id))
+                .max_by_key(|grant| grant.ends_at);
             match grant {
                 Some(grant) if known => {
                     held.actions.push(action.clone());
@@ -139,7 +149,9 @@ impl Standing<'_> {
 
 /// What ends a credential before its expiry, by name (R67).
 fn revoked_by(charter: &Charter) -> Vec<String> {
-    let mut triggers: Vec<String> = ["revocation", "cut", "workload_end", "suspension_of_identity", "retirement_of_identity"].map(str::to_owned).into();
+    let mut triggers: Vec<String> = ["revocation", "cut", "workload_end", "suspension_of_identity", "retirement_of_identity"]
+        .map(str::to_owned)
+        .into();
     triggers.extend(charter.auto_revocation.iter().map(|trigger| trigger.as_str().to_owned()));
     triggers
 }
@@ -150,7 +162,9 @@ fn revoked_by(charter: &Charter) -> Vec<String> {
 /// Denied, or not to be evaluated.
 pub const fn check(answer: &Answer) -> Result<(), Reason> {
     match answer {
-        Answer { allowed: true, errored: false, .. } => Ok(()),
+        Answer {
+            allowed: true, errored: false, ..
+        } => Ok(()),
         Answer { errored: true, .. } => Err(Reason::PolicyError),
         Answer { .. } => Err(Reason::PolicyDenied),
     }

@@ -60,7 +60,13 @@ pub fn identity_may_act(identity: &Identity, scopes: Scopes<'_>, now: Timestamp)
 ///
 /// # Errors
 /// Why not.
-pub fn credential_is_live(credential: &Stored<Credential>, identity: &Identity, scopes: Scopes<'_>, grants: &[Option<Stored<Grant>>], now: Timestamp) -> Result<(), Reason> {
+pub fn credential_is_live(
+    credential: &Stored<Credential>,
+    identity: &Identity,
+    scopes: Scopes<'_>,
+    grants: &[Option<Stored<Grant>>],
+    now: Timestamp,
+) -> Result<(), Reason> {
     if credential.revoked_at.is_some() {
         return Err(Reason::CredentialRevoked);
     }
@@ -75,6 +81,7 @@ pub fn credential_is_live(credential: &Stored<Credential>, identity: &Identity, 
         return Err(Reason::CredentialCut);
     }
     identity_may_act(identity, scopes, now)?;
-    let granted = grants.len() == credential.grants.len() && !grants.is_empty() && grants.iter().all(|grant| grant.as_ref().is_some_and(|grant| grant.is_live(now)));
+    let granted =
+        grants.len() == credential.grants.len() && !grants.is_empty() && grants.iter().all(|grant| grant.as_ref().is_some_and(|grant| grant.is_live(now)));
     if granted { Ok(()) } else { Err(Reason::NoLiveGrant) }
 }

@@ -25,10 +25,9 @@ impl PersonState {
     pub const fn step(self, next: Self) -> Option<Self> {
         use PersonState as S;
         match (self, next) {
-            (S::Preboarding, S::Active)
-            | (S::Active, S::Suspended)
-            | (S::Suspended, S::Active)
-            | (S::Preboarding | S::Active | S::Suspended, S::Departed) => Some(next),
+            (S::Preboarding, S::Active) | (S::Active, S::Suspended) | (S::Suspended, S::Active) | (S::Preboarding | S::Active | S::Suspended, S::Departed) => {
+                Some(next)
+            }
             _ => None,
         }
     }

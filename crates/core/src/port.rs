@@ -185,7 +185,10 @@ pub struct EntryPersonal {
 
 impl std::fmt::Debug for EntryPersonal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EntryPersonal").field("subject", &self.subject).field("field", &self.field).finish_non_exhaustive()
+        f.debug_struct("EntryPersonal")
+            .field("subject", &self.subject)
+            .field("field", &self.field)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,7 +18,11 @@ pub struct FieldProblem {
 impl FieldProblem {
     /// A problem with a field.
     pub fn new(field: impl Into<String>, code: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { field: field.into(), code: code.into(), hint: hint.into() }
+        Self {
+            field: field.into(),
+            code: code.into(),
+            hint: hint.into(),
+        }
     }
 }
 

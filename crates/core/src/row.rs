@@ -137,7 +137,14 @@ pub struct Row {
 impl Row {
     /// A row as a store read it.
     pub const fn new(key: RowKey, revision: u64, created: Position, position: Position, body: Vec<u8>) -> Self {
-        Self { key, revision, created, position, body, decoded: OnceLock::new() }
+        Self {
+            key,
+            revision,
+            created,
+            position,
+            body,
+            decoded: OnceLock::new(),
+        }
     }
 
     /// The record, decoded once however often the row is used.
@@ -148,19 +155,34 @@ impl Row {
         let any = match self.decoded.get() {
             Some(any) => Arc::clone(any),
             None => {
-                let value: T = serde_json::from_slice(&self.body).map_err(|e| BadRow { key: self.key.clone(), why: e.to_string() })?;
+                let value: T = serde_json::from_slice(&self.body).map_err(|e| BadRow {
+                    key: self.key.clone(),
+                    why: e.to_string(),
+                })?;
                 let fresh: Arc<dyn Any + Send + Sync> = Arc::new(value);
                 Arc::clone(self.decoded.get_or_init(|| fresh))
             }
         };
-        let value = any.downcast::<T>().map_err(|_| BadRow { key: self.key.clone(), why: "decoded as another type".into() })?;
-        Ok(Stored { value, revision: self.revision, created: self.created, position: self.position })
+        let value = any.downcast::<T>().map_err(|_| BadRow {
+            key: self.key.clone(),
+            why: "decoded as another type".into(),
+        })?;
+        Ok(Stored {
+            value,
+            revision: self.revision,
+            created: self.created,
+            position: self.position,
+        })
     }
 }
 
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Row").field("key", &self.key).field("revision", &self.revision).field("position", &self.position).finish_non_exhaustive()
+        f.debug_struct("Row")
+            .field("key", &self.key)
+            .field("revision", &self.revision)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
     }
 }
 
@@ -190,7 +212,10 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
     /// The row's key.
     fn key(&self) -> RowKey {
-        RowKey { kind: Self::KIND, id: self.row_id() }
+        RowKey {
+            kind: Self::KIND,
+            id: self.row_id(),
+        }
     }
 }
 
@@ -209,7 +234,12 @@ pub struct Stored<T> {
 
 impl<T> Clone for Stored<T> {
     fn clone(&self) -> Self {
-        Self { value: Arc::clone(&self.value), revision: self.revision, created: self.created, position: self.position }
+        Self {
+            value: Arc::clone(&self.value),
+            revision: self.revision,
+            created: self.created,
+            position: self.position,
+        }
     }
 }
 

@@ -50,7 +50,10 @@ pub struct Pending<T: Zeroize> {
 impl<T: Zeroize + Clone> Pending<T> {
     /// Binds a value to the commit that must come first.
     pub const fn new(value: T, commit: EventId) -> Self {
-        Self { value: Secret::new(value), commit }
+        Self {
+            value: Secret::new(value),
+            commit,
+        }
     }
 
     /// The value, once the very commit that records it is durable. The proof of another commit gives `None`.

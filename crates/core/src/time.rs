@@ -53,7 +53,9 @@ impl FromStr for Timestamp {
     type Err = BadTime;
 
     fn from_str(text: &str) -> Result<Self, BadTime> {
-        text.parse::<jiff::Timestamp>().map(|t| Self(t.as_microsecond())).map_err(|_| BadTime("an RFC 3339 time such as 2027-03-31T12:00:00Z"))
+        text.parse::<jiff::Timestamp>()
+            .map(|t| Self(t.as_microsecond()))
+            .map_err(|_| BadTime("an RFC 3339 time such as 2027-03-31T12:00:00Z"))
     }
 }
 
@@ -136,7 +138,11 @@ impl FromStr for Span {
             digits.clear();
         }
         // A hundred years bounds every later addition.
-        if digits.is_empty() && secs <= 36_500 * 86_400 { Ok(Self::from_secs(secs)) } else { Err(bad) }
+        if digits.is_empty() && secs <= 36_500 * 86_400 {
+            Ok(Self::from_secs(secs))
+        } else {
+            Err(bad)
+        }
     }
 }
 
@@ -190,7 +196,11 @@ pub struct Reading {
 impl ClockGuard {
     /// A guard that trusts the clock as it is now.
     pub fn new(clock: &dyn Clock, tolerance: Span) -> Self {
-        Self { wall: clock.now(), monotonic: clock.monotonic(), tolerance }
+        Self {
+            wall: clock.now(),
+            monotonic: clock.monotonic(),
+            tolerance,
+        }
     }
 
     /// Reads the clock, given the latest committed time known.
@@ -201,7 +211,10 @@ impl ClockGuard {
         let behind = last_committed.since(wall) > self.tolerance;
         // A stepped clock is not decided with: a time far ahead, once committed, could never be taken back.
         let trusted = if stepped { expected } else { wall };
-        Reading { now: trusted.max(last_committed), reliable: !stepped && !behind }
+        Reading {
+            now: trusted.max(last_committed),
+            reliable: !stepped && !behind,
+        }
     }
 }
 

@@ -67,7 +67,11 @@ impl Engine {
         let keys = self.deployment_keys().await?;
         let leaf = committed.leaf_hashes.first().copied().unwrap_or_default();
         let promise = keys.log.promise(committed.position.index, leaf, committed.at.as_micros());
-        Ok(Logged { position: committed.position, leaf_hash: crate::keys::base64url(&leaf), promise: promise.to_text() })
+        Ok(Logged {
+            position: committed.position,
+            leaf_hash: crate::keys::base64url(&leaf),
+            promise: promise.to_text(),
+        })
     }
 }
 

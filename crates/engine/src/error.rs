@@ -49,17 +49,29 @@ pub enum OpError {
 impl OpError {
     /// A refusal for a reason and nothing else.
     pub const fn refused(reason: Reason) -> Self {
-        Self::Refused { reason, detail: None, answer: None }
+        Self::Refused {
+            reason,
+            detail: None,
+            answer: None,
+        }
     }
 
     /// A refusal with what exactly is refused.
     pub fn because(reason: Reason, detail: impl Into<String>) -> Self {
-        Self::Refused { reason, detail: Some(detail.into()), answer: None }
+        Self::Refused {
+            reason,
+            detail: Some(detail.into()),
+            answer: None,
+        }
     }
 
     /// A refusal by policy.
     pub fn by_policy(reason: Reason, answer: Answer) -> Self {
-        Self::Refused { reason, detail: None, answer: Some(Box::new(answer)) }
+        Self::Refused {
+            reason,
+            detail: None,
+            answer: Some(Box::new(answer)),
+        }
     }
 
     /// One wrong field.

@@ -69,12 +69,20 @@ impl Engine {
             .root
             .seal(SEAL_LABEL, &id.to_string(), seed.expose(), self.entropy.as_ref())
             .map_err(|e| OpError::Internal(e.to_string()))?;
-        Ok(SigningKey { id, key_use, public: base64url(&public), sealed, created_at: now })
+        Ok(SigningKey {
+            id,
+            key_use,
+            public: base64url(&public),
+            sealed,
+            created_at: now,
+        })
     }
 
     async fn load_key(&self, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
         let snapshot = self.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
-        let stored = snapshot.get::<SigningKey>(0)?.ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
+        let stored = snapshot
+            .get::<SigningKey>(0)?
+            .ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
         Ok(stored.value)
     }
 
@@ -105,12 +113,18 @@ impl Engine {
         let seed = self.open_seed(&receipt)?;
         let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
         let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
-        Ok(DeploymentKeys { log: log_signer, receipt: receipt_signer, receipt_public })
+        Ok(DeploymentKeys {
+            log: log_signer,
+            receipt: receipt_signer,
+            receipt_public,
+        })
     }
 
     /// The signer of an environment's current key.
     pub(crate) async fn token_signer(&self, environment: &Environment, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
-        let id = environment.signing_key(now).ok_or_else(|| OpError::Internal(format!("the environment {} has no signing key", environment.name)))?;
+        let id = environment
+            .signing_key(now)
+            .ok_or_else(|| OpError::Internal(format!("the environment {} has no signing key", environment.name)))?;
         if let Some(signer) = self.keys.signers.read().get(&id) {
             return Ok(Arc::clone(signer));
         }
@@ -133,7 +147,11 @@ impl Engine {
                 None => {
                     let record = self.load_key(key.id).await?;
                     let malformed = || OpError::Internal(format!("the public key {} is malformed", key.id));
-                    let bytes: [u8; 32] = URL_SAFE_NO_PAD.decode(&record.public).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(malformed)?;
+                    let bytes: [u8; 32] = URL_SAFE_NO_PAD
+                        .decode(&record.public)
+                        .ok()
+                        .and_then(|bytes| bytes.try_into().ok())
+                        .ok_or_else(malformed)?;
                     let prepared = (bytes, VerifyingKey::new(key.id, &bytes).map_err(|_| malformed())?);
                     self.keys.public.write().insert(key.id, prepared.clone());
                     prepared
@@ -151,7 +169,10 @@ impl Engine {
     pub async fn key_set(&self, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
         let environment = self.must::<Environment>("environment", environment).await?;
         let keys = self.public_keys(&environment, self.now()).await?;
-        Ok(keys.iter().map(|(public, key)| tenure_credentials::token::public_jwk(key.id(), public)).collect())
+        Ok(keys
+            .iter()
+            .map(|(public, key)| tenure_credentials::token::public_jwk(key.id(), public))
+            .collect())
     }
 
     /// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
@@ -162,7 +183,9 @@ impl Engine {
         self.note_committed(self.store.head().await?.last_at);
         match self.deployment().await {
             Ok(_) => Ok(()),
-            Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!("the row {key} was not written under this root key: use the root key that this database was made with"))),
+            Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
+                "the row {key} was not written under this root key: use the root key that this database was made with"
+            ))),
             Err(other) => Err(other.into()),
         }
     }
@@ -198,7 +221,10 @@ impl Engine {
         }
         let keys: Vec<_> = self.public_keys(environment, now).await?.into_iter().map(|(_, key)| key).collect();
         let signed = SignedToken::read(token, &keys, &self.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
-        let known = Arc::new(KnownToken { environment: environment.name.clone(), signed });
+        let known = Arc::new(KnownToken {
+            environment: environment.name.clone(),
+            signed,
+        });
         let mut tokens = self.keys.tokens.write();
         if tokens.len() >= MAX_TOKENS {
             tokens.clear();

@@ -138,7 +138,8 @@ impl Engine {
 
     /// The time to decide with, and whether it may be relied on.
     pub fn reading(&self) -> Reading {
-        self.guard.check(self.clock.as_ref(), Timestamp::from_micros(self.last_committed.load(Ordering::Relaxed)))
+        self.guard
+            .check(self.clock.as_ref(), Timestamp::from_micros(self.last_committed.load(Ordering::Relaxed)))
     }
 
     /// The time to decide with.

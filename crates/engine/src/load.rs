@@ -31,11 +31,20 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn scopes(&self) -> Scopes<'_> {
-        Scopes { cuts: &self.cuts, holds: &self.holds }
+        Scopes {
+            cuts: &self.cuts,
+            holds: &self.holds,
+        }
     }
 
     pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
-        Facts { identity: &self.identity, owner: self.owner.as_ref(), scopes: self.scopes(), grants: &self.grants, now }
+        Facts {
+            identity: &self.identity,
+            owner: self.owner.as_ref(),
+            scopes: self.scopes(),
+            grants: &self.grants,
+            now,
+        }
     }
 
     pub(crate) fn owner_active(&self) -> bool {
@@ -90,7 +99,10 @@ impl Engine {
         let scopes = identity.memberships.len();
         let mut keys = Vec::with_capacity(1 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
         // An identity without owner still has a place for one: a key that no row has.
-        keys.push(RowKey::new(RowKind::Person, identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default()));
+        keys.push(RowKey::new(
+            RowKind::Person,
+            identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+        ));
         keys.extend(identity.memberships.iter().map(|m| m.scope.cut_key()));
         keys.extend(identity.memberships.iter().map(|m| m.scope.hold_key()));
         keys.extend(identity.grants.iter().map(|id| RowKey::new(RowKind::Grant, id)));

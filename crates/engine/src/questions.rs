@@ -71,11 +71,19 @@ impl Engine {
             Caller::Person { person: who, .. } => person(who),
             Caller::Identity { identity: who } => identity(who),
         };
-        let answer = self.policy.decide(&Question { principal, action, resource, context });
+        let answer = self.policy.decide(&Question {
+            principal,
+            action,
+            resource,
+            context,
+        });
         if answer.allowed {
             Ok(answer)
         } else {
-            Err(OpError::by_policy(if answer.errored { Reason::PolicyError } else { Reason::NotAllowed }, answer))
+            Err(OpError::by_policy(
+                if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
+                answer,
+            ))
         }
     }
 }

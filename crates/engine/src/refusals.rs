@@ -52,7 +52,11 @@ impl Aggregates {
     fn count(&self, now: Timestamp, code: &str, source: &str) {
         let mut counts = self.0.lock();
         let key = (window(now), code.to_owned(), source.to_owned());
-        let key = if counts.len() >= MAX_KEYS && !counts.contains_key(&key) { (key.0, key.1, "others".to_owned()) } else { key };
+        let key = if counts.len() >= MAX_KEYS && !counts.contains_key(&key) {
+            (key.0, key.1, "others".to_owned())
+        } else {
+            key
+        };
         *counts.entry(key).or_default() += 1;
     }
 
@@ -81,12 +85,18 @@ impl Engine {
             Actor::System { part } => part.clone(),
             Actor::Stranger => "stranger".to_owned(),
         };
-        let mut event = self.event(now, "access.refused", refusal.control).fact("asked", refusal.asked).fact("reason", refusal.code);
+        let mut event = self
+            .event(now, "access.refused", refusal.control)
+            .fact("asked", refusal.asked)
+            .fact("reason", refusal.code);
         for subject in &refusal.subjects {
             event = event.subject(subject);
         }
         if !refusal.fields.is_empty() {
-            event = event.fact("fields", refusal.fields.iter().map(|f| json!({"field": f.field, "code": f.code})).collect::<Vec<_>>());
+            event = event.fact(
+                "fields",
+                refusal.fields.iter().map(|f| json!({"field": f.field, "code": f.code})).collect::<Vec<_>>(),
+            );
         }
         if let Some(answer) = refusal.answer {
             event = event.fact("policies", &answer.policies).fact("policy_version", &answer.version);

@@ -78,14 +78,9 @@ impl Checkpoint {
     pub fn parse_text(text: &str) -> Result<Self, CheckpointError> {
         let parse = || {
             let mut lines = text.strip_suffix('\n')?.split('\n');
-            let (origin, size, root) = (
-                lines.next()?,
-                decimal(lines.next()?)?,
-                from_std64(lines.next()?)?,
-            );
+            let (origin, size, root) = (lines.next()?, decimal(lines.next()?)?, from_std64(lines.next()?)?);
             let root = root.try_into().ok()?;
-            let sound =
-                lines.next().is_none() && !origin.is_empty() && (size > 0 || root == EMPTY_ROOT);
+            let sound = lines.next().is_none() && !origin.is_empty() && (size > 0 || root == EMPTY_ROOT);
             sound.then(|| Self {
                 origin: origin.to_owned(),
                 size,
@@ -115,8 +110,7 @@ impl Checkpoint {
                         signed |= key.name() == checkpoint.origin;
                     }
                     KeyAlgorithm::CosignatureV1 => {
-                        let at = cosigned_at(key, &note.text, line)
-                            .ok_or(CheckpointError::BadSignature)?;
+                        let at = cosigned_at(key, &note.text, line).ok_or(CheckpointError::BadSignature)?;
                         if witnesses.iter().all(|witness| witness.name != key.name()) {
                             witnesses.push(Witness {
                                 name: key.name().to_owned(),
@@ -128,10 +122,7 @@ impl Checkpoint {
             }
         }
         if signed {
-            Ok(OpenedCheckpoint {
-                checkpoint,
-                witnesses,
-            })
+            Ok(OpenedCheckpoint { checkpoint, witnesses })
         } else {
             Err(CheckpointError::UnknownKey)
         }
@@ -147,8 +138,7 @@ pub fn cosignature_message(at: u64, text: &str) -> String {
 fn cosigned_at(key: &VerifierKey, text: &str, line: &NoteSignature) -> Option<u64> {
     let (time, signature) = line.signature.split_first_chunk::<8>()?;
     let at = u64::from_be_bytes(*time);
-    key.verifies(cosignature_message(at, text).as_bytes(), signature)
-        .then_some(at)
+    key.verifies(cosignature_message(at, text).as_bytes(), signature).then_some(at)
 }
 
 /// A log's signing key was not usable.
@@ -246,19 +236,10 @@ impl LogSigner {
     }
 
     fn new(deployment: &str, shard: u32, key: Ed25519KeyPair) -> Result<Self, SignerError> {
-        let public = key
-            .public_key()
-            .as_ref()
-            .try_into()
-            .map_err(|_| SignerError::Key)?;
+        let public = key.public_key().as_ref().try_into().map_err(|_| SignerError::Key)?;
         let origin = shard_origin(deployment, shard);
-        let verifier =
-            VerifierKey::new(&origin, KeyAlgorithm::Ed25519, public).map_err(SignerError::Name)?;
-        Ok(Self {
-            key,
-            verifier,
-            shard,
-        })
+        let verifier = VerifierKey::new(&origin, KeyAlgorithm::Ed25519, public).map_err(SignerError::Name)?;
+        Ok(Self { key, verifier, shard })
     }
 }
 
@@ -282,20 +263,14 @@ mod tests {
     fn witness() -> (Ed25519KeyPair, VerifierKey) {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
         let public = pair.public_key().as_ref().try_into().unwrap();
-        (
-            pair,
-            VerifierKey::new("witness.example/w", KeyAlgorithm::CosignatureV1, public).unwrap(),
-        )
+        (pair, VerifierKey::new("witness.example/w", KeyAlgorithm::CosignatureV1, public).unwrap())
     }
 
     fn cosigned(at: u64) -> SignedNote {
         let (pair, key) = witness();
         let mut note = signer().checkpoint(3, [5; 32]);
         let mut signature = at.to_be_bytes().to_vec();
-        signature.extend_from_slice(
-            pair.sign(cosignature_message(at, &note.text).as_bytes())
-                .as_ref(),
-        );
+        signature.extend_from_slice(pair.sign(cosignature_message(at, &note.text).as_bytes()).as_ref());
         note.signatures.push(NoteSignature {
             name: key.name().to_owned(),
             key_id: key.key_id(),
@@ -317,15 +292,9 @@ mod tests {
             }
         );
         assert!(opened.witnesses.is_empty());
-        assert_eq!(
-            Checkpoint::open(&note, &[]),
-            Err(CheckpointError::UnknownKey)
-        );
+        assert_eq!(Checkpoint::open(&note, &[]), Err(CheckpointError::UnknownKey));
         let other_shard = LogSigner::from_seed("tenure.example/log", 1, &[7; 32]).unwrap();
-        assert_eq!(
-            Checkpoint::open(&note, &[other_shard.verifier_key().clone()]),
-            Err(CheckpointError::UnknownKey)
-        );
+        assert_eq!(Checkpoint::open(&note, &[other_shard.verifier_key().clone()]), Err(CheckpointError::UnknownKey));
         let larger = note.replacen("\n3\n", "\n4\n", 1);
         assert_eq!(
             Checkpoint::open(&larger, &[signer().verifier_key().clone()]),
@@ -345,18 +314,10 @@ mod tests {
                 at: 1_700_000_000
             }]
         );
-        assert!(
-            Checkpoint::open(&note.to_string(), std::slice::from_ref(&log))
-                .unwrap()
-                .witnesses
-                .is_empty()
-        );
+        assert!(Checkpoint::open(&note.to_string(), std::slice::from_ref(&log)).unwrap().witnesses.is_empty());
         let mut wrong = note;
         wrong.signatures[1].signature[0] ^= 1;
-        assert_eq!(
-            Checkpoint::open(&wrong.to_string(), &[log, witness().1]),
-            Err(CheckpointError::BadSignature)
-        );
+        assert_eq!(Checkpoint::open(&wrong.to_string(), &[log, witness().1]), Err(CheckpointError::BadSignature));
     }
 
     #[test]
@@ -364,10 +325,7 @@ mod tests {
         let mut note = cosigned(1);
         note.signatures.remove(0);
         let keys = [signer().verifier_key().clone(), witness().1];
-        assert_eq!(
-            Checkpoint::open(&note.to_string(), &keys),
-            Err(CheckpointError::UnknownKey)
-        );
+        assert_eq!(Checkpoint::open(&note.to_string(), &keys), Err(CheckpointError::UnknownKey));
     }
 
     #[test]
@@ -383,28 +341,19 @@ mod tests {
             good.trim_end().to_owned(),
             String::new(),
         ] {
-            assert_eq!(
-                Checkpoint::parse_text(&bad),
-                Err(CheckpointError::Text),
-                "{bad}"
-            );
+            assert_eq!(Checkpoint::parse_text(&bad), Err(CheckpointError::Text), "{bad}");
         }
     }
 
     #[test]
     fn a_signer_comes_from_pkcs8_too_and_prints_no_secret() {
-        let mut der = vec![
-            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-        ];
+        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
         der.extend_from_slice(&[7; 32]);
         let from_der = LogSigner::from_pkcs8("tenure.example/log", 0, &der).unwrap();
         assert_eq!(from_der.verifier_key(), signer().verifier_key());
         assert_eq!(
             format!("{from_der:?}"),
-            format!(
-                "LogSigner {{ verifier: \"{}\", .. }}",
-                from_der.verifier_key()
-            )
+            format!("LogSigner {{ verifier: \"{}\", .. }}", from_der.verifier_key())
         );
         assert!(LogSigner::from_pkcs8("x", 0, &der[1..]).is_err());
         assert!(LogSigner::from_seed("a b", 0, &[7; 32]).is_err());

@@ -49,9 +49,7 @@ fn to_array(digest: &[u8]) -> [u8; 32] {
 /// Appends `bytes` as a quoted base64url JSON string.
 pub(crate) fn push_hash(out: &mut Vec<u8>, hash: &[u8; 32]) {
     let mut buffer = [0; 44];
-    let written = URL_SAFE_NO_PAD
-        .encode_slice(hash, &mut buffer)
-        .unwrap_or_default();
+    let written = URL_SAFE_NO_PAD.encode_slice(hash, &mut buffer).unwrap_or_default();
     out.push(b'"');
     out.extend_from_slice(buffer.get(..written).unwrap_or_default());
     out.push(b'"');
@@ -114,19 +112,14 @@ pub(crate) fn push_unsigned(out: &mut Vec<u8>, value: u64) {
 
 /// Parses a decimal without sign or leading zeros, as C2SP texts demand.
 pub(crate) fn decimal(text: &str) -> Option<u64> {
-    let plain =
-        text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
 
 /// Lower-case hexadecimal digit of the low four bits.
 pub(crate) fn hex_digit(nibble: u8) -> u8 {
     let nibble = nibble & 15;
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'a' + nibble - 10
-    }
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
 /// A 32-byte value that is base64url text in JSON.
@@ -151,10 +144,7 @@ impl<'de> serde::Deserialize<'de> for Text32 {
                 let mut out = [0; 32];
                 match URL_SAFE_NO_PAD.decode_slice(text, &mut out) {
                     Ok(32) => Ok(Text32(out)),
-                    _ => Err(E::invalid_value(
-                        serde::de::Unexpected::Other("text"),
-                        &self,
-                    )),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Other("text"), &self)),
                 }
             }
         }

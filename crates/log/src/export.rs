@@ -131,13 +131,7 @@ impl<W: Write> ExportWriter<W> {
             });
         }
         self.line.clear();
-        push_entry(
-            &mut self.line,
-            self.next,
-            Some(&leaf_hash(leaf)),
-            leaf,
-            personal,
-        );
+        push_entry(&mut self.line, self.next, Some(&leaf_hash(leaf)), leaf, personal);
         if self.line.len() > MAX_LINE_BYTES {
             return Err(ExportError::LineTooLong);
         }
@@ -210,13 +204,7 @@ impl<R: BufRead> ExportReader<R> {
             personal: wire.personal,
         };
         self.canonical.clear();
-        push_entry(
-            &mut self.canonical,
-            entry.index,
-            entry.claimed_hash.as_ref(),
-            &entry.leaf,
-            &entry.personal,
-        );
+        push_entry(&mut self.canonical, entry.index, entry.claimed_hash.as_ref(), &entry.leaf, &entry.personal);
         if self.canonical == self.line {
             Ok(Some(entry))
         } else {
@@ -277,13 +265,7 @@ fn parse_header(line: &[u8]) -> Option<Header> {
     (wire.format == FORMAT && header_line(&header) == line).then_some(header)
 }
 
-fn push_entry(
-    out: &mut Vec<u8>,
-    index: u64,
-    hash: Option<&Hash>,
-    leaf: &[u8],
-    personal: &[PersonalValue],
-) {
+fn push_entry(out: &mut Vec<u8>, index: u64, hash: Option<&Hash>, leaf: &[u8], personal: &[PersonalValue]) {
     out.push(b'{');
     if let Some(hash) = hash {
         out.extend_from_slice(b"\"h\":");
@@ -317,10 +299,7 @@ fn push_entry(
 /// Reads one line with its newline into `line`; false at the end of the stream.
 fn read_line<R: BufRead>(input: &mut R, line: &mut Vec<u8>) -> Result<bool, ExportError> {
     line.clear();
-    let read = input
-        .by_ref()
-        .take(MAX_LINE_BYTES as u64)
-        .read_until(b'\n', line)?;
+    let read = input.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', line)?;
     if read == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
         return Err(ExportError::LineTooLong);
     }

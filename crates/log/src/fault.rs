@@ -107,16 +107,8 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.entries {
-            Some(at) if at.end == at.start + 1 => write!(
-                formatter,
-                "{} at entry {}: {}",
-                self.code, at.start, self.detail
-            ),
-            Some(at) => write!(
-                formatter,
-                "{} in entries {}..{}: {}",
-                self.code, at.start, at.end, self.detail
-            ),
+            Some(at) if at.end == at.start + 1 => write!(formatter, "{} at entry {}: {}", self.code, at.start, self.detail),
+            Some(at) => write!(formatter, "{} in entries {}..{}: {}", self.code, at.start, at.end, self.detail),
             None => write!(formatter, "{}: {}", self.code, self.detail),
         }
     }
@@ -153,12 +145,7 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub(crate) fn add(
-        &mut self,
-        code: FaultCode,
-        entries: Option<Range<u64>>,
-        detail: impl Into<String>,
-    ) {
+    pub(crate) fn add(&mut self, code: FaultCode, entries: Option<Range<u64>>, detail: impl Into<String>) {
         if self.list.len() < MAX_FAULTS {
             self.list.push(Fault {
                 code,
@@ -174,12 +161,7 @@ impl Collector {
         self.add(code, None, detail);
     }
 
-    pub(crate) fn only(
-        mut self,
-        code: FaultCode,
-        entries: Option<Range<u64>>,
-        detail: &dyn fmt::Display,
-    ) -> Faults {
+    pub(crate) fn only(mut self, code: FaultCode, entries: Option<Range<u64>>, detail: &dyn fmt::Display) -> Faults {
         self.add(code, entries, detail.to_string());
         self.finish()
     }
@@ -189,8 +171,7 @@ impl Collector {
     }
 
     pub(crate) fn finish(mut self) -> Faults {
-        self.list
-            .sort_by_key(|fault| fault.entries.as_ref().map(|at| at.start));
+        self.list.sort_by_key(|fault| fault.entries.as_ref().map(|at| at.start));
         Faults {
             list: self.list,
             further: self.further,

@@ -130,16 +130,12 @@ impl Leaf {
         out.extend_from_slice(b",\"kind\":");
         push_string(&mut out, &self.kind);
         out.extend_from_slice(b",\"personal\":{");
-        push_separated(
-            &mut out,
-            self.personal.iter(),
-            |out, (field, commitment)| {
-                push_string(out, field);
-                out.push(b':');
-                push_hash(out, commitment);
-                Ok(())
-            },
-        )?;
+        push_separated(&mut out, self.personal.iter(), |out, (field, commitment)| {
+            push_string(out, field);
+            out.push(b':');
+            push_hash(out, commitment);
+            Ok(())
+        })?;
         out.extend_from_slice(b"},\"rows\":[");
         push_separated(&mut out, self.rows.iter(), |out, row| {
             out.push(b'[');
@@ -173,8 +169,7 @@ impl Leaf {
         if bytes.len() > MAX_LEAF_BYTES {
             return Err(LeafError::TooLarge { bytes: bytes.len() });
         }
-        let wire: Wire =
-            serde_json::from_slice(bytes).map_err(|error| other_version(bytes, error))?;
+        let wire: Wire = serde_json::from_slice(bytes).map_err(|error| other_version(bytes, error))?;
         if wire.v != LEAF_VERSION {
             return Err(LeafError::Version(wire.v));
         }
@@ -185,11 +180,7 @@ impl Leaf {
             data: wire.data,
             id: wire.id,
             kind: wire.kind,
-            personal: wire
-                .personal
-                .into_iter()
-                .map(|(field, commitment)| (field, commitment.0))
-                .collect(),
+            personal: wire.personal.into_iter().map(|(field, commitment)| (field, commitment.0)).collect(),
             rows: wire
                 .rows
                 .into_iter()
@@ -204,11 +195,7 @@ impl Leaf {
         };
         // Re-encoding finds what a tolerant JSON reader lets pass: white space, key order, needless escapes and
         // duplicate keys inside `data` and `personal`.
-        if leaf.encode()? == bytes {
-            Ok(leaf)
-        } else {
-            Err(LeafError::NotCanonical)
-        }
+        if leaf.encode()? == bytes { Ok(leaf) } else { Err(LeafError::NotCanonical) }
     }
 
     fn check_names(&self) -> Result<(), LeafError> {
@@ -226,9 +213,7 @@ impl Leaf {
             check_name("rows.kind", &row.kind)?;
             check_name("rows.id", &row.id)?;
         }
-        self.subjects
-            .iter()
-            .try_for_each(|subject| check_name("subjects", subject))
+        self.subjects.iter().try_for_each(|subject| check_name("subjects", subject))
     }
 }
 
@@ -285,11 +270,7 @@ fn push_separated<T>(
     Ok(())
 }
 
-fn push_object(
-    out: &mut Vec<u8>,
-    object: &Map<String, Value>,
-    depth: usize,
-) -> Result<(), LeafError> {
+fn push_object(out: &mut Vec<u8>, object: &Map<String, Value>, depth: usize) -> Result<(), LeafError> {
     if depth > MAX_DATA_DEPTH {
         return Err(LeafError::TooDeep);
     }
@@ -327,9 +308,7 @@ fn push_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), Leaf
                 return Err(LeafError::TooDeep);
             }
             out.push(b'[');
-            push_separated(out, items.iter(), |out, item| {
-                push_value(out, item, depth + 1)
-            })?;
+            push_separated(out, items.iter(), |out, item| push_value(out, item, depth + 1))?;
             out.push(b']');
         }
         Value::Object(members) => push_object(out, members, depth + 1)?,
@@ -396,10 +375,7 @@ mod tests {
             ..sample()
         };
         let text = String::from_utf8(leaf.encode().unwrap()).unwrap();
-        assert!(
-            text.contains(r#""data":{},"#)
-                && text.contains(r#""personal":{},"rows":[],"subjects":[],"v":1}"#)
-        );
+        assert!(text.contains(r#""data":{},"#) && text.contains(r#""personal":{},"rows":[],"subjects":[],"v":1}"#));
         assert_eq!(Leaf::parse(text.as_bytes()).unwrap(), leaf);
     }
 
@@ -411,55 +387,19 @@ mod tests {
             assert_ne!(changed, text, "{from}");
             Leaf::parse(changed.as_bytes()).unwrap_err()
         };
-        assert!(matches!(
-            refuse(",\"at\"", ", \"at\""),
-            LeafError::NotCanonical
-        ));
-        assert!(matches!(
-            refuse("\"v\":1}", "\"v\":1}\n"),
-            LeafError::NotCanonical
-        ));
-        assert!(matches!(
-            refuse("\"a\":", "\"a\":1,\"a\":"),
-            LeafError::NotCanonical
-        ));
+        assert!(matches!(refuse(",\"at\"", ", \"at\""), LeafError::NotCanonical));
+        assert!(matches!(refuse("\"v\":1}", "\"v\":1}\n"), LeafError::NotCanonical));
+        assert!(matches!(refuse("\"a\":", "\"a\":1,\"a\":"), LeafError::NotCanonical));
         assert!(matches!(refuse("é", "\\u00e9"), LeafError::NotCanonical));
-        assert!(matches!(
-            refuse("\"b\":[1", "\"b\":[1.0"),
-            LeafError::NotAnInteger
-        ));
-        assert!(matches!(
-            refuse("\"b\":[1", "\"b\":[1e400"),
-            LeafError::Malformed(_)
-        ));
-        assert!(matches!(
-            refuse("\"b\":[1", "\"b\":[18446744073709551616"),
-            LeafError::NotAnInteger
-        ));
-        assert!(matches!(
-            refuse("\"v\":1", "\"v\":2"),
-            LeafError::Version(2)
-        ));
-        assert!(matches!(
-            refuse("\"v\":1", "\"new\":0,\"v\":2"),
-            LeafError::Version(2)
-        ));
-        assert!(matches!(
-            refuse("\"v\":1", "\"new\":0,\"v\":1"),
-            LeafError::Malformed(_)
-        ));
-        assert!(matches!(
-            refuse("\"v\":1", "\"v\":1,\"v\":1"),
-            LeafError::Malformed(_)
-        ));
-        assert!(matches!(
-            refuse(",\"subjects\":[\"idn_1\"]", ""),
-            LeafError::Malformed(_)
-        ));
-        assert!(
-            matches!(refuse("AQE\"", "AQF\""), LeafError::Malformed(_)),
-            "stray bits in base64"
-        );
+        assert!(matches!(refuse("\"b\":[1", "\"b\":[1.0"), LeafError::NotAnInteger));
+        assert!(matches!(refuse("\"b\":[1", "\"b\":[1e400"), LeafError::Malformed(_)));
+        assert!(matches!(refuse("\"b\":[1", "\"b\":[18446744073709551616"), LeafError::NotAnInteger));
+        assert!(matches!(refuse("\"v\":1", "\"v\":2"), LeafError::Version(2)));
+        assert!(matches!(refuse("\"v\":1", "\"new\":0,\"v\":2"), LeafError::Version(2)));
+        assert!(matches!(refuse("\"v\":1", "\"new\":0,\"v\":1"), LeafError::Malformed(_)));
+        assert!(matches!(refuse("\"v\":1", "\"v\":1,\"v\":1"), LeafError::Malformed(_)));
+        assert!(matches!(refuse(",\"subjects\":[\"idn_1\"]", ""), LeafError::Malformed(_)));
+        assert!(matches!(refuse("AQE\"", "AQF\""), LeafError::Malformed(_)), "stray bits in base64");
     }
 
     #[test]
@@ -471,17 +411,11 @@ mod tests {
             }
             .encode()
         };
-        assert!(matches!(
-            with(json!("x".repeat(70_000))),
-            Err(LeafError::TooLarge { .. })
-        ));
+        assert!(matches!(with(json!("x".repeat(70_000))), Err(LeafError::TooLarge { .. })));
         assert!(matches!(with(json!(0.5)), Err(LeafError::NotAnInteger)));
         let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
         assert!(with(nested(MAX_DATA_DEPTH - 1)).is_ok());
-        assert!(matches!(
-            with(nested(MAX_DATA_DEPTH)),
-            Err(LeafError::TooDeep)
-        ));
+        assert!(matches!(with(nested(MAX_DATA_DEPTH)), Err(LeafError::TooDeep)));
         assert!(with(json!([u64::MAX, i64::MIN])).is_ok());
         assert!(matches!(
             Leaf {
@@ -491,13 +425,6 @@ mod tests {
             .encode(),
             Err(LeafError::BadName("kind"))
         ));
-        assert!(matches!(
-            Leaf {
-                id: "a\nb".into(),
-                ..sample()
-            }
-            .encode(),
-            Err(LeafError::BadName("id"))
-        ));
+        assert!(matches!(Leaf { id: "a\nb".into(), ..sample() }.encode(), Err(LeafError::BadName("id"))));
     }
 }

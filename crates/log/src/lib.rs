@@ -22,16 +22,11 @@ pub mod promise;
 pub mod tile;
 pub mod verify;
 
-pub use checkpoint::{
-    Checkpoint, CheckpointError, LogSigner, OpenedCheckpoint, SignerError, Witness, shard_origin,
-};
+pub use checkpoint::{Checkpoint, CheckpointError, LogSigner, OpenedCheckpoint, SignerError, Witness, shard_origin};
 pub use export::{Entry, ExportError, ExportReader, ExportWriter, Header};
 pub use fault::{Fault, FaultCode, Faults};
 pub use leaf::{Actor, Leaf, LeafError, MAX_LEAF_BYTES, RowDigest};
-pub use merkle::{
-    EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash,
-    verify_consistency, verify_inclusion,
-};
+pub use merkle::{EMPTY_ROOT, Frontier, Hash, HashReader, Node, ProofError, leaf_hash, node_hash, verify_consistency, verify_inclusion};
 pub use note::{KeyAlgorithm, NoteError, NoteSignature, SignedNote, VerifierKey};
 pub use personal::{PersonalValue, commit};
 pub use promise::{Inclusion, Promise, PromiseError, SignedPromise, Standing};

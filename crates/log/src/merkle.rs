@@ -13,8 +13,8 @@ pub type Hash = [u8; 32];
 
 /// The root of a log without entries: SHA-256 of nothing (RFC 6962 §2.1).
 pub const EMPTY_ROOT: Hash = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95,
+    0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
 /// The hash of one entry's bytes.
@@ -107,16 +107,9 @@ pub fn inclusion_nodes(index: u64, size: u64) -> Vec<Node> {
 ///
 /// # Errors
 /// When `index` isn't below `size`, or the source fails.
-pub fn prove_inclusion<R: HashReader>(
-    reader: &mut R,
-    index: u64,
-    size: u64,
-) -> Result<Vec<Hash>, ProofError<R::Error>> {
+pub fn prove_inclusion<R: HashReader>(reader: &mut R, index: u64, size: u64) -> Result<Vec<Hash>, ProofError<R::Error>> {
     if index >= size {
-        return Err(ProofError::OutOfRange {
-            position: index,
-            size,
-        });
+        return Err(ProofError::OutOfRange { position: index, size });
     }
     roots_of(reader, inclusion_ranges(index, size))
 }
@@ -133,16 +126,9 @@ pub fn consistency_nodes(old_size: u64, size: u64) -> Vec<Node> {
 ///
 /// # Errors
 /// When `old_size` exceeds `size`, or the source fails.
-pub fn prove_consistency<R: HashReader>(
-    reader: &mut R,
-    old_size: u64,
-    size: u64,
-) -> Result<Vec<Hash>, ProofError<R::Error>> {
+pub fn prove_consistency<R: HashReader>(reader: &mut R, old_size: u64, size: u64) -> Result<Vec<Hash>, ProofError<R::Error>> {
     if old_size > size {
-        return Err(ProofError::OutOfRange {
-            position: old_size,
-            size,
-        });
+        return Err(ProofError::OutOfRange { position: old_size, size });
     }
     roots_of(reader, consistency_ranges(old_size, size))
 }
@@ -178,13 +164,7 @@ pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root
 ///
 /// From the empty log everything is consistent, with an empty proof, if `old_root` is [`EMPTY_ROOT`].
 #[must_use]
-pub fn verify_consistency(
-    old_size: u64,
-    old_root: &Hash,
-    size: u64,
-    root: &Hash,
-    proof: &[Hash],
-) -> bool {
+pub fn verify_consistency(old_size: u64, old_root: &Hash, size: u64, root: &Hash, proof: &[Hash]) -> bool {
     if old_size > size {
         return false;
     }
@@ -245,10 +225,7 @@ impl Frontier {
     /// # Errors
     /// When the source fails.
     pub fn load<R: HashReader>(reader: &mut R, size: u64) -> Result<Self, R::Error> {
-        let peaks = root_nodes(size)
-            .into_iter()
-            .map(|node| reader.hash(node))
-            .collect::<Result<_, _>>()?;
+        let peaks = root_nodes(size).into_iter().map(|node| reader.hash(node)).collect::<Result<_, _>>()?;
         Ok(Self { size, peaks })
     }
 
@@ -266,10 +243,7 @@ impl Frontier {
     /// Appends the hash of the next entry and reports each subtree that it completes, the leaf itself first.
     pub fn append_with(&mut self, leaf: Hash, mut completed: impl FnMut(Node, Hash)) {
         let mut hash = leaf;
-        let mut node = Node {
-            level: 0,
-            index: self.size,
-        };
+        let mut node = Node { level: 0, index: self.size };
         completed(node, hash);
         while node.index & 1 == 1 {
             let Some(left) = self.peaks.pop() else { break };
@@ -310,10 +284,7 @@ impl Frontier {
         let size = u64::from_be_bytes(*size);
         let (peaks, rest) = rest.as_chunks::<32>();
         let fits = size <= 1 << 62 && rest.is_empty() && peaks.len() == size.count_ones() as usize;
-        fits.then(|| Self {
-            size,
-            peaks: peaks.to_vec(),
-        })
+        fits.then(|| Self { size, peaks: peaks.to_vec() })
     }
 }
 
@@ -349,11 +320,7 @@ fn range_root<R: HashReader>(reader: &mut R, start: u64, end: u64) -> Result<Has
     for node in complete_subtrees(start, end) {
         hashes.push(reader.hash(node)?);
     }
-    Ok(hashes
-        .into_iter()
-        .rev()
-        .reduce(|right, left| node_hash(&left, &right))
-        .unwrap_or(EMPTY_ROOT))
+    Ok(hashes.into_iter().rev().reduce(|right, left| node_hash(&left, &right)).unwrap_or(EMPTY_ROOT))
 }
 
 /// The ranges of entries whose roots form the inclusion proof, deepest first.
@@ -403,16 +370,10 @@ fn consistency_ranges(old_size: u64, size: u64) -> Vec<(u64, u64)> {
 }
 
 fn nodes_of(ranges: Vec<(u64, u64)>) -> Vec<Node> {
-    ranges
-        .into_iter()
-        .flat_map(|(start, end)| complete_subtrees(start, end))
-        .collect()
+    ranges.into_iter().flat_map(|(start, end)| complete_subtrees(start, end)).collect()
 }
 
-fn roots_of<R: HashReader>(
-    reader: &mut R,
-    ranges: Vec<(u64, u64)>,
-) -> Result<Vec<Hash>, ProofError<R::Error>> {
+fn roots_of<R: HashReader>(reader: &mut R, ranges: Vec<(u64, u64)>) -> Result<Vec<Hash>, ProofError<R::Error>> {
     ranges
         .into_iter()
         .map(|(start, end)| range_root(reader, start, end).map_err(ProofError::Read))

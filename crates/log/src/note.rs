@@ -78,8 +78,7 @@ impl VerifierKey {
     /// [`NoteError::Key`] or [`NoteError::Name`].
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(name), Some(_), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Key);
         };
         let material = from_std64(encoded).ok_or(NoteError::Key)?;
@@ -88,16 +87,8 @@ impl VerifierKey {
             .into_iter()
             .find(|algorithm| algorithm.byte() == *byte)
             .ok_or(NoteError::Key)?;
-        let key = Self::new(
-            name,
-            algorithm,
-            public.try_into().map_err(|_| NoteError::Key)?,
-        )?;
-        if key.to_string() == text {
-            Ok(key)
-        } else {
-            Err(NoteError::Key)
-        }
+        let key = Self::new(name, algorithm, public.try_into().map_err(|_| NoteError::Key)?)?;
+        if key.to_string() == text { Ok(key) } else { Err(NoteError::Key) }
     }
 
     /// The key's name; for a log key, the log's origin.
@@ -121,20 +112,13 @@ impl VerifierKey {
     /// The first four bytes of SHA-256 over name, newline, algorithm byte and public key.
     #[must_use]
     pub fn key_id(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] = sha256(&[
-            self.name.as_bytes(),
-            b"\n",
-            &[self.algorithm.byte()],
-            &self.public,
-        ]);
+        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &[self.algorithm.byte()], &self.public]);
         [a, b, c, d]
     }
 
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, self.public)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
     }
 
     /// Whether this key is the one that a signature line names.
@@ -196,17 +180,11 @@ impl SignedNote {
         }
         // The last blank line separates; the text may hold blank lines of its own.
         let (text, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Text)?;
-        if text
-            .chars()
-            .any(|character| character != '\n' && character.is_control())
-        {
+        if text.chars().any(|character| character != '\n' && character.is_control()) {
             return Err(NoteError::Text);
         }
         let lines = lines.strip_suffix('\n').ok_or(NoteError::SignatureLine)?;
-        let signatures = lines
-            .split('\n')
-            .map(parse_signature)
-            .collect::<Result<Vec<_>, _>>()?;
+        let signatures = lines.split('\n').map(parse_signature).collect::<Result<Vec<_>, _>>()?;
         if signatures.len() > MAX_SIGNATURES {
             return Err(NoteError::TooLarge);
         }
@@ -220,17 +198,12 @@ impl SignedNote {
 impl fmt::Display for SignedNote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}", self.text)?;
-        self.signatures
-            .iter()
-            .try_for_each(|signature| signature.fmt(formatter))
+        self.signatures.iter().try_for_each(|signature| signature.fmt(formatter))
     }
 }
 
 fn parse_signature(line: &str) -> Result<NoteSignature, NoteError> {
-    let (name, encoded) = line
-        .strip_prefix("— ")
-        .and_then(|rest| rest.split_once(' '))
-        .ok_or(NoteError::SignatureLine)?;
+    let (name, encoded) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(NoteError::SignatureLine)?;
     check_name(name)?;
     let bytes = from_std64(encoded).ok_or(NoteError::SignatureLine)?;
     match bytes.split_first_chunk::<4>() {
@@ -244,10 +217,7 @@ fn parse_signature(line: &str) -> Result<NoteSignature, NoteError> {
 }
 
 fn check_name(name: &str) -> Result<(), NoteError> {
-    let usable = !name.is_empty()
-        && !name
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    let usable = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
     if usable { Ok(()) } else { Err(NoteError::Name) }
 }
 

@@ -19,14 +19,7 @@ const DOMAIN: &[u8] = b"tenure-log-personal/v1\0";
 pub fn commit(salt: &[u8; 32], field: &str, value: &str) -> Hash {
     let field_length = (field.len() as u64).to_be_bytes();
     let value_length = (value.len() as u64).to_be_bytes();
-    sha256(&[
-        DOMAIN,
-        salt,
-        &field_length,
-        field.as_bytes(),
-        &value_length,
-        value.as_bytes(),
-    ])
+    sha256(&[DOMAIN, salt, &field_length, field.as_bytes(), &value_length, value.as_bytes()])
 }
 
 /// A personal value with what opens its commitment. `Debug` shows only the field's name.
@@ -58,26 +51,18 @@ impl PersonalValue {
 
 impl fmt::Debug for PersonalValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PersonalValue")
-            .field("field", &self.field)
-            .finish_non_exhaustive()
+        formatter.debug_struct("PersonalValue").field("field", &self.field).finish_non_exhaustive()
     }
 }
 
 mod salt_text {
     use super::{Deserialize, Serialize, Text32};
 
-    pub(super) fn serialize<S: serde::Serializer>(
-        salt: &[u8; 32],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: serde::Serializer>(salt: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
         Text32(*salt).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<[u8; 32], D::Error> {
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
         Text32::deserialize(deserializer).map(|text| text.0)
     }
 }
@@ -109,9 +94,6 @@ mod tests {
             salt: [7; 32],
             value: "ada".into(),
         };
-        assert_eq!(
-            format!("{value:?}"),
-            r#"PersonalValue { field: "name", .. }"#
-        );
+        assert_eq!(format!("{value:?}"), r#"PersonalValue { field: "name", .. }"#);
     }
 }

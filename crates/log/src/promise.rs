@@ -116,11 +116,7 @@ impl SignedPromise {
             return Err(PromiseError::Malformed);
         }
         let signed: Self = serde_json::from_str(text).map_err(|_| PromiseError::Malformed)?;
-        if signed.to_text() == text {
-            Ok(signed)
-        } else {
-            Err(PromiseError::Malformed)
-        }
+        if signed.to_text() == text { Ok(signed) } else { Err(PromiseError::Malformed) }
     }
 
     /// Verifies the signature with whichever of `keys` is named as the origin and has the promise's key id.
@@ -130,9 +126,7 @@ impl SignedPromise {
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<(), PromiseError> {
         let key = keys
             .iter()
-            .filter(|key| {
-                key.algorithm() == KeyAlgorithm::Ed25519 && key.name() == self.promise.origin
-            })
+            .filter(|key| key.algorithm() == KeyAlgorithm::Ed25519 && key.name() == self.promise.origin)
             .find(|key| key.key_id() == self.key_id)
             .ok_or(PromiseError::UnknownKey)?;
         if key.verifies(&self.promise.message(), &self.signature) {
@@ -146,11 +140,7 @@ impl SignedPromise {
     ///
     /// # Errors
     /// When promise or evidence do not hold by themselves, so that they say nothing about the log.
-    pub fn check_kept(
-        &self,
-        keys: &[VerifierKey],
-        inclusion: &Inclusion<'_>,
-    ) -> Result<Standing, PromiseError> {
+    pub fn check_kept(&self, keys: &[VerifierKey], inclusion: &Inclusion<'_>) -> Result<Standing, PromiseError> {
         self.verify(keys)?;
         let (promise, checkpoint) = (&self.promise, inclusion.checkpoint);
         if checkpoint.origin != promise.origin {
@@ -159,21 +149,13 @@ impl SignedPromise {
         if checkpoint.size <= promise.index {
             return Ok(Standing::Pending);
         }
-        if !verify_inclusion(
-            inclusion.leaf,
-            promise.index,
-            checkpoint.size,
-            inclusion.proof,
-            &checkpoint.root,
-        ) {
+        if !verify_inclusion(inclusion.leaf, promise.index, checkpoint.size, inclusion.proof, &checkpoint.root) {
             return Err(PromiseError::Proof);
         }
         if *inclusion.leaf == promise.leaf {
             Ok(Standing::Kept)
         } else {
-            Ok(Standing::Broken {
-                found: *inclusion.leaf,
-            })
+            Ok(Standing::Broken { found: *inclusion.leaf })
         }
     }
 }
@@ -197,11 +179,7 @@ impl Serialize for SignedPromise {
 impl<'de> Deserialize<'de> for SignedPromise {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wire = Wire::deserialize(deserializer)?;
-        let key_id = wire
-            .key
-            .0
-            .try_into()
-            .map_err(|_| serde::de::Error::custom("key is not 4 bytes"))?;
+        let key_id = wire.key.0.try_into().map_err(|_| serde::de::Error::custom("key is not 4 bytes"))?;
         let promise = Promise {
             origin: wire.origin,
             shard: wire.shard,
@@ -247,11 +225,7 @@ mod tests {
         assert_eq!(read, signed);
         assert_eq!(read.verify(&[signer().verifier_key().clone()]), Ok(()));
         assert_eq!(read.verify(&[]), Err(PromiseError::UnknownKey));
-        for bad in [
-            format!("{} ", signed.to_text()),
-            signed.to_text().replacen("{", "{\"x\":1,", 1),
-            String::new(),
-        ] {
+        for bad in [format!("{} ", signed.to_text()), signed.to_text().replacen("{", "{\"x\":1,", 1), String::new()] {
             assert_eq!(SignedPromise::parse(&bad), Err(PromiseError::Malformed));
         }
     }
@@ -289,19 +263,10 @@ mod tests {
             leaf: &right,
             proof: &[left],
         };
-        assert_eq!(
-            signer().promise(1, right, 9).check_kept(&keys, &evidence),
-            Ok(Standing::Kept)
-        );
+        assert_eq!(signer().promise(1, right, 9).check_kept(&keys, &evidence), Ok(Standing::Kept));
         let other = signer().promise(1, [3; 32], 9);
-        assert_eq!(
-            other.check_kept(&keys, &evidence),
-            Ok(Standing::Broken { found: right })
-        );
-        let claimed = Inclusion {
-            leaf: &[3; 32],
-            ..evidence
-        };
+        assert_eq!(other.check_kept(&keys, &evidence), Ok(Standing::Broken { found: right }));
+        let claimed = Inclusion { leaf: &[3; 32], ..evidence };
         assert_eq!(other.check_kept(&keys, &claimed), Err(PromiseError::Proof));
         let early = checkpoint(1, left);
         let pending = Inclusion {
@@ -317,9 +282,6 @@ mod tests {
             checkpoint: &foreign,
             ..evidence
         };
-        assert_eq!(
-            other.check_kept(&keys, &elsewhere),
-            Err(PromiseError::OtherLog)
-        );
+        assert_eq!(other.check_kept(&keys, &elsewhere), Err(PromiseError::OtherLog));
     }
 }

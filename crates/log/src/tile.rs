@@ -34,11 +34,7 @@ impl Tile {
     /// Its path, such as `tile/0/x001/x234/067` or `tile/1/000.p/3`.
     #[must_use]
     pub fn path(&self) -> String {
-        format!(
-            "tile/{}/{}",
-            self.level,
-            position_path(self.index, self.width)
-        )
+        format!("tile/{}/{}", self.level, position_path(self.index, self.width))
     }
 
     /// Reads [`Tile::path`], strictly.
@@ -47,11 +43,7 @@ impl Tile {
         let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
         let level = crate::encoding::decimal(level).and_then(|level| u8::try_from(level).ok())?;
         let (index, width) = parse_position(rest)?;
-        let tile = Self {
-            level,
-            index,
-            width,
-        };
+        let tile = Self { level, index, width };
         (level <= MAX_TILE_LEVEL && tile.path() == path).then_some(tile)
     }
 
@@ -112,8 +104,7 @@ pub fn parse_bundle(bundle: &[u8], width: u16) -> Option<Vec<&[u8]>> {
         entries.push(entry);
         rest = tail;
     }
-    (rest.is_empty() && entries.len() == usize::from(width) && width <= TILE_WIDTH)
-        .then_some(entries)
+    (rest.is_empty() && entries.len() == usize::from(width) && width <= TILE_WIDTH).then_some(entries)
 }
 
 /// A source of tiles, such as a folder, a mirror or a table of pages.
@@ -182,16 +173,11 @@ impl<R: TileReader> HashReader for TileHashes<R> {
         }
         let hashes = match self.cache.entry(tile) {
             std::collections::hash_map::Entry::Occupied(cached) => cached.into_mut(),
-            std::collections::hash_map::Entry::Vacant(slot) => {
-                slot.insert(read(&mut self.reader, tile)?)
-            }
+            std::collections::hash_map::Entry::Vacant(slot) => slot.insert(read(&mut self.reader, tile)?),
         };
         let within = node.level % TILE_HEIGHT;
         let start = ((node.index << within) % u64::from(TILE_WIDTH)) as usize;
-        hashes
-            .get(start..start + (1 << within))
-            .map(root_of_hashes)
-            .ok_or(TileError::Incomplete(node))
+        hashes.get(start..start + (1 << within)).map(root_of_hashes).ok_or(TileError::Incomplete(node))
     }
 }
 
@@ -303,18 +289,11 @@ fn partial_tiles(size: u64) -> Vec<Option<Tile>> {
 }
 
 fn read<R: TileReader>(reader: &mut R, tile: Tile) -> Result<Vec<Hash>, TileError<R::Error>> {
-    let bytes = reader
-        .tile(tile)
-        .map_err(|source| TileError::Read { tile, source })?;
+    let bytes = reader.tile(tile).map_err(|source| TileError::Read { tile, source })?;
     let (hashes, rest) = bytes.as_chunks::<32>();
     match hashes.get(..usize::from(tile.width)) {
-        Some(wanted) if rest.is_empty() && hashes.len() <= usize::from(TILE_WIDTH) => {
-            Ok(wanted.to_vec())
-        }
-        _ => Err(TileError::Length {
-            tile,
-            bytes: bytes.len(),
-        }),
+        Some(wanted) if rest.is_empty() && hashes.len() <= usize::from(TILE_WIDTH) => Ok(wanted.to_vec()),
+        _ => Err(TileError::Length { tile, bytes: bytes.len() }),
     }
 }
 
@@ -326,11 +305,7 @@ fn position_path(index: u64, width: u16) -> String {
         path = format!("x{:03}/{path}", rest % 1000);
         rest /= 1000;
     }
-    if width == TILE_WIDTH {
-        path
-    } else {
-        format!("{path}.p/{width}")
-    }
+    if width == TILE_WIDTH { path } else { format!("{path}.p/{width}") }
 }
 
 fn parse_position(path: &str) -> Option<(u64, u16)> {
@@ -369,30 +344,12 @@ mod tests {
             .path(),
             "tile/0/x001/x234/067"
         );
-        assert_eq!(
-            Tile {
-                level: 1,
-                index: 0,
-                width: 3
-            }
-            .path(),
-            "tile/1/000.p/3"
-        );
+        assert_eq!(Tile { level: 1, index: 0, width: 3 }.path(), "tile/1/000.p/3");
         assert_eq!(entries_path(273, 112), "tile/entries/273.p/112");
-        for path in [
-            "tile/0/x001/x234/067",
-            "tile/1/000.p/3",
-            "tile/0/x018/x446/x744/x073/x709/x551/615",
-        ] {
-            assert_eq!(
-                Tile::parse(path).map(|tile| tile.path()).as_deref(),
-                Some(path)
-            );
+        for path in ["tile/0/x001/x234/067", "tile/1/000.p/3", "tile/0/x018/x446/x744/x073/x709/x551/615"] {
+            assert_eq!(Tile::parse(path).map(|tile| tile.path()).as_deref(), Some(path));
         }
-        assert_eq!(
-            parse_entries_path("tile/entries/x001/067"),
-            Some((1067, 256))
-        );
+        assert_eq!(parse_entries_path("tile/entries/x001/067"), Some((1067, 256)));
         for path in [
             "tile/0/67",
             "tile/0/001/067",
@@ -415,10 +372,7 @@ mod tests {
     fn a_bundle_holds_exactly_its_entries() {
         let bundle = encode_bundle(&[b"ab".as_slice(), b"", b"c"]).unwrap();
         assert_eq!(bundle, b"\0\x02ab\0\0\0\x01c");
-        assert_eq!(
-            parse_bundle(&bundle, 3),
-            Some(vec![b"ab".as_slice(), b"", b"c"])
-        );
+        assert_eq!(parse_bundle(&bundle, 3), Some(vec![b"ab".as_slice(), b"", b"c"]));
         assert_eq!(parse_bundle(&bundle, 2), None);
         assert_eq!(parse_bundle(&bundle, 4), None);
         assert_eq!(parse_bundle(&bundle[..bundle.len() - 1], 3), None);

@@ -68,10 +68,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// All faults that were found, when there is any.
-pub fn verify_export<R: BufRead>(
-    input: R,
-    expected: &Expectations<'_>,
-) -> Result<Verified, Faults> {
+pub fn verify_export<R: BufRead>(input: R, expected: &Expectations<'_>) -> Result<Verified, Faults> {
     let mut faults = Collector::default();
     let mut reader = match ExportReader::new(input) {
         Ok(reader) => reader,
@@ -117,11 +114,7 @@ pub fn verify_export<R: BufRead>(
         personal_present: walk.personal_present,
         erased: walk.erased,
         key_pinned: !expected.keys.is_empty(),
-        witnessed: signed
-            .witnesses
-            .into_iter()
-            .map(|witness| witness.name)
-            .collect(),
+        witnessed: signed.witnesses.into_iter().map(|witness| witness.name).collect(),
         from_kept: kept.last_key_value().map(|(size, _)| *size),
         promises_kept: promises.len() as u64,
         promises_pending: (expected.promises.len() - promises.len()) as u64,
@@ -135,37 +128,22 @@ fn unreadable(error: &ExportError, otherwise: FaultCode) -> FaultCode {
     }
 }
 
-fn trusted_keys(
-    header: &Header,
-    expected: &Expectations<'_>,
-    faults: &mut Collector,
-) -> Vec<VerifierKey> {
+fn trusted_keys(header: &Header, expected: &Expectations<'_>, faults: &mut Collector) -> Vec<VerifierKey> {
     let mut keys = expected.keys.to_vec();
     match VerifierKey::parse(&header.verifier_key) {
         Ok(key) if keys.is_empty() => keys.push(key),
         Ok(key) if keys.contains(&key) => {}
-        Ok(_) => faults.whole(
-            FaultCode::UnknownKey,
-            "the header names a key that is not expected",
-        ),
+        Ok(_) => faults.whole(FaultCode::UnknownKey, "the header names a key that is not expected"),
         Err(error) => faults.whole(FaultCode::HeaderMalformed, error.to_string()),
     }
     // A witness's key must never count as the log's.
-    let witnesses = expected
-        .witnesses
-        .iter()
-        .filter(|key| key.algorithm() == KeyAlgorithm::CosignatureV1);
+    let witnesses = expected.witnesses.iter().filter(|key| key.algorithm() == KeyAlgorithm::CosignatureV1);
     keys.extend(witnesses.cloned());
     keys
 }
 
 /// The header's checkpoint. When only its signature is wrong, the walk goes on with what it says, to find more.
-fn signed_checkpoint(
-    header: &Header,
-    expected: &Expectations<'_>,
-    keys: &[VerifierKey],
-    faults: &mut Collector,
-) -> Option<OpenedCheckpoint> {
+fn signed_checkpoint(header: &Header, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> Option<OpenedCheckpoint> {
     let opened = Checkpoint::open(&header.checkpoint, keys).or_else(|error| {
         let code = match error {
             CheckpointError::UnknownKey => FaultCode::UnknownKey,
@@ -173,9 +151,7 @@ fn signed_checkpoint(
             CheckpointError::Note(_) | CheckpointError::Text => FaultCode::HeaderMalformed,
         };
         faults.whole(code, error.to_string());
-        let text = SignedNote::parse(&header.checkpoint)
-            .map_err(CheckpointError::Note)?
-            .text;
+        let text = SignedNote::parse(&header.checkpoint).map_err(CheckpointError::Note)?.text;
         Checkpoint::parse_text(&text).map(|checkpoint| OpenedCheckpoint {
             checkpoint,
             witnesses: Vec::new(),
@@ -184,46 +160,27 @@ fn signed_checkpoint(
     let opened = opened.ok()?;
     let origin = &opened.checkpoint.origin;
     if *origin != header.origin || expected.origin.is_some_and(|expected| expected != origin) {
-        faults.whole(
-            FaultCode::WrongOrigin,
-            format!("the checkpoint is of the log {origin}"),
-        );
+        faults.whole(FaultCode::WrongOrigin, format!("the checkpoint is of the log {origin}"));
     }
-    let shard_named = origin
-        .rsplit_once('/')
-        .is_some_and(|(log, _)| shard_origin(log, header.shard) == *origin);
+    let shard_named = origin.rsplit_once('/').is_some_and(|(log, _)| shard_origin(log, header.shard) == *origin);
     if !shard_named {
-        faults.whole(
-            FaultCode::WrongOrigin,
-            format!("the log {origin} is not that of shard {}", header.shard),
-        );
+        faults.whole(FaultCode::WrongOrigin, format!("the log {origin} is not that of shard {}", header.shard));
     }
     if opened.checkpoint.size != header.size {
         let (signed, claimed) = (opened.checkpoint.size, header.size);
-        faults.whole(
-            FaultCode::SizeMismatch,
-            format!("{signed} entries are signed, the header says {claimed}"),
-        );
+        faults.whole(FaultCode::SizeMismatch, format!("{signed} entries are signed, the header says {claimed}"));
     }
     Some(opened)
 }
 
 /// Kept checkpoints by size, without those that already convict the log.
-fn kept_checkpoints(
-    signed: &Checkpoint,
-    expected: &Expectations<'_>,
-    keys: &[VerifierKey],
-    faults: &mut Collector,
-) -> BTreeMap<u64, Hash> {
+fn kept_checkpoints(signed: &Checkpoint, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> BTreeMap<u64, Hash> {
     let mut kept = BTreeMap::new();
     for note in expected.kept {
         let opened = match Checkpoint::open(note, keys) {
             Ok(opened) if opened.checkpoint.origin == signed.origin => opened.checkpoint,
             Ok(_) => {
-                faults.whole(
-                    FaultCode::KeptUnusable,
-                    "the kept checkpoint is of another log",
-                );
+                faults.whole(FaultCode::KeptUnusable, "the kept checkpoint is of another log");
                 continue;
             }
             Err(error) => {
@@ -235,13 +192,8 @@ fn kept_checkpoints(
         if size > signed.size {
             let detail = format!("{size} entries were signed before, now {}", signed.size);
             faults.add(FaultCode::Rollback, Some(signed.size..size), detail);
-        } else if (size == signed.size && root != signed.root)
-            || kept.get(&size).is_some_and(|other| *other != root)
-        {
-            faults.whole(
-                FaultCode::Fork,
-                format!("two roots are signed for {size} entries"),
-            );
+        } else if (size == signed.size && root != signed.root) || kept.get(&size).is_some_and(|other| *other != root) {
+            faults.whole(FaultCode::Fork, format!("two roots are signed for {size} entries"));
         } else {
             kept.insert(size, root);
         }
@@ -250,21 +202,14 @@ fn kept_checkpoints(
 }
 
 /// Promises by index that this checkpoint must have kept.
-fn usable_promises(
-    signed: &Checkpoint,
-    expected: &Expectations<'_>,
-    keys: &[VerifierKey],
-    faults: &mut Collector,
-) -> Vec<(u64, Hash)> {
+fn usable_promises(signed: &Checkpoint, expected: &Expectations<'_>, keys: &[VerifierKey], faults: &mut Collector) -> Vec<(u64, Hash)> {
     let mut due = Vec::new();
     for promise in expected.promises {
         match promise.verify(keys) {
             Ok(()) if promise.promise.origin != signed.origin => {
                 faults.whole(FaultCode::PromiseUnusable, "the promise is of another log");
             }
-            Ok(()) if promise.promise.index < signed.size => {
-                due.push((promise.promise.index, promise.promise.leaf))
-            }
+            Ok(()) if promise.promise.index < signed.size => due.push((promise.promise.index, promise.promise.leaf)),
             Ok(()) => {}
             Err(error) => faults.whole(FaultCode::PromiseUnusable, error.to_string()),
         }
@@ -319,32 +264,17 @@ impl<'a> Walk<'a> {
         let hash = leaf_hash(&entry.leaf);
         let at = Some(entry.index..entry.index.saturating_add(1));
         if let Some(claimed) = entry.claimed_hash.filter(|claimed| *claimed != hash) {
-            faults.add(
-                FaultCode::EntryChanged,
-                at,
-                "the leaf does not have the hash beside it",
-            );
-            self.claimed
-                .get_or_insert_with(|| self.actual.clone())
-                .append(claimed);
+            faults.add(FaultCode::EntryChanged, at, "the leaf does not have the hash beside it");
+            self.claimed.get_or_insert_with(|| self.actual.clone()).append(claimed);
         } else if let Some(tree) = &mut self.claimed {
             tree.append(hash);
         }
         self.actual.append(hash);
         self.compare_kept();
         if in_place {
-            let first = self
-                .promises
-                .partition_point(|(index, _)| *index < entry.index);
-            let here = self
-                .promises
-                .iter()
-                .skip(first)
-                .take_while(|(index, _)| *index == entry.index);
-            self.broken_promises.extend(
-                here.filter(|(_, leaf)| *leaf != hash)
-                    .map(|(index, _)| *index),
-            );
+            let first = self.promises.partition_point(|(index, _)| *index < entry.index);
+            let here = self.promises.iter().skip(first).take_while(|(index, _)| *index == entry.index);
+            self.broken_promises.extend(here.filter(|(_, leaf)| *leaf != hash).map(|(index, _)| *index));
         }
         self.content(entry, in_place, faults);
     }
@@ -360,11 +290,7 @@ impl<'a> Walk<'a> {
             if self.gaps.len() < MAX_GAPS {
                 self.gaps.push(self.expected..index);
             } else {
-                faults.add(
-                    FaultCode::EntryRemoved,
-                    Some(self.expected..index),
-                    "entries are missing here",
-                );
+                faults.add(FaultCode::EntryRemoved, Some(self.expected..index), "entries are missing here");
             }
             self.expected = index.saturating_add(1);
             return false;
@@ -373,19 +299,10 @@ impl<'a> Walk<'a> {
         if let Some(position) = self.gaps.iter().position(|gap| gap.contains(&index)) {
             let gap = self.gaps.swap_remove(position);
             let rest = [gap.start..index, index + 1..gap.end];
-            self.gaps
-                .extend(rest.into_iter().filter(|gap| !gap.is_empty()));
-            faults.add(
-                FaultCode::EntryReordered,
-                place,
-                "the entry comes after later ones",
-            );
+            self.gaps.extend(rest.into_iter().filter(|gap| !gap.is_empty()));
+            faults.add(FaultCode::EntryReordered, place, "the entry comes after later ones");
         } else {
-            faults.add(
-                FaultCode::EntryInserted,
-                place,
-                "an entry with this number was there before",
-            );
+            faults.add(FaultCode::EntryInserted, place, "an entry with this number was there before");
         }
         false
     }
@@ -398,11 +315,7 @@ impl<'a> Walk<'a> {
         };
         if in_place {
             if self.last_at.is_some_and(|last| leaf.at < last) {
-                faults.add(
-                    FaultCode::TimeBackwards,
-                    at.clone(),
-                    "the entry is earlier than the one before",
-                );
+                faults.add(FaultCode::TimeBackwards, at.clone(), "the entry is earlier than the one before");
             }
             self.last_at = Some(leaf.at);
         }
@@ -411,8 +324,7 @@ impl<'a> Walk<'a> {
             match open.remove(&value.field) {
                 Some(commitment) if value.opens(&commitment) => self.personal_present += 1,
                 Some(_) => {
-                    let detail =
-                        format!("the value of {:?} is not the one committed to", value.field);
+                    let detail = format!("the value of {:?} is not the one committed to", value.field);
                     faults.add(FaultCode::PersonalMismatch, at.clone(), detail);
                 }
                 None => {
@@ -439,31 +351,16 @@ impl<'a> Walk<'a> {
 
     fn end(&mut self, signed: &Checkpoint, faults: &mut Collector) {
         for gap in std::mem::take(&mut self.gaps) {
-            faults.add(
-                FaultCode::EntryRemoved,
-                Some(gap),
-                "entries are missing here",
-            );
+            faults.add(FaultCode::EntryRemoved, Some(gap), "entries are missing here");
         }
         if self.expected < signed.size {
-            let detail = format!(
-                "the export ends after {} of {} entries",
-                self.expected, signed.size
-            );
-            faults.add(
-                FaultCode::EntriesTruncated,
-                Some(self.expected..signed.size),
-                detail,
-            );
+            let detail = format!("the export ends after {} of {} entries", self.expected, signed.size);
+            faults.add(FaultCode::EntriesTruncated, Some(self.expected..signed.size), detail);
             self.broken = true;
         }
         if self.expected > signed.size {
             let detail = format!("the checkpoint covers {} entries only", signed.size);
-            faults.add(
-                FaultCode::EntryInserted,
-                Some(signed.size..self.expected),
-                detail,
-            );
+            faults.add(FaultCode::EntryInserted, Some(signed.size..self.expected), detail);
             self.broken = true;
         }
         if self.broken {
@@ -475,18 +372,11 @@ impl<'a> Walk<'a> {
                 faults.add(FaultCode::Fork, Some(range), detail);
             }
             for index in std::mem::take(&mut self.broken_promises) {
-                faults.add(
-                    FaultCode::PromiseBroken,
-                    Some(index..index + 1),
-                    "another leaf was promised here",
-                );
+                faults.add(FaultCode::PromiseBroken, Some(index..index + 1), "another leaf was promised here");
             }
             return;
         }
-        let located = self
-            .claimed
-            .as_ref()
-            .is_some_and(|claimed| claimed.root() == signed.root);
+        let located = self.claimed.as_ref().is_some_and(|claimed| claimed.root() == signed.root);
         if !located {
             self.root_mismatch(signed, faults);
         }
@@ -494,23 +384,13 @@ impl<'a> Walk<'a> {
 
     fn root_mismatch(&mut self, signed: &Checkpoint, faults: &mut Collector) {
         let (range, detail) = match self.disagreement.take() {
-            Some(range) => (
-                Some(range),
-                "the first altered entry lies between two kept checkpoints",
-            ),
+            Some(range) => (Some(range), "the first altered entry lies between two kept checkpoints"),
             None if self.agreed > 0 => (
                 Some(self.agreed..signed.size),
                 "the entries up to a kept checkpoint are sound, later ones are altered",
             ),
-            None => (
-                None,
-                "entries were altered together with their hashes; which ones cannot be told",
-            ),
+            None => (None, "entries were altered together with their hashes; which ones cannot be told"),
         };
-        faults.add(
-            FaultCode::RootMismatch,
-            range,
-            format!("the entries do not give the signed root: {detail}"),
-        );
+        faults.add(FaultCode::RootMismatch, range, format!("the entries do not give the signed root: {detail}"));
     }
 }

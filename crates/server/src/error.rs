@@ -34,7 +34,9 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
     match error {
         OpError::Invalid(fields) => {
             let count = fields.len();
-            Problem::new(422, "fields_invalid", "fields are missing or wrong").detail(format!("{count} field(s) are missing or wrong")).fields(fields)
+            Problem::new(422, "fields_invalid", "fields are missing or wrong")
+                .detail(format!("{count} field(s) are missing or wrong"))
+                .fields(fields)
         }
         OpError::Refused { reason, detail, answer } => {
             let mut problem = Problem::refusal(status_of(reason), reason);

@@ -9,7 +9,10 @@ use axum::routing::get;
 use crate::App;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready)).route("/metrics", get(metrics))
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {

@@ -366,11 +366,12 @@ impl<'a> Judge<'a, '_> {
             };
             // A key whose time is over by the log's own clock may have been forgotten already: nobody can tell any more.
             let forgotten = once.until.is_some_and(|until| until < self.writes.head.last_at);
-            let used = forgotten || match remembered {
-                Some(None) => true,
-                Some(Some(until)) => until >= changeset.at,
-                None => false,
-            };
+            let used = forgotten
+                || match remembered {
+                    Some(None) => true,
+                    Some(Some(until)) => until >= changeset.at,
+                    None => false,
+                };
             let twice = changeset
                 .once
                 .iter()

@@ -108,7 +108,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let running = start(&config).await?;
     if let Some(path) = &running.setup_token {
         eprintln!("the set-up token is in {} for 15 minutes", path.display());
-        eprintln!("hint: run `tenure setup --data {} --server {} --name \"Your Name\"`", config.data.display(), running.url);
+        eprintln!(
+            "hint: run `tenure setup --data {} --server {} --name \"Your Name\"`",
+            config.data.display(),
+            running.url
+        );
     }
     eprintln!("Tenure serves {}", running.url);
     terminated().await?;

@@ -305,14 +305,23 @@ impl CharterDraft {
     /// Every field that is missing or wrong, in the order of the charter.
     pub fn complete(&self, registered: Timestamp) -> Result<Charter, Vec<FieldProblem>> {
         let mut check = Checker(Vec::new());
-        let owner = check.present("owner", "owner_missing", self.owner, "name the person who is accountable for it; an approver is no owner");
+        let owner = check.present(
+            "owner",
+            "owner_missing",
+            self.owner,
+            "name the person who is accountable for it; an approver is no owner",
+        );
         if self.backup_owner.is_some() && self.backup_owner == self.owner {
             check.wrong("backup_owner", "backup_is_owner", "name somebody else than the owner");
         }
         let purpose = check.text("purpose", "purpose", self.purpose.as_deref(), "say which business need it serves");
         self.check_scope(&mut check);
         match &self.trust_boundary {
-            None => check.wrong("trust_boundary", "trust_boundary_missing", "say inside which trust domain, issuer, network or organisation it is trusted"),
+            None => check.wrong(
+                "trust_boundary",
+                "trust_boundary_missing",
+                "say inside which trust domain, issuer, network or organisation it is trusted",
+            ),
             Some(boundary) => {
                 let _ = check.text("trust_boundary.value", "trust_boundary", Some(boundary.value()), "name the boundary");
             }
@@ -322,7 +331,12 @@ impl CharterDraft {
             check.0.push(problem);
         }
         let application = check.present("application", "application_missing", self.application, "name the application it works for");
-        let binding = check.present("workload_binding", "workload_binding_missing", self.workload_binding.clone(), "say how the workload proves itself: public_key, oidc or join_token");
+        let binding = check.present(
+            "workload_binding",
+            "workload_binding_missing",
+            self.workload_binding.clone(),
+            "say how the workload proves itself: public_key, oidc or join_token",
+        );
         if let Some(binding) = &binding {
             let _ = check.text("workload_binding.workload", "workload", Some(binding.workload()), "name the intended workload");
             if let WorkloadBinding::Oidc { claims, .. } = binding {
@@ -330,7 +344,11 @@ impl CharterDraft {
                     check.wrong("workload_binding.claims", "subject_claim_missing", "fix the claim sub to one exact value");
                 }
                 if claims.len() > MAX_ITEMS || claims.values().any(|v| v.is_object() || v.is_array() || v.is_null() || v.is_f64()) {
-                    check.wrong("workload_binding.claims", "claims_malformed", "give at most 32 claims, each a text, a whole number or a truth value");
+                    check.wrong(
+                        "workload_binding.claims",
+                        "claims_malformed",
+                        "give at most 32 claims, each a text, a whole number or a truth value",
+                    );
                 }
             }
         }
@@ -351,7 +369,12 @@ impl CharterDraft {
         if ttl > MAX_CREDENTIAL_TTL || ttl < Span::from_secs(10) {
             check.wrong("credential_ttl", "credential_ttl_out_of_range", "use 10s to 1h");
         }
-        let coverage = check.present("coverage", "coverage_missing", self.coverage, "say what covers its access: role_based, privileged or just_in_time");
+        let coverage = check.present(
+            "coverage",
+            "coverage_missing",
+            self.coverage,
+            "say what covers its access: role_based, privileged or just_in_time",
+        );
         for (field, items) in [("data_domains", &self.data_domains), ("repositories", &self.repositories)] {
             check.list(field, items);
             if items.iter().any(|item| item.trim().is_empty() || item.len() > MAX_TEXT) {
@@ -368,25 +391,40 @@ impl CharterDraft {
         if let Some(shared) = &self.shared {
             check.list("shared.consumers", &shared.consumers);
             if shared.consumers.len() < 2 {
-                check.wrong("shared.consumers", "consumers_missing", "list who uses it; for a single consumer leave out `shared`");
+                check.wrong(
+                    "shared.consumers",
+                    "consumers_missing",
+                    "list who uses it; for a single consumer leave out `shared`",
+                );
             }
-            let _ = check.text("shared.migration_plan", "migration_plan", Some(&shared.migration_plan), "say how each consumer gets an identity of its own");
+            let _ = check.text(
+                "shared.migration_plan",
+                "migration_plan",
+                Some(&shared.migration_plan),
+                "say how each consumer gets an identity of its own",
+            );
         }
         match (owner, environment, application, binding, expires_at, coverage) {
-            (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => Ok(Charter {
-                owner,
-                purpose,
-                scope: self.scope.clone(),
-                environment,
-                application,
-                workload_binding,
-                expires_at,
-                retirement: self.retirement.clone(),
-                credential_types: if self.credential_types.is_empty() { vec![CredentialType::AccessToken] } else { self.credential_types.clone() },
-                credential_ttl: ttl,
-                coverage,
-                auto_revocation: self.auto_revocation.clone(),
-            }),
+            (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => {
+                Ok(Charter {
+                    owner,
+                    purpose,
+                    scope: self.scope.clone(),
+                    environment,
+                    application,
+                    workload_binding,
+                    expires_at,
+                    retirement: self.retirement.clone(),
+                    credential_types: if self.credential_types.is_empty() {
+                        vec![CredentialType::AccessToken]
+                    } else {
+                        self.credential_types.clone()
+                    },
+                    credential_ttl: ttl,
+                    coverage,
+                    auto_revocation: self.auto_revocation.clone(),
+                })
+            }
             _ => Err(check.0),
         }
     }
@@ -398,13 +436,21 @@ impl CharterDraft {
         }
         for (n, entitlement) in self.scope.iter().enumerate() {
             if entitlement.resource != WILDCARD && entitlement.resource.parse::<ResourceId>().is_err() {
-                check.wrong(&format!("scope[{n}].resource"), "resource_malformed", "give the id of a registered resource, res_…");
+                check.wrong(
+                    &format!("scope[{n}].resource"),
+                    "resource_malformed",
+                    "give the id of a registered resource, res_…",
+                );
             }
             if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_ITEMS {
                 check.wrong(&format!("scope[{n}].actions"), "actions_missing", "list 1 to 32 actions");
             }
             if entitlement.actions.iter().any(|action| !is_action(action)) {
-                check.wrong(&format!("scope[{n}].actions"), "action_malformed", "use 1 to 64 characters of a-z, 0-9 and _ . : - in an action");
+                check.wrong(
+                    &format!("scope[{n}].actions"),
+                    "action_malformed",
+                    "use 1 to 64 characters of a-z, 0-9 and _ . : - in an action",
+                );
             }
         }
     }
@@ -412,12 +458,20 @@ impl CharterDraft {
     fn check_retirement(&self, check: &mut Checker, registered: Timestamp) {
         check.list("retirement", &self.retirement);
         if self.retirement.is_empty() {
-            check.wrong("retirement", "retirement_condition_missing", "say what ends it besides its expiry: date, idle or task_completed");
+            check.wrong(
+                "retirement",
+                "retirement_condition_missing",
+                "say what ends it besides its expiry: date, idle or task_completed",
+            );
         }
         for (n, condition) in self.retirement.iter().enumerate() {
             match condition {
-                RetirementCondition::Date { at } if *at <= registered => check.wrong(&format!("retirement[{n}].at"), "retirement_past", "set a date in the future"),
-                RetirementCondition::Idle { after } if *after < Span::from_secs(1) => check.wrong(&format!("retirement[{n}].after"), "idle_too_short", "use at least 1s"),
+                RetirementCondition::Date { at } if *at <= registered => {
+                    check.wrong(&format!("retirement[{n}].at"), "retirement_past", "set a date in the future")
+                }
+                RetirementCondition::Idle { after } if *after < Span::from_secs(1) => {
+                    check.wrong(&format!("retirement[{n}].after"), "idle_too_short", "use at least 1s")
+                }
                 _ => {}
             }
         }
@@ -431,7 +485,8 @@ impl CharterDraft {
 
 /// Whether a text can be an action: an OAuth scope token, so that it can stand in a token's `scope`.
 fn is_action(action: &str) -> bool {
-    action == WILDCARD || (!action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b)))
+    action == WILDCARD
+        || (!action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b)))
 }
 impl Charter {
     /// When the identity ends at the latest: its expiry or the earliest date among its retirement conditions.

@@ -5,7 +5,7 @@ mod state;
 
 pub use charter::{
     Charter, CharterDraft, Coverage, CredentialType, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary,
-    WorkloadBinding, WILDCARD,
+    WILDCARD, WorkloadBinding,
 };
 pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, SuspensionKind};
 
@@ -111,7 +111,11 @@ impl Record for Identity {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        let mut terms = vec![format!("state={}", self.state.as_str()), format!("kind={}", self.kind.as_str()), format!("name={}", self.name)];
+        let mut terms = vec![
+            format!("state={}", self.state.as_str()),
+            format!("kind={}", self.kind.as_str()),
+            format!("name={}", self.name),
+        ];
         if let Some(owner) = self.charter.owner {
             terms.push(format!("owner={owner}"));
         }
@@ -121,7 +125,13 @@ impl Record for Identity {
         if let Some(environment) = &self.charter.environment {
             terms.push(format!("environment={environment}"));
         }
-        terms.extend(self.charter.scope.iter().filter(|e| e.actions.iter().any(|a| a == ENFORCE)).map(|e| format!("enforces={}", e.resource)));
+        terms.extend(
+            self.charter
+                .scope
+                .iter()
+                .filter(|e| e.actions.iter().any(|a| a == ENFORCE))
+                .map(|e| format!("enforces={}", e.resource)),
+        );
         terms
     }
 }

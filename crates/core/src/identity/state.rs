@@ -28,7 +28,15 @@ pub enum IdentityState {
 
 impl IdentityState {
     /// Every state.
-    pub const ALL: &[Self] = &[Self::Draft, Self::Pending, Self::Active, Self::Suspended, Self::Retiring, Self::Retired, Self::Closed];
+    pub const ALL: &[Self] = &[
+        Self::Draft,
+        Self::Pending,
+        Self::Active,
+        Self::Suspended,
+        Self::Retiring,
+        Self::Retired,
+        Self::Closed,
+    ];
 
     /// The name in the log, in filters and in policies.
     pub const fn as_str(self) -> &'static str {
@@ -65,7 +73,15 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: &[Self] = &[Self::Submit, Self::Activate, Self::Suspend, Self::Resume, Self::Retire, Self::FinishRetiring, Self::Close];
+    pub const ALL: &[Self] = &[
+        Self::Submit,
+        Self::Activate,
+        Self::Suspend,
+        Self::Resume,
+        Self::Retire,
+        Self::FinishRetiring,
+        Self::Close,
+    ];
 
     /// The name in refusals.
     pub const fn as_str(self) -> &'static str {
@@ -199,7 +215,11 @@ impl Identity {
         match self.state {
             IdentityState::Active | IdentityState::Suspended => {
                 self.state = IdentityState::Retiring;
-                self.retirement = Some(Retirement { because, started_at: at, retired_at: None });
+                self.retirement = Some(Retirement {
+                    because,
+                    started_at: at,
+                    retired_at: None,
+                });
                 Ok(self)
             }
             _ => Err(self.bad(Step::Retire)),
@@ -214,7 +234,10 @@ impl Identity {
         match (self.state, self.retirement.take()) {
             (IdentityState::Retiring, Some(retirement)) => {
                 self.state = IdentityState::Retired;
-                self.retirement = Some(Retirement { retired_at: Some(at), ..retirement });
+                self.retirement = Some(Retirement {
+                    retired_at: Some(at),
+                    ..retirement
+                });
                 Ok(self)
             }
             (_, retirement) => {

@@ -29,8 +29,12 @@ impl Engine {
     ///
     /// Introspection, decisions and the checks behind receipts all come through here.
     pub(crate) async fn held(&self, id: CredentialId, now: Timestamp) -> Result<Option<Held>, OpError> {
-        let Some(credential) = self.one::<Credential>(id).await? else { return Ok(None) };
-        let Some(known) = self.know(credential.identity).await? else { return Ok(None) };
+        let Some(credential) = self.one::<Credential>(id).await? else {
+            return Ok(None);
+        };
+        let Some(known) = self.know(credential.identity).await? else {
+            return Ok(None);
+        };
         let grants = self.grants_of(&credential, &known).await?;
         let live = credential_is_live(&credential, &known.identity, known.scopes(), &grants, now);
         // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).

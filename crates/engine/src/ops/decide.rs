@@ -28,11 +28,16 @@ impl Engine {
         let now = self.now();
         check_evaluation(ask)?;
         let caller = Self::enforcer_identity(enforcer).id;
-        let resource = self.find_resource(&ask.resource.id).await?.filter(|resource| resource.kind == ask.resource.kind).ok_or(OpError::refused(Reason::ResourceUnknown));
+        let resource = self
+            .find_resource(&ask.resource.id)
+            .await?
+            .filter(|resource| resource.kind == ask.resource.kind)
+            .ok_or(OpError::refused(Reason::ResourceUnknown));
         let resource = match resource.and_then(|resource| self.enforces(enforcer, &resource, now).map(|()| resource)) {
             Ok(resource) => resource,
             Err(OpError::Refused { reason, detail, answer }) => {
-                self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
+                self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref())
+                    .await;
                 return Err(OpError::Refused { reason, detail, answer });
             }
             Err(other) => return Err(other),
@@ -40,10 +45,20 @@ impl Engine {
         let token = match ask.subject.properties.get("access_token") {
             None => None,
             Some(serde_json::Value::String(token)) => Some(token.as_str()),
-            Some(_) => return Err(OpError::field("subject.properties.access_token", "access_token_malformed", "give the access token as a string")),
+            Some(_) => {
+                return Err(OpError::field(
+                    "subject.properties.access_token",
+                    "access_token_malformed",
+                    "give the access token as a string",
+                ));
+            }
         };
         let verdict = self.use_verdict(&ask.subject.id, token, &ask.action.name, &resource).await?;
-        count(if verdict.refused.is_some() { &self.counters.denied } else { &self.counters.allowed });
+        count(if verdict.refused.is_some() {
+            &self.counters.denied
+        } else {
+            &self.counters.allowed
+        });
         if let Some(id) = verdict.identity {
             if verdict.refused.is_some() {
                 self.record_use_refusal(enforcer, id, &resource, &ask.action.name, &verdict).await;
@@ -77,17 +92,29 @@ impl Engine {
         if let Ok(id) = name.parse::<ResourceId>() {
             return self.one(id).await;
         }
-        let page = self.store.list(&ListQuery { kind: RowKind::Resource, terms: vec![format!("uri={name}")], after: None, limit: 1 }).await?;
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Resource,
+                terms: vec![format!("uri={name}")],
+                after: None,
+                limit: 1,
+            })
+            .await?;
         Ok(page.rows.first().map(|row| row.decode()).transpose().map_err(StoreError::from)?)
     }
 
     async fn use_verdict(&self, subject: &str, token: Option<&str>, action: &str, resource: &Resource) -> Result<Verdict, OpError> {
         let now = self.now();
-        let Ok(id) = subject.parse::<IdentityId>() else { return Ok(Verdict::refused(None, Reason::IdentityUnknown)) };
+        let Ok(id) = subject.parse::<IdentityId>() else {
+            return Ok(Verdict::refused(None, Reason::IdentityUnknown));
+        };
         let (known, environment) = match token {
             // With a token, the decision is about what the token may be used for; nothing beyond it.
             Some(token) => {
-                let Some((claims, held)) = self.presented(token, now).await? else { return Ok(Verdict::refused(None, Reason::CredentialUnknown)) };
+                let Some((claims, held)) = self.presented(token, now).await? else {
+                    return Ok(Verdict::refused(None, Reason::CredentialUnknown));
+                };
                 if claims.identity != id {
                     return Ok(Verdict::refused(None, Reason::ProofInvalid));
                 }
@@ -103,7 +130,9 @@ impl Engine {
                 (held.known, held.credential.environment.clone())
             }
             None => {
-                let Some(known) = self.know(id).await? else { return Ok(Verdict::refused(None, Reason::IdentityUnknown)) };
+                let Some(known) = self.know(id).await? else {
+                    return Ok(Verdict::refused(None, Reason::IdentityUnknown));
+                };
                 let environment = known.identity.charter.environment.clone().unwrap_or_default();
                 (known, environment)
             }
@@ -132,7 +161,12 @@ impl Engine {
             ]),
         });
         let refused = held.as_ref().err().copied().or_else(|| gate::check(&answer).err());
-        Verdict { identity: Some(id), refused, grants: held.map(|held| held.grants).unwrap_or_default(), answer: Some(answer) }
+        Verdict {
+            identity: Some(id),
+            refused,
+            grants: held.map(|held| held.grants).unwrap_or_default(),
+            answer: Some(answer),
+        }
     }
 }
 
@@ -145,7 +179,12 @@ struct Verdict {
 
 impl Verdict {
     const fn refused(identity: Option<IdentityId>, reason: Reason) -> Self {
-        Self { identity, refused: Some(reason), grants: Vec::new(), answer: None }
+        Self {
+            identity,
+            refused: Some(reason),
+            grants: Vec::new(),
+            answer: None,
+        }
     }
 
     fn into_decision(self, version: String) -> Decision {
@@ -168,7 +207,12 @@ fn check_evaluation(ask: &Evaluation) -> Result<(), OpError> {
     if ask.subject.kind != "identity" {
         problems.push(FieldProblem::new("subject.type", "subject_type_unknown", "use the type identity"));
     }
-    for (field, text) in [("subject.id", &ask.subject.id), ("resource.type", &ask.resource.kind), ("resource.id", &ask.resource.id), ("action.name", &ask.action.name)] {
+    for (field, text) in [
+        ("subject.id", &ask.subject.id),
+        ("resource.type", &ask.resource.kind),
+        ("resource.id", &ask.resource.id),
+        ("action.name", &ask.action.name),
+    ] {
         if text.is_empty() || text.len() > 500 {
             problems.push(FieldProblem::new(field, "text_malformed", "give 1 to 500 bytes"));
         }

@@ -31,7 +31,11 @@ pub(crate) fn check_person(name: &str, email: Option<&str>) -> Result<(), OpErro
         problems.push(FieldProblem::new("name", "name_malformed", "give a name of 1 to 200 bytes"));
     }
     if email.is_some_and(|email| !email.contains('@') || email.len() > MAX_TEXT) {
-        problems.push(FieldProblem::new("email", "email_malformed", "give an address such as ada@example.com, or leave it out"));
+        problems.push(FieldProblem::new(
+            "email",
+            "email_malformed",
+            "give an address such as ada@example.com, or leave it out",
+        ));
     }
     if problems.is_empty() { Ok(()) } else { Err(OpError::Invalid(problems)) }
 }
@@ -90,7 +94,11 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Person>("person", id).await?;
-                    let person = Person { name: None, email: None, ..(*stored.value).clone() };
+                    let person = Person {
+                        name: None,
+                        email: None,
+                        ..(*stored.value).clone()
+                    };
                     let event = self.event(now, "person.erased", ControlPoint::Administer).subject(id);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &person);
@@ -132,7 +140,12 @@ impl Engine {
                     Ok((changeset, (text, token)))
                 })
                 .await?;
-            Ok(OperatorTokenIssued { id: token.id, person: id, operator_token: text.expose().clone(), expires_at: token.expires_at })
+            Ok(OperatorTokenIssued {
+                id: token.id,
+                person: id,
+                operator_token: text.expose().clone(),
+                expires_at: token.expires_at,
+            })
         })
         .await
     }
@@ -149,8 +162,14 @@ impl Engine {
                 if caller.person_id() != Some(stored.person) {
                     self.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
                 }
-                let token = OperatorToken { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
-                let event = self.event(now, "operator_token.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+                let token = OperatorToken {
+                    revoked_at: stored.revoked_at.or(Some(now)),
+                    ..(*stored.value).clone()
+                };
+                let event = self
+                    .event(now, "operator_token.revoked", ControlPoint::Revoke)
+                    .subject(id)
+                    .subject(stored.person);
                 let mut changeset = Changeset::new(caller.actor(), now, event);
                 changeset.replace(&stored, &token);
                 Ok((changeset, ()))
@@ -177,7 +196,12 @@ impl Engine {
                         .await?
                         .filter(|owner| owner.state == PersonState::Active)
                         .ok_or_else(|| OpError::field("owner", "owner_unknown", "name an active person"))?;
-                    let application = Application { id: ApplicationId::generate(now, self.entropy.as_ref()), name: ask.name.clone(), owner: ask.owner, created_at: now };
+                    let application = Application {
+                        id: ApplicationId::generate(now, self.entropy.as_ref()),
+                        name: ask.name.clone(),
+                        owner: ask.owner,
+                        created_at: now,
+                    };
                     let event = self
                         .event(now, "application.created", ControlPoint::Administer)
                         .subject(application.id)
@@ -185,7 +209,11 @@ impl Engine {
                         .fact("name", &ask.name);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.expect(&owner).insert(&application);
-                    changeset.once.push(Once { space: "application_name", key: ask.name.clone(), until: None });
+                    changeset.once.push(Once {
+                        space: "application_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
                     Ok((changeset, application))
                 })
                 .await?;
@@ -200,7 +228,12 @@ impl Engine {
     /// The name is malformed or taken, or the caller is no administrator.
     pub async fn create_environment(&self, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
-            self.allow(caller, Action::Administer, inventory("environment", "", &ask.name), administration(false, false))?;
+            self.allow(
+                caller,
+                Action::Administer,
+                inventory("environment", "", &ask.name),
+                administration(false, false),
+            )?;
             parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
             let (environment, committed) = self
                 .decide(|| async {
@@ -213,7 +246,11 @@ impl Engine {
                     let environment = Environment {
                         name: ask.name.clone(),
                         production: ask.production,
-                        keys: vec![EnvironmentKey { id: key.id, signs_from: now, published_until: None }],
+                        keys: vec![EnvironmentKey {
+                            id: key.id,
+                            signs_from: now,
+                            published_until: None,
+                        }],
                         created_at: now,
                     };
                     let event = self
@@ -224,7 +261,11 @@ impl Engine {
                         .fact("public_key", &key.public);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.insert(&environment).insert(&key);
-                    changeset.once.push(Once { space: "environment_name", key: ask.name.clone(), until: None });
+                    changeset.once.push(Once {
+                        space: "environment_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
                     Ok((changeset, environment))
                 })
                 .await?;
@@ -253,7 +294,11 @@ impl Engine {
                     for old in &mut environment.keys {
                         old.published_until = old.published_until.or(Some(retire_at));
                     }
-                    environment.keys.push(EnvironmentKey { id: key.id, signs_from, published_until: None });
+                    environment.keys.push(EnvironmentKey {
+                        id: key.id,
+                        signs_from,
+                        published_until: None,
+                    });
                     let event = self
                         .event(now, "environment.key_rotated", ControlPoint::Administer)
                         .subject(name)
@@ -276,7 +321,12 @@ impl Engine {
     /// The fields are wrong, the URI is taken, or the caller is no administrator.
     pub async fn create_resource(&self, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
-            self.allow(caller, Action::Administer, inventory("resource", "", &ask.environment), administration(false, false))?;
+            self.allow(
+                caller,
+                Action::Administer,
+                inventory("resource", "", &ask.environment),
+                administration(false, false),
+            )?;
             let mut problems = check_resource(&ask);
             let application = self.one::<Application>(ask.application).await?;
             let environment = self.one::<Environment>(&ask.environment).await?;
@@ -313,7 +363,11 @@ impl Engine {
                         .fact("verification", ask.verification);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.insert(&resource);
-                    changeset.once.push(Once { space: "resource_uri", key: ask.uri.clone(), until: None });
+                    changeset.once.push(Once {
+                        space: "resource_uri",
+                        key: ask.uri.clone(),
+                        until: None,
+                    });
                     Ok((changeset, resource))
                 })
                 .await?;
@@ -333,16 +387,28 @@ impl Engine {
 
 fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty());
+    let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty()
+    });
     if !has_scheme || ask.uri.contains('#') || ask.uri.len() > 500 || ask.uri.bytes().any(|b| b <= b' ' || b == b'"' || b == b'\\' || b > b'~') {
-        problems.push(FieldProblem::new("uri", "uri_malformed", "give an absolute URI without fragment, e.g. https://orders.internal (RFC 8707)"));
+        problems.push(FieldProblem::new(
+            "uri",
+            "uri_malformed",
+            "give an absolute URI without fragment, e.g. https://orders.internal (RFC 8707)",
+        ));
     }
     if let Err(problem) = parse_name("type", &ask.kind) {
         problems.push(problem);
     }
-    let good = |action: &String| !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b));
+    let good = |action: &String| {
+        !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b))
+    };
     if ask.actions.is_empty() || ask.actions.len() > 64 || !ask.actions.iter().all(good) {
-        problems.push(FieldProblem::new("actions", "actions_malformed", "list 1 to 64 actions of a-z, 0-9 and _ . : -"));
+        problems.push(FieldProblem::new(
+            "actions",
+            "actions_malformed",
+            "list 1 to 64 actions of a-z, 0-9 and _ . : -",
+        ));
     }
     if ask.data_domains.len() > 32 || ask.data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
         problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));

@@ -24,7 +24,11 @@ use crate::questions::{identity as identity_entity, inventory};
 use crate::refusals::Refusal;
 
 fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
-    Attributes::from([("owns", Value::Bool(owns)), ("first_use", Value::Bool(first_use)), ("age_secs", Value::Long(age.as_secs()))])
+    Attributes::from([
+        ("owns", Value::Bool(owns)),
+        ("first_use", Value::Bool(first_use)),
+        ("age_secs", Value::Long(age.as_secs())),
+    ])
 }
 
 impl Engine {
@@ -40,21 +44,45 @@ impl Engine {
                     let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
                     let standing = gate::standing(known.facts(now))?;
                     if !matches!(standing.charter().workload_binding, WorkloadBinding::JoinToken { .. }) {
-                        return Err(OpError::because(Reason::BindingNotMatched, "the charter binds the workload otherwise than by a join token"));
+                        return Err(OpError::because(
+                            Reason::BindingNotMatched,
+                            "the charter binds the workload otherwise than by a join token",
+                        ));
                     }
                     let environment = standing.charter().environment.clone();
-                    self.allow(caller, Action::Bootstrap, inventory("identity", id, &environment), bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)))?;
+                    self.allow(
+                        caller,
+                        Action::Bootstrap,
+                        inventory("identity", id, &environment),
+                        bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
+                    )?;
                     let token_id = JoinTokenId::generate(now, self.entropy.as_ref());
                     let Minted { token: text, hash } = self.opaque.mint(OpaqueKind::Join, token_id, self.entropy.as_ref());
-                    let token = JoinToken { id: token_id, identity: id, hash, created_at: now, expires_at: now.plus(JOIN_TOKEN_LIFE), enrolled: None };
-                    let event = self.event(now, "join_token.created", ControlPoint::Issue).subject(id).subject(token_id).fact("expires_at", token.expires_at);
+                    let token = JoinToken {
+                        id: token_id,
+                        identity: id,
+                        hash,
+                        created_at: now,
+                        expires_at: now.plus(JOIN_TOKEN_LIFE),
+                        enrolled: None,
+                    };
+                    let event = self
+                        .event(now, "join_token.created", ControlPoint::Issue)
+                        .subject(id)
+                        .subject(token_id)
+                        .fact("expires_at", token.expires_at);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     known.expect(&mut changeset);
                     changeset.insert(&token);
                     Ok((changeset, (text, token, environment)))
                 })
                 .await?;
-            Ok(JoinTokenIssued { id: token.id, join_token: text.expose().clone(), expires_at: token.expires_at, audience: self.issuer_of(&environment) })
+            Ok(JoinTokenIssued {
+                id: token.id,
+                join_token: text.expose().clone(),
+                expires_at: token.expires_at,
+                audience: self.issuer_of(&environment),
+            })
         })
         .await
     }
@@ -68,9 +96,16 @@ impl Engine {
             self.count_stranger(reason, source);
             OpError::Unauthenticated(reason)
         };
-        let parsed = Parsed::parse(&ask.join_token).ok().filter(|parsed| parsed.kind() == OpaqueKind::Join).ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+        let parsed = Parsed::parse(&ask.join_token)
+            .ok()
+            .filter(|parsed| parsed.kind() == OpaqueKind::Join)
+            .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
         let token_id = parsed.id::<JoinTokenKind>().ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
-        let token = self.one::<JoinToken>(token_id).await?.filter(|token| self.opaque.matches(&parsed, &token.hash)).ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+        let token = self
+            .one::<JoinToken>(token_id)
+            .await?
+            .filter(|token| self.opaque.matches(&parsed, &token.hash))
+            .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
         if token.enrolled.is_some() {
             self.replayed(&token).await?;
             return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
@@ -107,7 +142,10 @@ impl Engine {
                     id: BindingId::generate(now, self.entropy.as_ref()),
                     identity: token.identity,
                     workload: standing.charter().workload_binding.workload().to_owned(),
-                    matches: BindingMatch::PublicKey { jwk: key.to_json(), thumbprint: key.thumbprint().to_owned() },
+                    matches: BindingMatch::PublicKey {
+                        jwk: key.to_json(),
+                        thumbprint: key.thumbprint().to_owned(),
+                    },
                     state: BindingState::Live,
                     enrolled_with: Some(token_id),
                     created_at: now,
@@ -124,10 +162,24 @@ impl Engine {
                     .fact("policies", &answer.policies);
                 let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
                 known.expect(&mut changeset);
-                changeset.replace(&token, &JoinToken { enrolled: Some(binding.id), ..(*token.value).clone() });
+                changeset.replace(
+                    &token,
+                    &JoinToken {
+                        enrolled: Some(binding.id),
+                        ..(*token.value).clone()
+                    },
+                );
                 changeset.replace(&known.identity, &identity).insert(&binding);
-                changeset.once.push(Once { space: "key", key: key.thumbprint().to_owned(), until: None });
-                changeset.once.push(Once { space: "jti", key: format!("{} {}", token.identity, proof.jti), until: Some(proof.replay_until) });
+                changeset.once.push(Once {
+                    space: "key",
+                    key: key.thumbprint().to_owned(),
+                    until: None,
+                });
+                changeset.once.push(Once {
+                    space: "jti",
+                    key: format!("{} {}", token.identity, proof.jti),
+                    until: Some(proof.replay_until),
+                });
                 Ok((changeset, binding))
             })
             .await;
@@ -152,10 +204,20 @@ impl Engine {
         let Some(enrolled) = token.enrolled else { return Ok(()) };
         for _ in 0..16 {
             let now = self.now();
-            let Some(binding) = self.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else { return Ok(()) };
+            let Some(binding) = self.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else {
+                return Ok(());
+            };
             let identity = self.must::<Identity>("identity", token.identity).await?;
-            let Some(mut changeset) = self.suspend_for_replay(&identity, now).await? else { return Ok(()) };
-            changeset.replace(&binding, &Binding { state: BindingState::Suspended, ..(*binding.value).clone() });
+            let Some(mut changeset) = self.suspend_for_replay(&identity, now).await? else {
+                return Ok(());
+            };
+            changeset.replace(
+                &binding,
+                &Binding {
+                    state: BindingState::Suspended,
+                    ..(*binding.value).clone()
+                },
+            );
             if self.settle(changeset).await?.is_some() {
                 return Ok(());
             }

@@ -41,8 +41,15 @@ impl Engine {
                     let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
                     let resource = self.must::<Resource>("resource", &ask.resource).await?;
                     let standing = gate::standing(known.facts(now))?;
-                    if let Some(action) = ask.actions.iter().find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action)) {
-                        return Err(OpError::because(Reason::OutsideScope, format!("the charter doesn't contain {action} on {}", resource.id)));
+                    if let Some(action) = ask
+                        .actions
+                        .iter()
+                        .find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action))
+                    {
+                        return Err(OpError::because(
+                            Reason::OutsideScope,
+                            format!("the charter doesn't contain {action} on {}", resource.id),
+                        ));
                     }
                     if known.identity.grants.len() >= MAX_GRANTS {
                         return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));
@@ -56,7 +63,10 @@ impl Engine {
                     let grant = Grant {
                         id: GrantId::generate(now, self.entropy.as_ref()),
                         identity: id,
-                        entitlement: Entitlement { actions: ask.actions.clone(), resource: resource.id.to_string() },
+                        entitlement: Entitlement {
+                            actions: ask.actions.clone(),
+                            resource: resource.id.to_string(),
+                        },
                         starts_at: now,
                         ends_at: now.plus(ask.duration).min(standing.charter().end()),
                         state: GrantState::Live,
@@ -104,7 +114,11 @@ impl Engine {
                     if stored.state != GrantState::Live {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
-                    let event = self.event(now, "grant.revoked", ControlPoint::Revoke).subject(id).subject(identity.id).fact("reason", &reason);
+                    let event = self
+                        .event(now, "grant.revoked", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(identity.id)
+                        .fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     let grant = end_grant(&mut changeset, &stored, &identity, GrantState::Revoked);
                     changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
@@ -135,13 +149,19 @@ impl Engine {
             until: grant.ends_at,
             live: stands && grant.is_live(now),
         });
-        Ok(AccessReport { identity: id, access: access.collect() })
+        Ok(AccessReport {
+            identity: id,
+            access: access.collect(),
+        })
     }
 }
 
 /// The changes that end a grant and take it off its identity's list.
 pub(crate) fn end_grant(changeset: &mut Changeset, stored: &Stored<Grant>, identity: &Stored<Identity>, state: GrantState) -> Grant {
-    let grant = Grant { state, ..(*stored.value).clone() };
+    let grant = Grant {
+        state,
+        ..(*stored.value).clone()
+    };
     let mut without = (*identity.value).clone();
     without.grants.retain(|held| *held != grant.id);
     changeset.replace(stored, &grant).replace(identity, &without);

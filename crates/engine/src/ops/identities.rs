@@ -78,7 +78,11 @@ impl Engine {
                             identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
                             changeset.event(self.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
                         }
-                        changeset.once.push(Once { space: "identity_name", key: ask.name.clone(), until: None });
+                        changeset.once.push(Once {
+                            space: "identity_name",
+                            key: ask.name.clone(),
+                            until: None,
+                        });
                         if let Some((binding, once)) = binding {
                             changeset.insert(&binding);
                             changeset.once.push(once);
@@ -90,7 +94,11 @@ impl Engine {
                 self.identity_view(identity, 1, Some(&committed)).await
             })
             .await?;
-        if stage == Stage::Active { self.activate(caller, registered.record.id).await } else { Ok(registered) }
+        if stage == Stage::Active {
+            self.activate(caller, registered.record.id).await
+        } else {
+            Ok(registered)
+        }
     }
 
     async fn check_registration(&self, caller: &Caller, ask: &NewIdentity) -> Result<(CharterDraft, References), OpError> {
@@ -103,8 +111,17 @@ impl Engine {
         if ask.stage != Stage::Draft && !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
-        self.allow(caller, Action::Request, inventory("identity", "", ask.charter.environment.as_deref().unwrap_or("")), request_context(caller, &ask.charter, &references, now))?;
-        if problems.is_empty() { Ok((ask.charter.clone(), references)) } else { Err(OpError::Invalid(problems)) }
+        self.allow(
+            caller,
+            Action::Request,
+            inventory("identity", "", ask.charter.environment.as_deref().unwrap_or("")),
+            request_context(caller, &ask.charter, &references, now),
+        )?;
+        if problems.is_empty() {
+            Ok((ask.charter.clone(), references))
+        } else {
+            Err(OpError::Invalid(problems))
+        }
     }
 
     /// Checks that what a charter names exists and fits together.
@@ -116,8 +133,16 @@ impl Engine {
                 problems.push(FieldProblem::new(field, code, hint));
             }
         };
-        let mut references = References { owner_active: false, production: false, issuer: None };
-        for (field, person) in [("owner", charter.owner), ("backup_owner", charter.backup_owner), ("parties.requester", charter.parties.as_ref().map(|p| p.requester))] {
+        let mut references = References {
+            owner_active: false,
+            production: false,
+            issuer: None,
+        };
+        for (field, person) in [
+            ("owner", charter.owner),
+            ("backup_owner", charter.backup_owner),
+            ("parties.requester", charter.parties.as_ref().map(|p| p.requester)),
+        ] {
             let Some(id) = person else { continue };
             let active = self.one::<Person>(id).await?.is_some_and(|person| person.state == PersonState::Active);
             if !active {
@@ -141,11 +166,23 @@ impl Engine {
             match self.one::<Resource>(id).await? {
                 None => wrong(&format!("scope[{n}].resource"), "resource_unknown", "name a registered resource"),
                 Some(resource) if charter.environment.as_ref().is_some_and(|name| *name != resource.environment) => {
-                    wrong(&format!("scope[{n}].resource"), "wrong_environment", "name a resource of the charter's own environment");
+                    wrong(
+                        &format!("scope[{n}].resource"),
+                        "wrong_environment",
+                        "name a resource of the charter's own environment",
+                    );
                 }
                 Some(resource) => {
-                    if let Some(action) = entitlement.actions.iter().find(|action| *action != tenure_core::identity::WILDCARD && !resource.actions.contains(action)) {
-                        wrong(&format!("scope[{n}].actions"), "action_unknown", &format!("the resource doesn't know the action {action}"));
+                    if let Some(action) = entitlement
+                        .actions
+                        .iter()
+                        .find(|action| *action != tenure_core::identity::WILDCARD && !resource.actions.contains(action))
+                    {
+                        wrong(
+                            &format!("scope[{n}].actions"),
+                            "action_unknown",
+                            &format!("the resource doesn't know the action {action}"),
+                        );
                     }
                 }
             }
@@ -160,11 +197,19 @@ impl Engine {
                 references.issuer = self.find_issuer(issuer).await?;
                 match &references.issuer {
                     Some(found) if charter.environment.as_ref().is_some_and(|name| !found.environments.contains(name)) => {
-                        wrong("workload_binding.issuer", "issuer_not_for_environment", "the issuer doesn't count in the charter's environment");
+                        wrong(
+                            "workload_binding.issuer",
+                            "issuer_not_for_environment",
+                            "the issuer doesn't count in the charter's environment",
+                        );
                     }
                     Some(found) => {
                         if let Some(claim) = found.required_claims.iter().find(|claim| !claims.contains_key(*claim)) {
-                            wrong("workload_binding.claims", "required_claim_missing", &format!("fix the claim {claim}, as this issuer is shared"));
+                            wrong(
+                                "workload_binding.claims",
+                                "required_claim_missing",
+                                &format!("fix the claim {claim}, as this issuer is shared"),
+                            );
                         }
                     }
                     None => wrong("workload_binding.issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL"),
@@ -177,7 +222,15 @@ impl Engine {
 
     /// The active issuer with this URL.
     pub(crate) async fn find_issuer(&self, url: &str) -> Result<Option<Issuer>, OpError> {
-        let page = self.store.list(&ListQuery { kind: RowKind::Issuer, terms: vec![format!("url={url}")], after: None, limit: 10 }).await?;
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Issuer,
+                terms: vec![format!("url={url}")],
+                after: None,
+                limit: 10,
+            })
+            .await?;
         for row in page.rows {
             let issuer = row.decode::<Issuer>().map_err(tenure_core::port::StoreError::from)?;
             if issuer.url == url && issuer.state == IssuerState::Active {
@@ -194,19 +247,48 @@ impl Engine {
             Some(WorkloadBinding::PublicKey { jwk, .. }) => {
                 let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
                 let thumbprint = key.thumbprint().to_owned();
-                let once = Once { space: "key", key: thumbprint.clone(), until: None };
-                (BindingMatch::PublicKey { jwk: key.to_json(), thumbprint }, once)
+                let once = Once {
+                    space: "key",
+                    key: thumbprint.clone(),
+                    until: None,
+                };
+                (
+                    BindingMatch::PublicKey {
+                        jwk: key.to_json(),
+                        thumbprint,
+                    },
+                    once,
+                )
             }
             Some(WorkloadBinding::Oidc { claims, .. }) => {
                 let Some(issuer) = issuer else {
-                    return Err(OpError::field("charter.workload_binding.issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL"));
+                    return Err(OpError::field(
+                        "charter.workload_binding.issuer",
+                        "issuer_unknown",
+                        "name a registered, confirmed issuer by its URL",
+                    ));
                 };
                 let subject = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
-                let once = Once { space: "oidc_subject", key: format!("{} {subject}", issuer.url), until: None };
-                (BindingMatch::Oidc { issuer: issuer.id, claims: claims.clone() }, once)
+                let once = Once {
+                    space: "oidc_subject",
+                    key: format!("{} {subject}", issuer.url),
+                    until: None,
+                };
+                (
+                    BindingMatch::Oidc {
+                        issuer: issuer.id,
+                        claims: claims.clone(),
+                    },
+                    once,
+                )
             }
         };
-        let workload = identity.charter.workload_binding.as_ref().map(|binding| binding.workload().to_owned()).unwrap_or_default();
+        let workload = identity
+            .charter
+            .workload_binding
+            .as_ref()
+            .map(|binding| binding.workload().to_owned())
+            .unwrap_or_default();
         let binding = Binding {
             id: BindingId::generate(now, self.entropy.as_ref()),
             identity: identity.id,
@@ -240,20 +322,39 @@ impl Engine {
                     // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
                     let mut context = request_context(caller, &charter, &references, now);
                     context.insert("owns", Value::Bool(owns_identity(caller, &stored)));
-                    self.allow(caller, Action::Request, inventory("identity", id, charter.environment.as_deref().unwrap_or("")), context)?;
+                    self.allow(
+                        caller,
+                        Action::Request,
+                        inventory("identity", id, charter.environment.as_deref().unwrap_or("")),
+                        context,
+                    )?;
                     if stored.state != IdentityState::Draft {
-                        return Err(OpError::because(Reason::IllegalTransition, format!("the charter of an identity that is {} is fixed", stored.state.as_str())));
+                        return Err(OpError::because(
+                            Reason::IllegalTransition,
+                            format!("the charter of an identity that is {} is fixed", stored.state.as_str()),
+                        ));
                     }
-                    let mut identity = Identity { charter: charter.clone(), ..(*stored.value).clone() };
+                    let mut identity = Identity {
+                        charter: charter.clone(),
+                        ..(*stored.value).clone()
+                    };
                     let mut changeset = Changeset::new(
                         caller.actor(),
                         now,
-                        self.event(now, "identity.charter_written", ControlPoint::Change).subject(id).fact("charter", &charter),
+                        self.event(now, "identity.charter_written", ControlPoint::Change)
+                            .subject(id)
+                            .fact("charter", &charter),
                     );
                     if stored.charter.workload_binding != charter.workload_binding {
                         for old in &stored.bindings {
                             let read = self.must::<Binding>("binding", old).await?;
-                            changeset.replace(&read, &Binding { state: BindingState::Removed, ..(*read.value).clone() });
+                            changeset.replace(
+                                &read,
+                                &Binding {
+                                    state: BindingState::Removed,
+                                    ..(*read.value).clone()
+                                },
+                            );
                         }
                         identity.bindings.clear();
                         if let Some((binding, once)) = self.binding_of(&identity, references.issuer.as_ref(), now)? {
@@ -279,7 +380,12 @@ impl Engine {
             Some(committed) => Some(self.logged(committed).await?),
             None => None,
         };
-        Ok(IdentityView { record, revision, last_used: noted.max(stored), log })
+        Ok(IdentityView {
+            record,
+            revision,
+            last_used: noted.max(stored),
+            log,
+        })
     }
 
     /// One identity.
@@ -297,7 +403,12 @@ impl Engine {
     /// # Errors
     /// No such identity, or its charter names no environment yet.
     pub async fn environment_of(&self, id: IdentityId) -> Result<String, OpError> {
-        self.must::<Identity>("identity", id).await?.charter.environment.clone().ok_or(OpError::refused(Reason::CharterIncomplete))
+        self.must::<Identity>("identity", id)
+            .await?
+            .charter
+            .environment
+            .clone()
+            .ok_or(OpError::refused(Reason::CharterIncomplete))
     }
 
     /// The key of an environment's row.

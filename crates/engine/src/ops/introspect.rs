@@ -42,7 +42,12 @@ impl Engine {
     /// The claims of an access token of an environment, whatever this node's clock says: nothing may keep a token from being revoked,
     /// neither that another node issued it a moment ahead nor that a clock stepped (S-4). `None` if the signature isn't ours.
     async fn signed_by_us(&self, environment: &Environment, token: &str) -> Result<Option<AccessClaims>, OpError> {
-        let keys: Vec<_> = self.public_keys(environment, Timestamp::default()).await?.into_iter().map(|(_, key)| key).collect();
+        let keys: Vec<_> = self
+            .public_keys(environment, Timestamp::default())
+            .await?
+            .into_iter()
+            .map(|(_, key)| key)
+            .collect();
         Ok(verify_access_token(token, &keys, &self.issuer_of(&environment.name), self.now(), ANY_TIME).ok())
     }
 
@@ -51,7 +56,9 @@ impl Engine {
         if let Some(known) = self.known_token(token) {
             return self.one::<Environment>(&known.environment).await;
         }
-        let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else { return Ok(None) };
+        let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else {
+            return Ok(None);
+        };
         let prefix = format!("{}/env/", self.settings.public_url);
         match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
             Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => self.one::<Environment>(name).await,
@@ -67,13 +74,20 @@ impl Engine {
         let now = self.now();
         let environment = self.claimed_environment(bearer).await?.ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
         let claims = self.verified(&environment, bearer, now).await?;
-        let held = self.held(claims.credential, now).await?.ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
+        let held = self
+            .held(claims.credential, now)
+            .await?
+            .ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
         held.status.map_err(OpError::Unauthenticated)?;
         if !claims.scope.iter().any(|action| action == ENFORCE) {
-            self.refuse_identity(claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
+            self.refuse_identity(claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None)
+                .await;
             return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
         }
-        Ok(Enforcer { known: held.known, bound_to: Some(claims.audience) })
+        Ok(Enforcer {
+            known: held.known,
+            bound_to: Some(claims.audience),
+        })
     }
 
     /// The enforcement point that proved itself with a client assertion.
@@ -81,7 +95,10 @@ impl Engine {
     /// # Errors
     /// The identity can't be read.
     pub async fn enforcer_of(&self, identity: &Stored<Identity>) -> Result<Enforcer, OpError> {
-        Ok(Enforcer { known: self.know_rest(identity.clone()).await?, bound_to: None })
+        Ok(Enforcer {
+            known: self.know_rest(identity.clone()).await?,
+            bound_to: None,
+        })
     }
 
     /// The resource, if the enforcement point may ask about it (S-6).
@@ -90,7 +107,9 @@ impl Engine {
             return Err(OpError::refused(Reason::ResourceUnknown));
         }
         let standing = gate::standing(enforcer.known.facts(now))?;
-        standing.held(resource, &[ENFORCE.to_owned()]).map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
+        standing
+            .held(resource, &[ENFORCE.to_owned()])
+            .map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
         let answer = self.policy.decide(&Question {
             principal: questions::identity(&enforcer.known.identity),
             action: Action::Enforce,
@@ -118,7 +137,8 @@ impl Engine {
         let now = self.now();
         let environment = self.must::<Environment>("environment", environment).await?;
         if let Err(reason) = gate::standing(enforcer.known.facts(now)) {
-            self.refuse_identity(enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
+            self.refuse_identity(enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None)
+                .await;
             return Err(OpError::refused(reason));
         }
         let claims = match self.verified(&environment, token, now).await {
@@ -126,8 +146,12 @@ impl Engine {
             Err(OpError::Unauthenticated(_)) => return Ok(NOTHING),
             Err(other) => return Err(other),
         };
-        let Some(held) = self.held(claims.credential, now).await? else { return Ok(NOTHING) };
-        let Some(resource) = self.one::<Resource>(held.credential.resource).await? else { return Ok(NOTHING) };
+        let Some(held) = self.held(claims.credential, now).await? else {
+            return Ok(NOTHING);
+        };
+        let Some(resource) = self.one::<Resource>(held.credential.resource).await? else {
+            return Ok(NOTHING);
+        };
         match self.enforces(enforcer, &resource, now) {
             Ok(()) => {}
             Err(OpError::Refused { .. }) => return Ok(NOTHING),
@@ -155,9 +179,17 @@ impl Engine {
 
     /// The credential behind a token that a caller shows us, with whether it is alive.
     pub(crate) async fn presented(&self, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
-        let Some(environment) = self.claimed_environment(token).await? else { return Ok(None) };
-        let Ok(claims) = self.verified(&environment, token, now).await else { return Ok(None) };
-        Ok(self.held(claims.credential, now).await?.filter(|held| held.credential.identity == claims.identity).map(|held| (claims, held)))
+        let Some(environment) = self.claimed_environment(token).await? else {
+            return Ok(None);
+        };
+        let Ok(claims) = self.verified(&environment, token, now).await else {
+            return Ok(None);
+        };
+        Ok(self
+            .held(claims.credential, now)
+            .await?
+            .filter(|held| held.credential.identity == claims.identity)
+            .map(|held| (claims, held)))
     }
 
     /// Revokes a token at its own client's request (RFC 7009). An unknown token, or another client's, changes nothing.
@@ -166,7 +198,9 @@ impl Engine {
     /// The store can't take it.
     pub async fn revoke_token(&self, environment: &str, client: &Identity, token: &str) -> Result<(), OpError> {
         let environment = self.must::<Environment>("environment", environment).await?;
-        let Some(claims) = self.signed_by_us(&environment, token).await? else { return Ok(()) };
+        let Some(claims) = self.signed_by_us(&environment, token).await? else {
+            return Ok(());
+        };
         if let Some(receipt) = self.revoke_own(client.id, claims.credential).await? {
             self.first_receipt(receipt).await?;
         }

@@ -196,7 +196,15 @@ impl Engine {
 
     /// How often this URL was registered and removed; a registration that stands is in the way of another.
     async fn earlier_registrations(&self, url: &str) -> Result<usize, OpError> {
-        let page = self.store.list(&ListQuery { kind: RowKind::Issuer, terms: vec![format!("url={url}")], after: None, limit: 1_000 }).await?;
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Issuer,
+                terms: vec![format!("url={url}")],
+                after: None,
+                limit: 1_000,
+            })
+            .await?;
         for row in &page.rows {
             if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
                 return Err(OpError::Taken { what: "url" });

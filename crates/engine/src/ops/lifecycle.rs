@@ -9,7 +9,9 @@ use tenure_core::event::{Actor, ControlPoint, Event};
 use tenure_core::gate;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId, PersonId};
-use tenure_core::identity::{Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
+use tenure_core::identity::{
+    Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind,
+};
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
@@ -47,13 +49,21 @@ impl Engine {
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = self.check_references(&stored.charter, &mut problems).await?;
             let environment = stored.charter.environment.as_deref().unwrap_or("");
-            self.allow(caller, Action::Request, inventory("identity", id, environment), request_context(caller, &stored.charter, &references, now))?;
+            self.allow(
+                caller,
+                Action::Request,
+                inventory("identity", id, environment),
+                request_context(caller, &stored.charter, &references, now),
+            )?;
             let identity = (*stored.value).clone().submit()?;
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
             let event = self.event(now, "identity.submitted", ControlPoint::Request).subject(id);
-            Ok(Stepped { changeset: Changeset::new(caller.actor(), now, event), identity })
+            Ok(Stepped {
+                changeset: Changeset::new(caller.actor(), now, event),
+                identity,
+            })
         })
         .await
     }
@@ -63,55 +73,75 @@ impl Engine {
     /// # Errors
     /// It is not pending; a fact is missing; or the caller may not.
     pub async fn activate(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-        self.step(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), id, |stored, now| async move {
-            let by = caller.must_be_person()?;
-            if stored.state != IdentityState::Pending {
-                return Err(BadTransition { from: stored.state, step: tenure_core::identity::Step::Activate }.into());
-            }
-            let mut problems = stored.complete_charter().err().unwrap_or_default();
-            let references = self.check_references(&stored.charter, &mut problems).await?;
-            if !problems.is_empty() {
-                return Err(OpError::Invalid(problems));
-            }
-            let environment = stored.charter.environment.as_deref().unwrap_or("");
-            let answer = self.allow(caller, Action::Activate, inventory("identity", id, environment), request_context(caller, &stored.charter, &references, now))?;
-            gate::check(&answer).map_err(OpError::refused)?;
-            let charter = stored.complete_charter().map_err(OpError::Invalid)?;
-            let activation = Activation { by, at: now, purpose: charter.purpose.clone(), policies: answer.policies.clone(), policy_version: answer.version.clone() };
-            let mut identity = (*stored.value).clone().activate(activation)?;
-            let event = self
-                .event(now, "identity.activated", ControlPoint::Approve)
-                .subject(id)
-                .subject(charter.owner)
-                .fact("purpose", &charter.purpose)
-                .fact("policies", &answer.policies)
-                .fact("policy_version", &answer.version);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            self.join_scopes(&mut changeset, &mut identity, &charter).await?;
-            if charter.coverage != Coverage::JustInTime {
-                for entitlement in &charter.scope {
-                    let grant = Grant {
-                        id: GrantId::generate(now, self.entropy.as_ref()),
-                        identity: id,
-                        entitlement: entitlement.clone(),
-                        starts_at: now,
-                        ends_at: charter.end(),
-                        state: GrantState::Live,
-                        approved_by: by,
-                        policies: answer.policies.clone(),
-                        purpose: charter.purpose.clone(),
-                        just_in_time: false,
-                    };
-                    identity.grants.push(grant.id);
-                    changeset.insert(&grant);
+        self.step(
+            caller,
+            Asked::new(ControlPoint::Approve, "identity.activate", id),
+            id,
+            |stored, now| async move {
+                let by = caller.must_be_person()?;
+                if stored.state != IdentityState::Pending {
+                    return Err(BadTransition {
+                        from: stored.state,
+                        step: tenure_core::identity::Step::Activate,
+                    }
+                    .into());
                 }
-            }
-            changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, id.to_string(), charter.end()));
-            if let Some(limit) = charter.idle_limit() {
-                changeset.due.push(DueChange::Set(DueKind::IdentityIdle, id.to_string(), now.plus(limit)));
-            }
-            Ok(Stepped { changeset, identity })
-        })
+                let mut problems = stored.complete_charter().err().unwrap_or_default();
+                let references = self.check_references(&stored.charter, &mut problems).await?;
+                if !problems.is_empty() {
+                    return Err(OpError::Invalid(problems));
+                }
+                let environment = stored.charter.environment.as_deref().unwrap_or("");
+                let answer = self.allow(
+                    caller,
+                    Action::Activate,
+                    inventory("identity", id, environment),
+                    request_context(caller, &stored.charter, &references, now),
+                )?;
+                gate::check(&answer).map_err(OpError::refused)?;
+                let charter = stored.complete_charter().map_err(OpError::Invalid)?;
+                let activation = Activation {
+                    by,
+                    at: now,
+                    purpose: charter.purpose.clone(),
+                    policies: answer.policies.clone(),
+                    policy_version: answer.version.clone(),
+                };
+                let mut identity = (*stored.value).clone().activate(activation)?;
+                let event = self
+                    .event(now, "identity.activated", ControlPoint::Approve)
+                    .subject(id)
+                    .subject(charter.owner)
+                    .fact("purpose", &charter.purpose)
+                    .fact("policies", &answer.policies)
+                    .fact("policy_version", &answer.version);
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                self.join_scopes(&mut changeset, &mut identity, &charter).await?;
+                if charter.coverage != Coverage::JustInTime {
+                    for entitlement in &charter.scope {
+                        let grant = Grant {
+                            id: GrantId::generate(now, self.entropy.as_ref()),
+                            identity: id,
+                            entitlement: entitlement.clone(),
+                            starts_at: now,
+                            ends_at: charter.end(),
+                            state: GrantState::Live,
+                            approved_by: by,
+                            policies: answer.policies.clone(),
+                            purpose: charter.purpose.clone(),
+                            just_in_time: false,
+                        };
+                        identity.grants.push(grant.id);
+                        changeset.insert(&grant);
+                    }
+                }
+                changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, id.to_string(), charter.end()));
+                if let Some(limit) = charter.idle_limit() {
+                    changeset.due.push(DueChange::Set(DueKind::IdentityIdle, id.to_string(), now.plus(limit)));
+                }
+                Ok(Stepped { changeset, identity })
+            },
+        )
         .await
     }
 
@@ -142,11 +172,22 @@ impl Engine {
     pub async fn suspend(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
         let reason = reason.as_str();
-        self.step(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), id, |stored, now| async move {
-            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-            let cause = SuspensionCause { kind: SuspensionKind::ByHand, placed_by: caller.person_id(), releasable_by: releaser(caller, owns_identity(caller, &stored)), reason: reason.to_owned(), at: now };
-            self.suspended(caller.actor(), &stored, cause, now).await
-        })
+        self.step(
+            caller,
+            Asked::new(ControlPoint::Suspend, "identity.suspend", id),
+            id,
+            |stored, now| async move {
+                self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+                let cause = SuspensionCause {
+                    kind: SuspensionKind::ByHand,
+                    placed_by: caller.person_id(),
+                    releasable_by: releaser(caller, owns_identity(caller, &stored)),
+                    reason: reason.to_owned(),
+                    at: now,
+                };
+                self.suspended(caller.actor(), &stored, cause, now).await
+            },
+        )
         .await
     }
 
@@ -177,7 +218,12 @@ impl Engine {
             let released = stored.suspensions.get(cause);
             let placed_by = released.and_then(|cause| cause.placed_by);
             let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
-            let answer = self.allow(caller, Action::Enable, inventory("identity", id, ""), enabling(owner_may && owns_identity(caller, &stored), placed_by, by))?;
+            let answer = self.allow(
+                caller,
+                Action::Enable,
+                inventory("identity", id, ""),
+                enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
+            )?;
             // The kernel of S-9: no policy can let somebody release their own hold.
             if placed_by == Some(by) {
                 return Err(OpError::refused(Reason::SamePerson));
@@ -189,7 +235,10 @@ impl Engine {
                 .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
                 .fact("policies", &answer.policies);
-            Ok(Stepped { changeset: Changeset::new(caller.actor(), now, event), identity })
+            Ok(Stepped {
+                changeset: Changeset::new(caller.actor(), now, event),
+                identity,
+            })
         })
         .await
     }
@@ -222,7 +271,10 @@ impl Engine {
             let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
             self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
             let event = self.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", reason);
-            Ok(Stepped { changeset: Changeset::new(caller.actor(), now, event), identity: (*stored.value).clone().close()? })
+            Ok(Stepped {
+                changeset: Changeset::new(caller.actor(), now, event),
+                identity: (*stored.value).clone().close()?,
+            })
         })
         .await
     }
@@ -234,26 +286,41 @@ impl Engine {
     pub async fn complete_task(&self, caller: &Caller, id: IdentityId, report: TaskCompleted) -> Result<IdentityView, OpError> {
         let report = &report;
         let view = self
-            .step(caller, Asked::new(ControlPoint::Retire, "identity.complete_task", id), id, |stored, now| async move {
-                self.allow(caller, Action::Complete, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-                if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
-                    return Err(BadTransition { from: stored.state, step: tenure_core::identity::Step::Retire }.into());
-                }
-                let charter = stored.complete_charter().map_err(OpError::Invalid)?;
-                let outcome = if report.outcome.is_empty() { "completed" } else { report.outcome.as_str() };
-                if outcome.len() > 200 {
-                    return Err(OpError::field("outcome", "outcome_too_long", "use at most 200 bytes"));
-                }
-                let ended = self.event(now, "identity.task_completed", ControlPoint::Retire).subject(id).fact("outcome", outcome);
-                if charter.ends_with_task() {
-                    let mut stepped = self.retiring(caller.actor(), &stored, "task_completed", outcome, now).await?;
-                    stepped.changeset.event(ended);
-                    return Ok(stepped);
-                }
-                let mut changeset = Changeset::new(caller.actor(), now, ended);
-                self.cut_with_receipt(&mut changeset, Scope::Identity(id), "the workload ended", now).await?;
-                Ok(Stepped { changeset, identity: (*stored.value).clone() })
-            })
+            .step(
+                caller,
+                Asked::new(ControlPoint::Retire, "identity.complete_task", id),
+                id,
+                |stored, now| async move {
+                    self.allow(caller, Action::Complete, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+                    if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
+                        return Err(BadTransition {
+                            from: stored.state,
+                            step: tenure_core::identity::Step::Retire,
+                        }
+                        .into());
+                    }
+                    let charter = stored.complete_charter().map_err(OpError::Invalid)?;
+                    let outcome = if report.outcome.is_empty() { "completed" } else { report.outcome.as_str() };
+                    if outcome.len() > 200 {
+                        return Err(OpError::field("outcome", "outcome_too_long", "use at most 200 bytes"));
+                    }
+                    let ended = self
+                        .event(now, "identity.task_completed", ControlPoint::Retire)
+                        .subject(id)
+                        .fact("outcome", outcome);
+                    if charter.ends_with_task() {
+                        let mut stepped = self.retiring(caller.actor(), &stored, "task_completed", outcome, now).await?;
+                        stepped.changeset.event(ended);
+                        return Ok(stepped);
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, ended);
+                    self.cut_with_receipt(&mut changeset, Scope::Identity(id), "the workload ended", now).await?;
+                    Ok(Stepped {
+                        changeset,
+                        identity: (*stored.value).clone(),
+                    })
+                },
+            )
             .await?;
         self.poke.notify_one();
         Ok(view)
@@ -297,7 +364,13 @@ impl Engine {
         if suspended_for_it || !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
             return Ok(None);
         }
-        let cause = SuspensionCause { kind: SuspensionKind::JoinTokenReplayed, placed_by: None, releasable_by: Releaser::Security, reason: "a join token was presented a second time".into(), at: now };
+        let cause = SuspensionCause {
+            kind: SuspensionKind::JoinTokenReplayed,
+            placed_by: None,
+            releasable_by: Releaser::Security,
+            reason: "a join token was presented a second time".into(),
+            at: now,
+        };
         let stepped = self.suspended(Actor::System { part: "enrolment".into() }, stored, cause, now).await?;
         let mut changeset = stepped.changeset;
         changeset.replace(stored, &stepped.identity);
@@ -343,8 +416,18 @@ impl Engine {
                     if read.as_ref().is_some_and(|hold| hold.placed_by.is_some()) {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already"));
                     }
-                    let hold = Hold { scope: scope.clone(), placed_by: Some(by), releasable_by: releaser(caller, own), reason: reason.clone(), at: now };
-                    let event = self.event(now, "scope.held", ControlPoint::Suspend).subject(scope.subject()).fact("scope", scope.kind()).fact("reason", &reason);
+                    let hold = Hold {
+                        scope: scope.clone(),
+                        placed_by: Some(by),
+                        releasable_by: releaser(caller, own),
+                        reason: reason.clone(),
+                        at: now,
+                    };
+                    let event = self
+                        .event(now, "scope.held", ControlPoint::Suspend)
+                        .subject(scope.subject())
+                        .fact("scope", scope.kind())
+                        .fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     match &read {
                         Some(read) => changeset.replace(read, &hold),
@@ -377,8 +460,18 @@ impl Engine {
                         Some(placed_by) if placed_by == by => return Err(OpError::refused(Reason::SamePerson)),
                         Some(_) => {}
                     }
-                    let hold = Hold { scope: scope.clone(), placed_by: None, releasable_by: read.releasable_by, reason: reason.clone(), at: now };
-                    let event = self.event(now, "scope.released", ControlPoint::Resume).subject(scope.subject()).fact("scope", scope.kind()).fact("reason", &reason);
+                    let hold = Hold {
+                        scope: scope.clone(),
+                        placed_by: None,
+                        releasable_by: read.releasable_by,
+                        reason: reason.clone(),
+                        at: now,
+                    };
+                    let event = self
+                        .event(now, "scope.released", ControlPoint::Resume)
+                        .subject(scope.subject())
+                        .fact("scope", scope.kind())
+                        .fact("reason", &reason);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&read, &hold);
                     Ok((changeset, hold))
@@ -401,7 +494,11 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), OpError> {
 
 /// What a security officer places, an owner can't lift.
 fn releaser(caller: &Caller, owns: bool) -> Releaser {
-    if owns || matches!(caller, Caller::Identity { .. }) { Releaser::Owner } else { Releaser::Security }
+    if owns || matches!(caller, Caller::Identity { .. }) {
+        Releaser::Owner
+    } else {
+        Releaser::Security
+    }
 }
 
 fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {

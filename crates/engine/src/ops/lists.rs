@@ -57,8 +57,21 @@ impl Engine {
     async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<tenure_core::row::Stored<T>>, Option<String>), OpError> {
         let terms = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let limit = ask.limit.unwrap_or(50).clamp(1, 200);
-        let page = self.store.list(&ListQuery { kind: T::KIND, terms, after: ask.after, limit }).await?;
-        let rows = page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?;
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: T::KIND,
+                terms,
+                after: ask.after,
+                limit,
+            })
+            .await?;
+        let rows = page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?;
         Ok((rows, page.next))
     }
 
@@ -69,7 +82,17 @@ impl Engine {
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
         self.may_read(caller, T::NAME, "", false)?;
         let (rows, next) = self.page::<T>(ask).await?;
-        Ok(Page { items: rows.into_iter().map(|row| View { record: (*row.value).clone(), revision: row.revision, log: None }).collect(), next })
+        Ok(Page {
+            items: rows
+                .into_iter()
+                .map(|row| View {
+                    record: (*row.value).clone(),
+                    revision: row.revision,
+                    log: None,
+                })
+                .collect(),
+            next,
+        })
     }
 
     /// One plain record.
@@ -80,7 +103,11 @@ impl Engine {
         let own = caller.person_id().is_some_and(|person| person.to_string() == id);
         self.may_read(caller, T::NAME, id, own)?;
         let row = self.must::<T>(T::NAME, id).await?;
-        Ok(View { record: (*row.value).clone(), revision: row.revision, log: None })
+        Ok(View {
+            record: (*row.value).clone(),
+            revision: row.revision,
+            log: None,
+        })
     }
 
     /// A page of identities. Who may not read all of them sees those that they own.
@@ -89,7 +116,9 @@ impl Engine {
     /// The caller may read none.
     pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
         if self.may_read(caller, "identity", "", false).is_err() {
-            let Some(person) = caller.person_id() else { return Err(OpError::refused(tenure_core::problem::Reason::NotAllowed)) };
+            let Some(person) = caller.person_id() else {
+                return Err(OpError::refused(tenure_core::problem::Reason::NotAllowed));
+            };
             self.may_read(caller, "identity", "", true)?;
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.push(("owner", person.to_string()));

@@ -7,12 +7,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tenure_api::log::{ConsistencyProof, FeedActor, FeedEvent, InclusionProof};
 use tenure_core::event::ControlPoint;
 use tenure_core::policy::Action;
 use tenure_core::port::{EntryPersonal, LogEntry, Store};
 use tenure_core::row::Position;
 use tenure_core::time::Timestamp;
-use tenure_api::log::{ConsistencyProof, FeedActor, FeedEvent, InclusionProof};
 use tenure_log::export::Header;
 use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
 use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};

@@ -38,7 +38,11 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(control: ControlPoint, operation: &'static str, subject: impl ToString) -> Self {
-        Self { control, operation, subject: subject.to_string() }
+        Self {
+            control,
+            operation,
+            subject: subject.to_string(),
+        }
     }
 }
 
@@ -66,6 +70,10 @@ impl Engine {
 
     /// A changed record as its caller sees it.
     pub(crate) async fn changed<T>(&self, record: T, revision: u64, committed: &Committed) -> Result<Resource<T>, OpError> {
-        Ok(Resource { record, revision, log: Some(self.logged(committed).await?) })
+        Ok(Resource {
+            record,
+            revision,
+            log: Some(self.logged(committed).await?),
+        })
     }
 }

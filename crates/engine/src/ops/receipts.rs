@@ -15,8 +15,8 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
 use crate::Engine;
-use crate::counters::count;
 use crate::caller::Caller;
+use crate::counters::count;
 use crate::error::OpError;
 use crate::plan;
 
@@ -112,7 +112,11 @@ impl Engine {
     pub(crate) async fn work_receipt(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<ReceiptId>() else { return Ok(None) };
         let Some(stored) = self.one::<Receipt>(id).await? else { return Ok(None) };
-        let receipt = if plan::receipt::is_settled(&stored) { (*stored.value).clone() } else { self.checked(&stored, now).await? };
+        let receipt = if plan::receipt::is_settled(&stored) {
+            (*stored.value).clone()
+        } else {
+            self.checked(&stored, now).await?
+        };
         let mut changeset = self.receipt_changes(&stored, &receipt, now);
         let ack = DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence);
         match plan::receipt::next(&receipt, now) {
@@ -125,7 +129,11 @@ impl Engine {
                     && self.is_last(&mut changeset, &receipt, now).await?
                 {
                     let finished = (*read.value).clone().finish_retiring(now)?;
-                    changeset.event(self.event(now, "identity.retired", ControlPoint::Retire).subject(identity).fact("receipt", receipt.id));
+                    changeset.event(
+                        self.event(now, "identity.retired", ControlPoint::Retire)
+                            .subject(identity)
+                            .fact("receipt", receipt.id),
+                    );
                     changeset.replace(&read, &finished);
                 }
             }
@@ -139,7 +147,15 @@ impl Engine {
         let mut after = None;
         let mut last = true;
         loop {
-            let page = self.store.list(&ListQuery { kind: RowKind::Receipt, terms: receipt.terms(), after, limit: 500 }).await?;
+            let page = self
+                .store
+                .list(&ListQuery {
+                    kind: RowKind::Receipt,
+                    terms: receipt.terms(),
+                    after,
+                    limit: 500,
+                })
+                .await?;
             for row in &page.rows {
                 let other = row.decode::<Receipt>().map_err(StoreError::from)?;
                 if other.id != receipt.id && plan::receipt::next(&other, now) != plan::receipt::Next::Settled {
@@ -183,17 +199,26 @@ impl Engine {
     /// The time that the log gives a position: when a revocation was in force.
     async fn committed_at(&self, position: Position) -> Result<Option<Timestamp>, OpError> {
         let entries = self.store.entries(position.index, 1).await?;
-        Ok(entries.first().and_then(|entry| Leaf::parse(&entry.leaf).ok()).map(|leaf| Timestamp::from_micros(leaf.at)))
+        Ok(entries
+            .first()
+            .and_then(|entry| Leaf::parse(&entry.leaf).ok())
+            .map(|leaf| Timestamp::from_micros(leaf.at)))
     }
 
     async fn concerned(&self, target: &Target, limit: usize) -> Result<Concerned, OpError> {
         let term = match target {
             Target::Credential(id) => {
                 let Some(credential) = self.one::<Credential>(id).await? else {
-                    return Ok(Concerned { identities: Vec::new(), resources: Vec::new() });
+                    return Ok(Concerned {
+                        identities: Vec::new(),
+                        resources: Vec::new(),
+                    });
                 };
                 let identities = self.one::<Identity>(credential.identity).await?.into_iter().collect();
-                return Ok(Concerned { identities, resources: vec![credential.resource] });
+                return Ok(Concerned {
+                    identities,
+                    resources: vec![credential.resource],
+                });
             }
             Target::Scope(Scope::Identity(id)) => {
                 let identities: Vec<_> = self.one::<Identity>(id).await?.into_iter().collect();
@@ -213,7 +238,15 @@ impl Engine {
         let mut identities = Vec::new();
         let mut after = None;
         loop {
-            let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: terms.clone(), after, limit: 500 }).await?;
+            let page = self
+                .store
+                .list(&ListQuery {
+                    kind: RowKind::Identity,
+                    terms: terms.clone(),
+                    after,
+                    limit: 500,
+                })
+                .await?;
             for row in &page.rows {
                 identities.push(row.decode::<Identity>().map_err(StoreError::from)?);
             }
@@ -233,7 +266,11 @@ impl Engine {
         Ok(Point {
             resource: resource.id,
             verification: resource.verification,
-            enforcement_points: enforcers.iter().filter(|identity| identity.state == IdentityState::Active).map(|identity| identity.id).collect(),
+            enforcement_points: enforcers
+                .iter()
+                .filter(|identity| identity.state == IdentityState::Active)
+                .map(|identity| identity.id)
+                .collect(),
             outcome,
         })
     }
@@ -245,8 +282,15 @@ impl Engine {
         {
             return Ok(PointState::AcceptedUntil { until: credential.expires_at });
         }
-        let longest = concerned.identities.iter().filter_map(|identity| identity.complete_charter().ok()).map(|charter| charter.credential_ttl).max();
-        Ok(PointState::AcceptedUntil { until: receipt.in_force_at.plus(longest.unwrap_or(Span::from_secs(0))) })
+        let longest = concerned
+            .identities
+            .iter()
+            .filter_map(|identity| identity.complete_charter().ok())
+            .map(|charter| charter.credential_ttl)
+            .max();
+        Ok(PointState::AcceptedUntil {
+            until: receipt.in_force_at.plus(longest.unwrap_or(Span::from_secs(0))),
+        })
     }
 
     /// Enforcement points that ask Tenure get the answer that is asked for here, by the same code, with a credential
@@ -258,15 +302,28 @@ impl Engine {
             Target::Scope(_) => before.is_after(credential.created),
         };
         for identity in &concerned.identities {
-            let probe = self.find_credential(identity, now, |credential| credential.resource == resource && covered(credential)).await?;
+            let probe = self
+                .find_credential(identity, now, |credential| credential.resource == resource && covered(credential))
+                .await?;
             let Some(probe) = probe else { continue };
             return Ok(match self.held(probe.id, now).await?.map(|held| held.status) {
                 Some(Err(reason)) => {
                     let control = self.control(resource, probe.id, now).await?;
-                    PointState::Refused { at: self.now(), probe: probe.id, reason: reason.code().to_owned(), control }
+                    PointState::Refused {
+                        at: self.now(),
+                        probe: probe.id,
+                        reason: reason.code().to_owned(),
+                        control,
+                    }
                 }
-                Some(Ok(())) => PointState::Unproven { at: now, why: format!("the credential {} was accepted", probe.id) },
-                None => PointState::Unproven { at: now, why: format!("the credential {} could not be checked", probe.id) },
+                Some(Ok(())) => PointState::Unproven {
+                    at: now,
+                    why: format!("the credential {} was accepted", probe.id),
+                },
+                None => PointState::Unproven {
+                    at: now,
+                    why: format!("the credential {} could not be checked", probe.id),
+                },
             });
         }
         Ok(PointState::NothingLive { at: now })
@@ -274,11 +331,24 @@ impl Engine {
 
     /// A credential that is alive and accepted now: first one for the same resource, else any.
     async fn control(&self, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
-        let page = self.store.list(&ListQuery { kind: RowKind::Identity, terms: vec!["state=active".into()], after: None, limit: CONTROL_IDENTITIES }).await?;
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Identity,
+                terms: vec!["state=active".into()],
+                after: None,
+                limit: CONTROL_IDENTITIES,
+            })
+            .await?;
         let mut any = None;
         for row in page.rows {
             let identity = row.decode::<Identity>().map_err(StoreError::from)?;
-            let Some(found) = self.find_credential(&identity, now, |credential| credential.id != refused && credential.revoked_at.is_none()).await? else { continue };
+            let Some(found) = self
+                .find_credential(&identity, now, |credential| credential.id != refused && credential.revoked_at.is_none())
+                .await?
+            else {
+                continue;
+            };
             if self.held(found.id, now).await?.is_none_or(|held| held.status.is_err()) {
                 continue;
             }
@@ -291,11 +361,24 @@ impl Engine {
     }
 
     /// A credential of an identity that has not ended and passes the test; those that can't have ended are looked at first.
-    async fn find_credential(&self, identity: &Identity, now: Timestamp, test: impl Fn(&Stored<Credential>) -> bool) -> Result<Option<Stored<Credential>>, OpError> {
+    async fn find_credential(
+        &self,
+        identity: &Identity,
+        now: Timestamp,
+        test: impl Fn(&Stored<Credential>) -> bool,
+    ) -> Result<Option<Stored<Credential>>, OpError> {
         let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
         let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
         loop {
-            let page = self.store.list(&ListQuery { kind: RowKind::Credential, terms: vec![format!("identity={}", identity.id)], after, limit: 64 }).await?;
+            let page = self
+                .store
+                .list(&ListQuery {
+                    kind: RowKind::Credential,
+                    terms: vec![format!("identity={}", identity.id)],
+                    after,
+                    limit: 64,
+                })
+                .await?;
             for row in &page.rows {
                 let credential = row.decode::<Credential>().map_err(StoreError::from)?;
                 if now < credential.expires_at && test(&credential) {
@@ -311,7 +394,11 @@ impl Engine {
 }
 
 fn resources_of(identities: &[Stored<Identity>]) -> Vec<ResourceId> {
-    let mut resources: Vec<ResourceId> = identities.iter().flat_map(|identity| &identity.charter.scope).filter_map(|entitlement| entitlement.resource.parse().ok()).collect();
+    let mut resources: Vec<ResourceId> = identities
+        .iter()
+        .flat_map(|identity| &identity.charter.scope)
+        .filter_map(|entitlement| entitlement.resource.parse().ok())
+        .collect();
     resources.sort_unstable();
     resources.dedup();
     resources
@@ -319,5 +406,9 @@ fn resources_of(identities: &[Stored<Identity>]) -> Vec<ResourceId> {
 
 fn view(receipt: &Receipt) -> ReceiptView {
     let state: ReceiptState = receipt.state();
-    ReceiptView { receipt: receipt.clone(), state, log: None }
+    ReceiptView {
+        receipt: receipt.clone(),
+        state,
+        log: None,
+    }
 }

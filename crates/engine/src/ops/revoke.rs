@@ -56,7 +56,12 @@ impl Engine {
             let now = self.now();
             let stored = self.must::<Credential>("credential", id).await?;
             let identity = self.must::<Identity>("identity", stored.identity).await?;
-            self.allow(caller, Action::Revoke, inventory("credential", id, &stored.environment), owns(owns_identity(caller, &identity)))?;
+            self.allow(
+                caller,
+                Action::Revoke,
+                inventory("credential", id, &stored.environment),
+                owns(owns_identity(caller, &identity)),
+            )?;
             Ok(self.revoking(caller.actor(), &stored, reason, now))
         })
         .await
@@ -64,7 +69,10 @@ impl Engine {
 
     /// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
     pub(crate) fn revoking(&self, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
-        let credential = Credential { revoked_at: stored.revoked_at.or(Some(now)), ..(*stored.value).clone() };
+        let credential = Credential {
+            revoked_at: stored.revoked_at.or(Some(now)),
+            ..(*stored.value).clone()
+        };
         let event = self
             .event(now, "credential.revoked", ControlPoint::Revoke)
             .subject(stored.id)
@@ -99,14 +107,21 @@ impl Engine {
         Ok(match scope {
             Scope::Identity(id) => owns_identity(caller, &*self.must::<Identity>("identity", id).await?),
             Scope::Owner(id) => self.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
-            Scope::Application(id) => self.must::<Application>("application", id).await.map(|application| caller.person_id() == Some(application.owner))?,
+            Scope::Application(id) => self
+                .must::<Application>("application", id)
+                .await
+                .map(|application| caller.person_id() == Some(application.owner))?,
             Scope::Environment(name) => self.must::<Environment>("environment", name).await.map(|_| false)?,
         })
     }
 
     /// Adds a cut of a scope and the request for its receipt.
     pub(crate) async fn cut_with_receipt(&self, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
-        let cut = Cut { scope: scope.clone(), reason: reason.to_owned(), at: now };
+        let cut = Cut {
+            scope: scope.clone(),
+            reason: reason.to_owned(),
+            at: now,
+        };
         match self.one::<Cut>(&scope).await? {
             Some(read) => changeset.replace(&read, &cut),
             None => changeset.insert(&cut),

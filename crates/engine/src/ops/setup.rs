@@ -57,7 +57,12 @@ pub(crate) struct Awaited {
 pub(crate) fn personal(engine: &Engine, subject: PersonId, field: &'static str, value: &str) -> Personal {
     let mut salt = [0u8; 32];
     engine.entropy.fill(&mut salt);
-    Personal { subject: subject.to_string(), field, salt, value: value.to_owned() }
+    Personal {
+        subject: subject.to_string(),
+        field,
+        salt,
+        value: value.to_owned(),
+    }
 }
 
 impl Engine {
@@ -72,7 +77,10 @@ impl Engine {
         let now = self.now();
         let id = OperatorTokenId::generate(now, self.entropy.as_ref());
         let Minted { token, hash } = self.opaque.mint(OpaqueKind::Setup, id, self.entropy.as_ref());
-        *self.setup.lock() = Some(Awaited { hash, expires_at: now.plus(SETUP_TOKEN_LIFE) });
+        *self.setup.lock() = Some(Awaited {
+            hash,
+            expires_at: now.plus(SETUP_TOKEN_LIFE),
+        });
         Ok(Some(token))
     }
 
@@ -86,7 +94,12 @@ impl Engine {
             return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
         }
         let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
-            parsed.kind() == OpaqueKind::Setup && self.setup.lock().as_ref().is_some_and(|awaited| now < awaited.expires_at && self.opaque.matches(parsed, &awaited.hash))
+            parsed.kind() == OpaqueKind::Setup
+                && self
+                    .setup
+                    .lock()
+                    .as_ref()
+                    .is_some_and(|awaited| now < awaited.expires_at && self.opaque.matches(parsed, &awaited.hash))
         });
         if good.is_none() {
             return Err(OpError::Unauthenticated(Reason::ProofInvalid));
@@ -122,23 +135,46 @@ impl Engine {
             event = event.personal(personal(self, person.id, "email", email));
         }
         let mut changeset = Changeset::new(Actor::System { part: "set-up".into() }, now, event);
-        changeset.insert(&deployment).insert(&log_key).insert(&receipt_key).insert(&person).insert(&token);
+        changeset
+            .insert(&deployment)
+            .insert(&log_key)
+            .insert(&receipt_key)
+            .insert(&person)
+            .insert(&token);
         if self.settle(changeset).await?.is_none() {
             return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
         }
         *self.setup.lock() = None;
-        Ok(SetupDone { person, operator_token: text.expose().clone(), expires_at: token.expires_at })
+        Ok(SetupDone {
+            person,
+            operator_token: text.expose().clone(),
+            expires_at: token.expires_at,
+        })
     }
 
     /// A fresh operator token and its record.
     pub(crate) fn new_operator_token(&self, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
         let id = OperatorTokenId::generate(now, self.entropy.as_ref());
         let Minted { token, hash } = self.opaque.mint(OpaqueKind::Operator, id, self.entropy.as_ref());
-        (token, OperatorToken { id, person, hash, created_at: now, expires_at: now.plus(life), revoked_at: None })
+        (
+            token,
+            OperatorToken {
+                id,
+                person,
+                hash,
+                created_at: now,
+                expires_at: now.plus(life),
+                revoked_at: None,
+            },
+        )
     }
 }
 
 /// The log's name: the public URL without its scheme, as C2SP origins are written.
 fn log_name(public_url: &str) -> String {
-    public_url.split_once("://").map_or(public_url, |(_, rest)| rest).trim_end_matches('/').to_owned()
+    public_url
+        .split_once("://")
+        .map_or(public_url, |(_, rest)| rest)
+        .trim_end_matches('/')
+        .to_owned()
 }

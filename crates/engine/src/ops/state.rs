@@ -22,7 +22,11 @@ const MAX_NAMED: usize = 1_000;
 
 fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
     if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow { kind: key.kind.as_str().to_owned(), id: key.id.clone(), fault });
+        report.faults.push(FaultyRow {
+            kind: key.kind.as_str().to_owned(),
+            id: key.id.clone(),
+            fault,
+        });
     } else {
         report.further += 1;
     }
@@ -77,7 +81,16 @@ impl Engine {
         let sealer = RowMac::new(&self.root);
         let mut after = None;
         loop {
-            let page = match self.store.list(&ListQuery { kind, terms: Vec::new(), after: after.clone(), limit: PAGE }).await {
+            let page = match self
+                .store
+                .list(&ListQuery {
+                    kind,
+                    terms: Vec::new(),
+                    after: after.clone(),
+                    limit: PAGE,
+                })
+                .await
+            {
                 Ok(page) => page,
                 Err(StoreError::Tampered(key)) => {
                     // Goes on behind it, row by row up to it: the page that it spoilt is read again without it.
@@ -97,9 +110,25 @@ impl Engine {
     }
 
     /// Compares the rows before a spoilt one, names it, and gives its id to go on from.
-    async fn compare_up_to(&self, spoilt: &RowKey, mut after: Option<String>, report: &mut StateReport, said: &mut Said, sealer: &RowMac) -> Result<String, OpError> {
+    async fn compare_up_to(
+        &self,
+        spoilt: &RowKey,
+        mut after: Option<String>,
+        report: &mut StateReport,
+        said: &mut Said,
+        sealer: &RowMac,
+    ) -> Result<String, OpError> {
         loop {
-            match self.store.list(&ListQuery { kind: spoilt.kind, terms: Vec::new(), after: after.clone(), limit: 1 }).await {
+            match self
+                .store
+                .list(&ListQuery {
+                    kind: spoilt.kind,
+                    terms: Vec::new(),
+                    after: after.clone(),
+                    limit: 1,
+                })
+                .await
+            {
                 Ok(page) => {
                     let Some(row) = page.rows.first() else { break };
                     compare_row(row, report, said, sealer);
@@ -119,7 +148,9 @@ impl Engine {
 }
 
 fn note(said: &mut Said, row: tenure_log::RowDigest) {
-    let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else { return };
+    let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else {
+        return;
+    };
     // A credential that was never touched after its issuance is told by its MAC alone: there are too many to keep.
     if kind == RowKind::Credential && row.revision == 1 {
         return;
@@ -131,7 +162,9 @@ fn compare_row(row: &tenure_core::row::Row, report: &mut StateReport, said: &mut
     report.rows += 1;
     match said.remove(&row.key) {
         Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
-        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => fault(report, &row.key, StateFault::Altered),
+        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => {
+            fault(report, &row.key, StateFault::Altered)
+        }
         // Written again since the log was replayed.
         Some(_) => {}
         None if row.key.kind == RowKind::Credential && row.revision == 1 => {}

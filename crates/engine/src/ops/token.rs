@@ -92,11 +92,13 @@ impl Engine {
                 Err(OpError::Unauthenticated(reason))
             }
             Err(OpError::Refused { reason, detail, answer }) => {
-                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref()).await;
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref())
+                    .await;
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(OpError::Invalid(fields)) => {
-                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), "invalid", &fields, None).await;
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), "invalid", &fields, None)
+                    .await;
                 Err(OpError::Invalid(fields))
             }
             Err(other) => Err(other),
@@ -104,7 +106,10 @@ impl Engine {
     }
 
     async fn hand_over(&self, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
-        let token: Secret<String> = issued.token.release(committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+        let token: Secret<String> = issued
+            .token
+            .release(committed)
+            .ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
         count(&self.counters.issued);
         self.touch(id.to_string(), committed.at);
         Ok(TokenIssued {
@@ -129,7 +134,11 @@ impl Engine {
                 let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
                 unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
             }
-            (None, Proof::ExternalToken(_)) => Err(OpError::field("client_id", "client_id_missing", "name the identity as client_id: a proof names its identity")),
+            (None, Proof::ExternalToken(_)) => Err(OpError::field(
+                "client_id",
+                "client_id_missing",
+                "name the identity as client_id: a proof names its identity",
+            )),
         }
     }
 
@@ -154,7 +163,11 @@ impl Engine {
         let client = known.identity.id.to_string();
         let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
         let binding = (*bindings.get(verified.key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?).clone();
-        let once = Once { space: "jti", key: format!("{client} {}", verified.jti), until: Some(verified.replay_until) };
+        let once = Once {
+            space: "jti",
+            key: format!("{client} {}", verified.jti),
+            until: Some(verified.replay_until),
+        };
         Ok(Proven { binding, once })
     }
 
@@ -179,7 +192,11 @@ impl Engine {
             if matched.is_some() {
                 return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
             }
-            let once = Once { space: "jti", key: format!("external {}", external.token_hash), until: Some(external.replay_until) };
+            let once = Once {
+                space: "jti",
+                key: format!("external {}", external.token_hash),
+                until: Some(external.replay_until),
+            };
             matched = Some((binding.clone(), once));
         }
         let (binding, once) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
@@ -189,7 +206,10 @@ impl Engine {
     async fn decide_issuance(&self, ask: &TokenAsk, id: IdentityId, environment: &Stored<Environment>) -> Result<(Changeset, Issued), OpError> {
         let reading = self.reading();
         let now = reading.now;
-        let snapshot = self.store.load(&[RowKey::new(RowKind::Identity, id), Self::environment_key(&ask.environment)]).await?;
+        let snapshot = self
+            .store
+            .load(&[RowKey::new(RowKind::Identity, id), Self::environment_key(&ask.environment)])
+            .await?;
         let identity = snapshot.get::<Identity>(0)?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
         let environment = snapshot.get::<Environment>(1)?.unwrap_or_else(|| environment.clone());
         let known = self.know_rest(identity).await?;
@@ -207,7 +227,14 @@ impl Engine {
             return Err(OpError::refused(Reason::WrongEnvironment));
         }
         let resource = wanted_resource(&known, ask.resource.as_deref(), &standing)?;
-        let actions: Vec<String> = ask.scope.as_deref().unwrap_or_default().split(' ').filter(|action| !action.is_empty()).map(str::to_owned).collect();
+        let actions: Vec<String> = ask
+            .scope
+            .as_deref()
+            .unwrap_or_default()
+            .split(' ')
+            .filter(|action| !action.is_empty())
+            .map(str::to_owned)
+            .collect();
         let held = standing.held(&resource, &actions)?;
         let ttl = standing.charter().credential_ttl;
         let answer = self.policy.decide(&Question {
@@ -219,7 +246,14 @@ impl Engine {
         let credential = CredentialId::generate(now, self.entropy.as_ref());
         let permit = standing
             .permit(
-                Ask { credential, kind: CredentialType::AccessToken, environment: &environment, resource: &resource, binding: proven.binding.id, ttl: None },
+                Ask {
+                    credential,
+                    kind: CredentialType::AccessToken,
+                    environment: &environment,
+                    resource: &resource,
+                    binding: proven.binding.id,
+                    ttl: None,
+                },
                 &held,
                 &answer,
             )
@@ -261,11 +295,25 @@ impl Engine {
     /// One more credential from the identity's budget of the minute.
     fn issuance_spend(&self, id: IdentityId, now: Timestamp) -> Spend {
         let start = window(now);
-        Spend { budget: format!("issue/{id}"), window: start, until: start.plus(Span::from_mins(2)), by: 1, limit: self.settings.issuance_budget }
+        Spend {
+            budget: format!("issue/{id}"),
+            window: start,
+            until: start.plus(Span::from_mins(2)),
+            by: 1,
+            limit: self.settings.issuance_budget,
+        }
     }
 
     /// Records that an identity which proved itself was refused.
-    pub(crate) async fn refuse_identity(&self, id: IdentityId, control: ControlPoint, asked: &str, code: &str, fields: &[FieldProblem], answer: Option<&Answer>) {
+    pub(crate) async fn refuse_identity(
+        &self,
+        id: IdentityId,
+        control: ControlPoint,
+        asked: &str,
+        code: &str,
+        fields: &[FieldProblem],
+        answer: Option<&Answer>,
+    ) {
         self.record_refusal(Refusal {
             actor: Actor::Identity { id },
             control,
@@ -282,14 +330,25 @@ impl Engine {
     /// what a revocation needs.
     fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
         let limit = self.settings.issuance_budget.saturating_mul(10);
-        Spend { budget: format!("{purpose}/{id}"), limit, ..self.issuance_spend(id, now) }
+        Spend {
+            budget: format!("{purpose}/{id}"),
+            limit,
+            ..self.issuance_spend(id, now)
+        }
     }
 
     /// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
     ///
     /// # Errors
     /// The assertion fails or was used before.
-    pub async fn authenticate_assertion(&self, environment: &str, client_id: Option<&str>, assertion: &str, purpose: &'static str, source: &str) -> Result<Stored<Identity>, OpError> {
+    pub async fn authenticate_assertion(
+        &self,
+        environment: &str,
+        client_id: Option<&str>,
+        assertion: &str,
+        purpose: &'static str,
+        source: &str,
+    ) -> Result<Stored<Identity>, OpError> {
         let proof = Proof::ClientAssertion(assertion.to_owned());
         let id = self.claimed_identity(client_id, &proof, source)?;
         let result = self
@@ -300,7 +359,10 @@ impl Engine {
                 if proven.binding.state == BindingState::Suspended {
                     return Err(OpError::Unauthenticated(Reason::BindingSuspended));
                 }
-                let event = self.event(now, "identity.authenticated", ControlPoint::Use).subject(id).fact("purpose", purpose);
+                let event = self
+                    .event(now, "identity.authenticated", ControlPoint::Use)
+                    .subject(id)
+                    .fact("purpose", purpose);
                 let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
                 changeset.expect(&known.identity);
                 changeset.once.push(proven.once);
@@ -315,7 +377,8 @@ impl Engine {
                 Err(OpError::Unauthenticated(reason))
             }
             Err(OpError::Refused { reason, detail, answer }) => {
-                self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
+                self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref())
+                    .await;
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(other) => Err(other),
@@ -327,13 +390,20 @@ impl Engine {
 fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
     let mut resources = known.resources.iter().flatten();
     match uri {
-        Some(uri) => resources.find(|resource| resource.uri == uri).cloned().ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
+        Some(uri) => resources
+            .find(|resource| resource.uri == uri)
+            .cloned()
+            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
         None => {
             let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
             match (held.next(), held.next()) {
                 (Some(only), None) => Ok(only.clone()),
                 (None, _) => Err(OpError::refused(Reason::NoLiveGrant)),
-                (Some(_), Some(_)) => Err(OpError::field("resource", "resource_missing", "name the resource (RFC 8707): the identity holds more than one")),
+                (Some(_), Some(_)) => Err(OpError::field(
+                    "resource",
+                    "resource_missing",
+                    "name the resource (RFC 8707): the identity holds more than one",
+                )),
             }
         }
     }

@@ -19,7 +19,9 @@ pub fn plan(identity: &Identity, last_used: Option<Timestamp>, now: Timestamp) -
             _ => None,
         })
         .min();
-    let (Some(limit), Some(activation)) = (limit, &identity.activation) else { return Plan::Nothing };
+    let (Some(limit), Some(activation)) = (limit, &identity.activation) else {
+        return Plan::Nothing;
+    };
     let end = last_used.unwrap_or(activation.at).max(activation.at).plus(limit);
     if end <= now { Plan::Retire("idle") } else { Plan::Later(end) }
 }

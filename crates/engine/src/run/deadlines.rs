@@ -57,7 +57,10 @@ impl Engine {
 
     async fn work_one(&self, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
         let changeset = match claimed.kind {
-            DueKind::IdentityExpiry => self.work_identity(claimed, now, |identity| async move { Ok(plan::expiry::plan(&identity, now)) }).await?,
+            DueKind::IdentityExpiry => {
+                self.work_identity(claimed, now, |identity| async move { Ok(plan::expiry::plan(&identity, now)) })
+                    .await?
+            }
             DueKind::IdentityIdle => {
                 self.work_identity(claimed, now, |identity| async move {
                     let noted = self.used.lock().get(&identity.id.to_string()).copied();
@@ -85,7 +88,12 @@ impl Engine {
         changeset
     }
 
-    async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(&self, claimed: &Claimed, now: Timestamp, plan: impl Fn(Stored<Identity>) -> Fut) -> Result<Option<Changeset>, OpError> {
+    async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
+        &self,
+        claimed: &Claimed,
+        now: Timestamp,
+        plan: impl Fn(Stored<Identity>) -> Fut,
+    ) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
         let Some(stored) = self.one::<Identity>(id).await? else { return Ok(None) };
         Ok(match plan(stored.clone()).await? {
@@ -94,7 +102,9 @@ impl Engine {
             Plan::Retire(because) => {
                 let mut changeset = self.retire_by_deadline(&stored, because, now).await?;
                 // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease conflicts.
-                changeset.due.retain(|change| !matches!(change, DueChange::Clear(kind, _) if *kind == claimed.kind));
+                changeset
+                    .due
+                    .retain(|change| !matches!(change, DueChange::Clear(kind, _) if *kind == claimed.kind));
                 changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
                 Some(changeset)
             }
@@ -119,7 +129,9 @@ impl Engine {
             Plan::Nothing => None,
             Plan::Later(at) => Some(self.postponed(claimed, at, now)),
             Plan::Retire(_) => {
-                let Some(identity) = self.one::<Identity>(stored.identity).await? else { return Ok(None) };
+                let Some(identity) = self.one::<Identity>(stored.identity).await? else {
+                    return Ok(None);
+                };
                 let event = self.event(now, "grant.expired", ControlPoint::Revoke).subject(id).subject(identity.id);
                 let mut changeset = Changeset::new(system(), now, event);
                 end_grant(&mut changeset, &stored, &identity, GrantState::Expired);

@@ -7,10 +7,7 @@ use serde_json::{Map, Value};
 use tenure_log::checkpoint::Checkpoint;
 use tenure_log::export::ExportReader;
 use tenure_log::tile::{encode_bundle, parse_bundle, parse_entries_path};
-use tenure_log::{
-    Actor, Expectations, Frontier, Leaf, LeafError, RowDigest, SignedNote, SignedPromise, Tile,
-    VerifierKey, verify_export,
-};
+use tenure_log::{Actor, Expectations, Frontier, Leaf, LeafError, RowDigest, SignedNote, SignedPromise, Tile, VerifierKey, verify_export};
 
 use crate::support::{checkpoint, export, leaf, leaves, signer};
 
@@ -29,21 +26,13 @@ fn json_value() -> impl Strategy<Value = Value> {
     simple.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..4)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
+            prop::collection::btree_map(any::<String>(), inner, 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }
 
 fn any_leaf() -> impl Strategy<Value = Leaf> {
-    let row = (name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(
-        |(kind, id, revision, digest)| RowDigest {
-            kind,
-            id,
-            revision,
-            digest,
-        },
-    );
+    let row = (name(), name(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(kind, id, revision, digest)| RowDigest { kind, id, revision, digest });
     (
         (name(), name(), any::<i64>(), name(), name(), name()),
         prop::collection::btree_map(any::<String>(), json_value(), 0..5),
@@ -51,22 +40,17 @@ fn any_leaf() -> impl Strategy<Value = Leaf> {
         prop::collection::vec(row, 0..3),
         prop::collection::vec(name(), 0..3),
     )
-        .prop_map(
-            |((actor, actor_kind, at, control, id, kind), data, personal, rows, subjects)| Leaf {
-                actor: Actor {
-                    id: actor,
-                    kind: actor_kind,
-                },
-                at,
-                control,
-                data: data.into_iter().collect::<Map<_, _>>(),
-                id,
-                kind,
-                personal: personal.into_iter().collect::<BTreeMap<_, _>>(),
-                rows,
-                subjects,
-            },
-        )
+        .prop_map(|((actor, actor_kind, at, control, id, kind), data, personal, rows, subjects)| Leaf {
+            actor: Actor { id: actor, kind: actor_kind },
+            at,
+            control,
+            data: data.into_iter().collect::<Map<_, _>>(),
+            id,
+            kind,
+            personal: personal.into_iter().collect::<BTreeMap<_, _>>(),
+            rows,
+            subjects,
+        })
 }
 
 proptest! {
@@ -159,14 +143,8 @@ fn feed(bytes: &[u8]) {
 
 #[test]
 fn an_oversized_leaf_is_refused_before_it_is_parsed() {
-    assert!(matches!(
-        Leaf::parse(&vec![b'['; 70_000]),
-        Err(LeafError::TooLarge { bytes: 70_000 })
-    ));
-    assert!(matches!(
-        Leaf::parse(&vec![b'['; 60_000]),
-        Err(LeafError::Malformed(_))
-    ));
+    assert!(matches!(Leaf::parse(&vec![b'['; 70_000]), Err(LeafError::TooLarge { bytes: 70_000 })));
+    assert!(matches!(Leaf::parse(&vec![b'['; 60_000]), Err(LeafError::Malformed(_))));
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! A log to test with: fixed keys, times and salts.
 
 use serde_json::json;
-use tenure_log::{
-    Actor, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue, RowDigest,
-    SignedNote, leaf_hash,
-};
+use tenure_log::{Actor, ExportWriter, Frontier, Hash, Header, Leaf, LogSigner, PersonalValue, RowDigest, SignedNote, leaf_hash};
 
 pub fn signer() -> LogSigner {
     LogSigner::from_seed("tenure.example/log", 0, &[7; 32]).unwrap()
@@ -27,8 +24,7 @@ pub fn phone(index: u64) -> PersonalValue {
 }
 
 pub fn leaf(index: u64) -> Leaf {
-    let data =
-        json!({"index": index, "note": "ä \"quoted\" \\ line\n", "tags": ["a", null, true, -1]});
+    let data = json!({"index": index, "note": "ä \"quoted\" \\ line\n", "tags": ["a", null, true, -1]});
     Leaf {
         actor: Actor {
             id: "per_1".into(),
@@ -39,9 +35,7 @@ pub fn leaf(index: u64) -> Leaf {
         data: data.as_object().unwrap().clone(),
         id: format!("evt_{index}"),
         kind: "credential.issued".into(),
-        personal: [email(index), phone(index)]
-            .map(|value| (value.field.clone(), value.commitment()))
-            .into(),
+        personal: [email(index), phone(index)].map(|value| (value.field.clone(), value.commitment())).into(),
         rows: vec![RowDigest {
             kind: "identity".into(),
             id: "idn_1".into(),
@@ -53,16 +47,12 @@ pub fn leaf(index: u64) -> Leaf {
 }
 
 pub fn leaves(count: u64) -> Vec<Vec<u8>> {
-    (0..count)
-        .map(|index| leaf(index).encode().unwrap())
-        .collect()
+    (0..count).map(|index| leaf(index).encode().unwrap()).collect()
 }
 
 pub fn root(leaves: &[Vec<u8>]) -> Hash {
     let mut frontier = Frontier::new();
-    leaves
-        .iter()
-        .for_each(|leaf| frontier.append(leaf_hash(leaf)));
+    leaves.iter().for_each(|leaf| frontier.append(leaf_hash(leaf)));
     frontier.root()
 }
 
@@ -82,8 +72,7 @@ pub fn export_under(note: &SignedNote, leaves: &[Vec<u8>]) -> Vec<u8> {
     )
     .unwrap();
     for (index, leaf) in leaves.iter().enumerate() {
-        let index: u64 =
-            Leaf::parse(leaf).map_or(index as u64, |leaf| leaf.data["index"].as_u64().unwrap());
+        let index: u64 = Leaf::parse(leaf).map_or(index as u64, |leaf| leaf.data["index"].as_u64().unwrap());
         writer.entry(leaf, &[email(index)]).unwrap();
     }
     writer.finish().unwrap()

@@ -4,8 +4,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use proptest::prelude::*;
 use tenure_log::checkpoint::cosignature_message;
 use tenure_log::{
-    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Header, KeyAlgorithm, LogSigner,
-    NoteSignature, PersonalValue, Verified, VerifierKey, leaf_hash, verify_export,
+    Expectations, ExportReader, ExportWriter, FaultCode, Faults, Header, KeyAlgorithm, LogSigner, NoteSignature, PersonalValue, Verified, VerifierKey,
+    leaf_hash, verify_export,
 };
 
 use crate::support::{checkpoint, email, export, export_under, leaf, leaves, root, signer};
@@ -23,28 +23,19 @@ fn check(bytes: &[u8]) -> Result<Verified, Faults> {
 }
 
 fn lines(export: &[u8]) -> Vec<Vec<u8>> {
-    export
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(<[u8]>::to_vec)
-        .collect()
+    export.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
 /// The first located fault.
 fn first(result: Result<Verified, Faults>) -> (FaultCode, Option<u64>) {
     let faults = result.unwrap_err();
-    (
-        faults.list[0].code,
-        faults.list[0].entries.as_ref().map(|at| at.start),
-    )
+    (faults.list[0].code, faults.list[0].entries.as_ref().map(|at| at.start))
 }
 
 #[test]
 fn an_untouched_export_is_verified() {
     let verified = check(&export(&leaves(SIZE))).unwrap();
-    assert_eq!(
-        (verified.size, verified.entries, verified.root),
-        (SIZE, SIZE, root(&leaves(SIZE)))
-    );
+    assert_eq!((verified.size, verified.entries, verified.root), (SIZE, SIZE, root(&leaves(SIZE))));
     assert_eq!((verified.personal_present, verified.erased), (SIZE, SIZE));
     assert!(verified.key_pinned && verified.witnessed.is_empty() && verified.from_kept.is_none());
     assert_eq!(check(&export(&[])).unwrap().size, 0);
@@ -61,19 +52,10 @@ fn what_is_written_is_read() {
         assert_eq!(entry.claimed_hash, Some(leaf_hash(&entry.leaf)));
         writer.entry(&entry.leaf, &entry.personal).unwrap();
     }
-    assert!(
-        writer.entry(b"x", &[]).is_err(),
-        "more than the header says"
-    );
+    assert!(writer.entry(b"x", &[]).is_err(), "more than the header says");
     assert_eq!(writer.finish().unwrap(), bytes);
     let header = Header::new(signer().verifier_key(), 0, &checkpoint(&leaves(3))).unwrap();
-    assert!(
-        ExportWriter::new(Vec::new(), &header)
-            .unwrap()
-            .finish()
-            .is_err(),
-        "fewer than the header says"
-    );
+    assert!(ExportWriter::new(Vec::new(), &header).unwrap().finish().is_err(), "fewer than the header says");
 }
 
 #[test]
@@ -81,9 +63,7 @@ fn erasing_every_personal_value_keeps_the_proof() {
     let entries = leaves(4);
     let header = Header::new(signer().verifier_key(), 0, &checkpoint(&entries)).unwrap();
     let mut writer = ExportWriter::new(Vec::new(), &header).unwrap();
-    entries
-        .iter()
-        .for_each(|leaf| writer.entry(leaf, &[]).unwrap());
+    entries.iter().for_each(|leaf| writer.entry(leaf, &[]).unwrap());
     let verified = check(&writer.finish().unwrap()).unwrap();
     assert_eq!((verified.personal_present, verified.erased), (0, 8));
 }
@@ -204,14 +184,8 @@ fn a_log_that_signs_a_rewritten_history_forks_from_what_was_kept() {
     let mut altered = entries.clone();
     altered[6] = leaf(7).encode().unwrap();
     let forged = export(&altered);
-    assert!(
-        check(&forged).is_ok(),
-        "without a kept checkpoint the new signature is all there is"
-    );
-    let notes: Vec<String> = [4, 8, 12]
-        .iter()
-        .map(|size| checkpoint(&entries[..*size]).to_string())
-        .collect();
+    assert!(check(&forged).is_ok(), "without a kept checkpoint the new signature is all there is");
+    let notes: Vec<String> = [4, 8, 12].iter().map(|size| checkpoint(&entries[..*size]).to_string()).collect();
     let expect = |kept: &[&str]| {
         let keys = [signer().verifier_key().clone()];
         verify_export(
@@ -225,15 +199,8 @@ fn a_log_that_signs_a_rewritten_history_forks_from_what_was_kept() {
     };
     assert_eq!(expect(&[&notes[0]]).unwrap().from_kept, Some(4));
     let faults = expect(&[&notes[1], &notes[0]]).unwrap_err();
-    assert_eq!(
-        (faults.list[0].code, faults.list[0].entries.clone()),
-        (FaultCode::Fork, Some(4..8))
-    );
-    assert_eq!(
-        first(expect(&[&notes[2]])),
-        (FaultCode::Fork, None),
-        "same size, other root"
-    );
+    assert_eq!((faults.list[0].code, faults.list[0].entries.clone()), (FaultCode::Fork, Some(4..8)));
+    assert_eq!(first(expect(&[&notes[2]])), (FaultCode::Fork, None), "same size, other root");
 }
 
 #[test]
@@ -248,22 +215,9 @@ fn a_rollback_is_found() {
     };
     let older = export(&entries[..7]);
     assert!(check(&older).is_ok());
-    assert_eq!(
-        first(verify_export(&older[..], &expected)),
-        (FaultCode::Rollback, Some(7))
-    );
-    assert_eq!(
-        verify_export(&export(&entries)[..], &expected)
-            .unwrap()
-            .from_kept,
-        Some(SIZE)
-    );
-    assert_eq!(
-        verify_export(&export(&leaves(SIZE + 5))[..], &expected)
-            .unwrap()
-            .from_kept,
-        Some(SIZE)
-    );
+    assert_eq!(first(verify_export(&older[..], &expected)), (FaultCode::Rollback, Some(7)));
+    assert_eq!(verify_export(&export(&entries)[..], &expected).unwrap().from_kept, Some(SIZE));
+    assert_eq!(verify_export(&export(&leaves(SIZE + 5))[..], &expected).unwrap().from_kept, Some(SIZE));
     let foreign = LogSigner::from_seed("tenure.example/log", 0, &[8; 32])
         .unwrap()
         .checkpoint(3, [0; 32])
@@ -273,10 +227,7 @@ fn a_rollback_is_found() {
         kept: &[&foreign],
         ..Expectations::default()
     };
-    assert_eq!(
-        first(verify_export(&older[..], &unusable)),
-        (FaultCode::KeptUnusable, None)
-    );
+    assert_eq!(first(verify_export(&older[..], &unusable)), (FaultCode::KeptUnusable, None));
 }
 
 #[test]
@@ -287,10 +238,7 @@ fn witnesses_are_named_and_cannot_stand_in_for_the_log() {
     let witness = VerifierKey::new("witness.example", KeyAlgorithm::CosignatureV1, public).unwrap();
     let mut note = checkpoint(&entries);
     let mut signature = 1_700_000_000u64.to_be_bytes().to_vec();
-    signature.extend_from_slice(
-        pair.sign(cosignature_message(1_700_000_000, &note.text).as_bytes())
-            .as_ref(),
-    );
+    signature.extend_from_slice(pair.sign(cosignature_message(1_700_000_000, &note.text).as_bytes()).as_ref());
     note.signatures.push(NoteSignature {
         name: witness.name().into(),
         key_id: witness.key_id(),
@@ -317,10 +265,7 @@ fn witnesses_are_named_and_cannot_stand_in_for_the_log() {
         witnesses: &[impostor.verifier_key().clone()],
         ..Expectations::default()
     };
-    assert_eq!(
-        first(verify_export(&forged[..], &expected)),
-        (FaultCode::UnknownKey, None)
-    );
+    assert_eq!(first(verify_export(&forged[..], &expected)), (FaultCode::UnknownKey, None));
 }
 
 #[test]
@@ -348,32 +293,17 @@ fn wrong_keys_origins_and_sizes_are_found() {
         },
     )
     .unwrap_err();
-    assert!(
-        faults
-            .list
-            .iter()
-            .all(|fault| fault.code == FaultCode::UnknownKey),
-        "{faults}"
-    );
+    assert!(faults.list.iter().all(|fault| fault.code == FaultCode::UnknownKey), "{faults}");
     let elsewhere = Expectations {
         origin: Some("other.example/log/0"),
         ..Expectations::default()
     };
-    assert_eq!(
-        first(verify_export(&bytes[..], &elsewhere)),
-        (FaultCode::WrongOrigin, None)
-    );
+    assert_eq!(first(verify_export(&bytes[..], &elsewhere)), (FaultCode::WrongOrigin, None));
     let text = String::from_utf8(bytes).unwrap();
     let shard = text.replacen("\"shard\":0", "\"shard\":1", 1);
-    assert_eq!(
-        first(check(shard.as_bytes())),
-        (FaultCode::WrongOrigin, None)
-    );
+    assert_eq!(first(check(shard.as_bytes())), (FaultCode::WrongOrigin, None));
     let size = text.replacen("\"size\":3", "\"size\":4", 1);
-    assert_eq!(
-        first(check(size.as_bytes())),
-        (FaultCode::SizeMismatch, None)
-    );
+    assert_eq!(first(check(size.as_bytes())), (FaultCode::SizeMismatch, None));
     let signed = text.replacen("/0\\n3\\n", "/0\\n4\\n", 1);
     assert!(
         check(signed.as_bytes())
@@ -386,14 +316,10 @@ fn wrong_keys_origins_and_sizes_are_found() {
 
 #[test]
 fn wrong_contents_are_found_even_when_the_log_signed_them() {
-    let note = |entries: &[Vec<u8>]| {
-        Header::new(signer().verifier_key(), 0, &checkpoint(entries)).unwrap()
-    };
+    let note = |entries: &[Vec<u8>]| Header::new(signer().verifier_key(), 0, &checkpoint(entries)).unwrap();
     let write = |entries: &[Vec<u8>], personal: &[PersonalValue]| {
         let mut writer = ExportWriter::new(Vec::new(), &note(entries)).unwrap();
-        entries
-            .iter()
-            .for_each(|leaf| writer.entry(leaf, personal).unwrap());
+        entries.iter().for_each(|leaf| writer.entry(leaf, personal).unwrap());
         first(check(&writer.finish().unwrap()))
     };
     let backwards = [leaf(5), leaf(3)].map(|leaf| leaf.encode().unwrap());
@@ -401,14 +327,8 @@ fn wrong_contents_are_found_even_when_the_log_signed_them() {
     let mut spaced = leaves(2);
     spaced[1].push(b' ');
     assert_eq!(write(&spaced, &[]), (FaultCode::LeafMalformed, Some(1)));
-    assert_eq!(
-        write(&leaves(1), &[email(1)]),
-        (FaultCode::PersonalMismatch, Some(0))
-    );
-    assert_eq!(
-        write(&leaves(1), &[email(0), email(0)]),
-        (FaultCode::PersonalUnknown, Some(0))
-    );
+    assert_eq!(write(&leaves(1), &[email(1)]), (FaultCode::PersonalMismatch, Some(0)));
+    assert_eq!(write(&leaves(1), &[email(0), email(0)]), (FaultCode::PersonalUnknown, Some(0)));
 }
 
 #[test]
@@ -429,14 +349,8 @@ fn promises_are_held_against_the_log() {
     };
     let verified = check(&[later.clone(), kept.clone()]).unwrap();
     assert_eq!((verified.promises_kept, verified.promises_pending), (1, 1));
-    assert_eq!(
-        first(check(&[kept.clone(), broken])),
-        (FaultCode::PromiseBroken, Some(3))
-    );
+    assert_eq!(first(check(&[kept.clone(), broken])), (FaultCode::PromiseBroken, Some(3)));
     let mut unsigned = kept;
     unsigned.signature[5] ^= 1;
-    assert_eq!(
-        first(check(&[unsigned])),
-        (FaultCode::PromiseUnusable, None)
-    );
+    assert_eq!(first(check(&[unsigned])), (FaultCode::PromiseUnusable, None));
 }

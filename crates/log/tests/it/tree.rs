@@ -6,45 +6,18 @@ use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use proptest::prelude::*;
 use sha2::Sha256;
-use tenure_log::merkle::{
-    MissingNode, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion, root,
-    root_nodes,
-};
-use tenure_log::{
-    EMPTY_ROOT, Frontier, Hash, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader,
-    leaf_hash, verify_consistency, verify_inclusion,
-};
+use tenure_log::merkle::{MissingNode, consistency_nodes, inclusion_nodes, prove_consistency, prove_inclusion, root, root_nodes};
+use tenure_log::{EMPTY_ROOT, Frontier, Hash, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader, leaf_hash, verify_consistency, verify_inclusion};
 
 /// Inputs and roots of the certificate-transparency repository (`merkle_tree_test.cc`).
 const VECTORS: [(&str, &str); 8] = [
-    (
-        "",
-        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-    ),
-    (
-        "00",
-        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
-    ),
-    (
-        "10",
-        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
-    ),
-    (
-        "2021",
-        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
-    ),
-    (
-        "3031",
-        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
-    ),
-    (
-        "40414243",
-        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
-    ),
-    (
-        "5051525354555657",
-        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
-    ),
+    ("", "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
+    ("00", "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"),
+    ("10", "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
+    ("2021", "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"),
+    ("3031", "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4"),
+    ("40414243", "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef"),
+    ("5051525354555657", "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c"),
     (
         "606162636465666768696a6b6c6d6e6f",
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
@@ -116,34 +89,18 @@ fn every_root_and_proof_up_to_70_entries_agrees_with_ct_merkle() {
         let foreign = foreign_root(&ours, size);
         for index in 0..size {
             let proof = prove_inclusion(&mut fixture.nodes, index, size).unwrap();
-            assert_eq!(
-                proof.concat(),
-                tree.prove_inclusion(index as usize).as_bytes()
-            );
-            assert!(verify_inclusion(
-                &leaf_hash(&entry(index)),
-                index,
-                size,
-                &proof,
-                &ours
-            ));
+            assert_eq!(proof.concat(), tree.prove_inclusion(index as usize).as_bytes());
+            assert!(verify_inclusion(&leaf_hash(&entry(index)), index, size, &proof, &ours));
             let read = InclusionProof::<Sha256>::try_from_bytes(proof.concat()).unwrap();
-            foreign
-                .verify_inclusion(&entry(index), index, &read)
-                .unwrap();
+            foreign.verify_inclusion(&entry(index), index, &read).unwrap();
         }
         for old in 1..=size {
             let proof = prove_consistency(&mut fixture.nodes, old, size).unwrap();
             let old_root = fixture.roots[old as usize];
-            assert_eq!(
-                proof.concat(),
-                tree.prove_consistency((size - old) as usize).as_bytes()
-            );
+            assert_eq!(proof.concat(), tree.prove_consistency((size - old) as usize).as_bytes());
             assert!(verify_consistency(old, &old_root, size, &ours, &proof));
             let read = ConsistencyProof::<Sha256>::try_from_bytes(proof.concat()).unwrap();
-            foreign
-                .verify_consistency(&foreign_root(&old_root, old), &read)
-                .unwrap();
+            foreign.verify_consistency(&foreign_root(&old_root, old), &read).unwrap();
         }
         assert!(verify_consistency(0, &EMPTY_ROOT, size, &ours, &[]));
     }
@@ -278,21 +235,12 @@ fn tiles_give_the_same_roots_and_proofs_as_hashes() {
             shelf.0.insert(tile.path(), bytes);
         });
         let size = index + 1;
-        if ![
-            1, 2, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, 70_000,
-        ]
-        .contains(&size)
-        {
+        if ![1, 2, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, 70_000].contains(&size) {
             continue;
         }
         assert_eq!(builder.root(), frontier.root(), "{size}");
         let mut at_size = shelf.clone();
-        at_size.0.extend(
-            builder
-                .partial()
-                .into_iter()
-                .map(|(tile, bytes)| (tile.path(), bytes)),
-        );
+        at_size.0.extend(builder.partial().into_iter().map(|(tile, bytes)| (tile.path(), bytes)));
         let resumed = TileBuilder::load(&mut at_size, size).unwrap();
         assert_eq!((resumed.size(), resumed.root()), (size, builder.root()));
         let mut tiles = TileHashes::new(at_size, size);
@@ -317,24 +265,15 @@ fn a_resumed_builder_writes_the_same_tiles() {
     let hash = |index: u64| leaf_hash(&index.to_be_bytes());
     let mut whole = TileBuilder::new();
     let mut expected = Vec::new();
-    (0..600)
-        .for_each(|index| whole.append(hash(index), |tile, bytes| expected.push((tile, bytes))));
+    (0..600).for_each(|index| whole.append(hash(index), |tile, bytes| expected.push((tile, bytes))));
     for cut in [0, 1, 255, 256, 300, 512] {
         let mut shelf = Shelf::default();
         let mut first = TileBuilder::new();
         let mut written = Vec::new();
-        (0..cut)
-            .for_each(|index| first.append(hash(index), |tile, bytes| written.push((tile, bytes))));
-        shelf.0.extend(
-            first
-                .partial()
-                .into_iter()
-                .map(|(tile, bytes)| (tile.path(), bytes)),
-        );
+        (0..cut).for_each(|index| first.append(hash(index), |tile, bytes| written.push((tile, bytes))));
+        shelf.0.extend(first.partial().into_iter().map(|(tile, bytes)| (tile.path(), bytes)));
         let mut second = TileBuilder::load(&mut shelf, cut).unwrap();
-        (cut..600).for_each(|index| {
-            second.append(hash(index), |tile, bytes| written.push((tile, bytes)))
-        });
+        (cut..600).for_each(|index| second.append(hash(index), |tile, bytes| written.push((tile, bytes))));
         assert_eq!(written, expected);
         assert_eq!(second.partial(), whole.partial());
     }
@@ -349,20 +288,9 @@ fn damaged_or_missing_tiles_are_errors_and_not_wrong_answers() {
             shelf.0.insert(tile.path(), bytes);
         });
     });
-    assert!(
-        root(&mut TileHashes::new(shelf.clone(), 300), 300).is_err(),
-        "partial tiles are missing"
-    );
-    shelf.0.extend(
-        builder
-            .partial()
-            .into_iter()
-            .map(|(tile, bytes)| (tile.path(), bytes)),
-    );
-    assert_eq!(
-        root(&mut TileHashes::new(shelf.clone(), 300), 300).unwrap(),
-        builder.root()
-    );
+    assert!(root(&mut TileHashes::new(shelf.clone(), 300), 300).is_err(), "partial tiles are missing");
+    shelf.0.extend(builder.partial().into_iter().map(|(tile, bytes)| (tile.path(), bytes)));
+    assert_eq!(root(&mut TileHashes::new(shelf.clone(), 300), 300).unwrap(), builder.root());
     shelf.0.get_mut("tile/0/000").unwrap().pop();
     assert!(prove_inclusion(&mut TileHashes::new(shelf, 300), 3, 300).is_err());
 }

@@ -16,12 +16,16 @@ use crate::error::Failure;
 use crate::extract::{Body, Reply, Source, bearer, ok};
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/access/v1/evaluation", post(evaluate)).route("/.well-known/authzen-configuration", get(configuration))
+    Router::new()
+        .route("/access/v1/evaluation", post(evaluate))
+        .route("/.well-known/authzen-configuration", get(configuration))
 }
 
 async fn evaluate(State(app): State<App>, Source(source): Source, headers: HeaderMap, Body(ask): Body<Evaluation>) -> Reply<Decision> {
     let Some(token) = bearer(&headers)? else {
-        return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer")));
+        return Err(Failure::of(
+            Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer"),
+        ));
     };
     let enforcer = app.engine.authenticate_enforcer(&token).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {

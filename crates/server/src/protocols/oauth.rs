@@ -41,7 +41,13 @@ struct OAuthError {
 
 impl OAuthError {
     fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error, description: description.into(), reason: None, policies: Vec::new() }
+        Self {
+            status,
+            error,
+            description: description.into(),
+            reason: None,
+            policies: Vec::new(),
+        }
     }
 
     fn invalid_request(description: impl Into<String>) -> Self {
@@ -49,7 +55,10 @@ impl OAuthError {
     }
 
     fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
-        Self { reason: Some(reason), ..Self::new(status, error, reason.hint()) }
+        Self {
+            reason: Some(reason),
+            ..Self::new(status, error, reason.hint())
+        }
     }
 }
 
@@ -75,11 +84,18 @@ impl IntoResponse for OAuthError {
 
 /// How an operation's failure reads in OAuth. `proof` says which error a failed proof is: of a client, or of a grant.
 fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
-    let proof_status = if proof == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+    let proof_status = if proof == "invalid_client" {
+        StatusCode::UNAUTHORIZED
+    } else {
+        StatusCode::BAD_REQUEST
+    };
     match error {
         // Every failed proof reads the same: whether the identity exists, or has this key, is nobody's business.
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
-        OpError::Refused { reason: reason @ Reason::ProofReplayed, .. } => OAuthError::because(proof_status, proof, reason),
+        OpError::Refused {
+            reason: reason @ Reason::ProofReplayed,
+            ..
+        } => OAuthError::because(proof_status, proof, reason),
         OpError::Refused { reason, detail, answer } => {
             let (status, code) = match reason {
                 Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
@@ -97,15 +113,27 @@ fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             failure
         }
         OpError::Invalid(fields) => {
-            let description = fields.iter().map(|field| format!("{}: {}", field.field, field.hint)).collect::<Vec<_>>().join("; ");
-            let error = if fields.iter().any(|field| field.field == "resource") { "invalid_target" } else { "invalid_request" };
+            let description = fields
+                .iter()
+                .map(|field| format!("{}: {}", field.field, field.hint))
+                .collect::<Vec<_>>()
+                .join("; ");
+            let error = if fields.iter().any(|field| field.field == "resource") {
+                "invalid_target"
+            } else {
+                "invalid_request"
+            };
             OAuthError::new(StatusCode::BAD_REQUEST, error, description)
         }
         OpError::NotFound(what) => OAuthError::new(StatusCode::NOT_FOUND, "invalid_request", format!("there is no such {what}")),
         other => {
             let problem = problem_of(other);
             let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let error = if status == StatusCode::SERVICE_UNAVAILABLE { "temporarily_unavailable" } else { "server_error" };
+            let error = if status == StatusCode::SERVICE_UNAVAILABLE {
+                "temporarily_unavailable"
+            } else {
+                "server_error"
+            };
             OAuthError::new(status, error, problem.hint.unwrap_or(problem.title))
         }
     }
@@ -124,12 +152,21 @@ impl Form {
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+            .is_some_and(|value| {
+                value
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            });
         if !is_form {
             return Err(OAuthError::invalid_request("send application/x-www-form-urlencoded"));
         }
         let authorization = request.headers().contains_key(header::AUTHORIZATION);
-        let bytes = body(request, app).await.map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
+        let bytes = body(request, app)
+            .await
+            .map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
@@ -146,12 +183,17 @@ impl Form {
     }
 
     fn must(&self, name: &str) -> Result<&str, OAuthError> {
-        self.get(name).ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
+        self.get(name)
+            .ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
     }
 
     fn client_assertion(&self) -> Result<Option<&str>, OAuthError> {
         if self.get("client_secret").is_some() {
-            return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_client", "client secrets are not accepted: sign a client assertion (private_key_jwt)"));
+            return Err(OAuthError::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "client secrets are not accepted: sign a client assertion (private_key_jwt)",
+            ));
         }
         match (self.get("client_assertion"), self.get("client_assertion_type")) {
             (Some(_), _) if self.authorization => Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)")),
@@ -174,10 +216,18 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
             (Proof::ClientAssertion(assertion.to_owned()), "invalid_client")
         }
         JWT_BEARER if form.client_assertion()?.is_some() || form.authorization => {
-            return Err(OAuthError::invalid_request("the assertion alone is the proof here: send no client authentication beside it"));
+            return Err(OAuthError::invalid_request(
+                "the assertion alone is the proof here: send no client authentication beside it",
+            ));
         }
         JWT_BEARER => (Proof::ExternalToken(form.must("assertion")?.to_owned()), "invalid_grant"),
-        _ => return Err(OAuthError::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", format!("use {CLIENT_CREDENTIALS} or {JWT_BEARER}"))),
+        _ => {
+            return Err(OAuthError::new(
+                StatusCode::BAD_REQUEST,
+                "unsupported_grant_type",
+                format!("use {CLIENT_CREDENTIALS} or {JWT_BEARER}"),
+            ));
+        }
     };
     let ask = TokenAsk {
         environment,
@@ -202,7 +252,11 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             oauth_error(error, "invalid_client")
         })?,
         (None, Some(assertion)) => {
-            let identity = app.engine.authenticate_assertion(&environment, form.get("client_id"), assertion, "introspection", &source).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+            let identity = app
+                .engine
+                .authenticate_assertion(&environment, form.get("client_id"), assertion, "introspection", &source)
+                .await
+                .map_err(|error| oauth_error(error, "invalid_client"))?;
             app.engine.enforcer_of(&identity).await.map_err(|error| oauth_error(error, "invalid_client"))?
         }
         _ => {
@@ -210,7 +264,11 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
         }
     };
-    let answer = app.engine.introspect(&environment, &enforcer, form.must("token")?).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+    let answer = app
+        .engine
+        .introspect(&environment, &enforcer, form.must("token")?)
+        .await
+        .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
 }
 
@@ -221,14 +279,28 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
         return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
     };
     let token = form.must("token")?;
-    let client = app.engine.authenticate_assertion(&environment, form.get("client_id"), assertion, "revocation", &source).await.map_err(|error| oauth_error(error, "invalid_client"))?;
-    app.engine.revoke_token(&environment, &client, token).await.map_err(|error| oauth_error(error, "invalid_client"))?;
+    let client = app
+        .engine
+        .authenticate_assertion(&environment, form.get("client_id"), assertion, "revocation", &source)
+        .await
+        .map_err(|error| oauth_error(error, "invalid_client"))?;
+    app.engine
+        .revoke_token(&environment, &client, token)
+        .await
+        .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Response, Failure> {
     let keys = app.engine.key_set(&environment).await?;
-    Ok(([(header::CACHE_CONTROL, "public, max-age=60"), (header::CONTENT_TYPE, "application/jwk-set+json")], Json(json!({"keys": keys}))).into_response())
+    Ok((
+        [
+            (header::CACHE_CONTROL, "public, max-age=60"),
+            (header::CONTENT_TYPE, "application/jwk-set+json"),
+        ],
+        Json(json!({"keys": keys})),
+    )
+        .into_response())
 }
 
 async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {

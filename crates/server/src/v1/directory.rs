@@ -67,7 +67,11 @@ impl From<Listing> for ListAsk {
             ("uri", listing.uri),
             ("url", listing.url),
         ];
-        Self { filters: filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect(), after: listing.after, limit: listing.limit }
+        Self {
+            filters: filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect(),
+            after: listing.after,
+            limit: listing.limit,
+        }
     }
 }
 
@@ -96,7 +100,12 @@ async fn erase_person(State(app): State<App>, Operator(caller): Operator, Path(p
     ok(app.engine.erase_person(&caller, id(&person, "person")?).await?)
 }
 
-async fn create_operator_token(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, OptionalBody(ask): OptionalBody<NewOperatorToken>) -> Reply<OperatorTokenIssued> {
+async fn create_operator_token(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(person): Path<String>,
+    OptionalBody(ask): OptionalBody<NewOperatorToken>,
+) -> Reply<OperatorTokenIssued> {
     created(app.engine.create_operator_token(&caller, id(&person, "person")?, ask).await?)
 }
 

@@ -75,22 +75,47 @@ async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing)
         ("enforces", listing.enforces),
     ];
     let filters = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
-    ok(app.engine.identities(&caller, ListAsk { filters, after: listing.after, limit: listing.limit }).await?)
+    ok(app
+        .engine
+        .identities(
+            &caller,
+            ListAsk {
+                filters,
+                after: listing.after,
+                limit: listing.limit,
+            },
+        )
+        .await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
+async fn one(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
     let view = app.engine.identity(&caller, identity(&who)?).await?;
     Ok(([(header::ETAG, format!("\"{}\"", view.revision))], axum::Json(view)))
 }
 
-async fn write_charter(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap, Body(charter): Body<CharterDraft>) -> Reply<IdentityView> {
+async fn write_charter(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    headers: HeaderMap,
+    Body(charter): Body<CharterDraft>,
+) -> Reply<IdentityView> {
     ok(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?).await?)
 }
 
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = value.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    revision.map(Some).ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))
+    let revision = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    revision
+        .map(Some)
+        .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))
 }
 
 async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
@@ -131,10 +156,17 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
             let environment = app.engine.environment_of(who).await?;
-            let identity = app.engine.authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
+            let identity = app
+                .engine
+                .authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source)
+                .await?;
             Caller::Identity { identity }
         }
-        (None, None) => return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"))),
+        (None, None) => {
+            return Err(Failure::of(
+                Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"),
+            ));
+        }
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
     ok(app.engine.complete_task(&caller, who, report).await?)
@@ -160,7 +192,18 @@ struct Paging {
 }
 
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Query(paging): Query<Paging>) -> Reply<Page<CredentialView>> {
-    ok(app.engine.credentials_of(&caller, identity(&who)?, ListAsk { filters: Vec::new(), after: paging.after, limit: paging.limit }).await?)
+    ok(app
+        .engine
+        .credentials_of(
+            &caller,
+            identity(&who)?,
+            ListAsk {
+                filters: Vec::new(),
+                after: paging.after,
+                limit: paging.limit,
+            },
+        )
+        .await?)
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {

@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Deserialize;
+use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
-use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 
 use crate::App;
 use crate::error::Failure;
@@ -30,7 +30,10 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 pub(crate) fn streams() -> Router<App> {
-    Router::new().route("/v1/log/export", get(export)).route("/v1/log/verify-state", post(verify_state)).route("/v1/events", get(events))
+    Router::new()
+        .route("/v1/log/export", get(export))
+        .route("/v1/log/verify-state", post(verify_state))
+        .route("/v1/events", get(events))
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
@@ -96,7 +99,13 @@ async fn events(
 ) -> Result<Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>>, Failure> {
     let resumed = match headers.get("last-event-id") {
         None => None,
-        Some(value) => Some(value.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| Failure::malformed("Last-Event-ID takes an id that this feed gave"))?),
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| Failure::malformed("Last-Event-ID takes an id that this feed gave"))?,
+        ),
     };
     let after = resumed.or(feed.after);
     // A caller who may not read the feed is refused here, before the stream begins.
@@ -111,7 +120,9 @@ async fn events(
             // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
             // nothing that happens after the revocation of a token reaches its feed.
             let Ok(caller_now) = app.engine.still(&caller).await else { return None };
-            let Ok(page) = app.engine.events_after(&caller_now, after.map(Position::at), 100).await else { return None };
+            let Ok(page) = app.engine.events_after(&caller_now, after.map(Position::at), 100).await else {
+                return None;
+            };
             if app.engine.still(&caller).await.is_err() {
                 return None;
             }

@@ -10,7 +10,11 @@ use axum::Router;
 use crate::App;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().merge(directory::routes()).merge(identities::routes()).merge(revocations::routes()).merge(log::routes())
+    Router::new()
+        .merge(directory::routes())
+        .merge(identities::routes())
+        .merge(revocations::routes())
+        .merge(log::routes())
 }
 
 /// Routes whose replies are streams.

@@ -41,7 +41,17 @@ struct Listing {
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Receipt>>> {
     let filters = listing.target.map(|target| ("target", target)).into_iter().collect();
-    ok(app.engine.list::<Receipt>(&caller, ListAsk { filters, after: listing.after, limit: listing.limit }).await?)
+    ok(app
+        .engine
+        .list::<Receipt>(
+            &caller,
+            ListAsk {
+                filters,
+                after: listing.after,
+                limit: listing.limit,
+            },
+        )
+        .await?)
 }
 
 /// The receipt, or with `.jws` at its end the signed form alone.
@@ -51,7 +61,10 @@ async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name):
     if !signed {
         return Ok(axum::Json(view).into_response());
     }
-    let text = view.receipt.signed.ok_or(OpError::NotFound("signed receipt yet: not every point has answered"))?;
+    let text = view
+        .receipt
+        .signed
+        .ok_or(OpError::NotFound("signed receipt yet: not every point has answered"))?;
     Ok(([(header::CONTENT_TYPE, "application/jose")], text).into_response())
 }
 

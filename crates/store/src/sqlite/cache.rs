@@ -205,7 +205,15 @@ mod tests {
     fn a_credential_is_kept_once_it_was_asked_for_and_follows_its_writes() {
         let cache = Cache::new(Head::default(), 1 << 20);
         let key = RowKey::new(RowKind::Credential, "crd_1");
-        let written = |revision| Some(Arc::new(Row::new(key.clone(), revision, Position::at(0), Position::at(revision), b"x".to_vec())));
+        let written = |revision| {
+            Some(Arc::new(Row::new(
+                key.clone(),
+                revision,
+                Position::at(0),
+                Position::at(revision),
+                b"x".to_vec(),
+            )))
+        };
         cache.apply(Head { size: 1, ..Head::default() }, [(&key, || written(1))]);
         assert_eq!(cache.revision(&key), None);
         cache.fill(cache.stamp(), [(key.clone(), written(1))]);

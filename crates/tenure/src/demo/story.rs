@@ -126,7 +126,10 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
         "The token is refused",
         "Introspection (RFC 7662) by the gateway, at once after the cut was acknowledged.",
     );
-    let introspected = scene.wire.form_quiet(Some(&gateway), "/env/production/introspect", &[("token", &token)]).await?;
+    let introspected = scene
+        .wire
+        .form_quiet(Some(&gateway), "/env/production/introspect", &[("token", &token)])
+        .await?;
     let elapsed = cut_at.elapsed();
     println!("    > POST /env/production/introspect\n    < {} {}", introspected.status, introspected.body);
     println!("    refused {:.2} ms after the cut's answer", elapsed.as_secs_f64() * 1_000.0);
@@ -198,7 +201,9 @@ async fn prepare(wire: Wire, folder: &Path) -> anyhow::Result<Scene> {
         owner_token,
         security_token,
         billing,
-        orders, expiry: crate::server::SystemClock.now().plus(Span::from_days(30)) })
+        orders,
+        expiry: crate::server::SystemClock.now().plus(Span::from_days(30)),
+    })
 }
 
 async fn person(wire: &Wire, administrator: &str, name: &str, roles: &[&str]) -> anyhow::Result<(String, String)> {
@@ -323,7 +328,11 @@ async fn show_receipt(scene: &Scene, id: &str) -> anyhow::Result<()> {
     println!("    in force   {}", answer.text("/in_force_at")?);
     for point in answer.at("/points").as_array().into_iter().flatten() {
         let (resource, outcome) = (point.pointer("/resource"), point.pointer("/outcome"));
-        println!("    {}   {}", resource.and_then(Value::as_str).unwrap_or_default(), outcome.unwrap_or(&Value::Null));
+        println!(
+            "    {}   {}",
+            resource.and_then(Value::as_str).unwrap_or_default(),
+            outcome.unwrap_or(&Value::Null)
+        );
     }
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified");
     let public = keys(scene).await?;

@@ -53,7 +53,13 @@ impl Server {
         let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
         let said = Arc::default();
         let (child, url) = launch(data.path(), database.as_ref().map(TestPostgres::url), environment, &said);
-        Self { child: Mutex::new(child), url, data, said, _database: database }
+        Self {
+            child: Mutex::new(child),
+            url,
+            data,
+            said,
+            _database: database,
+        }
     }
 
     /// Starts a server that was stopped or killed, on the same data and address.
@@ -88,8 +94,17 @@ impl Server {
 
 fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    command.arg("server").arg("--data").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.env("TENURE_LISTEN", "127.0.0.1:0").env("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8").env("TENURE_KEY_OVERLAP", "2s");
+    command
+        .arg("server")
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+        .env("TENURE_LISTEN", "127.0.0.1:0")
+        .env("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8")
+        .env("TENURE_KEY_OVERLAP", "2s");
     for name in ["TENURE_STORE", "TENURE_ROOT_KEY", "TENURE_SERVER", "TENURE_TOKEN"] {
         command.env_remove(name);
     }
@@ -103,7 +118,9 @@ fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, 
     let note = move |line: &str| said.lock().unwrap().push_str(&format!("{line}\n"));
     let mut start = String::new();
     let url = loop {
-        let Some(Ok(line)) = lines.next() else { panic!("the server did not start: {start}") };
+        let Some(Ok(line)) = lines.next() else {
+            panic!("the server did not start: {start}")
+        };
         note(&line);
         match line.strip_prefix("Tenure serves ") {
             Some(url) => break url.to_owned(),
@@ -142,7 +159,11 @@ impl Answer {
     /// A text of the body by JSON pointer.
     #[track_caller]
     pub fn text(&self, pointer: &str) -> String {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {}", self.body)).to_owned()
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("no {pointer} in {}", self.body))
+            .to_owned()
     }
     /// The problem's or OAuth error's reason.
     #[track_caller]
@@ -156,7 +177,12 @@ impl Answer {
     }
     /// The codes of the fields that are missing or wrong.
     pub fn field_codes(&self) -> Vec<String> {
-        self.body["fields"].as_array().into_iter().flatten().map(|field| field["code"].as_str().unwrap_or_default().to_owned()).collect()
+        self.body["fields"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|field| field["code"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
@@ -254,12 +280,19 @@ impl World {
             gateway: String::new(),
         };
         let setup = std::fs::read_to_string(world.server.data.path().join("setup-token")).unwrap();
-        world.admin = world.post("", "/v1/setup", json!({"setup_token": setup, "name": "Ada"})).await.expect(201).text("/operator_token");
+        world.admin = world
+            .post("", "/v1/setup", json!({"setup_token": setup, "name": "Ada"}))
+            .await
+            .expect(201)
+            .text("/operator_token");
         (world.owner_id, world.owner) = world.person("Olu", &["requester", "owner"]).await;
         (world.security_id, world.security) = world.person("Sam", &["security"]).await;
         (_, world.auditor) = world.person("Aud", &["auditor"]).await;
         for (name, production) in [("production", true), ("staging", false)] {
-            world.post(&world.admin, "/v1/environments", json!({"name": name, "production": production})).await.expect(201);
+            world
+                .post(&world.admin, "/v1/environments", json!({"name": name, "production": production}))
+                .await
+                .expect(201);
         }
         world.application = world.application("billing").await;
         world.edge = world.application("edge").await;
@@ -297,7 +330,11 @@ impl World {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
-        Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), headers }
+        Answer {
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            headers,
+        }
     }
 
     pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
@@ -318,13 +355,24 @@ impl World {
 
     /// A new person and an operator token for them.
     pub async fn person(&self, name: &str, roles: &[&str]) -> (String, String) {
-        let id = self.post(&self.admin, "/v1/people", json!({"name": name, "roles": roles})).await.expect(201).text("/id");
-        let token = self.post(&self.admin, &format!("/v1/people/{id}/operator-tokens"), json!({})).await.expect(201).text("/operator_token");
+        let id = self
+            .post(&self.admin, "/v1/people", json!({"name": name, "roles": roles}))
+            .await
+            .expect(201)
+            .text("/id");
+        let token = self
+            .post(&self.admin, &format!("/v1/people/{id}/operator-tokens"), json!({}))
+            .await
+            .expect(201)
+            .text("/operator_token");
         (id, token)
     }
 
     pub async fn application(&self, name: &str) -> String {
-        self.post(&self.admin, "/v1/applications", json!({"name": name, "owner": self.owner_id})).await.expect(201).text("/id")
+        self.post(&self.admin, "/v1/applications", json!({"name": name, "owner": self.owner_id}))
+            .await
+            .expect(201)
+            .text("/id")
     }
 
     pub async fn resource(&self, uri: &str, environment: &str, verification: &str) -> String {
@@ -351,7 +399,12 @@ impl World {
     }
 
     pub async fn register(&self, name: &str, charter: Value, stage: &str) -> Answer {
-        self.post(&self.owner, "/v1/identities", json!({"kind": "workload", "name": name, "charter": charter, "stage": stage})).await
+        self.post(
+            &self.owner,
+            "/v1/identities",
+            json!({"kind": "workload", "name": name, "charter": charter, "stage": stage}),
+        )
+        .await
     }
 
     /// An active identity with this charter.
@@ -386,7 +439,11 @@ impl World {
 
     /// Whether the gateway is told that a token is alive.
     pub async fn is_live(&self, token: &str) -> bool {
-        self.form(&self.gateway, "/env/production/introspect", &[("token", token)]).await.expect(200).body["active"] == json!(true)
+        self.form(&self.gateway, "/env/production/introspect", &[("token", token)])
+            .await
+            .expect(200)
+            .body["active"]
+            == json!(true)
     }
 
     pub async fn evaluate(&self, id: &str, token: Option<&str>, action: &str) -> Answer {
@@ -403,12 +460,22 @@ impl World {
     }
 
     pub async fn revoke(&self, kind: &str, id: &str) -> Answer {
-        self.post(&self.security, "/v1/revocations", json!({"target": {"type": kind, "id": id}, "reason": "test"})).await
+        self.post(&self.security, "/v1/revocations", json!({"target": {"type": kind, "id": id}, "reason": "test"}))
+            .await
     }
 
     /// Every event so far, from the export.
     pub async fn events(&self) -> Vec<Value> {
-        let text = self.http.get(format!("{}/v1/log/export", self.server.url)).bearer_auth(&self.auditor).send().await.unwrap().text().await.unwrap();
+        let text = self
+            .http
+            .get(format!("{}/v1/log/export", self.server.url))
+            .bearer_auth(&self.auditor)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         text.lines()
             .skip(1)
             .map(|line| {
@@ -427,7 +494,8 @@ impl World {
 
     /// Waits until an identity is in a state.
     pub async fn until_state(&self, id: &str, state: &str) {
-        self.until(async || self.get(&self.security, &format!("/v1/identities/{id}")).await.expect(200).text("/state") == state).await;
+        self.until(async || self.get(&self.security, &format!("/v1/identities/{id}")).await.expect(200).text("/state") == state)
+            .await;
     }
 
     /// Waits for a condition, at most 20 seconds.
