@@ -1,6 +1,6 @@
 //! The layer check: which crate of the workspace may know which other.
 //!
-//! The rules are DESIGN.md's "Layout". They count for normal and build dependencies; tests may use what they like.
+//! The rules are ARCHITECTURE.md's "Layers". They count for normal and build dependencies; tests may use what they like.
 
 use anyhow::Result;
 
@@ -88,7 +88,7 @@ fn violations(packages: &[Package]) -> Vec<String> {
         let name = package.name.as_str();
         let Some(rule) = find(name) else {
             found.push(format!(
-                "{name} has no layer: give it a line in RULES of xtask/src/layers.rs, after DESIGN.md's \"Layout\""
+                "{name} has no layer: give it a line in RULES of xtask/src/layers.rs, after ARCHITECTURE.md's \"Layers\""
             ));
             continue;
         };

@@ -45,7 +45,7 @@ enum Task {
     Check,
     /// `check`, then `test`: what a change must pass.
     Ci,
-    /// Check that each crate depends only on the crates that its layer may know (DESIGN.md, "Layout").
+    /// Check that each crate depends only on the crates that its layer may know (ARCHITECTURE.md, "Layers").
     Layers,
     /// Check all packages against deny.toml: banned ones, and licences.
     Deps,

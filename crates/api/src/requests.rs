@@ -154,6 +154,8 @@ pub struct Because {
 pub struct Resume {
     /// Which cause to release: its place in `suspensions`.
     pub cause: usize,
+    /// The revision of the identity in which it has that place; wanted where there is more than one cause.
+    pub revision: Option<u64>,
     /// Why.
     pub reason: String,
 }

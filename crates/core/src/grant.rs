@@ -7,7 +7,7 @@ use crate::identity::Entitlement;
 use crate::row::{Record, RowKind};
 use crate::time::Timestamp;
 
-/// Where a grant stands (SECURITY.md, States). Whether its time has come or is over is read from its times.
+/// Where a grant stands. Whether its time has come or is over is read from its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantState {

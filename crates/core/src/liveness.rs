@@ -1,4 +1,4 @@
-//! Whether a credential is alive: log positions, never clocks, decide about cuts (DESIGN.md, Credentials).
+//! Whether a credential is alive: log positions, never clocks, decide about cuts.
 
 use crate::credential::Credential;
 use crate::grant::Grant;

@@ -6,7 +6,7 @@ use crate::id::{OperatorTokenId, PersonId};
 use crate::row::{Record, RowKind};
 use crate::time::Timestamp;
 
-/// Where a person stands (SECURITY.md, States).
+/// Where a person stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonState {

@@ -75,6 +75,8 @@ pub struct Point {
 pub enum ReceiptState {
     /// Not every point has answered.
     Requested,
+    /// Nothing live was concerned anywhere: there was nothing to refuse.
+    NothingToRefuse,
     /// Refused everywhere, each with a positive control.
     RefusedVerified,
     /// Refused everywhere, but somewhere there was no live credential to compare with.
@@ -103,6 +105,8 @@ pub struct Receipt {
     pub in_force_at: Timestamp,
     /// The log position of the revocation.
     pub position: Option<Position>,
+    /// The position of an earlier cut of the same scope: what was issued before it was dead already and proves nothing.
+    pub previous: Option<Position>,
     /// What each enforcement point did.
     pub points: Vec<Point>,
     /// How often the points were checked.
@@ -123,8 +127,10 @@ impl Receipt {
             ReceiptState::CannotRevoke
         } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) {
             ReceiptState::Refused
-        } else {
+        } else if any(|p| matches!(p, PointState::Refused { .. })) {
             ReceiptState::RefusedVerified
+        } else {
+            ReceiptState::NothingToRefuse
         }
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::time::Timestamp;
 
-/// A place in the log: entries are numbered within their shard, and only positions of one shard compare (DESIGN.md, Shards).
+/// A place in the log: entries are numbered within their shard, and only positions of one shard compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, serde::Deserialize)]
 pub struct Position {
     /// The shard.

@@ -64,15 +64,29 @@ impl Engine {
         let Caller::Person { person, token } = caller else {
             return Err(OpError::Unauthenticated(Reason::ProofInvalid));
         };
-        let record = self.must::<OperatorToken>("operator token", token).await?;
-        if record.revoked_at.is_some() || self.now() >= record.expires_at {
+        let (_, person) = self.stands(person.id, *token).await?;
+        Ok(Caller::Person { person, token: *token })
+    }
+
+    /// An operator token and its person, if the one stands for the other now.
+    pub(crate) async fn stands(&self, person: PersonId, token: OperatorTokenId) -> Result<(Stored<OperatorToken>, Stored<Person>), OpError> {
+        let snapshot = self
+            .store
+            .load(&[RowKey::new(RowKind::OperatorToken, token), RowKey::new(RowKind::Person, person)])
+            .await?;
+        let (Some(token), Some(person)) = (snapshot.get::<OperatorToken>(0)?, snapshot.get::<Person>(1)?) else {
+            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+        };
+        if token.person != person.id || person.state != PersonState::Active {
+            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+        }
+        if token.revoked_at.is_some() {
             return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
         }
-        let person = self.must::<Person>("person", person.id).await?;
-        if person.state != PersonState::Active {
-            return Err(OpError::Unauthenticated(Reason::NotAllowed));
+        if self.now() >= token.expires_at {
+            return Err(OpError::Unauthenticated(Reason::CredentialExpired));
         }
-        Ok(Caller::Person { person, token: *token })
+        Ok((token, person))
     }
 
     /// The person for whom an operator token stands.

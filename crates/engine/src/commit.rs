@@ -3,21 +3,24 @@
 use std::future::Future;
 
 use tenure_api::views::Logged;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::EventId;
+use tenure_core::changeset::{Changeset, Spend};
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::id::{EventId, OperatorTokenId, PersonId};
 use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
-use tenure_core::time::Timestamp;
+use tenure_core::time::{Span, Timestamp};
 
 use crate::Engine;
 use crate::counters::count;
 use crate::error::OpError;
+use crate::refusals::window;
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
 /// How often an unknown outcome is asked about.
 const SETTLEMENTS: u32 = 5;
+/// What one person may write in a minute.
+const WRITES: u32 = 6_000;
 
 impl Engine {
     /// A new event at a time.
@@ -26,7 +29,10 @@ impl Engine {
     }
 
     /// Commits, or says that the decision has to be made again (`None`).
-    pub(crate) async fn settle(&self, changeset: Changeset) -> Result<Option<Committed>, OpError> {
+    pub(crate) async fn settle(&self, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        if let Actor::Person { id, operator_token } = changeset.actor {
+            self.stand_by(&mut changeset, id, operator_token).await?;
+        }
         let mut attempt = 0;
         loop {
             match self.store.commit(changeset.clone()).await {
@@ -45,6 +51,19 @@ impl Engine {
                 Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
             }
         }
+    }
+
+    /// A person's change commits only while their token stands for them: one that is revoked meanwhile makes the decision come back
+    /// here. What a person writes is bounded; what takes authority away is not.
+    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, token: OperatorTokenId) -> Result<(), OpError> {
+        let (token, person) = self.stands(person, token).await?;
+        changeset.expect(&token).expect(&person);
+        let disables = changeset.events.iter().any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire));
+        if !disables {
+            let start = window(changeset.at);
+            changeset.spends.push(Spend { budget: format!("write/{}", person.id), window: start, until: start.plus(Span::from_mins(2)), by: 1, limit: WRITES });
+        }
+        Ok(())
     }
 
     /// Decides and commits; decides again on fresh rows when what the decision rested on has changed meanwhile.

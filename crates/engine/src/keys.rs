@@ -182,6 +182,10 @@ impl Engine {
     pub async fn recover(&self) -> Result<(), OpError> {
         self.note_committed(self.store.head().await?.last_at);
         match self.deployment().await {
+            Ok(Some(deployment)) if deployment.log_name != crate::ops::setup::log_name(&self.settings.public_url) => Err(OpError::Unavailable(format!(
+                "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
+                deployment.log_name
+            ))),
             Ok(_) => Ok(()),
             Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
                 "the row {key} was not written under this root key: use the root key that this database was made with"

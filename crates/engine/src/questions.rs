@@ -80,10 +80,9 @@ impl Engine {
         if answer.allowed {
             Ok(answer)
         } else {
-            Err(OpError::by_policy(
-                if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
-                answer,
-            ))
+            let silent = answer.policies.is_empty() && !answer.errored;
+            let detail = silent.then(|| format!("no policy permits {} here to this caller; docs/reference/policies.md says who may", action.as_str()));
+            Err(OpError::Refused { reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed }, detail, answer: Some(Box::new(answer)) })
         }
     }
 }

@@ -53,6 +53,7 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let Some(token) = bearer(&parts.headers)? else {
+            app.engine.count_stranger(Reason::ProofMissing, &source);
             return Err(Failure::of(
                 Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…"),
             ));

@@ -180,7 +180,7 @@ impl World {
             stage: Stage::Pending,
         };
         subject.id = done("register a gateway", engine.register(&admin, ask))?.record.id;
-        done("activate a gateway", engine.activate(&security, subject.id))?;
+        done("activate a gateway", engine.activate(&security, subject.id, None))?;
         self.enforcers.push(subject);
         Ok(())
     }

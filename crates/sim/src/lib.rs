@@ -1,5 +1,5 @@
 //! The deterministic simulation: the engine's operations, planners and worker steps on the memory store, with a virtual clock,
-//! seeded entropy and faults, and the invariants of DESIGN.md checked after each step.
+//! seeded entropy and faults, and the invariants of the design checked after each step.
 //!
 //! There is no async runtime. Several nodes share a store; operations are futures that the loop in [`world`] polls one step
 //! at a time, in an order that the seed determines, so that they interleave at every access to the store, are dropped there

@@ -14,7 +14,7 @@ use tenure_store::Dump;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant} is broken in step {step} of seed {seed}: {what}")]
 pub struct Violation {
-    /// Which: `inv1` to `inv10` after DESIGN.md, or a name of its own.
+    /// Which: `inv1` to `inv10` after the design's invariants, or a name of its own.
     pub invariant: &'static str,
     /// What was seen.
     pub what: String,

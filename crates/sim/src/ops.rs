@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::requests::{
+    Resume,
     Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, NewPerson, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
@@ -202,12 +203,12 @@ impl World {
                 let admin = self.people.first()?.token.clone();
                 (
                     Intent::Change("submit", id),
-                    by(engine, admin, async move |engine, caller| engine.submit(&caller, id).await.map(stands)),
+                    by(engine, admin, async move |engine, caller| engine.submit(&caller, id, None).await.map(stands)),
                 )
             }
             IdentityState::Pending => (
                 Intent::Change("activate", id),
-                by(engine, token, async move |engine, caller| engine.activate(&caller, id).await.map(stands)),
+                by(engine, token, async move |engine, caller| engine.activate(&caller, id, None).await.map(stands)),
             ),
             IdentityState::Active => {
                 let place = self.places.get(subject.place)?;
@@ -225,7 +226,7 @@ impl World {
             _ => (
                 Intent::Resume(id),
                 by(engine, token, async move |engine, caller| {
-                    engine.resume(&caller, id, 0, because()).await.map(stands)
+                    engine.resume(&caller, id, Resume { cause: 0, revision: None, reason: because() }).await.map(stands)
                 }),
             ),
         })
@@ -244,7 +245,7 @@ impl World {
             4..7 => (
                 Intent::Resume(id),
                 by(engine, token, async move |engine, caller| {
-                    engine.resume(&caller, id, 0, because()).await.map(stands)
+                    engine.resume(&caller, id, Resume { cause: 0, revision: None, reason: because() }).await.map(stands)
                 }),
             ),
             7 => (

@@ -219,7 +219,10 @@ fn root_key(config: &Config) -> anyhow::Result<RootKey> {
         return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");
     }
     let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
-    RootKey::open_or_create_file(&path, &OsEntropy).with_context(|| format!("can't use the root key {}", path.display()))
+    // A new key would be none of a database that exists.
+    let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
+    let key = if exists { RootKey::open_file(&path) } else { RootKey::open_or_create_file(&path, &OsEntropy) };
+    key.with_context(|| format!("can't use the root key {}", path.display()))
 }
 
 async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {

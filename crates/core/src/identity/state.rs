@@ -1,4 +1,4 @@
-//! The identity's state machine (SECURITY.md, States).
+//! The identity's state machine.
 
 use serde::{Deserialize, Serialize};
 

@@ -62,7 +62,7 @@ impl Engine {
         if let Some(id) = verdict.identity {
             if verdict.refused.is_some() {
                 self.record_use_refusal(enforcer, id, &resource, &ask.action.name, &verdict).await;
-            } else {
+            } else if verdict.proven {
                 self.touch(id.to_string(), now);
             }
         } else if let Some(reason) = verdict.refused {
@@ -75,8 +75,10 @@ impl Engine {
     async fn record_use_refusal(&self, enforcer: &Enforcer, id: IdentityId, resource: &Resource, action: &str, verdict: &Verdict) {
         let Some(reason) = verdict.refused else { return };
         let action: String = action.chars().take(64).collect();
+        // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement point's.
+        let actor = if verdict.proven { id } else { Self::enforcer_identity(enforcer).id };
         self.record_refusal(Refusal {
-            actor: Actor::Identity { id },
+            actor: Actor::Identity { id: actor },
             control: ControlPoint::Use,
             asked: &action,
             subjects: vec![id.to_string(), resource.id.to_string(), Self::enforcer_identity(enforcer).id.to_string()],
@@ -101,7 +103,8 @@ impl Engine {
                 limit: 1,
             })
             .await?;
-        Ok(page.rows.first().map(|row| row.decode()).transpose().map_err(StoreError::from)?)
+        let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
+        Ok(found.filter(|resource| resource.uri == name))
     }
 
     async fn use_verdict(&self, subject: &str, token: Option<&str>, action: &str, resource: &Resource) -> Result<Verdict, OpError> {
@@ -109,6 +112,7 @@ impl Engine {
         let Ok(id) = subject.parse::<IdentityId>() else {
             return Ok(Verdict::refused(None, Reason::IdentityUnknown));
         };
+        let proven = token.is_some();
         let (known, environment) = match token {
             // With a token, the decision is about what the token may be used for; nothing beyond it.
             Some(token) => {
@@ -119,13 +123,13 @@ impl Engine {
                     return Ok(Verdict::refused(None, Reason::ProofInvalid));
                 }
                 if let Err(reason) = held.status {
-                    return Ok(Verdict::refused(Some(id), reason));
+                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), reason) });
                 }
                 if held.credential.environment != resource.environment {
-                    return Ok(Verdict::refused(Some(id), Reason::WrongEnvironment));
+                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::WrongEnvironment) });
                 }
                 if held.credential.resource != resource.id || !held.credential.actions.iter().any(|held| held == action) {
-                    return Ok(Verdict::refused(Some(id), Reason::OutsideScope));
+                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
                 }
                 (held.known, held.credential.environment.clone())
             }
@@ -137,7 +141,7 @@ impl Engine {
                 (known, environment)
             }
         };
-        Ok(self.decide_use(&known, &environment, action, resource))
+        Ok(Verdict { proven, ..self.decide_use(&known, &environment, action, resource) })
     }
 
     fn decide_use(&self, known: &Known, environment: &str, action: &str, resource: &Resource) -> Verdict {
@@ -166,6 +170,7 @@ impl Engine {
             refused,
             grants: held.map(|held| held.grants).unwrap_or_default(),
             answer: Some(answer),
+            proven: false,
         }
     }
 }
@@ -175,6 +180,8 @@ struct Verdict {
     refused: Option<Reason>,
     grants: Vec<tenure_core::id::GrantId>,
     answer: Option<Answer>,
+    /// Whether the subject showed a token that holds, rather than being named only.
+    proven: bool,
 }
 
 impl Verdict {
@@ -184,6 +191,7 @@ impl Verdict {
             refused: Some(reason),
             grants: Vec::new(),
             answer: None,
+            proven: false,
         }
     }
 

@@ -376,12 +376,25 @@ impl Engine {
         .await
     }
 
-    /// Whether the caller may read this part of the inventory.
+    /// Whether the caller may read this part of the inventory; a refusal is recorded.
     ///
     /// # Errors
     /// They may not.
-    pub fn may_read(&self, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
+    pub async fn may_read(&self, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Use, kind, id), async { self.can_read(caller, kind, id, owned) }).await
+    }
+
+    pub(crate) fn can_read(&self, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
         self.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
+    }
+
+    /// Whether the caller may read the log; a refusal is recorded.
+    ///
+    /// # Errors
+    /// They may not.
+    pub async fn may_audit(&self, caller: &Caller) -> Result<(), OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async { self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ()) })
+            .await
     }
 }
 

@@ -23,6 +23,9 @@ use crate::error::OpError;
 use crate::questions::{identity as identity_entity, inventory};
 use crate::refusals::Refusal;
 
+/// Keys that one identity can have enrolled.
+const MAX_BINDINGS: usize = 16;
+
 fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
     Attributes::from([
         ("owns", Value::Bool(owns)),
@@ -151,6 +154,9 @@ impl Engine {
                     created_at: now,
                 };
                 let mut identity = (*known.identity.value).clone();
+                if identity.bindings.len() >= MAX_BINDINGS {
+                    return Err(OpError::because(Reason::BudgetSpent, "the identity has 16 keys already"));
+                }
                 identity.bindings.push(binding.id);
                 let event = self
                     .event(now, "key.enrolled", ControlPoint::Issue)
@@ -208,8 +214,14 @@ impl Engine {
                 return Ok(());
             };
             let identity = self.must::<Identity>("identity", token.identity).await?;
-            let Some(mut changeset) = self.suspend_for_replay(&identity, now).await? else {
-                return Ok(());
+            let mut changeset = match self.suspend_for_replay(&identity, now).await? {
+                Some(changeset) => changeset,
+                // The key is suspended in any case: two tokens of one identity may have been stolen.
+                None => Changeset::new(
+                    Actor::System { part: "enrolment".into() },
+                    now,
+                    self.event(now, "binding.suspended", ControlPoint::Suspend).subject(binding.id).subject(identity.id),
+                ),
             };
             changeset.replace(
                 &binding,

@@ -10,7 +10,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::{BindingId, IdentityId, ResourceId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, WorkloadBinding};
 use tenure_core::issuer::{Issuer, IssuerState};
-use tenure_core::person::{Person, PersonState};
+use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::{Committed, ListQuery};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -95,7 +95,7 @@ impl Engine {
             })
             .await?;
         if stage == Stage::Active {
-            self.activate(caller, registered.record.id).await
+            self.activate(caller, registered.record.id, Some(registered.revision)).await
         } else {
             Ok(registered)
         }
@@ -117,6 +117,11 @@ impl Engine {
             inventory("identity", "", ask.charter.environment.as_deref().unwrap_or("")),
             request_context(caller, &ask.charter, &references, now),
         )?;
+        if ask.stage == Stage::Active {
+            // Who may not activate it registers nothing by trying.
+            let environment = ask.charter.environment.as_deref().unwrap_or("");
+            self.allow(caller, Action::Activate, inventory("identity", "", environment), request_context(caller, &ask.charter, &references, now))?;
+        }
         if problems.is_empty() {
             Ok((ask.charter.clone(), references))
         } else {
@@ -144,9 +149,13 @@ impl Engine {
             ("parties.requester", charter.parties.as_ref().map(|p| p.requester)),
         ] {
             let Some(id) = person else { continue };
-            let active = self.one::<Person>(id).await?.is_some_and(|person| person.state == PersonState::Active);
+            let person = self.one::<Person>(id).await?;
+            let active = person.as_ref().is_some_and(|person| person.state == PersonState::Active);
             if !active {
                 wrong(field, "person_unknown", "name an active person of this deployment");
+            }
+            if active && field == "owner" && !person.is_some_and(|person| person.roles.contains(&Role::Owner)) {
+                wrong(field, "owner_without_role", "an accountable owner holds the role owner, which an administrator gives");
             }
             references.owner_active |= active && field == "owner";
         }
@@ -328,6 +337,10 @@ impl Engine {
                         inventory("identity", id, charter.environment.as_deref().unwrap_or("")),
                         context,
                     )?;
+                    let writer = caller.person_id() == Some(stored.registered_by) || owns_identity(caller, &stored);
+                    if !writer {
+                        return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
+                    }
                     if stored.state != IdentityState::Draft {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
@@ -394,7 +407,7 @@ impl Engine {
     /// No such identity, or the caller may not read it.
     pub async fn identity(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
         let stored = self.must::<Identity>("identity", id).await?;
-        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &stored))?;
+        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
         self.identity_view((*stored.value).clone(), stored.revision, None).await
     }
 

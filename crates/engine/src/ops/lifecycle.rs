@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tenure_api::requests::TaskCompleted;
+use tenure_api::requests::{Resume, TaskCompleted};
 use tenure_api::views::IdentityView;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint, Event};
@@ -33,6 +33,9 @@ impl From<BadTransition> for OpError {
     }
 }
 
+/// Causes of suspension that are kept; one is enough to refuse everything.
+const MAX_CAUSES: usize = 16;
+
 /// What a step does to the identity, besides its own event.
 struct Stepped {
     changeset: Changeset,
@@ -43,9 +46,10 @@ impl Engine {
     /// Draft → pending: the charter must be complete.
     ///
     /// # Errors
-    /// Every field that is missing or wrong; or it is no draft; or the caller may not.
-    pub async fn submit(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
+    /// Every field that is missing or wrong; or it is no draft; or it is at another revision than `if_match`; or the caller may not.
+    pub async fn submit(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
         self.step(caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, |stored, now| async move {
+            seen(if_match, &stored)?;
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = self.check_references(&stored.charter, &mut problems).await?;
             let environment = stored.charter.environment.as_deref().unwrap_or("");
@@ -72,13 +76,14 @@ impl Engine {
     ///
     /// # Errors
     /// It is not pending; a fact is missing; or the caller may not.
-    pub async fn activate(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
+    pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
         self.step(
             caller,
             Asked::new(ControlPoint::Approve, "identity.activate", id),
             id,
             |stored, now| async move {
                 let by = caller.must_be_person()?;
+                seen(if_match, &stored)?;
                 if stored.state != IdentityState::Pending {
                     return Err(BadTransition {
                         from: stored.state,
@@ -178,6 +183,9 @@ impl Engine {
             id,
             |stored, now| async move {
                 self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+                if stored.suspensions.len() >= MAX_CAUSES {
+                    return Err(OpError::because(Reason::IllegalTransition, "it is suspended for 16 causes already"));
+                }
                 let cause = SuspensionCause {
                     kind: SuspensionKind::ByHand,
                     placed_by: caller.person_id(),
@@ -210,11 +218,16 @@ impl Engine {
     ///
     /// # Errors
     /// It is not suspended, has no such cause, or the caller may not.
-    pub async fn resume(&self, caller: &Caller, id: IdentityId, cause: usize, reason: String) -> Result<IdentityView, OpError> {
-        check_reason(&reason)?;
-        let reason = reason.as_str();
+    pub async fn resume(&self, caller: &Caller, id: IdentityId, ask: Resume) -> Result<IdentityView, OpError> {
+        check_reason(&ask.reason)?;
+        let (reason, cause) = (ask.reason.as_str(), ask.cause);
         self.step(caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, |stored, now| async move {
             let by = caller.must_be_person()?;
+            if stored.suspensions.len() > 1 && ask.revision.is_none() {
+                // The place of a cause means nothing without the list it was read from.
+                return Err(OpError::field("revision", "revision_missing", "there is more than one cause: name the revision that you saw"));
+            }
+            seen(ask.revision, &stored)?;
             let released = stored.suspensions.get(cause);
             let placed_by = released.and_then(|cause| cause.placed_by);
             let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
@@ -358,7 +371,7 @@ impl Engine {
         Ok(changeset)
     }
 
-    /// The changes with which a second presentation of a join token suspends what it enrolled (S-15).
+    /// The changes with which a second presentation of a join token suspends the identity (S-15), unless it is suspended for that already.
     pub(crate) async fn suspend_for_replay(&self, stored: &Stored<Identity>, now: Timestamp) -> Result<Option<Changeset>, OpError> {
         let suspended_for_it = stored.suspensions.iter().any(|cause| cause.kind == SuspensionKind::JoinTokenReplayed);
         if suspended_for_it || !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
@@ -413,7 +426,9 @@ impl Engine {
                     let own = self.owns_scope(caller, &scope).await?;
                     self.allow(caller, Action::Suspend, inventory("scope", &scope, ""), owns(own))?;
                     let read = self.one::<Hold>(&scope).await?;
-                    if read.as_ref().is_some_and(|hold| hold.placed_by.is_some()) {
+                    let placed = read.as_ref().filter(|hold| hold.placed_by.is_some());
+                    let takes_over = placed.is_some_and(|hold| hold.releasable_by == Releaser::Owner) && releaser(caller, own) == Releaser::Security;
+                    if placed.is_some() && !takes_over {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already"));
                     }
                     let hold = Hold {
@@ -481,6 +496,11 @@ impl Engine {
         })
         .await
     }
+}
+
+/// That the record is the one that the caller saw, if they say which.
+fn seen(wanted: Option<u64>, stored: &Stored<Identity>) -> Result<(), OpError> {
+    if wanted.is_some_and(|wanted| wanted != stored.revision) { Err(OpError::Stale(stored.revision)) } else { Ok(()) }
 }
 
 /// A reason that a person gives: never empty, so that the record says why.

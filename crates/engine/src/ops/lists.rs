@@ -80,7 +80,7 @@ impl Engine {
     /// # Errors
     /// The caller may not read them.
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
-        self.may_read(caller, T::NAME, "", false)?;
+        self.may_read(caller, T::NAME, "", false).await?;
         let (rows, next) = self.page::<T>(ask).await?;
         Ok(Page {
             items: rows
@@ -101,7 +101,7 @@ impl Engine {
     /// No such record, or the caller may not read it.
     pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
         let own = caller.person_id().is_some_and(|person| person.to_string() == id);
-        self.may_read(caller, T::NAME, id, own)?;
+        self.may_read(caller, T::NAME, id, own).await?;
         let row = self.must::<T>(T::NAME, id).await?;
         Ok(View {
             record: (*row.value).clone(),
@@ -115,13 +115,13 @@ impl Engine {
     /// # Errors
     /// The caller may read none.
     pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
-        if self.may_read(caller, "identity", "", false).is_err() {
+        if self.can_read(caller, "identity", "", false).is_err() {
             let Some(person) = caller.person_id() else {
                 return Err(OpError::refused(tenure_core::problem::Reason::NotAllowed));
             };
-            self.may_read(caller, "identity", "", true)?;
+            self.may_read(caller, "identity", "", true).await?;
             ask.filters.retain(|(name, _)| *name != "owner");
-            ask.filters.push(("owner", person.to_string()));
+            ask.filters.insert(0, ("owner", person.to_string()));
         }
         let (rows, next) = self.page::<Identity>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
@@ -137,7 +137,7 @@ impl Engine {
     /// No such identity, or the caller may not read it.
     pub async fn credentials_of(&self, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
         let identity = self.must::<Identity>("identity", id).await?;
-        self.may_read(caller, "credential", "", owns_identity(caller, &identity))?;
+        self.may_read(caller, "credential", "", owns_identity(caller, &identity)).await?;
         ask.filters = vec![("identity", id.to_string())];
         let (rows, next) = self.page::<Credential>(ask).await?;
         let now = self.now();

@@ -41,7 +41,7 @@ impl Engine {
     pub async fn receipt(&self, caller: &Caller, id: ReceiptId) -> Result<ReceiptView, OpError> {
         let stored = self.must::<Receipt>("receipt", id).await?;
         let asked_by_caller = matches!(&stored.requested_by, Actor::Person { id, .. } if Some(*id) == caller.person_id());
-        self.may_read(caller, "receipt", &id.to_string(), asked_by_caller)?;
+        self.may_read(caller, "receipt", &id.to_string(), asked_by_caller).await?;
         Ok(view(&stored))
     }
 
@@ -102,7 +102,8 @@ impl Engine {
             .subject(receipt.id)
             .fact("state", receipt.state())
             .fact("position", receipt.position)
-            .fact("points", &receipt.points);
+            .fact("points", receipt.points.len())
+            .fact("signed", receipt.signed.is_some());
         let mut changeset = Changeset::new(Actor::System { part: "receipts".into() }, now, event);
         changeset.replace(stored, receipt);
         changeset
@@ -297,13 +298,25 @@ impl Engine {
     /// that was issued before and with one that is alive.
     async fn online(&self, receipt: &Receipt, resource: ResourceId, concerned: &Concerned, now: Timestamp) -> Result<PointState, OpError> {
         let before = receipt.position.unwrap_or_default();
-        let covered = |credential: &Stored<Credential>| match receipt.target {
-            Target::Credential(id) => credential.id == id,
-            Target::Scope(_) => before.is_after(credential.created),
-        };
         for identity in &concerned.identities {
+            let Some(known) = self.know(identity.id).await? else { continue };
+            // Only a credential that this revocation killed proves it: not one that was dead before.
+            let alive_before = |credential: &Stored<Credential>| match receipt.target {
+                Target::Credential(id) => credential.id == id,
+                Target::Scope(ref scope) => {
+                    before.is_after(credential.created)
+                        && receipt.previous.is_none_or(|previous| credential.created.is_after(previous))
+                        && credential.revoked_at.is_none()
+                        && !known.identity.memberships.iter().zip(&known.cuts).any(|(membership, cut)| {
+                            membership.scope != *scope
+                                && cut
+                                    .as_ref()
+                                    .is_some_and(|cut| before.is_after(cut.position) && cut.position.is_after(membership.joined) && cut.position.is_after(credential.created))
+                        })
+                }
+            };
             let probe = self
-                .find_credential(identity, now, |credential| credential.resource == resource && covered(credential))
+                .find_credential(identity, now, |credential| credential.resource == resource && alive_before(credential))
                 .await?;
             let Some(probe) = probe else { continue };
             return Ok(match self.held(probe.id, now).await?.map(|held| held.status) {
@@ -329,7 +342,7 @@ impl Engine {
         Ok(PointState::NothingLive { at: now })
     }
 
-    /// A credential that is alive and accepted now: first one for the same resource, else any.
+    /// A credential for the same resource that is alive and accepted now.
     async fn control(&self, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
         let page = self
             .store
@@ -340,11 +353,12 @@ impl Engine {
                 limit: CONTROL_IDENTITIES,
             })
             .await?;
-        let mut any = None;
         for row in page.rows {
             let identity = row.decode::<Identity>().map_err(StoreError::from)?;
             let Some(found) = self
-                .find_credential(&identity, now, |credential| credential.id != refused && credential.revoked_at.is_none())
+                .find_credential(&identity, now, |credential| {
+                    credential.resource == resource && credential.id != refused && credential.revoked_at.is_none()
+                })
                 .await?
             else {
                 continue;
@@ -352,12 +366,9 @@ impl Engine {
             if self.held(found.id, now).await?.is_none_or(|held| held.status.is_err()) {
                 continue;
             }
-            if found.resource == resource {
-                return Ok(Some(found.id));
-            }
-            any = any.or(Some(found.id));
+            return Ok(Some(found.id));
         }
-        Ok(any)
+        Ok(None)
     }
 
     /// A credential of an identity that has not ended and passes the test; those that can't have ended are looked at first.

@@ -13,7 +13,7 @@ use tenure_core::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::receipt::{Receipt, Target};
-use tenure_core::row::Stored;
+use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Scope};
 use tenure_core::time::Timestamp;
 
@@ -81,7 +81,7 @@ impl Engine {
             .fact("expires_at", stored.expires_at);
         let mut changeset = Changeset::new(actor, now, event);
         changeset.replace(stored, &credential);
-        let receipt = self.ask_receipt(&mut changeset, Target::Credential(stored.id), reason, now);
+        let receipt = self.ask_receipt(&mut changeset, Target::Credential(stored.id), None, reason, now);
         (changeset, receipt)
     }
 
@@ -122,15 +122,17 @@ impl Engine {
             reason: reason.to_owned(),
             at: now,
         };
-        match self.one::<Cut>(&scope).await? {
-            Some(read) => changeset.replace(&read, &cut),
+        let read = self.one::<Cut>(&scope).await?;
+        let previous = read.as_ref().map(|cut| cut.position);
+        match &read {
+            Some(read) => changeset.replace(read, &cut),
             None => changeset.insert(&cut),
         };
-        Ok(self.ask_receipt(changeset, Target::Scope(scope), reason, now))
+        Ok(self.ask_receipt(changeset, Target::Scope(scope), previous, reason, now))
     }
 
     /// Adds an open receipt and the work that fills it.
-    fn ask_receipt(&self, changeset: &mut Changeset, target: Target, reason: &str, now: Timestamp) -> ReceiptId {
+    fn ask_receipt(&self, changeset: &mut Changeset, target: Target, previous: Option<Position>, reason: &str, now: Timestamp) -> ReceiptId {
         let receipt = Receipt {
             id: ReceiptId::generate(now, self.entropy.as_ref()),
             target,
@@ -139,6 +141,7 @@ impl Engine {
             asked_at: now,
             in_force_at: now,
             position: None,
+            previous,
             points: Vec::new(),
             attempts: 0,
             signed: None,

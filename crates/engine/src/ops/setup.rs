@@ -171,7 +171,7 @@ impl Engine {
 }
 
 /// The log's name: the public URL without its scheme, as C2SP origins are written.
-fn log_name(public_url: &str) -> String {
+pub(crate) fn log_name(public_url: &str) -> String {
     public_url
         .split_once("://")
         .map_or(public_url, |(_, rest)| rest)

@@ -8,7 +8,7 @@ use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, RowSealer, StoreError};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_credentials::row_sealer::RowMac;
-use tenure_log::Leaf;
+use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
 use super::Asked;
 use crate::Engine;
@@ -62,19 +62,38 @@ impl Engine {
         .await
     }
 
+    /// Reads the log from its first entry, and holds it against its own hashes and its newest signed root: what was rewritten in the
+    /// database must not vouch for rows.
     async fn replay(&self, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
+        self.seal_now().await?;
+        let checkpoint = self.signed_checkpoint().await?;
+        let mut frontier = Frontier::new();
         loop {
             let entries = self.store.entries(report.entries, PAGE).await?;
-            let Some(last) = entries.last() else { return Ok(()) };
-            let next = last.index + 1;
-            for entry in &entries {
-                let leaf = Leaf::parse(&entry.leaf).map_err(|error| OpError::Internal(format!("the leaf of entry {} is malformed: {error}", entry.index)))?;
-                for row in leaf.rows {
-                    note(said, row);
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for entry in entries {
+                let hash = leaf_hash(&entry.leaf);
+                match Leaf::parse(&entry.leaf) {
+                    Ok(leaf) if hash == entry.hash && entry.index == report.entries => leaf.rows.into_iter().for_each(|row| note(said, row)),
+                    _ => log_fault(report, report.entries),
+                }
+                frontier.append(hash);
+                report.entries += 1;
+                if checkpoint.as_ref().is_some_and(|signed| signed.size == report.entries && signed.root != frontier.root()) {
+                    log_fault(report, report.entries);
                 }
             }
-            report.entries = next;
         }
+    }
+
+    /// The newest checkpoint, its signature checked.
+    async fn signed_checkpoint(&self) -> Result<Option<Checkpoint>, OpError> {
+        let Some(note) = self.checkpoint().await? else { return Ok(None) };
+        let keys = self.deployment_keys().await?;
+        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key())).map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
+        Ok(Some(opened.checkpoint))
     }
 
     async fn compare(&self, kind: RowKind, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
@@ -144,6 +163,15 @@ impl Engine {
             }
         }
         Ok(spoilt.id.clone())
+    }
+}
+
+/// The log itself is not what its hashes or its signed root say, up to this entry.
+fn log_fault(report: &mut StateReport, index: u64) {
+    if report.faults.len() < MAX_NAMED {
+        report.faults.push(FaultyRow { kind: "log_entry".to_owned(), id: index.to_string(), fault: StateFault::Altered });
+    } else {
+        report.further += 1;
     }
 }
 

@@ -7,7 +7,7 @@ use tenure_core::environment::Environment;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate::{self, Ask};
 use tenure_core::id::{CredentialId, IdentityId};
-use tenure_core::identity::{CredentialType, Identity};
+use tenure_core::identity::{CredentialType, Identity, IdentityState};
 use tenure_core::issuer::{Issuer, IssuerState};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::port::Committed;
@@ -65,6 +65,8 @@ pub struct TokenAsk {
 /// A proof that holds.
 pub(crate) struct Proven {
     pub binding: Stored<Binding>,
+    /// The external issuer that vouched, if one did.
+    issuer: Option<Stored<Issuer>>,
     once: Once,
 }
 
@@ -168,7 +170,7 @@ impl Engine {
             key: format!("{client} {}", verified.jti),
             until: Some(verified.replay_until),
         };
-        Ok(Proven { binding, once })
+        Ok(Proven { binding, issuer: None, once })
     }
 
     async fn prove_external(&self, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
@@ -197,10 +199,14 @@ impl Engine {
                 key: format!("external {}", external.token_hash),
                 until: Some(external.replay_until),
             };
-            matched = Some((binding.clone(), once));
+            matched = Some((binding.clone(), issuer, once));
         }
-        let (binding, once) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
-        Ok(Proven { binding, once })
+        let (binding, issuer, once) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
+        Ok(Proven {
+            binding,
+            issuer: Some(issuer),
+            once,
+        })
     }
 
     async fn decide_issuance(&self, ask: &TokenAsk, id: IdentityId, environment: &Stored<Environment>) -> Result<(Changeset, Issued), OpError> {
@@ -276,6 +282,9 @@ impl Engine {
         let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
         known.expect(&mut changeset);
         changeset.expect(&environment).expect(&resource).expect(&proven.binding);
+        if let Some(issuer) = &proven.issuer {
+            changeset.expect(issuer);
+        }
         for grant in known.grants.iter().flatten().filter(|grant| held.grants.contains(&grant.id)) {
             changeset.expect(grant);
         }
@@ -355,6 +364,9 @@ impl Engine {
             .decide(|| async {
                 let now = self.now();
                 let known = self.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+                if matches!(known.identity.state, IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired) {
+                    return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
+                }
                 let proven = self.prove(&known, &proof, &self.issuer_of(environment), environment, now).await?;
                 if proven.binding.state == BindingState::Suspended {
                     return Err(OpError::Unauthenticated(Reason::BindingSuspended));
@@ -364,7 +376,7 @@ impl Engine {
                     .subject(id)
                     .fact("purpose", purpose);
                 let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
-                changeset.expect(&known.identity);
+                changeset.expect(&known.identity).expect(&proven.binding);
                 changeset.once.push(proven.once);
                 changeset.spends.push(self.authentication_spend(id, purpose, now));
                 Ok((changeset, known.identity))

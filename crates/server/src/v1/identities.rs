@@ -118,12 +118,12 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
         .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))
 }
 
-async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
-    ok(app.engine.submit(&caller, identity(&who)?).await?)
+async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
+    ok(app.engine.submit(&caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
-async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
-    ok(app.engine.activate(&caller, identity(&who)?).await?)
+async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
+    ok(app.engine.activate(&caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
@@ -131,7 +131,7 @@ async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): 
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
-    ok(app.engine.resume(&caller, identity(&who)?, resume.cause, resume.reason).await?)
+    ok(app.engine.resume(&caller, identity(&who)?, resume).await?)
 }
 
 async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {

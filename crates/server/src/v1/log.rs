@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -44,7 +44,12 @@ async fn key(State(app): State<App>) -> Result<String, Failure> {
     Ok(app.engine.verifier_key().await?)
 }
 
-async fn tile(State(app): State<App>, Path(path): Path<String>) -> Result<Response, Failure> {
+/// Hash tiles are for everyone; bundles of entries say what happened, and are for those who may audit.
+async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Response, Failure> {
+    if path.starts_with("entries/") {
+        let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
+        app.engine.may_audit(&caller).await?;
+    }
     let tile = app.engine.tile(&format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
 }
@@ -77,9 +82,11 @@ async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> 
 
 async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
     let export = app.engine.export(&caller).await?;
-    let chunks = stream::try_unfold(export, async |mut export| {
+    let chunks = stream::try_unfold((export, app, caller), async |(mut export, app, caller)| {
+        // A token that is revoked ends the export that it began.
+        app.engine.still(&caller).await.map_err(|error| std::io::Error::other(error.to_string()))?;
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
-        Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, export)))
+        Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller))))
     });
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
 }

@@ -60,6 +60,7 @@ impl Setup {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.anonymous()?;
         let source = self.setup_token_file.unwrap_or_else(|| context.data().join("setup-token"));
+        wait_for(&source).await;
         let setup_token = read_secret(&source).context("the server writes its set-up token into its data folder: name it with --data")?;
         let done = client
             .set_up(&SetupRequest {
@@ -470,4 +471,15 @@ pub fn filtered<const N: usize>(filters: [(&'static str, Option<String>); N]) ->
         Some(value) => query.filter(name, value),
         None => query,
     })
+}
+
+/// Gives a server that was started a moment ago the time to leave its set-up token.
+async fn wait_for(file: &std::path::Path) {
+    let is_input = file.as_os_str() == "-";
+    for _ in 0..100 {
+        if is_input || file.exists() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
 }

@@ -135,6 +135,9 @@ pub enum Identity {
         /// Which cause: its place in `suspensions`, from 0.
         #[arg(long, default_value_t = 0)]
         cause: usize,
+        /// The identity's revision in which it has that place; wanted where there is more than one cause.
+        #[arg(long)]
+        revision: Option<u64>,
         /// Why.
         #[arg(long)]
         reason: String,
@@ -257,7 +260,7 @@ impl Identity {
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id } => changed(context, client.activate(id).await?),
             Self::Suspend { id, reason } => changed(context, client.suspend(id, &Because { reason }).await?),
-            Self::Resume { id, cause, reason } => changed(context, client.resume(id, &Resume { cause, reason }).await?),
+            Self::Resume { id, cause, revision, reason } => changed(context, client.resume(id, &Resume { cause, revision, reason }).await?),
             Self::Retire { id, reason } => changed(context, client.retire(id, &Because { reason }).await?),
             Self::Close { id, reason } => changed(context, client.close(id, &Because { reason }).await?),
             Self::CompleteTask { id, outcome } => changed(

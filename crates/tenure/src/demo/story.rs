@@ -274,9 +274,13 @@ async fn gateway(scene: &Scene) -> anyhow::Result<String> {
 
 /// A staging identity with a live token of its own.
 async fn staging(scene: &Scene) -> anyhow::Result<(String, String)> {
-    let database = resource(&scene.wire, &scene.administrator, &scene.billing, "orders-db-staging", "staging").await?;
+    let preview = scene.wire.quiet(&scene.administrator, "/v1/applications", json!({"name": "preview", "owner": scene.owner})).await?.text("/id")?;
+    let database = resource(&scene.wire, &scene.administrator, &preview, "orders-db-staging", "staging").await?;
     let key = WorkloadKey::generate();
-    let id = identity(scene, "billing-exporter-staging", charter(scene, &key, "staging", &database, &["read"])).await?;
+    let mut facts = charter(scene, &key, "staging", &database, &["read"]);
+    let fields = facts.as_object_mut().context("the charter is no object")?;
+    fields.insert("application".into(), json!(preview));
+    let id = identity(scene, "billing-exporter-staging", facts).await?;
     let token = token(scene, &key, &id, "staging", false).await?;
     Ok((id, token))
 }
@@ -334,6 +338,7 @@ async fn show_receipt(scene: &Scene, id: &str) -> anyhow::Result<()> {
             outcome.unwrap_or(&Value::Null)
         );
     }
+    println!("    state      {}", answer.text("/state")?);
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified");
     let public = keys(scene).await?;
     let key = receipt_key(public.at("/receipts/keys/0"))?;

@@ -146,7 +146,8 @@ fn shorten(value: &mut Value) {
 }
 
 fn shortened(text: &str) -> String {
-    if text.len() <= 60 {
+    // Sentences are for reading; what has no space is a token, a key or a hash.
+    if text.len() <= 60 || text.contains(' ') {
         text.to_owned()
     } else {
         format!("{}…", text.chars().take(28).collect::<String>())
