@@ -58,10 +58,19 @@ impl Engine {
     async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, token: OperatorTokenId) -> Result<(), OpError> {
         let (token, person) = self.stands(person, token).await?;
         changeset.expect(&token).expect(&person);
-        let disables = changeset.events.iter().any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire));
+        let disables = changeset
+            .events
+            .iter()
+            .any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire));
         if !disables {
             let start = window(changeset.at);
-            changeset.spends.push(Spend { budget: format!("write/{}", person.id), window: start, until: start.plus(Span::from_mins(2)), by: 1, limit: WRITES });
+            changeset.spends.push(Spend {
+                budget: format!("write/{}", person.id),
+                window: start,
+                until: start.plus(Span::from_mins(2)),
+                by: 1,
+                limit: WRITES,
+            });
         }
         Ok(())
     }

@@ -81,8 +81,17 @@ impl Engine {
             Ok(answer)
         } else {
             let silent = answer.policies.is_empty() && !answer.errored;
-            let detail = silent.then(|| format!("no policy permits {} here to this caller; docs/reference/policies.md says who may", action.as_str()));
-            Err(OpError::Refused { reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed }, detail, answer: Some(Box::new(answer)) })
+            let detail = silent.then(|| {
+                format!(
+                    "no policy permits {} here to this caller; docs/reference/policies.md says who may",
+                    action.as_str()
+                )
+            });
+            Err(OpError::Refused {
+                reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
+                detail,
+                answer: Some(Box::new(answer)),
+            })
         }
     }
 }

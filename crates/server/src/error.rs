@@ -55,7 +55,14 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::Stale(revision) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
             .detail(format!("the record is at revision {revision} now"))
             .hint("read it again and repeat the change with the new ETag"),
-        OpError::Setup(why) => Problem::new(409, "setup", "set-up").detail(why).hint("run `tenure setup`"),
+        OpError::Setup(why) => {
+            let hint = if why.contains("done before") {
+                "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"
+            } else {
+                "run `tenure setup`"
+            };
+            Problem::new(409, "setup", "set-up").detail(why).hint(hint)
+        }
         OpError::Unavailable(why) => {
             tracing::warn!(why, "a request was turned away");
             Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")

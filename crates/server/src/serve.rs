@@ -157,7 +157,11 @@ async fn connection(
     match tls {
         Some(tls) => {
             let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
-            let http = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { http.clone().http2_only() } else { http.clone().http1_only() };
+            let http = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                http.clone().http2_only()
+            } else {
+                http.clone().http1_only()
+            };
             watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
         }
         // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.

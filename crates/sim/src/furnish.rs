@@ -48,16 +48,16 @@ impl World {
         self.model.secrets.push(made.operator_token.clone());
         let admin = done("sign in", engine.authenticate_operator(&made.operator_token))?;
         let mut people = vec![made.person.id];
-        for (name, role) in [
-            ("Sam Secure", Role::Security),
-            ("Sue Secure", Role::Security),
-            ("Olga Owner", Role::Owner),
-            ("Otto Owner", Role::Owner),
+        for (name, roles) in [
+            ("Sam Secure", vec![Role::Security, Role::Owner]),
+            ("Sue Secure", vec![Role::Security, Role::Owner]),
+            ("Olga Owner", vec![Role::Owner]),
+            ("Otto Owner", vec![Role::Owner]),
         ] {
             let ask = NewPerson {
                 name: name.into(),
                 email: None,
-                roles: vec![role],
+                roles,
             };
             people.push(done("create a person", engine.create_person(&admin, ask))?.record.id);
         }

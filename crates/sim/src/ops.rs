@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::requests::{
-    Resume,
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, NewPerson, Revocation, RevocationTarget, Stage, TaskCompleted,
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, NewPerson, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
@@ -226,7 +225,18 @@ impl World {
             _ => (
                 Intent::Resume(id),
                 by(engine, token, async move |engine, caller| {
-                    engine.resume(&caller, id, Resume { cause: 0, revision: None, reason: because() }).await.map(stands)
+                    engine
+                        .resume(
+                            &caller,
+                            id,
+                            Resume {
+                                cause: 0,
+                                revision: None,
+                                reason: because(),
+                            },
+                        )
+                        .await
+                        .map(stands)
                 }),
             ),
         })
@@ -245,7 +255,18 @@ impl World {
             4..7 => (
                 Intent::Resume(id),
                 by(engine, token, async move |engine, caller| {
-                    engine.resume(&caller, id, Resume { cause: 0, revision: None, reason: because() }).await.map(stands)
+                    engine
+                        .resume(
+                            &caller,
+                            id,
+                            Resume {
+                                cause: 0,
+                                revision: None,
+                                reason: because(),
+                            },
+                        )
+                        .await
+                        .map(stands)
                 }),
             ),
             7 => (

@@ -158,23 +158,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         None => format!("{scheme}://{}", listener.address()?),
     };
     let outbound = Arc::new(Outbound::new(parse_networks(&config.outbound_allow)?));
-    let engine = Arc::new(Engine::new(
-        Ports {
-            store,
-            policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-            fetch: Arc::clone(&outbound) as _,
-            root,
-        },
-        Settings {
-            public_url: url.clone(),
-            issuance_budget: config.issuance_budget,
-            refusal_budget: config.refusal_budget,
-            key_overlap: config.key_overlap,
-            ..Settings::default()
-        },
-    ));
+    let engine = Arc::new(build(config, &url, store, root, &outbound)?);
     engine.recover().await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
@@ -195,6 +179,72 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, stopped)),
     ];
     Ok(Running { url, setup_token, stop, tasks })
+}
+
+fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbound: &Arc<Outbound>) -> anyhow::Result<Engine> {
+    Ok(Engine::new(
+        Ports {
+            store,
+            policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            fetch: Arc::clone(outbound) as _,
+            root,
+        },
+        Settings {
+            public_url: url.to_owned(),
+            issuance_budget: config.issuance_budget,
+            refusal_budget: config.refusal_budget,
+            key_overlap: config.key_overlap,
+            ..Settings::default()
+        },
+    ))
+}
+
+/// Gives an administrator a new operator token, where the last one has ended.
+///
+/// It works on the database itself, with the root key, and not through the server: stop a server on SQLite first. The log records it.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tenure recover --data /var/lib/tenure
+  tenure recover --config /etc/tenure/tenure.toml --person per_…")]
+pub struct RecoverArgs {
+    /// The configuration file of the server (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Who becomes administrator again; any active administrator if not given.
+    #[arg(long, value_name = "PERSON")]
+    person: Option<tenure_core::id::PersonId>,
+}
+
+/// Recovers, and leaves the token in `operator-token` of the data folder.
+pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
+    let mut config = Config::read(args.config.as_deref(), std::env::vars())?;
+    if let Some(data) = args.data {
+        config.data = data;
+    }
+    let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
+    let root = match std::env::var("TENURE_ROOT_KEY") {
+        Ok(text) => RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key")?,
+        Err(_) => RootKey::open_file(&path).with_context(|| format!("can't use the root key {}", path.display()))?,
+    };
+    let store = open_store(&config, &root).await?;
+    let outbound = Arc::new(Outbound::new(Vec::new()));
+    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let done = build(&config, &url, store, root, &outbound)?.recover_administrator(args.person).await?;
+    let target = config.data.join("operator-token");
+    write_secret(&target, &done.operator_token)?;
+    eprintln!(
+        "{} administers again; the operator token is in {} until {}",
+        done.person.id,
+        target.display(),
+        done.expires_at
+    );
+    Ok(())
 }
 
 fn checked_url(url: &str) -> anyhow::Result<String> {
@@ -221,7 +271,11 @@ fn root_key(config: &Config) -> anyhow::Result<RootKey> {
     let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
     // A new key would be none of a database that exists.
     let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
-    let key = if exists { RootKey::open_file(&path) } else { RootKey::open_or_create_file(&path, &OsEntropy) };
+    let key = if exists {
+        RootKey::open_file(&path)
+    } else {
+        RootKey::open_or_create_file(&path, &OsEntropy)
+    };
     key.with_context(|| format!("can't use the root key {}", path.display()))
 }
 

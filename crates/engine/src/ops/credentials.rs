@@ -60,7 +60,8 @@ impl Engine {
     /// No such credential, or the caller may not read it.
     pub async fn credential(&self, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
         let held = self.held(id, self.now()).await?.ok_or(OpError::NotFound("credential"))?;
-        self.may_read(caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
+        self.may_read(caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity))
+            .await?;
         self.credential_view(&held).await
     }
 

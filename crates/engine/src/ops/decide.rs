@@ -123,13 +123,22 @@ impl Engine {
                     return Ok(Verdict::refused(None, Reason::ProofInvalid));
                 }
                 if let Err(reason) = held.status {
-                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), reason) });
+                    return Ok(Verdict {
+                        proven,
+                        ..Verdict::refused(Some(id), reason)
+                    });
                 }
                 if held.credential.environment != resource.environment {
-                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::WrongEnvironment) });
+                    return Ok(Verdict {
+                        proven,
+                        ..Verdict::refused(Some(id), Reason::WrongEnvironment)
+                    });
                 }
                 if held.credential.resource != resource.id || !held.credential.actions.iter().any(|held| held == action) {
-                    return Ok(Verdict { proven, ..Verdict::refused(Some(id), Reason::OutsideScope) });
+                    return Ok(Verdict {
+                        proven,
+                        ..Verdict::refused(Some(id), Reason::OutsideScope)
+                    });
                 }
                 (held.known, held.credential.environment.clone())
             }
@@ -141,7 +150,10 @@ impl Engine {
                 (known, environment)
             }
         };
-        Ok(Verdict { proven, ..self.decide_use(&known, &environment, action, resource) })
+        Ok(Verdict {
+            proven,
+            ..self.decide_use(&known, &environment, action, resource)
+        })
     }
 
     fn decide_use(&self, known: &Known, environment: &str, action: &str, resource: &Resource) -> Verdict {

@@ -381,7 +381,10 @@ impl Engine {
     /// # Errors
     /// They may not.
     pub async fn may_read(&self, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, kind, id), async { self.can_read(caller, kind, id, owned) }).await
+        self.recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
+            self.can_read(caller, kind, id, owned)
+        })
+        .await
     }
 
     pub(crate) fn can_read(&self, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
@@ -393,8 +396,10 @@ impl Engine {
     /// # Errors
     /// They may not.
     pub async fn may_audit(&self, caller: &Caller) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async { self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ()) })
-            .await
+        self.recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
+            self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
+        })
+        .await
     }
 }
 

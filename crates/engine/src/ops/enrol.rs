@@ -220,7 +220,9 @@ impl Engine {
                 None => Changeset::new(
                     Actor::System { part: "enrolment".into() },
                     now,
-                    self.event(now, "binding.suspended", ControlPoint::Suspend).subject(binding.id).subject(identity.id),
+                    self.event(now, "binding.suspended", ControlPoint::Suspend)
+                        .subject(binding.id)
+                        .subject(identity.id),
                 ),
             };
             changeset.replace(

@@ -137,7 +137,8 @@ impl Engine {
     pub async fn access(&self, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
         let now = self.now();
         let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
-        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
+        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &known.identity))
+            .await?;
         let stands = gate::standing(known.facts(now)).is_ok();
         let access = known.grants.iter().flatten().map(|grant| Access {
             grant: grant.id,

@@ -120,7 +120,12 @@ impl Engine {
         if ask.stage == Stage::Active {
             // Who may not activate it registers nothing by trying.
             let environment = ask.charter.environment.as_deref().unwrap_or("");
-            self.allow(caller, Action::Activate, inventory("identity", "", environment), request_context(caller, &ask.charter, &references, now))?;
+            self.allow(
+                caller,
+                Action::Activate,
+                inventory("identity", "", environment),
+                request_context(caller, &ask.charter, &references, now),
+            )?;
         }
         if problems.is_empty() {
             Ok((ask.charter.clone(), references))
@@ -155,7 +160,11 @@ impl Engine {
                 wrong(field, "person_unknown", "name an active person of this deployment");
             }
             if active && field == "owner" && !person.is_some_and(|person| person.roles.contains(&Role::Owner)) {
-                wrong(field, "owner_without_role", "an accountable owner holds the role owner, which an administrator gives");
+                wrong(
+                    field,
+                    "owner_without_role",
+                    "an accountable owner holds the role owner, which an administrator gives",
+                );
             }
             references.owner_active |= active && field == "owner";
         }

@@ -225,7 +225,11 @@ impl Engine {
             let by = caller.must_be_person()?;
             if stored.suspensions.len() > 1 && ask.revision.is_none() {
                 // The place of a cause means nothing without the list it was read from.
-                return Err(OpError::field("revision", "revision_missing", "there is more than one cause: name the revision that you saw"));
+                return Err(OpError::field(
+                    "revision",
+                    "revision_missing",
+                    "there is more than one cause: name the revision that you saw",
+                ));
             }
             seen(ask.revision, &stored)?;
             let released = stored.suspensions.get(cause);
@@ -500,7 +504,11 @@ impl Engine {
 
 /// That the record is the one that the caller saw, if they say which.
 fn seen(wanted: Option<u64>, stored: &Stored<Identity>) -> Result<(), OpError> {
-    if wanted.is_some_and(|wanted| wanted != stored.revision) { Err(OpError::Stale(stored.revision)) } else { Ok(()) }
+    if wanted.is_some_and(|wanted| wanted != stored.revision) {
+        Err(OpError::Stale(stored.revision))
+    } else {
+        Ok(())
+    }
 }
 
 /// A reason that a person gives: never empty, so that the record says why.

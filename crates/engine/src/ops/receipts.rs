@@ -309,9 +309,9 @@ impl Engine {
                         && credential.revoked_at.is_none()
                         && !known.identity.memberships.iter().zip(&known.cuts).any(|(membership, cut)| {
                             membership.scope != *scope
-                                && cut
-                                    .as_ref()
-                                    .is_some_and(|cut| before.is_after(cut.position) && cut.position.is_after(membership.joined) && cut.position.is_after(credential.created))
+                                && cut.as_ref().is_some_and(|cut| {
+                                    before.is_after(cut.position) && cut.position.is_after(membership.joined) && cut.position.is_after(credential.created)
+                                })
                         })
                 }
             };

@@ -7,6 +7,7 @@ use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Personal};
 use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
 use tenure_core::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::Reason;
 use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::secret::Secret;
@@ -150,6 +151,69 @@ impl Engine {
             operator_token: text.expose().clone(),
             expires_at: token.expires_at,
         })
+    }
+
+    /// Gives an administrator back to a deployment that has lost its last operator token: whoever holds the root key may (S-10).
+    /// It restores one person and issues nothing else; the log says so.
+    ///
+    /// # Errors
+    /// Set-up was not done, or there is no such active person.
+    pub async fn recover_administrator(&self, person: Option<PersonId>) -> Result<SetupDone, OpError> {
+        if self.deployment().await?.is_none() {
+            return Err(OpError::Setup("set-up has not been done"));
+        }
+        let id = match person {
+            Some(id) => id,
+            None => self.any_administrator().await?,
+        };
+        let ((person, text, token), _) = self
+            .decide(|| async {
+                let now = self.now();
+                let stored = self.must::<Person>("person", id).await?;
+                if stored.state != PersonState::Active {
+                    return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
+                }
+                let mut person = (*stored.value).clone();
+                let (text, token) = self.new_operator_token(id, OPERATOR_TOKEN_LIFE, now);
+                let event = self
+                    .event(now, "deployment.recovered", ControlPoint::Administer)
+                    .subject(id)
+                    .subject(token.id)
+                    .fact("role_given", !person.roles.contains(&Role::Administrator));
+                let mut changeset = Changeset::new(Actor::System { part: "recover".into() }, now, event);
+                if person.roles.contains(&Role::Administrator) {
+                    changeset.expect(&stored);
+                } else {
+                    person.roles.push(Role::Administrator);
+                    changeset.replace(&stored, &person);
+                }
+                changeset.insert(&token);
+                Ok((changeset, (person, text, token)))
+            })
+            .await?;
+        Ok(SetupDone {
+            person,
+            operator_token: text.expose().clone(),
+            expires_at: token.expires_at,
+        })
+    }
+
+    async fn any_administrator(&self) -> Result<PersonId, OpError> {
+        let terms = vec![
+            format!("role={}", Role::Administrator.as_str()),
+            format!("state={}", PersonState::Active.as_str()),
+        ];
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Person,
+                terms,
+                after: None,
+                limit: 1,
+            })
+            .await?;
+        let row = page.rows.first().ok_or(OpError::NotFound("active administrator: name a person"))?;
+        Ok(row.decode::<Person>().map_err(StoreError::from)?.id)
     }
 
     /// A fresh operator token and its record.

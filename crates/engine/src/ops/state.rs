@@ -81,7 +81,10 @@ impl Engine {
                 }
                 frontier.append(hash);
                 report.entries += 1;
-                if checkpoint.as_ref().is_some_and(|signed| signed.size == report.entries && signed.root != frontier.root()) {
+                if checkpoint
+                    .as_ref()
+                    .is_some_and(|signed| signed.size == report.entries && signed.root != frontier.root())
+                {
                     log_fault(report, report.entries);
                 }
             }
@@ -92,7 +95,8 @@ impl Engine {
     async fn signed_checkpoint(&self) -> Result<Option<Checkpoint>, OpError> {
         let Some(note) = self.checkpoint().await? else { return Ok(None) };
         let keys = self.deployment_keys().await?;
-        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key())).map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
+        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key()))
+            .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
         Ok(Some(opened.checkpoint))
     }
 
@@ -169,7 +173,11 @@ impl Engine {
 /// The log itself is not what its hashes or its signed root say, up to this entry.
 fn log_fault(report: &mut StateReport, index: u64) {
     if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow { kind: "log_entry".to_owned(), id: index.to_string(), fault: StateFault::Altered });
+        report.faults.push(FaultyRow {
+            kind: "log_entry".to_owned(),
+            id: index.to_string(),
+            fault: StateFault::Altered,
+        });
     } else {
         report.further += 1;
     }

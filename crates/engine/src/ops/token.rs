@@ -364,7 +364,10 @@ impl Engine {
             .decide(|| async {
                 let now = self.now();
                 let known = self.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
-                if matches!(known.identity.state, IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired) {
+                if matches!(
+                    known.identity.state,
+                    IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired
+                ) {
                     return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
                 }
                 let proven = self.prove(&known, &proof, &self.issuer_of(environment), environment, now).await?;

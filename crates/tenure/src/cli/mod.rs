@@ -45,6 +45,7 @@ struct Cli {
 enum Command {
     Server(server::Args),
     Demo(demo::Args),
+    Recover(server::RecoverArgs),
     Setup(directory::Setup),
     #[command(subcommand)]
     Person(directory::Person),
@@ -100,6 +101,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(cli.globals);
     match cli.command {
         Command::Server(args) => Box::pin(server::run(args)).await?,
+        Command::Recover(args) => Box::pin(server::recover(args)).await?,
         Command::Demo(args) => return Box::pin(demo::run(args)).await,
         Command::Setup(setup) => setup.run(&context).await?,
         Command::Person(verb) => verb.run(&context).await?,

@@ -274,7 +274,11 @@ async fn gateway(scene: &Scene) -> anyhow::Result<String> {
 
 /// A staging identity with a live token of its own.
 async fn staging(scene: &Scene) -> anyhow::Result<(String, String)> {
-    let preview = scene.wire.quiet(&scene.administrator, "/v1/applications", json!({"name": "preview", "owner": scene.owner})).await?.text("/id")?;
+    let preview = scene
+        .wire
+        .quiet(&scene.administrator, "/v1/applications", json!({"name": "preview", "owner": scene.owner}))
+        .await?
+        .text("/id")?;
     let database = resource(&scene.wire, &scene.administrator, &preview, "orders-db-staging", "staging").await?;
     let key = WorkloadKey::generate();
     let mut facts = charter(scene, &key, "staging", &database, &["read"]);

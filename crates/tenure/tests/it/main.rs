@@ -15,6 +15,7 @@ mod authzen;
 mod cli;
 mod cuts;
 mod durability;
+mod hardening;
 mod issuers;
 mod lifecycle;
 mod log;

@@ -136,7 +136,7 @@ on_both! {
         let answer = world.call(reqwest::Method::PUT, &world.owner, &path, Some(wild)).await.expect(403);
         assert_eq!(answer.body["policies"], json!(["wildcard-scope"]), "{}", answer.body);
         // Nor does anybody take a draft over by naming themselves its owner.
-        let (stranger, token) = world.person("Una", &[]).await;
+        let (stranger, token) = world.person("Una", &["owner"]).await;
         let mut taken = charter.clone();
         taken["owner"] = json!(stranger);
         world.call(reqwest::Method::PUT, &token, &path, Some(taken)).await.expect(403);

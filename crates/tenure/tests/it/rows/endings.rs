@@ -193,15 +193,22 @@ on_both! {
         world.revoke("credential", &revoked.text("/credential")).await.expect(201);
         // A second cause keeps it suspended when the first is released.
         assert_eq!(step(&world, &world.owner, &id, "suspend").await.expect(200).body["suspensions"].as_array().unwrap().len(), 2);
-        let resume = |cause: usize| json!({"cause": cause, "reason": "looked at"});
+        // With more than one cause, a release names the revision that it was read in: its place alone may be another's by now.
+        let blind = json!({"cause": 0, "reason": "looked at"});
+        assert_eq!(world.post(&second, &format!("{path}/resume"), blind).await.expect(422).field_codes(), ["revision_missing"]);
+        let revision = world.get(&world.owner, &path).await.expect(200).body["revision"].as_u64().unwrap();
+        let resume = |cause: usize, revision: u64| json!({"cause": cause, "revision": revision, "reason": "looked at"});
+        assert_eq!(world.post(&second, &format!("{path}/resume"), resume(0, revision - 1)).await.expect(412).code(), "revision_changed");
         // Who placed a cause can't release it, nor can the owner release what security placed.
         for (token, cause) in [(&world.security, 0), (&world.owner, 1), (&world.owner, 0), (&world.admin, 0), (&world.auditor, 0)] {
-            world.post(token, &format!("{path}/resume"), resume(cause)).await.expect(403);
+            world.post(token, &format!("{path}/resume"), resume(cause, revision)).await.expect(403);
         }
         assert_eq!(world.get(&world.owner, &path).await.expect(200).text("/state"), "suspended");
-        assert_eq!(world.post(&second, &format!("{path}/resume"), resume(0)).await.expect(200).text("/state"), "suspended");
+        assert_eq!(world.post(&second, &format!("{path}/resume"), resume(0, revision)).await.expect(200).text("/state"), "suspended");
+        // The same release again, as a client that lost the reply would send it, releases nothing else.
+        world.post(&second, &format!("{path}/resume"), resume(0, revision)).await.expect(412);
         assert!(!world.is_live(&kept).await);
-        assert_eq!(world.post(&second, &format!("{path}/resume"), resume(0)).await.expect(200).text("/state"), "active");
+        assert_eq!(world.post(&second, &format!("{path}/resume"), resume(0, revision + 1)).await.expect(200).text("/state"), "active");
         // What was held back is back; what was revoked meanwhile is not.
         assert!(world.is_live(&kept).await);
         assert!(!world.is_live(&revoked.text("/access_token")).await);
