@@ -113,7 +113,12 @@ impl Tenure {
             .call("POST", "/v1/setup", &json!({ "setup_token": setup_token.trim(), "name": "Bench" }))
             .await?;
         api.authorization = Some(format!("authorization: Bearer {}", text(&done, "/operator_token")?));
-        let person = text(&done, "/person/id")?;
+        // Who owns identities holds the role; an administrator alone can't activate them.
+        let owner = api
+            .call("POST", "/v1/people", &json!({ "name": "Owner", "roles": ["requester", "owner"] }))
+            .await?;
+        let person = text(&owner, "/id")?;
+        let token = api.call("POST", &format!("/v1/people/{person}/operator-tokens"), &json!({})).await?;
         let application = api.call("POST", "/v1/applications", &json!({ "name": "bench", "owner": person })).await?;
         api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
             .await?;
@@ -122,6 +127,7 @@ impl Tenure {
             "environment": ENVIRONMENT, "data_domains": [], "verification": "online", "when_unreachable": "deny",
         });
         text(&api.call("POST", "/v1/resources", &resource).await?, "/id")?.clone_into(&mut self.resource);
+        api.authorization = Some(format!("authorization: Bearer {}", text(&token, "/operator_token")?));
         let charter = json!({
             "owner": person, "purpose": "measures how fast Tenure is", "environment": ENVIRONMENT, "application": text(&application, "/id")?,
             "trust_boundary": { "type": "trust_domain", "value": "bench.example" },
@@ -304,7 +310,7 @@ mod tests {
         let form = || body.contains("client_assertion=ey") && body.contains("&resource=https%3A%2F%2Forders.bench.example%2F");
         let asked_by_point = head.contains("authorization: Bearer token-of-a-workload");
         match path {
-            "/v1/setup" if json["setup_token"] == "once" => (201, json!({ "person": { "id": "per_1" }, "operator_token": "tnr_op_toy" })),
+            "/v1/setup" if json["setup_token"] == "once" => (201, json!({ "operator_token": "tnr_op_toy" })),
             "/env/bench/token" if form() => (200, json!({ "access_token": "token-of-a-workload", "token_type": "Bearer" })),
             "/env/bench/introspect" if asked_by_point && body == "token=token-of-a-workload" => (200, json!({ "active": true })),
             "/access/v1/evaluation" if asked_by_point => {
@@ -314,6 +320,8 @@ mod tests {
                 (200, json!({ "decision": right }))
             }
             _ if !head.contains(OPERATOR) => (401, json!({ "code": "unauthenticated" })),
+            "/v1/people" if json["roles"] == json!(["requester", "owner"]) => (201, json!({ "id": "per_1" })),
+            "/v1/people/per_1/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy" })),
             "/v1/applications" if json["owner"] == "per_1" => (201, json!({ "id": "app_1" })),
             "/v1/environments" if json["name"] == "bench" => (201, json!({ "name": "bench" })),
             "/v1/resources" if json["application"] == "app_1" => (201, json!({ "id": "res_1" })),
