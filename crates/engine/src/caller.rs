@@ -101,21 +101,10 @@ impl Engine {
         }
         let id = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
         let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
-        let now = self.now();
         if !self.opaque.matches(&parsed, &token.hash) {
             return Err(invalid());
         }
-        if token.revoked_at.is_some() {
-            return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
-        }
-        if now >= token.expires_at {
-            return Err(OpError::Unauthenticated(Reason::CredentialExpired));
-        }
-        let snapshot = self.store.load(&[RowKey::new(RowKind::Person, token.person)]).await?;
-        let person = snapshot
-            .get::<Person>(0)?
-            .filter(|person| person.state == PersonState::Active)
-            .ok_or_else(invalid)?;
+        let (_, person) = self.stands(token.person, id).await?;
         Ok(Caller::Person { person, token: id })
     }
 }

@@ -46,6 +46,16 @@ where
     })
 }
 
+/// Releases the first cause of an identity's suspension.
+fn resume(engine: Arc<Engine>, token: String, id: IdentityId) -> Operation {
+    let ask = Resume {
+        cause: 0,
+        revision: None,
+        reason: because(),
+    };
+    by(engine, token, async move |engine, caller| engine.resume(&caller, id, ask).await.map(stands))
+}
+
 fn because() -> String {
     "as the seed wants".into()
 }
@@ -222,23 +232,7 @@ impl World {
                 let open = async move |engine: Arc<Engine>, caller| engine.open_grant(&caller, id, ask).await.map(|_| Fact::Done(1));
                 (Intent::Change("open a grant for", id), by(engine, token, open))
             }
-            _ => (
-                Intent::Resume(id),
-                by(engine, token, async move |engine, caller| {
-                    engine
-                        .resume(
-                            &caller,
-                            id,
-                            Resume {
-                                cause: 0,
-                                revision: None,
-                                reason: because(),
-                            },
-                        )
-                        .await
-                        .map(stands)
-                }),
-            ),
+            _ => (Intent::Resume(id), resume(engine, token, id)),
         })
     }
 
@@ -252,23 +246,7 @@ impl World {
                     engine.suspend(&caller, id, because()).await.map(stands)
                 }),
             ),
-            4..7 => (
-                Intent::Resume(id),
-                by(engine, token, async move |engine, caller| {
-                    engine
-                        .resume(
-                            &caller,
-                            id,
-                            Resume {
-                                cause: 0,
-                                revision: None,
-                                reason: because(),
-                            },
-                        )
-                        .await
-                        .map(stands)
-                }),
-            ),
+            4..7 => (Intent::Resume(id), resume(engine, token, id)),
             7 => (
                 Intent::End("retire", id),
                 by(engine, token, async move |engine, caller| {

@@ -145,7 +145,9 @@ async fn terminated() -> anyhow::Result<()> {
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
     config.check_exposure()?;
     make_folder(&config.data)?;
-    let root = root_key(config)?;
+    // A new key would be none of a database that exists.
+    let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
+    let root = root_key(config, !exists)?;
     let store = open_store(config, &root).await?;
     let tls = config.tls.as_ref().map(|tls| Tls {
         certificate: tls.certificate.clone(),
@@ -227,11 +229,7 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     if let Some(data) = args.data {
         config.data = data;
     }
-    let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
-    let root = match std::env::var("TENURE_ROOT_KEY") {
-        Ok(text) => RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key")?,
-        Err(_) => RootKey::open_file(&path).with_context(|| format!("can't use the root key {}", path.display()))?,
-    };
+    let root = root_key(&config, false)?;
     let store = open_store(&config, &root).await?;
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
@@ -264,17 +262,16 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("can't make the data folder {}", path.display()))
 }
 
-fn root_key(config: &Config) -> anyhow::Result<RootKey> {
+/// The root key from the environment or its file; the file is made only if `create` says so.
+fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey> {
     if let Ok(text) = std::env::var("TENURE_ROOT_KEY") {
         return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");
     }
     let path = config.root_key_file.clone().unwrap_or_else(|| config.data.join("root-key"));
-    // A new key would be none of a database that exists.
-    let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
-    let key = if exists {
-        RootKey::open_file(&path)
-    } else {
+    let key = if create {
         RootKey::open_or_create_file(&path, &OsEntropy)
+    } else {
+        RootKey::open_file(&path)
     };
     key.with_context(|| format!("can't use the root key {}", path.display()))
 }

@@ -29,6 +29,14 @@ pub struct ListAsk {
     pub limit: Option<u16>,
 }
 
+impl ListAsk {
+    /// Asks for what has each filter that is given.
+    pub fn new<const N: usize>(filters: [(&'static str, Option<String>); N], after: Option<String>, limit: Option<u16>) -> Self {
+        let filters = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
+        Self { filters, after, limit }
+    }
+}
+
 /// Records that are listed as they are.
 pub trait Listed: Record + Clone {
     /// The kind in policies.

@@ -60,13 +60,11 @@ impl Engine {
         let checked = self.check_receipt(id).await;
         self.poke.notify_one();
         match checked {
-            Ok(Some(view)) => Ok(view),
-            Ok(None) => Ok(view(&*self.must::<Receipt>("receipt", id).await?)),
-            Err(error) => {
-                tracing::warn!(%error, receipt = %id, "the receipt is checked again by a worker");
-                Ok(view(&*self.must::<Receipt>("receipt", id).await?))
-            }
+            Ok(Some(view)) => return Ok(view),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, receipt = %id, "the receipt is checked again by a worker"),
         }
+        Ok(view(&*self.must::<Receipt>("receipt", id).await?))
     }
 
     async fn check_receipt(&self, id: ReceiptId) -> Result<Option<ReceiptView>, OpError> {
@@ -113,7 +111,7 @@ impl Engine {
     pub(crate) async fn work_receipt(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<ReceiptId>() else { return Ok(None) };
         let Some(stored) = self.one::<Receipt>(id).await? else { return Ok(None) };
-        let receipt = if plan::receipt::is_settled(&stored) {
+        let receipt = if stored.signed.is_some() {
             (*stored.value).clone()
         } else {
             self.checked(&stored, now).await?

@@ -20,11 +20,6 @@ pub fn is_answered(receipt: &Receipt) -> bool {
     !matches!(receipt.state(), ReceiptState::Requested | ReceiptState::Unproven)
 }
 
-/// Whether nothing that was revoked can be accepted anywhere any more, as far as the receipt knows.
-pub fn is_settled(receipt: &Receipt) -> bool {
-    is_answered(receipt) && receipt.signed.is_some()
-}
-
 /// When to look at it again.
 pub fn next(receipt: &Receipt, now: Timestamp) -> Next {
     if !is_answered(receipt) {

@@ -57,21 +57,20 @@ struct Listing {
 
 impl From<Listing> for ListAsk {
     fn from(listing: Listing) -> Self {
-        let filters = [
-            ("name", listing.name),
-            ("state", listing.state),
-            ("role", listing.role),
-            ("owner", listing.owner),
-            ("environment", listing.environment),
-            ("application", listing.application),
-            ("uri", listing.uri),
-            ("url", listing.url),
-        ];
-        Self {
-            filters: filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect(),
-            after: listing.after,
-            limit: listing.limit,
-        }
+        Self::new(
+            [
+                ("name", listing.name),
+                ("state", listing.state),
+                ("role", listing.role),
+                ("owner", listing.owner),
+                ("environment", listing.environment),
+                ("application", listing.application),
+                ("uri", listing.uri),
+                ("url", listing.url),
+            ],
+            listing.after,
+            listing.limit,
+        )
     }
 }
 

@@ -65,27 +65,20 @@ struct Listing {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<IdentityView>> {
-    let filters = [
-        ("name", listing.name),
-        ("state", listing.state),
-        ("kind", listing.kind),
-        ("owner", listing.owner),
-        ("application", listing.application),
-        ("environment", listing.environment),
-        ("enforces", listing.enforces),
-    ];
-    let filters = filters.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
-    ok(app
-        .engine
-        .identities(
-            &caller,
-            ListAsk {
-                filters,
-                after: listing.after,
-                limit: listing.limit,
-            },
-        )
-        .await?)
+    let ask = ListAsk::new(
+        [
+            ("name", listing.name),
+            ("state", listing.state),
+            ("kind", listing.kind),
+            ("owner", listing.owner),
+            ("application", listing.application),
+            ("environment", listing.environment),
+            ("enforces", listing.enforces),
+        ],
+        listing.after,
+        listing.limit,
+    );
+    ok(app.engine.identities(&caller, ask).await?)
 }
 
 async fn one(
@@ -194,15 +187,7 @@ struct Paging {
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Query(paging): Query<Paging>) -> Reply<Page<CredentialView>> {
     ok(app
         .engine
-        .credentials_of(
-            &caller,
-            identity(&who)?,
-            ListAsk {
-                filters: Vec::new(),
-                after: paging.after,
-                limit: paging.limit,
-            },
-        )
+        .credentials_of(&caller, identity(&who)?, ListAsk::new([], paging.after, paging.limit))
         .await?)
 }
 

@@ -40,18 +40,8 @@ struct Listing {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Receipt>>> {
-    let filters = listing.target.map(|target| ("target", target)).into_iter().collect();
-    ok(app
-        .engine
-        .list::<Receipt>(
-            &caller,
-            ListAsk {
-                filters,
-                after: listing.after,
-                limit: listing.limit,
-            },
-        )
-        .await?)
+    let ask = ListAsk::new([("target", listing.target)], listing.after, listing.limit);
+    ok(app.engine.list::<Receipt>(&caller, ask).await?)
 }
 
 /// The receipt, or with `.jws` at its end the signed form alone.

@@ -464,18 +464,15 @@ impl World {
             .await
     }
 
+    /// What an address answers, as text.
+    pub async fn text(&self, token: &str, path: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.server.url)).bearer_auth(token);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     /// Every event so far, from the export.
     pub async fn events(&self) -> Vec<Value> {
-        let text = self
-            .http
-            .get(format!("{}/v1/log/export", self.server.url))
-            .bearer_auth(&self.auditor)
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap();
+        let text = self.text(&self.auditor, "/v1/log/export").await;
         text.lines()
             .skip(1)
             .map(|line| {

@@ -12,17 +12,7 @@ use crate::world::{Answer, Key, World};
 async fn signed_statement(world: &World, receipt: &str) -> Value {
     let keys = world.get("", "/.well-known/tenure-keys").await.expect(200);
     let jwk = &keys.body["receipts"]["keys"][0];
-    let path = format!("/v1/receipts/{receipt}.jws");
-    let jws = world
-        .http
-        .get(format!("{}{path}", world.server.url))
-        .bearer_auth(&world.security)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let jws = world.text(&world.security, &format!("/v1/receipts/{receipt}.jws")).await;
     let (input, signature) = jws.rsplit_once('.').unwrap();
     let (header, payload) = input.split_once('.').unwrap();
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
