@@ -3,18 +3,28 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{EventId, IdentityId, OperatorTokenId, PersonId};
+use crate::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId};
+
+/// What shows that a person did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// An operator token stood for them: marks the record as not made by a sign-in (S-7).
+    OperatorToken(OperatorTokenId),
+    /// They signed in.
+    Session(SessionId),
+}
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Actor {
-    /// A person, for whom an operator token stood (S-7).
+    /// A person, who signed in or for whom an operator token stood (S-7).
     Person {
         /// The person.
         id: PersonId,
-        /// The token that stood for them: marks the record as not made by a sign-in.
-        operator_token: OperatorTokenId,
+        /// What shows that it was them.
+        via: Via,
     },
     /// A non-human identity.
     Identity {
@@ -56,6 +66,8 @@ pub enum ControlPoint {
     Revoke,
     /// On its way out, or gone.
     Retire,
+    /// Accountability goes from one person to another.
+    Transfer,
     /// The administration of Tenure itself.
     Administer,
 }
@@ -75,6 +87,7 @@ impl ControlPoint {
             Self::Resume => "resume",
             Self::Revoke => "revoke",
             Self::Retire => "retire",
+            Self::Transfer => "transfer",
             Self::Administer => "administer",
         }
     }

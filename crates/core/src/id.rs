@@ -177,6 +177,38 @@ ids! {
     OperatorTokenKind, OperatorTokenId, "opt";
     /// A one-time join token (S-15).
     JoinTokenKind, JoinTokenId, "jnt";
+    /// A team of people.
+    TeamKind, TeamId, "tea";
+    /// A vendor: a third party that operates integrations.
+    VendorKind, VendorId, "ven";
+    /// A cloud account that identities are bound to.
+    CloudAccountKind, CloudAccountId, "cla";
+    /// A business need, such as a project or a contract, that identities serve.
+    NeedKind, NeedId, "nee";
+    /// A request that is approved, denied or lapses.
+    RequestKind, RequestId, "req";
+    /// A waived control.
+    ExceptionKind, ExceptionId, "exc";
+    /// A rule that something breaks.
+    FindingKind, FindingId, "fin";
+    /// A review of an access.
+    ReviewKind, ReviewId, "rvw";
+    /// A transfer of an identity to another owner.
+    TransferKind, TransferId, "tra";
+    /// An entitlement that a person holds for a bounded time.
+    PersonGrantKind, PersonGrantId, "pgr";
+    /// A person's sign-in session.
+    SessionKind, SessionId, "ses";
+    /// A person's passkey.
+    PasskeyKind, PasskeyId, "pky";
+    /// A one-time invitation with which a person binds their sign-in.
+    InvitationKind, InvitationId, "inv";
+    /// A provider that people sign in with.
+    SignInProviderKind, SignInProviderId, "sip";
+    /// A difference between an authoritative source and the inventory.
+    DifferenceKind, DifferenceId, "dif";
+    /// A policy set, proposed or in force.
+    PolicySetKind, PolicySetId, "pol";
 }
 
 #[cfg(test)]

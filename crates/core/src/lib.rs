@@ -27,5 +27,6 @@ pub mod resource;
 pub mod row;
 pub mod scope;
 pub mod secret;
+pub mod sign_in;
 pub mod signing_key;
 pub mod time;

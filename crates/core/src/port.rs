@@ -137,11 +137,46 @@ pub enum DueKind {
     Grant = 3,
     /// A retiring identity or a revocation whose receipt is open.
     Receipt = 4,
+    /// A request: its reminders, its lapse, its start.
+    Request = 5,
+    /// A person's start or end.
+    Person = 6,
+    /// A person who left and whose identities need another owner.
+    Leaver = 7,
+    /// A transfer's deadline.
+    Transfer = 8,
+    /// An exception's end, or a breach's grace period.
+    Exception = 9,
+    /// A review's deadline.
+    Review = 10,
+    /// A person's grant: its start, its early review, its end.
+    PersonGrant = 11,
+    /// An identity that may have gone dormant.
+    Dormancy = 12,
+    /// An identity's automatic renewal.
+    Renewal = 13,
+    /// A business need that has ended and whose identities are worked off.
+    Need = 14,
 }
 
 impl DueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::IdentityExpiry, Self::IdentityIdle, Self::Grant, Self::Receipt];
+    pub const ALL: &[Self] = &[
+        Self::IdentityExpiry,
+        Self::IdentityIdle,
+        Self::Grant,
+        Self::Receipt,
+        Self::Request,
+        Self::Person,
+        Self::Leaver,
+        Self::Transfer,
+        Self::Exception,
+        Self::Review,
+        Self::PersonGrant,
+        Self::Dormancy,
+        Self::Renewal,
+        Self::Need,
+    ];
     /// The number in a store.
     pub const fn code(self) -> u8 {
         self as u8
@@ -153,6 +188,16 @@ impl DueKind {
             Self::IdentityIdle => "identity_idle",
             Self::Grant => "grant",
             Self::Receipt => "receipt",
+            Self::Request => "request",
+            Self::Person => "person",
+            Self::Leaver => "leaver",
+            Self::Transfer => "transfer",
+            Self::Exception => "exception",
+            Self::Review => "review",
+            Self::PersonGrant => "person_grant",
+            Self::Dormancy => "dormancy",
+            Self::Renewal => "renewal",
+            Self::Need => "need",
         }
     }
 }

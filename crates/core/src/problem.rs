@@ -103,6 +103,32 @@ reasons! {
     JoinTokenSpent = "join_token_spent", "ask the owner for a new join token";
     /// The key is bound to another identity.
     KeyAlreadyBound = "key_already_bound", "make a key of its own for each identity: keys are never shared or reassigned";
+    /// The approver is not another person than who asks.
+    SelfApproval = "self_approval", "another accountable person has to approve: not who asked, registered it or benefits";
+    /// The approver fills no open place of the route.
+    NotEligible = "not_eligible", "the request's route names who may approve it";
+    /// What was read is not what stands now.
+    RequestChanged = "request_changed", "the request was changed meanwhile: read it again and vote on its new content_hash";
+    /// No route is permitted.
+    NoRoute = "no_route", "no policy permits a way of approving this: ask for less, or for an exception";
+    /// Wider or longer than a ceiling allows.
+    OverCeiling = "over_ceiling", "ask for what the template, the risk tier or the vendor allows";
+    /// A renewal whose conditions fail.
+    NeedNotVerified = "need_not_verified", "renewal needs recent use, an active owner who accepted it, and no overdue review or critical finding";
+    /// The sign-in is too old, or of a kind that can be phished.
+    FreshSignInNeeded = "fresh_sign_in_needed", "sign in again with a passkey (at most 5 minutes ago): an API token or an old session does not approve";
+    /// The identity's business need has ended.
+    NeedEnded = "need_ended", "the project, integration or contract that it served is closed";
+    /// Outside the data domains that the charter allows.
+    OutsideDataDomains = "outside_data_domains", "the resource holds data domains that the charter doesn't allow";
+    /// Outside the hours or the posture that the charter demands.
+    WrongContext = "wrong_context", "the charter bounds when and in which posture it may be used";
+    /// The control can't be waived, or the exception is not in force.
+    NotWaivable = "not_waivable", "no exception waives the owner or the expiry; others are typed, approved and end";
+    /// The exception's renewals are used up.
+    RenewalsUsedUp = "renewals_used_up", "the number of renewals is capped: solve the cause instead";
+    /// No access by this name, or none in force.
+    NoAccess = "no_access", "request access: the person holds no live grant that covers it";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }

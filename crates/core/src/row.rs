@@ -91,10 +91,52 @@ row_kinds! {
     JoinToken = 15, "join_token";
     /// The stored answer to an idempotent request.
     Idempotency = 16, "idempotency";
-    /// The policy set in force.
+    /// A policy set, proposed or in force.
     Policy = 17, "policy";
     /// What is true of the whole deployment, such as that set-up is done.
     Deployment = 18, "deployment";
+    /// A team.
+    Team = 19, "team";
+    /// A vendor.
+    Vendor = 20, "vendor";
+    /// A cloud account.
+    CloudAccount = 21, "cloud_account";
+    /// A data domain.
+    DataDomain = 22, "data_domain";
+    /// A business need.
+    Need = 23, "need";
+    /// The naming standard of a kind.
+    NamingStandard = 24, "naming_standard";
+    /// A template of identities.
+    Template = 25, "template";
+    /// A package of entitlements for people.
+    Package = 26, "package";
+    /// A request.
+    Request = 27, "request";
+    /// An exception.
+    Exception = 28, "exception";
+    /// A finding.
+    Finding = 29, "finding";
+    /// A review.
+    Review = 30, "review";
+    /// A transfer of ownership.
+    Transfer = 31, "transfer";
+    /// A person's grant.
+    PersonGrant = 32, "person_grant";
+    /// A person's session.
+    Session = 33, "session";
+    /// A person's passkey.
+    Passkey = 34, "passkey";
+    /// An invitation.
+    Invitation = 35, "invitation";
+    /// A provider that people sign in with.
+    SignInProvider = 36, "sign_in_provider";
+    /// A subject of such a provider, bound to a person.
+    SignInBinding = 37, "sign_in_binding";
+    /// A difference to an authoritative source.
+    Difference = 38, "difference";
+    /// How far a reader of the log has come.
+    Cursor = 39, "cursor";
 }
 
 /// A row's name: its kind and its id, which is unique within the kind.

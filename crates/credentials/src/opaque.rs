@@ -35,11 +35,15 @@ pub enum OpaqueKind {
     Join,
     /// Sets up an empty deployment (S-10).
     Setup,
+    /// A person's session (S-7).
+    Session,
+    /// Binds a person's first sign-in.
+    Invitation,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup];
+    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {
@@ -47,6 +51,8 @@ impl OpaqueKind {
             Self::Operator => "op",
             Self::Join => "join",
             Self::Setup => "setup",
+            Self::Session => "ses",
+            Self::Invitation => "inv",
         }
     }
 }

@@ -1,11 +1,13 @@
-//! Who calls: a person for whom an operator token stands, or an identity that proved itself.
+//! Who calls: a person who signed in or for whom an operator token stands, or an identity that proved itself.
 
-use tenure_core::event::Actor;
-use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId};
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{Actor, Via};
+use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
 use tenure_core::identity::Identity;
 use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind, Stored};
+use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
 use crate::Engine;
@@ -18,8 +20,10 @@ pub enum Caller {
     Person {
         /// Who.
         person: Stored<Person>,
-        /// The operator token that stands for them.
-        token: OperatorTokenId,
+        /// What shows that it is them.
+        via: Via,
+        /// What their sign-in was worth; none if an operator token stands for them.
+        assurance: Option<Assurance>,
     },
     /// A non-human identity.
     Identity {
@@ -32,10 +36,7 @@ impl Caller {
     /// The caller as the log names it.
     pub fn actor(&self) -> Actor {
         match self {
-            Self::Person { person, token } => Actor::Person {
-                id: person.id,
-                operator_token: *token,
-            },
+            Self::Person { person, via, .. } => Actor::Person { id: person.id, via: *via },
             Self::Identity { identity } => Actor::Identity { id: identity.id },
         }
     }
@@ -55,57 +56,109 @@ impl Caller {
     }
 }
 
-impl Engine {
-    /// The caller as they are now, if their token still stands for them: streams ask this again and again.
-    ///
-    /// # Errors
-    /// The token has ended or its person isn't active any more.
-    pub async fn still(&self, caller: &Caller) -> Result<Caller, OpError> {
-        let Caller::Person { person, token } = caller else {
-            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+/// A person and what stands for them, both as read.
+pub(crate) struct Standing {
+    pub person: Stored<Person>,
+    proof: StandingProof,
+}
+
+enum StandingProof {
+    Token(Stored<OperatorToken>),
+    Session(Stored<Session>),
+}
+
+impl Standing {
+    /// Demands that they still stand when the commit happens.
+    pub(crate) fn expect(&self, changeset: &mut Changeset) {
+        changeset.expect(&self.person);
+        match &self.proof {
+            StandingProof::Token(token) => changeset.expect(token),
+            StandingProof::Session(session) => changeset.expect(session),
         };
-        let (_, person) = self.stands(person.id, *token).await?;
-        Ok(Caller::Person { person, token: *token })
     }
 
-    /// An operator token and its person, if the one stands for the other now.
-    pub(crate) async fn stands(&self, person: PersonId, token: OperatorTokenId) -> Result<(Stored<OperatorToken>, Stored<Person>), OpError> {
-        let snapshot = self
-            .store
-            .load(&[RowKey::new(RowKind::OperatorToken, token), RowKey::new(RowKind::Person, person)])
-            .await?;
-        let (Some(token), Some(person)) = (snapshot.get::<OperatorToken>(0)?, snapshot.get::<Person>(1)?) else {
+    fn into_caller(self) -> Caller {
+        let (via, assurance) = match &self.proof {
+            StandingProof::Token(token) => (Via::OperatorToken(token.id), None),
+            StandingProof::Session(session) => (Via::Session(session.id), Some(session.assurance)),
+        };
+        Caller::Person {
+            person: self.person,
+            via,
+            assurance,
+        }
+    }
+}
+
+impl Engine {
+    /// The caller as they are now, if their token or session still stands for them: streams ask this again and again.
+    ///
+    /// # Errors
+    /// It has ended, or its person isn't active any more.
+    pub async fn still(&self, caller: &Caller) -> Result<Caller, OpError> {
+        let Caller::Person { person, via, .. } = caller else {
             return Err(OpError::Unauthenticated(Reason::ProofInvalid));
         };
-        if token.person != person.id || person.state != PersonState::Active {
-            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+        Ok(self.stands(person.id, *via).await?.into_caller())
+    }
+
+    /// What stands for a person, if it does now.
+    pub(crate) async fn stands(&self, person: PersonId, via: Via) -> Result<Standing, OpError> {
+        let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
+        let key = match via {
+            Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
+            Via::Session(session) => RowKey::new(RowKind::Session, session),
+        };
+        let snapshot = self.store.load(&[key, RowKey::new(RowKind::Person, person)]).await?;
+        let person = snapshot.get::<Person>(1)?.ok_or_else(invalid)?;
+        let (proof, whose, revoked, expires_at) = match via {
+            Via::OperatorToken(_) => {
+                let token = snapshot.get::<OperatorToken>(0)?.ok_or_else(invalid)?;
+                let (whose, revoked, end) = (token.person, token.revoked_at, token.expires_at);
+                (StandingProof::Token(token), whose, revoked, end)
+            }
+            Via::Session(_) => {
+                let session = snapshot.get::<Session>(0)?.ok_or_else(invalid)?;
+                let (whose, revoked, end) = (session.person, session.revoked_at, session.expires_at);
+                (StandingProof::Session(session), whose, revoked, end)
+            }
+        };
+        if whose != person.id || person.state != PersonState::Active {
+            return Err(invalid());
         }
-        if token.revoked_at.is_some() {
+        if revoked.is_some() {
             return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
         }
-        if self.now() >= token.expires_at {
+        if self.now() >= expires_at {
             return Err(OpError::Unauthenticated(Reason::CredentialExpired));
         }
-        Ok((token, person))
+        Ok(Standing { person, proof })
     }
 
-    /// The person for whom an operator token stands.
+    /// The person for whom an operator token or a session stands.
     ///
     /// # Errors
-    /// The token is unknown, revoked or over, or its person isn't active.
-    pub async fn authenticate_operator(&self, bearer: &str) -> Result<Caller, OpError> {
+    /// It is unknown, revoked or over, or its person isn't active.
+    pub async fn authenticate_person(&self, secret: &str) -> Result<Caller, OpError> {
         let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
-        let parsed = Parsed::parse(bearer).map_err(|_| invalid())?;
-        if parsed.kind() != OpaqueKind::Operator {
+        let parsed = Parsed::parse(secret).map_err(|_| invalid())?;
+        let (person, via, hash) = match parsed.kind() {
+            OpaqueKind::Operator => {
+                let id: OperatorTokenId = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
+                let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
+                (token.person, Via::OperatorToken(id), token.hash.clone())
+            }
+            OpaqueKind::Session => {
+                let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
+                let session = self.one::<Session>(id).await?.ok_or_else(invalid)?;
+                (session.person, Via::Session(id), session.hash.clone())
+            }
+            _ => return Err(invalid()),
+        };
+        if !self.opaque.matches(&parsed, &hash) {
             return Err(invalid());
         }
-        let id = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
-        let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
-        if !self.opaque.matches(&parsed, &token.hash) {
-            return Err(invalid());
-        }
-        let (_, person) = self.stands(token.person, id).await?;
-        Ok(Caller::Person { person, token: id })
+        Ok(self.stands(person, via).await?.into_caller())
     }
 }
 
@@ -128,12 +181,12 @@ mod tests {
             .create_operator_token(&world.admin, person, NewOperatorToken { ttl: Some(life) })
             .await
             .unwrap();
-        let caller = world.engine.authenticate_operator(&issued.operator_token).await.unwrap();
+        let caller = world.engine.authenticate_person(&issued.operator_token).await.unwrap();
         world.clock.advance(Span::from_secs(59));
-        world.engine.authenticate_operator(&issued.operator_token).await.unwrap();
+        world.engine.authenticate_person(&issued.operator_token).await.unwrap();
         world.engine.still(&caller).await.unwrap();
         world.clock.advance(Span::from_secs(1));
-        let ended = world.engine.authenticate_operator(&issued.operator_token).await;
+        let ended = world.engine.authenticate_person(&issued.operator_token).await;
         assert!(matches!(ended, Err(OpError::Unauthenticated(Reason::CredentialExpired))));
         assert!(world.engine.still(&caller).await.is_err());
     }

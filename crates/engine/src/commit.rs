@@ -4,8 +4,8 @@ use std::future::Future;
 
 use tenure_api::views::Logged;
 use tenure_core::changeset::{Changeset, Spend};
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{EventId, OperatorTokenId, PersonId};
+use tenure_core::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::id::{EventId, PersonId};
 use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
@@ -30,8 +30,8 @@ impl Engine {
 
     /// Commits, or says that the decision has to be made again (`None`).
     pub(crate) async fn settle(&self, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
-        if let Actor::Person { id, operator_token } = changeset.actor {
-            self.stand_by(&mut changeset, id, operator_token).await?;
+        if let Actor::Person { id, via } = changeset.actor {
+            self.stand_by(&mut changeset, id, via).await?;
         }
         let mut attempt = 0;
         loop {
@@ -53,11 +53,12 @@ impl Engine {
         }
     }
 
-    /// A person's change commits only while their token stands for them: one that is revoked meanwhile makes the decision come back
-    /// here. What a person writes is bounded; what takes authority away is not.
-    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, token: OperatorTokenId) -> Result<(), OpError> {
-        let (token, person) = self.stands(person, token).await?;
-        changeset.expect(&token).expect(&person);
+    /// A person's change commits only while their session or token stands for them: one that is revoked meanwhile makes the decision
+    /// come back here. What a person writes is bounded; what takes authority away is not.
+    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
+        let standing = self.stands(person, via).await?;
+        standing.expect(changeset);
+        let person = standing.person;
         let disables = changeset
             .events
             .iter()

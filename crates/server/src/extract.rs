@@ -58,7 +58,7 @@ impl FromRequestParts<App> for Operator {
                 Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…"),
             ));
         };
-        app.engine.authenticate_operator(&token).await.map(Self).map_err(|error| {
+        app.engine.authenticate_person(&token).await.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {
                 app.engine.count_stranger(*reason, &source);
             }

@@ -114,7 +114,7 @@ impl World {
         };
         let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
         let export = async move {
-            let caller = engine.authenticate_operator(&token).await?;
+            let caller = engine.authenticate_person(&token).await?;
             let mut export = engine.export(&caller).await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = export.next_chunk().await? {

@@ -46,7 +46,7 @@ impl World {
             }),
         )?;
         self.model.secrets.push(made.operator_token.clone());
-        let admin = done("sign in", engine.authenticate_operator(&made.operator_token))?;
+        let admin = done("sign in", engine.authenticate_person(&made.operator_token))?;
         let mut people = vec![made.person.id];
         for (name, roles) in [
             ("Sam Secure", vec![Role::Security, Role::Owner]),
@@ -171,8 +171,8 @@ impl World {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
-        let admin = done("sign in", engine.authenticate_operator(&admin.token))?;
-        let security = done("sign in", engine.authenticate_operator(&security.token))?;
+        let admin = done("sign in", engine.authenticate_person(&admin.token))?;
+        let security = done("sign in", engine.authenticate_person(&security.token))?;
         let ask = NewIdentity {
             kind: Kind::Workload,
             name: subject.name.clone(),

@@ -41,7 +41,7 @@ where
     Fut: Future<Output = Result<Fact, OpError>> + 'static,
 {
     Box::pin(async move {
-        let caller = engine.authenticate_operator(&token).await?;
+        let caller = engine.authenticate_person(&token).await?;
         Box::pin(operation(engine, caller)).await
     })
 }

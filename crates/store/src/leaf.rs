@@ -1,27 +1,33 @@
 //! From the event of a changeset to the leaf of the log.
 //!
 //! - The rows of a changeset are named by its first event's leaf, and by no other.
-//! - The actor is the leaf's actor. The operator token that stood for a person (S-7) is the public fact
-//!   [`OPERATOR_TOKEN`] of each of the changeset's events.
+//! - The actor is the leaf's actor. The operator token that stood for a person (S-7), or their session, is the
+//!   public fact [`OPERATOR_TOKEN`] or [`SESSION`] of each of the changeset's events.
 //! - A personal field is keyed by its name; a second field of that name in one event is keyed `name#2`, and so on.
 //!   The key is what the commitment is made over and what stands beside the log.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tenure_core::event::{Actor, Event};
+use tenure_core::event::{Actor, Event, Via};
 use tenure_core::port::EntryPersonal;
 use tenure_log::{Hash, Leaf, RowDigest, commit};
 
 /// The fact that names the operator token which stood for the acting person.
 pub const OPERATOR_TOKEN: &str = "actor.operator_token";
+/// The fact that names the session in which the acting person did it.
+pub const SESSION: &str = "actor.session";
 
 /// The leaf of an event, its time still to be set, and the personal values that stand beside it.
 pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Leaf, Vec<EntryPersonal>) {
     let mut data = event.data;
     let (kind, id) = match actor {
-        Actor::Person { id, operator_token } => {
-            data.insert(OPERATOR_TOKEN.to_owned(), Value::String(operator_token.to_string()));
+        Actor::Person { id, via } => {
+            let (fact, value) = match via {
+                Via::OperatorToken(token) => (OPERATOR_TOKEN, token.to_string()),
+                Via::Session(session) => (SESSION, session.to_string()),
+            };
+            data.insert(fact.to_owned(), Value::String(value));
             ("person", id.to_string())
         }
         Actor::Identity { id } => ("identity", id.to_string()),
@@ -98,7 +104,7 @@ mod tests {
         let token = OperatorTokenId::from_u128(9);
         let actor = Actor::Person {
             id: PersonId::from_u128(4),
-            operator_token: token,
+            via: Via::OperatorToken(token),
         };
         let event = Event::new(EventId::from_u128(1), "policy.changed", ControlPoint::Administer);
         let (leaf, _) = leaf_of(&actor, event, Vec::new());

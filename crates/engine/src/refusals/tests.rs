@@ -60,7 +60,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         .record
         .id;
     let token = engine.create_operator_token(&world.admin, owner, Default::default()).await.unwrap();
-    let caller = engine.authenticate_operator(&token.operator_token).await.unwrap();
+    let caller = engine.authenticate_person(&token.operator_token).await.unwrap();
     engine
         .create_environment(&world.admin, ask(json!({"name": "prod", "production": true})))
         .await

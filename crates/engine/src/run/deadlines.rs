@@ -71,6 +71,17 @@ impl Engine {
             }
             DueKind::Grant => self.work_grant(claimed, now).await?,
             DueKind::Receipt => self.work_receipt(claimed, now).await?,
+            // Each kind's own module fills in its line.
+            DueKind::Request
+            | DueKind::Person
+            | DueKind::Leaver
+            | DueKind::Transfer
+            | DueKind::Exception
+            | DueKind::Review
+            | DueKind::PersonGrant
+            | DueKind::Dormancy
+            | DueKind::Renewal
+            | DueKind::Need => None,
         };
         // A conflict means that somebody changed what was read, or took the lease: the deadline stands and comes again.
         let changeset = changeset.unwrap_or_else(|| self.nothing_left(claimed, now));

@@ -109,7 +109,7 @@ pub(crate) async fn world() -> World {
         email: Some("ada@example.com".into()),
     };
     let done = engine.set_up(setup).await.unwrap();
-    let admin = engine.authenticate_operator(&done.operator_token).await.unwrap();
+    let admin = engine.authenticate_person(&done.operator_token).await.unwrap();
     World {
         engine,
         store,
@@ -129,7 +129,7 @@ impl World {
         };
         let person = self.engine.create_person(&self.admin, ask).await.unwrap().record.id;
         let token = self.engine.create_operator_token(&self.admin, person, Default::default()).await.unwrap();
-        self.engine.authenticate_operator(&token.operator_token).await.unwrap()
+        self.engine.authenticate_person(&token.operator_token).await.unwrap()
     }
 
     pub(crate) async fn size(&self) -> u64 {
