@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 /// Development tasks of Tenure.
 ///
 /// A fresh clone needs nothing but Rust, Node 20, npm and Python 3: `cargo xtask test` installs the servers and libraries by other people that the tests run
-/// against (into target/peers; PostgreSQL through apt), starts a PostgreSQL of its own, and runs every test.
+/// against (into target/peers; PostgreSQL and Chromium through apt), starts a PostgreSQL of its own, and runs every test.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {

@@ -35,6 +35,8 @@ pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     let (folder, _lock) = lock(workspace)?;
     nextest(workspace)?;
     postgresql()?;
+    chromium()?;
+    cvc5()?;
     npm(&workspace.root.join("xtask/peers"), &folder)?;
     Ok(folder)
 }
@@ -86,6 +88,24 @@ fn postgresql() -> Result<()> {
     postgres::tools()
         .map(|_| ())
         .context("apt-get installed PostgreSQL, but /usr/lib/postgresql holds no initdb")
+}
+
+/// The browser whose virtual authenticator stands for people's passkeys.
+fn chromium() -> Result<()> {
+    if succeeds(Command::new("chromium").arg("--version")) {
+        return Ok(());
+    }
+    say("Chromium is missing");
+    apt(&["chromium"])
+}
+
+/// The solver that analyses changes of policy.
+fn cvc5() -> Result<()> {
+    if succeeds(Command::new("cvc5").arg("--version")) {
+        return Ok(());
+    }
+    say("cvc5 is missing");
+    apt(&["cvc5"])
 }
 
 fn npm(manifests: &Path, folder: &Path) -> Result<()> {

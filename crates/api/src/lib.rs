@@ -2,7 +2,19 @@
 //!
 //! Records of the domain (identities, receipts, …) are their own wire form; here is what only the API has.
 
+pub mod exceptions;
+pub mod findings;
 pub mod log;
+pub mod notices;
+pub mod people;
+pub mod passkeys;
+pub mod person_access;
+pub mod policies;
 pub mod problem;
+pub mod request;
 pub mod requests;
+pub mod sign_in;
+pub mod templates;
+pub mod third_party;
 pub mod views;
+pub mod why;

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::id::{ApplicationId, CredentialId, PersonId};
 use tenure_core::identity::{CharterDraft, Kind};
-use tenure_core::person::Role;
 use tenure_core::receipt::Target;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::scope::Scope;
@@ -20,20 +19,6 @@ pub struct Setup {
     /// The administrator's e-mail address.
     #[serde(default)]
     pub email: Option<String>,
-}
-
-/// `POST /v1/people`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewPerson {
-    /// The name.
-    pub name: String,
-    /// The e-mail address; it never identifies anyone.
-    #[serde(default)]
-    pub email: Option<String>,
-    /// The roles.
-    #[serde(default)]
-    pub roles: Vec<Role>,
 }
 
 /// `POST /v1/people/{id}/operator-tokens`.
@@ -118,10 +103,10 @@ pub struct NewIssuer {
 pub enum Stage {
     /// A draft, whose charter may lack facts.
     Draft,
-    /// Complete and waiting for activation.
+    /// Handed in: its request waits for its approvers, or a named rule approves it at once.
     #[default]
     Pending,
-    /// Active at once, where the caller may activate.
+    /// Active at once by a named rule; otherwise nothing is registered.
     Active,
 }
 
@@ -133,11 +118,18 @@ pub struct NewIdentity {
     pub kind: Kind,
     /// The name, unique for ever.
     pub name: String,
-    /// The charter.
+    /// The template that it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The charter; a template fills in what it leaves out.
+    #[serde(default)]
     pub charter: CharterDraft,
     /// How far to go.
     #[serde(default)]
     pub stage: Stage,
+    /// A credential in the same call, with the stage `active` (R61).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<crate::templates::FirstToken>,
 }
 
 /// The body of a step that only wants a reason.
@@ -168,20 +160,6 @@ pub struct TaskCompleted {
     pub outcome: String,
     /// The identity's own proof (RFC 7523), where no person reports it.
     pub client_assertion: Option<String>,
-}
-
-/// `POST /v1/identities/{id}/grants`: opens a just-in-time grant.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewGrant {
-    /// The actions.
-    pub actions: Vec<String>,
-    /// The resource's id.
-    pub resource: String,
-    /// For how long.
-    pub duration: Span,
-    /// For which need.
-    pub purpose: String,
 }
 
 /// `POST /v1/enrol`: a workload proves a key of its own with a join token (S-15).
@@ -220,6 +198,10 @@ pub enum RevocationTarget {
     Application(ApplicationId),
     /// Everything issued in an environment until now.
     Environment(String),
+    /// Everything issued to a vendor's identities until now.
+    Vendor(tenure_core::id::VendorId),
+    /// Everything issued to a cloud account's identities until now.
+    CloudAccount(tenure_core::id::CloudAccountId),
 }
 
 impl From<RevocationTarget> for Target {
@@ -230,6 +212,8 @@ impl From<RevocationTarget> for Target {
             RevocationTarget::Owner(id) => Self::Scope(Scope::Owner(id)),
             RevocationTarget::Application(id) => Self::Scope(Scope::Application(id)),
             RevocationTarget::Environment(name) => Self::Scope(Scope::Environment(name)),
+            RevocationTarget::Vendor(id) => Self::Scope(Scope::Vendor(id)),
+            RevocationTarget::CloudAccount(id) => Self::Scope(Scope::CloudAccount(id)),
         }
     }
 }

@@ -86,8 +86,10 @@ pub struct Access {
     pub grant: GrantId,
     /// What it gives.
     pub entitlement: Entitlement,
-    /// Who approved it.
-    pub approved_by: PersonId,
+    /// The request that it was derived from.
+    pub request: tenure_core::id::RequestId,
+    /// Who approved it; nobody, if a named rule did.
+    pub approved_by: Vec<PersonId>,
     /// The policies that permitted it.
     pub policies: Vec<String>,
     /// For which need, as it read at the approval.
@@ -132,6 +134,8 @@ pub struct IdentityView {
     pub record: Identity,
     /// Its revision.
     pub revision: u64,
+    /// What its tier and its kind allow (R119).
+    pub ceilings: tenure_core::identity::Ceilings,
     /// When it was last used, as far as noted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_used: Option<Timestamp>,
@@ -221,6 +225,8 @@ pub struct DecisionContext {
     /// What can be done about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// The workflow by which the access came about: people's and identities' differ (R2).
+    pub workflow: String,
     /// The policies that determined it.
     pub policies: Vec<String>,
     /// The policy set that was asked.
@@ -228,4 +234,7 @@ pub struct DecisionContext {
     /// The grants that it rests on.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub grants: Vec<GrantId>,
+    /// The person's grants that it rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub person_grants: Vec<tenure_core::id::PersonGrantId>,
 }

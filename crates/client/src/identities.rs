@@ -1,7 +1,8 @@
 //! Identities: registration, the steps of their life, grants, credentials, enrolment.
 
 use reqwest::{Method, header};
-use tenure_api::requests::{Because, Enrol, NewGrant, NewIdentity, Resume, TaskCompleted};
+use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
+use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
 use tenure_core::binding::Binding;
 use tenure_core::grant::Grant;
@@ -12,8 +13,8 @@ use crate::{Client, ClientError, ListQuery, json};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
-    /// `POST /v1/identities`.
-    pub async fn register(&self, ask: &NewIdentity) -> Result<IdentityView, ClientError> {
+    /// `POST /v1/identities`; with its first credential, if it asks for one (R61).
+    pub async fn register(&self, ask: &NewIdentity) -> Result<Registered, ClientError> {
         self.post("/v1/identities", ask).await
     }
 
@@ -69,11 +70,6 @@ impl Client {
     /// `POST /v1/identities/{id}/complete-task`: by a person's token, or by the identity's own assertion in the report.
     pub async fn complete_task(&self, id: IdentityId, report: &TaskCompleted) -> Result<IdentityView, ClientError> {
         self.post(&format!("/v1/identities/{id}/complete-task"), report).await
-    }
-
-    /// `POST /v1/identities/{id}/grants`: opens a just-in-time grant.
-    pub async fn open_grant(&self, id: IdentityId, ask: &NewGrant) -> Result<View<Grant>, ClientError> {
-        self.post(&format!("/v1/identities/{id}/grants"), ask).await
     }
 
     /// `POST /v1/grants/{id}/revoke`.

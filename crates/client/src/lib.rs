@@ -19,10 +19,15 @@ pub mod assertion;
 mod directory;
 mod error;
 mod events;
+mod exceptions;
 mod identities;
 mod log;
 mod oauth;
+mod person_access;
+mod requests;
 mod revocations;
+mod sign_in;
+mod third_party;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::person::{Person, PersonState};
 use crate::policy::Answer;
 use crate::problem::Reason;
 use crate::resource::Resource;
-use crate::row::Stored;
+use crate::row::{Position, Stored};
 use crate::time::{Span, Timestamp};
 
 /// What the gate looks at, as it was read in one snapshot; the commit demands that it is still so.
@@ -47,10 +47,15 @@ pub fn standing(facts: Facts<'_>) -> Result<Standing<'_>, Reason> {
         return Err(Reason::IdentityExpired);
     }
     let owned = facts.owner.is_some_and(|owner| owner.id == charter.owner && owner.state == PersonState::Active);
-    if !owned {
+    if !owned && !in_transfer(facts.identity, facts.now) {
         return Err(Reason::OwnerNotActive);
     }
     Ok(Standing { facts, charter })
+}
+
+/// Whether the identity is inside the window in which it acts although its owner has left (invariant 7).
+pub fn in_transfer(identity: &Identity, now: Timestamp) -> bool {
+    identity.transfer.as_ref().is_some_and(|window| now < window.deadline)
 }
 
 /// What an identity may do on a resource now, and what that rests on.
@@ -78,6 +83,9 @@ impl Standing<'_> {
     pub fn held(&self, resource: &Resource, asked: &[String]) -> Result<Held, Reason> {
         if resource.environment != self.charter.environment {
             return Err(Reason::WrongEnvironment);
+        }
+        if !self.within_data_domains(resource) {
+            return Err(Reason::OutsideDataDomains);
         }
         let asked: &[String] = if asked.is_empty() { &resource.actions } else { asked };
         let mut held = Held {
@@ -111,6 +119,26 @@ impl Standing<'_> {
             }
         }
         if held.actions.is_empty() { Err(Reason::NoLiveGrant) } else { Ok(held) }
+    }
+
+    /// Whether the charter lets it touch the data that the resource holds. It bounds third parties, and whoever names domains (R35).
+    pub fn within_data_domains(&self, resource: &Resource) -> bool {
+        let bounded = self.charter.vendor.is_some() || !self.charter.data_domains.is_empty();
+        !bounded || resource.data_domains.iter().all(|domain| self.charter.data_domains.contains(domain))
+    }
+
+    /// What is left now of actions that a credential was issued with: those that the charter still covers and that a live grant still
+    /// gives which was there when the credential was issued. What is granted later revives no credential; of overlapping grants one is
+    /// enough.
+    pub fn left(&self, resource: &Resource, actions: &[String], issued: Position) -> Vec<String> {
+        let given = |action: &str| {
+            let mut grants = self.facts.grants.iter().flatten();
+            grants.any(|grant| grant.is_live(self.facts.now) && !grant.created.is_after(issued) && grant.entitlement.covers(action, resource.id))
+        };
+        let stands = resource.environment == self.charter.environment && self.within_data_domains(resource);
+        let mut left = actions.to_vec();
+        left.retain(|action| stands && resource.actions.contains(action) && self.charter.covers(action, resource.id) && given(action));
+        left
     }
 
     /// The permit to issue one credential.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{GrantId, IdentityId, PersonId};
+use crate::id::{GrantId, IdentityId, PersonId, RequestId};
 use crate::identity::Entitlement;
 use crate::row::{Record, RowKind};
 use crate::time::Timestamp;
@@ -35,8 +35,10 @@ pub struct Grant {
     pub ends_at: Timestamp,
     /// Where it stands.
     pub state: GrantState,
-    /// Who approved it.
-    pub approved_by: PersonId,
+    /// The request that it was derived from (R45).
+    pub request: RequestId,
+    /// Who approved it; nobody, if a named rule did (R47).
+    pub approved_by: Vec<PersonId>,
     /// The policies that permitted it.
     pub policies: Vec<String>,
     /// The purpose as it read at the approval (R44).

@@ -1,7 +1,6 @@
 //! Whether a credential is alive: log positions, never clocks, decide about cuts.
 
 use crate::credential::Credential;
-use crate::grant::Grant;
 use crate::identity::{Identity, IdentityState};
 use crate::problem::Reason;
 use crate::row::{Position, Stored};
@@ -56,17 +55,12 @@ pub fn identity_may_act(identity: &Identity, scopes: Scopes<'_>, now: Timestamp)
     Ok(())
 }
 
-/// Whether a credential is alive: its own state, its identity's, its scopes' and its grants'.
+/// Whether a credential is alive, as far as its own state, its identity's and its scopes' go. What it may still be used for is
+/// [`crate::gate::Standing::left`].
 ///
 /// # Errors
 /// Why not.
-pub fn credential_is_live(
-    credential: &Stored<Credential>,
-    identity: &Identity,
-    scopes: Scopes<'_>,
-    grants: &[Option<Stored<Grant>>],
-    now: Timestamp,
-) -> Result<(), Reason> {
+pub fn credential_is_live(credential: &Stored<Credential>, identity: &Identity, scopes: Scopes<'_>, now: Timestamp) -> Result<(), Reason> {
     if credential.revoked_at.is_some() {
         return Err(Reason::CredentialRevoked);
     }
@@ -80,8 +74,5 @@ pub fn credential_is_live(
     if folded || scopes.cuts_off(&identity.memberships, credential.created) {
         return Err(Reason::CredentialCut);
     }
-    identity_may_act(identity, scopes, now)?;
-    let granted =
-        grants.len() == credential.grants.len() && !grants.is_empty() && grants.iter().all(|grant| grant.as_ref().is_some_and(|grant| grant.is_live(now)));
-    if granted { Ok(()) } else { Err(Reason::NoLiveGrant) }
+    identity_may_act(identity, scopes, now)
 }

@@ -1,8 +1,8 @@
-//! People and the operator tokens that stand for them until sign-in exists (S-7).
+//! People, and the operator tokens that stand for them until sign-in is set up (S-7).
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{OperatorTokenId, PersonId};
+use crate::id::{OperatorTokenId, PersonId, TeamId};
 use crate::row::{Record, RowKind};
 use crate::time::Timestamp;
 
@@ -74,6 +74,49 @@ impl Role {
     }
 }
 
+/// How a person belongs to the organisation (R17).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonClass {
+    /// Employed.
+    #[default]
+    Employee,
+    /// Under a contract that ends.
+    Contractor,
+}
+
+impl PersonClass {
+    /// The name in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Employee => "employee",
+            Self::Contractor => "contractor",
+        }
+    }
+}
+
+/// Where a record comes from: an authoritative source and the record's key there (R17, R92).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRef {
+    /// The source, e.g. `hr` or `contractors`.
+    pub source: String,
+    /// The record's key there; never reassigned.
+    pub key: String,
+}
+
+/// Why a person is without authority for a while, and who may give it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonSuspension {
+    /// Who placed it; they may not lift it (S-11). `None`: Tenure did.
+    pub placed_by: Option<PersonId>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A person: class `human`, governed by the same policy through another workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,10 +129,56 @@ pub struct Person {
     pub email: Option<String>,
     /// Where they stand.
     pub state: PersonState,
-    /// Their roles.
+    /// Their roles in Tenure. No feed confers them (S-8).
     pub roles: Vec<Role>,
+    /// Employee or contractor.
+    pub class: PersonClass,
+    /// When they start; until then they are preboarding (R78).
+    pub starts_at: Option<Timestamp>,
+    /// When they leave; a contractor has one (R79).
+    pub ends_at: Option<Timestamp>,
+    /// Their manager.
+    pub manager: Option<PersonId>,
+    /// Their teams.
+    pub teams: Vec<TeamId>,
+    /// Where the record comes from; `None` if it was made by hand.
+    pub source: Option<SourceRef>,
+    /// Set while they are suspended.
+    #[serde(default)]
+    pub suspension: Option<PersonSuspension>,
     /// When the record was made.
     pub created_at: Timestamp,
+}
+
+impl Person {
+    /// A person at work without anything else known about them.
+    pub fn new(id: PersonId, name: String, email: Option<String>, roles: Vec<Role>, now: Timestamp) -> Self {
+        Self {
+            id,
+            name: Some(name),
+            email,
+            state: PersonState::Active,
+            roles,
+            class: PersonClass::Employee,
+            starts_at: None,
+            ends_at: None,
+            manager: None,
+            teams: Vec::new(),
+            source: None,
+            suspension: None,
+            created_at: now,
+        }
+    }
+
+    /// Whether they may act.
+    pub fn is_active(&self) -> bool {
+        self.state == PersonState::Active
+    }
+
+    /// Whether they hold a role, and may act.
+    pub fn holds(&self, role: Role) -> bool {
+        self.is_active() && self.roles.contains(&role)
+    }
 }
 
 impl Record for Person {
@@ -100,6 +189,13 @@ impl Record for Person {
     fn terms(&self) -> Vec<String> {
         let mut terms = vec![format!("state={}", self.state.as_str())];
         terms.extend(self.roles.iter().map(|role| format!("role={}", role.as_str())));
+        terms.push(format!("class={}", self.class.as_str()));
+        terms.extend(self.manager.map(|manager| format!("manager={manager}")));
+        terms.extend(self.teams.iter().take(4).map(|team| format!("team={team}")));
+        if let Some(source) = &self.source {
+            terms.push(format!("source={}", source.source));
+            terms.push(format!("source_key={}/{}", source.source, source.key));
+        }
         terms
     }
 }

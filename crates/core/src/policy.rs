@@ -9,12 +9,30 @@ pub enum Action {
     Read,
     /// Read the log.
     Audit,
-    /// Propose an identity or change a draft.
+    /// Ask for something: propose an identity, ask for access, amend what one asked for.
     Request,
-    /// Make a pending identity active, and grant what its charter says.
-    Activate,
-    /// Open a just-in-time grant.
-    Grant,
+    /// Route: no approval, by a named rule.
+    RouteAuto,
+    /// Route: the accountable owner, or the manager.
+    RouteOwnerOrManager,
+    /// Route: the manager.
+    RouteManager,
+    /// Route: security.
+    RouteSecurity,
+    /// Route: the accountable owner and security.
+    RouteOwnerAndSecurity,
+    /// Route: the manager and security.
+    RouteManagerAndSecurity,
+    /// Route: an administrator other than who asks.
+    RouteAdministrator,
+    /// Vote on a request, in a place of its route.
+    Approve,
+    /// Renew an identity by itself, its conditions being met.
+    Renew,
+    /// Answer a review.
+    Review,
+    /// Offer an identity to another owner, accept or decline it.
+    Transfer,
     /// Issue a credential.
     Issue,
     /// Enrol a key with a join token, or hand one out.
@@ -33,7 +51,9 @@ pub enum Action {
     Complete,
     /// Administer Tenure itself: people, applications, environments, resources.
     Administer,
-    /// Register or confirm an external issuer.
+    /// Hand in what an authoritative source of people says.
+    Import,
+    /// Register or confirm an external issuer, a sign-in provider or an invitation.
     Trust,
     /// Erase personal values.
     Erase,
@@ -45,8 +65,17 @@ impl Action {
         Self::Read,
         Self::Audit,
         Self::Request,
-        Self::Activate,
-        Self::Grant,
+        Self::RouteAuto,
+        Self::RouteOwnerOrManager,
+        Self::RouteManager,
+        Self::RouteSecurity,
+        Self::RouteOwnerAndSecurity,
+        Self::RouteManagerAndSecurity,
+        Self::RouteAdministrator,
+        Self::Approve,
+        Self::Renew,
+        Self::Review,
+        Self::Transfer,
         Self::Issue,
         Self::Bootstrap,
         Self::Use,
@@ -56,6 +85,7 @@ impl Action {
         Self::Enable,
         Self::Complete,
         Self::Administer,
+        Self::Import,
         Self::Trust,
         Self::Erase,
     ];
@@ -66,8 +96,17 @@ impl Action {
             Self::Read => "read",
             Self::Audit => "audit",
             Self::Request => "request",
-            Self::Activate => "activate",
-            Self::Grant => "grant",
+            Self::RouteAuto => "route_auto",
+            Self::RouteOwnerOrManager => "route_owner_or_manager",
+            Self::RouteManager => "route_manager",
+            Self::RouteSecurity => "route_security",
+            Self::RouteOwnerAndSecurity => "route_owner_and_security",
+            Self::RouteManagerAndSecurity => "route_manager_and_security",
+            Self::RouteAdministrator => "route_administrator",
+            Self::Approve => "approve",
+            Self::Renew => "renew",
+            Self::Review => "review",
+            Self::Transfer => "transfer",
             Self::Issue => "issue",
             Self::Bootstrap => "bootstrap",
             Self::Use => "use",
@@ -77,6 +116,7 @@ impl Action {
             Self::Enable => "enable",
             Self::Complete => "complete",
             Self::Administer => "administer",
+            Self::Import => "import",
             Self::Trust => "trust",
             Self::Erase => "erase",
         }
@@ -174,4 +214,17 @@ pub trait PolicyEngine: Send + Sync {
     fn decide(&self, question: &Question) -> Answer;
     /// The version in force.
     fn version(&self) -> String;
+    /// Questions that were asked lately with their answers, for a replay against another set; bounded.
+    fn recent(&self) -> Vec<(Question, Answer)>;
+}
+
+/// Reads policy sets: a change becomes an engine only if it is valid.
+pub trait PolicyLoader: Send + Sync {
+    /// The policy text that is in force where nothing else was decided.
+    fn default_text(&self) -> &'static str;
+    /// An engine for these policies, validated strictly.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text.
+    fn load(&self, text: &str) -> Result<std::sync::Arc<dyn PolicyEngine>, Vec<crate::problem::FieldProblem>>;
 }

@@ -157,6 +157,8 @@ pub enum DueKind {
     Renewal = 13,
     /// A business need that has ended and whose identities are worked off.
     Need = 14,
+    /// Identities whose risk tier has to be derived again, a data domain or an environment having changed.
+    Tier = 15,
 }
 
 impl DueKind {
@@ -176,6 +178,7 @@ impl DueKind {
         Self::Dormancy,
         Self::Renewal,
         Self::Need,
+        Self::Tier,
     ];
     /// The number in a store.
     pub const fn code(self) -> u8 {
@@ -198,6 +201,7 @@ impl DueKind {
             Self::Dormancy => "dormancy",
             Self::Renewal => "renewal",
             Self::Need => "need",
+            Self::Tier => "tier",
         }
     }
 }

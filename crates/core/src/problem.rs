@@ -111,12 +111,20 @@ reasons! {
     RequestChanged = "request_changed", "the request was changed meanwhile: read it again and vote on its new content_hash";
     /// No route is permitted.
     NoRoute = "no_route", "no policy permits a way of approving this: ask for less, or for an exception";
+    /// Somebody has to approve it first.
+    ApprovalNeeded = "approval_needed", "hand it in as pending: its request waits for the approvers that it names";
     /// Wider or longer than a ceiling allows.
     OverCeiling = "over_ceiling", "ask for what the template, the risk tier or the vendor allows";
     /// A renewal whose conditions fail.
     NeedNotVerified = "need_not_verified", "renewal needs recent use, an active owner who accepted it, and no overdue review or critical finding";
     /// The sign-in is too old, or of a kind that can be phished.
     FreshSignInNeeded = "fresh_sign_in_needed", "sign in again with a passkey (at most 5 minutes ago): an API token or an old session does not approve";
+    /// The invitation is unknown, used, over, or waits for a second administrator.
+    InvitationInvalid = "invitation_invalid", "an invitation is good once, for 24 hours, and after a second administrator confirmed it: ask an administrator";
+    /// The sign-in at the provider came to nothing, or is not this browser's.
+    SignInFailed = "sign_in_failed", "start again from the sign-in page; if it stays so, the server's log says what the provider answered";
+    /// Signed in at the provider, but nobody here is bound to that.
+    SignInUnknown = "sign_in_unknown", "nobody is bound to this sign-in: ask an administrator for an invitation and enter it on the sign-in page first";
     /// The identity's business need has ended.
     NeedEnded = "need_ended", "the project, integration or contract that it served is closed";
     /// Outside the data domains that the charter allows.
@@ -129,6 +137,10 @@ reasons! {
     RenewalsUsedUp = "renewals_used_up", "the number of renewals is capped: solve the cause instead";
     /// No access by this name, or none in force.
     NoAccess = "no_access", "request access: the person holds no live grant that covers it";
+    /// A record of the other class was handed to this API (R1).
+    ClassMismatch = "class_mismatch", "people are made at /v1/people and non-human identities at /v1/identities: neither takes the other's class";
+    /// A complete feed lacks too many of the records that it had (invariant 6).
+    FeedTooShort = "feed_too_short", "so much missing reads as a failed export: nothing was changed; check the export, or hand it in with complete=false";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ApplicationId, IdentityId, PersonId};
+use crate::id::{ApplicationId, CloudAccountId, IdentityId, PersonId, VendorId};
 use crate::identity::Releaser;
 use crate::row::{Position, Record, RowKey, RowKind};
 use crate::time::Timestamp;
@@ -21,6 +21,10 @@ pub enum Scope {
     Application(ApplicationId),
     /// Every identity of an environment.
     Environment(String),
+    /// Every identity that a vendor operates.
+    Vendor(VendorId),
+    /// Every identity bound to a cloud account.
+    CloudAccount(CloudAccountId),
 }
 
 impl Scope {
@@ -31,6 +35,8 @@ impl Scope {
             Self::Owner(_) => "owner",
             Self::Application(_) => "application",
             Self::Environment(_) => "environment",
+            Self::Vendor(_) => "vendor",
+            Self::CloudAccount(_) => "cloud_account",
         }
     }
     /// The key of the scope's cut.
@@ -48,6 +54,8 @@ impl Scope {
             Self::Owner(id) => id.to_string(),
             Self::Application(id) => id.to_string(),
             Self::Environment(name) => name.clone(),
+            Self::Vendor(id) => id.to_string(),
+            Self::CloudAccount(id) => id.to_string(),
         }
     }
 }

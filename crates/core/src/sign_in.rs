@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InvitationId, PasskeyId, PersonId, SessionId, SignInProviderId};
+use crate::issuer::IssuerState;
 use crate::row::{Record, RowKind};
 use crate::time::{Span, Timestamp};
 
@@ -74,6 +75,9 @@ impl Record for Session {
     fn terms(&self) -> Vec<String> {
         vec![format!("person={}", self.person)]
     }
+    fn droppable_after(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
+    }
 }
 
 /// A provider that people sign in with (OpenID Connect Core 1.0, code flow with PKCE).
@@ -90,10 +94,30 @@ pub struct SignInProvider {
     pub client_id: String,
     /// Our client secret there, sealed by the root key; none for a public client.
     pub client_secret: Option<String>,
+    /// Whether it takes the secret in the form only, rather than by HTTP basic authentication.
+    pub secret_in_form: bool,
     /// Values of `acr` or `amr` that say that a sign-in can't be phished; empty if this provider's are never taken as such.
     pub phishing_resistant: Vec<String>,
-    /// Whether it may be used.
-    pub active: bool,
+    /// Those of them that it can be asked for as `acr`, as discovery said.
+    pub acr_values: Vec<String>,
+    /// Where a browser is sent, as discovery gave it when the provider was registered; it stays fixed (S-13).
+    pub authorization_endpoint: String,
+    /// Where codes are exchanged; fixed likewise.
+    pub token_endpoint: String,
+    /// The key set's URL; fixed likewise.
+    pub jwks_uri: String,
+    /// Signature algorithms accepted of its ID tokens.
+    pub algorithms: Vec<String>,
+    /// Whether it names itself in its authorization responses (RFC 9207): then it must.
+    pub names_itself: bool,
+    /// Where the registration stands.
+    pub state: IssuerState,
+    /// Who proposed it.
+    pub proposed_by: PersonId,
+    /// Who confirmed it.
+    pub confirmed_by: Option<PersonId>,
+    /// Whether one person did both, because there was no second administrator (S-10).
+    pub single_person: bool,
     /// When the record was made.
     pub created_at: Timestamp,
 }
@@ -116,23 +140,30 @@ pub struct SignInBinding {
     pub provider: SignInProviderId,
     /// The subject there.
     pub subject: String,
+    /// SHA-256 of the subject, base64url: a subject is too long for a row's id.
+    pub subject_hash: String,
     /// The person.
     pub person: PersonId,
     /// When it was bound.
     pub created_at: Timestamp,
+    /// When it was taken away, if it was.
+    pub removed_at: Option<Timestamp>,
 }
 
 impl SignInBinding {
-    /// The id of the binding of a subject: hashed where it would be too long for a row's id.
-    pub fn id_of(provider: SignInProviderId, subject: &str) -> String {
-        format!("{provider}/{subject}")
+    /// The longest subject (OpenID Connect Core 1.0, section 2).
+    pub const MAX_SUBJECT: usize = 255;
+
+    /// The id of the binding of a subject, by the subject's hash.
+    pub fn id_of(provider: SignInProviderId, subject_hash: &str) -> String {
+        format!("{provider}/{subject_hash}")
     }
 }
 
 impl Record for SignInBinding {
     const KIND: RowKind = RowKind::SignInBinding;
     fn row_id(&self) -> String {
-        Self::id_of(self.provider, &self.subject)
+        Self::id_of(self.provider, &self.subject_hash)
     }
     fn terms(&self) -> Vec<String> {
         vec![format!("person={}", self.person)]
@@ -149,10 +180,14 @@ pub struct Passkey {
     pub person: PersonId,
     /// The credential's id at the authenticator, base64url.
     pub credential: String,
+    /// SHA-256 of that id, base64url: an id may be longer than what can be looked up by.
+    pub credential_hash: String,
     /// Its public key as a COSE key (RFC 9052), base64url.
     pub public_key: String,
     /// The signature counter last seen; 0 where the authenticator has none.
     pub counter: u32,
+    /// Whether its person's devices may share it; it never changes.
+    pub backup_eligible: bool,
     /// What its person calls it.
     pub name: String,
     /// When it was registered.
@@ -167,7 +202,7 @@ impl Record for Passkey {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![format!("person={}", self.person), format!("credential={}", self.credential)]
+        vec![format!("person={}", self.person), format!("credential={}", self.credential_hash)]
     }
 }
 
@@ -191,8 +226,17 @@ pub struct Invitation {
     pub confirmed_by: Option<PersonId>,
     /// Whether one person did both, because there was no second administrator (S-10).
     pub single_person: bool,
+    /// Whether the sign-ins that the person has end with its use: what was lost must not open anything any more.
+    pub replaces: bool,
     /// When it was used or taken back.
     pub used_at: Option<Timestamp>,
+}
+
+impl Invitation {
+    /// Whether it may be used: confirmed by a second administrator or made by the only one, not used, not over.
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        (self.single_person || self.confirmed_by.is_some()) && self.used_at.is_none() && now < self.expires_at
+    }
 }
 
 impl Record for Invitation {
@@ -202,5 +246,8 @@ impl Record for Invitation {
     }
     fn terms(&self) -> Vec<String> {
         vec![format!("person={}", self.person)]
+    }
+    fn droppable_after(&self) -> Option<Timestamp> {
+        Some(self.expires_at)
     }
 }

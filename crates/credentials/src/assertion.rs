@@ -95,6 +95,38 @@ pub fn verify_enrolment_proof(jwt: &str, key: &Jwk, issuer: &str, join_token: Jo
     })
 }
 
+/// A proof that comes with a registration (R61).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstProof {
+    /// Its id, to be consumed in the commit of the issuance.
+    pub jti: String,
+    /// Until when its id must be remembered: its end and the tolerated clock skew.
+    pub replay_until: Timestamp,
+    /// Which of the given keys signed it.
+    pub key_index: usize,
+}
+
+/// Checks that whoever registers an identity holds its key: signed by that key, `sub` the identity's name (it has no id yet, and names
+/// are never used again), `aud` the issuer identifier and nothing else.
+///
+/// # Errors
+/// Why it is refused.
+pub fn verify_first_proof(jwt: &str, keys: &[&Jwk], issuer: &str, name: &str, now: Timestamp) -> Result<FirstProof, JoseError> {
+    let jws = Jws::parse(jwt, &rules(Types::OneOf(&[ENROLMENT_TYPE])))?;
+    let (key_index, claims) = verify_with_one_of(&jws, keys)?;
+    claims.is_only_for(issuer)?;
+    if claims.text("sub")? != Some(name) {
+        return Err(JoseError::SubjectWrong);
+    }
+    let expires_at = claims.valid_at(now, MAX_PROOF_LIFE, SKEW)?;
+    claims.time("iat")?.ok_or(JoseError::IatMissing)?;
+    Ok(FirstProof {
+        jti: claims.jti()?.to_owned(),
+        replay_until: expires_at.plus(SKEW),
+        key_index,
+    })
+}
+
 const fn rules(types: Types<'_>) -> Rules<'_> {
     Rules {
         algorithms: WORKLOAD_ALGORITHMS,

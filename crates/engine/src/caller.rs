@@ -2,10 +2,13 @@
 
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, Via};
+use tenure_core::gate;
 use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
 use tenure_core::identity::Identity;
 use tenure_core::person::{OperatorToken, Person, PersonState};
+use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
@@ -29,6 +32,8 @@ pub enum Caller {
     Identity {
         /// Which.
         identity: Stored<Identity>,
+        /// What it proved to be good for here: the actions of its access token for Tenure, or what an assertion of its own is taken for.
+        actions: Vec<String>,
     },
 }
 
@@ -37,7 +42,7 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         match self {
             Self::Person { person, via, .. } => Actor::Person { id: person.id, via: *via },
-            Self::Identity { identity } => Actor::Identity { id: identity.id },
+            Self::Identity { identity, .. } => Actor::Identity { id: identity.id },
         }
     }
 
@@ -46,6 +51,24 @@ impl Caller {
         match self {
             Self::Person { person, .. } => Some(person.id),
             Self::Identity { .. } => None,
+        }
+    }
+
+    /// That the access token with which an identity came is good for this control point. What approves, enables or runs Tenure is
+    /// nobody's token's (S-7), whatever the policy says.
+    pub(crate) fn token_allows(&self, action: Action) -> Result<(), OpError> {
+        let Self::Identity { actions, .. } = self else { return Ok(()) };
+        let needed = match action {
+            Action::Read | Action::Audit | Action::Request | Action::Import | Action::Complete => action.as_str(),
+            _ => return Err(OpError::because(Reason::NotAllowed, format!("{} takes a person", action.as_str()))),
+        };
+        if actions.iter().any(|held| held == needed) {
+            Ok(())
+        } else {
+            Err(OpError::because(
+                Reason::NotAllowed,
+                format!("the access token is not good for {needed} here: ask for one with that action"),
+            ))
         }
     }
 
@@ -75,6 +98,14 @@ impl Standing {
             StandingProof::Token(token) => changeset.expect(token),
             StandingProof::Session(session) => changeset.expect(session),
         };
+    }
+
+    /// What the sign-in was worth, if there was one.
+    pub(crate) fn assurance(&self) -> Option<Assurance> {
+        match &self.proof {
+            StandingProof::Token(_) => None,
+            StandingProof::Session(session) => Some(session.assurance),
+        }
     }
 
     fn into_caller(self) -> Caller {
@@ -140,17 +171,59 @@ impl Engine {
     /// # Errors
     /// It is unknown, revoked or over, or its person isn't active.
     pub async fn authenticate_person(&self, secret: &str) -> Result<Caller, OpError> {
+        self.person_behind(secret, false).await
+    }
+
+    /// The person whose browser sent this cookie.
+    ///
+    /// # Errors
+    /// As [`Engine::authenticate_person`].
+    pub async fn authenticate_browser(&self, cookie: &str) -> Result<Caller, OpError> {
+        self.person_behind(cookie, true).await
+    }
+
+    /// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
+    /// what the token says and what its grants still cover now.
+    ///
+    /// # Errors
+    /// The token is nobody's, dead, or for another resource.
+    pub async fn authenticate_identity(&self, bearer: &str) -> Result<Caller, OpError> {
+        let now = self.now();
+        let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
+        let (claims, held) = self.presented(bearer, now).await?.ok_or(unknown)?;
+        held.status.map_err(OpError::Unauthenticated)?;
+        let resource = self.one::<Resource>(held.credential.resource).await?;
+        let resource = resource
+            .filter(|resource| resource.uri == self.settings.public_url && claims.audience == resource.uri)
+            .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let standing = gate::standing(held.known.facts(now)).map_err(OpError::Unauthenticated)?;
+        let usage = standing.charter().usage.as_ref();
+        if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
+            return Err(OpError::Unauthenticated(Reason::WrongContext));
+        }
+        let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
+        let actions = held.credential.actions.iter().filter(covered).cloned().collect();
+        self.touch(claims.identity.to_string(), now);
+        Ok(Caller::Identity {
+            identity: held.known.identity.clone(),
+            actions,
+        })
+    }
+
+    /// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may come from is
+    /// checked for the one and not for the other.
+    async fn person_behind(&self, secret: &str, browser: bool) -> Result<Caller, OpError> {
         let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
         let parsed = Parsed::parse(secret).map_err(|_| invalid())?;
         let (person, via, hash) = match parsed.kind() {
-            OpaqueKind::Operator => {
+            OpaqueKind::Operator if !browser => {
                 let id: OperatorTokenId = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
                 let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
                 (token.person, Via::OperatorToken(id), token.hash.clone())
             }
             OpaqueKind::Session => {
                 let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
-                let session = self.one::<Session>(id).await?.ok_or_else(invalid)?;
+                let session = self.one::<Session>(id).await?.filter(|session| session.browser == browser).ok_or_else(invalid)?;
                 (session.person, Via::Session(id), session.hash.clone())
             }
             _ => return Err(invalid()),

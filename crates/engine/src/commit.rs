@@ -6,6 +6,7 @@ use tenure_api::views::Logged;
 use tenure_core::changeset::{Changeset, Spend};
 use tenure_core::event::{Actor, ControlPoint, Event, Via};
 use tenure_core::id::{EventId, PersonId};
+use tenure_core::policy_set::InForce;
 use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
@@ -19,7 +20,7 @@ use crate::refusals::window;
 const DECISIONS: u32 = 16;
 /// How often an unknown outcome is asked about.
 const SETTLEMENTS: u32 = 5;
-/// What one person may write in a minute.
+/// What one person, or one identity by the API, may write in a minute.
 const WRITES: u32 = 6_000;
 
 impl Engine {
@@ -30,18 +31,34 @@ impl Engine {
 
     /// Commits, or says that the decision has to be made again (`None`).
     pub(crate) async fn settle(&self, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
-        if let Actor::Person { id, via } = changeset.actor {
-            self.stand_by(&mut changeset, id, via).await?;
+        match changeset.actor {
+            Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
+            // What an identity gets as a credential has a budget of its own; this is for what it asks of the API.
+            Actor::Identity { id } if changeset.events.iter().any(|event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer)) => {
+                let spend = write_spend(&id, changeset.at);
+                changeset.spends.push(spend);
+            }
+            _ => {}
+        }
+        let disables = disables(&changeset);
+        if !disables {
+            changeset.expects.push(self.policy.basis());
         }
         let mut attempt = 0;
         loop {
             match self.store.commit(changeset.clone()).await {
                 Outcome::Committed(committed) => {
                     self.note_committed(committed.at);
+                    if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
+                        self.refresh_policy().await?;
+                    }
                     return Ok(Some(committed));
                 }
-                Outcome::Conflict(Conflict::Row(_) | Conflict::Fence { .. }) => {
+                Outcome::Conflict(conflict @ (Conflict::Row(_) | Conflict::Fence { .. })) => {
                     count(&self.counters.conflicts);
+                    if conflict == Conflict::Row(InForce::row_key()) {
+                        self.refresh_policy().await?;
+                    }
                     return Ok(None);
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
@@ -59,19 +76,9 @@ impl Engine {
         let standing = self.stands(person, via).await?;
         standing.expect(changeset);
         let person = standing.person;
-        let disables = changeset
-            .events
-            .iter()
-            .any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire));
+        let disables = disables(changeset);
         if !disables {
-            let start = window(changeset.at);
-            changeset.spends.push(Spend {
-                budget: format!("write/{}", person.id),
-                window: start,
-                until: start.plus(Span::from_mins(2)),
-                by: 1,
-                limit: WRITES,
-            });
+            changeset.spends.push(write_spend(&person.id, changeset.at));
         }
         Ok(())
     }
@@ -104,12 +111,32 @@ impl Engine {
     }
 }
 
+/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9).
+fn disables(changeset: &Changeset) -> bool {
+    changeset
+        .events
+        .iter()
+        .any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire))
+}
+
+fn write_spend(who: &dyn std::fmt::Display, at: Timestamp) -> Spend {
+    let start = window(at);
+    Spend {
+        budget: format!("write/{who}"),
+        window: start,
+        until: start.plus(Span::from_mins(2)),
+        by: 1,
+        limit: WRITES,
+    }
+}
+
 fn used_up(space: &'static str) -> OpError {
     match space {
-        "jti" => OpError::refused(Reason::ProofReplayed),
-        "key" | "oidc_subject" => OpError::refused(Reason::KeyAlreadyBound),
-        "identity_name" | "application_name" | "environment_name" => OpError::Taken { what: "name" },
+        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" => OpError::refused(Reason::ProofReplayed),
+        "key" | "oidc_subject" | "passkey_credential" => OpError::refused(Reason::KeyAlreadyBound),
+        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" => OpError::Taken { what: "name" },
         "resource_uri" => OpError::Taken { what: "uri" },
+        "cloud_account" => OpError::Taken { what: "account" },
         "issuer_url" => OpError::Taken { what: "url" },
         _ => OpError::Taken { what: "id" },
     }

@@ -186,7 +186,7 @@ impl Engine {
                 "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
                 deployment.log_name
             ))),
-            Ok(_) => Ok(()),
+            Ok(_) => self.refresh_policy().await,
             Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
                 "the row {key} was not written under this root key: use the root key that this database was made with"
             ))),

@@ -8,6 +8,7 @@ mod counters;
 pub mod error;
 mod keys;
 mod load;
+pub mod notice;
 pub mod ops;
 pub mod outbound;
 pub mod plan;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 use tenure_core::entropy::Entropy;
-use tenure_core::policy::PolicyEngine;
+use tenure_core::policy::{PolicyEngine, PolicyLoader};
 use tenure_core::port::Store;
 use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_credentials::opaque::OpaqueKeys;
@@ -29,6 +30,7 @@ use tenure_credentials::root::RootKey;
 
 pub use crate::counters::Counters;
 use crate::keys::KeyCache;
+use crate::ops::policies::Policies;
 use crate::outbound::Fetch;
 use crate::refusals::Aggregates;
 
@@ -43,6 +45,14 @@ pub struct Settings {
     pub refusal_budget: u32,
     /// How long a new signing key is published before it signs.
     pub key_overlap: Span,
+    /// When access that a person got lapses unless its first review keeps it (R116).
+    pub early_review: Span,
+    /// How long every identity may go unused, in place of what its risk tier allows (R76).
+    pub dormant_after: Option<Span>,
+    /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it (R91).
+    pub transfer_window: Span,
+    /// How long an identity that nobody took stays suspended before it retires.
+    pub lapsed_grace: Span,
     /// How far the wall clock may step before issuance stops (S-4).
     pub clock_tolerance: Span,
 }
@@ -54,6 +64,10 @@ impl Default for Settings {
             issuance_budget: 600,
             refusal_budget: 60,
             key_overlap: Span::from_mins(5),
+            early_review: tenure_core::person_grant::EARLY_REVIEW,
+            dormant_after: None,
+            transfer_window: tenure_core::transfer::TRANSFER_WINDOW,
+            lapsed_grace: tenure_core::transfer::LAPSED_GRACE,
             clock_tolerance: Span::from_mins(5),
         }
     }
@@ -63,8 +77,10 @@ impl Default for Settings {
 pub struct Ports {
     /// Where rows and the log are.
     pub store: Arc<dyn Store>,
-    /// Who decides.
+    /// Who decides as long as no other set was put in force: the built-in set.
     pub policy: Arc<dyn PolicyEngine>,
+    /// What reads other sets.
+    pub policies: Arc<dyn PolicyLoader>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -78,7 +94,7 @@ pub struct Ports {
 /// All use cases over one store.
 pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) policy: Arc<dyn PolicyEngine>,
+    pub(crate) policy: Policies,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) fetch: Arc<dyn Fetch>,
@@ -93,6 +109,8 @@ pub struct Engine {
     last_committed: AtomicI64,
     setup: Mutex<Option<ops::setup::Awaited>>,
     pub(crate) counters: Counters,
+    /// The channels that notices go out on.
+    pub(crate) channels: Mutex<Vec<&'static str>>,
     pub(crate) poke: tokio::sync::Notify,
 }
 
@@ -102,7 +120,7 @@ impl Engine {
         let guard = ClockGuard::new(ports.clock.as_ref(), settings.clock_tolerance);
         Self {
             store: ports.store,
-            policy: ports.policy,
+            policy: Policies::new(ports.policy, ports.policies),
             clock: ports.clock,
             entropy: ports.entropy,
             fetch: ports.fetch,
@@ -117,6 +135,7 @@ impl Engine {
             last_committed: AtomicI64::new(0),
             setup: Mutex::new(None),
             counters: Counters::default(),
+            channels: Mutex::default(),
             poke: tokio::sync::Notify::new(),
         }
     }

@@ -47,8 +47,18 @@ impl Known {
         }
     }
 
+    /// A resource of the charter's scope.
+    pub(crate) fn resource(&self, id: ResourceId) -> Option<&Stored<Resource>> {
+        self.resources.iter().flatten().find(|resource| resource.id == id)
+    }
+
     pub(crate) fn owner_active(&self) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.state == tenure_core::person::PersonState::Active)
+    }
+
+    /// Whether it is inside the window in which it acts although its owner has left.
+    pub(crate) fn in_transfer(&self, now: Timestamp) -> bool {
+        tenure_core::gate::in_transfer(&self.identity, now)
     }
 
     /// Demands that nothing that the gate looked at changes before the commit: not the identity, its owner, its scopes.

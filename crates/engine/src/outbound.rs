@@ -17,6 +17,26 @@ pub struct FetchError {
 pub trait Fetch: Send + Sync {
     /// The body of a JSON document at an https URL (or http where the operator allowed its address), at most `limit` bytes.
     fn get<'a>(&'a self, url: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
+    /// The JSON that a form is answered with, under the same rules, whatever the status: an OAuth error is JSON with status 400.
+    fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>>;
+}
+
+/// A form to post. It carries secrets, so it has no `Debug`.
+pub struct Form<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The client's id and secret for HTTP basic authentication, if that is how it authenticates.
+    pub basic: Option<(&'a str, &'a str)>,
+    /// The fields.
+    pub fields: &'a [(&'a str, &'a str)],
+}
+
+/// What a form was answered with. It may carry tokens, so it has no `Debug`.
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// The JSON.
+    pub body: Vec<u8>,
 }
 
 /// Carries checkpoints to places outside, so that a rollback is noticed by others.

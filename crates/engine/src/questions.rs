@@ -17,6 +17,7 @@ pub(crate) fn person(person: &Person) -> Entity {
         attributes: Attributes::from([
             ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
             ("active", Value::Bool(person.state == PersonState::Active)),
+            ("class", Value::Text(person.class.as_str().to_owned())),
         ]),
     }
 }
@@ -30,6 +31,7 @@ pub(crate) fn identity(identity: &Identity) -> Entity {
             ("state", Value::Text(identity.state.as_str().to_owned())),
             ("environment", Value::Text(identity.charter.environment.clone().unwrap_or_default())),
             ("owner", Value::Text(identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default())),
+            ("tier", Value::Text(identity.tier.as_str().to_owned())),
         ]),
     }
 }
@@ -67,9 +69,10 @@ pub(crate) fn administration(same_person: bool, single_person: bool) -> Attribut
 impl Engine {
     /// Asks whether the caller may do this; a denial is an error with the policy's answer.
     pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
+        caller.token_allows(action)?;
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
-            Caller::Identity { identity: who } => identity(who),
+            Caller::Identity { identity: who, .. } => identity(who),
         };
         let answer = self.policy.decide(&Question {
             principal,

@@ -11,7 +11,7 @@ const NAMES: &[&str] = &[
     "an active workload gets a token of an hour",
     "an active workload uses what it was granted",
     "nothing is used beyond the scope",
-    "an owner activates for 90 days in production",
+    "owner or manager approve 90 days in production",
     "security suspends anything",
     "a manager reads any record",
 ];

@@ -18,36 +18,59 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 
+use crate::plain::{Plain, PlainAttributes};
+use crate::shape::entity_type;
+
 /// The attributes that Tenure sends, of entities and of contexts.
-const ATTRIBUTES: &[&str] = &[
+pub(crate) const ATTRIBUTES: &[&str] = &[
     "action",
     "active",
+    "addressed",
     "age_secs",
     "application",
     "charter_complete",
+    "class",
+    "compensated",
+    "contractor",
     "credential_type",
     "data_domains",
     "duration_secs",
     "environment",
+    "fast_onboarding",
+    "fills",
     "first_use",
+    "fresh",
+    "in_data_domains",
+    "in_hours",
+    "in_posture",
     "in_scope",
+    "in_transfer",
     "kind",
     "live_grant",
+    "matter",
     "method",
+    "need_verified",
     "owner",
     "owner_active",
     "owns",
+    "place",
     "placed_by_self",
     "production",
     "roles",
     "same_person",
     "sender_constrained",
+    "shared",
     "single_person",
     "state",
+    "templated",
+    "tier",
     "ttl_secs",
     "type",
+    "vendor",
+    "waived",
     "weaker_credential",
     "wildcard_scope",
+    "within_bounds",
 ];
 
 /// The answer that a case wants.
@@ -172,20 +195,18 @@ pub fn run<'a>(policy: &dyn PolicyEngine, cases: &'a [Case]) -> Vec<Outcome<'a>>
         .collect()
 }
 
-type PlainAttributes = BTreeMap<String, PlainValue>;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaseFile {
-    entities: BTreeMap<String, PlainEntity>,
+    entities: BTreeMap<String, CaseEntity>,
     #[serde(default)]
     contexts: BTreeMap<String, PlainAttributes>,
-    cases: Vec<PlainCase>,
+    cases: Vec<NamedCase>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlainEntity {
+struct CaseEntity {
     #[serde(rename = "type")]
     kind: String,
     attributes: PlainAttributes,
@@ -193,7 +214,7 @@ struct PlainEntity {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlainCase {
+struct NamedCase {
     name: String,
     principal: String,
     action: String,
@@ -205,46 +226,32 @@ struct PlainCase {
     because: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum PlainValue {
-    Bool(bool),
-    Long(i64),
-    Text(String),
-    Set(Vec<String>),
-    Entity {
-        #[serde(rename = "type")]
-        kind: String,
-        id: String,
-    },
-}
-
 fn attributes(place: &str, plain: &PlainAttributes) -> Result<Attributes, CasesError> {
     let mut all = Attributes::new();
     for (name, value) in plain {
-        let known = ATTRIBUTES.iter().find(|known| *known == name);
-        let name = known.ok_or_else(|| wrong(place, format!("`{name}` is no attribute that Tenure sends")))?;
-        all.insert(name, value.value(place)?);
+        let name = attribute(name).ok_or_else(|| wrong(place, format!("`{name}` is no attribute that Tenure sends")))?;
+        all.insert(name, sent(place, value)?);
     }
     Ok(all)
 }
 
-impl PlainValue {
-    fn value(&self, place: &str) -> Result<Value, CasesError> {
-        Ok(match self {
-            Self::Bool(value) => Value::Bool(*value),
-            Self::Long(value) => Value::Long(*value),
-            Self::Text(value) => Value::Text(value.clone()),
-            Self::Set(values) => Value::Set(values.clone()),
-            Self::Entity { kind: name, id } => Value::Entity(kind(place, name)?, id.clone()),
-        })
-    }
+/// The attribute of that name, if Tenure sends one.
+pub(crate) fn attribute(name: &str) -> Option<&'static str> {
+    ATTRIBUTES.iter().find(|known| **known == name).copied()
+}
+
+fn sent(place: &str, value: &Plain) -> Result<Value, CasesError> {
+    Ok(match value {
+        Plain::Bool(value) => Value::Bool(*value),
+        Plain::Long(value) => Value::Long(*value),
+        Plain::Text(text) => Value::Text(text.clone()),
+        Plain::Set(texts) => Value::Set(texts.clone()),
+        Plain::Entity { kind: name, id } => Value::Entity(kind(place, name)?, id.clone()),
+    })
 }
 
 fn kind(place: &str, name: &str) -> Result<EntityType, CasesError> {
-    let all = [EntityType::Person, EntityType::Identity, EntityType::Resource, EntityType::Inventory];
-    let found = all.into_iter().find(|kind| kind.as_str() == name);
-    found.ok_or_else(|| wrong(place, format!("`{name}` is no entity type")))
+    entity_type(name).ok_or_else(|| wrong(place, format!("`{name}` is no entity type")))
 }
 
 fn action(place: &str, name: &str) -> Result<Action, CasesError> {

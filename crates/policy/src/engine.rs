@@ -1,5 +1,8 @@
 //! Answering questions.
 
+#[cfg(test)]
+mod mutants;
+
 use std::collections::HashMap;
 
 use aws_lc_rs::digest;
@@ -8,11 +11,12 @@ use parking_lot::RwLock;
 use tenure_core::policy::{Action, Answer, Attributes, PolicyEngine, Question, Value};
 
 use crate::problem::PolicySetError;
+use crate::plain::PlainQuestion;
 use crate::set::{ControlPoint, Loaded, PolicyInfo, load};
 use crate::{DEFAULT_POLICIES, SCHEMA};
 
-/// Answers that are kept; with [`MAX_KEPT_TEXT`] that is some 20 MB at most.
-const MAX_KEPT: usize = 8_192;
+/// Answers in each of two generations of [`Memo`]; with [`MAX_KEPT_TEXT`] both are some 20 MB at most.
+const MAX_KEPT: usize = 4_096;
 /// The longest question that is kept, in bytes of text.
 const MAX_KEPT_TEXT: usize = 1_024;
 
@@ -23,7 +27,36 @@ pub struct CedarPolicy {
     set: Loaded,
     authorizer: Authorizer,
     /// The answers given so far. An answer follows from its question and the set alone, and a `CedarPolicy` has one set for life.
-    answers: RwLock<HashMap<Question, Answer>>,
+    answers: RwLock<Memo>,
+}
+
+/// The answers given lately: when the newer generation is full, the older one goes.
+#[derive(Debug, Default)]
+struct Memo {
+    newer: HashMap<Question, Answer>,
+    older: HashMap<Question, Answer>,
+}
+
+impl Memo {
+    fn get(&self, question: &Question) -> Option<&Answer> {
+        self.newer.get(question).or_else(|| self.older.get(question))
+    }
+
+    fn keep(&mut self, question: Question, answer: Answer) {
+        if self.newer.len() >= MAX_KEPT {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(question, answer);
+    }
+
+    /// At most [`MAX_KEPT`], each question once, in a stable order.
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        let older = self.older.iter().filter(|(question, _)| !self.newer.contains_key(question));
+        let both = self.newer.iter().chain(older).take(MAX_KEPT);
+        let mut recent: Vec<(Question, Answer)> = both.map(|(question, answer)| (question.clone(), answer.clone())).collect();
+        recent.sort_by_cached_key(|(question, _)| PlainQuestion::from(question).to_string());
+        recent
+    }
 }
 
 impl CedarPolicy {
@@ -64,6 +97,10 @@ impl CedarPolicy {
         &self.set.policies
     }
 
+    pub(crate) const fn set(&self) -> &Loaded {
+        &self.set
+    }
+
     /// What the policies say, or nothing if the question does not fit the schema.
     fn ask(&self, question: &Question) -> Option<Response> {
         let Loaded { types, shapes, points, .. } = &self.set;
@@ -96,11 +133,7 @@ impl PolicyEngine for CedarPolicy {
         }
         let answer = self.evaluate(question);
         if text_bytes(question) <= MAX_KEPT_TEXT {
-            let mut answers = self.answers.write();
-            if answers.len() >= MAX_KEPT {
-                answers.clear();
-            }
-            answers.insert(question.clone(), answer.clone());
+            self.answers.write().keep(question.clone(), answer.clone());
         }
         answer
     }
@@ -108,10 +141,15 @@ impl PolicyEngine for CedarPolicy {
     fn version(&self) -> String {
         self.version.clone()
     }
+
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        self.answers.read().recent()
+    }
 }
 
 impl CedarPolicy {
-    fn evaluate(&self, question: &Question) -> Answer {
+    /// Decides without keeping the answer.
+    pub(crate) fn evaluate(&self, question: &Question) -> Answer {
         let version = self.version.clone();
         match self.ask(question) {
             Some(response) => answer(question.action, &response, version),

@@ -9,17 +9,28 @@
 //! names are resolved, each action has its own policies with their scope narrowed to it, and the schema's demands are
 //! laid out so that a question is checked without Cedar's copying of types.
 //!
-//! [`bench`](mod@bench) runs tables of cases against a set, to show what a set does before it is in force.
+//! [`bench`](mod@bench) runs tables of cases against a set, to show what a set does before it is in force. A change from one
+//! set to another is shown by [`diff`], [`replay`] and [`analyse`]; [`review`] is all of them for an approver.
 
+mod analysis;
 pub mod bench;
+mod change;
 mod engine;
+mod loader;
+mod plain;
 mod problem;
 mod question;
+mod review;
 mod set;
 mod shape;
 
+pub use analysis::{Analysis, NewlyAllowed, Solver, Verdict, analyse};
+pub use change::{Changed, ChangedPolicy, PolicyDiff, PolicyText, diff, replay};
 pub use engine::CedarPolicy;
+pub use loader::Loader;
+pub use plain::{Plain, PlainAnswer, PlainAttributes, PlainEntity, PlainQuestion};
 pub use problem::{PolicyProblem, PolicySetError, Source};
+pub use review::{PolicyReview, Replay, review};
 pub use set::PolicyInfo;
 
 /// The schema of the questions that Tenure asks.
@@ -27,3 +38,6 @@ pub const SCHEMA: &str = include_str!("../schema.cedarschema");
 
 /// The policies that are in force until others are set.
 pub const DEFAULT_POLICIES: &str = include_str!("../default.cedar");
+
+/// The cases that show each default policy at work and at rest, for [`bench::parse`].
+pub const DEFAULT_CASES: &str = include_str!("../cases/default.json");

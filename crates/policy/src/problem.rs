@@ -3,9 +3,11 @@
 use std::fmt;
 
 use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
 
 /// Which of the two texts a problem is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The schema.
     Schema,
@@ -23,7 +25,7 @@ impl fmt::Display for Source {
 }
 
 /// One thing that is wrong with a set of policies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyProblem {
     /// The text it is in.
     pub source: Source,
@@ -44,15 +46,19 @@ impl PolicyProblem {
             hint: Some(hint.to_owned()),
         }
     }
+
+    /// The text and the place in it: `policies:3:8`.
+    pub fn place(&self) -> String {
+        match self.position {
+            Some((line, column)) => format!("{}:{line}:{column}", self.source),
+            None => self.source.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for PolicyProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.source)?;
-        if let Some((line, column)) = self.position {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.message)?;
+        write!(f, "{}: {}", self.place(), self.message)?;
         self.hint.iter().try_for_each(|hint| write!(f, "\n  hint: {hint}"))
     }
 }

@@ -24,6 +24,8 @@ pub struct PolicyInfo {
     pub control: String,
     /// `@doc`: its intent; "" if it states none.
     pub doc: String,
+    /// The policy as it is written.
+    pub text: String,
 }
 
 /// The policies that bear on one action, ready to be asked.
@@ -43,6 +45,8 @@ pub(crate) struct Loaded {
     pub(crate) shapes: BTreeMap<EntityType, Shape>,
     pub(crate) points: BTreeMap<Action, ControlPoint>,
     pub(crate) policies: Vec<PolicyInfo>,
+    /// The schema, for analysis.
+    pub(crate) schema: Schema,
 }
 
 pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, PolicySetError> {
@@ -78,13 +82,14 @@ pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, Polic
     if !problems.is_empty() {
         return Err(PolicySetError { problems });
     }
-    let mut policies: Vec<PolicyInfo> = set.policies().map(|policy| info(policy, &points)).collect();
+    let mut policies: Vec<PolicyInfo> = set.policies().map(|policy| info(policy, policy_text, &points)).collect();
     policies.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(Loaded {
         types,
         shapes,
         points,
         policies,
+        schema,
     })
 }
 
@@ -215,7 +220,9 @@ fn narrowed(policy: &Policy, action: Action) -> Result<Policy, Box<dyn std::erro
     Ok(Policy::from_json(Some(policy.id().clone()), json)?)
 }
 
-fn info(policy: &Policy, points: &BTreeMap<Action, ControlPoint>) -> PolicyInfo {
+fn info(policy: &Policy, text: &str, points: &BTreeMap<Action, ControlPoint>) -> PolicyInfo {
+    let written = policy.as_ref().loc().map(|loc| loc.span);
+    let written = written.and_then(|span| text.get(span.offset()..span.offset() + span.len()));
     let annotation = |name| policy.annotation(name).unwrap_or_default().to_owned();
     let bears = |point: &ControlPoint| point.policies.policy(policy.id()).is_some();
     PolicyInfo {
@@ -224,6 +231,7 @@ fn info(policy: &Policy, points: &BTreeMap<Action, ControlPoint>) -> PolicyInfo 
         actions: points.iter().filter(|(_, point)| bears(point)).map(|(&action, _)| action).collect(),
         control: annotation("control"),
         doc: annotation("doc"),
+        text: written.unwrap_or_default().to_owned(),
     }
 }
 

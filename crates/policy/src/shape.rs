@@ -69,6 +69,11 @@ impl Shape {
         Ok(Self(shape))
     }
 
+    /// The attributes' names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     fn fits(&self, attributes: &Attributes) -> bool {
         let known = attributes
             .iter()

@@ -79,7 +79,7 @@ const fn status_of(reason: Reason) -> u16 {
         Reason::IllegalTransition | Reason::KeyAlreadyBound | Reason::IdentityNotActive | Reason::IdentitySuspended | Reason::IdentityRetired => 409,
         Reason::BudgetSpent => 429,
         Reason::ClockUnreliable => 503,
-        Reason::CharterIncomplete => 422,
+        Reason::CharterIncomplete | Reason::NotWaivable => 422,
         _ => 403,
     }
 }

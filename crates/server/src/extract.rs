@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_credentials::jose::read_object;
+use tenure_credentials::opaque::PREFIX;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
+use crate::sign_in::{Cookie, must_be_same_origin};
 
 /// Where a request comes from: the peer's address, of IPv6 its first 64 bits, which is what one customer gets.
 pub(crate) struct Source(pub String);
@@ -44,7 +46,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
     }
 }
 
-/// A person for whom an operator token stands.
+/// Who calls the management API: a person, by the cookie of their browser, the session of their command line or an operator token; or an
+/// identity, by its access token for Tenure itself.
 pub(crate) struct Operator(pub Caller);
 
 impl FromRequestParts<App> for Operator {
@@ -52,13 +55,21 @@ impl FromRequestParts<App> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
-        let Some(token) = bearer(&parts.headers)? else {
-            app.engine.count_stranger(Reason::ProofMissing, &source);
-            return Err(Failure::of(
-                Problem::refusal(401, Reason::ProofMissing).hint("send an operator token: Authorization: Bearer tnr_op_…"),
-            ));
+        let authenticated = match (bearer(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
+            (Some(token), _) if token.starts_with(PREFIX) => app.engine.authenticate_person(&token).await,
+            (Some(token), _) => app.engine.authenticate_identity(&token).await,
+            (None, Some(cookie)) => {
+                must_be_same_origin(app, &parts.method, &parts.headers)?;
+                app.engine.authenticate_browser(&cookie).await
+            }
+            (None, None) => {
+                app.engine.count_stranger(Reason::ProofMissing, &source);
+                return Err(Failure::of(
+                    Problem::refusal(401, Reason::ProofMissing).hint("sign in (`tenure login`), or send a token: Authorization: Bearer tnr_…"),
+                ));
+            }
         };
-        app.engine.authenticate_person(&token).await.map(Self).map_err(|error| {
+        authenticated.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {
                 app.engine.count_stranger(*reason, &source);
             }
@@ -138,6 +149,20 @@ fn without_values(error: &serde_json::Error) -> String {
     {
         Some(kind) => format!("{kind}{}", rest()),
         None => text,
+    }
+}
+
+/// A form, parsed strictly.
+pub(crate) struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bytes = body(request, state).await?;
+        serde_urlencoded::from_bytes(&bytes)
+            .map(Self)
+            .map_err(|_| Failure::of(Problem::new(400, "body_malformed", "the form is not what this address takes")))
     }
 }
 

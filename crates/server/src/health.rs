@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tenure_api::notices::ChannelView;
+use tenure_core::time::Timestamp;
 
 use crate::App;
 
@@ -35,5 +37,37 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     for (name, help, value) in app.engine.counters().all() {
         text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));
     }
+    text.push_str(&notifications(&app).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// Reads a number off a channel, at a time.
+type Gauge = fn(&ChannelView, Timestamp) -> i64;
+
+/// How the delivery of notices stands, for each channel that this server delivers on.
+async fn notifications(app: &App) -> String {
+    let channels = app.engine.configured_channels().await.unwrap_or_default();
+    if channels.is_empty() {
+        return String::new();
+    }
+    let now = app.engine.now();
+    let gauges: [(&str, &str, Gauge); 3] = [
+        ("tenure_notices_pending", "Notices that are still to be delivered.", |view, _| {
+            i64::try_from(view.pending).unwrap_or(i64::MAX)
+        }),
+        ("tenure_notices_oldest_seconds", "How long ago the oldest of them happened.", |view, now| {
+            view.oldest.map_or(0, |oldest| now.since(oldest).as_secs())
+        }),
+        ("tenure_notices_failures", "Rounds in a row in which the receiver took nothing.", |view, _| {
+            i64::from(view.failures)
+        }),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+        for view in &channels {
+            text.push_str(&format!("{name}{{channel=\"{}\"}} {}\n", view.channel, value(view, now)));
+        }
+    }
+    text
 }

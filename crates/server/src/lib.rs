@@ -6,6 +6,7 @@ mod health;
 pub mod outbound;
 mod protocols;
 mod serve;
+mod sign_in;
 mod v1;
 
 use std::sync::Arc;
@@ -31,14 +32,20 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct App {
     pub engine: Arc<Engine>,
+    /// Sign-ins that were begun lately.
+    pub sign_ins: Arc<sign_in::Attempts>,
 }
 
 /// Every route of the server.
 pub fn router(engine: Arc<Engine>) -> Router {
-    let app = App { engine };
+    let app = App {
+        engine,
+        sign_ins: Arc::new(sign_in::Attempts::new()),
+    };
     let bounded = Router::new()
         .merge(v1::routes())
         .merge(protocols::routes())
+        .merge(sign_in::routes())
         .merge(health::routes())
         .route("/problems/{code}", get(error::page))
         .fallback(error::no_such_route)
@@ -50,7 +57,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         // One layer of all, the outermost first: each `layer` boxes every request's future once more.
         .layer((
             CatchPanicLayer::custom(error::panicked),
-            SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]),
+            SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),

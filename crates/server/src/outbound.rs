@@ -2,7 +2,9 @@
 //! size and time. What names an address is often somebody else's text, so the server must not become their way into its network.
 
 mod address;
+mod mail;
 mod push;
+mod webhook;
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -14,10 +16,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 use serde::de::IgnoredAny;
 use tenure_core::port::BoxFuture;
-use tenure_engine::outbound::{Fetch, FetchError};
+use tenure_engine::outbound::{Answered, Fetch, FetchError, Form};
 
 pub use address::{Cidr, CidrError};
+pub use mail::{MailError, MailNotify, MailSettings, MailTls};
 pub use push::{FilePush, WebhookPush};
+pub use webhook::{WebhookError, WebhookNotify};
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// From resolving the name to the body's last byte.
@@ -54,10 +58,35 @@ impl Outbound {
             if response.status() != StatusCode::OK {
                 return Err(format!("it answered with status {}", response.status()));
             }
-            let body = body(response, limit).await?;
+            let body = body_of(response, limit).await?;
             match serde_json::from_slice::<IgnoredAny>(&body) {
                 Ok(_) => Ok(body),
                 Err(error) => Err(format!("it is not JSON: {error}")),
+            }
+        })
+        .await
+    }
+
+    /// Posts a form and gives the JSON that answers it.
+    async fn answer(&self, form: Form<'_>, limit: usize) -> Result<Answered, String> {
+        let url = Url::parse(form.url).map_err(|error| error.to_string())?;
+        self.in_time(async {
+            let mut request = self.client(&url).await?.post(url).header(header::ACCEPT, "application/json");
+            if let Some((id, secret)) = form.basic {
+                // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
+                request = request.basic_auth(form_encoded(id), Some(form_encoded(secret)));
+            }
+            let body = serde_urlencoded::to_string(form.fields).map_err(|error| error.to_string())?;
+            let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+            let response = request.send().await.map_err(said)?;
+            let status = response.status().as_u16();
+            if response.status().is_redirection() {
+                return Err(format!("it answered with status {status}"));
+            }
+            let body = body_of(response, limit).await?;
+            match serde_json::from_slice::<IgnoredAny>(&body) {
+                Ok(_) => Ok(Answered { status, body }),
+                Err(error) => Err(format!("it answered with status {status} and no JSON: {error}")),
             }
         })
         .await
@@ -77,6 +106,15 @@ impl Outbound {
             } else {
                 Err(format!("it answered with status {}", response.status()))
             }
+        })
+        .await
+    }
+
+    /// Posts a body under these headers; gives the status of the answer.
+    async fn post_as(&self, url: &Url, headers: header::HeaderMap, body: String) -> Result<StatusCode, String> {
+        self.in_time(async {
+            let request = self.client(url).await?.post(url.clone()).headers(headers).body(body);
+            Ok(request.send().await.map_err(said)?.status())
         })
         .await
     }
@@ -142,6 +180,11 @@ impl Fetch for Outbound {
     fn get<'a>(&'a self, url: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
         Box::pin(async move { self.document(url, limit).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
     }
+
+    fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
+        let url = form.url;
+        Box::pin(async move { self.answer(form, limit).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
+    }
 }
 
 /// Resolves every name to the addresses that were checked.
@@ -152,6 +195,12 @@ impl Resolve for Checked {
         let addresses: Addrs = Box::new(self.0.clone().into_iter());
         Box::pin(std::future::ready(Ok(addresses)))
     }
+}
+
+/// A text as a form's value is written.
+fn form_encoded(text: &str) -> String {
+    let pair = serde_urlencoded::to_string([("", text)]).unwrap_or_default();
+    pair.strip_prefix('=').unwrap_or_default().to_owned()
 }
 
 fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> {
@@ -168,7 +217,7 @@ fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> 
     builder.build()
 }
 
-async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
+async fn body_of(mut response: Response, limit: usize) -> Result<Vec<u8>, String> {
     let too_long = || format!("it is longer than {limit} bytes");
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(too_long());

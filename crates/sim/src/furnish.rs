@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewPerson, NewResource, RevocationTarget, Setup, Stage};
+use tenure_api::people::NewPerson;
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
 use tenure_core::id::{IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, Kind, RetirementCondition};
 use tenure_core::person::Role;
@@ -56,8 +57,8 @@ impl World {
         ] {
             let ask = NewPerson {
                 name: name.into(),
-                email: None,
                 roles,
+                ..NewPerson::default()
             };
             people.push(done("create a person", engine.create_person(&admin, ask))?.record.id);
         }
@@ -176,8 +177,10 @@ impl World {
         let ask = NewIdentity {
             kind: Kind::Workload,
             name: subject.name.clone(),
+            template: None,
             charter,
             stage: Stage::Pending,
+            token: None,
         };
         subject.id = done("register a gateway", engine.register(&admin, ask))?.record.id;
         done("activate a gateway", engine.activate(&security, subject.id, None))?;

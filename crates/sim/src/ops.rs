@@ -4,8 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::json;
+use tenure_api::people::NewPerson;
 use tenure_api::requests::{
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, NewPerson, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
@@ -177,8 +178,10 @@ impl World {
         let ask = NewIdentity {
             kind: Kind::Workload,
             name: subject.name.clone(),
+            template: None,
             charter,
             stage,
+            token: None,
         };
         // Requests come from owners: security doesn't propose.
         let token = self
@@ -542,6 +545,7 @@ impl World {
                     name: "Somebody New".into(),
                     email: Some("new@sim.example".into()),
                     roles: vec![Role::Requester],
+                    ..NewPerson::default()
                 };
                 (
                     Intent::Other("create a person"),
@@ -630,5 +634,7 @@ fn target(scope: Scope) -> RevocationTarget {
         Scope::Owner(id) => RevocationTarget::Owner(id),
         Scope::Application(id) => RevocationTarget::Application(id),
         Scope::Environment(name) => RevocationTarget::Environment(name),
+        Scope::Vendor(id) => RevocationTarget::Vendor(id),
+        Scope::CloudAccount(id) => RevocationTarget::CloudAccount(id),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use tenure_core::time::Span;
+use tenure_server::outbound::MailTls;
 
 /// What can be configured. `tenure server --help` names the variables.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +26,10 @@ pub struct Config {
     pub outbound_allow: Vec<String>,
     /// Folders and URLs that get every checkpoint.
     pub checkpoint_push: Vec<String>,
+    /// The mail server by which people are notified.
+    pub mail: Option<MailConfig>,
+    /// The receiver that is told of every notice.
+    pub webhook: Option<WebhookConfig>,
     /// TLS.
     pub tls: Option<TlsConfig>,
     /// Whether something in front of the server terminates TLS; without either, only loopback addresses are served.
@@ -35,6 +40,14 @@ pub struct Config {
     pub refusal_budget: u32,
     /// How long a new signing key is published before it signs.
     pub key_overlap: Span,
+    /// When access that a person got lapses unless its first review keeps it.
+    pub early_review: Span,
+    /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it.
+    pub transfer_window: Span,
+    /// How long an identity that nobody took stays suspended before it retires.
+    pub lapsed_grace: Span,
+    /// How long every identity may go unused, in place of what its risk tier allows.
+    pub dormant_after: Option<Span>,
     /// Log as JSON.
     pub json_logs: bool,
 }
@@ -49,6 +62,34 @@ pub struct TlsConfig {
     pub key: PathBuf,
 }
 
+/// Mail by SMTP.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailConfig {
+    /// The mail server.
+    pub host: String,
+    /// Its port; by `tls` if not given.
+    pub port: Option<u16>,
+    /// The sender.
+    pub from: String,
+    /// The name to sign in with, if the server wants one.
+    pub username: Option<String>,
+    /// The file with the password; `TENURE_MAIL_PASSWORD` wins over it.
+    pub password_file: Option<PathBuf>,
+    /// How the connection is encrypted.
+    pub tls: MailTls,
+}
+
+/// A receiver of notices.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookConfig {
+    /// Its URL.
+    pub url: String,
+    /// The file with the secret that signs; `TENURE_WEBHOOK_SECRET` wins over it.
+    pub secret_file: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let engine = tenure_engine::Settings::default();
@@ -60,11 +101,17 @@ impl Default for Config {
             root_key_file: None,
             outbound_allow: Vec::new(),
             checkpoint_push: Vec::new(),
+            mail: None,
+            webhook: None,
             tls: None,
             tls_in_front: false,
             issuance_budget: engine.issuance_budget,
             refusal_budget: engine.refusal_budget,
             key_overlap: engine.key_overlap,
+            early_review: engine.early_review,
+            transfer_window: engine.transfer_window,
+            lapsed_grace: engine.lapsed_grace,
+            dormant_after: engine.dormant_after,
             json_logs: false,
         }
     }
@@ -106,17 +153,29 @@ impl Config {
             "ROOT_KEY_FILE" => self.root_key_file = Some(value.into()),
             "OUTBOUND_ALLOW" => self.outbound_allow = list(value),
             "CHECKPOINT_PUSH" => self.checkpoint_push = list(value),
+            "MAIL_HOST" => self.mail.get_or_insert_default().host = value.to_owned(),
+            "MAIL_PORT" => self.mail.get_or_insert_default().port = Some(value.parse()?),
+            "MAIL_FROM" => self.mail.get_or_insert_default().from = value.to_owned(),
+            "MAIL_USERNAME" => self.mail.get_or_insert_default().username = Some(value.to_owned()),
+            "MAIL_PASSWORD_FILE" => self.mail.get_or_insert_default().password_file = Some(value.into()),
+            "MAIL_TLS" => self.mail.get_or_insert_default().tls = mail_tls(value)?,
+            "WEBHOOK_URL" => self.webhook.get_or_insert_default().url = value.to_owned(),
+            "WEBHOOK_SECRET_FILE" => self.webhook.get_or_insert_default().secret_file = Some(value.into()),
             "TLS_CERTIFICATE" => self.tls.get_or_insert_with(TlsConfig::empty).certificate = value.into(),
             "TLS_KEY" => self.tls.get_or_insert_with(TlsConfig::empty).key = value.into(),
             "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
             "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
             "REFUSAL_BUDGET" => self.refusal_budget = value.parse()?,
             "KEY_OVERLAP" => self.key_overlap = value.parse()?,
+            "EARLY_REVIEW" => self.early_review = value.parse()?,
+            "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
+            "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
+            "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
-            // Read where they are used: the root key never becomes part of a configuration that could be printed.
-            "ROOT_KEY" | "LOG" => {}
+            // Read where they are used: a secret never becomes part of a configuration that could be printed.
+            "ROOT_KEY" | "MAIL_PASSWORD" | "WEBHOOK_SECRET" | "LOG" => {}
             // Of the command line, and of the tests' own set-up.
-            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "TEST_POSTGRES" | "TEST_PEERS" => {}
+            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "SOLVER" | "TEST_POSTGRES" | "TEST_PEERS" => {}
             _ => bail!("there is no such setting; `tenure server --help` lists them"),
         }
         Ok(())
@@ -152,6 +211,15 @@ impl TlsConfig {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
         }
+    }
+}
+
+fn mail_tls(value: &str) -> anyhow::Result<MailTls> {
+    match value {
+        "starttls" => Ok(MailTls::Starttls),
+        "implicit" => Ok(MailTls::Implicit),
+        "none" => Ok(MailTls::None),
+        _ => bail!("`mail.tls` is starttls, implicit or none"),
     }
 }
 

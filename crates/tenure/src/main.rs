@@ -1,5 +1,6 @@
 //! The one binary: server, command line and demo.
 
+mod channels;
 mod cli;
 mod config;
 mod demo;

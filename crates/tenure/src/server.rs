@@ -11,7 +11,7 @@ use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::outbound::Push;
 use tenure_engine::{Engine, Ports, Settings};
-use tenure_policy::CedarPolicy;
+use tenure_policy::{CedarPolicy, Loader};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
 use tenure_server::{Listener, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
@@ -37,9 +37,23 @@ Settings (file key, variable):
   tls_in_front     TENURE_TLS_IN_FRONT      a proxy terminates TLS
   outbound_allow   TENURE_OUTBOUND_ALLOW    private networks that may be fetched from, CIDRs
   checkpoint_push  TENURE_CHECKPOINT_PUSH   folders or URLs that get each checkpoint
+  mail.host        TENURE_MAIL_HOST         mail server by which people are notified
+  mail.port        TENURE_MAIL_PORT         default 587, 465 or 25, by mail.tls
+  mail.from        TENURE_MAIL_FROM         sender's address
+  mail.username    TENURE_MAIL_USERNAME     name to sign in with
+  mail.password_file  TENURE_MAIL_PASSWORD_FILE  its password
+                   TENURE_MAIL_PASSWORD     the password itself
+  mail.tls         TENURE_MAIL_TLS          starttls (default), implicit, or none on this machine
+  webhook.url      TENURE_WEBHOOK_URL       receiver that is told of every notice
+  webhook.secret_file  TENURE_WEBHOOK_SECRET_FILE  what signs: whsec_…
+                   TENURE_WEBHOOK_SECRET    the secret itself
   issuance_budget  TENURE_ISSUANCE_BUDGET   credentials of one identity in a minute
   refusal_budget   TENURE_REFUSAL_BUDGET    refusals of one caller recorded one by one in a minute
   key_overlap      TENURE_KEY_OVERLAP       how long a new key is published before it signs, e.g. 5m
+  early_review     TENURE_EARLY_REVIEW      when a person's new access lapses without a review, e.g. 30d
+  transfer_window  TENURE_TRANSFER_WINDOW   how long an identity goes on without its owner, default 7d
+  lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
+  dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
   json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
 
 Examples:
@@ -175,10 +189,11 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         }
     };
     let push = checkpoint_targets(config, &outbound)?;
+    let channels = crate::channels::configured(config, &outbound, &url)?;
     let (stop, stopped) = watch::channel(false);
     let tasks = vec![
         tokio::spawn(tenure_server::serve(listener, tenure_server::router(Arc::clone(&engine)), stopped.clone())),
-        tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, stopped)),
+        tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)),
     ];
     Ok(Running { url, setup_token, stop, tasks })
 }
@@ -188,6 +203,7 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
         Ports {
             store,
             policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
+            policies: Arc::new(Loader),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             fetch: Arc::clone(outbound) as _,
@@ -198,6 +214,10 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
             issuance_budget: config.issuance_budget,
             refusal_budget: config.refusal_budget,
             key_overlap: config.key_overlap,
+            early_review: config.early_review,
+            transfer_window: config.transfer_window,
+            lapsed_grace: config.lapsed_grace,
+            dormant_after: config.dormant_after,
             ..Settings::default()
         },
     ))
@@ -234,11 +254,16 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let done = build(&config, &url, store, root, &outbound)?.recover_administrator(args.person).await?;
-    let target = config.data.join("operator-token");
-    write_secret(&target, &done.operator_token)?;
+    eprintln!("{} administers again", done.person.id);
+    if let Some(token) = &done.operator_token {
+        let target = config.data.join("operator-token");
+        write_secret(&target, token)?;
+        eprintln!("nobody signs in here yet: an operator token for 8h is in {}", target.display());
+    }
+    let target = config.data.join("invitation");
+    write_secret(&target, &done.invitation)?;
     eprintln!(
-        "{} administers again; the operator token is in {} until {}",
-        done.person.id,
+        "an invitation is in {} until {}\nhint: enter it on {url}/sign-in; the sign-ins that they had end with its use",
         target.display(),
         done.expires_at
     );

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::environment::parse_name;
-use crate::id::{ApplicationId, PersonId, ResourceId};
+use super::Kind;
+use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, VendorId};
 use crate::problem::FieldProblem;
 use crate::time::{Span, Timestamp};
 
@@ -13,7 +14,7 @@ pub const WILDCARD: &str = "*";
 /// The longest life of an access token.
 pub const MAX_CREDENTIAL_TTL: Span = Span::from_mins(60);
 /// The life of an access token where the charter names none.
-const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
+pub const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
 const MAX_TEXT: usize = 1_000;
 const MAX_ITEMS: usize = 32;
 
@@ -86,13 +87,22 @@ pub enum WorkloadBinding {
         /// The workload that will enrol.
         workload: String,
     },
+    /// A user of a directory of people: known so that it can be refused by name (R18).
+    DirectoryUser {
+        /// The workload that would use it.
+        workload: String,
+        /// The user.
+        user: String,
+    },
 }
 
 impl WorkloadBinding {
     /// The workload's name.
     pub fn workload(&self) -> &str {
         match self {
-            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } => workload,
+            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } | Self::DirectoryUser { workload, .. } => {
+                workload
+            }
         }
     }
 }
@@ -115,12 +125,16 @@ pub enum RetirementCondition {
     TaskCompleted,
 }
 
-/// The credential types that exist in this release; the weaker ones follow with the exceptions that they need.
+/// The types of credentials, the shortest-lived first. What comes after access tokens is weaker and needs an exception (R32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialType {
     /// A JWT of minutes (RFC 9068).
     AccessToken,
+    /// A static API key.
+    ApiKey,
+    /// A static secret of a legacy system.
+    ManagedSecret,
 }
 
 impl CredentialType {
@@ -128,7 +142,14 @@ impl CredentialType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "access_token",
+            Self::ApiKey => "api_key",
+            Self::ManagedSecret => "managed_secret",
         }
+    }
+
+    /// Whether it lives longer than what the platform offers.
+    pub const fn is_weaker(self) -> bool {
+        !matches!(self, Self::AccessToken)
     }
 }
 
@@ -236,6 +257,67 @@ pub struct CharterDraft {
     pub parties: Option<Parties>,
     /// Set if several workloads use it.
     pub shared: Option<Shared>,
+    /// The third party that operates it (R12).
+    pub vendor: Option<VendorId>,
+    /// The cloud account that it is bound to (R15).
+    pub cloud_account: Option<CloudAccountId>,
+    /// The business need that it serves; it ends with it (R76).
+    pub need: Option<NeedId>,
+    /// When and in which posture it may be used (R53).
+    pub usage: Option<Usage>,
+    /// How it is renewed by itself, if it is (R51).
+    pub renewal: Option<AutoRenewal>,
+}
+
+/// Bounds on use that are checked at each decision (R53).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Usage {
+    /// Only in these hours, UTC.
+    pub hours: Option<Hours>,
+    /// Only while the enforcement point reports this posture in the context's `posture`, e.g. `compliant`.
+    pub posture: Option<String>,
+}
+
+/// Hours of the day, UTC, on days of the week.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    /// From this hour on, 0 to 23.
+    pub from: u8,
+    /// Until this hour, 1 to 24; past midnight if not later than `from`.
+    pub until: u8,
+    /// On these days, 1 (Monday) to 7; every day if empty.
+    #[serde(default)]
+    pub days: Vec<u8>,
+}
+
+impl Hours {
+    /// Whether a time falls inside.
+    pub fn contain(&self, at: Timestamp) -> bool {
+        let secs = at.as_secs();
+        let hour = secs.div_euclid(3_600).rem_euclid(24);
+        // 1970-01-01 was a Thursday, day 4.
+        let day = (secs.div_euclid(86_400) + 3).rem_euclid(7) + 1;
+        let (from, until) = (i64::from(self.from), i64::from(self.until));
+        let wraps = until <= from;
+        let in_hours = if wraps { hour >= from || hour < until } else { (from..until).contains(&hour) };
+        // The hours after midnight belong to the day on which they began.
+        let began = if wraps && hour < until { (day + 5).rem_euclid(7) + 1 } else { day };
+        in_hours && (self.days.is_empty() || self.days.iter().any(|d| i64::from(*d) == began))
+    }
+}
+
+/// Automatic renewal: in the window before the end, if its conditions are met, the end moves (R50, R51).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoRenewal {
+    /// How long before the end it is decided.
+    pub window: Span,
+    /// By how much the end moves.
+    pub extend_by: Span,
+    /// It must have been used within this time.
+    pub used_within: Span,
 }
 
 /// A complete charter: the proof that every fact is there and well-formed. Only [`CharterDraft::complete`] makes one.
@@ -266,16 +348,24 @@ pub struct Charter {
     pub coverage: Coverage,
     /// What revokes its credentials by itself.
     pub auto_revocation: Vec<RevocationTrigger>,
+    /// The data domains that it may touch; of a third party these are all that it may (R35).
+    pub data_domains: Vec<String>,
+    /// The third party that operates it.
+    pub vendor: Option<VendorId>,
+    /// The cloud account that it is bound to.
+    pub cloud_account: Option<CloudAccountId>,
+    /// When and in which posture it may be used.
+    pub usage: Option<Usage>,
 }
 
-struct Checker(Vec<FieldProblem>);
+pub(super) struct Checker(Vec<FieldProblem>);
 
 impl Checker {
-    fn wrong(&mut self, field: &str, code: &str, hint: &str) {
+    pub(super) fn wrong(&mut self, field: &str, code: &str, hint: &str) {
         self.0.push(FieldProblem::new(format!("charter.{field}"), code, hint));
     }
 
-    fn text(&mut self, field: &str, code: &str, value: Option<&str>, hint: &str) -> String {
+    pub(super) fn text(&mut self, field: &str, code: &str, value: Option<&str>, hint: &str) -> String {
         match value.map(str::trim) {
             None | Some("") => self.wrong(field, &format!("{code}_missing"), hint),
             Some(text) if text.len() > MAX_TEXT => self.wrong(field, &format!("{code}_too_long"), "use at most 1000 bytes"),
@@ -303,7 +393,7 @@ impl CharterDraft {
     ///
     /// # Errors
     /// Every field that is missing or wrong, in the order of the charter.
-    pub fn complete(&self, registered: Timestamp) -> Result<Charter, Vec<FieldProblem>> {
+    pub fn complete(&self, kind: Kind, registered: Timestamp) -> Result<Charter, Vec<FieldProblem>> {
         let mut check = Checker(Vec::new());
         let owner = check.present(
             "owner",
@@ -404,6 +494,7 @@ impl CharterDraft {
                 "say how each consumer gets an identity of its own",
             );
         }
+        super::kinds::check(kind, self, &mut check);
         match (owner, environment, application, binding, expires_at, coverage) {
             (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => {
                 Ok(Charter {
@@ -423,6 +514,10 @@ impl CharterDraft {
                     credential_ttl: ttl,
                     coverage,
                     auto_revocation: self.auto_revocation.clone(),
+                    data_domains: self.data_domains.clone(),
+                    vendor: self.vendor,
+                    cloud_account: self.cloud_account,
+                    usage: self.usage.clone(),
                 })
             }
             _ => Err(check.0),
@@ -475,6 +570,11 @@ impl CharterDraft {
                 _ => {}
             }
         }
+    }
+
+    /// Whether it may get a credential that lives longer than what the platform offers (R32).
+    pub fn has_weaker_credential(&self) -> bool {
+        self.credential_types.iter().any(|kind| kind.is_weaker())
     }
 
     /// Whether an entitlement says everything (R24).

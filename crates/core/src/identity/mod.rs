@@ -1,34 +1,69 @@
 //! A non-human identity: its charter, its state, and what suspends and ends it.
 
 mod charter;
+mod kinds;
 mod state;
+mod tier;
 
 pub use charter::{
-    Charter, CharterDraft, Coverage, CredentialType, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary,
+    Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, AutoRenewal, Hours, TrustBoundary, Usage,
     WILDCARD, WorkloadBinding,
 };
+pub use tier::{Ceilings, RiskFacts, RiskTier};
+
 pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, SuspensionKind};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BindingId, GrantId, IdentityId, PersonId};
+use crate::id::{BindingId, ExceptionId, GrantId, IdentityId, PersonId, RequestId};
 use crate::row::{Position, Record, RowKind};
 use crate::scope::Membership;
 use crate::time::Timestamp;
+use crate::transfer::TransferWindow;
 
-/// The kinds of non-human identities. This release registers workloads; the other kinds are named so that their tokens can't be mistaken.
+/// The kinds of non-human identities (R4, R8–R13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// An account that software uses at a system.
+    ServiceAccount,
     /// A running service or job.
     Workload,
+    /// A CI/CD pipeline or build.
+    Pipeline,
+    /// A bot that acts in a chat, a repository or a ticket system.
+    Bot,
+    /// An AI agent.
+    #[serde(alias = "ai_agent")]
+    Agent,
+    /// An integration that a third party operates.
+    Integration,
+    /// A device with a key of its own.
+    Device,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[
+        Self::ServiceAccount,
+        Self::Workload,
+        Self::Pipeline,
+        Self::Bot,
+        Self::Agent,
+        Self::Integration,
+        Self::Device,
+    ];
+
     /// The name in the log and in policies.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ServiceAccount => "service_account",
             Self::Workload => "workload",
+            Self::Pipeline => "pipeline",
+            Self::Bot => "bot",
+            Self::Agent => "agent",
+            Self::Integration => "integration",
+            Self::Device => "device",
         }
     }
 }
@@ -47,6 +82,8 @@ pub struct Identity {
     pub state: IdentityState,
     /// The facts fixed before it may authenticate; complete from `pending` on.
     pub charter: CharterDraft,
+    /// Its risk tier, as derived when its charter or what the charter names last changed (R119).
+    pub tier: RiskTier,
     /// Causes of suspension; it is suspended while there is one.
     pub suspensions: Vec<SuspensionCause>,
     /// Credentials issued at or before this position are dead; cuts of scopes that it left are folded in here.
@@ -61,6 +98,17 @@ pub struct Identity {
     pub activation: Option<Activation>,
     /// Why and when it began to retire.
     pub retirement: Option<Retirement>,
+    /// The template that it was made from, if any.
+    pub template: Option<String>,
+    /// The request that is open about its activation, if one is.
+    pub request: Option<RequestId>,
+    /// The window in which it acts although its owner has left (invariant 7).
+    pub transfer: Option<TransferWindow>,
+    /// Exceptions that are in force for it.
+    pub exceptions: Vec<ExceptionId>,
+    /// When it was last resumed: its idleness is counted anew from there (R76).
+    #[serde(default)]
+    pub resumed_at: Option<Timestamp>,
     /// Who registered it.
     pub registered_by: PersonId,
     /// When the record was made.
@@ -71,8 +119,10 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
-    /// Who.
-    pub by: PersonId,
+    /// The request that it rests on.
+    pub request: RequestId,
+    /// Who approved it; nobody, if a named rule did (R47).
+    pub by: Vec<PersonId>,
     /// When.
     pub at: Timestamp,
     /// The purpose as it read.
@@ -101,7 +151,7 @@ impl Identity {
     /// # Errors
     /// Every field that is missing or wrong.
     pub fn complete_charter(&self) -> Result<Charter, Vec<crate::problem::FieldProblem>> {
-        self.charter.complete(self.created_at)
+        self.charter.complete(self.kind, self.created_at)
     }
 }
 
@@ -125,10 +175,15 @@ impl Record for Identity {
         if let Some(environment) = &self.charter.environment {
             terms.push(format!("environment={environment}"));
         }
+        terms.extend(self.charter.vendor.map(|vendor| format!("vendor={vendor}")));
+        terms.extend(self.charter.cloud_account.map(|account| format!("cloud_account={account}")));
+        terms.extend(self.charter.need.map(|need| format!("need={need}")));
+        terms.extend(self.charter.shared.is_some().then(|| "shared=true".to_owned()));
         terms.extend(
             self.charter
                 .scope
                 .iter()
+                .take(4)
                 .filter(|e| e.actions.iter().any(|a| a == ENFORCE))
                 .map(|e| format!("enforces={}", e.resource)),
         );

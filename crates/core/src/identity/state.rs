@@ -115,6 +115,16 @@ pub enum SuspensionKind {
     ByHand,
     /// A join token was presented a second time (S-15).
     JoinTokenReplayed,
+    /// Nobody took it from an owner who left (R91).
+    TransferLapsed,
+    /// Not used for as long as its tier allows (R76).
+    Dormant,
+    /// Its business need has ended (R76).
+    NeedEnded,
+    /// An exception that it needs is over (R112).
+    ExceptionEnded,
+    /// A review was not answered.
+    ReviewOverdue,
 }
 
 /// Who may lift a suspension or a hold; never the person who placed it (S-11).

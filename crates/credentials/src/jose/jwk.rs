@@ -138,7 +138,7 @@ impl Jwk {
     }
 
     /// Whether `signature` over `message` is this key's, by its own algorithm.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
         self.key.verify_sig(message, signature).map_err(|_| JoseError::SignatureInvalid)
     }
 

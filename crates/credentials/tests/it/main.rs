@@ -10,3 +10,4 @@ mod root;
 mod support;
 mod token;
 mod vectors;
+mod webauthn;

@@ -2,12 +2,12 @@
 
 use tenure_api::views::CredentialView;
 use tenure_core::credential::Credential;
-use tenure_core::grant::Grant;
+use tenure_core::gate;
 use tenure_core::id::CredentialId;
 use tenure_core::identity::Identity;
 use tenure_core::liveness::credential_is_live;
 use tenure_core::problem::Reason;
-use tenure_core::row::{RowKey, RowKind, Stored};
+use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use super::identities::owns_identity;
@@ -22,6 +22,8 @@ pub(crate) struct Held {
     pub known: Known,
     /// Alive, or why not.
     pub status: Result<(), Reason>,
+    /// What it may still be used for: what it was issued with ∩ what is held now.
+    pub actions: Vec<String>,
 }
 
 impl Engine {
@@ -35,23 +37,26 @@ impl Engine {
         let Some(known) = self.know(credential.identity).await? else {
             return Ok(None);
         };
-        let grants = self.grants_of(&credential, &known).await?;
-        let live = credential_is_live(&credential, &known.identity, known.scopes(), &grants, now);
-        // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
-        let status = live.and_then(|()| if known.owner_active() { Ok(()) } else { Err(Reason::OwnerNotActive) });
-        Ok(Some(Held { credential, known, status }))
-    }
-
-    async fn grants_of(&self, credential: &Credential, known: &Known) -> Result<Vec<Option<Stored<Grant>>>, OpError> {
-        let find = |id| known.grants.iter().flatten().find(|grant| grant.id == id).cloned();
-        let held: Vec<_> = credential.grants.iter().map(|id| find(*id)).collect();
-        if held.iter().all(Option::is_some) {
-            return Ok(held);
-        }
-        // A grant that has left the identity's list has ended; its own row says how.
-        let keys: Vec<RowKey> = credential.grants.iter().map(|id| RowKey::new(RowKind::Grant, id)).collect();
-        let snapshot = self.store.load(&keys).await?;
-        Ok((0..keys.len()).map(|n| snapshot.get(n)).collect::<Result<_, _>>()?)
+        let status = credential_is_live(&credential, &known.identity, known.scopes(), now);
+        let left = match status {
+            // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
+            Ok(()) => gate::standing(known.facts(now)).map(|standing| match known.resource(credential.resource) {
+                Some(resource) => standing.left(resource, &credential.actions, credential.created),
+                None => Vec::new(),
+            }),
+            Err(reason) => Err(reason),
+        };
+        let (status, actions) = match left {
+            Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
+            Ok(left) => (Ok(()), left),
+            Err(reason) => (Err(reason), Vec::new()),
+        };
+        Ok(Some(Held {
+            credential,
+            known,
+            status,
+            actions,
+        }))
     }
 
     /// One credential of the inventory. Its secret is not stored anywhere (R5).

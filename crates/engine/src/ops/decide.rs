@@ -5,6 +5,7 @@ use tenure_api::views::{Decision, DecisionContext};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate;
 use tenure_core::id::{IdentityId, ResourceId};
+use tenure_core::identity::Usage;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -42,6 +43,9 @@ impl Engine {
             }
             Err(other) => return Err(other),
         };
+        if ask.subject.kind == "person" {
+            return self.evaluate_person(enforcer, ask, &resource, now).await;
+        }
         let token = match ask.subject.properties.get("access_token") {
             None => None,
             Some(serde_json::Value::String(token)) => Some(token.as_str()),
@@ -53,7 +57,7 @@ impl Engine {
                 ));
             }
         };
-        let verdict = self.use_verdict(&ask.subject.id, token, &ask.action.name, &resource).await?;
+        let verdict = self.use_verdict(&ask.subject.id, token, &ask.action.name, &resource, posture_of(ask)).await?;
         count(if verdict.refused.is_some() {
             &self.counters.denied
         } else {
@@ -87,6 +91,10 @@ impl Engine {
             answer: verdict.answer.as_ref(),
         })
         .await;
+        if reason == Reason::WrongEnvironment {
+            let asked_by = Self::enforcer_identity(enforcer).id;
+            self.note_use_elsewhere(id, resource, asked_by, &action, verdict.proven).await;
+        }
     }
 
     /// A resource by id or by its URI.
@@ -107,7 +115,14 @@ impl Engine {
         Ok(found.filter(|resource| resource.uri == name))
     }
 
-    async fn use_verdict(&self, subject: &str, token: Option<&str>, action: &str, resource: &Resource) -> Result<Verdict, OpError> {
+    async fn use_verdict(
+        &self,
+        subject: &str,
+        token: Option<&str>,
+        action: &str,
+        resource: &Resource,
+        posture: Option<&str>,
+    ) -> Result<Verdict, OpError> {
         let now = self.now();
         let Ok(id) = subject.parse::<IdentityId>() else {
             return Ok(Verdict::refused(None, Reason::IdentityUnknown));
@@ -134,7 +149,7 @@ impl Engine {
                         ..Verdict::refused(Some(id), Reason::WrongEnvironment)
                     });
                 }
-                if held.credential.resource != resource.id || !held.credential.actions.iter().any(|held| held == action) {
+                if held.credential.resource != resource.id || !held.actions.iter().any(|held| held == action) {
                     return Ok(Verdict {
                         proven,
                         ..Verdict::refused(Some(id), Reason::OutsideScope)
@@ -152,17 +167,20 @@ impl Engine {
         };
         Ok(Verdict {
             proven,
-            ..self.decide_use(&known, &environment, action, resource)
+            ..self.decide_use(&known, &environment, action, resource, posture)
         })
     }
 
-    fn decide_use(&self, known: &Known, environment: &str, action: &str, resource: &Resource) -> Verdict {
+    fn decide_use(&self, known: &Known, environment: &str, action: &str, resource: &Resource, posture: Option<&str>) -> Verdict {
         let id = known.identity.id;
-        let standing = match gate::standing(known.facts(self.now())) {
+        let now = self.now();
+        let standing = match gate::standing(known.facts(now)) {
             Ok(standing) => standing,
             Err(reason) => return Verdict::refused(Some(id), reason),
         };
         let held = standing.held(resource, &[action.to_owned()]);
+        let usage = standing.charter().usage.clone().unwrap_or_default();
+        let (in_hours, in_posture) = (usage.in_hours(now), usage.in_posture(posture));
         let answer = self.policy.decide(&Question {
             principal: questions::identity(&known.identity),
             action: Action::Use,
@@ -172,14 +190,20 @@ impl Engine {
                 ("live_grant", Value::Bool(held.is_ok())),
                 ("in_scope", Value::Bool(standing.charter().covers(action, resource.id))),
                 ("owner_active", Value::Bool(known.owner_active())),
+                ("in_transfer", Value::Bool(known.in_transfer(now))),
                 ("charter_complete", Value::Bool(true)),
                 ("environment", Value::Text(environment.to_owned())),
+                ("in_hours", Value::Bool(in_hours)),
+                ("in_posture", Value::Bool(in_posture)),
+                ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
             ]),
         });
-        let refused = held.as_ref().err().copied().or_else(|| gate::check(&answer).err());
+        let context = (!in_hours || !in_posture).then_some(Reason::WrongContext);
+        let refused = held.as_ref().err().copied().or(context).or_else(|| gate::check(&answer).err());
         Verdict {
             identity: Some(id),
             refused,
+            detail: (refused == Some(Reason::WrongContext)).then(|| wrong_context(&usage, in_hours, posture)),
             grants: held.map(|held| held.grants).unwrap_or_default(),
             answer: Some(answer),
             proven: false,
@@ -190,6 +214,8 @@ impl Engine {
 struct Verdict {
     identity: Option<IdentityId>,
     refused: Option<Reason>,
+    /// What exactly is refused, where the reason alone doesn't say.
+    detail: Option<String>,
     grants: Vec<tenure_core::id::GrantId>,
     answer: Option<Answer>,
     /// Whether the subject showed a token that holds, rather than being named only.
@@ -201,6 +227,7 @@ impl Verdict {
         Self {
             identity,
             refused: Some(reason),
+            detail: None,
             grants: Vec::new(),
             answer: None,
             proven: false,
@@ -213,19 +240,42 @@ impl Verdict {
             decision: self.refused.is_none(),
             context: DecisionContext {
                 reason_code: self.refused.map(|reason| reason.code().to_owned()),
-                hint: self.refused.map(|reason| reason.hint().to_owned()),
+                hint: self.refused.map(|reason| self.detail.unwrap_or_else(|| reason.hint().to_owned())),
+                workflow: "non_human.access".to_owned(),
                 policies,
                 policy_version,
                 grants: self.grants,
+                person_grants: Vec::new(),
             },
         }
     }
 }
 
+/// The posture that the enforcement point reports; anything but a text is none.
+fn posture_of(ask: &Evaluation) -> Option<&str> {
+    ask.context.get("posture").and_then(serde_json::Value::as_str)
+}
+
+/// Which bound of its charter the use is outside of.
+fn wrong_context(usage: &Usage, in_hours: bool, posture: Option<&str>) -> String {
+    match (&usage.hours, &usage.posture) {
+        (Some(hours), _) if !in_hours => {
+            let days = hours.days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let on = if days.is_empty() { String::new() } else { format!(" on days {days} (1 is Monday)") };
+            format!("the charter allows use from {} to {} o'clock UTC{on}", hours.from, hours.until)
+        }
+        (_, Some(demanded)) => match posture {
+            Some(_) => format!("the charter demands the posture {demanded}, and the enforcement point reports another"),
+            None => format!("the charter demands the posture {demanded}, and the enforcement point reports none in the context"),
+        },
+        _ => Reason::WrongContext.hint().to_owned(),
+    }
+}
+
 fn check_evaluation(ask: &Evaluation) -> Result<(), OpError> {
     let mut problems = Vec::new();
-    if ask.subject.kind != "identity" {
-        problems.push(FieldProblem::new("subject.type", "subject_type_unknown", "use the type identity"));
+    if !["identity", "person"].contains(&ask.subject.kind.as_str()) {
+        problems.push(FieldProblem::new("subject.type", "subject_type_unknown", "use the type identity or person"));
     }
     for (field, text) in [
         ("subject.id", &ask.subject.id),

@@ -1,6 +1,6 @@
-//! Plain records: people, applications, environments, resources.
+//! Plain records: operator tokens, applications, environments, resources.
 
-use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewPerson, NewResource};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
@@ -16,7 +16,7 @@ use tenure_core::signing_key::KeyUse;
 use tenure_core::time::Span;
 
 use super::Asked;
-use super::setup::{OPERATOR_TOKEN_LIFE, personal};
+use super::setup::OPERATOR_TOKEN_LIFE;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -25,92 +25,7 @@ use crate::questions::{administration, inventory, owns};
 const MAX_TEXT: usize = 200;
 const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 
-pub(crate) fn check_person(name: &str, email: Option<&str>) -> Result<(), OpError> {
-    let mut problems = Vec::new();
-    if name.trim().is_empty() || name.len() > MAX_TEXT {
-        problems.push(FieldProblem::new("name", "name_malformed", "give a name of 1 to 200 bytes"));
-    }
-    if email.is_some_and(|email| !email.contains('@') || email.len() > MAX_TEXT) {
-        problems.push(FieldProblem::new(
-            "email",
-            "email_malformed",
-            "give an address such as ada@example.com, or leave it out",
-        ));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(OpError::Invalid(problems)) }
-}
-
 impl Engine {
-    /// Registers a person.
-    ///
-    /// # Errors
-    /// The fields are wrong, or the caller is no administrator.
-    pub async fn create_person(&self, caller: &Caller, ask: NewPerson) -> Result<Changed<Person>, OpError> {
-        let asked = Asked::new(ControlPoint::Administer, "person.create", "");
-        self.recorded(caller, asked, async {
-            self.allow(caller, Action::Administer, inventory("person", "", ""), administration(false, false))?;
-            check_person(&ask.name, ask.email.as_deref())?;
-            let ((person,), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let mut roles = ask.roles.clone();
-                    roles.sort_unstable();
-                    roles.dedup();
-                    let person = Person {
-                        id: PersonId::generate(now, self.entropy.as_ref()),
-                        name: Some(ask.name.clone()),
-                        email: ask.email.clone(),
-                        state: PersonState::Active,
-                        roles,
-                        created_at: now,
-                    };
-                    let mut event = self
-                        .event(now, "person.created", ControlPoint::Administer)
-                        .subject(person.id)
-                        .fact("roles", &person.roles)
-                        .fact("state", person.state)
-                        .personal(personal(self, person.id, "name", &ask.name));
-                    if let Some(email) = &ask.email {
-                        event = event.personal(personal(self, person.id, "email", email));
-                    }
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.insert(&person);
-                    Ok((changeset, (person,)))
-                })
-                .await?;
-            self.changed(person, 1, &committed).await
-        })
-        .await
-    }
-
-    /// Erases a person's name and address; every proof about them stays (R113).
-    ///
-    /// # Errors
-    /// No such person, or the caller may not.
-    pub async fn erase_person(&self, caller: &Caller, id: PersonId) -> Result<Changed<Person>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "person.erase", id), async {
-            self.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
-            let ((person, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Person>("person", id).await?;
-                    let person = Person {
-                        name: None,
-                        email: None,
-                        ..(*stored.value).clone()
-                    };
-                    let event = self.event(now, "person.erased", ControlPoint::Administer).subject(id);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &person);
-                    changeset.erase.push(id.to_string());
-                    Ok((changeset, (person, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(person, revision, &committed).await
-        })
-        .await
-    }
-
     /// Hands out an operator token that stands for a person until sign-in exists (S-7).
     ///
     /// # Errors
@@ -125,6 +40,7 @@ impl Engine {
             let ((text, token), _) = self
                 .decide(|| async {
                     let now = self.now();
+                    let fresh = self.before_sign_in().await?;
                     let person = self.must::<Person>("person", id).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
@@ -136,6 +52,7 @@ impl Engine {
                         .subject(token.id)
                         .fact("expires_at", token.expires_at);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
                     changeset.expect(&person).insert(&token);
                     Ok((changeset, (text, token)))
                 })
@@ -328,6 +245,7 @@ impl Engine {
                 administration(false, false),
             )?;
             let mut problems = check_resource(&ask);
+            problems.extend(self.unknown_domains("data_domains", &ask.data_domains).await?);
             let application = self.one::<Application>(ask.application).await?;
             let environment = self.one::<Environment>(&ask.environment).await?;
             if application.is_none() {

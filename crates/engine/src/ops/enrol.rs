@@ -176,6 +176,10 @@ impl Engine {
                     },
                 );
                 changeset.replace(&known.identity, &identity).insert(&binding);
+                if !known.identity.bindings.is_empty() {
+                    // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
+                    self.review_rotation(&mut changeset, &identity, now).await?;
+                }
                 changeset.once.push(Once {
                     space: "key",
                     key: key.thumbprint().to_owned(),

@@ -2,266 +2,175 @@
 
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::IdentityView;
-use tenure_core::application::Application;
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{BindingId, IdentityId, ResourceId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, WorkloadBinding};
-use tenure_core::issuer::{Issuer, IssuerState};
-use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::policy::{Action, Attributes, Value};
-use tenure_core::port::{Committed, ListQuery};
+use tenure_core::id::{BindingId, IdentityId, PersonId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding};
+use tenure_core::issuer::Issuer;
+use tenure_core::policy::Action;
+use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::resource::Resource;
-use tenure_core::row::{Record, RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::request::{Matter, Route};
+use tenure_core::row::{Record, RowKey, Stored};
+use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 
 use super::Asked;
+use super::requests::facts::Facts;
+use super::requests::fulfil::{narrows, unchangeable, widens};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
-use crate::questions::inventory;
-
-/// What the charter's references turned out to be.
-pub(crate) struct References {
-    pub owner_active: bool,
-    pub production: bool,
-    pub issuer: Option<Issuer>,
-}
+use crate::questions::{inventory, owns};
 
 impl Engine {
-    /// Registers an identity: as a draft, as complete and pending, or active at once where the caller may activate.
+    /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
     ///
     /// # Errors
-    /// Every field that is missing or wrong, or the caller may not.
+    /// Every field that is missing or wrong, over a ceiling, no route is permitted, or the caller may not.
     pub async fn register(&self, caller: &Caller, ask: NewIdentity) -> Result<IdentityView, OpError> {
-        let stage = ask.stage;
-        let registered = self
-            .recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
-                let person = caller.must_be_person()?;
-                let (charter, references) = self.check_registration(caller, &ask).await?;
-                let (identity, committed) = self
-                    .decide(|| async {
-                        let now = self.now();
-                        let mut identity = Identity {
-                            id: IdentityId::generate(now, self.entropy.as_ref()),
-                            kind: ask.kind,
-                            name: ask.name.clone(),
-                            state: IdentityState::Draft,
-                            charter: charter.clone(),
-                            suspensions: Vec::new(),
-                            valid_after: None,
-                            bindings: Vec::new(),
-                            grants: Vec::new(),
-                            memberships: Vec::new(),
-                            activation: None,
-                            retirement: None,
-                            registered_by: person,
-                            created_at: now,
-                        };
-                        let binding = self.binding_of(&identity, references.issuer.as_ref(), now)?;
-                        identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
-                        let mut event = self
-                            .event(now, "identity.registered", ControlPoint::Request)
-                            .subject(identity.id)
-                            .fact("name", &identity.name)
-                            .fact("identity_kind", identity.kind)
-                            .fact("charter", &identity.charter);
-                        if let Some(owner) = identity.charter.owner {
-                            event = event.subject(owner);
+        self.recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
+            let registered_by = self.accountable_person(caller)?;
+            let (identity, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let (charter, clipped) = self.templated(&ask, now).await?;
+                    let mut identity = self.new_identity(&ask, charter, registered_by, now);
+                    let mut problems: Vec<FieldProblem> = self.check_name(&ask).await?;
+                    if ask.stage != Stage::Draft {
+                        problems.extend(identity.complete_charter().err().unwrap_or_default());
+                    }
+                    let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
+                    identity.tier = references.tier(identity.kind, &identity.charter);
+                    if ask.stage != Stage::Draft && !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    let matter = Matter::Activation { identity: identity.id };
+                    let mut facts = self.facts_of_identity(&matter, &identity, &identity.charter, &references, now).await?;
+                    facts.interested.extend(caller.person_id());
+                    facts.clipped = clipped;
+                    self.may_ask(caller, &facts)?;
+                    if !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    self.check_template_tier(&ask, identity.tier).await?;
+                    let binding = self.binding_of(&identity, references.issuer.as_ref(), now)?;
+                    identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
+                    let mut changeset = Changeset::new(caller.actor(), now, self.registered_event(&identity, &facts, now));
+                    if ask.stage != Stage::Draft {
+                        identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
+                        changeset.event(self.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
+                        identity = self.ask_for_activation(caller, &mut changeset, identity, facts, now).await?;
+                        if ask.stage == Stage::Active && identity.state != IdentityState::Active {
+                            return Err(OpError::refused(Reason::ApprovalNeeded));
                         }
-                        let mut changeset = Changeset::new(caller.actor(), now, event);
-                        if stage != Stage::Draft {
-                            identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
-                            changeset.event(self.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
-                        }
-                        changeset.once.push(Once {
-                            space: "identity_name",
-                            key: ask.name.clone(),
-                            until: None,
-                        });
-                        if let Some((binding, once)) = binding {
-                            changeset.insert(&binding);
-                            changeset.once.push(once);
-                        }
-                        changeset.insert(&identity);
-                        Ok((changeset, identity))
-                    })
-                    .await?;
-                self.identity_view(identity, 1, Some(&committed)).await
-            })
-            .await?;
-        if stage == Stage::Active {
-            self.activate(caller, registered.record.id, Some(registered.revision)).await
+                    }
+                    changeset.once.push(Once {
+                        space: "identity_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    if let Some((binding, once)) = binding {
+                        changeset.insert(&binding);
+                        changeset.once.push(once);
+                    }
+                    changeset.insert(&identity);
+                    Ok((changeset, identity))
+                })
+                .await?;
+            self.identity_view(identity, 1, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// The person who answers for what the caller registers: themselves, or the owner of the identity that calls.
+    fn accountable_person(&self, caller: &Caller) -> Result<PersonId, OpError> {
+        match caller {
+            Caller::Person { person, .. } => Ok(person.id),
+            Caller::Identity { identity, .. } => identity.charter.owner.ok_or(OpError::refused(Reason::OwnerNotActive)),
+        }
+    }
+
+    fn new_identity(&self, ask: &NewIdentity, charter: CharterDraft, registered_by: PersonId, now: Timestamp) -> Identity {
+        Identity {
+            id: IdentityId::generate(now, self.entropy.as_ref()),
+            kind: ask.kind,
+            name: ask.name.clone(),
+            state: IdentityState::Draft,
+            charter,
+            tier: RiskTier::High,
+            suspensions: Vec::new(),
+            valid_after: None,
+            bindings: Vec::new(),
+            grants: Vec::new(),
+            memberships: Vec::new(),
+            activation: None,
+            retirement: None,
+            template: ask.template.clone(),
+            request: None,
+            transfer: None,
+            exceptions: Vec::new(),
+            resumed_at: None,
+            registered_by,
+            created_at: now,
+        }
+    }
+
+    fn registered_event(&self, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
+        let mut event = self
+            .event(now, "identity.registered", ControlPoint::Request)
+            .subject(identity.id)
+            .fact("workflow", "non_human.registration")
+            .fact("name", &identity.name)
+            .fact("identity_kind", identity.kind)
+            .fact("template", &identity.template)
+            .fact("tier", identity.tier)
+            .fact("clipped", &facts.clipped)
+            .fact("charter", &identity.charter);
+        if let Some(owner) = identity.charter.owner {
+            event = event.subject(owner);
+        }
+        event
+    }
+
+    /// Opens the request about a pending identity's activation, in the changeset that writes the identity; by a rule it is active at once.
+    pub(crate) async fn ask_for_activation(
+        &self,
+        caller: &Caller,
+        changeset: &mut Changeset,
+        mut identity: Identity,
+        facts: Facts,
+        now: Timestamp,
+    ) -> Result<Identity, OpError> {
+        let purpose = identity.charter.purpose.clone().unwrap_or_default();
+        let mut request = self.draft_request(caller, &facts, &purpose, now).await?;
+        changeset.event(self.opened_event(&request, &facts, now));
+        if request.route == Route::Auto {
+            self.approve_by_rule(changeset, &mut request, now);
+            identity = self.activated(changeset, identity, &mut request, now).await?;
+            self.close_fulfilled(changeset, &mut request, now);
         } else {
-            Ok(registered)
+            identity.request = Some(request.id);
+            self.wait_for_votes(changeset, &request, now);
         }
+        changeset.insert(&request);
+        Ok(identity)
     }
 
-    async fn check_registration(&self, caller: &Caller, ask: &NewIdentity) -> Result<(CharterDraft, References), OpError> {
-        let now = self.now();
-        let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
-        if ask.stage != Stage::Draft {
-            problems.extend(ask.charter.complete(now).err().unwrap_or_default());
+    /// The name against the pattern of every name, and against its kind's standard (R30).
+    async fn check_name(&self, ask: &NewIdentity) -> Result<Vec<FieldProblem>, OpError> {
+        if let Err(problem) = parse_name("name", &ask.name) {
+            return Ok(vec![problem]);
         }
-        let references = self.check_references(&ask.charter, &mut problems).await?;
-        if ask.stage != Stage::Draft && !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        self.allow(
-            caller,
-            Action::Request,
-            inventory("identity", "", ask.charter.environment.as_deref().unwrap_or("")),
-            request_context(caller, &ask.charter, &references, now),
-        )?;
-        if ask.stage == Stage::Active {
-            // Who may not activate it registers nothing by trying.
-            let environment = ask.charter.environment.as_deref().unwrap_or("");
-            self.allow(
-                caller,
-                Action::Activate,
-                inventory("identity", "", environment),
-                request_context(caller, &ask.charter, &references, now),
-            )?;
-        }
-        if problems.is_empty() {
-            Ok((ask.charter.clone(), references))
-        } else {
-            Err(OpError::Invalid(problems))
-        }
-    }
-
-    /// Checks that what a charter names exists and fits together.
-    pub(crate) async fn check_references(&self, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<References, OpError> {
-        let mut wrong = |field: &str, code: &str, hint: &str| {
-            // A field that is already named as malformed or missing is not named twice.
-            let field = format!("charter.{field}");
-            if !problems.iter().any(|problem| problem.field == field) {
-                problems.push(FieldProblem::new(field, code, hint));
-            }
-        };
-        let mut references = References {
-            owner_active: false,
-            production: false,
-            issuer: None,
-        };
-        for (field, person) in [
-            ("owner", charter.owner),
-            ("backup_owner", charter.backup_owner),
-            ("parties.requester", charter.parties.as_ref().map(|p| p.requester)),
-        ] {
-            let Some(id) = person else { continue };
-            let person = self.one::<Person>(id).await?;
-            let active = person.as_ref().is_some_and(|person| person.state == PersonState::Active);
-            if !active {
-                wrong(field, "person_unknown", "name an active person of this deployment");
-            }
-            if active && field == "owner" && !person.is_some_and(|person| person.roles.contains(&Role::Owner)) {
-                wrong(
-                    field,
-                    "owner_without_role",
-                    "an accountable owner holds the role owner, which an administrator gives",
-                );
-            }
-            references.owner_active |= active && field == "owner";
-        }
-        if let Some(id) = charter.application
-            && self.one::<Application>(id).await?.is_none()
-        {
-            wrong("application", "application_unknown", "name a registered application");
-        }
-        if let Some(name) = &charter.environment {
-            match self.one::<Environment>(name).await? {
-                Some(environment) => references.production = environment.production,
-                None => wrong("environment", "environment_unknown", "name a registered environment"),
-            }
-        }
-        for (n, entitlement) in charter.scope.iter().enumerate() {
-            let Ok(id) = entitlement.resource.parse::<ResourceId>() else { continue };
-            match self.one::<Resource>(id).await? {
-                None => wrong(&format!("scope[{n}].resource"), "resource_unknown", "name a registered resource"),
-                Some(resource) if charter.environment.as_ref().is_some_and(|name| *name != resource.environment) => {
-                    wrong(
-                        &format!("scope[{n}].resource"),
-                        "wrong_environment",
-                        "name a resource of the charter's own environment",
-                    );
-                }
-                Some(resource) => {
-                    if let Some(action) = entitlement
-                        .actions
-                        .iter()
-                        .find(|action| *action != tenure_core::identity::WILDCARD && !resource.actions.contains(action))
-                    {
-                        wrong(
-                            &format!("scope[{n}].actions"),
-                            "action_unknown",
-                            &format!("the resource doesn't know the action {action}"),
-                        );
-                    }
-                }
-            }
-        }
-        match &charter.workload_binding {
-            Some(WorkloadBinding::PublicKey { jwk, .. }) => {
-                if let Err(error) = parse_workload_key(jwk) {
-                    wrong("workload_binding.jwk", error.code(), &error.to_string());
-                }
-            }
-            Some(WorkloadBinding::Oidc { issuer, claims, .. }) => {
-                references.issuer = self.find_issuer(issuer).await?;
-                match &references.issuer {
-                    Some(found) if charter.environment.as_ref().is_some_and(|name| !found.environments.contains(name)) => {
-                        wrong(
-                            "workload_binding.issuer",
-                            "issuer_not_for_environment",
-                            "the issuer doesn't count in the charter's environment",
-                        );
-                    }
-                    Some(found) => {
-                        if let Some(claim) = found.required_claims.iter().find(|claim| !claims.contains_key(*claim)) {
-                            wrong(
-                                "workload_binding.claims",
-                                "required_claim_missing",
-                                &format!("fix the claim {claim}, as this issuer is shared"),
-                            );
-                        }
-                    }
-                    None => wrong("workload_binding.issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL"),
-                }
-            }
-            Some(WorkloadBinding::JoinToken { .. }) | None => {}
-        }
-        Ok(references)
-    }
-
-    /// The active issuer with this URL.
-    pub(crate) async fn find_issuer(&self, url: &str) -> Result<Option<Issuer>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Issuer,
-                terms: vec![format!("url={url}")],
-                after: None,
-                limit: 10,
-            })
-            .await?;
-        for row in page.rows {
-            let issuer = row.decode::<Issuer>().map_err(tenure_core::port::StoreError::from)?;
-            if issuer.url == url && issuer.state == IssuerState::Active {
-                return Ok(Some((*issuer.value).clone()));
-            }
-        }
-        Ok(None)
+        Ok(self.against_standard(ask.kind, &ask.name).await?.into_iter().collect())
     }
 
     /// The binding that a charter asks for, and the key that makes it unique for ever (S-13, R75).
     pub(crate) fn binding_of(&self, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
         let (matches, once) = match &identity.charter.workload_binding {
-            None | Some(WorkloadBinding::JoinToken { .. }) => return Ok(None),
+            None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
             Some(WorkloadBinding::PublicKey { jwk, .. }) => {
                 let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
                 let thumbprint = key.thumbprint().to_owned();
@@ -319,79 +228,109 @@ impl Engine {
         Ok(Some((binding, once)))
     }
 
-    /// Replaces a draft's charter.
+    /// Replaces the charter of a draft, or narrows that of an active identity, which needs nobody's approval. What widens goes through a
+    /// request.
     ///
     /// # Errors
-    /// It is no draft any more, a field is wrong, `if_match` names another revision, or the caller may not.
+    /// The state doesn't allow it, a field is wrong, `if_match` names another revision, it would widen, or the caller may not.
     pub async fn write_charter(&self, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: Option<u64>) -> Result<IdentityView, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
-            let mut problems = Vec::new();
-            let references = self.check_references(&charter, &mut problems).await?;
-            if !problems.is_empty() {
-                return Err(OpError::Invalid(problems));
-            }
-            let ((identity, revision), committed) = self
+            let ((), committed) = self
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Identity>("identity", id).await?;
                     if if_match.is_some_and(|wanted| wanted != stored.revision) {
                         return Err(OpError::Stale(stored.revision));
                     }
-                    // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
-                    let mut context = request_context(caller, &charter, &references, now);
-                    context.insert("owns", Value::Bool(owns_identity(caller, &stored)));
-                    self.allow(
-                        caller,
-                        Action::Request,
-                        inventory("identity", id, charter.environment.as_deref().unwrap_or("")),
-                        context,
-                    )?;
-                    let writer = caller.person_id() == Some(stored.registered_by) || owns_identity(caller, &stored);
-                    if !writer {
-                        return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
-                    }
-                    if stored.state != IdentityState::Draft {
-                        return Err(OpError::because(
-                            Reason::IllegalTransition,
-                            format!("the charter of an identity that is {} is fixed", stored.state.as_str()),
-                        ));
-                    }
-                    let mut identity = Identity {
-                        charter: charter.clone(),
-                        ..(*stored.value).clone()
+                    let changeset = match stored.state {
+                        IdentityState::Draft => self.redrafted(caller, &stored, &charter, now).await?,
+                        IdentityState::Active | IdentityState::Suspended => self.narrowed(caller, &stored, &charter, now).await?,
+                        state => {
+                            return Err(OpError::because(
+                                Reason::IllegalTransition,
+                                format!("the charter of an identity that is {} is fixed", state.as_str()),
+                            ));
+                        }
                     };
-                    let mut changeset = Changeset::new(
-                        caller.actor(),
-                        now,
-                        self.event(now, "identity.charter_written", ControlPoint::Change)
-                            .subject(id)
-                            .fact("charter", &charter),
-                    );
-                    if stored.charter.workload_binding != charter.workload_binding {
-                        for old in &stored.bindings {
-                            let read = self.must::<Binding>("binding", old).await?;
-                            changeset.replace(
-                                &read,
-                                &Binding {
-                                    state: BindingState::Removed,
-                                    ..(*read.value).clone()
-                                },
-                            );
-                        }
-                        identity.bindings.clear();
-                        if let Some((binding, once)) = self.binding_of(&identity, references.issuer.as_ref(), now)? {
-                            identity.bindings.push(binding.id);
-                            changeset.insert(&binding);
-                            changeset.once.push(once);
-                        }
-                    }
-                    changeset.replace(&stored, &identity);
-                    Ok((changeset, (identity, stored.revision + 1)))
+                    Ok((changeset, ()))
                 })
                 .await?;
-            self.identity_view(identity, revision, Some(&committed)).await
+            let stored = self.must::<Identity>("identity", id).await?;
+            self.identity_view((*stored.value).clone(), stored.revision, Some(&committed)).await
         })
         .await
+    }
+
+    /// A draft with another charter.
+    async fn redrafted(&self, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+        let mut problems = Vec::new();
+        let references = self.check_references(stored.kind, charter, &mut problems).await?;
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        let matter = Matter::Activation { identity: stored.id };
+        // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
+        let facts = self.facts_of_identity(&matter, stored, charter, &references, now).await?;
+        self.may_ask(caller, &facts)?;
+        if caller.person_id() != Some(stored.registered_by) && !owns_identity(caller, stored) {
+            return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
+        }
+        let mut identity = Identity {
+            charter: charter.clone(),
+            tier: references.tier(stored.kind, charter),
+            ..(*stored.value).clone()
+        };
+        let event = self
+            .event(now, "identity.charter_written", ControlPoint::Change)
+            .subject(stored.id)
+            .fact("tier", identity.tier)
+            .fact("charter", charter);
+        let mut changeset = Changeset::new(caller.actor(), now, event);
+        if stored.charter.workload_binding != charter.workload_binding {
+            for old in &stored.bindings {
+                let read = self.must::<Binding>("binding", old).await?;
+                changeset.replace(
+                    &read,
+                    &Binding {
+                        state: BindingState::Removed,
+                        ..(*read.value).clone()
+                    },
+                );
+            }
+            identity.bindings.clear();
+            if let Some((binding, once)) = self.binding_of(&identity, references.issuer.as_ref(), now)? {
+                identity.bindings.push(binding.id);
+                changeset.insert(&binding);
+                changeset.once.push(once);
+            }
+        }
+        changeset.replace(stored, &identity);
+        Ok(changeset)
+    }
+
+    /// An active identity with a narrower charter.
+    async fn narrowed(&self, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+        let mut problems = charter.complete(stored.kind, stored.created_at).err().unwrap_or_default();
+        problems.extend(unchangeable(&stored.charter, charter));
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        self.allow(
+            caller,
+            Action::Revoke,
+            inventory("identity", stored.id, charter.environment.as_deref().unwrap_or("")),
+            owns(owns_identity(caller, stored)),
+        )?;
+        if !narrows(&stored.charter, charter) {
+            return Err(widens());
+        }
+        let asked = self
+            .event(now, "identity.narrowed", ControlPoint::Change)
+            .subject(stored.id)
+            .fact("workflow", "non_human.charter");
+        let mut changeset = Changeset::new(caller.actor(), now, asked);
+        self.rechartered(&mut changeset, stored, charter.clone(), None, now).await?;
+        Ok(changeset)
     }
 
     /// An identity with what is computed about it.
@@ -403,6 +342,7 @@ impl Engine {
             None => None,
         };
         Ok(IdentityView {
+            ceilings: record.ceilings(),
             record,
             revision,
             last_used: noted.max(stored),
@@ -443,21 +383,6 @@ impl Engine {
 pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
     match caller {
         Caller::Person { person, .. } => identity.charter.owner == Some(person.id),
-        Caller::Identity { identity: who } => who.id == identity.id,
+        Caller::Identity { identity: who, .. } => who.id == identity.id,
     }
-}
-
-/// What policy is told about a request, an activation or a grant.
-pub(crate) fn request_context(caller: &Caller, charter: &CharterDraft, references: &References, now: Timestamp) -> Attributes {
-    let duration = charter.expires_at.map_or(Span::from_micros(0), |end| end.since(now));
-    let owns = caller.person_id().is_some() && caller.person_id() == charter.owner;
-    Attributes::from([
-        ("owns", Value::Bool(owns)),
-        ("charter_complete", Value::Bool(charter.complete(now).is_ok())),
-        ("wildcard_scope", Value::Bool(charter.has_wildcard())),
-        ("weaker_credential", Value::Bool(false)),
-        ("production", Value::Bool(references.production)),
-        ("duration_secs", Value::Long(duration.as_secs())),
-        ("owner_active", Value::Bool(references.owner_active)),
-    ])
 }

@@ -117,6 +117,7 @@ impl Engine {
             context: Attributes::from([
                 ("live_grant", Value::Bool(true)),
                 ("owner_active", Value::Bool(enforcer.known.owner_active())),
+                ("in_transfer", Value::Bool(enforcer.known.in_transfer(now))),
                 ("charter_complete", Value::Bool(true)),
                 ("environment", Value::Text(standing.charter().environment.clone())),
             ]),
@@ -143,7 +144,10 @@ impl Engine {
         }
         let claims = match self.verified(&environment, token, now).await {
             Ok(claims) => claims,
-            Err(OpError::Unauthenticated(_)) => return Ok(NOTHING),
+            Err(OpError::Unauthenticated(_)) => {
+                self.note_token_elsewhere(enforcer, &environment.name, token, now).await;
+                return Ok(NOTHING);
+            }
             Err(other) => return Err(other),
         };
         let Some(held) = self.held(claims.credential, now).await? else {
@@ -160,11 +164,16 @@ impl Engine {
         if held.status.is_err() || !fits(&held, &claims, &resource) {
             return Ok(NOTHING);
         }
+        // Who only introspects reports no posture: where the charter demands one, a decision has to be asked for (R53).
+        let usage = held.known.identity.charter.usage.as_ref();
+        if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
+            return Ok(NOTHING);
+        }
         self.touch(claims.identity.to_string(), now);
         Ok(Introspection {
             active: true,
             token: Some(ActiveToken {
-                scope: claims.scope.join(" "),
+                scope: held.actions.join(" "),
                 client_id: claims.identity.to_string(),
                 sub: claims.identity.to_string(),
                 aud: resource.uri.clone(),

@@ -16,10 +16,12 @@ use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::RowKind;
+use tenure_core::sign_in::SignInProvider;
 use tenure_core::time::Span;
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
 use super::Asked;
+use super::sign_in::assurance_fact;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -41,9 +43,16 @@ const RETRY_EVERY: Span = Span::from_secs(5);
 /// Issuers whose keys are kept; registrations are few.
 const MAX_SETS: usize = 1_024;
 
+/// For whom an issuer vouches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IssuerUse {
+    Workloads,
+    People,
+}
+
 /// The key sets of issuers in memory.
 #[derive(Default)]
-pub(crate) struct KeySets(Mutex<HashMap<IssuerId, Arc<Slot>>>);
+pub(crate) struct KeySets(Mutex<HashMap<String, Arc<Slot>>>);
 
 /// The keys at one URL, which a registration fixes.
 struct Slot {
@@ -90,20 +99,20 @@ impl Held {
 }
 
 impl KeySets {
-    fn slot(&self, issuer: &Issuer) -> Arc<Slot> {
+    fn slot(&self, registration: &str, jwks_uri: &str) -> Arc<Slot> {
         let mut slots = self.0.lock();
-        match slots.get(&issuer.id) {
-            Some(slot) if slot.jwks_uri == issuer.jwks_uri => Arc::clone(slot),
+        match slots.get(registration) {
+            Some(slot) if slot.jwks_uri == jwks_uri => Arc::clone(slot),
             _ => {
                 if slots.len() >= MAX_SETS {
                     slots.clear();
                 }
                 let slot = Arc::new(Slot {
-                    jwks_uri: issuer.jwks_uri.clone(),
+                    jwks_uri: jwks_uri.to_owned(),
                     held: Mutex::default(),
                     fetching: tokio::sync::Mutex::default(),
                 });
-                slots.insert(issuer.id, Arc::clone(&slot));
+                slots.insert(registration.to_owned(), Arc::clone(&slot));
                 slot
             }
         }
@@ -112,9 +121,18 @@ impl KeySets {
 
 /// The part of an issuer's discovery document that is looked at (OpenID Connect Discovery 1.0, section 3).
 #[derive(Deserialize)]
-struct Discovery {
+pub(crate) struct Discovery {
     issuer: String,
-    jwks_uri: String,
+    pub jwks_uri: String,
+    pub authorization_endpoint: Option<String>,
+    pub token_endpoint: Option<String>,
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    pub id_token_signing_alg_values_supported: Vec<String>,
+    #[serde(default)]
+    pub acr_values_supported: Vec<String>,
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
 }
 
 impl Engine {
@@ -142,12 +160,14 @@ impl Engine {
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
-            let jwks_uri = self.discover(&ask.url).await?;
+            let jwks_uri = self.discover("url", &ask.url).await?.jwks_uri;
             let (issuer, committed) = self
                 .decide(|| async {
                     let now = self.now();
                     let alone = self.has_one_administrator().await?;
-                    let earlier = self.earlier_registrations(&ask.url).await?;
+                    let earlier = self.earlier_registrations(&ask.url, IssuerUse::Workloads).await?;
+                    // Alone, proposing is confirming.
+                    let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
                     let issuer = Issuer {
                         id: IssuerId::generate(now, self.entropy.as_ref()),
                         url: ask.url.clone(),
@@ -172,7 +192,8 @@ impl Engine {
                         .fact("environments", &issuer.environments)
                         .fact("required_claims", &issuer.required_claims);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    if alone {
+                    if let Some(fresh) = fresh {
+                        fresh.expect(&mut changeset);
                         let activated = self
                             .event(now, "issuer.activated", ControlPoint::Administer)
                             .subject(issuer.id)
@@ -194,23 +215,43 @@ impl Engine {
         .await
     }
 
-    /// How often this URL was registered and removed; a registration that stands is in the way of another.
-    async fn earlier_registrations(&self, url: &str) -> Result<usize, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Issuer,
-                terms: vec![format!("url={url}")],
-                after: None,
-                limit: 1_000,
-            })
-            .await?;
-        for row in &page.rows {
+    /// How often this URL was registered and removed, for either use; a registration that stands is in the way of another. What vouches
+    /// for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of its platform, not on an
+    /// account in a directory of people (R18).
+    pub(crate) async fn earlier_registrations(&self, url: &str, wanted: IssuerUse) -> Result<usize, OpError> {
+        let query = |kind, term| ListQuery {
+            kind,
+            terms: vec![format!("{term}={url}")],
+            after: None,
+            limit: 1_000,
+        };
+        let workloads = self.store.list(&query(RowKind::Issuer, "url")).await?;
+        let people = self.store.list(&query(RowKind::SignInProvider, "issuer")).await?;
+        let mut standing = None;
+        for row in &workloads.rows {
             if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
-                return Err(OpError::Taken { what: "url" });
+                standing = Some(IssuerUse::Workloads);
             }
         }
-        Ok(page.rows.len())
+        for row in &people.rows {
+            if row.decode::<SignInProvider>().map_err(StoreError::from)?.state != IssuerState::Removed {
+                standing = Some(IssuerUse::People);
+            }
+        }
+        match (standing, wanted) {
+            (None, _) => Ok(workloads.rows.len() + people.rows.len()),
+            (Some(standing), wanted) if standing == wanted => Err(OpError::Taken { what: "url" }),
+            (Some(_), IssuerUse::Workloads) => Err(OpError::field(
+                "url",
+                "directory_issuer",
+                "people sign in with this issuer: bind workloads to their platform's own issuer, not to a directory of people",
+            )),
+            (Some(_), IssuerUse::People) => Err(OpError::field(
+                "issuer",
+                "directory_issuer",
+                "workloads are proven by this issuer: people sign in with another one",
+            )),
+        }
     }
 
     /// Confirms an issuer that somebody else proposed: from then on its proofs count.
@@ -232,6 +273,7 @@ impl Engine {
                         answer => answer?,
                     };
                     let confirmed_by = caller.must_be_person()?;
+                    let fresh = self.freshness(caller, now).await?;
                     if stored.state != IssuerState::Proposed {
                         return Err(OpError::because(Reason::IllegalTransition, "only a proposed issuer can be confirmed"));
                     }
@@ -244,8 +286,10 @@ impl Engine {
                         .event(now, "issuer.activated", ControlPoint::Administer)
                         .subject(id)
                         .subject(issuer.proposed_by)
-                        .fact("single_person", false);
+                        .fact("single_person", false)
+                        .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
                     changeset.replace(&stored, &issuer);
                     Ok((changeset, (issuer, stored.revision + 1)))
                 })
@@ -292,8 +336,13 @@ impl Engine {
     /// # Errors
     /// The issuer's key set can't be had, and none is held that is less than an hour old.
     pub async fn issuer_keys(&self, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
-        let slot = self.issuer_keys.slot(issuer);
-        let unavailable = || OpError::Unavailable(format!("the key set of the issuer {} can't be had now", issuer.url));
+        self.keys_at(&issuer.id.to_string(), &issuer.jwks_uri, refetch).await
+    }
+
+    /// The keys that a registration of an issuer fixed the place of.
+    pub(crate) async fn keys_at(&self, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+        let slot = self.issuer_keys.slot(registration, jwks_uri);
+        let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
         let held = || slot.held.lock().next(self.clock.monotonic(), refetch);
         match held() {
             Next::Use(keys) => return Ok(keys),
@@ -308,7 +357,7 @@ impl Engine {
             Next::Fetch => {}
         }
         let sent = self.clock.monotonic();
-        match self.fetch_keys(&issuer.jwks_uri).await {
+        match self.fetch_keys(jwks_uri).await {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 *slot.held.lock() = Held {
@@ -318,7 +367,7 @@ impl Engine {
                 Ok(keys)
             }
             Err(why) => {
-                tracing::warn!(issuer = %issuer.id, why, "an issuer's key set could not be fetched");
+                tracing::warn!(issuer = registration, why, "an issuer's key set could not be fetched");
                 let now = self.clock.monotonic();
                 let mut held = slot.held.lock();
                 held.failed_at = Some(now);
@@ -332,14 +381,14 @@ impl Engine {
         JwkSet::from_json(&body).map_err(|error| error.to_string())
     }
 
-    /// Reads the issuer's discovery document for its key set's URL. What failed is said in the server's own log only: an answer that
+    /// Reads the issuer's discovery document, in which its key set's URL must be one that can be trusted. What failed is said in the server's own log only: an answer that
     /// told refused connections from silence would make the server a port scanner.
-    async fn discover(&self, url: &str) -> Result<String, OpError> {
+    pub(crate) async fn discover(&self, field: &'static str, url: &str) -> Result<Discovery, OpError> {
         // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself stays as it is.
         let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
         let failed = |why: &str| {
             tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
-            OpError::field("url", "discovery_failed", "its discovery document could not be read; the server's log says why")
+            OpError::field(field, "discovery_failed", "its discovery document could not be read; the server's log says why")
         };
         let body = self
             .fetch
@@ -349,7 +398,7 @@ impl Engine {
         let found: Discovery = serde_json::from_slice(&body).map_err(|error| failed(&error.to_string()))?;
         if found.issuer != url {
             return Err(OpError::field(
-                "url",
+                field,
                 "issuer_mismatch",
                 "its discovery document names another issuer: give the URL exactly as it stands there",
             ));
@@ -357,16 +406,16 @@ impl Engine {
         let https = |url: &str| url.starts_with("https://");
         if !allowed_url(&found.jwks_uri, true) || (https(url) && !https(&found.jwks_uri)) {
             return Err(OpError::field(
-                "url",
+                field,
                 "jwks_uri_malformed",
                 "the jwks_uri in its discovery document must be an https URL",
             ));
         }
-        Ok(found.jwks_uri)
+        Ok(found)
     }
 
     /// Whether there is no second active administrator (S-10).
-    async fn has_one_administrator(&self) -> Result<bool, OpError> {
+    pub(crate) async fn has_one_administrator(&self) -> Result<bool, OpError> {
         let query = ListQuery {
             kind: RowKind::Person,
             terms: vec!["role=administrator".into(), "state=active".into()],
@@ -431,7 +480,7 @@ fn sorted(names: &[String]) -> Vec<String> {
 
 /// Whether this is an https URL, or an http one whose host is a loopback address; which addresses may be reached is for the outbound
 /// guard to say. Neither user nor fragment is taken, and a query only where `with_query`.
-fn allowed_url(url: &str, with_query: bool) -> bool {
+pub(crate) fn allowed_url(url: &str, with_query: bool) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b);
     if url.len() > MAX_URL || !url.bytes().all(plain) || (!with_query && url.contains('?')) {
         return false;

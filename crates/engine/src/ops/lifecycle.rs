@@ -2,25 +2,26 @@
 
 use std::future::Future;
 
+use tenure_api::request::NewVote;
 use tenure_api::requests::{Resume, TaskCompleted};
 use tenure_api::views::IdentityView;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::gate;
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{GrantId, IdentityId, PersonId};
+use tenure_core::id::{IdentityId, PersonId};
 use tenure_core::identity::{
     Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind,
 };
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
+use tenure_core::request::{Matter, Request};
 use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Hold, Membership, Scope};
 use tenure_core::time::Timestamp;
 
 use super::Asked;
-use super::identities::{owns_identity, request_context};
+use super::identities::owns_identity;
+use super::sign_in::assurance_fact;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -43,121 +44,125 @@ struct Stepped {
 }
 
 impl Engine {
-    /// Draft → pending: the charter must be complete.
+    /// Draft → pending: the charter must be complete, and its request opens; by a named rule it is active at once.
     ///
     /// # Errors
     /// Every field that is missing or wrong; or it is no draft; or it is at another revision than `if_match`; or the caller may not.
     pub async fn submit(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
         self.step(caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, |stored, now| async move {
             seen(if_match, &stored)?;
+            let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
-            let references = self.check_references(&stored.charter, &mut problems).await?;
-            let environment = stored.charter.environment.as_deref().unwrap_or("");
-            self.allow(
-                caller,
-                Action::Request,
-                inventory("identity", id, environment),
-                request_context(caller, &stored.charter, &references, now),
-            )?;
-            let identity = (*stored.value).clone().submit()?;
+            let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+            let matter = Matter::Activation { identity: id };
+            let mut facts = self.facts_of_identity(&matter, &stored, &stored.charter, &references, now).await?;
+            facts.interested.extend(caller.person_id());
+            self.may_ask(caller, &facts)?;
+            // A pending identity whose request ended is handed in again.
+            let mut identity = if again { (*stored.value).clone() } else { (*stored.value).clone().submit()? };
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
+            identity.tier = references.tier(identity.kind, &identity.charter);
             let event = self.event(now, "identity.submitted", ControlPoint::Request).subject(id);
-            Ok(Stepped {
-                changeset: Changeset::new(caller.actor(), now, event),
-                identity,
-            })
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            identity = self.ask_for_activation(caller, &mut changeset, identity, facts, now).await?;
+            Ok(Stepped { changeset, identity })
         })
         .await
     }
 
-    /// Pending → active: the approval of the owner or of security. Grants what the charter says, unless it is just-in-time.
+    /// A vote for the activation of a pending identity, by somebody who read it at the revision `if_match`.
     ///
     /// # Errors
-    /// It is not pending; a fact is missing; or the caller may not.
+    /// It is not pending; a fact is missing; or the caller fills no place of its route.
     pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
-        self.step(
-            caller,
-            Asked::new(ControlPoint::Approve, "identity.activate", id),
-            id,
-            |stored, now| async move {
-                let by = caller.must_be_person()?;
+        let request = self
+            .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
+                let stored = self.must::<Identity>("identity", id).await?;
                 seen(if_match, &stored)?;
-                if stored.state != IdentityState::Pending {
-                    return Err(BadTransition {
-                        from: stored.state,
+                match (stored.state, stored.request) {
+                    (IdentityState::Pending, Some(request)) => self.must::<Request>("request", request).await,
+                    (IdentityState::Pending, None) => Err(OpError::because(
+                        Reason::IllegalTransition,
+                        "its request has ended: hand it in again with `submit`",
+                    )),
+                    (from, _) => Err(BadTransition {
+                        from,
                         step: tenure_core::identity::Step::Activate,
                     }
-                    .into());
+                    .into()),
                 }
-                let mut problems = stored.complete_charter().err().unwrap_or_default();
-                let references = self.check_references(&stored.charter, &mut problems).await?;
-                if !problems.is_empty() {
-                    return Err(OpError::Invalid(problems));
-                }
-                let environment = stored.charter.environment.as_deref().unwrap_or("");
-                let answer = self.allow(
-                    caller,
-                    Action::Activate,
-                    inventory("identity", id, environment),
-                    request_context(caller, &stored.charter, &references, now),
-                )?;
-                gate::check(&answer).map_err(OpError::refused)?;
-                let charter = stored.complete_charter().map_err(OpError::Invalid)?;
-                let activation = Activation {
-                    by,
-                    at: now,
-                    purpose: charter.purpose.clone(),
-                    policies: answer.policies.clone(),
-                    policy_version: answer.version.clone(),
-                };
-                let mut identity = (*stored.value).clone().activate(activation)?;
-                let event = self
-                    .event(now, "identity.activated", ControlPoint::Approve)
-                    .subject(id)
-                    .subject(charter.owner)
-                    .fact("purpose", &charter.purpose)
-                    .fact("policies", &answer.policies)
-                    .fact("policy_version", &answer.version);
-                let mut changeset = Changeset::new(caller.actor(), now, event);
-                self.join_scopes(&mut changeset, &mut identity, &charter).await?;
-                if charter.coverage != Coverage::JustInTime {
-                    for entitlement in &charter.scope {
-                        let grant = Grant {
-                            id: GrantId::generate(now, self.entropy.as_ref()),
-                            identity: id,
-                            entitlement: entitlement.clone(),
-                            starts_at: now,
-                            ends_at: charter.end(),
-                            state: GrantState::Live,
-                            approved_by: by,
-                            policies: answer.policies.clone(),
-                            purpose: charter.purpose.clone(),
-                            just_in_time: false,
-                        };
-                        identity.grants.push(grant.id);
-                        changeset.insert(&grant);
-                    }
-                }
-                changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, id.to_string(), charter.end()));
-                if let Some(limit) = charter.idle_limit() {
-                    changeset.due.push(DueChange::Set(DueKind::IdentityIdle, id.to_string(), now.plus(limit)));
-                }
-                Ok(Stepped { changeset, identity })
-            },
-        )
-        .await
+            })
+            .await?;
+        let vote = NewVote {
+            content_hash: request.content_hash.clone(),
+            comment: String::new(),
+        };
+        let voted = self.vote(caller, request.id, true, vote).await?;
+        let stored = self.must::<Identity>("identity", id).await?;
+        let mut view = self.identity_view((*stored.value).clone(), stored.revision, None).await?;
+        view.log = voted.log;
+        Ok(view)
+    }
+
+    /// Pending → active, by an approved request: grants what the charter says, unless it is just-in-time (R45).
+    pub(crate) async fn activated(&self, changeset: &mut Changeset, identity: Identity, request: &mut Request, now: Timestamp) -> Result<Identity, OpError> {
+        let charter = charter_of(&identity)?;
+        let activation = Activation {
+            request: request.id,
+            by: request.approvers(),
+            at: now,
+            purpose: request.purpose.clone(),
+            policies: request.policies.clone(),
+            policy_version: request.policy_version.clone(),
+        };
+        let mut identity = identity.activate(activation)?;
+        identity.request = None;
+        self.join_scopes(changeset, &mut identity, &charter).await?;
+        let event = self
+            .event(now, "identity.activated", ControlPoint::Approve)
+            .subject(identity.id)
+            .subject(charter.owner)
+            .fact("workflow", "non_human.activation")
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("purpose", &request.purpose)
+            .fact("tier", identity.tier)
+            .fact("policies", &request.policies)
+            .fact("policy_version", &request.policy_version);
+        changeset.event(event);
+        if charter.coverage != Coverage::JustInTime {
+            for entitlement in &charter.scope {
+                let grant = self.grant_of(identity.id, entitlement.clone(), charter.end(), request, now);
+                identity.grants.push(grant.id);
+                request.outcome.grants.push(grant.id);
+                changeset.event(self.granted_event(&grant, now));
+                changeset.insert(&grant);
+            }
+        }
+        let id = identity.id.to_string();
+        changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, id.clone(), charter.end()));
+        if let Some(limit) = charter.idle_limit() {
+            changeset.due.push(DueChange::Set(DueKind::IdentityIdle, id.clone(), now.plus(limit)));
+        }
+        if let Some(at) = crate::plan::renewal::opens(&identity) {
+            changeset.due.push(DueChange::Set(DueKind::Renewal, id, at));
+        }
+        self.watch(changeset, &identity, now);
+        Ok(identity)
     }
 
     /// Makes the identity a member of its scopes as they stand now; a cut that comes between conflicts.
     async fn join_scopes(&self, changeset: &mut Changeset, identity: &mut Identity, charter: &Charter) -> Result<(), OpError> {
-        let scopes = [
+        let mut scopes = vec![
             Scope::Identity(identity.id),
             Scope::Owner(charter.owner),
             Scope::Application(charter.application),
             Scope::Environment(charter.environment.clone()),
         ];
+        scopes.extend(charter.vendor.map(Scope::Vendor));
+        scopes.extend(charter.cloud_account.map(Scope::CloudAccount));
         let keys: Vec<_> = scopes.iter().map(Scope::cut_key).collect();
         let snapshot = self.store.load(&keys).await?;
         identity.memberships.clear();
@@ -223,6 +228,7 @@ impl Engine {
         let (reason, cause) = (ask.reason.as_str(), ask.cause);
         self.step(caller, Asked::new(ControlPoint::Resume, "identity.resume", id), id, |stored, now| async move {
             let by = caller.must_be_person()?;
+            let fresh = self.freshness(caller, now).await?;
             if stored.suspensions.len() > 1 && ask.revision.is_none() {
                 // The place of a cause means nothing without the list it was read from.
                 return Err(OpError::field(
@@ -245,17 +251,21 @@ impl Engine {
             if placed_by == Some(by) {
                 return Err(OpError::refused(Reason::SamePerson));
             }
-            let identity = (*stored.value).clone().resume(cause)?;
+            let mut identity = (*stored.value).clone().resume(cause)?;
+            if identity.state == IdentityState::Active {
+                self.may_return(&identity, now).await?;
+            }
             let event = self
                 .event(now, "identity.resumed", ControlPoint::Resume)
                 .subject(id)
                 .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
-                .fact("policies", &answer.policies);
-            Ok(Stepped {
-                changeset: Changeset::new(caller.actor(), now, event),
-                identity,
-            })
+                .fact("policies", &answer.policies)
+                .fact("assurance", assurance_fact(caller));
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            fresh.expect(&mut changeset);
+            self.resumed(&mut changeset, &mut identity, now).await?;
+            Ok(Stepped { changeset, identity })
         })
         .await
     }
@@ -364,6 +374,8 @@ impl Engine {
         self.cut_with_receipt(changeset, Scope::Identity(identity.id), reason, now).await?;
         changeset.due.push(DueChange::Clear(DueKind::IdentityExpiry, identity.id.to_string()));
         changeset.due.push(DueChange::Clear(DueKind::IdentityIdle, identity.id.to_string()));
+        changeset.due.push(DueChange::Clear(DueKind::Dormancy, identity.id.to_string()));
+        self.no_longer(changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now).await?;
         Ok(())
     }
 
@@ -391,7 +403,28 @@ impl Engine {
         let stepped = self.suspended(Actor::System { part: "enrolment".into() }, stored, cause, now).await?;
         let mut changeset = stepped.changeset;
         changeset.replace(stored, &stepped.identity);
+        let rule = &tenure_core::finding::rules::JOIN_TOKEN_REPLAYED;
+        self.raise(&mut changeset, rule, stored.id, "", serde_json::Map::new(), now).await?;
         Ok(Some(changeset))
+    }
+
+    /// Begins an identity's end inside the commit of another decision.
+    pub(crate) async fn retire_in(&self, changeset: &mut Changeset, stored: &Stored<Identity>, because: &str, reason: &str, now: Timestamp) -> Result<(), OpError> {
+        let stepped = self.retiring(changeset.actor.clone(), stored, because, reason, now).await?;
+        absorb(changeset, stepped.changeset);
+        changeset.replace(stored, &stepped.identity);
+        Ok(())
+    }
+
+    /// Suspends an identity inside the commit of another decision. Beyond 16 causes there is nothing to add.
+    pub(crate) async fn suspend_in(&self, changeset: &mut Changeset, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<(), OpError> {
+        if stored.suspensions.len() >= MAX_CAUSES {
+            return Ok(());
+        }
+        let stepped = self.suspended(changeset.actor.clone(), stored, cause, now).await?;
+        absorb(changeset, stepped.changeset);
+        changeset.replace(stored, &stepped.identity);
+        Ok(())
     }
 
     /// One step of one identity: read, decide, commit, with its refusal recorded.
@@ -471,6 +504,7 @@ impl Engine {
             let (hold, _) = self
                 .decide(|| async {
                     let now = self.now();
+                    let fresh = self.freshness(caller, now).await?;
                     let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
                     let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
                     self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
@@ -490,8 +524,10 @@ impl Engine {
                         .event(now, "scope.released", ControlPoint::Resume)
                         .subject(scope.subject())
                         .fact("scope", scope.kind())
-                        .fact("reason", &reason);
+                        .fact("reason", &reason)
+                        .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
                     changeset.replace(&read, &hold);
                     Ok((changeset, hold))
                 })
@@ -500,6 +536,21 @@ impl Engine {
         })
         .await
     }
+}
+
+/// The complete charter of an identity that has one.
+pub(crate) fn charter_of(identity: &Identity) -> Result<Charter, OpError> {
+    identity.complete_charter().map_err(OpError::Invalid)
+}
+
+/// Adds what one decision changes to the commit of another.
+fn absorb(changeset: &mut Changeset, more: Changeset) {
+    changeset.events.extend(more.events);
+    changeset.expects.extend(more.expects);
+    changeset.puts.extend(more.puts);
+    changeset.once.extend(more.once);
+    changeset.spends.extend(more.spends);
+    changeset.due.extend(more.due);
 }
 
 /// That the record is the one that the caller saw, if they say which.
@@ -530,5 +581,10 @@ fn releaser(caller: &Caller, owns: bool) -> Releaser {
 }
 
 fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
-    Attributes::from([("owns", Value::Bool(owns)), ("placed_by_self", Value::Bool(placed_by == Some(by)))])
+    Attributes::from([
+        ("owns", Value::Bool(owns)),
+        ("placed_by_self", Value::Bool(placed_by == Some(by))),
+        // Whoever is not fresh does not come as far as the policy.
+        ("fresh", Value::Bool(true)),
+    ])
 }

@@ -41,6 +41,8 @@ impl ListAsk {
 pub trait Listed: Record + Clone {
     /// The kind in policies.
     const NAME: &'static str;
+    /// Whether every caller may read them: who asks for an identity needs them.
+    const OPEN: bool = false;
 }
 impl Listed for Person {
     const NAME: &'static str = "person";
@@ -62,7 +64,7 @@ impl Listed for Receipt {
 }
 
 impl Engine {
-    async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<tenure_core::row::Stored<T>>, Option<String>), OpError> {
+    pub(crate) async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<tenure_core::row::Stored<T>>, Option<String>), OpError> {
         let terms = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let limit = ask.limit.unwrap_or(50).clamp(1, 200);
         let page = self
@@ -88,7 +90,7 @@ impl Engine {
     /// # Errors
     /// The caller may not read them.
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
-        self.may_read(caller, T::NAME, "", false).await?;
+        self.may_read(caller, T::NAME, "", T::OPEN).await?;
         let (rows, next) = self.page::<T>(ask).await?;
         Ok(Page {
             items: rows
@@ -109,7 +111,7 @@ impl Engine {
     /// No such record, or the caller may not read it.
     pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
         let own = caller.person_id().is_some_and(|person| person.to_string() == id);
-        self.may_read(caller, T::NAME, id, own).await?;
+        self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
         let row = self.must::<T>(T::NAME, id).await?;
         Ok(View {
             record: (*row.value).clone(),

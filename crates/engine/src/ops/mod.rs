@@ -1,21 +1,48 @@
 //! Use cases, one module a subject.
 
+pub mod cli_sign_in;
 pub mod credentials;
 pub mod decide;
 pub mod directory;
 pub mod enrol;
+pub mod first_token;
 pub mod grants;
 pub mod identities;
 pub mod introspect;
+pub mod invitations;
 pub mod issuers;
 pub mod lifecycle;
 pub mod lists;
 pub mod log;
+pub mod notifications;
+pub mod passkeys;
+pub mod oidc;
 pub mod receipts;
 pub mod revoke;
 pub mod setup;
+pub mod sign_in;
+pub mod sign_in_providers;
 pub mod state;
+pub mod dormancy;
+pub mod exceptions;
+pub mod findings;
+pub mod naming;
+pub mod needs;
+pub mod packages;
+pub mod people;
+pub mod import;
+pub mod transfers;
+pub mod person_access;
+pub mod policies;
+pub(crate) mod references;
+pub mod renewals;
+pub mod requests;
+pub mod reviews;
+pub mod templates;
+pub mod third_party;
+pub(crate) mod tiers;
 pub mod token;
+pub mod why;
 
 use std::future::Future;
 

@@ -227,6 +227,8 @@ impl Engine {
             Target::Scope(Scope::Owner(id)) => format!("owner={id}"),
             Target::Scope(Scope::Application(id)) => format!("application={id}"),
             Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
+            Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
+            Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
         };
         let identities = self.all_identities(vec![term], limit).await?;
         let resources = resources_of(&identities);

@@ -15,6 +15,7 @@ use tenure_core::port::DueKind;
 use tenure_core::receipt::{Receipt, Target};
 use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Scope};
+use tenure_core::third_party::{CloudAccount, Vendor};
 use tenure_core::time::Timestamp;
 
 use super::Asked;
@@ -112,6 +113,11 @@ impl Engine {
                 .await
                 .map(|application| caller.person_id() == Some(application.owner))?,
             Scope::Environment(name) => self.must::<Environment>("environment", name).await.map(|_| false)?,
+            Scope::Vendor(id) => self.must::<Vendor>("vendor", id).await.map(|vendor| caller.person_id() == Some(vendor.owner))?,
+            Scope::CloudAccount(id) => self
+                .must::<CloudAccount>("cloud account", id)
+                .await
+                .map(|account| caller.person_id() == Some(account.owner))?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenure_api::requests::Setup;
+use tenure_api::sign_in::Recovered;
 use tenure_api::views::SetupDone;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Personal};
@@ -17,6 +18,7 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::Engine;
 use crate::error::OpError;
+use crate::notice::notify;
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
@@ -105,7 +107,7 @@ impl Engine {
         if good.is_none() {
             return Err(OpError::Unauthenticated(Reason::ProofInvalid));
         }
-        super::directory::check_person(&ask.name, ask.email.as_deref())?;
+        super::people::check_person(&ask.name, ask.email.as_deref())?;
         let log_key = self.new_key(KeyUse::Log, now)?;
         let receipt_key = self.new_key(KeyUse::Receipt, now)?;
         let deployment = Deployment {
@@ -114,14 +116,8 @@ impl Engine {
             receipt_key: receipt_key.id,
             created_at: now,
         };
-        let person = Person {
-            id: PersonId::generate(now, self.entropy.as_ref()),
-            name: Some(ask.name.clone()),
-            email: ask.email.clone(),
-            state: PersonState::Active,
-            roles: vec![Role::Administrator],
-            created_at: now,
-        };
+        let id = PersonId::generate(now, self.entropy.as_ref());
+        let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
         let (text, token) = self.new_operator_token(person.id, OPERATOR_TOKEN_LIFE, now);
         let mut event = self
             .event(now, "deployment.set_up", ControlPoint::Administer)
@@ -153,12 +149,13 @@ impl Engine {
         })
     }
 
-    /// Gives an administrator back to a deployment that has lost its last operator token: whoever holds the root key may (S-10).
-    /// It restores one person and issues nothing else; the log says so.
+    /// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It restores one
+    /// person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log says so. While nobody
+    /// signs in, an operator token comes with it.
     ///
     /// # Errors
     /// Set-up was not done, or there is no such active person.
-    pub async fn recover_administrator(&self, person: Option<PersonId>) -> Result<SetupDone, OpError> {
+    pub async fn recover_administrator(&self, person: Option<PersonId>) -> Result<Recovered, OpError> {
         if self.deployment().await?.is_none() {
             return Err(OpError::Setup("set-up has not been done"));
         }
@@ -166,20 +163,34 @@ impl Engine {
             Some(id) => id,
             None => self.any_administrator().await?,
         };
-        let ((person, text, token), _) = self
+        let ((person, secret, invitation, operator), _) = self
             .decide(|| async {
                 let now = self.now();
+                let set_up = self.sign_in_is_set_up().await?;
+                let before_sign_in = if set_up { None } else { Some(self.before_sign_in().await?) };
                 let stored = self.must::<Person>("person", id).await?;
                 if stored.state != PersonState::Active {
                     return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
                 }
                 let mut person = (*stored.value).clone();
-                let (text, token) = self.new_operator_token(id, OPERATOR_TOKEN_LIFE, now);
+                let (secret, invitation) = self.new_invitation(id, id, true, true, now);
                 let event = self
                     .event(now, "deployment.recovered", ControlPoint::Administer)
                     .subject(id)
-                    .subject(token.id)
+                    .subject(invitation.id)
+                    .fact("operator_token", before_sign_in.is_some())
+                    .fact("single_person", true)
                     .fact("role_given", !person.roles.contains(&Role::Administrator));
+                let event = notify(
+                    event,
+                    &[],
+                    &[Role::Administrator],
+                    "An administrator was recovered with the root key",
+                    &format!(
+                        "Somebody who holds the root key made {id} an administrator again with `tenure recover`.\n\
+                         If that was none of you, take it back and change the root key."
+                    ),
+                );
                 let mut changeset = Changeset::new(Actor::System { part: "recover".into() }, now, event);
                 if person.roles.contains(&Role::Administrator) {
                     changeset.expect(&stored);
@@ -187,14 +198,22 @@ impl Engine {
                     person.roles.push(Role::Administrator);
                     changeset.replace(&stored, &person);
                 }
-                changeset.insert(&token);
-                Ok((changeset, (person, text, token)))
+                changeset.insert(&invitation);
+                let mut operator = None;
+                if let Some(fresh) = before_sign_in {
+                    let (text, token) = self.new_operator_token(id, OPERATOR_TOKEN_LIFE, now);
+                    fresh.expect(&mut changeset);
+                    changeset.insert(&token);
+                    operator = Some(text);
+                }
+                Ok((changeset, (person, secret, invitation, operator)))
             })
             .await?;
-        Ok(SetupDone {
+        Ok(Recovered {
             person,
-            operator_token: text.expose().clone(),
-            expires_at: token.expires_at,
+            invitation: secret.expose().clone(),
+            expires_at: invitation.expires_at,
+            operator_token: operator.map(|text| text.expose().clone()),
         })
     }
 

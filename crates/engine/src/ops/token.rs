@@ -16,7 +16,7 @@ use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
 use tenure_core::time::{Span, Timestamp};
-use tenure_credentials::assertion::verify_client_assertion;
+use tenure_credentials::assertion::{verify_client_assertion, verify_first_proof};
 use tenure_credentials::external::{claims_match, verify_external_token};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk};
 
@@ -34,6 +34,8 @@ pub enum Proof {
     ClientAssertion(String),
     /// A token of a bound external issuer, as the grant itself (RFC 7523 §2.1).
     ExternalToken(String),
+    /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
+    Registration(String),
 }
 
 impl Proof {
@@ -41,6 +43,8 @@ impl Proof {
         match self {
             Self::ClientAssertion(_) => "private_key_jwt",
             Self::ExternalToken(_) => "jwt_bearer",
+            // The same proof of the same key, with the name in place of the id that was not there yet.
+            Self::Registration(_) => "private_key_jwt",
         }
     }
 }
@@ -96,6 +100,9 @@ impl Engine {
             Err(OpError::Refused { reason, detail, answer }) => {
                 self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref())
                     .await;
+                if reason == Reason::WrongEnvironment {
+                    self.note_proof_elsewhere(id, &ask.environment).await;
+                }
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(OpError::Invalid(fields)) => {
@@ -136,7 +143,7 @@ impl Engine {
                 let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
                 unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
             }
-            (None, Proof::ExternalToken(_)) => Err(OpError::field(
+            (None, Proof::ExternalToken(_) | Proof::Registration(_)) => Err(OpError::field(
                 "client_id",
                 "client_id_missing",
                 "name the identity as client_id: a proof names its identity",
@@ -149,28 +156,37 @@ impl Engine {
         match proof {
             Proof::ClientAssertion(assertion) => self.prove_key(known, assertion, issuer, now),
             Proof::ExternalToken(token) => self.prove_external(known, token, environment, now).await,
+            Proof::Registration(proof) => self.prove_registration(known, proof, issuer, now),
         }
     }
 
     fn prove_key(&self, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+        let (keys, bindings) = self.bound_keys(known)?;
+        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+        let client = known.identity.id.to_string();
+        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+    }
+
+    fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+        let (keys, bindings) = self.bound_keys(known)?;
+        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+        let verified =
+            verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+    }
+
+    /// The keys that an identity's bindings name, each at the place of its binding.
+    fn bound_keys(&self, known: &Known) -> Result<(Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>), OpError> {
         let mut keys = Vec::new();
         let mut bindings = Vec::new();
         for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
             if let BindingMatch::PublicKey { jwk, thumbprint } = &binding.matches {
                 keys.push(self.workload_key(jwk, thumbprint)?);
-                bindings.push(binding);
+                bindings.push(binding.clone());
             }
         }
-        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
-        let client = known.identity.id.to_string();
-        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
-        let binding = (*bindings.get(verified.key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?).clone();
-        let once = Once {
-            space: "jti",
-            key: format!("{client} {}", verified.jti),
-            until: Some(verified.replay_until),
-        };
-        Ok(Proven { binding, issuer: None, once })
+        Ok((keys, bindings))
     }
 
     async fn prove_external(&self, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
@@ -247,7 +263,7 @@ impl Engine {
             principal: questions::identity(&known.identity),
             action: Action::Issue,
             resource: questions::resource(&resource),
-            context: issue_context(&ask.proof, &known, &environment.name, ttl),
+            context: issue_context(&ask.proof, &known, &environment.name, ttl, self.waived(&known.identity, now).await?, now),
         });
         let credential = CredentialId::generate(now, self.entropy.as_ref());
         let permit = standing
@@ -401,6 +417,17 @@ impl Engine {
     }
 }
 
+/// The proof that one of an identity's keys gave, with the id that it uses up.
+fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti: &str, replay_until: Timestamp) -> Result<Proven, OpError> {
+    let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
+    let once = Once {
+        space: "jti",
+        key: format!("{} {jti}", known.identity.id),
+        until: Some(replay_until),
+    };
+    Ok(Proven { binding, issuer: None, once })
+}
+
 /// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
 fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
     let mut resources = known.resources.iter().flatten();
@@ -424,13 +451,16 @@ fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'
     }
 }
 
-fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span) -> Attributes {
+fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, waived: Vec<String>, now: Timestamp) -> Attributes {
     Attributes::from([
         ("method", Value::Text(proof.method().to_owned())),
         ("credential_type", Value::Text(CredentialType::AccessToken.as_str().to_owned())),
         ("ttl_secs", Value::Long(ttl.as_secs())),
         ("charter_complete", Value::Bool(true)),
         ("owner_active", Value::Bool(known.owner_active())),
+        ("in_transfer", Value::Bool(known.in_transfer(now))),
+        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
+        ("waived", Value::Set(waived)),
         ("live_grant", Value::Bool(true)),
         ("in_scope", Value::Bool(true)),
         ("environment", Value::Text(environment.to_owned())),

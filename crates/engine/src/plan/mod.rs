@@ -1,6 +1,18 @@
 //! What falls due, decided purely: the worker reads, asks here, and executes.
 
+pub mod dormancy;
+pub mod exception;
 pub mod expiry;
 pub mod grant;
+pub mod history;
 pub mod idle;
+pub mod notice;
+pub mod person_grant;
+pub mod posture;
 pub mod receipt;
+pub mod renewal;
+pub mod review;
+pub mod feed;
+pub mod person;
+pub mod reconcile;
+pub mod transfer;

@@ -71,17 +71,17 @@ impl Engine {
             }
             DueKind::Grant => self.work_grant(claimed, now).await?,
             DueKind::Receipt => self.work_receipt(claimed, now).await?,
-            // Each kind's own module fills in its line.
-            DueKind::Request
-            | DueKind::Person
-            | DueKind::Leaver
-            | DueKind::Transfer
-            | DueKind::Exception
-            | DueKind::Review
-            | DueKind::PersonGrant
-            | DueKind::Dormancy
-            | DueKind::Renewal
-            | DueKind::Need => None,
+            DueKind::Request => self.work_request(claimed, now).await?,
+            DueKind::Renewal => self.work_renewal(claimed, now).await?,
+            DueKind::PersonGrant => self.work_person_grant(claimed, now).await?,
+            DueKind::Review => self.work_review(claimed, now).await?,
+            DueKind::Tier => self.work_tier(claimed, now).await?,
+            DueKind::Exception => self.work_exception(claimed, now).await?,
+            DueKind::Dormancy => self.work_dormancy(claimed, now).await?,
+            DueKind::Need => self.work_need(claimed, now).await?,
+            DueKind::Leaver => self.work_leaver(claimed, now).await?,
+            DueKind::Transfer => self.work_transfer(claimed, now).await?,
+            DueKind::Person => self.work_person(claimed, now).await?,
         };
         // A conflict means that somebody changed what was read, or took the lease: the deadline stands and comes again.
         let changeset = changeset.unwrap_or_else(|| self.nothing_left(claimed, now));
@@ -122,7 +122,7 @@ impl Engine {
         })
     }
 
-    fn postponed(&self, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
+    pub(crate) fn postponed(&self, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
         let event = self
             .event(now, "deadline.postponed", ControlPoint::Administer)
             .subject(&claimed.subject)
@@ -153,7 +153,7 @@ impl Engine {
     }
 }
 
-fn system() -> Actor {
+pub(crate) fn system() -> Actor {
     Actor::System { part: "deadlines".into() }
 }
 

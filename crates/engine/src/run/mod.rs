@@ -1,6 +1,7 @@
 //! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a fencing token.
 
 pub mod deadlines;
+pub mod notify;
 pub mod seal;
 pub mod upkeep;
 
@@ -9,13 +10,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::Engine;
+use crate::notice::Notify;
 use crate::outbound::Push;
 
 /// Runs every loop until `stop` turns true.
-pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, stop: watch::Receiver<bool>) {
+pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&engine), stop.clone()),
         seal::run_sealer(Arc::clone(&engine), push, stop.clone()),
+        notify::run(Arc::clone(&engine), channels, stop.clone()),
         upkeep::run(engine, stop),
     );
 }

@@ -1,4 +1,4 @@
-//! Upkeep: last-used stamps and aggregates are written, and what has ended is dropped.
+//! Upkeep: the policy set that another replica put in force is taken, last-used stamps and aggregates are written, and what has ended is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,12 @@ impl Engine {
 pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
-        for result in [engine.flush_used().await, engine.flush_refusals(stopping).await, engine.purge_all().await] {
+        for result in [
+            engine.refresh_policy().await,
+            engine.flush_used().await,
+            engine.flush_refusals(stopping).await,
+            engine.purge_all().await,
+        ] {
             if let Err(error) = result {
                 tracing::warn!(%error, "upkeep is tried again");
             }

@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, header};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
 use tenure_api::problem::Problem;
-use tenure_api::requests::{Because, Enrol, NewGrant, NewIdentity, Resume, TaskCompleted};
+use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
+use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
 use tenure_core::binding::Binding;
 use tenure_core::grant::Grant;
@@ -33,7 +34,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/identities/{id}/retire", post(retire))
         .route("/v1/identities/{id}/close", post(close))
         .route("/v1/identities/{id}/complete-task", post(complete_task))
-        .route("/v1/identities/{id}/grants", post(open_grant))
         .route("/v1/identities/{id}/access", get(access))
         .route("/v1/identities/{id}/credentials", get(credentials))
         .route("/v1/identities/{id}/join-tokens", post(create_join_token))
@@ -46,8 +46,8 @@ fn identity(text: &str) -> Result<IdentityId, Failure> {
     id(text, "identity")
 }
 
-async fn register(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIdentity>) -> Reply<IdentityView> {
-    created(app.engine.register(&caller, ask).await?)
+async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> Reply<Registered> {
+    created(app.engine.register_with_token(&caller, ask, source).await?)
 }
 
 #[derive(Deserialize)]
@@ -62,6 +62,10 @@ struct Listing {
     application: Option<String>,
     environment: Option<String>,
     enforces: Option<String>,
+    vendor: Option<String>,
+    cloud_account: Option<String>,
+    need: Option<String>,
+    shared: Option<String>,
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<IdentityView>> {
@@ -74,6 +78,10 @@ async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing)
             ("application", listing.application),
             ("environment", listing.environment),
             ("enforces", listing.enforces),
+            ("vendor", listing.vendor),
+            ("cloud_account", listing.cloud_account),
+            ("need", listing.need),
+            ("shared", listing.shared),
         ],
         listing.after,
         listing.limit,
@@ -153,7 +161,10 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
                 .engine
                 .authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source)
                 .await?;
-            Caller::Identity { identity }
+            Caller::Identity {
+                identity,
+                actions: vec!["complete".to_owned()],
+            }
         }
         (None, None) => {
             return Err(Failure::of(
@@ -163,10 +174,6 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
     ok(app.engine.complete_task(&caller, who, report).await?)
-}
-
-async fn open_grant(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewGrant>) -> Reply<View<Grant>> {
-    created(app.engine.open_grant(&caller, identity(&who)?, ask).await?)
 }
 
 async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(because): Body<Because>) -> Reply<View<Grant>> {

@@ -1,9 +1,20 @@
 //! The management API.
 
 mod directory;
+mod exceptions;
+mod findings;
 mod identities;
 mod log;
+mod needs;
+mod notifications;
+mod person_access;
+mod requests;
+mod reviews;
 mod revocations;
+mod sign_in;
+mod templates;
+mod third_party;
+mod why;
 
 use axum::Router;
 
@@ -13,8 +24,19 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(directory::routes())
         .merge(identities::routes())
+        .merge(exceptions::routes())
+        .merge(findings::routes())
+        .merge(needs::routes())
+        .merge(requests::routes())
+        .merge(person_access::routes())
+        .merge(reviews::routes())
         .merge(revocations::routes())
+        .merge(sign_in::routes())
+        .merge(templates::routes())
+        .merge(third_party::routes())
         .merge(log::routes())
+        .merge(why::routes())
+        .merge(notifications::routes())
 }
 
 /// Routes whose replies are streams.

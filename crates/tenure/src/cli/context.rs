@@ -22,7 +22,7 @@ pub struct Globals {
     /// The server's base URL.
     #[arg(long, global = true, env = "TENURE_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8420")]
     server: String,
-    /// The file with the operator token; DATA/operator-token if not given. The variable TENURE_TOKEN may hold the token itself.
+    /// The file with the session or operator token; DATA/operator-token if not given. The variable TENURE_TOKEN may hold the token itself.
     #[arg(long, global = true, env = "TENURE_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// The data folder, for tokens; TENURE_DATA or ./.tenure if not given.
@@ -102,8 +102,8 @@ impl Context {
         }
         let path = self.token_path();
         if !path.exists() {
-            return Err(Failure::new(format!("there is no operator token in {}", path.display()))
-                .hint("`tenure setup` makes the first one; else set TENURE_TOKEN, or name a file with --token-file or --data")
+            return Err(Failure::new(format!("there is no session in {}", path.display()))
+                .hint("`tenure login` begins one, `tenure setup` makes the first administrator; else set TENURE_TOKEN, or name a file with --token-file or --data")
                 .into());
         }
         read_secret(&path)

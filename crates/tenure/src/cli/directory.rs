@@ -13,6 +13,7 @@ use tenure_core::time::Span;
 
 use super::context::{Context, read_secret, word, write_new_secret};
 use super::output::{Column, Paging, line};
+use super::package::{Held, TakeBack};
 use crate::server::write_secret;
 
 const PEOPLE: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATE", "/state"), ("ROLES", "/roles")];
@@ -81,7 +82,7 @@ impl Setup {
     }
 }
 
-fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
+pub fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => std::fs::DirBuilder::new()
@@ -131,12 +132,25 @@ pub enum Person {
         /// The person's id.
         id: PersonId,
     },
+    Access(Held),
+    RevokeAccess(TakeBack),
     /// Erases name and address for ever; the record and every proof in the log stay.
     Erase {
         /// The person's id.
         id: PersonId,
     },
-    /// Makes an operator token that stands for a person; it is shown this once.
+    /// Invites a person to bind how they sign in; the invitation is shown this once.
+    Invite {
+        /// The person's id.
+        id: PersonId,
+        /// End the sign-ins and sessions that they have with its use: for what was lost.
+        #[arg(long)]
+        replace: bool,
+        /// Write it to a new file that only you can read, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Makes an operator token that stands for a person until people sign in; it is shown this once.
     Token {
         /// The person's id.
         id: PersonId,
@@ -165,7 +179,10 @@ impl Person {
                 context.out.list(&paging, query, PEOPLE, async |query| client.people(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.person(id).await?),
+            Self::Access(held) => held.run(context).await,
+            Self::RevokeAccess(grant) => grant.run(context).await,
             Self::Erase { id } => context.out.record(&client.erase_person(id).await?),
+            Self::Invite { id, replace, out } => super::sign_in::invite(context, id, replace, out).await,
             Self::Token { id, ttl, out } => {
                 let issued = client.create_operator_token(id, &NewOperatorToken { ttl }).await?;
                 eprintln!("the operator token {} stands for {} until {}", issued.id, issued.person, issued.expires_at);

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::Value;
-use tenure_api::requests::{Because, NewGrant, NewIdentity, Resume, Stage, TaskCompleted};
+use tenure_api::requests::{Because, NewIdentity, Resume, Stage, TaskCompleted};
 use tenure_api::views::IdentityView;
 use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
-use tenure_core::identity::CharterDraft;
+use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::time::{Span, Timestamp};
 
 use super::context::{Context, read_json, today, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
+use super::finding;
 use super::output::{Column, Paging, line};
 
 const IDENTITIES: &[Column] = &[
@@ -51,7 +52,8 @@ A life:
   tenure key generate --out exporter.key            the workload's own key; its public part goes into the charter
   tenure identity charter-template > exporter.json  fill in the ids
   tenure identity register -f exporter.json         draft → pending; every field that is missing is named
-  tenure identity activate idn_…                    by somebody whom the policy lets approve
+  tenure request list --state open                  its request waits for the approvers that it names
+  tenure request approve req_…                      by one of them
   tenure token get --identity idn_… --key exporter.key --environment prod
   tenure identity access idn_…                      what it holds, who approved it, for which need, what ends it
   tenure identity suspend idn_… --reason \"incident 42\"
@@ -97,8 +99,12 @@ pub enum Identity {
         /// The identity's id.
         id: IdentityId,
     },
-    /// Prints a file to fill in for `register`.
-    CharterTemplate,
+    /// Prints a file to fill in for `register`, with what the kind demands.
+    CharterTemplate {
+        /// The kind.
+        #[arg(long, value_parser = word::<Kind>, default_value = "workload")]
+        kind: Kind,
+    },
     /// Writes a new charter.
     Charter {
         /// The identity's id.
@@ -115,7 +121,7 @@ pub enum Identity {
         /// The identity's id.
         id: IdentityId,
     },
-    /// Approves and activates a pending identity.
+    /// Votes for the activation of a pending identity; the last vote activates it.
     Activate {
         /// The identity's id.
         id: IdentityId,
@@ -166,26 +172,13 @@ pub enum Identity {
         #[arg(long, default_value = "completed")]
         outcome: String,
     },
-    /// Opens a just-in-time grant.
-    #[command(after_help = "Example:\n  tenure identity grant idn_… --action write --resource res_… --for 30m --purpose \"repair ticket 7\"")]
-    Grant {
-        /// The identity's id.
-        id: IdentityId,
-        /// An action; may be given several times.
-        #[arg(long = "action", value_name = "ACTION", required = true)]
-        actions: Vec<String>,
-        /// The resource's id.
-        #[arg(long)]
-        resource: String,
-        /// For how long, e.g. 30m.
-        #[arg(long = "for", value_name = "SPAN")]
-        duration: Span,
-        /// For which need.
-        #[arg(long)]
-        purpose: String,
-    },
     /// Says what an identity holds, who approved it, for which need, and what ends it.
     Access {
+        /// The identity's id.
+        id: IdentityId,
+    },
+    /// Computes every posture rule now, and says which the identity breaks.
+    Posture {
         /// The identity's id.
         id: IdentityId,
     },
@@ -209,8 +202,8 @@ pub enum Identity {
 impl Identity {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        if let Self::CharterTemplate = self {
-            return line(&template(today().plus(TEMPLATE_LIFE)));
+        if let Self::CharterTemplate { kind } = self {
+            return line(&template(kind, today()));
         }
         let client = context.client()?;
         match self {
@@ -219,14 +212,17 @@ impl Identity {
                 if let Some(stage) = stage {
                     ask.stage = stage;
                 }
-                let view = client.register(&ask).await?;
-                let next = match ask.stage {
-                    Stage::Draft => "submit",
-                    Stage::Pending => "activate",
-                    Stage::Active => "access",
-                };
-                eprintln!("hint: next: tenure identity {next} {}", view.record.id);
-                context.out.record(&view)
+                let registered = client.register(&ask).await?;
+                let view = &registered.identity;
+                match (view.identity.record.state, view.identity.record.request) {
+                    (_, Some(request)) => eprintln!("hint: {request} waits for its approvers: tenure request show {request}"),
+                    (IdentityState::Draft, _) => eprintln!("hint: next: tenure identity submit {}", view.identity.record.id),
+                    _ => eprintln!("hint: next: tenure identity access {}", view.identity.record.id),
+                }
+                if let Some(refused) = &registered.token_refused {
+                    eprintln!("warning: it got no credential: {}\nhint: {}", refused.code, refused.hint);
+                }
+                context.out.record(&registered)
             }
             Self::List {
                 state,
@@ -255,7 +251,7 @@ impl Identity {
                     .await
             }
             Self::Show { id } => context.out.record(&client.identity(id).await?),
-            Self::CharterTemplate => Ok(()),
+            Self::CharterTemplate { .. } => Ok(()),
             Self::Charter { id, file, revision } => context.out.record(&client.write_charter(id, &charter(read_json(&file)?)?, revision).await?),
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id } => changed(context, client.activate(id).await?),
@@ -275,29 +271,11 @@ impl Identity {
                     )
                     .await?,
             ),
-            Self::Grant {
-                id,
-                actions,
-                resource,
-                duration,
-                purpose,
-            } => context.out.record(
-                &client
-                    .open_grant(
-                        id,
-                        &NewGrant {
-                            actions,
-                            resource,
-                            duration,
-                            purpose,
-                        },
-                    )
-                    .await?,
-            ),
             Self::Access { id } => {
                 let report = client.access(id).await?;
                 context.out.rows(&report, &report.access, ACCESS)
             }
+            Self::Posture { id } => finding::posture(context, &client, id).await,
             Self::Credentials { id, paging } => {
                 context
                     .out
@@ -323,7 +301,7 @@ fn changed(context: &Context, view: IdentityView) -> anyhow::Result<()> {
 }
 
 /// A charter by itself, or the one in a registration.
-fn charter(value: Value) -> anyhow::Result<CharterDraft> {
+pub(super) fn charter(value: Value) -> anyhow::Result<CharterDraft> {
     let value = value.get("charter").cloned().unwrap_or(value);
     serde_json::from_value(value).map_err(|error| Failure::new(format!("the charter: {error}")).into())
 }
@@ -331,7 +309,7 @@ fn charter(value: Value) -> anyhow::Result<CharterDraft> {
 /// Grants, the access that an identity holds.
 #[derive(Subcommand)]
 #[command(after_help = "\
-Grants are opened with an identity's activation, or just in time with `tenure identity grant`.
+Grants are derived from approved requests: an identity's activation, or `tenure request access`.
 
 Example:
   tenure grant revoke gra_… --reason \"not needed any more\"")]
@@ -354,9 +332,10 @@ impl Grant {
     }
 }
 
-fn template(expires_at: Timestamp) -> String {
-    let expires_at = Timestamp::from_micros(expires_at.as_secs().saturating_mul(1_000_000));
-    include_str!("charter-template.json").replace("{expires_at}", &expires_at.to_string())
+fn template(kind: Kind, now: Timestamp) -> String {
+    let end = now.plus(kind.max_life().map_or(TEMPLATE_LIFE, |life| life.min(TEMPLATE_LIFE)));
+    let end = Timestamp::from_micros(end.as_secs().saturating_mul(1_000_000));
+    super::template::charter(kind).trim_end().replace("{expires_at}", &end.to_string())
 }
 
 #[cfg(test)]
@@ -365,24 +344,29 @@ mod tests {
     use tenure_client::assertion::WorkloadKey;
 
     #[test]
-    fn the_template_passes_once_the_ids_are_filled_in() {
+    fn each_kinds_template_passes_once_the_ids_are_filled_in() {
         let now = Timestamp::from_micros(1_700_000_000_123_456);
-        let text = template(now.plus(TEMPLATE_LIFE));
         let key = WorkloadKey::draw(&tenure_core::entropy::SeededEntropy::new(1)).unwrap();
-        let filled = text
-            .replace("per_OWNER", &PersonId::from_u128(1).to_string())
-            .replace("per_BACKUP", &PersonId::from_u128(2).to_string())
-            .replace("per_REQUESTER", &PersonId::from_u128(3).to_string())
-            .replace("app_APPLICATION", &ApplicationId::from_u128(4).to_string())
-            .replace("res_RESOURCE", &tenure_core::id::ResourceId::from_u128(5).to_string())
-            .replace("PUBLIC_KEY", key.public_jwk()["x"].as_str().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("charter.json");
-        std::fs::write(&path, &filled).unwrap();
-        let ask: NewIdentity = read_json(&path).unwrap();
-        assert_eq!(ask.charter.complete(now).map(|charter| charter.environment), Ok("prod".to_owned()));
-        // As it is printed, it says what is missing instead of passing.
-        std::fs::write(&path, &text).unwrap();
-        assert!(read_json::<NewIdentity>(&path).is_err());
+        for kind in Kind::ALL {
+            let text = template(*kind, now);
+            let filled = text
+                .replace("per_OWNER", &PersonId::from_u128(1).to_string())
+                .replace("per_BACKUP", &PersonId::from_u128(2).to_string())
+                .replace("per_REQUESTER", &PersonId::from_u128(3).to_string())
+                .replace("app_APPLICATION", &ApplicationId::from_u128(4).to_string())
+                .replace("res_RESOURCE", &tenure_core::id::ResourceId::from_u128(5).to_string())
+                .replace("ven_VENDOR", &tenure_core::id::VendorId::from_u128(6).to_string())
+                .replace("PUBLIC_KEY", key.public_jwk()["x"].as_str().unwrap());
+            std::fs::write(&path, &filled).unwrap();
+            let ask: NewIdentity = read_json(&path).unwrap();
+            assert_eq!(ask.kind, *kind);
+            let complete = ask.charter.complete(*kind, now);
+            assert_eq!(complete.map(|charter| charter.environment), Ok("prod".to_owned()), "{kind:?}");
+            // As it is printed, it says what is missing instead of passing.
+            std::fs::write(&path, &text).unwrap();
+            assert!(read_json::<NewIdentity>(&path).is_err(), "{kind:?}");
+        }
     }
 }

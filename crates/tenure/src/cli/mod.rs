@@ -4,11 +4,22 @@
 
 mod context;
 mod directory;
+mod exception;
 mod failure;
+mod finding;
 mod identity;
 mod log;
+mod login;
 mod output;
+mod package;
+mod request;
+mod review;
+mod policy;
 mod revocation;
+mod sign_in;
+mod template;
+mod third_party;
+mod why;
 mod workload;
 
 use std::process::ExitCode;
@@ -47,8 +58,15 @@ enum Command {
     Demo(demo::Args),
     Recover(server::RecoverArgs),
     Setup(directory::Setup),
+    Login(login::Login),
+    Logout(login::Logout),
+    Whoami(login::Whoami),
     #[command(subcommand)]
     Person(directory::Person),
+    #[command(subcommand)]
+    Invitation(sign_in::Invitation),
+    #[command(subcommand)]
+    SignInProvider(sign_in::SignInProvider),
     #[command(subcommand)]
     Application(directory::Application),
     #[command(subcommand)]
@@ -60,6 +78,30 @@ enum Command {
     #[command(subcommand)]
     Identity(identity::Identity),
     #[command(subcommand)]
+    Exception(exception::Exception),
+    #[command(subcommand)]
+    Finding(finding::Finding),
+    #[command(subcommand)]
+    Need(exception::Need),
+    #[command(subcommand)]
+    Request(request::Request),
+    #[command(subcommand)]
+    Template(template::Template),
+    #[command(subcommand)]
+    Naming(third_party::Naming),
+    #[command(subcommand)]
+    Vendor(third_party::Vendor),
+    #[command(subcommand)]
+    CloudAccount(third_party::CloudAccount),
+    #[command(subcommand)]
+    DataDomain(third_party::DataDomain),
+    #[command(subcommand)]
+    Package(package::Package),
+    #[command(subcommand)]
+    Review(review::Review),
+    #[command(subcommand)]
+    Why(why::Why),
+    #[command(subcommand)]
     Grant(identity::Grant),
     #[command(subcommand)]
     Credential(revocation::Credential),
@@ -69,6 +111,8 @@ enum Command {
     Hold(revocation::Hold),
     #[command(subcommand)]
     Receipt(revocation::Receipt),
+    #[command(subcommand)]
+    Policy(policy::Policy),
     #[command(subcommand)]
     Key(workload::Key),
     #[command(subcommand)]
@@ -104,17 +148,35 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Recover(args) => Box::pin(server::recover(args)).await?,
         Command::Demo(args) => return Box::pin(demo::run(args)).await,
         Command::Setup(setup) => setup.run(&context).await?,
+        Command::Login(login) => login.run(&context).await?,
+        Command::Logout(logout) => logout.run(&context).await?,
+        Command::Whoami(whoami) => whoami.run(&context).await?,
+        Command::Invitation(verb) => verb.run(&context).await?,
+        Command::SignInProvider(verb) => verb.run(&context).await?,
         Command::Person(verb) => verb.run(&context).await?,
         Command::Application(verb) => verb.run(&context).await?,
         Command::Environment(verb) => verb.run(&context).await?,
         Command::Resource(verb) => verb.run(&context).await?,
         Command::Issuer(verb) => verb.run(&context).await?,
         Command::Identity(verb) => Box::pin(verb.run(&context)).await?,
+        Command::Template(verb) => verb.run(&context).await?,
+        Command::Naming(verb) => verb.run(&context).await?,
+        Command::Vendor(verb) => verb.run(&context).await?,
+        Command::CloudAccount(verb) => verb.run(&context).await?,
+        Command::DataDomain(verb) => verb.run(&context).await?,
+        Command::Package(verb) => verb.run(&context).await?,
+        Command::Review(verb) => verb.run(&context).await?,
+        Command::Exception(verb) => Box::pin(verb.run(&context)).await?,
+        Command::Finding(verb) => verb.run(&context).await?,
+        Command::Need(verb) => verb.run(&context).await?,
+        Command::Request(verb) => Box::pin(verb.run(&context)).await?,
+        Command::Why(verb) => verb.run(&context).await?,
         Command::Grant(verb) => verb.run(&context).await?,
         Command::Credential(verb) => verb.run(&context).await?,
         Command::Cut(verb) => verb.run(&context).await?,
         Command::Hold(verb) => verb.run(&context).await?,
         Command::Receipt(verb) => verb.run(&context).await?,
+        Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,
         Command::Token(verb) => verb.run(&context).await?,
         Command::Enrol(enrol) => enrol.run(&context).await?,

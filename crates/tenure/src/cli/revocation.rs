@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tenure_api::requests::{HoldRequest, Revocation, RevocationTarget};
 use tenure_api::views::{Page, ReceiptView};
 use tenure_client::ClientError;
-use tenure_core::id::{ApplicationId, CredentialId, IdentityId, PersonId, ReceiptId};
+use tenure_core::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, PersonId, ReceiptId, VendorId};
 use tenure_core::receipt::ReceiptState;
 use tenure_core::scope::Scope;
 use tenure_credentials::key::VerifyingKey;
@@ -100,6 +100,28 @@ pub enum Cut {
         #[arg(long)]
         yes: bool,
     },
+    /// Everything issued to the identities of a vendor.
+    Vendor {
+        /// The vendor's id.
+        id: VendorId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Everything issued to the identities of a cloud account.
+    CloudAccount {
+        /// The account's id here.
+        id: CloudAccountId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Everything issued in an environment.
     Environment {
         /// The environment's name.
@@ -125,6 +147,14 @@ impl Cut {
             Self::Application { id, reason, yes } => {
                 confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
                 (RevocationTarget::Application(id), reason)
+            }
+            Self::Vendor { id, reason, yes } => {
+                confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
+                (RevocationTarget::Vendor(id), reason)
+            }
+            Self::CloudAccount { id, reason, yes } => {
+                confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
+                (RevocationTarget::CloudAccount(id), reason)
             }
             Self::Environment { name, reason, yes } => {
                 confirm(&format!("this revokes every credential in the environment {name}"), yes)?;
@@ -158,6 +188,10 @@ pub enum ScopeKind {
     Application,
     /// Every identity of an environment.
     Environment,
+    /// Every identity that a vendor operates.
+    Vendor,
+    /// Every identity bound to a cloud account.
+    CloudAccount,
 }
 
 /// Holds: nothing in a scope works until somebody other than who placed the hold releases it.
@@ -220,6 +254,8 @@ fn scope(kind: ScopeKind, id: &str) -> anyhow::Result<Scope> {
         ScopeKind::Owner => id.parse().map(Scope::Owner),
         ScopeKind::Application => id.parse().map(Scope::Application),
         ScopeKind::Environment => Ok(Scope::Environment(id.to_owned())),
+        ScopeKind::Vendor => id.parse().map(Scope::Vendor),
+        ScopeKind::CloudAccount => id.parse().map(Scope::CloudAccount),
     };
     parsed.map_err(|error| Failure::usage(format!("{id}: {error}")).into())
 }

@@ -116,7 +116,7 @@ on_both! {
         }
         let mut world = world;
         world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
-        world.post(&world.owner, &format!("/v1/identities/{waiting}/activate"), json!({})).await.expect(200);
+        world.activate(&world.manager, &waiting).await.expect(200);
         let (new, new_key) = world.exporter("new").await;
         for (key, id) in [(&waiting_key, &waiting), (&new_key, &new)] {
             let token = world.token(key, id, "production").await;

@@ -48,7 +48,10 @@ impl Issuers {
             charter["workload_binding"] = oidc_binding(&self.provider, workload);
         }
         let name = format!("{name}-{workload}");
-        let id = self.world.register(&name, charter, stage).await.expect(201).text("/id");
+        let id = match stage {
+            "active" => self.world.active(&name, charter).await,
+            stage => self.world.register(&name, charter, stage).await.expect(201).text("/id"),
+        };
         Subject { id, key, workload }
     }
 

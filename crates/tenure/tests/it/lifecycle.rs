@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(world.post(&world.owner, &format!("{path}/submit"), json!({})).await.expect(200).text("/state"), "pending");
         assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_not_active");
         assert_eq!(write_charter(&world, &id, &lost, None).await.expect(409).code(), "illegal_transition");
-        assert_eq!(world.post(&world.owner, &format!("{path}/activate"), json!({})).await.expect(200).text("/state"), "active");
+        assert_eq!(world.activate(&world.manager, &id).await.expect(200).text("/state"), "active");
         assert!(world.is_live(&world.token(&key, &id, "production").await).await);
         let written = world.events_of("identity.charter_written", &id).await;
         assert_eq!((written.len(), &written[0]["data"]["charter"]["purpose"]), (1, &json!("exports invoices")));
@@ -70,19 +70,17 @@ on_both! {
         let (old, new) = (Key::new(), Key::new());
         let id = world.register("exporter", world.charter(old.jwk()), "draft").await.expect(201).text("/id");
         write_charter(&world, &id, &world.charter(new.jwk()), None).await.expect(200);
-        for step in ["submit", "activate"] {
-            world.post(&world.owner, &format!("/v1/identities/{id}/{step}"), json!({})).await.expect(200);
-        }
+        world.hand_in(&id).await;
         assert_eq!(world.ask_token(&old, &id, "production").await.expect(401).body["error"], "invalid_client");
         world.token(&new, &id, "production").await;
         // The key that was given up is still not free for another.
-        assert_eq!(world.register("other", world.charter(old.jwk()), "active").await.expect(409).code(), "key_already_bound");
+        assert_eq!(world.register("other", world.charter(old.jwk()), "pending").await.expect(409).code(), "key_already_bound");
     }
 
     async fn names_are_never_reassigned(world: World) {
         let (id, _) = world.exporter("exporter").await;
         let taken = async || {
-            let answer = world.register("exporter", world.charter(Key::new().jwk()), "active").await.expect(409);
+            let answer = world.register("exporter", world.charter(Key::new().jwk()), "pending").await.expect(409);
             assert_eq!(answer.code(), "taken");
         };
         taken().await;

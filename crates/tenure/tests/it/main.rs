@@ -8,6 +8,7 @@
     reason = "tests: what is missing or not as it should be is a failed test"
 )]
 
+mod browser;
 mod world;
 
 mod attacks;
@@ -19,6 +20,12 @@ mod hardening;
 mod issuers;
 mod lifecycle;
 mod log;
+mod mailbox;
+mod notify;
 mod oauth;
+mod passkeys;
 mod peers;
+mod person_access;
+mod requests;
 mod rows;
+mod sign_in;

@@ -26,7 +26,7 @@ fn folder() -> PathBuf {
     folder
 }
 
-fn node(script: &str) -> Command {
+pub fn node(script: &str) -> Command {
     let mut command = Command::new("node");
     command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script))

@@ -38,19 +38,23 @@ on_both! {
         let answer = world.get(&world.auditor, &path).await.expect(200);
         let access = answer.body["access"].as_array().unwrap().clone();
         assert_eq!(access.len(), 1);
-        assert_eq!(access[0]["approved_by"], json!(world.owner_id));
+        assert_eq!(access[0]["approved_by"], json!([world.manager_id]));
+        assert!(access[0]["request"].as_str().unwrap().starts_with("req_"));
         assert_eq!(access[0]["need"], "exports invoices");
         assert_eq!(access[0]["live"], true);
-        assert!(access[0]["policies"].as_array().unwrap().contains(&json!("activate-standard")), "{access:?}");
+        assert!(access[0]["policies"].as_array().unwrap().contains(&json!("approve-standard")), "{access:?}");
         let ends = access[0]["ends"].as_array().unwrap().iter().map(|end| end.as_str().unwrap().to_owned()).collect::<Vec<_>>();
         assert!(ends.iter().any(|end| end.starts_with("date: ")) && ends.iter().any(|end| end.contains("30d without use")) && ends.iter().any(|end| end == "suspension"), "{ends:?}");
         // A second access, opened by somebody else for a need of its own, answers for itself.
-        let grant = json!({"actions": ["read"], "resource": world.orders, "duration": "10m", "purpose": "incident 7"});
-        world.post(&world.security, &format!("/v1/identities/{id}/grants"), grant).await.expect(201);
+        let (rita_id, rita) = world.person("Rita", &["requester"]).await;
+        let matter = json!({"type": "access", "identity": id, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "10m"});
+        let request = world.ask(&rita, matter, "incident 7").await.expect(201).text("/id");
+        assert_eq!(world.get(&rita, &format!("/v1/requests/{request}")).await.expect(200).text("/requested_by/id"), rita_id);
+        world.approve(&world.owner, &request).await.expect(200);
         let answer = world.get(&world.owner, &path).await.expect(200);
         let access = answer.body["access"].as_array().unwrap().clone();
         let incident = access.iter().find(|access| access["need"] == "incident 7").unwrap();
-        assert_eq!((access.len(), &incident["approved_by"]), (2, &json!(world.security_id)));
+        assert_eq!((access.len(), &incident["approved_by"], &incident["request"]), (2, &json!([world.owner_id]), &json!(request)));
         // What is not live is not shown as live.
         world.token(&key, &id, "production").await;
         world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);

@@ -87,6 +87,11 @@ impl Server {
         let _ = child.wait();
     }
 
+    /// The URL of its database, if it is on PostgreSQL.
+    pub fn database(&self) -> Option<&str> {
+        self._database.as_ref().map(TestPostgres::url)
+    }
+
     pub fn data(&self) -> PathBuf {
         self.data.path().to_owned()
     }
@@ -238,10 +243,12 @@ pub struct World {
     /// Operator tokens.
     pub admin: String,
     pub owner: String,
+    pub manager: String,
     pub security: String,
     pub auditor: String,
     /// Ids.
     pub owner_id: String,
+    pub manager_id: String,
     pub security_id: String,
     pub application: String,
     pub edge: String,
@@ -268,9 +275,11 @@ impl World {
             http,
             admin: String::new(),
             owner: String::new(),
+            manager: String::new(),
             security: String::new(),
             auditor: String::new(),
             owner_id: String::new(),
+            manager_id: String::new(),
             security_id: String::new(),
             application: String::new(),
             edge: String::new(),
@@ -285,7 +294,9 @@ impl World {
             .await
             .expect(201)
             .text("/operator_token");
-        (world.owner_id, world.owner) = world.person("Olu", &["requester", "owner"]).await;
+        (world.manager_id, world.manager) = world.person("Max", &["manager"]).await;
+        let owner = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": world.manager_id});
+        (world.owner_id, world.owner) = world.person_as(owner).await;
         (world.security_id, world.security) = world.person("Sam", &["security"]).await;
         (_, world.auditor) = world.person("Aud", &["auditor"]).await;
         for (name, production) in [("production", true), ("staging", false)] {
@@ -355,11 +366,12 @@ impl World {
 
     /// A new person and an operator token for them.
     pub async fn person(&self, name: &str, roles: &[&str]) -> (String, String) {
-        let id = self
-            .post(&self.admin, "/v1/people", json!({"name": name, "roles": roles}))
-            .await
-            .expect(201)
-            .text("/id");
+        self.person_as(json!({"name": name, "roles": roles})).await
+    }
+
+    /// The same from a whole record.
+    pub async fn person_as(&self, record: Value) -> (String, String) {
+        let id = self.post(&self.admin, "/v1/people", record).await.expect(201).text("/id");
         let token = self
             .post(&self.admin, &format!("/v1/people/{id}/operator-tokens"), json!({}))
             .await
@@ -407,9 +419,40 @@ impl World {
         .await
     }
 
-    /// An active identity with this charter.
+    /// An active identity with this charter: the owner hands it in, and their manager approves it.
     pub async fn active(&self, name: &str, charter: Value) -> String {
-        self.register(name, charter, "active").await.expect(201).text("/id")
+        let id = self.register(name, charter, "pending").await.expect(201).text("/id");
+        self.activate(&self.manager, &id).await.expect(200);
+        id
+    }
+
+    /// A just-in-time grant that the owner asked for and their manager approved.
+    pub async fn grant(&self, id: &str, actions: &[&str], duration: &str) -> String {
+        let matter = json!({"type": "access", "identity": id, "entitlement": {"actions": actions, "resource": self.orders}, "duration": duration});
+        let request = self.ask(&self.owner, matter, "migration 12").await.expect(201).text("/id");
+        self.approve(&self.manager, &request).await.expect(200).text("/outcome/grants/0")
+    }
+
+    /// A draft is handed in by its owner and approved by their manager.
+    pub async fn hand_in(&self, id: &str) {
+        self.post(&self.owner, &format!("/v1/identities/{id}/submit"), json!({})).await.expect(200);
+        self.activate(&self.manager, id).await.expect(200);
+    }
+
+    /// A vote for the activation of a pending identity.
+    pub async fn activate(&self, token: &str, id: &str) -> Answer {
+        self.post(token, &format!("/v1/identities/{id}/activate"), json!({})).await
+    }
+
+    /// An open request.
+    pub async fn ask(&self, token: &str, matter: Value, purpose: &str) -> Answer {
+        self.post(token, "/v1/requests", json!({"matter": matter, "purpose": purpose})).await
+    }
+
+    /// A vote for a request as it stands now.
+    pub async fn approve(&self, token: &str, request: &str) -> Answer {
+        let hash = self.get(&self.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash");
+        self.post(token, &format!("/v1/requests/{request}/approve"), json!({"content_hash": hash})).await
     }
 
     /// An active identity with the usual charter, and its key.

@@ -1,7 +1,8 @@
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use tenure_api::requests::{NewPerson, Setup};
+use tenure_api::people::NewPerson;
+use tenure_api::requests::Setup;
 use tenure_core::changeset::Changeset;
 use tenure_core::entropy::SeededEntropy;
 use tenure_core::event::{Actor, ControlPoint};
@@ -11,12 +12,12 @@ use tenure_core::time::{Clock, Span, Timestamp};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Hash, VerifierKey};
-use tenure_policy::CedarPolicy;
+use tenure_policy::{CedarPolicy, Loader};
 use tenure_store::MemoryStore;
 
 use super::*;
 use crate::caller::Caller;
-use crate::outbound::{Fetch, FetchError};
+use crate::outbound::{Answered, Fetch, FetchError, Form};
 use crate::{Ports, Settings};
 
 /// A clock that stands until it is moved.
@@ -78,6 +79,9 @@ impl Fetch for Web {
             })
         })
     }
+    fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
+        Box::pin(async move { self.get(form.url, limit).await.map(|body| Answered { status: 200, body }) })
+    }
 }
 
 /// An engine over a store in memory, set up, and its first administrator.
@@ -96,6 +100,7 @@ pub(crate) async fn world() -> World {
     let ports = Ports {
         store: Arc::clone(&store) as _,
         policy: Arc::new(CedarPolicy::default_set().unwrap()),
+        policies: Arc::new(Loader),
         clock: Arc::clone(&clock) as _,
         entropy: Arc::new(SeededEntropy::new(7)),
         fetch: Arc::clone(&web) as _,
@@ -124,8 +129,8 @@ impl World {
     pub(crate) async fn person(&self, role: Role) -> Caller {
         let ask = NewPerson {
             name: "Bob".into(),
-            email: None,
             roles: vec![role],
+            ..NewPerson::default()
         };
         let person = self.engine.create_person(&self.admin, ask).await.unwrap().record.id;
         let token = self.engine.create_operator_token(&self.admin, person, Default::default()).await.unwrap();

@@ -97,8 +97,8 @@ on_both! {
         world.register(&name(), inhuman, "active").await.expect(400);
         // Owner and approver are two fields.
         let id = world.register(&name(), world.charter(Key::new().jwk()), "pending").await.expect(201).text("/id");
-        let answer = world.post(&world.security, &format!("/v1/identities/{id}/activate"), json!({})).await.expect(200);
-        assert_eq!((answer.text("/charter/owner"), answer.text("/activation/by")), (world.owner_id.clone(), world.security_id.clone()));
+        let answer = world.activate(&world.manager, &id).await.expect(200);
+        assert_eq!((answer.text("/charter/owner"), answer.text("/activation/by/0")), (world.owner_id.clone(), world.manager_id.clone()));
         is_accepted(&world, |_| {}).await;
     }
 
@@ -114,12 +114,16 @@ on_both! {
         is_refused(&world, with("scope", json!([])), "charter.scope", "scope_missing").await;
         is_refused(&world, with("scope", json!([{"actions": [], "resource": world.orders}])), "charter.scope[0].actions", "actions_missing").await;
         for scope in [json!([{"actions": ["read"], "resource": "*"}]), json!([{"actions": ["*"], "resource": world.orders}])] {
-            for stage in ["draft", "pending", "active"] {
-                let mut charter = world.charter(Key::new().jwk());
-                charter["scope"] = scope.clone();
-                let answer = world.register(&name(), charter, stage).await.expect(403);
+            let mut charter = world.charter(Key::new().jwk());
+            charter["scope"] = scope.clone();
+            for stage in ["pending", "active"] {
+                let answer = world.register(&name(), charter.clone(), stage).await.expect(403);
                 assert_eq!(answer.body["policies"], json!(["wildcard-scope"]), "{}", answer.body);
             }
+            // A draft confers nothing, and it doesn't become more.
+            let draft = world.register(&name(), charter, "draft").await.expect(201).text("/id");
+            let answer = world.post(&world.owner, &format!("/v1/identities/{draft}/submit"), json!({})).await.expect(403);
+            assert_eq!((answer.code().as_str(), &answer.body["policies"]), ("no_route", &json!(["wildcard-scope"])), "{}", answer.body);
         }
         let events = world.events().await;
         let recorded = events.iter().filter(|event| event["kind"] == "access.refused" && event["data"]["policies"] == json!(["wildcard-scope"]));
@@ -133,16 +137,16 @@ on_both! {
         let path = format!("/v1/identities/{id}/charter");
         let mut wild = charter.clone();
         wild["scope"] = json!([{"actions": ["read"], "resource": "*"}]);
-        let answer = world.call(reqwest::Method::PUT, &world.owner, &path, Some(wild)).await.expect(403);
+        world.call(reqwest::Method::PUT, &world.owner, &path, Some(wild)).await.expect(200);
+        let answer = world.post(&world.owner, &format!("/v1/identities/{id}/submit"), json!({})).await.expect(403);
         assert_eq!(answer.body["policies"], json!(["wildcard-scope"]), "{}", answer.body);
+        world.call(reqwest::Method::PUT, &world.owner, &path, Some(charter.clone())).await.expect(200);
         // Nor does anybody take a draft over by naming themselves its owner.
         let (stranger, token) = world.person("Una", &["owner"]).await;
         let mut taken = charter.clone();
         taken["owner"] = json!(stranger);
         world.call(reqwest::Method::PUT, &token, &path, Some(taken)).await.expect(403);
-        for step in ["submit", "activate"] {
-            world.post(&world.owner, &format!("/v1/identities/{id}/{step}"), json!({})).await.expect(200);
-        }
+        world.hand_in(&id).await;
         let answer = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
         assert_eq!((&answer.body["charter"]["scope"], &answer.body["charter"]["owner"]), (&charter["scope"], &charter["owner"]));
     }

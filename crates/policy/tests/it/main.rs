@@ -6,18 +6,19 @@
     reason = "what the tests share fails by panicking, like the tests themselves"
 )]
 
+mod analysis;
+mod changes;
+
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_policy::bench::{self, Case, Expect};
-use tenure_policy::{CedarPolicy, DEFAULT_POLICIES, PolicySetError, SCHEMA, Source};
-
-const CASES: &str = include_str!("../cases/default.json");
+use tenure_policy::{CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PolicySetError, SCHEMA, Source};
 
 fn default_set() -> CedarPolicy {
     CedarPolicy::default_set().unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn cases() -> Vec<Case> {
-    bench::parse(CASES).unwrap()
+    bench::parse(DEFAULT_CASES).unwrap()
 }
 
 fn case(name: &str) -> Case {
@@ -326,7 +327,7 @@ fn cases_that_are_not_understood_are_refused() {
         "`role` is no attribute",
     );
     says(r#"{"entities":{},"contexts":{"fly":{}},"cases":[]}"#, "`fly` is no action");
-    let twice = CASES.replace("\"security suspends anything\"", "\"an owner suspends what is theirs\"");
+    let twice = DEFAULT_CASES.replace("\"security suspends anything\"", "\"an owner suspends what is theirs\"");
     says(&twice, "two cases have this name");
     let nobody = r#"{"entities":{},"cases":[{"name":"n","principal":"x","action":"read","resource":"y","expect":"deny"}]}"#;
     says(nobody, "case `n`: no entity is called `x`");

@@ -1,0 +1,61 @@
+//! Requests on the wire.
+
+use serde::{Deserialize, Serialize};
+use tenure_core::id::PersonId;
+use tenure_core::person::Role;
+use tenure_core::request::{Matter, Place, Request};
+
+use crate::views::Logged;
+
+/// `POST /v1/requests`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewRequest {
+    /// What is asked for.
+    pub matter: Matter,
+    /// For which need.
+    pub purpose: String,
+}
+
+/// `PUT /v1/requests/{id}`: an open request changes, and its votes are void.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    /// What is asked for now; as before if not given.
+    #[serde(default)]
+    pub matter: Option<Matter>,
+    /// For which need.
+    pub purpose: String,
+}
+
+/// `POST /v1/requests/{id}/approve` and `…/deny`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewVote {
+    /// The `content_hash` of the request as the voter read it (S-8).
+    pub content_hash: String,
+    /// What the voter has to say.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// A request with what is computed about it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestView {
+    /// The record.
+    #[serde(flatten)]
+    pub request: Request,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The steps that wait for a vote: one of the places of each.
+    pub waits_for: Vec<Vec<Place>>,
+    /// Who may fill them by name.
+    pub approvers: Vec<PersonId>,
+    /// Who may fill them by role.
+    pub approver_roles: Vec<Role>,
+    /// Its revision.
+    pub revision: u64,
+    /// Where its last change stands in the log; only in replies to changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<Logged>,
+}

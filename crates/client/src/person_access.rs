@@ -1,0 +1,54 @@
+//! Packages, what people hold, and reviews.
+
+use reqwest::Method;
+use tenure_api::person_access::{PersonAccessReport, PutPackage, ReviewCompleted};
+use tenure_api::requests::Because;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::id::{PersonGrantId, PersonId, ReviewId};
+use tenure_core::person_grant::{Package, PersonGrant};
+use tenure_core::review::Review;
+
+use crate::{Client, ClientError, ListQuery, json, segment};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `GET /v1/packages`.
+    pub async fn packages(&self, query: &ListQuery) -> Result<Page<View<Package>>, ClientError> {
+        self.list("/v1/packages", query).await
+    }
+
+    /// `GET /v1/packages/{name}`.
+    pub async fn package(&self, name: &str) -> Result<View<Package>, ClientError> {
+        self.get(&format!("/v1/packages/{}", segment(name))).await
+    }
+
+    /// `PUT /v1/packages/{name}`.
+    pub async fn put_package(&self, name: &str, ask: &PutPackage) -> Result<View<Package>, ClientError> {
+        json(self.request(Method::PUT, &format!("/v1/packages/{}", segment(name))).json(ask)).await
+    }
+
+    /// `GET /v1/people/{id}/access`: what a person holds, by whose approval, for which need, and what ends it.
+    pub async fn person_access(&self, id: PersonId) -> Result<PersonAccessReport, ClientError> {
+        self.get(&format!("/v1/people/{id}/access")).await
+    }
+
+    /// `POST /v1/person-grants/{id}/revoke`.
+    pub async fn revoke_person_grant(&self, id: PersonGrantId, reason: String) -> Result<View<PersonGrant>, ClientError> {
+        self.post(&format!("/v1/person-grants/{id}/revoke"), &Because { reason }).await
+    }
+
+    /// `GET /v1/reviews`; filters: `state`, `identity`, `person_grant`, `reviewer`, `trigger`.
+    pub async fn reviews(&self, query: &ListQuery) -> Result<Page<View<Review>>, ClientError> {
+        self.list("/v1/reviews", query).await
+    }
+
+    /// `GET /v1/reviews/{id}`.
+    pub async fn review(&self, id: ReviewId) -> Result<View<Review>, ClientError> {
+        self.get(&format!("/v1/reviews/{id}")).await
+    }
+
+    /// `POST /v1/reviews/{id}/complete`.
+    pub async fn complete_review(&self, id: ReviewId, ask: &ReviewCompleted) -> Result<View<Review>, ClientError> {
+        self.post(&format!("/v1/reviews/{id}/complete"), ask).await
+    }
+}

@@ -1,0 +1,93 @@
+//! Vendors, cloud accounts, data domains, naming standards and templates.
+
+use reqwest::Method;
+use tenure_api::request::RequestView;
+use tenure_api::requests::Because;
+use tenure_api::templates::TemplateChange;
+use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::id::{CloudAccountId, VendorId};
+use tenure_core::identity::Kind;
+use tenure_core::naming::NamingStandard;
+use tenure_core::template::Template;
+use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
+
+use crate::{Client, ClientError, ListQuery, json, segment};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/vendors`.
+    pub async fn create_vendor(&self, ask: &NewVendor) -> Result<View<Vendor>, ClientError> {
+        self.post("/v1/vendors", ask).await
+    }
+
+    /// `GET /v1/vendors`; filters: `name`, `owner`, `standing`.
+    pub async fn vendors(&self, query: &ListQuery) -> Result<Page<View<Vendor>>, ClientError> {
+        self.list("/v1/vendors", query).await
+    }
+
+    /// `GET /v1/vendors/{id}`.
+    pub async fn vendor(&self, id: VendorId) -> Result<View<Vendor>, ClientError> {
+        self.get(&format!("/v1/vendors/{id}")).await
+    }
+
+    /// `POST /v1/vendors/{id}/end`: for ever; its identities are cut and held.
+    pub async fn end_vendor(&self, id: VendorId, because: &Because) -> Result<VendorEnded, ClientError> {
+        self.post(&format!("/v1/vendors/{id}/end"), because).await
+    }
+
+    /// `POST /v1/cloud-accounts`.
+    pub async fn create_cloud_account(&self, ask: &NewCloudAccount) -> Result<View<CloudAccount>, ClientError> {
+        self.post("/v1/cloud-accounts", ask).await
+    }
+
+    /// `GET /v1/cloud-accounts`; filters: `provider`, `account`, `environment`, `standing`.
+    pub async fn cloud_accounts(&self, query: &ListQuery) -> Result<Page<View<CloudAccount>>, ClientError> {
+        self.list("/v1/cloud-accounts", query).await
+    }
+
+    /// `GET /v1/cloud-accounts/{id}`.
+    pub async fn cloud_account(&self, id: CloudAccountId) -> Result<View<CloudAccount>, ClientError> {
+        self.get(&format!("/v1/cloud-accounts/{id}")).await
+    }
+
+    /// `POST /v1/data-domains`.
+    pub async fn create_data_domain(&self, ask: &NewDataDomain) -> Result<View<DataDomain>, ClientError> {
+        self.post("/v1/data-domains", ask).await
+    }
+
+    /// `GET /v1/data-domains`.
+    pub async fn data_domains(&self, query: &ListQuery) -> Result<Page<View<DataDomain>>, ClientError> {
+        self.list("/v1/data-domains", query).await
+    }
+
+    /// `PUT /v1/data-domains/{name}`: risk tiers are derived again.
+    pub async fn classify(&self, name: &str, ask: &Classification) -> Result<View<DataDomain>, ClientError> {
+        json(self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name))).json(ask)).await
+    }
+
+    /// `GET /v1/naming-standards`.
+    pub async fn naming_standards(&self, query: &ListQuery) -> Result<Page<View<NamingStandard>>, ClientError> {
+        self.list("/v1/naming-standards", query).await
+    }
+
+    /// `PUT /v1/naming-standards/{kind}`.
+    pub async fn set_naming_standard(&self, kind: Kind, ask: &NewNamingStandard) -> Result<View<NamingStandard>, ClientError> {
+        json(self.request(Method::PUT, &format!("/v1/naming-standards/{}", kind.as_str())).json(ask)).await
+    }
+
+    /// `GET /v1/templates`; filter: `kind`.
+    pub async fn templates(&self, query: &ListQuery) -> Result<Page<View<Template>>, ClientError> {
+        self.list("/v1/templates", query).await
+    }
+
+    /// `GET /v1/templates/{name}`.
+    pub async fn template(&self, name: &str) -> Result<View<Template>, ClientError> {
+        self.get(&format!("/v1/templates/{}", segment(name))).await
+    }
+
+    /// `PUT /v1/templates/{name}`: opens the request about it.
+    pub async fn change_template(&self, name: &str, ask: &TemplateChange) -> Result<RequestView, ClientError> {
+        json(self.request(Method::PUT, &format!("/v1/templates/{}", segment(name))).json(ask)).await
+    }
+}

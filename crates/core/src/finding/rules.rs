@@ -1,0 +1,269 @@
+//! The rules, each with what it answers and what it can't see.
+//!
+//! Framework ids are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; `aliases` are ids under which
+//! older texts cite the same risk wrongly (REQUIREMENTS.md, "Framework ids: corrections").
+
+use super::{Rule, Severity};
+
+/// The accountable owner is not named.
+pub static MISSING_OWNER: Rule = Rule {
+    id: "missing-owner",
+    title: "An identity works without a named accountable owner",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:GV.RR"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the charter, whose `owner` is empty",
+    blind_spots: "accounts at targets that Tenure does not know of",
+    false_positives: "none: a charter without an owner is not complete",
+    action: "suspend it, and transfer it to a person who accepts it: tenure identity transfer",
+};
+
+/// The end is not set.
+pub static MISSING_EXPIRY: Rule = Rule {
+    id: "missing-expiry",
+    title: "An identity works without an end",
+    severity: Severity::Critical,
+    frameworks: &["NHI7:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-03"],
+    evidence: "the charter, whose `expires_at` is empty",
+    blind_spots: "the ends of accounts at targets that Tenure does not know of",
+    false_positives: "none: a charter without an end is not complete",
+    action: "set an end that the risk tier allows",
+};
+
+/// The scope is empty.
+pub static MISSING_SCOPE: Rule = Rule {
+    id: "missing-scope",
+    title: "An identity works without a written scope",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "SP800-207:2.1-tenet-3"],
+    aliases: &["CSF:PR.AC-4", "SP800-207:PR.AC-4"],
+    evidence: "the charter, whose `scope` is empty",
+    blind_spots: "what a target lets the identity do besides what Tenure granted",
+    false_positives: "none: a charter without a scope is not complete",
+    action: "list the actions that it needs on each resource, or retire it",
+};
+
+/// Nothing ends the identity besides its expiry.
+pub static MISSING_TRIGGER: Rule = Rule {
+    id: "missing-trigger",
+    title: "An identity works without a condition that retires it",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the charter, whose `retirement` is empty",
+    blind_spots: "conditions that are agreed outside Tenure",
+    false_positives: "none: a charter without a retirement condition is not complete",
+    action: "name what ends it: a date, idleness or its task's completion",
+};
+
+/// Used, or asked for, outside its environment (R26).
+pub static ENVIRONMENT_MISMATCH: Rule = Rule {
+    id: "environment-mismatch",
+    title: "An identity or its credential was presented in another environment than its own",
+    severity: Severity::High,
+    frameworks: &["NHI8:2025", "CSF2.0:PR.AA-05", "SP800-207:2.1-tenet-6"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the refused decision: the identity, the resource, both environments, and the enforcement point or issuer that was asked",
+    blind_spots: "resources whose gateways do not ask Tenure, or check tokens offline",
+    false_positives: "a deployment with the wrong address in its configuration; where `proven` is false, only the enforcement point says who it was",
+    action: "find out which workload sent it; register an identity of its own for the other environment",
+};
+
+/// Not used for as long as its tier allows (R76).
+pub static DORMANT: Rule = Rule {
+    id: "dormant",
+    title: "An identity was not used for as long as its risk tier allows",
+    severity: Severity::Medium,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-03", "CSF:PR.AC-1"],
+    evidence: "its activation, last use and last resumption, and the tier's limit",
+    blind_spots: "use of credentials that nobody checks with Tenure",
+    false_positives: "work that runs once a quarter or less often: ask for an exception of the type dormancy",
+    action: "retire it, or resume it and say what it is still needed for",
+};
+
+/// The business need is closed (R76).
+pub static NEED_ENDED: Rule = Rule {
+    id: "need-ended",
+    title: "The business need that an identity served has ended",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the need's record, who closed it and why, and when the identity was last used",
+    blind_spots: "identities whose charter names no need",
+    false_positives: "a need that goes on under another name",
+    action: "retire it, or name the need that it serves now in its charter and have security resume it",
+};
+
+/// The owner is gone and no transfer is open.
+pub static ORPHANED: Rule = Rule {
+    id: "orphaned",
+    title: "The accountable owner is not there any more, and no transfer is open",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:GV.RR"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the owner's state and the identity's transfer window",
+    blind_spots: "an owner who left without the source of people saying so",
+    false_positives: "an owner who is suspended for a few days",
+    action: "transfer it to a person who accepts it: tenure identity transfer",
+};
+
+/// Several workloads use one identity (R105).
+pub static SHARED_IDENTITY: Rule = Rule {
+    id: "shared-identity",
+    title: "Several consumers share one identity: technical debt with an end",
+    severity: Severity::Medium,
+    frameworks: &["NHI9:2025", "CSF2.0:PR.AA-01"],
+    aliases: &[],
+    evidence: "the charter's consumers and migration plan, and the exception that allows it",
+    blind_spots: "workloads that share a key without saying so",
+    false_positives: "none: it stays open until each consumer has an identity of its own",
+    action: "give each consumer an identity of its own, as the migration plan says",
+};
+
+/// A credential weaker than the platform offers (R32).
+pub static WEAKER_CREDENTIAL: Rule = Rule {
+    id: "weaker-credential",
+    title: "An identity may get a credential that is weaker than the platform offers",
+    severity: Severity::High,
+    frameworks: &["NHI4:2025", "NHI7:2025", "CSF2.0:PR.AA-03"],
+    aliases: &["NHI-03"],
+    evidence: "the charter's credential types; no exception of the type weaker_credential is in force",
+    blind_spots: "static secrets that were made outside Tenure",
+    false_positives: "none",
+    action: "take the type out of the charter, or ask for an exception of the type weaker_credential",
+};
+
+/// A scope that says everything (R24).
+pub static WILDCARD_SCOPE: Rule = Rule {
+    id: "wildcard-scope",
+    title: "The scope of an identity contains a wildcard",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05", "SP800-207:2.1-tenet-3"],
+    aliases: &["CSF:PR.AC-4", "SP800-207:PR.AC-4"],
+    evidence: "the charter's scope; no exception of the type wildcard_scope is in force",
+    blind_spots: "long lists that amount to everything",
+    false_positives: "a resource that knows a single action",
+    action: "name what it needs, or ask for an exception of the type wildcard_scope",
+};
+
+/// An exception is over and what it waived is still needed (R112).
+pub static EXCEPTION_ENDED: Rule = Rule {
+    id: "exception-ended",
+    title: "An exception is over while its identity still rests on it",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "NHI7:2025", "CSF2.0:PR.AA-05"],
+    aliases: &["NHI-03", "CSF:PR.AC-4"],
+    evidence: "the exception, how it ended, its renewals, and what in the charter still needs it",
+    blind_spots: "controls that are waived outside Tenure",
+    false_positives: "none: the identity is suspended by the same commit",
+    action: "remove what needed the exception from the charter; then security resumes the identity",
+};
+
+/// A compensating control is not in place.
+pub static EXCEPTION_BREACHED: Rule = Rule {
+    id: "exception-breached",
+    title: "A compensating control of an exception is not in place",
+    severity: Severity::High,
+    frameworks: &["NHI5:2025", "CSF2.0:PR.AA-05"],
+    aliases: &["CSF:PR.AC-4"],
+    evidence: "the exception, the control, and the note of who reported it",
+    blind_spots: "controls that nobody checks",
+    false_positives: "a control that is back but was not confirmed yet",
+    action: "put the control back and confirm it (tenure exception restore) within two days, or the waiver is withdrawn",
+};
+
+/// A join token was presented a second time (S-15).
+pub static JOIN_TOKEN_REPLAYED: Rule = Rule {
+    id: "join-token-replayed",
+    title: "A join token was presented a second time",
+    severity: Severity::Critical,
+    frameworks: &["NHI2:2025", "NHI4:2025", "CSF2.0:PR.AA-03"],
+    aliases: &[],
+    evidence: "the suspension of the identity and of the key that the first presentation enrolled",
+    blind_spots: "a token that was stolen and used before its workload could",
+    false_positives: "a workload that repeats its enrolment after a lost answer",
+    action: "find out who else held the token; enrol a new key with a new token; security resumes the identity",
+};
+
+/// A review waits beyond its deadline.
+pub static OVERDUE_REVIEW: Rule = Rule {
+    id: "overdue-review",
+    title: "A review was not answered in time",
+    severity: Severity::Medium,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-05"],
+    aliases: &["NHI-01", "CSF:PR.AC-4"],
+    evidence: "the review, its trigger, its reviewer and its deadline",
+    blind_spots: "answers that were given without looking",
+    false_positives: "none",
+    action: "answer it: tenure review complete",
+};
+
+/// Every rule.
+pub static ALL: &[&Rule] = &[
+    &MISSING_OWNER,
+    &MISSING_EXPIRY,
+    &MISSING_SCOPE,
+    &MISSING_TRIGGER,
+    &ENVIRONMENT_MISMATCH,
+    &DORMANT,
+    &NEED_ENDED,
+    &ORPHANED,
+    &SHARED_IDENTITY,
+    &WEAKER_CREDENTIAL,
+    &WILDCARD_SCOPE,
+    &EXCEPTION_ENDED,
+    &EXCEPTION_BREACHED,
+    &JOIN_TOKEN_REPLAYED,
+    &OVERDUE_REVIEW,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page is made from the rules, so that neither says what the other doesn't.
+    #[test]
+    fn the_reference_lists_every_rule() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/findings.md");
+        let mut text = String::from(
+            "# Rules of findings\n\nA finding says which rule something breaks, with what shows it and what fixes it. `GET /v1/finding-rules` says the same as this page, which is made from the code.\nIds are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; an alias is an id under which older texts cite the same risk wrongly.\n",
+        );
+        for rule in ALL {
+            let codes = |ids: &[&str]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("\n## `{}`\n\n{}. Severity: {}.\n\n", rule.id, rule.title, rule.severity.as_str()));
+            text.push_str("| | |\n|---|---|\n");
+            text.push_str(&format!("| Frameworks | {} |\n", codes(rule.frameworks)));
+            if !rule.aliases.is_empty() {
+                text.push_str(&format!("| Aliases | {} |\n", codes(rule.aliases)));
+            }
+            for (name, value) in [
+                ("Evidence", rule.evidence),
+                ("Blind spots", rule.blind_spots),
+                ("False positives", rule.false_positives),
+                ("Action", rule.action),
+            ] {
+                text.push_str(&format!("| {name} | {value} |\n"));
+            }
+        }
+        if std::env::var_os("TENURE_UPDATE").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text, "run this test with TENURE_UPDATE=1");
+    }
+
+    #[test]
+    fn ids_are_distinct_and_known() {
+        let mut ids: Vec<_> = ALL.iter().map(|rule| rule.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), ALL.len());
+        assert!(ALL.iter().all(|rule| Rule::find(rule.id).is_some_and(|found| std::ptr::eq(found, *rule))));
+        // The names of OWASP NHI Top 10 2025 go to ten, and aliases are never given as the corrected id.
+        for rule in ALL {
+            assert!(rule.frameworks.iter().any(|id| id.starts_with("NHI") && id.ends_with(":2025")), "{}", rule.id);
+            assert!(rule.aliases.iter().all(|alias| !rule.frameworks.contains(alias)), "{}", rule.id);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The risk tier: derived by rule from kind, environment, scope and data domains, never set by hand (R119).
+
+use serde::{Deserialize, Serialize};
+
+use super::{CharterDraft, Coverage, Kind};
+use crate::third_party::Sensitivity;
+use crate::time::Span;
+
+/// How much harm an identity can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RiskTier {
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+}
+
+/// What the rule reads besides the charter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RiskFacts {
+    /// The environment counts as production.
+    pub production: bool,
+    /// The most sensitive data domain of the charter or of a resource in its scope.
+    pub sensitivity: Option<Sensitivity>,
+}
+
+/// What a tier allows, unless a template or a policy allows less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ceilings {
+    /// The longest life of an identity or a grant without a new approval.
+    pub max_duration: Span,
+    /// How often it is reviewed.
+    pub review_every: Span,
+    /// How long it may go unused before it is suspended (R76).
+    pub dormant_after: Span,
+}
+
+impl super::Identity {
+    /// What its tier and its kind allow.
+    pub fn ceilings(&self) -> Ceilings {
+        let ceilings = self.tier.ceilings();
+        Ceilings {
+            max_duration: self.kind.max_life().map_or(ceilings.max_duration, |life| life.min(ceilings.max_duration)),
+            ..ceilings
+        }
+    }
+}
+
+impl RiskTier {
+    /// The tier of an identity of this kind and charter. Points: production 2; agent or integration 1; privileged coverage 2; a
+    /// wildcard 3; shared 1; a credential weaker than the platform offers 1; data confidential 2, restricted 3.
+    /// Up to 1 is low, up to 3 medium, more is high.
+    pub fn of(kind: Kind, charter: &CharterDraft, facts: RiskFacts) -> Self {
+        let mut points = 0_u8;
+        if facts.production {
+            points += 2;
+        }
+        if matches!(kind, Kind::Agent | Kind::Integration) {
+            points += 1;
+        }
+        if charter.coverage == Some(Coverage::Privileged) {
+            points += 2;
+        }
+        if charter.has_wildcard() {
+            points += 3;
+        }
+        if charter.shared.is_some() {
+            points += 1;
+        }
+        if charter.has_weaker_credential() {
+            points += 1;
+        }
+        points += match facts.sensitivity {
+            Some(Sensitivity::Restricted) => 3,
+            Some(Sensitivity::Confidential) => 2,
+            Some(Sensitivity::Internal | Sensitivity::Public) | None => 0,
+        };
+        match points {
+            0..=1 => Self::Low,
+            2..=3 => Self::Medium,
+            _ => Self::High,
+        }
+    }
+
+    /// The name in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    /// What the tier allows.
+    pub const fn ceilings(self) -> Ceilings {
+        match self {
+            Self::Low | Self::Medium => Ceilings {
+                max_duration: Span::from_days(90),
+                review_every: Span::from_days(90),
+                dormant_after: Span::from_days(60),
+            },
+            Self::High => Ceilings {
+                max_duration: Span::from_days(30),
+                review_every: Span::from_days(30),
+                dormant_after: Span::from_days(30),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::identity::{CredentialType, Entitlement, Shared, WILDCARD};
+
+    /// Everything that the rule reads, as switches that only add risk, and the sensitivity.
+    type Risks = ([bool; 6], Option<Sensitivity>);
+
+    fn tier((switches, sensitivity): Risks) -> RiskTier {
+        let [production, risky_kind, privileged, wildcard, shared, weaker] = switches;
+        let charter = CharterDraft {
+            coverage: Some(if privileged { Coverage::Privileged } else { Coverage::RoleBased }),
+            scope: vec![Entitlement {
+                actions: vec!["read".into()],
+                resource: if wildcard { WILDCARD.into() } else { "res".into() },
+            }],
+            shared: shared.then(|| Shared {
+                consumers: Vec::new(),
+                migration_plan: String::new(),
+            }),
+            credential_types: if weaker { vec![CredentialType::ApiKey] } else { Vec::new() },
+            ..CharterDraft::default()
+        };
+        let kind = if risky_kind { Kind::Agent } else { Kind::Workload };
+        RiskTier::of(kind, &charter, RiskFacts { production, sensitivity })
+    }
+
+    fn risks() -> impl Strategy<Value = Risks> {
+        let sensitivity = prop::sample::select(vec![
+            None,
+            Some(Sensitivity::Public),
+            Some(Sensitivity::Internal),
+            Some(Sensitivity::Confidential),
+            Some(Sensitivity::Restricted),
+        ]);
+        (any::<[bool; 6]>(), sensitivity)
+    }
+
+    proptest! {
+        #[test]
+        fn more_risk_never_lowers_the_tier(a in risks(), b in risks()) {
+            let both = (std::array::from_fn(|n| a.0[n] || b.0[n]), a.1.max(b.1));
+            prop_assert!(tier(both) >= tier(a) && tier(both) >= tier(b));
+        }
+
+        #[test]
+        fn a_higher_tier_allows_no_more(a in risks(), b in risks()) {
+            let (low, high) = (tier(a).min(tier(b)).ceilings(), tier(a).max(tier(b)).ceilings());
+            prop_assert!(high.max_duration <= low.max_duration && high.review_every <= low.review_every && high.dormant_after <= low.dormant_after);
+        }
+    }
+
+    #[test]
+    fn the_rule_is_the_documented_one() {
+        let none = [false; 6];
+        let only = |n: usize| std::array::from_fn(|m| m == n);
+        assert_eq!(tier((none, None)), RiskTier::Low);
+        assert_eq!(tier((only(0), None)), RiskTier::Medium);
+        assert_eq!(tier((only(1), None)), RiskTier::Low);
+        assert_eq!(tier((only(3), Some(Sensitivity::Internal))), RiskTier::Medium);
+        assert_eq!(tier((none, Some(Sensitivity::Confidential))), RiskTier::Medium);
+        assert_eq!(tier((only(0), Some(Sensitivity::Confidential))), RiskTier::High);
+        assert_eq!(tier((only(1), Some(Sensitivity::Restricted))), RiskTier::High);
+    }
+}

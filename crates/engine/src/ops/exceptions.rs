@@ -1,0 +1,666 @@
+//! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39, R105–R112).
+
+use serde_json::{Value, json};
+use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, Renewal};
+use tenure_api::views::Page;
+use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::finding::rules;
+use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
+use tenure_core::identity::{Identity, IdentityState, Releaser, SuspensionKind};
+use tenure_core::person::Role;
+use tenure_core::policy::{Action, Attributes, Value as Attribute};
+use tenure_core::port::{Claimed, Committed, DueKind};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Request, RequestState, Route};
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+
+use super::Asked;
+use super::dormancy::ByRule;
+use super::findings::tell;
+use super::identities::owns_identity;
+use super::lifecycle::check_reason;
+use super::lists::ListAsk;
+use super::requests::deadlines::acknowledge;
+use super::requests::facts::{Facts, expect};
+use super::sign_in::assurance_fact;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::plan::exception::{Plan, next_look, plan, rests_on};
+use crate::questions::{inventory, owns};
+use crate::run::deadlines::system;
+
+const MAX_DESCRIPTION: usize = 500;
+
+/// The exceptions of one type that an identity had.
+struct Chain {
+    /// Those that were in force once, in the order of their start.
+    granted: Vec<ExceptionId>,
+    /// One that waits for its request.
+    proposed: Option<ExceptionId>,
+    /// The last of any state.
+    last: Option<ExceptionId>,
+}
+
+impl Engine {
+    /// Proposes an exception for one identity, and opens the request about it, in one commit.
+    ///
+    /// # Errors
+    /// What it would waive can't be waived, or for a class or a person; a control is missing; the renewals are used up; no route is
+    /// permitted; or the caller may not ask.
+    pub async fn propose_exception(&self, caller: &Caller, ask: NewException) -> Result<ExceptionView, OpError> {
+        let subject = ask.subject.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.recorded(caller, Asked::new(ControlPoint::Request, "exception.propose", subject), async {
+            let by = caller.must_be_person()?;
+            let (kind, identity) = waivable(&ask)?;
+            let problems = wrong(&ask, kind);
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let (exception, committed) = self.decide(|| self.proposed(caller, by, &ask, kind, identity)).await?;
+            self.exception_view(exception, 1, Some(&committed)).await
+        })
+        .await
+    }
+
+    async fn proposed(&self, caller: &Caller, by: PersonId, ask: &NewException, kind: ExceptionType, identity: IdentityId) -> Result<(Changeset, Exception), OpError> {
+        let now = self.now();
+        let chain = self.chain(identity, kind).await?;
+        let mut exception = Exception {
+            id: ExceptionId::generate(now, self.entropy.as_ref()),
+            kind,
+            subject: ExceptionSubject::Identity(identity),
+            reason: ask.reason.clone(),
+            compensating: ask.compensating.iter().map(control).collect(),
+            proposed_by: by,
+            request: RequestId::from_u128(0),
+            approved_by: Vec::new(),
+            duration: ask.duration,
+            starts_at: None,
+            ends_at: None,
+            renews: chain.granted.last().copied(),
+            renewals: u8::try_from(chain.granted.len()).unwrap_or(u8::MAX),
+            state: ExceptionState::Proposed,
+            breached_at: None,
+            created_at: now,
+        };
+        let matter = Matter::Exception { exception: exception.id };
+        let mut facts = self.exception_facts(&matter, &exception, now).await?;
+        facts.interested.push(by);
+        facts.interested.sort_unstable();
+        facts.interested.dedup();
+        self.may_ask(caller, &facts)?;
+        if ask.renews.is_some() && ask.renews != exception.renews {
+            return Err(OpError::field(
+                "renews",
+                "renews_unknown",
+                "name the last exception of this type that the identity had, or leave it out",
+            ));
+        }
+        if let Some(waiting) = chain.proposed {
+            return Err(OpError::because(Reason::IllegalTransition, format!("{waiting} waits for its request already")));
+        }
+        if exception.renewals > MAX_RENEWALS {
+            return Err(OpError::because(
+                Reason::RenewalsUsedUp,
+                format!("renewed {MAX_RENEWALS} of {MAX_RENEWALS} times; the last one is {}", shown(exception.renews)),
+            ));
+        }
+        let mut request = self.draft_request(caller, &facts, &ask.reason, now).await?;
+        if request.route == Route::Auto {
+            return Err(OpError::because(Reason::NoRoute, "no rule by itself waives a control: people approve it"));
+        }
+        exception.request = request.id;
+        let mut changeset = Changeset::new(caller.actor(), now, self.proposed_event(&exception, identity, now));
+        changeset.event(self.opened_event(&request, &facts, now));
+        changeset.expects.extend(facts.expects);
+        // Two proposals at once follow the same one: only one of them stands.
+        changeset.once.push(Once {
+            space: "exception",
+            key: format!("{identity} {} {}", kind.as_str(), shown(chain.last)),
+            until: None,
+        });
+        changeset.insert(&exception);
+        self.carry_on(caller, &mut changeset, &mut request, now).await?;
+        changeset.insert(&request);
+        Ok((changeset, exception))
+    }
+
+    /// Proposes the next exception after one, for the same identity. It counts, and there is a cap (R112).
+    ///
+    /// # Errors
+    /// As [`Engine::propose_exception`]; or it is not the last one, or was never in force.
+    pub async fn renew_exception(&self, caller: &Caller, id: ExceptionId, ask: Renewal) -> Result<ExceptionView, OpError> {
+        let stored = self.must::<Exception>("exception", id).await?;
+        let before = || {
+            let kept = |control: &CompensatingControl| NewControl {
+                control: control.control.clone(),
+                description: control.description.clone(),
+            };
+            stored.compensating.iter().map(kept).collect()
+        };
+        let next = NewException {
+            kind: stored.kind.as_str().to_owned(),
+            subject: json!(stored.subject),
+            reason: ask.reason,
+            compensating: ask.compensating.unwrap_or_else(before),
+            duration: ask.duration,
+            renews: Some(id),
+        };
+        self.propose_exception(caller, next).await
+    }
+
+    async fn chain(&self, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
+        let terms = [format!("identity={identity}"), format!("type={}", kind.as_str())];
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let (rows, next) = self.rows::<Exception>(&terms, after).await?;
+            all.extend(rows);
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
+        granted.sort_unstable();
+        Ok(Chain {
+            granted: granted.into_iter().map(|(_, id)| id).collect(),
+            proposed: all.iter().find(|row| row.state == ExceptionState::Proposed).map(|row| row.id),
+            last: all.last().map(|row| row.id),
+        })
+    }
+
+    /// What is known about a proposed exception.
+    pub(crate) async fn facts_of_exception(&self, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {
+        let stored = self.must::<Exception>("exception", id).await?;
+        if stored.state != ExceptionState::Proposed {
+            return Err(not_proposed(&stored));
+        }
+        let mut facts = self.exception_facts(matter, &stored, now).await?;
+        facts.expects.push(expect(&stored));
+        Ok(facts)
+    }
+
+    async fn exception_facts(&self, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
+        let ExceptionSubject::Identity(id) = exception.subject else {
+            return Err(OpError::because(Reason::NotWaivable, "it is about a person, whose access is asked for as person_access"));
+        };
+        let stored = self.must::<Identity>("identity", id).await?;
+        if matches!(stored.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("nothing is waived for an identity that is {}", stored.state.as_str()),
+            ));
+        }
+        let granted = self.chain(id, exception.kind).await?.granted.len();
+        // A draft may still lack facts: the exception confers nothing until its charter is judged.
+        let references = self.check_references(stored.kind, &stored.charter, &mut Vec::new()).await?;
+        let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
+        facts.context.kind = exception.kind.as_str();
+        facts.context.duration = exception.duration;
+        facts.context.compensated = missing(exception.kind, &exception.compensating).is_empty()
+            && exception.renewals <= MAX_RENEWALS
+            && usize::from(exception.renewals) == granted;
+        facts.subject = json!({
+            "identity": {"id": id, "kind": stored.kind, "charter": stored.charter},
+            "type": exception.kind, "compensating": exception.compensating, "duration": exception.duration,
+            "renews": exception.renews, "renewals": exception.renewals,
+        });
+        facts.expects = vec![expect(&stored)];
+        facts.subjects = vec![exception.id.to_string(), id.to_string()];
+        Ok(facts)
+    }
+
+    /// Proposed → active: the waiver begins, and so does its end.
+    pub(crate) async fn fulfil_exception(&self, changeset: &mut Changeset, request: &mut Request, id: ExceptionId, now: Timestamp) -> Result<(), OpError> {
+        let stored = self.must::<Exception>("exception", id).await?;
+        let ExceptionSubject::Identity(subject) = stored.subject else {
+            return Err(not_proposed(&stored));
+        };
+        if stored.state != ExceptionState::Proposed {
+            return Err(not_proposed(&stored));
+        }
+        let identity = self.must::<Identity>("identity", subject).await?;
+        let ends_at = identity.charter.expires_at.map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
+        let mut exception = Exception {
+            state: ExceptionState::Active,
+            starts_at: Some(now),
+            ends_at: Some(ends_at),
+            approved_by: request.approvers(),
+            ..(*stored.value).clone()
+        };
+        for control in &mut exception.compensating {
+            // Whoever approves has checked them: the request's text says so.
+            control.checked_at = Some(now);
+        }
+        let event = self
+            .event(now, "exception.granted", ControlPoint::Approve)
+            .subject(id)
+            .subject(subject)
+            .fact("workflow", request.workflow())
+            .fact("type", exception.kind)
+            .fact("ends_at", ends_at)
+            .fact("renewals", exception.renewals)
+            .fact("max_renewals", MAX_RENEWALS)
+            .fact("compensating", &exception.compensating)
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("policies", &request.policies)
+            .fact("policy_version", &request.policy_version);
+        changeset.event(event);
+        changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+        let mut held = (*identity.value).clone();
+        held.exceptions.push(id);
+        self.watch(changeset, &held, now);
+        changeset.replace(&stored, &exception).replace(&identity, &held);
+        Ok(())
+    }
+
+    /// Proposed → withdrawn: its request came to nothing.
+    pub(crate) async fn drop_exception(&self, changeset: &mut Changeset, id: ExceptionId, now: Timestamp) -> Result<(), OpError> {
+        let Some(stored) = self.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed) else {
+            return Ok(());
+        };
+        let exception = Exception {
+            state: ExceptionState::Withdrawn,
+            ..(*stored.value).clone()
+        };
+        changeset.event(self.over_event(&exception, "its request came to nothing", now));
+        changeset.replace(&stored, &exception);
+        Ok(())
+    }
+
+    /// Takes an exception back: what rests on it is suspended in the same commit.
+    ///
+    /// # Errors
+    /// It is over already, or the caller is neither the owner, nor security, nor who proposed it.
+    pub async fn withdraw_exception(&self, caller: &Caller, id: ExceptionId, reason: String) -> Result<ExceptionView, OpError> {
+        check_reason(&reason)?;
+        self.exception_step(caller, Asked::new(ControlPoint::Revoke, "exception.withdraw", id), id, async |stored, now| {
+            let proposed = stored.state == ExceptionState::Proposed;
+            let own = self.owns_exception(caller, stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
+            self.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
+            if proposed {
+                let request = self.must::<Request>("request", stored.request).await?;
+                let event = self.event(now, "request.withdrawn", ControlPoint::Request).subject(request.id).fact("reason", &reason);
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                self.ended(&mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
+                return Ok(changeset);
+            }
+            if !stored.state.may_become(ExceptionState::Withdrawn) {
+                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
+            }
+            self.over(caller.actor(), stored, ExceptionState::Withdrawn, &reason, now).await
+        })
+        .await
+    }
+
+    /// Reports that a compensating control is not in place: unless it is put back in time, the waiver is withdrawn.
+    ///
+    /// # Errors
+    /// It is not active, has no such control, or the caller is neither the owner nor security.
+    pub async fn report_breach(&self, caller: &Caller, id: ExceptionId, ask: BreachReport) -> Result<ExceptionView, OpError> {
+        check_reason(&ask.note)?;
+        self.exception_step(caller, Asked::new(ControlPoint::Suspend, "exception.report_breach", id), id, async |stored, now| {
+            self.allow(
+                caller,
+                Action::Suspend,
+                inventory("exception", id, ""),
+                owns(self.owns_exception(caller, stored).await?),
+            )?;
+            if stored.state != ExceptionState::Active {
+                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
+            }
+            if !stored.compensating.iter().any(|control| control.control == ask.control) {
+                return Err(OpError::field("control", "control_unknown", "name one of the exception's compensating controls"));
+            }
+            let exception = Exception {
+                state: ExceptionState::Breached,
+                breached_at: Some(now),
+                ..(*stored.value).clone()
+            };
+            let next = next_look(&exception, now);
+            let event = self
+                .event(now, "exception.breached", ControlPoint::Suspend)
+                .subject(id)
+                .subject(subject_of(&exception))
+                .fact("control", &ask.control)
+                .fact("note", &ask.note)
+                .fact("withdrawn_at", next);
+            let text = format!("The control {} of {id} is not in place. Put it back until {next}, or the waiver is withdrawn.", ask.control);
+            let owner = self.owner_of(&exception).await?;
+            let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
+            let evidence = evidence.as_object().cloned().unwrap_or_default();
+            self.raise(&mut changeset, &rules::EXCEPTION_BREACHED, subject_of(&exception), &id.to_string(), evidence, now)
+                .await?;
+            changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next));
+            changeset.replace(stored, &exception);
+            Ok(changeset)
+        })
+        .await
+    }
+
+    /// Breached → active: somebody answers for every compensating control being in place again.
+    ///
+    /// # Errors
+    /// It is not breached, or the caller is neither the owner nor security, or needs a fresh sign-in.
+    pub async fn restore_controls(&self, caller: &Caller, id: ExceptionId, ask: ControlsRestored) -> Result<ExceptionView, OpError> {
+        check_reason(&ask.note)?;
+        self.exception_step(caller, Asked::new(ControlPoint::Resume, "exception.restore_control", id), id, async |stored, now| {
+            caller.must_be_person()?;
+            let fresh = self.freshness(caller, now).await?;
+            let context = Attributes::from([
+                ("owns", Attribute::Bool(self.owns_exception(caller, stored).await?)),
+                ("placed_by_self", Attribute::Bool(false)),
+                // Whoever is not fresh does not come as far as the policy.
+                ("fresh", Attribute::Bool(true)),
+            ]);
+            self.allow(caller, Action::Enable, inventory("exception", id, ""), context)?;
+            if stored.state != ExceptionState::Breached {
+                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
+            }
+            let mut exception = Exception {
+                state: ExceptionState::Active,
+                breached_at: None,
+                ..(*stored.value).clone()
+            };
+            for control in &mut exception.compensating {
+                control.checked_at = Some(now);
+            }
+            let event = self
+                .event(now, "exception.restored", ControlPoint::Resume)
+                .subject(id)
+                .subject(subject_of(&exception))
+                .fact("note", &ask.note)
+                .fact("assurance", assurance_fact(caller));
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            fresh.expect(&mut changeset);
+            self.settle_breach(&mut changeset, &exception, "every control is in place again", now).await?;
+            changeset
+                .due
+                .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+            changeset.replace(stored, &exception);
+            Ok(changeset)
+        })
+        .await
+    }
+
+    /// One step of one exception: read, decide, commit, with its refusal recorded.
+    async fn exception_step<F>(&self, caller: &Caller, asked: Asked, id: ExceptionId, step: F) -> Result<ExceptionView, OpError>
+    where
+        F: AsyncFn(&Stored<Exception>, Timestamp) -> Result<Changeset, OpError>,
+    {
+        self.recorded(caller, asked, async {
+            let ((), committed) = self
+                .decide(|| async {
+                    let stored = self.must::<Exception>("exception", id).await?;
+                    Ok((step(&stored, self.now()).await?, ()))
+                })
+                .await?;
+            let stored = self.must::<Exception>("exception", id).await?;
+            self.exception_view((*stored.value).clone(), stored.revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// Works off an exception's deadline: a warning, its end, or the end of a breach's grace period.
+    pub(crate) async fn work_exception(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<ExceptionId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Exception>(id).await? else { return Ok(None) };
+        let (mut changeset, next) = match plan(&stored, now) {
+            Plan::Nothing => return Ok(None),
+            Plan::Later(at) => {
+                let event = self
+                    .event(now, "deadline.postponed", ControlPoint::Administer)
+                    .subject(id)
+                    .fact("kind", DueKind::Exception.as_str())
+                    .fact("until", at);
+                (Changeset::new(system(), now, event), at)
+            }
+            Plan::Warn(ends) => {
+                let event = self
+                    .event(now, "exception.ending", ControlPoint::Review)
+                    .subject(id)
+                    .subject(subject_of(&stored))
+                    .fact("ends_at", ends)
+                    .fact("renewals", stored.renewals);
+                let text = format!(
+                    "{id} ({}) ends at {ends}, renewed {} of {MAX_RENEWALS} times. What needs it is suspended then.",
+                    stored.kind.as_str(),
+                    stored.renewals
+                );
+                let event = notify(event, &self.owner_of(&stored).await?, &[], "An exception of yours ends soon", &text);
+                (Changeset::new(system(), now, event), ends)
+            }
+            Plan::End(state, because) => {
+                let mut changeset = self.over(system(), &stored, state, because, now).await?;
+                acknowledge(&mut changeset, claimed);
+                return Ok(Some(changeset));
+            }
+        };
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Exception, claimed.subject.clone(), claimed.fence, next));
+        Ok(Some(changeset))
+    }
+
+    /// The end of an exception: what still rests on it doesn't go on without it (R112).
+    async fn over(&self, actor: Actor, stored: &Stored<Exception>, state: ExceptionState, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+        let exception = Exception {
+            state,
+            ..(*stored.value).clone()
+        };
+        let mut changeset = Changeset::new(actor, now, self.over_event(&exception, because, now));
+        changeset.replace(stored, &exception);
+        changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));
+        let ExceptionSubject::Identity(id) = exception.subject else { return Ok(changeset) };
+        self.settle_breach(&mut changeset, &exception, "the exception is over", now).await?;
+        let Some(read) = self.one::<Identity>(id).await? else { return Ok(changeset) };
+        let mut identity = (*read.value).clone();
+        identity.exceptions.retain(|held| *held != exception.id);
+        let waived = self.waived(&identity, now).await?;
+        let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
+        if rests_on(exception.kind, &identity.charter) && !still_waived {
+            let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
+            let evidence = json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
+            let by = ByRule {
+                kind: SuspensionKind::ExceptionEnded,
+                releasable_by: Releaser::Security,
+                reason: &reason,
+                rule: &rules::EXCEPTION_ENDED,
+                detail: &exception.id.to_string(),
+                evidence: evidence.as_object().cloned().unwrap_or_default(),
+                alert: true,
+            };
+            if let Some(suspended) = self.suspended_by_rule(&mut changeset, identity.clone(), by, now).await? {
+                identity = suspended;
+            }
+        } else {
+            let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+            let text = format!("{} ({}) is over: {because}. Nothing rests on it.", exception.id, exception.kind.as_str());
+            tell(&mut changeset, &owner, &[], "An exception of yours is over", &text);
+        }
+        if exception.kind == ExceptionType::Dormancy {
+            self.watch(&mut changeset, &identity, now);
+        }
+        changeset.replace(&read, &identity);
+        Ok(changeset)
+    }
+
+    async fn settle_breach(&self, changeset: &mut Changeset, exception: &Exception, how: &str, now: Timestamp) -> Result<(), OpError> {
+        self.no_longer_about(changeset, &rules::EXCEPTION_BREACHED, subject_of(exception), &exception.id.to_string(), how, now)
+            .await
+    }
+
+    fn proposed_event(&self, exception: &Exception, identity: IdentityId, now: Timestamp) -> Event {
+        self.event(now, "exception.proposed", ControlPoint::Request)
+            .subject(exception.id)
+            .subject(identity)
+            .fact("type", exception.kind)
+            .fact("reason", &exception.reason)
+            .fact("compensating", &exception.compensating)
+            .fact("duration", exception.duration)
+            .fact("renews", exception.renews)
+            .fact("renewals", exception.renewals)
+            .fact("request", exception.request)
+    }
+
+    fn over_event(&self, exception: &Exception, because: &str, now: Timestamp) -> Event {
+        let kind = if exception.state == ExceptionState::Expired {
+            "exception.expired"
+        } else {
+            "exception.withdrawn"
+        };
+        self.event(now, kind, ControlPoint::Revoke)
+            .subject(exception.id)
+            .subject(subject_of(exception))
+            .fact("type", exception.kind)
+            .fact("because", because)
+            .fact("renewals", exception.renewals)
+    }
+
+    /// A page of exceptions. Who may not read all of them names an identity of theirs.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn exceptions(&self, caller: &Caller, ask: ListAsk) -> Result<Page<ExceptionView>, OpError> {
+        let identity = ask.filters.iter().find(|(name, _)| *name == "identity").and_then(|(_, value)| value.parse::<IdentityId>().ok());
+        let owned = match identity {
+            Some(id) => self.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
+            None => false,
+        };
+        self.may_read(caller, "exception", "", owned).await?;
+        let (rows, next) = self.page::<Exception>(ask).await?;
+        Ok(Page {
+            items: rows
+                .into_iter()
+                .map(|row| ExceptionView::new((*row.value).clone(), row.revision, None))
+                .collect(),
+            next,
+        })
+    }
+
+    /// One exception.
+    ///
+    /// # Errors
+    /// No such exception, or the caller may not read it.
+    pub async fn exception(&self, caller: &Caller, id: ExceptionId) -> Result<ExceptionView, OpError> {
+        let stored = self.must::<Exception>("exception", id).await?;
+        let owned = caller.person_id() == Some(stored.proposed_by) || self.owns_exception(caller, &stored).await?;
+        self.may_read(caller, "exception", &id.to_string(), owned).await?;
+        self.exception_view((*stored.value).clone(), stored.revision, None).await
+    }
+
+    async fn exception_view(&self, record: Exception, revision: u64, committed: Option<&Committed>) -> Result<ExceptionView, OpError> {
+        let log = match committed {
+            Some(committed) => Some(self.logged(committed).await?),
+            None => None,
+        };
+        Ok(ExceptionView::new(record, revision, log))
+    }
+
+    async fn owns_exception(&self, caller: &Caller, exception: &Exception) -> Result<bool, OpError> {
+        match exception.subject {
+            ExceptionSubject::Identity(id) => Ok(self.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity))),
+            ExceptionSubject::Person(id) => Ok(caller.person_id() == Some(id)),
+        }
+    }
+
+    async fn owner_of(&self, exception: &Exception) -> Result<Vec<PersonId>, OpError> {
+        Ok(match exception.subject {
+            ExceptionSubject::Identity(id) => self.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
+            ExceptionSubject::Person(id) => Some(id),
+        }
+        .into_iter()
+        .collect())
+    }
+}
+
+/// What is to be waived, and for which identity; refused by name if nothing waives it, or for a class (R19, R39).
+fn waivable(ask: &NewException) -> Result<(ExceptionType, IdentityId), OpError> {
+    let not_waivable = |detail: String| Err(OpError::because(Reason::NotWaivable, detail));
+    let Some(kind) = ExceptionType::ALL.iter().find(|kind| kind.as_str() == ask.kind) else {
+        let types: Vec<&str> = ExceptionType::ALL.iter().filter(|kind| !kind.is_human()).map(|kind| kind.as_str()).collect();
+        return not_waivable(format!("there is no such type; there are {}", types.join(", ")));
+    };
+    if kind.is_human() {
+        return not_waivable("a contractor's early start is asked for as person_access with fast_onboarding".into());
+    }
+    match serde_json::from_value::<ExceptionSubject>(ask.subject.clone()) {
+        Ok(ExceptionSubject::Identity(id)) => Ok((*kind, id)),
+        Ok(ExceptionSubject::Person(_)) => not_waivable(format!("{} is waived for a non-human identity only, never for a person", kind.as_str())),
+        Err(_) => not_waivable("an exception is for one identity, {\"type\": \"identity\", \"id\": \"idn_…\"}, never for a class".into()),
+    }
+}
+
+/// What is missing or wrong in a proposal.
+fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    if let Err(OpError::Invalid(reason)) = check_reason(&ask.reason) {
+        problems.extend(reason);
+    }
+    if ask.duration < Span::from_secs(1) || ask.duration > kind.max_duration() {
+        problems.push(FieldProblem::new(
+            "duration",
+            "duration_out_of_range",
+            format!("use 1s to {}: an exception always ends", kind.max_duration()),
+        ));
+    }
+    let controls: Vec<_> = ask.compensating.iter().map(control).collect();
+    for name in missing(kind, &controls) {
+        problems.push(FieldProblem::new(
+            "compensating",
+            "control_missing",
+            format!("name the control {name}, and say how it is done here"),
+        ));
+    }
+    for (n, control) in controls.iter().enumerate() {
+        if !kind.compensating().contains(&control.control.as_str()) || controls.iter().take(n).any(|earlier| earlier.control == control.control) {
+            problems.push(FieldProblem::new(
+                format!("compensating[{n}].control"),
+                "control_unknown",
+                format!("name each of {} once", kind.compensating().join(", ")),
+            ));
+        }
+        if control.description.len() > MAX_DESCRIPTION {
+            problems.push(FieldProblem::new(format!("compensating[{n}].description"), "description_too_long", "use at most 500 bytes"));
+        }
+    }
+    problems
+}
+
+/// The controls that the type demands and that nobody describes.
+fn missing(kind: ExceptionType, controls: &[CompensatingControl]) -> Vec<&'static str> {
+    let described = |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
+    kind.compensating().iter().copied().filter(|name| !described(name)).collect()
+}
+
+fn control(ask: &NewControl) -> CompensatingControl {
+    CompensatingControl {
+        control: ask.control.clone(),
+        description: ask.description.clone(),
+        checked_at: None,
+    }
+}
+
+fn not_proposed(exception: &Exception) -> OpError {
+    OpError::because(Reason::IllegalTransition, format!("the exception is {}", exception.state.as_str()))
+}
+
+fn subject_of(exception: &Exception) -> String {
+    match exception.subject {
+        ExceptionSubject::Identity(id) => id.to_string(),
+        ExceptionSubject::Person(id) => id.to_string(),
+    }
+}
+
+fn shown(id: Option<ExceptionId>) -> String {
+    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}

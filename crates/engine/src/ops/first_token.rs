@@ -1,0 +1,93 @@
+//! One call that gives a decision and a credential (R61).
+//!
+//! These are two commits, and stay two: the identity and the request that a named rule approved are durable first, then the credential
+//! is issued through the same gate as every other. Whatever can be known to be wrong is refused before the first of them; if the second
+//! is refused all the same, the reply names the identity and says why it has no credential.
+
+use tenure_api::requests::{NewIdentity, Stage};
+use tenure_api::templates::{FirstToken, Registered, TokenRefused};
+use tenure_core::event::ControlPoint;
+use tenure_core::identity::{CharterDraft, WorkloadBinding};
+use tenure_core::problem::Reason;
+use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
+
+use super::Asked;
+use super::token::{Proof, TokenAsk};
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+
+impl Engine {
+    /// Registers an identity, and issues its first credential where the registration asks for one.
+    ///
+    /// # Errors
+    /// As [`Engine::register`]; or the proof fails, and then nothing is registered.
+    pub async fn register_with_token(&self, caller: &Caller, mut ask: NewIdentity, source: String) -> Result<Registered, OpError> {
+        let Some(wanted) = ask.token.take() else {
+            return Ok(Registered {
+                identity: self.register(caller, ask).await?,
+                token: None,
+                token_refused: None,
+            });
+        };
+        let environment = self
+            .recorded(caller, Asked::new(ControlPoint::Issue, "identity.register", ""), self.check_first_token(&ask, &wanted))
+            .await?;
+        let identity = self.register(caller, ask).await?;
+        let issued = self
+            .issue_token(TokenAsk {
+                environment,
+                client_id: Some(identity.record.id.to_string()),
+                proof: Proof::Registration(wanted.proof),
+                resource: wanted.resource,
+                scope: wanted.scope,
+                source,
+            })
+            .await;
+        let (token, token_refused) = match issued {
+            Ok(token) => (Some(token), None),
+            Err(error) => (None, Some(refused(error))),
+        };
+        Ok(Registered {
+            identity,
+            token,
+            token_refused,
+        })
+    }
+
+    /// That the proof is by the key that the charter is to bind, for this name; gives the environment whose issuer it is addressed to.
+    async fn check_first_token(&self, ask: &NewIdentity, wanted: &FirstToken) -> Result<String, OpError> {
+        let now = self.now();
+        if ask.stage != Stage::Active {
+            return Err(OpError::field("token", "token_without_activation", "a credential takes the stage active"));
+        }
+        let (charter, _) = self.templated(ask, now).await?;
+        let CharterDraft {
+            environment: Some(environment),
+            workload_binding: Some(WorkloadBinding::PublicKey { jwk, .. }),
+            ..
+        } = charter
+        else {
+            let hint = "a first credential takes an environment and a workload_binding of the type public_key";
+            return Err(OpError::field("token", "token_without_key", hint));
+        };
+        let key = parse_workload_key(&jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+        verify_first_proof(&wanted.proof, &[&key], &self.issuer_of(&environment), &ask.name, now)
+            .map_err(|error| OpError::because(Reason::ProofInvalid, error.code()))?;
+        Ok(environment)
+    }
+}
+
+/// Why there is no credential although there is an identity; what is internal is not told.
+fn refused(error: OpError) -> TokenRefused {
+    let (code, hint) = match error {
+        OpError::Refused { reason, detail, .. } => (reason.code(), detail.unwrap_or_else(|| reason.hint().to_owned())),
+        OpError::Unauthenticated(reason) => (reason.code(), reason.hint().to_owned()),
+        OpError::Invalid(fields) => {
+            let hints = fields.into_iter().map(|field| format!("{}: {}", field.field, field.hint));
+            ("fields_invalid", hints.collect::<Vec<_>>().join("; "))
+        }
+        _ => ("unavailable", "the identity is there: get a credential at the token endpoint".to_owned()),
+    };
+    TokenRefused { code: code.to_owned(), hint }
+}

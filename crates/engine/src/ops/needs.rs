@@ -1,0 +1,175 @@
+//! Business needs: what identities serve, and what becomes of them when it ends (R76).
+
+use serde_json::json;
+use tenure_api::exceptions::NewNeed;
+use tenure_api::views::Resource as Changed;
+use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::environment::parse_name;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::NeedId;
+use tenure_core::person::Person;
+use tenure_core::policy::Action;
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::row::Stored;
+use tenure_core::third_party::{Need, Standing};
+use tenure_core::time::Timestamp;
+
+use super::Asked;
+use super::dormancy::Ended;
+use super::lifecycle::check_reason;
+use super::lists::Listed;
+use super::requests::deadlines::acknowledge;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory, owns};
+use crate::run::deadlines::system;
+
+impl Listed for Need {
+    const NAME: &'static str = "need";
+}
+
+impl Engine {
+    /// Registers a business need.
+    ///
+    /// # Errors
+    /// The fields are wrong, the name is taken, or the caller is no administrator.
+    pub async fn create_need(&self, caller: &Caller, ask: NewNeed) -> Result<Changed<Need>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "need.create", ""), async {
+            self.allow(caller, Action::Administer, inventory("need", "", ""), administration(false, false))?;
+            let (need, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
+                    let owner = self.one::<Person>(ask.owner).await?.filter(|owner| owner.is_active());
+                    if owner.is_none() {
+                        problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person"));
+                    }
+                    if ask.ends_at.is_some_and(|end| end <= now) {
+                        problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or leave it out"));
+                    }
+                    let Some(owner) = owner.filter(|_| problems.is_empty()) else {
+                        return Err(OpError::Invalid(problems));
+                    };
+                    let need = Need {
+                        id: NeedId::generate(now, self.entropy.as_ref()),
+                        kind: ask.kind,
+                        name: ask.name.clone(),
+                        owner: ask.owner,
+                        ends_at: ask.ends_at,
+                        standing: Standing::Open,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "need.created", ControlPoint::Administer)
+                        .subject(need.id)
+                        .subject(ask.owner)
+                        .fact("type", need.kind)
+                        .fact("name", &need.name)
+                        .fact("ends_at", need.ends_at);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&owner).insert(&need);
+                    if let Some(end) = need.ends_at {
+                        changeset.due.push(DueChange::Set(DueKind::Need, need.id.to_string(), end));
+                    }
+                    changeset.once.push(Once {
+                        space: "need_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    Ok((changeset, need))
+                })
+                .await?;
+            self.changed(need, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Closes a need: the identities that serve it are suspended, the first fifty in this commit, the rest right after.
+    ///
+    /// # Errors
+    /// It is closed already, or the caller is neither its owner, nor security, nor an administrator.
+    pub async fn close_need(&self, caller: &Caller, id: NeedId, reason: String) -> Result<Changed<Need>, OpError> {
+        check_reason(&reason)?;
+        let closed = self
+            .recorded(caller, Asked::new(ControlPoint::Suspend, "need.close", id), async {
+                let ((need, revision), committed) = self
+                    .decide(|| async {
+                        let now = self.now();
+                        let stored = self.must::<Need>("need", id).await?;
+                        let own = caller.person_id() == Some(stored.owner);
+                        let asked = self.allow(caller, Action::Suspend, inventory("need", id, ""), owns(own));
+                        if let Err(refused) = asked {
+                            self.allow(caller, Action::Administer, inventory("need", id, ""), administration(false, false))
+                                .map_err(|_| refused)?;
+                        }
+                        if stored.standing == Standing::Closed {
+                            return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
+                        }
+                        let (mut changeset, need, more) = self.closing(caller.actor(), &stored, &reason, now).await?;
+                        changeset.due.push(if more {
+                            DueChange::Set(DueKind::Need, id.to_string(), now)
+                        } else {
+                            DueChange::Clear(DueKind::Need, id.to_string())
+                        });
+                        Ok((changeset, (need, stored.revision + 1)))
+                    })
+                    .await?;
+                self.changed(need, revision, &committed).await
+            })
+            .await?;
+        self.poke.notify_one();
+        Ok(closed)
+    }
+
+    async fn closing(&self, actor: Actor, stored: &Stored<Need>, reason: &str, now: Timestamp) -> Result<(Changeset, Need, bool), OpError> {
+        let need = Need {
+            standing: Standing::Closed,
+            ..(*stored.value).clone()
+        };
+        let event = self
+            .event(now, "need.closed", ControlPoint::Suspend)
+            .subject(need.id)
+            .subject(need.owner)
+            .fact("name", &need.name)
+            .fact("reason", reason);
+        let mut changeset = Changeset::new(actor, now, event);
+        changeset.replace(stored, &need);
+        let more = self.suspend_servants(&mut changeset, &need, now).await?;
+        Ok((changeset, need, more))
+    }
+
+    async fn suspend_servants(&self, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
+        let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
+        self.suspend_all(changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now).await
+    }
+
+    /// Works off a need whose end has come, or whose identities are not all suspended yet.
+    pub(crate) async fn work_need(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<NeedId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Need>(id).await? else { return Ok(None) };
+        let (mut changeset, more) = match (stored.standing, stored.ends_at) {
+            (Standing::Open, Some(end)) if end <= now => {
+                let (changeset, _, more) = self.closing(system(), &stored, "its end has come", now).await?;
+                (changeset, more)
+            }
+            (Standing::Open, Some(end)) => return Ok(Some(self.postponed(claimed, end, now))),
+            (Standing::Open, None) => return Ok(None),
+            (Standing::Closed, _) => {
+                let event = self.event(now, "need.worked_off", ControlPoint::Suspend).subject(id);
+                let mut changeset = Changeset::new(system(), now, event);
+                let more = self.suspend_servants(&mut changeset, &stored, now).await?;
+                (changeset, more)
+            }
+        };
+        if more {
+            changeset
+                .due
+                .push(DueChange::Retry(DueKind::Need, claimed.subject.clone(), claimed.fence, now));
+        } else {
+            acknowledge(&mut changeset, claimed);
+        }
+        Ok(Some(changeset))
+    }
+}

@@ -1,0 +1,80 @@
+//! How the delivery of notices stands.
+
+use tenure_api::notices::{ChannelView, DeliveryView};
+use tenure_api::views::Page;
+use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::row::{RowKind, Stored};
+
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::{Outbox, Pending};
+
+/// Deliveries of one channel that are shown.
+const SHOWN: usize = 100;
+/// Channels that were ever configured; there are two.
+const CHANNELS: u16 = 10;
+
+impl Engine {
+    /// Each channel, and what is still to be delivered on it.
+    ///
+    /// # Errors
+    /// The caller may not read it, or the store can't be read.
+    pub async fn notifications(&self, caller: &Caller) -> Result<Page<ChannelView>, OpError> {
+        self.may_read(caller, "notification", "", false).await?;
+        let query = ListQuery {
+            kind: RowKind::Cursor,
+            terms: Vec::new(),
+            after: Some(Outbox::id_of("")),
+            limit: CHANNELS,
+        };
+        let rows = self.store.list(&query).await?.rows;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows.iter().filter(|row| row.key.id.starts_with(&Outbox::id_of(""))) {
+            items.push(self.channel_view(&row.decode::<Outbox>().map_err(StoreError::from)?).await?);
+        }
+        Ok(Page { items, next: None })
+    }
+
+    /// The channels that this server delivers on, for its metrics; costs nothing where there is none.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn configured_channels(&self) -> Result<Vec<ChannelView>, OpError> {
+        let configured = self.channels.lock().clone();
+        let mut views = Vec::with_capacity(configured.len());
+        for channel in configured {
+            if let Some(outbox) = self.one::<Outbox>(Outbox::id_of(channel)).await? {
+                views.push(self.channel_view(&outbox).await?);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn channel_view(&self, outbox: &Stored<Outbox>) -> Result<ChannelView, OpError> {
+        let size = self.store.head().await?.size;
+        Ok(ChannelView {
+            channel: outbox.channel.clone(),
+            configured: self.channels.lock().iter().any(|channel| *channel == outbox.channel),
+            unread: size.saturating_sub(outbox.next),
+            pending: outbox.pending.len(),
+            oldest: outbox.pending.iter().map(|pending| pending.at).min(),
+            failures: outbox.failures,
+            resting_until: outbox.resting_until,
+            deliveries: outbox.pending.iter().take(SHOWN).map(view).collect(),
+        })
+    }
+}
+
+fn view(pending: &Pending) -> DeliveryView {
+    DeliveryView {
+        index: pending.index,
+        event: pending.event.clone(),
+        kind: pending.kind.clone(),
+        at: pending.at,
+        person: pending.person,
+        attempts: pending.attempts,
+        again_at: pending.again_at,
+        why: pending.why.clone(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Packages: what people in a role need, as an administrator wrote it down. A package confers nothing; a request for it may (R116, R118).
+
+use tenure_api::person_access::PutPackage;
+use tenure_api::views::Resource as Changed;
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::{Environment, parse_name};
+use tenure_core::event::ControlPoint;
+use tenure_core::identity::{ENFORCE, Entitlement};
+use tenure_core::person_grant::{Package, PackageStep};
+use tenure_core::policy::Action;
+use tenure_core::problem::FieldProblem;
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::time::Span;
+
+use super::Asked;
+use super::lists::Listed;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory};
+
+/// Entitlements that one request or package can give.
+pub(crate) const MAX_PARTS: usize = 32;
+const MAX_STEPS: usize = 8;
+/// The shortest time for which a person can hold something.
+pub(crate) const SHORTEST: Span = Span::from_mins(1);
+const LONGEST: Span = Span::from_days(366);
+
+impl Listed for Package {
+    const NAME: &'static str = "package";
+}
+
+impl Engine {
+    /// Writes a package, new or changed. Requests that are open about it have to be read again.
+    ///
+    /// # Errors
+    /// The fields are wrong, or the caller is no administrator.
+    pub async fn put_package(&self, caller: &Caller, name: &str, ask: PutPackage) -> Result<Changed<Package>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
+            self.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;
+            let mut problems = check_package(name, &ask);
+            self.check_entitlements("entitlements", &ask.entitlements, &mut problems).await?;
+            for (n, step) in ask.steps.iter().enumerate() {
+                self.check_entitlements(&format!("steps[{n}].entitlements"), &step.entitlements, &mut problems)
+                    .await?;
+            }
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let ((package, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.one::<Package>(name).await?;
+                    let package = Package {
+                        name: name.to_owned(),
+                        description: ask.description.clone(),
+                        entitlements: ask.entitlements.clone(),
+                        steps: ask.steps.clone(),
+                        max_duration: ask.max_duration,
+                        created_at: stored.as_ref().map_or(now, |stored| stored.created_at),
+                    };
+                    let event = self
+                        .event(now, "package.written", ControlPoint::Administer)
+                        .subject(name)
+                        .fact("package", &package);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    match &stored {
+                        Some(stored) => changeset.replace(stored, &package),
+                        None => changeset.insert(&package),
+                    };
+                    Ok((changeset, (package, stored.map_or(1, |stored| stored.revision + 1))))
+                })
+                .await?;
+            self.changed(package, revision, &committed).await
+        })
+        .await
+    }
+
+    /// Checks what a person is to hold: actions by name, on registered resources that know them. Returns those resources.
+    pub(crate) async fn check_entitlements(
+        &self,
+        field: &str,
+        entitlements: &[Entitlement],
+        problems: &mut Vec<FieldProblem>,
+    ) -> Result<Vec<Stored<Resource>>, OpError> {
+        let mut resources = Vec::with_capacity(entitlements.len());
+        for (n, entitlement) in entitlements.iter().enumerate() {
+            let mut wrong = |code: &str, hint: &str| problems.push(FieldProblem::new(format!("{field}[{n}]"), code, hint));
+            if entitlement.is_wildcard() {
+                wrong("wildcard", "name the resource and each action: people hold nothing by a wildcard");
+                continue;
+            }
+            if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_PARTS {
+                wrong("actions_missing", "list 1 to 32 actions by name");
+                continue;
+            }
+            if entitlement.actions.iter().any(|action| action == ENFORCE) {
+                wrong("cross_class", "enforcing is for a chartered enforcement point, not for a person");
+                continue;
+            }
+            let Some(resource) = self.one::<Resource>(&entitlement.resource).await? else {
+                wrong("resource_unknown", "name a registered resource by its id");
+                continue;
+            };
+            match entitlement.actions.iter().find(|action| !resource.actions.contains(action)) {
+                Some(action) => wrong("action_unknown", &format!("the resource doesn't know the action {action}")),
+                None => resources.push(resource),
+            }
+        }
+        Ok(resources)
+    }
+
+    /// Whether one of these resources is in an environment that counts as production.
+    pub(crate) async fn any_in_production(&self, resources: &[Stored<Resource>]) -> Result<bool, OpError> {
+        let mut names: Vec<&str> = resources.iter().map(|resource| resource.environment.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            // What can't be found counts as production.
+            if self.one::<Environment>(name).await?.is_none_or(|environment| environment.production) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn check_package(name: &str, ask: &PutPackage) -> Vec<FieldProblem> {
+    let mut problems: Vec<FieldProblem> = parse_name("name", name).err().into_iter().collect();
+    let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
+    if ask.description.trim().is_empty() || ask.description.len() > 500 {
+        wrong("description", "description_missing", "say what it is for, in at most 500 bytes");
+    }
+    let parts = ask.entitlements.len() + ask.steps.iter().map(|step| step.entitlements.len()).sum::<usize>();
+    if parts == 0 || parts > MAX_PARTS {
+        wrong("entitlements", "entitlements_missing", "give 1 to 32 entitlements, those of the steps included");
+    }
+    if ask.max_duration < SHORTEST || ask.max_duration > LONGEST {
+        wrong("max_duration", "duration_out_of_range", "use 1m to 366d");
+    }
+    let ascending = ask.steps.windows(2).all(|pair| matches!(pair, [first, second] if first.after < second.after));
+    let inside = |step: &PackageStep| step.after > Span::default() && step.after < ask.max_duration && !step.entitlements.is_empty();
+    if ask.steps.len() > MAX_STEPS || !ascending || !ask.steps.iter().all(inside) {
+        wrong(
+            "steps",
+            "steps_malformed",
+            "give at most 8 steps, each later than the one before and inside max_duration, each with entitlements",
+        );
+    }
+    problems
+}

@@ -1,0 +1,397 @@
+//! What people hold: asked for by a request, approved by the manager on record, temporary, and reviewed early (R116, R117).
+//!
+//! A person's grant and an identity's are records of different kinds, and neither is ever looked at for the other (invariant 9).
+
+pub(crate) mod deadlines;
+mod report;
+mod verdict;
+
+use serde_json::json;
+use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::id::{ExceptionId, PersonGrantId, PersonId};
+use tenure_core::identity::Entitlement;
+use tenure_core::person::{Person, PersonClass, PersonState, Role};
+use tenure_core::person_grant::{Package, PersonGrant, PersonGrantState};
+use tenure_core::port::{DueKind, ListQuery, StoreError};
+use tenure_core::problem::Reason;
+use tenure_core::request::{Asker, Matter, Request};
+use tenure_core::resource::Resource;
+use tenure_core::row::{Record, Stored};
+use tenure_core::time::{Span, Timestamp};
+
+use super::packages::{MAX_PARTS, SHORTEST};
+use super::requests::facts::{Facts, expect};
+use crate::Engine;
+use crate::error::OpError;
+use crate::plan::person_grant::{Plan, plan};
+
+/// Grants that a person can hold at once.
+const MAX_HELD: u16 = 200;
+/// How far ahead access can be asked for.
+const MAX_AHEAD: Span = Span::from_days(366);
+
+/// What is asked for, taken out of the matter.
+struct Wanted<'a> {
+    person: PersonId,
+    package: Option<&'a String>,
+    entitlements: &'a [Entitlement],
+    starts_at: Option<Timestamp>,
+    duration: Span,
+    fast: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(matter: &'a Matter) -> Result<Self, OpError> {
+        match matter {
+            Matter::PersonAccess {
+                person,
+                package,
+                entitlements,
+                starts_at,
+                duration,
+                fast_onboarding,
+            } => Ok(Self {
+                person: *person,
+                package: package.as_ref(),
+                entitlements,
+                starts_at: *starts_at,
+                duration: *duration,
+                fast: *fast_onboarding,
+            }),
+            _ => Err(OpError::Internal("asked about another matter than a person's access".into())),
+        }
+    }
+
+    /// When it begins, if not at once. A person's own start holds what is asked the usual way (R117); what is given before the usual
+    /// steps doesn't wait for its request, but still works only once the person is at work (R110).
+    fn start(&self, person: &Person) -> Option<Timestamp> {
+        if self.fast { self.starts_at } else { self.starts_at.max(person.starts_at) }
+    }
+}
+
+/// What a request gives: parts that begin some time after its start.
+struct Content {
+    package: Option<Stored<Package>>,
+    parts: Vec<(Span, Entitlement)>,
+    resources: Vec<Stored<Resource>>,
+}
+
+impl Engine {
+    /// What is known about access that a person is to hold.
+    ///
+    /// # Errors
+    /// The person has left, or what is asked for isn't there, is too much or too long.
+    pub(crate) async fn facts_of_person_access(&self, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
+        let wanted = Wanted::of(matter)?;
+        let person = self.must::<Person>("person", wanted.person).await?;
+        if person.state == PersonState::Departed {
+            return Err(OpError::because(Reason::IllegalTransition, "who has left is given nothing"));
+        }
+        if wanted.duration < SHORTEST {
+            return Err(OpError::field("matter.duration", "duration_too_short", "use at least 1m"));
+        }
+        let start = wanted.start(&person);
+        if start.is_some_and(|start| start > now.plus(MAX_AHEAD)) {
+            return Err(OpError::field("matter.starts_at", "start_too_late", "start within a year"));
+        }
+        if person.ends_at.is_some_and(|end| end <= start.unwrap_or(now)) {
+            return Err(OpError::field("matter.starts_at", "start_after_end", "start before the person leaves"));
+        }
+        let content = self.content(&wanted).await?;
+        if let Some(package) = &content.package
+            && wanted.duration > package.max_duration
+        {
+            return Err(OpError::because(
+                Reason::OverCeiling,
+                format!("the package {} is given for at most {}", package.name, package.max_duration),
+            ));
+        }
+        if self.held_by(person.id).await?.len() + content.parts.len() > usize::from(MAX_HELD) {
+            return Err(OpError::because(
+                Reason::BudgetSpent,
+                format!("a person holds at most {MAX_HELD} grants at once"),
+            ));
+        }
+        if wanted.fast {
+            self.check_box(&person, wanted.duration).await?;
+        }
+        let package = content.package.as_ref().map(|package| &*package.value);
+        let mut facts = Facts::about(matter, json!({"package": package, "class": person.class}));
+        facts.manager = self.approving_manager(&person).await?;
+        facts.interested = vec![person.id];
+        facts.starts_at = start;
+        facts.subjects = vec![person.id.to_string()];
+        facts.subjects.extend(content.resources.iter().map(|resource| resource.id.to_string()));
+        facts.expects = vec![expect(&person)];
+        facts.expects.extend(content.package.as_ref().map(expect));
+        facts.context.production = self.any_in_production(&content.resources).await?;
+        facts.context.contractor = person.class == PersonClass::Contractor;
+        facts.context.fast_onboarding = wanted.fast;
+        facts.context.duration = wanted.duration;
+        facts.environment = one_environment(&content.resources);
+        Ok(facts)
+    }
+
+    /// The grants of an approved request, in the commit that fulfils it.
+    pub(crate) async fn fulfil_person_access(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        let matter = request.matter.clone();
+        let wanted = Wanted::of(&matter)?;
+        let person = self.must::<Person>("person", wanted.person).await?;
+        let content = self.content(&wanted).await?;
+        let starts_at = wanted.start(&person).unwrap_or(now).max(now);
+        let ends_at = starts_at.plus(wanted.duration).min(person.ends_at.unwrap_or(Timestamp::from_micros(i64::MAX)));
+        if ends_at <= starts_at {
+            return Err(OpError::because(Reason::IllegalTransition, "the person leaves before it would begin"));
+        }
+        let exception = match wanted.fast {
+            true => Some(self.boxed(changeset, request, &person, (starts_at, ends_at), now).await?),
+            false => None,
+        };
+        for (after, entitlement) in content.parts {
+            let begins = starts_at.plus(after);
+            // A step that would begin behind the end is never reached.
+            if begins >= ends_at {
+                continue;
+            }
+            let grant = PersonGrant {
+                id: PersonGrantId::generate(now, self.entropy.as_ref()),
+                person: person.id,
+                entitlement,
+                package: wanted.package.cloned(),
+                exception,
+                starts_at: begins,
+                ends_at,
+                review_by: begins.plus(self.settings.early_review),
+                reviewed: false,
+                state: if begins <= now && person.is_active() {
+                    PersonGrantState::Live
+                } else {
+                    PersonGrantState::Scheduled
+                },
+                request: request.id,
+                approved_by: request.approvers(),
+                policies: request.policies.clone(),
+                policy_version: request.policy_version.clone(),
+                purpose: request.purpose.clone(),
+            };
+            request.outcome.person_grants.push(grant.id);
+            changeset.event(self.person_grant_opened(&grant, now)).insert(&grant);
+            let at = match plan(&grant, Some(person.state), false, now) {
+                Plan::Later(at) => at,
+                _ => now,
+            };
+            changeset.due.push(DueChange::Set(DueKind::PersonGrant, grant.id.to_string(), at));
+        }
+        Ok(())
+    }
+
+    /// Ends everything that a person who leaves holds. What is left of a longer list ends by its own deadline, which comes at once; nothing
+    /// of it works meanwhile, the person not being active.
+    pub(crate) async fn end_person_grants(&self, changeset: &mut Changeset, person: PersonId, because: &str, now: Timestamp) -> Result<(), OpError> {
+        for (n, stored) in self.held_by(person).await?.into_iter().enumerate() {
+            if n < 100 {
+                changeset.event(self.revoked_event(&stored, because, now));
+                self.take_back_grant(changeset, &stored, None, now).await?;
+            } else {
+                changeset.due.push(DueChange::Set(DueKind::PersonGrant, stored.id.to_string(), now));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what a person is to hold looked at again at once, the person having begun or come back to work.
+    pub(crate) async fn wake_person_grants(&self, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
+        for stored in self
+            .grants_in(person, PersonGrantState::Scheduled)
+            .await?
+            .iter()
+            .filter(|grant| grant.starts_at <= now)
+        {
+            changeset.due.push(DueChange::Set(DueKind::PersonGrant, stored.id.to_string(), now));
+        }
+        Ok(())
+    }
+
+    /// Every grant of a person that has not ended.
+    pub(super) async fn held_by(&self, person: PersonId) -> Result<Vec<Stored<PersonGrant>>, OpError> {
+        let mut held = self.grants_in(person, PersonGrantState::Live).await?;
+        held.extend(self.grants_in(person, PersonGrantState::Scheduled).await?);
+        Ok(held)
+    }
+
+    async fn grants_in(&self, person: PersonId, state: PersonGrantState) -> Result<Vec<Stored<PersonGrant>>, OpError> {
+        self.all(vec![format!("person={person}"), format!("state={}", state.as_str())], MAX_HELD).await
+    }
+
+    /// The first records of a kind that have these terms.
+    pub(super) async fn all<T: Record>(&self, terms: Vec<String>, limit: u16) -> Result<Vec<Stored<T>>, OpError> {
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: T::KIND,
+                terms,
+                after: None,
+                limit,
+            })
+            .await?;
+        Ok(page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?)
+    }
+
+    /// A person's manager on record, if they may approve: no feed confers that (S-8).
+    pub(super) async fn approving_manager(&self, person: &Person) -> Result<Option<PersonId>, OpError> {
+        let Some(id) = person.manager.filter(|manager| *manager != person.id) else {
+            return Ok(None);
+        };
+        let manager = self.one::<Person>(id).await?;
+        Ok(manager.filter(|manager| manager.holds(Role::Manager)).map(|manager| manager.id))
+    }
+
+    async fn content(&self, wanted: &Wanted<'_>) -> Result<Content, OpError> {
+        let package = match (wanted.package, wanted.entitlements.is_empty()) {
+            (Some(name), true) => Some(self.must::<Package>("package", name).await?),
+            (None, false) if wanted.entitlements.len() <= MAX_PARTS => None,
+            _ => {
+                return Err(OpError::field(
+                    "matter.package",
+                    "package_or_entitlements",
+                    "name a package, or list 1 to 32 entitlements; not both",
+                ));
+            }
+        };
+        let parts: Vec<(Span, Entitlement)> = match &package {
+            Some(package) => package.parts().map(|(after, entitlement)| (after, entitlement.clone())).collect(),
+            None => wanted.entitlements.iter().map(|entitlement| (Span::default(), entitlement.clone())).collect(),
+        };
+        let all: Vec<Entitlement> = parts.iter().map(|(_, entitlement)| entitlement.clone()).collect();
+        let mut problems = Vec::new();
+        let resources = self.check_entitlements("matter.entitlements", &all, &mut problems).await?;
+        if problems.is_empty() {
+            Ok(Content { package, parts, resources })
+        } else {
+            Err(OpError::Invalid(problems))
+        }
+    }
+
+    /// That a contractor may have (another) box before the usual steps (R110). Returns those that they had.
+    async fn check_box(&self, person: &Person, duration: Span) -> Result<Vec<Stored<Exception>>, OpError> {
+        if person.class != PersonClass::Contractor {
+            return Err(OpError::field(
+                "matter.fast_onboarding",
+                "contractors_only",
+                "an employee's access is asked for the usual way",
+            ));
+        }
+        let longest = ExceptionType::FastOnboarding.max_duration();
+        if duration > longest {
+            return Err(OpError::because(
+                Reason::OverCeiling,
+                format!("it is for at most {longest}: the rest is asked for the usual way"),
+            ));
+        }
+        let kind = ExceptionType::FastOnboarding.as_str();
+        let earlier: Vec<Stored<Exception>> = self.all(vec![format!("person={}", person.id), format!("type={kind}")], 100).await?;
+        if earlier.len() > usize::from(MAX_RENEWALS) {
+            return Err(OpError::because(
+                Reason::RenewalsUsedUp,
+                format!("a contractor gets it once and {MAX_RENEWALS} times more: ask for access the usual way"),
+            ));
+        }
+        Ok(earlier)
+    }
+
+    /// The exception that stands for a box, so that it is seen, counted and can be withdrawn as any other.
+    async fn boxed(
+        &self,
+        changeset: &mut Changeset,
+        request: &Request,
+        person: &Person,
+        (starts_at, ends_at): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<ExceptionId, OpError> {
+        let earlier = self.check_box(person, ends_at.since(starts_at)).await?;
+        let sponsor = request
+            .approvers()
+            .first()
+            .copied()
+            .ok_or_else(|| OpError::because(Reason::ApprovalNeeded, "a contractor's early access is approved by somebody"))?;
+        let exception = Exception {
+            id: ExceptionId::generate(now, self.entropy.as_ref()),
+            kind: ExceptionType::FastOnboarding,
+            subject: ExceptionSubject::Person(person.id),
+            reason: request.purpose.clone(),
+            compensating: vec![CompensatingControl {
+                control: "sponsor".into(),
+                description: format!("{sponsor} approved it and answers for it"),
+                checked_at: Some(now),
+            }],
+            proposed_by: match request.requested_by {
+                Asker::Person(asker) => asker,
+                Asker::Identity(_) => sponsor,
+            },
+            request: request.id,
+            approved_by: request.approvers(),
+            duration: ends_at.since(starts_at),
+            starts_at: Some(starts_at),
+            ends_at: Some(ends_at),
+            renews: earlier.last().map(|exception| exception.id),
+            renewals: u8::try_from(earlier.len()).unwrap_or(u8::MAX),
+            state: ExceptionState::Active,
+            breached_at: None,
+            created_at: now,
+        };
+        let event = self
+            .event(now, "exception.activated", ControlPoint::Approve)
+            .subject(exception.id)
+            .subject(person.id)
+            .fact("exception", &exception);
+        changeset.event(event).insert(&exception);
+        // Two approvals at once don't make the same renewal twice.
+        changeset.once.push(Once {
+            space: "fast_onboarding",
+            key: format!("{}/{}", person.id, exception.renewals),
+            until: None,
+        });
+        changeset.due.push(DueChange::Set(DueKind::Exception, exception.id.to_string(), ends_at));
+        Ok(exception.id)
+    }
+
+    fn person_grant_opened(&self, grant: &PersonGrant, now: Timestamp) -> Event {
+        self.person_grant_event(grant, "person_grant.opened", ControlPoint::Approve, now)
+            .fact("entitlement", &grant.entitlement)
+            .fact("package", &grant.package)
+            .fact("exception", grant.exception)
+            .fact("starts_at", grant.starts_at)
+            .fact("ends_at", grant.ends_at)
+            .fact("review_by", grant.review_by)
+            .fact("state", grant.state)
+            .fact("purpose", &grant.purpose)
+            .fact("request", grant.request)
+            .fact("approved_by", &grant.approved_by)
+            .fact("policies", &grant.policies)
+            .fact("policy_version", &grant.policy_version)
+    }
+
+    /// An event about a person's grant.
+    pub(super) fn person_grant_event(&self, grant: &PersonGrant, kind: &'static str, control: ControlPoint, now: Timestamp) -> Event {
+        self.event(now, kind, control)
+            .subject(grant.id)
+            .subject(grant.person)
+            .subject(&grant.entitlement.resource)
+            .fact("workflow", "human.person_access")
+    }
+}
+
+/// The environment of all these resources, if it is one.
+fn one_environment(resources: &[Stored<Resource>]) -> String {
+    match resources {
+        [first, rest @ ..] if rest.iter().all(|resource| resource.environment == first.environment) => first.environment.clone(),
+        _ => String::new(),
+    }
+}

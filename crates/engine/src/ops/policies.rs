@@ -1,0 +1,274 @@
+//! The policy set in force, and its change: proposed by one person, put in force by another (S-9).
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde_json::json;
+use tenure_api::policies::{NewPolicySet, PolicyInForceView};
+use tenure_api::request::RequestView;
+use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PolicySetId;
+use tenure_core::policy::{Action, Answer, PolicyEngine, PolicyLoader, Question};
+use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
+use tenure_core::problem::Reason;
+use tenure_core::request::{Matter, Request};
+use tenure_core::time::Timestamp;
+
+use super::Asked;
+use super::requests::facts::{Facts, expect};
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{inventory, owns};
+
+/// The longest policy text in bytes.
+const MAX_TEXT: usize = 48 * 1024;
+
+/// The engine of the set in force, swapped atomically.
+pub(crate) struct Policies {
+    current: RwLock<Current>,
+    builtin: Arc<dyn PolicyEngine>,
+    loader: Arc<dyn PolicyLoader>,
+}
+
+#[derive(Clone)]
+struct Current {
+    engine: Arc<dyn PolicyEngine>,
+    /// The revision of the row that says which set is in force; none while it is the built-in one.
+    basis: Option<u64>,
+}
+
+impl Policies {
+    pub(crate) fn new(builtin: Arc<dyn PolicyEngine>, loader: Arc<dyn PolicyLoader>) -> Self {
+        Self {
+            current: RwLock::new(Current {
+                engine: Arc::clone(&builtin),
+                basis: None,
+            }),
+            builtin,
+            loader,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Arc<dyn PolicyEngine> {
+        Arc::clone(&self.current.read().engine)
+    }
+
+    pub(crate) fn decide(&self, question: &Question) -> Answer {
+        self.engine().decide(question)
+    }
+
+    pub(crate) fn version(&self) -> String {
+        self.engine().version()
+    }
+
+    /// What a commit rests on that enables something: that the set which was asked is still in force.
+    pub(crate) fn basis(&self) -> Expect {
+        match self.current.read().basis {
+            Some(revision) => Expect::Revision(InForce::row_key(), revision),
+            None => Expect::Absent(InForce::row_key()),
+        }
+    }
+}
+
+impl Engine {
+    /// Takes the set that the store says is in force, if it is another than before.
+    ///
+    /// # Errors
+    /// The store can't be read, or its set doesn't load: then the old one stays, and every enabling commit conflicts.
+    pub async fn refresh_policy(&self) -> Result<(), OpError> {
+        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+        if row.as_ref().map(|row| row.revision) == self.policy.current.read().basis {
+            return Ok(());
+        }
+        let engine = match &row {
+            None => Arc::clone(&self.policy.builtin),
+            Some(row) => {
+                let set = self.must::<PolicySet>("policy set", row.policy).await?;
+                self.policy
+                    .loader
+                    .load(&set.text)
+                    .map_err(|problems| OpError::Internal(format!("the policy set in force doesn't load: {problems:?}")))?
+            }
+        };
+        *self.policy.current.write() = Current {
+            engine,
+            basis: row.map(|row| row.revision),
+        };
+        Ok(())
+    }
+
+    /// The policy set in force.
+    ///
+    /// # Errors
+    /// The caller may not read it.
+    pub async fn policy_in_force(&self, caller: &Caller) -> Result<PolicyInForceView, OpError> {
+        self.may_read(caller, "policy", "", false).await?;
+        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+        let (policy, text) = match row {
+            None => (None, self.policy.loader.default_text().to_owned()),
+            Some(row) => {
+                let set = self.must::<PolicySet>("policy set", row.policy).await?;
+                (Some(set.id), set.text.clone())
+            }
+        };
+        Ok(PolicyInForceView {
+            policy,
+            version: self.policy.version(),
+            text,
+        })
+    }
+
+    /// Proposes a policy set: it is validated strictly, and waits for another administrator.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, or the caller may not.
+    pub async fn propose_policy(&self, caller: &Caller, ask: NewPolicySet) -> Result<RequestView, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Request, "policy.propose", ""), async {
+            let author = caller.must_be_person()?;
+            if ask.text.len() > MAX_TEXT {
+                return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
+            }
+            if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
+                return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
+            }
+            let ((request, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let proposed = self.policy.loader.load(&ask.text).map_err(OpError::Invalid)?;
+                    let id = PolicySetId::generate(now, self.entropy.as_ref());
+                    let matter = Matter::Policy { policy: id };
+                    let mut set = PolicySet {
+                        id,
+                        text: ask.text.clone(),
+                        version: proposed.version(),
+                        based_on: self.policy.version(),
+                        author,
+                        purpose: ask.purpose.clone(),
+                        request: tenure_core::id::RequestId::from_u128(0),
+                        state: PolicySetState::Proposed,
+                        created_at: now,
+                        in_force_at: None,
+                    };
+                    let mut facts = Self::facts_of_set(&matter, &set, Some(proposed));
+                    facts.context.single_person = self.has_one_administrator().await?;
+                    self.may_ask(caller, &facts)?;
+                    let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
+                    set.request = request.id;
+                    let event = self
+                        .event(now, "policy.proposed", ControlPoint::Request)
+                        .subject(id)
+                        .fact("version", &set.version)
+                        .fact("based_on", &set.based_on)
+                        .fact("text", &set.text);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.event(self.opened_event(&request, &facts, now));
+                    if request.single_person {
+                        // Alone, it is put in force by the same commit that proposes it.
+                        self.vote_alone_on_policy(caller, &mut changeset, &mut request, &mut set, now).await?;
+                    } else {
+                        self.wait_for_votes(&mut changeset, &request, now);
+                    }
+                    changeset.insert(&set).insert(&request);
+                    Ok((changeset, (request, 1)))
+                })
+                .await?;
+            self.request_view(request, revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// What votes on a policy set bind.
+    fn facts_of_set(matter: &Matter, set: &PolicySet, proposed: Option<Arc<dyn PolicyEngine>>) -> Facts {
+        let mut facts = Facts::about(matter, json!({"version": set.version, "based_on": set.based_on}));
+        facts.interested = vec![set.author];
+        facts.subjects = vec![set.id.to_string()];
+        facts.proposed_policy = proposed;
+        facts
+    }
+
+    pub(crate) async fn facts_of_policy(&self, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
+        let set = self.must::<PolicySet>("policy set", id).await?;
+        if set.state != PolicySetState::Proposed {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("the policy set is {}: propose another", set.state.as_str()),
+            ));
+        }
+        if set.based_on != self.policy.version() {
+            return Err(OpError::because(
+                Reason::RequestChanged,
+                "another policy set came into force since it was proposed: propose it again on that one",
+            ));
+        }
+        let proposed = self.policy.loader.load(&set.text).map_err(OpError::Invalid)?;
+        let mut facts = Self::facts_of_set(matter, &set, Some(proposed));
+        facts.expects = vec![expect(&set)];
+        Ok(facts)
+    }
+
+    pub(crate) async fn fulfil_policy(&self, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+        let stored = self.must::<PolicySet>("policy set", id).await?;
+        let mut set = (*stored.value).clone();
+        self.put_in_force(changeset, &mut set, request, now).await?;
+        changeset.replace(&stored, &set);
+        Ok(())
+    }
+
+    /// The changes that put a set in force, but for its own row.
+    pub(crate) async fn put_in_force(&self, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
+        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+        let in_force = InForce {
+            policy: set.id,
+            version: set.version.clone(),
+        };
+        match &row {
+            Some(row) => {
+                let old = self.must::<PolicySet>("policy set", row.policy).await?;
+                let replaced = PolicySet {
+                    state: PolicySetState::Replaced,
+                    ..(*old.value).clone()
+                };
+                changeset.replace(&old, &replaced).replace(row, &in_force);
+            }
+            None => {
+                changeset.insert(&in_force);
+            }
+        }
+        set.state = PolicySetState::InForce;
+        set.in_force_at = Some(now);
+        let event = self
+            .event(now, "policy.changed", ControlPoint::Administer)
+            .subject(set.id)
+            .fact("version", &set.version)
+            .fact("replaces", &set.based_on)
+            .fact("purpose", &set.purpose)
+            .fact("author", set.author)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person)
+            .fact("request", request.id);
+        changeset.event(event);
+        Ok(())
+    }
+
+    pub(crate) async fn drop_policy(&self, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+        let stored = self.must::<PolicySet>("policy set", id).await?;
+        let set = PolicySet {
+            state: PolicySetState::Dropped,
+            ..(*stored.value).clone()
+        };
+        changeset.event(self.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
+        changeset.replace(&stored, &set);
+        Ok(())
+    }
+
+    /// A check of a policy text against the set in force, without proposing it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, or the caller may not read policies.
+    pub async fn check_policy(&self, caller: &Caller, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+        self.allow(caller, Action::Read, inventory("policy", "", ""), owns(false))?;
+        self.policy.loader.load(text).map_err(OpError::Invalid)
+    }
+}

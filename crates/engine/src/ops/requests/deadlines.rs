@@ -1,0 +1,139 @@
+//! A request's deadlines: who may approve is reminded, others are told when nobody answers, it lapses, or its start has come.
+
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{PersonId, RequestId};
+use tenure_core::person::{Person, Role};
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::request::{Asker, ESCALATE_AFTER, REMIND_AFTER, Request, RequestState};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::run::deadlines::system;
+
+impl Engine {
+    /// Works off a request's deadline.
+    pub(crate) async fn work_request(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Ok(id) = claimed.subject.parse::<RequestId>() else { return Ok(None) };
+        let Some(stored) = self.one::<Request>(id).await? else { return Ok(None) };
+        match stored.state {
+            RequestState::Open if stored.lapses_at <= now => self.lapsed(claimed, &stored, "nobody answered in time", now).await.map(Some),
+            RequestState::Open => self.reminded(claimed, &stored, now).await.map(Some),
+            RequestState::Approved => match stored.starts_at {
+                Some(start) if start > now => Ok(Some(self.waits(claimed, &stored, start, now))),
+                _ => self.started(claimed, &stored, now).await.map(Some),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn waits(&self, claimed: &Claimed, stored: &Request, until: Timestamp, now: Timestamp) -> Changeset {
+        let event = self
+            .event(now, "deadline.postponed", ControlPoint::Administer)
+            .subject(stored.id)
+            .fact("kind", DueKind::Request.as_str())
+            .fact("until", until);
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Request, claimed.subject.clone(), claimed.fence, until));
+        changeset
+    }
+
+    async fn reminded(&self, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
+        let escalates = now.since(stored.opened_at) >= ESCALATE_AFTER;
+        let kind = if escalates { "request.escalated" } else { "request.reminded" };
+        let mut changeset = Changeset::new(system(), now, self.event(now, kind, ControlPoint::Approve).subject(stored.id));
+        if escalates {
+            self.escalate(&mut changeset, stored).await?;
+        } else {
+            self.tell_approvers(&mut changeset, stored, "A request still waits for your answer");
+        }
+        let request = Request {
+            reminders: stored.reminders.saturating_add(1),
+            ..(*stored.value).clone()
+        };
+        let next = now.plus(REMIND_AFTER).min(stored.lapses_at);
+        changeset.replace(stored, &request);
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Request, claimed.subject.clone(), claimed.fence, next));
+        Ok(changeset)
+    }
+
+    /// Tells those above who may approve, and security. Nobody gains a vote by it.
+    async fn escalate(&self, changeset: &mut Changeset, stored: &Request) -> Result<(), OpError> {
+        let mut people: Vec<PersonId> = Vec::new();
+        for id in [stored.owner, stored.manager].into_iter().flatten() {
+            people.push(id);
+            people.extend(self.one::<Person>(id).await?.and_then(|person| person.manager));
+        }
+        if let Asker::Person(asker) = stored.requested_by {
+            people.push(asker);
+        }
+        let text = format!(
+            "{} ({}) has waited since {} and lapses at {}.\nPurpose: {}\nIts approvers have not answered: tenure request show {}",
+            stored.id,
+            stored.workflow(),
+            stored.opened_at,
+            stored.lapses_at,
+            stored.purpose,
+            stored.id
+        );
+        if let Some(event) = changeset.events.first_mut() {
+            let told = event.clone().fact("to", &people);
+            *event = notify(told, &people, &[Role::Security], "Nobody has answered a request", &text);
+        }
+        Ok(())
+    }
+
+    async fn lapsed(&self, claimed: &Claimed, stored: &Stored<Request>, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+        let mut event = self
+            .event(now, "request.lapsed", ControlPoint::Approve)
+            .subject(stored.id)
+            .fact("workflow", stored.workflow())
+            .fact("because", because);
+        if let Asker::Person(asker) = stored.requested_by {
+            event = notify(event, &[asker], &[], "Your request has lapsed", &format!("{}: {because}.", stored.id));
+        }
+        let mut changeset = Changeset::new(system(), now, event);
+        self.ended(&mut changeset, stored, RequestState::Lapsed, because, now).await?;
+        acknowledge(&mut changeset, claimed);
+        Ok(changeset)
+    }
+
+    /// The start of an approved request has come: everybody who approved it must still be one who may (S-8).
+    async fn started(&self, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
+        let facts = match self.facts(stored.requested_by, &stored.matter, now).await {
+            Ok(facts) => facts,
+            Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
+            Err(OpError::Invalid(_) | OpError::NotFound(_)) => return self.lapsed(claimed, stored, "what it was about has changed", now).await,
+            Err(other) => return Err(other),
+        };
+        let mut request = self.as_it_stands(stored, &facts).await?;
+        if super::content_hash(&facts, &stored.purpose) != stored.content_hash || !request.open_steps().is_empty() {
+            return self.lapsed(claimed, stored, "an approval no longer counts", now).await;
+        }
+        let event = self
+            .event(now, "request.started", ControlPoint::Approve)
+            .subject(stored.id)
+            .fact("workflow", stored.workflow());
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.expects.extend(facts.expects);
+        self.fulfil(&mut changeset, &mut request, now).await?;
+        changeset.replace(stored, &request);
+        acknowledge(&mut changeset, claimed);
+        Ok(changeset)
+    }
+}
+
+/// The claimed deadline goes by its fence, so that a lost lease conflicts.
+pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
+    changeset
+        .due
+        .retain(|change| !matches!(change, DueChange::Clear(kind, subject) if *kind == claimed.kind && *subject == claimed.subject));
+    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+}

@@ -1,0 +1,468 @@
+//! What is known about what is asked: read anew when it is asked, at each vote and at its fulfilment.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tenure_core::changeset::Expect;
+use tenure_core::exception::{Exception, ExceptionSubject};
+use tenure_core::gate;
+use tenure_core::id::{IdentityId, PersonId, TeamId};
+use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
+use tenure_core::port::ListQuery;
+use tenure_core::problem::Reason;
+use tenure_core::request::{Asker, Class, Clipped, Matter, Place, Route};
+use tenure_core::resource::Resource;
+use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::template::Template;
+use tenure_core::time::{Span, Timestamp};
+
+use super::vote::{class_of, distinct};
+use crate::Engine;
+use crate::error::OpError;
+use crate::ops::references::References;
+use crate::questions;
+
+/// What is known about what is asked.
+#[derive(Clone)]
+pub(crate) struct Facts {
+    /// What is asked for, cut down to ceilings where a template says so.
+    pub matter: Matter,
+    pub class: Class,
+    pub owner: Option<PersonId>,
+    pub manager: Option<PersonId>,
+    /// Persons who may not approve it (S-8).
+    pub interested: Vec<PersonId>,
+    pub tier: Option<RiskTier>,
+    pub environment: String,
+    pub context: AskContext,
+    /// What votes bind besides the matter: the charter, the template or the policy concerned.
+    pub subject: serde_json::Value,
+    pub clipped: Vec<Clipped>,
+    pub starts_at: Option<Timestamp>,
+    /// What must still be so at the commit.
+    pub expects: Vec<Expect>,
+    /// Whom the request concerns, for its events.
+    pub subjects: Vec<String>,
+    /// The policy set that is proposed, if one is.
+    pub proposed_policy: Option<Arc<dyn PolicyEngine>>,
+}
+
+/// The context of `request` and of the routes, as the schema's `Ask`.
+#[derive(Debug, Clone)]
+pub(crate) struct AskContext {
+    pub owns: bool,
+    pub matter: &'static str,
+    pub class: Class,
+    pub kind: &'static str,
+    pub tier: Option<RiskTier>,
+    pub production: bool,
+    pub templated: bool,
+    pub duration: Span,
+    pub charter_complete: bool,
+    pub owner_active: bool,
+    pub in_transfer: bool,
+    pub wildcard_scope: bool,
+    pub weaker_credential: bool,
+    pub shared: bool,
+    pub vendor: bool,
+    pub within_bounds: bool,
+    pub need_verified: bool,
+    pub waived: Vec<String>,
+    pub compensated: bool,
+    pub contractor: bool,
+    pub fast_onboarding: bool,
+    pub single_person: bool,
+}
+
+impl AskContext {
+    /// A context in which nothing is so that would enable.
+    pub(crate) fn of(matter: &Matter) -> Self {
+        Self {
+            owns: false,
+            matter: matter.as_str(),
+            class: class_of(matter),
+            kind: "",
+            tier: None,
+            production: false,
+            templated: false,
+            duration: Span::default(),
+            charter_complete: true,
+            owner_active: true,
+            in_transfer: false,
+            wildcard_scope: false,
+            weaker_credential: false,
+            shared: false,
+            vendor: false,
+            within_bounds: true,
+            need_verified: true,
+            waived: Vec::new(),
+            compensated: true,
+            contractor: false,
+            fast_onboarding: false,
+            single_person: false,
+        }
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        Attributes::from([
+            ("owns", Value::Bool(self.owns)),
+            ("matter", Value::Text(self.matter.to_owned())),
+            ("class", Value::Text(self.class.as_str().to_owned())),
+            ("kind", Value::Text(self.kind.to_owned())),
+            ("tier", Value::Text(self.tier.map_or("", RiskTier::as_str).to_owned())),
+            ("production", Value::Bool(self.production)),
+            ("templated", Value::Bool(self.templated)),
+            ("duration_secs", Value::Long(self.duration.as_secs())),
+            ("charter_complete", Value::Bool(self.charter_complete)),
+            ("owner_active", Value::Bool(self.owner_active)),
+            ("in_transfer", Value::Bool(self.in_transfer)),
+            ("wildcard_scope", Value::Bool(self.wildcard_scope)),
+            ("weaker_credential", Value::Bool(self.weaker_credential)),
+            ("shared", Value::Bool(self.shared)),
+            ("vendor", Value::Bool(self.vendor)),
+            ("within_bounds", Value::Bool(self.within_bounds)),
+            ("need_verified", Value::Bool(self.need_verified)),
+            ("waived", Value::Set(self.waived.clone())),
+            ("compensated", Value::Bool(self.compensated)),
+            ("contractor", Value::Bool(self.contractor)),
+            ("fast_onboarding", Value::Bool(self.fast_onboarding)),
+            ("single_person", Value::Bool(self.single_person)),
+        ])
+    }
+}
+
+impl Facts {
+    /// Facts about a matter of which nothing is known yet.
+    pub(crate) fn about(matter: &Matter, subject: serde_json::Value) -> Self {
+        Self {
+            matter: matter.clone(),
+            class: class_of(matter),
+            owner: None,
+            manager: None,
+            interested: Vec::new(),
+            tier: None,
+            environment: String::new(),
+            context: AskContext::of(matter),
+            subject,
+            clipped: Vec::new(),
+            starts_at: None,
+            expects: Vec::new(),
+            subjects: Vec::new(),
+            proposed_policy: None,
+        }
+    }
+
+    /// Whether somebody is there for each step of a route: an owner or a manager who is none of those that may not approve. Roles are held
+    /// by whoever holds them at the vote.
+    pub(crate) fn can_fill(&self, route: Route) -> bool {
+        let free = |person: Option<PersonId>| person.is_some_and(|person| !self.interested.contains(&person));
+        route.steps().iter().all(|step| {
+            step.iter().any(|place| match place {
+                Place::Owner => free(self.owner),
+                Place::Manager => free(self.manager),
+                Place::Security | Place::Administrator => true,
+            })
+        })
+    }
+
+    /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or their manager.
+    pub(crate) fn owns(&self, asker: Asker) -> bool {
+        match asker {
+            Asker::Person(id) => match self.class {
+                Class::Human => self.matter.person() == Some(id) || self.manager == Some(id),
+                Class::NonHuman => self.owner == Some(id),
+                Class::Administration => false,
+            },
+            Asker::Identity(id) => self.matter.identity() == Some(id),
+        }
+    }
+}
+
+impl Engine {
+    /// What is known about what is asked.
+    ///
+    /// # Errors
+    /// It names what isn't there, or can't be asked for as things stand.
+    pub(crate) async fn facts(&self, asker: Asker, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
+        let mut facts = match matter {
+            Matter::Activation { identity } => self.facts_of_activation(matter, *identity, now).await?,
+            Matter::Access {
+                identity,
+                entitlement,
+                starts_at,
+                duration,
+            } => self.facts_of_access(matter, *identity, entitlement, *starts_at, *duration, now).await?,
+            Matter::Charter { identity, charter } => self.facts_of_charter(matter, *identity, charter, now).await?,
+            Matter::Renewal { identity, until } => self.facts_of_renewal(matter, *identity, *until, now).await?,
+            Matter::PersonAccess { .. } => self.facts_of_person_access(matter, now).await?,
+            Matter::Exception { exception } => self.facts_of_exception(matter, *exception, now).await?,
+            Matter::Roles { person, roles } => self.facts_of_roles(matter, *person, roles).await?,
+            Matter::Policy { policy } => self.facts_of_policy(matter, *policy).await?,
+            Matter::Template { template } => self.facts_of_template(matter, template).await?,
+        };
+        facts.interested.extend(self.accountable(asker).await?);
+        facts.interested = distinct(facts.interested);
+        if facts.class == Class::Administration {
+            facts.context.single_person = self.has_one_administrator().await?;
+        }
+        Ok(facts)
+    }
+
+    /// The person behind who asks: an identity's requests are its owner's (S-8).
+    async fn accountable(&self, asker: Asker) -> Result<Option<PersonId>, OpError> {
+        Ok(match asker {
+            Asker::Person(id) => Some(id),
+            Asker::Identity(id) => self.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
+        })
+    }
+
+    pub(super) async fn asker_entity(&self, asker: Asker) -> Result<Entity, OpError> {
+        Ok(match asker {
+            Asker::Person(id) => questions::person(&*self.must::<Person>("person", id).await?),
+            Asker::Identity(id) => questions::identity(&*self.must::<Identity>("identity", id).await?),
+        })
+    }
+
+    /// What is known about an identity and a charter for it, be it its own.
+    pub(crate) async fn facts_of_identity(
+        &self,
+        matter: &Matter,
+        identity: &Identity,
+        charter: &CharterDraft,
+        references: &References,
+        now: Timestamp,
+    ) -> Result<Facts, OpError> {
+        let mut facts = Facts::about(matter, json!({"name": identity.name, "kind": identity.kind, "charter": charter}));
+        let tier = references.tier(identity.kind, charter);
+        self.within_template(identity, charter, tier, now).await?;
+        facts.owner = identity.charter.owner.or(charter.owner);
+        facts.manager = references.owner_manager;
+        facts.tier = Some(tier);
+        facts.environment = charter.environment.clone().unwrap_or_default();
+        facts.subjects = vec![identity.id.to_string()];
+        facts.interested = vec![identity.registered_by];
+        facts.interested.extend(self.interested_in(charter).await?);
+        facts.context = AskContext {
+            kind: identity.kind.as_str(),
+            tier: Some(tier),
+            production: references.production,
+            templated: identity.template.is_some(),
+            duration: charter.expires_at.map_or(Span::default(), |end| end.since(now)),
+            charter_complete: charter.complete(identity.kind, identity.created_at).is_ok(),
+            owner_active: references.owner_active,
+            in_transfer: gate::in_transfer(identity, now),
+            wildcard_scope: charter.has_wildcard(),
+            weaker_credential: charter.has_weaker_credential(),
+            shared: charter.shared.is_some(),
+            vendor: charter.vendor.is_some(),
+            within_bounds: references.within_bounds,
+            waived: self.waived(identity, now).await?,
+            ..AskContext::of(matter)
+        };
+        Ok(facts)
+    }
+
+    /// The persons whom a charter names as asking for it, running it or gaining from it (S-8, R40).
+    async fn interested_in(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
+        let Some(parties) = &charter.parties else { return Ok(Vec::new()) };
+        let mut people = vec![parties.requester];
+        for party in [&parties.operator, &parties.beneficiary] {
+            if let Ok(person) = party.parse::<PersonId>() {
+                people.push(person);
+            } else if let Ok(team) = party.parse::<TeamId>() {
+                // A team of one is that person under another name.
+                let members = self.members(team).await?;
+                if let [only] = members.as_slice() {
+                    people.push(*only);
+                }
+            }
+        }
+        Ok(people)
+    }
+
+    async fn members(&self, team: TeamId) -> Result<Vec<PersonId>, OpError> {
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Person,
+                terms: vec![format!("team={team}"), "state=active".to_owned()],
+                after: None,
+                limit: 2,
+            })
+            .await?;
+        let mut members = Vec::new();
+        for row in page.rows {
+            members.push(row.decode::<Person>().map_err(tenure_core::port::StoreError::from)?.id);
+        }
+        Ok(members)
+    }
+
+    /// The controls that exceptions in force waive for this identity, and for it alone (R19).
+    pub(crate) async fn waived(&self, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
+        let mut waived = Vec::new();
+        for id in &identity.exceptions {
+            let exception = self.one::<Exception>(id).await?;
+            if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
+                waived.push(exception.kind.as_str().to_owned());
+            }
+        }
+        waived.sort_unstable();
+        waived.dedup();
+        Ok(waived)
+    }
+
+    async fn facts_of_activation(&self, matter: &Matter, id: IdentityId, now: Timestamp) -> Result<Facts, OpError> {
+        let stored = self.must::<Identity>("identity", id).await?;
+        if stored.state != IdentityState::Pending {
+            return Err(BadTransition {
+                from: stored.state,
+                step: Step::Activate,
+            }
+            .into());
+        }
+        let mut problems = stored.complete_charter().err().unwrap_or_default();
+        let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
+        facts.expects = vec![expect(&stored)];
+        Ok(facts)
+    }
+
+    async fn facts_of_access(
+        &self,
+        matter: &Matter,
+        id: IdentityId,
+        entitlement: &Entitlement,
+        starts_at: Option<Timestamp>,
+        duration: Span,
+        now: Timestamp,
+    ) -> Result<Facts, OpError> {
+        let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+        let standing = gate::standing(known.facts(now))?;
+        if duration < Span::from_secs(10) {
+            return Err(OpError::field("matter.duration", "duration_too_short", "use at least 10s"));
+        }
+        if entitlement.actions.is_empty() || entitlement.actions.len() > 32 || entitlement.is_wildcard() {
+            return Err(OpError::field("matter.entitlement", "actions_missing", "list 1 to 32 actions by name, on one resource"));
+        }
+        let resource = self.must::<Resource>("resource", &entitlement.resource).await?;
+        if let Some(action) = entitlement
+            .actions
+            .iter()
+            .find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action))
+        {
+            return Err(OpError::because(
+                Reason::OutsideScope,
+                format!("the charter doesn't contain {action} on {}", resource.id),
+            ));
+        }
+        if known.identity.grants.len() >= crate::ops::grants::MAX_GRANTS {
+            return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));
+        }
+        let start = starts_at.unwrap_or(now);
+        if start >= standing.charter().end() {
+            return Err(OpError::field("matter.starts_at", "start_after_end", "start before the identity's own end"));
+        }
+        let mut problems = Vec::new();
+        let charter = &known.identity.charter;
+        let references = self.check_references(known.identity.kind, charter, &mut problems).await?;
+        let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
+        facts.subject = json!({"charter": charter});
+        facts.context.duration = duration;
+        facts.starts_at = starts_at;
+        facts.expects = vec![expect(&known.identity)];
+        facts.subjects.push(resource.id.to_string());
+        Ok(facts)
+    }
+
+    async fn facts_of_charter(&self, matter: &Matter, id: IdentityId, charter: &CharterDraft, now: Timestamp) -> Result<Facts, OpError> {
+        let stored = self.must::<Identity>("identity", id).await?;
+        if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("an identity that is {} has no charter to widen", stored.state.as_str()),
+            ));
+        }
+        let mut problems = charter.complete(stored.kind, stored.created_at).err().unwrap_or_default();
+        let references = self.check_references(stored.kind, charter, &mut problems).await?;
+        problems.extend(super::fulfil::unchangeable(&stored.charter, charter));
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        let mut facts = self.facts_of_identity(matter, &stored, charter, &references, now).await?;
+        // What the votes are about is the way from the one charter to the other.
+        facts.subject = json!({"from": stored.charter, "to": charter});
+        facts.expects = vec![expect(&stored)];
+        Ok(facts)
+    }
+
+    async fn facts_of_renewal(&self, matter: &Matter, id: IdentityId, until: Timestamp, now: Timestamp) -> Result<Facts, OpError> {
+        let stored = self.must::<Identity>("identity", id).await?;
+        if stored.state != IdentityState::Active {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("an identity that is {} is not renewed", stored.state.as_str()),
+            ));
+        }
+        let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
+        if until <= end {
+            return Err(OpError::field("matter.until", "until_not_later", "name a later end than the identity has"));
+        }
+        let mut problems = Vec::new();
+        let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+        let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
+        let ceiling = stored.ceilings().max_duration;
+        facts.context.duration = until.since(now);
+        if facts.context.duration > ceiling {
+            return Err(OpError::because(
+                Reason::OverCeiling,
+                format!("an identity of tier {} is renewed for at most {ceiling}", stored.tier.as_str()),
+            ));
+        }
+        let problems = self.end_problems(&stored, until, now).await?;
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        facts.context.need_verified = self.renewal_problems(&stored, crate::ops::renewals::USED_WITHIN, now).await?.is_empty();
+        // The charter is what it was when it was asked; the rest of the row may change with use.
+        facts.subject = json!({"charter": stored.charter});
+        facts.expects = vec![expect(&stored)];
+        Ok(facts)
+    }
+
+    async fn facts_of_roles(&self, matter: &Matter, person: PersonId, roles: &[Role]) -> Result<Facts, OpError> {
+        let stored = self.must::<Person>("person", person).await?;
+        if roles.len() > 8 {
+            return Err(OpError::field("matter.roles", "too_many", "name each role once"));
+        }
+        let mut facts = Facts::about(matter, json!({"from": stored.roles}));
+        facts.interested = vec![person];
+        facts.expects = vec![expect(&stored)];
+        facts.subjects = vec![person.to_string()];
+        Ok(facts)
+    }
+
+    async fn facts_of_template(&self, matter: &Matter, template: &Template) -> Result<Facts, OpError> {
+        let problems = crate::ops::templates::check(template);
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        let stored = self.one::<Template>(&template.name).await?;
+        let mut facts = Facts::about(matter, json!({"replaces": stored.as_ref().map(|stored| stored.version)}));
+        facts.context.kind = template.kind.as_str();
+        facts.expects = vec![match &stored {
+            Some(stored) => expect(stored),
+            None => Expect::Absent(template.key()),
+        }];
+        facts.subjects = vec![template.name.clone()];
+        Ok(facts)
+    }
+}
+
+pub(crate) fn expect<T: Record>(stored: &Stored<T>) -> Expect {
+    Expect::Revision(stored.value.key(), stored.revision)
+}

@@ -1,0 +1,371 @@
+//! Fulfilment: what was approved comes about in the commit of its last vote, or at its start.
+
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{GrantId, IdentityId, PersonId};
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, WILDCARD};
+use tenure_core::person::{Person, Role};
+use tenure_core::port::DueKind;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Request, RequestState};
+use tenure_core::row::Stored;
+use tenure_core::template::Template;
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::ops::lifecycle::charter_of;
+
+impl Engine {
+    /// Fulfils an approved request, or has it wait for its start.
+    pub(super) async fn fulfil_or_wait(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        if let Some(start) = request.starts_at.filter(|start| *start > now) {
+            changeset.due.push(DueChange::Set(DueKind::Request, request.id.to_string(), start));
+            return Ok(());
+        }
+        changeset.due.push(DueChange::Clear(DueKind::Request, request.id.to_string()));
+        self.fulfil(changeset, request, now).await
+    }
+
+    /// What was approved comes about.
+    pub(super) async fn fulfil(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        match request.matter.clone() {
+            Matter::Activation { identity } => {
+                let stored = self.must::<Identity>("identity", identity).await?;
+                let identity = self.activated(changeset, (*stored.value).clone(), request, now).await?;
+                changeset.replace(&stored, &identity);
+            }
+            Matter::Access {
+                identity,
+                entitlement,
+                starts_at,
+                duration,
+            } => {
+                let stored = self.must::<Identity>("identity", identity).await?;
+                self.granted(changeset, &stored, entitlement, starts_at.unwrap_or(now).max(now), duration, request, now)?;
+            }
+            Matter::Charter { identity, charter } => {
+                let stored = self.must::<Identity>("identity", identity).await?;
+                self.rechartered(changeset, &stored, *charter, Some(request), now).await?;
+            }
+            Matter::Renewal { identity, until } => {
+                let stored = self.must::<Identity>("identity", identity).await?;
+                let charter = CharterDraft {
+                    expires_at: Some(until),
+                    ..stored.charter.clone()
+                };
+                let event = self
+                    .event(now, "identity.renewed", ControlPoint::Renew)
+                    .subject(identity)
+                    .fact("until", until)
+                    .fact("request", request.id)
+                    .fact("approved_by", request.approvers());
+                changeset.event(event);
+                self.rechartered(changeset, &stored, charter, Some(request), now).await?;
+            }
+            Matter::PersonAccess { .. } => self.fulfil_person_access(changeset, request, now).await?,
+            Matter::Exception { exception } => self.fulfil_exception(changeset, request, exception, now).await?,
+            Matter::Roles { person, roles } => self.fulfil_roles(changeset, request, person, roles, now).await?,
+            Matter::Policy { policy } => self.fulfil_policy(changeset, request, policy, now).await?,
+            Matter::Template { template } => self.fulfil_template(changeset, request, *template, now).await?,
+        }
+        self.close_fulfilled(changeset, request, now);
+        Ok(())
+    }
+
+    /// What was asked for is there.
+    pub(crate) fn close_fulfilled(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) {
+        request.state = RequestState::Fulfilled;
+        let mut event = self
+            .event(now, "request.fulfilled", ControlPoint::Approve)
+            .subject(request.id)
+            .fact("workflow", request.workflow())
+            .fact("outcome", &request.outcome)
+            .fact("approved_by", request.approvers())
+            .fact("purpose", &request.purpose)
+            .fact("policies", &request.policies)
+            .fact("policy_version", &request.policy_version);
+        event.subjects.extend(request.matter.identity().map(|id| id.to_string()));
+        event.subjects.extend(request.matter.person().map(|id| id.to_string()));
+        changeset.event(event);
+    }
+
+    /// What a request that ends without fulfilment leaves behind is taken back.
+    pub(super) async fn undo_proposal(&self, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
+        match &request.matter {
+            Matter::Activation { identity } => {
+                if let Some(stored) = self.one::<Identity>(identity).await?.filter(|stored| stored.request == Some(request.id)) {
+                    let identity = Identity {
+                        request: None,
+                        ..(*stored.value).clone()
+                    };
+                    changeset.replace(&stored, &identity);
+                }
+            }
+            Matter::Exception { exception } => self.drop_exception(changeset, *exception, now).await?,
+            Matter::Policy { policy } => self.drop_policy(changeset, *policy, now).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a grant is made of that much")]
+    fn granted(
+        &self,
+        changeset: &mut Changeset,
+        stored: &Stored<Identity>,
+        entitlement: Entitlement,
+        starts_at: Timestamp,
+        duration: Span,
+        request: &mut Request,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        let end = charter_of(stored)?.end();
+        let grant = Grant {
+            starts_at,
+            ends_at: starts_at.plus(duration).min(end),
+            just_in_time: true,
+            ..self.grant_of(stored.id, entitlement, end, request, now)
+        };
+        let mut identity = (*stored.value).clone();
+        identity.grants.push(grant.id);
+        changeset.event(self.granted_event(&grant, now));
+        changeset.due.push(DueChange::Set(DueKind::Grant, grant.id.to_string(), grant.ends_at));
+        request.outcome.grants.push(grant.id);
+        changeset.insert(&grant).replace(stored, &identity);
+        Ok(())
+    }
+
+    /// A grant that a request gives for as long as the identity lives (R45).
+    pub(crate) fn grant_of(&self, identity: IdentityId, entitlement: Entitlement, ends_at: Timestamp, request: &Request, now: Timestamp) -> Grant {
+        Grant {
+            id: GrantId::generate(now, self.entropy.as_ref()),
+            identity,
+            entitlement,
+            starts_at: now,
+            ends_at,
+            state: GrantState::Live,
+            request: request.id,
+            approved_by: request.approvers(),
+            policies: request.policies.clone(),
+            purpose: request.purpose.clone(),
+            just_in_time: false,
+        }
+    }
+
+    pub(crate) fn granted_event(&self, grant: &Grant, now: Timestamp) -> tenure_core::event::Event {
+        self.event(now, "grant.opened", ControlPoint::Approve)
+            .subject(grant.id)
+            .subject(grant.identity)
+            .subject(&grant.entitlement.resource)
+            .fact("entitlement", &grant.entitlement)
+            .fact("starts_at", grant.starts_at)
+            .fact("ends_at", grant.ends_at)
+            .fact("purpose", &grant.purpose)
+            .fact("request", grant.request)
+            .fact("approved_by", &grant.approved_by)
+            .fact("policies", &grant.policies)
+    }
+
+    /// The identity gets another charter: its grants follow. What is no longer covered is taken back at once; what is new is granted by
+    /// the request; a narrowing needs none.
+    pub(crate) async fn rechartered(
+        &self,
+        changeset: &mut Changeset,
+        stored: &Stored<Identity>,
+        charter: CharterDraft,
+        request: Option<&mut Request>,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        let mut identity = (*stored.value).clone();
+        let old_end = charter_of(stored)?.end();
+        identity.charter = charter;
+        let complete = identity.complete_charter().map_err(OpError::Invalid)?;
+        let end = complete.end();
+        let mut problems = Vec::new();
+        let references = self.check_references(identity.kind, &identity.charter, &mut problems).await?;
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        identity.tier = references.tier(identity.kind, &identity.charter);
+        let mut event = self
+            .event(now, "identity.charter_changed", ControlPoint::Change)
+            .subject(identity.id)
+            .fact("charter", &identity.charter)
+            .fact("tier", identity.tier)
+            .fact("request", request.as_ref().map(|request| request.id));
+        event = event.fact("narrowed", request.is_none());
+        changeset.event(event);
+        let mut missing = identity.charter.scope.clone();
+        for id in stored.grants.clone() {
+            let Some(read) = self.one::<Grant>(id).await? else { continue };
+            let mut grant = (*read.value).clone();
+            grant.entitlement.actions.retain(|action| covers(&identity.charter.scope, action, &grant.entitlement.resource));
+            grant.ends_at = if grant.ends_at == old_end { end } else { grant.ends_at.min(end) };
+            if grant.entitlement.actions.is_empty() {
+                grant.state = GrantState::Revoked;
+                identity.grants.retain(|held| *held != id);
+                changeset.event(self.event(now, "grant.revoked", ControlPoint::Revoke).subject(id).subject(identity.id));
+                changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
+            } else if grant.just_in_time {
+                changeset.due.push(DueChange::Set(DueKind::Grant, id.to_string(), grant.ends_at));
+            } else {
+                take(&mut missing, &grant.entitlement);
+            }
+            if grant != *read.value {
+                changeset.event(self.granted_event(&grant, now));
+                changeset.replace(&read, &grant);
+            }
+        }
+        if let Some(request) = request.filter(|_| complete.coverage != Coverage::JustInTime) {
+            for entitlement in missing.into_iter().filter(|entitlement| !entitlement.actions.is_empty()) {
+                let grant = self.grant_of(identity.id, entitlement, end, request, now);
+                identity.grants.push(grant.id);
+                request.outcome.grants.push(grant.id);
+                changeset.event(self.granted_event(&grant, now));
+                changeset.insert(&grant);
+            }
+        }
+        changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, identity.id.to_string(), end));
+        self.watch(changeset, &identity, now);
+        changeset.replace(stored, &identity);
+        Ok(())
+    }
+
+    async fn fulfil_roles(&self, changeset: &mut Changeset, request: &Request, id: PersonId, mut roles: Vec<Role>, now: Timestamp) -> Result<(), OpError> {
+        let stored = self.must::<Person>("person", id).await?;
+        roles.sort_unstable();
+        roles.dedup();
+        let event = self
+            .event(now, "person.roles_changed", ControlPoint::Administer)
+            .subject(id)
+            .fact("from", &stored.roles)
+            .fact("roles", &roles)
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person);
+        changeset.event(event);
+        let person = Person {
+            roles,
+            ..(*stored.value).clone()
+        };
+        changeset.replace(&stored, &person);
+        Ok(())
+    }
+
+    async fn fulfil_template(&self, changeset: &mut Changeset, request: &Request, template: Template, now: Timestamp) -> Result<(), OpError> {
+        let stored = self.one::<Template>(&template.name).await?;
+        let template = Template {
+            version: stored.as_ref().map_or(1, |stored| stored.version.saturating_add(1)),
+            changed_at: now,
+            ..template
+        };
+        let event = self
+            .event(now, "template.changed", ControlPoint::Administer)
+            .subject(&template.name)
+            .fact("template", &template)
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person);
+        changeset.event(event);
+        match &stored {
+            Some(stored) => changeset.replace(stored, &template),
+            None => changeset.insert(&template),
+        };
+        Ok(())
+    }
+}
+
+/// Whether a scope covers an action on a resource, by name.
+fn covers(scope: &[Entitlement], action: &str, resource: &str) -> bool {
+    scope
+        .iter()
+        .any(|e| (e.resource == WILDCARD || e.resource == resource) && e.actions.iter().any(|a| a == WILDCARD || a == action))
+}
+
+/// Takes what a grant gives out of what is still missing.
+fn take(missing: &mut [Entitlement], given: &Entitlement) {
+    for entitlement in missing.iter_mut().filter(|entitlement| entitlement.resource == given.resource) {
+        entitlement.actions.retain(|action| !given.actions.contains(action));
+    }
+}
+
+/// What a change of charter can't change: those facts have ways of their own.
+pub(crate) fn unchangeable(from: &CharterDraft, to: &CharterDraft) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let mut fixed = |same: bool, field: &str, hint: &str| {
+        if !same {
+            problems.push(FieldProblem::new(format!("charter.{field}"), "fact_fixed", hint));
+        }
+    };
+    fixed(from.owner == to.owner, "owner", "an identity changes its owner by a transfer that the new owner accepts");
+    fixed(
+        from.environment == to.environment,
+        "environment",
+        "an identity stays in its environment: register another one",
+    );
+    fixed(
+        from.application == to.application,
+        "application",
+        "an identity stays with its application: register another one",
+    );
+    fixed(from.vendor == to.vendor, "vendor", "an identity stays with its vendor: register another one");
+    fixed(
+        from.cloud_account == to.cloud_account,
+        "cloud_account",
+        "an identity stays with its cloud account: register another one",
+    );
+    fixed(
+        from.workload_binding == to.workload_binding,
+        "workload_binding",
+        "a new key is enrolled with a join token: tenure identity join-token",
+    );
+    problems
+}
+
+/// Whether a charter only takes away from another: it needs no approval.
+pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
+    let scope = to
+        .scope
+        .iter()
+        .all(|entitlement| entitlement.actions.iter().all(|action| covers(&from.scope, action, &entitlement.resource)));
+    // No domains means no bound: naming some narrows, dropping all widens.
+    let domains = from.data_domains.is_empty() || (!to.data_domains.is_empty() && to.data_domains.iter().all(|domain| from.data_domains.contains(domain)));
+    let repositories = to.repositories.iter().all(|repository| from.repositories.contains(repository)) && (!to.repositories.is_empty() || from.repositories.is_empty());
+    let types = from.credential_types == to.credential_types
+        || (!to.credential_types.is_empty() && to.credential_types.iter().all(|kind| from.credential_types.contains(kind)));
+    let ends = from.retirement.iter().all(|condition| to.retirement.contains(condition)) && to.expires_at <= from.expires_at && to.expires_at.is_some();
+    let ttl = to.credential_ttl == from.credential_ttl || (to.credential_ttl.is_some() && to.credential_ttl < from.credential_ttl);
+    let coverage = to.coverage == from.coverage || to.coverage == Some(Coverage::JustInTime);
+    let triggers = from.auto_revocation.iter().all(|trigger| to.auto_revocation.contains(trigger));
+    let usage = from.usage.is_none() || from.usage == to.usage;
+    let renewal = to.renewal.is_none() || to.renewal == from.renewal;
+    let cadence = to.rotation_cadence == from.rotation_cadence || (to.rotation_cadence.is_some() && to.rotation_cadence < from.rotation_cadence);
+    let shared = to.shared.is_none() || to.shared == from.shared;
+    let same = CharterDraft {
+        scope: from.scope.clone(),
+        data_domains: from.data_domains.clone(),
+        repositories: from.repositories.clone(),
+        credential_types: from.credential_types.clone(),
+        retirement: from.retirement.clone(),
+        expires_at: from.expires_at,
+        credential_ttl: from.credential_ttl,
+        coverage: from.coverage,
+        auto_revocation: from.auto_revocation.clone(),
+        usage: from.usage.clone(),
+        renewal: from.renewal.clone(),
+        rotation_cadence: from.rotation_cadence,
+        shared: from.shared.clone(),
+        ..to.clone()
+    } == *from;
+    scope && domains && repositories && types && ends && ttl && coverage && triggers && usage && renewal && cadence && shared && same
+}
+
+/// The refusal of a change that needs an approval.
+pub(crate) fn widens() -> OpError {
+    OpError::because(
+        Reason::ApprovalNeeded,
+        "the new charter is not narrower in everything: open a request with the matter `charter`",
+    )
+}

@@ -1,0 +1,408 @@
+//! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
+
+pub(crate) mod deadlines;
+pub(crate) mod facts;
+pub(crate) mod fulfil;
+mod vote;
+
+use sha2::{Digest, Sha256};
+use tenure_api::request::{Amendment, NewRequest, RequestView};
+use tenure_api::views::Page;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::RequestId;
+use tenure_core::policy::{Action, Answer, Entity, Question};
+use tenure_core::port::{Committed, DueKind};
+use tenure_core::problem::Reason;
+use tenure_core::request::{Asker, OPEN_FOR, Outcome, Place, REMIND_AFTER, Request, RequestState, Route};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use self::facts::Facts;
+use super::Asked;
+use super::lists::ListAsk;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::questions::{self, inventory};
+
+const MAX_PURPOSE: usize = 1_000;
+
+impl Engine {
+    /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
+    ///
+    /// # Errors
+    /// What is asked for is wrong or over a ceiling, no route is permitted, or the caller may not ask.
+    pub async fn open_request(&self, caller: &Caller, ask: NewRequest) -> Result<RequestView, OpError> {
+        let subject = ask.matter.identity().map(|id| id.to_string()).unwrap_or_default();
+        self.recorded(caller, Asked::new(ControlPoint::Request, "request.open", subject), async {
+            check_purpose(&ask.purpose)?;
+            let ((request, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let facts = self.facts(asker(caller), &ask.matter, now).await?;
+                    self.may_ask(caller, &facts)?;
+                    let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
+                    let mut changeset = Changeset::new(caller.actor(), now, self.opened_event(&request, &facts, now));
+                    changeset.expects.extend(facts.expects);
+                    self.carry_on(caller, &mut changeset, &mut request, now).await?;
+                    changeset.insert(&request);
+                    Ok((changeset, (request, 1)))
+                })
+                .await?;
+            self.request_view(request, revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// That the caller may ask for this at all.
+    pub(crate) fn may_ask(&self, caller: &Caller, facts: &Facts) -> Result<Answer, OpError> {
+        let mut context = facts.context.clone();
+        context.owns = facts.owns(asker(caller));
+        self.allow(caller, Action::Request, inventory("request", "", &facts.environment), context.attributes())
+    }
+
+    /// The request as it stands before its first vote: on the lightest permitted route.
+    pub(crate) async fn draft_request(&self, caller: &Caller, facts: &Facts, purpose: &str, now: Timestamp) -> Result<Request, OpError> {
+        let mut facts = facts.clone();
+        facts.context.owns = facts.owns(asker(caller));
+        let (route, answer) = self.choose_route(principal(caller), &facts)?;
+        Ok(Request {
+            id: RequestId::generate(now, self.entropy.as_ref()),
+            class: facts.class,
+            content_hash: content_hash(&facts, purpose),
+            matter: facts.matter,
+            purpose: purpose.to_owned(),
+            clipped: facts.clipped,
+            requested_by: asker(caller),
+            interested: facts.interested,
+            owner: facts.owner,
+            manager: facts.manager,
+            tier: facts.tier,
+            route,
+            policies: answer.policies,
+            policy_version: answer.version,
+            votes: Vec::new(),
+            state: RequestState::Open,
+            opened_at: now,
+            lapses_at: now.plus(OPEN_FOR),
+            starts_at: facts.starts_at.filter(|start| *start > now),
+            reminders: 0,
+            decided_at: None,
+            ended_because: None,
+            single_person: facts.context.single_person,
+            outcome: Outcome::default(),
+        })
+    }
+
+    /// The lightest route that policy permits and that somebody can fill: a forbid on one pushes to a heavier one, and none is a refusal
+    /// (S-9).
+    pub(crate) fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
+        let mut last = None;
+        let mut unfilled = false;
+        for route in Route::ALL {
+            let answer = self.policy.decide(&Question {
+                principal: principal.clone(),
+                action: route.action(),
+                resource: inventory("request", "", &facts.environment),
+                context: facts.context.attributes(),
+            });
+            // A route that can't be judged is none, and must not open a way around what it was meant to stop.
+            if answer.errored {
+                return Err(OpError::by_policy(Reason::PolicyError, answer));
+            }
+            if answer.allowed && facts.can_fill(*route) {
+                return Ok((*route, answer));
+            }
+            if answer.allowed {
+                unfilled = true;
+                continue;
+            }
+            if last.is_none() || !answer.policies.is_empty() {
+                last = Some(answer);
+            }
+        }
+        if unfilled {
+            return Err(OpError::because(
+                Reason::NoRoute,
+                "who would have to approve it is not on record, may not approve, or is who asks or benefits",
+            ));
+        }
+        Err(match last {
+            Some(answer) => OpError::by_policy(Reason::NoRoute, answer),
+            None => OpError::refused(Reason::NoRoute),
+        })
+    }
+
+    pub(crate) fn opened_event(&self, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
+        let mut event = self.event(now, "request.opened", ControlPoint::Request).subject(request.id);
+        for subject in &facts.subjects {
+            event = event.subject(subject);
+        }
+        event
+            .fact("workflow", request.workflow())
+            .fact("matter", &request.matter)
+            .fact("purpose", &request.purpose)
+            .fact("clipped", &request.clipped)
+            .fact("route", request.route)
+            .fact("tier", request.tier)
+            .fact("policies", &request.policies)
+            .fact("policy_version", &request.policy_version)
+            .fact("content_hash", &request.content_hash)
+    }
+
+    /// What follows from a fresh request in the same commit: it is fulfilled if no vote is wanted, else its approvers are told and its
+    /// deadlines begin.
+    pub(crate) async fn carry_on(&self, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        if request.route == Route::Auto {
+            self.approve_by_rule(changeset, request, now);
+            return self.fulfil_or_wait(changeset, request, now).await;
+        }
+        if request.single_person {
+            // There is nobody else yet who could vote (S-10); the record says so.
+            return self.vote_alone(caller, changeset, request, now).await;
+        }
+        self.wait_for_votes(changeset, request, now);
+        Ok(())
+    }
+
+    /// A named rule approves it (R47).
+    pub(crate) fn approve_by_rule(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) {
+        let event = self
+            .event(now, "request.approved", ControlPoint::Approve)
+            .subject(request.id)
+            .fact("workflow", request.workflow())
+            .fact("purpose", &request.purpose)
+            .fact("approved_by", request.approvers())
+            .fact("policies", &request.policies)
+            .fact("policy_version", &request.policy_version);
+        changeset.event(event);
+        request.state = RequestState::Approved;
+        request.decided_at = Some(now);
+    }
+
+    /// Its approvers are told, and its deadlines begin.
+    pub(crate) fn wait_for_votes(&self, changeset: &mut Changeset, request: &Request, now: Timestamp) {
+        self.tell_approvers(changeset, request, "A request waits for your answer");
+        changeset
+            .due
+            .push(DueChange::Set(DueKind::Request, request.id.to_string(), now.plus(REMIND_AFTER)));
+    }
+
+    /// Has those who may fill its open steps told, through the changeset's last event.
+    pub(crate) fn tell_approvers(&self, changeset: &mut Changeset, request: &Request, title: &str) {
+        let (people, roles) = approvers(request);
+        if let Some(event) = changeset.events.last_mut() {
+            let text = format!(
+                "{} ({})\nPurpose: {}\nIt lapses at {}.\nAnswer: tenure request show {}",
+                request.id,
+                request.workflow(),
+                request.purpose,
+                request.lapses_at,
+                request.id
+            );
+            *event = notify(event.clone(), &people, &roles, title, &text);
+        }
+    }
+
+    /// Takes a request back.
+    ///
+    /// # Errors
+    /// It isn't open, or the caller didn't ask for it.
+    pub async fn withdraw_request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Request, "request.withdraw", id), async {
+            let ((request, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Request>("request", id).await?;
+                    if stored.requested_by != asker(caller) {
+                        return Err(OpError::because(Reason::NotAllowed, "a request is withdrawn by who asked"));
+                    }
+                    let mut changeset = Changeset::new(
+                        caller.actor(),
+                        now,
+                        self.event(now, "request.withdrawn", ControlPoint::Request).subject(id),
+                    );
+                    let request = self.ended(&mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
+                    Ok((changeset, (request, stored.revision + 1)))
+                })
+                .await?;
+            self.request_view(request, revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// Changes an open request: what was voted on is no longer what is asked for, so votes are void (S-8).
+    ///
+    /// # Errors
+    /// It isn't open, the caller didn't ask for it, or what is asked for now is wrong.
+    pub async fn amend_request(&self, caller: &Caller, id: RequestId, ask: Amendment) -> Result<RequestView, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Change, "request.amend", id), async {
+            check_purpose(&ask.purpose)?;
+            let ((request, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Request>("request", id).await?;
+                    if stored.requested_by != asker(caller) {
+                        return Err(OpError::because(Reason::NotAllowed, "a request is changed by who asked"));
+                    }
+                    if stored.state != RequestState::Open {
+                        return Err(not_open(stored.state));
+                    }
+                    let matter = ask.matter.as_ref().unwrap_or(&stored.matter);
+                    if matter.as_str() != stored.matter.as_str() || matter.identity() != stored.matter.identity() || matter.person() != stored.matter.person() {
+                        return Err(OpError::field(
+                            "matter",
+                            "matter_changed",
+                            "keep what it is about; for something else open another request",
+                        ));
+                    }
+                    let facts = self.facts(stored.requested_by, matter, now).await?;
+                    self.may_ask(caller, &facts)?;
+                    let fresh = self.draft_request(caller, &facts, &ask.purpose, now).await?;
+                    let mut request = Request {
+                        id: stored.id,
+                        opened_at: stored.opened_at,
+                        lapses_at: stored.lapses_at,
+                        reminders: stored.reminders,
+                        ..fresh
+                    };
+                    let event = self
+                        .event(now, "request.amended", ControlPoint::Change)
+                        .subject(id)
+                        .fact("matter", &request.matter)
+                        .fact("purpose", &request.purpose)
+                        .fact("route", request.route)
+                        .fact("votes_voided", stored.votes.len())
+                        .fact("content_hash", &request.content_hash);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expects.extend(facts.expects);
+                    self.carry_on(caller, &mut changeset, &mut request, now).await?;
+                    changeset.replace(&stored, &request);
+                    Ok((changeset, (request, stored.revision + 1)))
+                })
+                .await?;
+            self.request_view(request, revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// No such request, or the caller may not read it.
+    pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
+        let stored = self.must::<Request>("request", id).await?;
+        self.may_read(caller, "request", &id.to_string(), concerns(&stored, caller)).await?;
+        self.request_view((*stored.value).clone(), stored.revision, None).await
+    }
+
+    /// A page of requests. Who may not read all of them sees their own.
+    ///
+    /// # Errors
+    /// The caller may read none.
+    pub async fn requests(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<RequestView>, OpError> {
+        if self.can_read(caller, "request", "", false).is_err() {
+            self.may_read(caller, "request", "", true).await?;
+            ask.filters.retain(|(name, _)| *name != "requester");
+            let mine = match asker(caller) {
+                Asker::Person(id) => id.to_string(),
+                Asker::Identity(id) => id.to_string(),
+            };
+            ask.filters.insert(0, ("requester", mine));
+        }
+        let (rows, next) = self.page::<Request>(ask).await?;
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.request_view((*row.value).clone(), row.revision, None).await?);
+        }
+        Ok(Page { items, next })
+    }
+
+    pub(crate) async fn request_view(&self, request: Request, revision: u64, committed: Option<&Committed>) -> Result<RequestView, OpError> {
+        let (approvers, roles) = approvers(&request);
+        Ok(RequestView {
+            workflow: request.workflow(),
+            waits_for: request.open_steps().into_iter().map(<[Place]>::to_vec).collect(),
+            approvers: if request.state == RequestState::Open { approvers } else { Vec::new() },
+            approver_roles: if request.state == RequestState::Open { roles } else { Vec::new() },
+            request,
+            revision,
+            log: match committed {
+                Some(committed) => Some(self.logged(committed).await?),
+                None => None,
+            },
+        })
+    }
+
+    /// Ends a request by another way than its fulfilment, with what that means for what it was about.
+    pub(crate) async fn ended(
+        &self,
+        changeset: &mut Changeset,
+        stored: &Stored<Request>,
+        state: RequestState,
+        because: &str,
+        now: Timestamp,
+    ) -> Result<Request, OpError> {
+        let request = (*stored.value).clone().end(state, Some(because.to_owned()), now).map_err(not_open)?;
+        self.undo_proposal(changeset, &request, now).await?;
+        changeset.replace(stored, &request);
+        changeset.due.push(DueChange::Clear(DueKind::Request, request.id.to_string()));
+        Ok(request)
+    }
+}
+
+/// What votes bind: what is asked for, of whom, and why.
+pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> String {
+    let bound = serde_json::json!({"matter": facts.matter, "purpose": purpose, "subject": facts.subject, "starts_at": facts.starts_at});
+    let digest = Sha256::digest(bound.to_string().as_bytes());
+    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Who may fill the steps that are open: persons by name, and roles.
+fn approvers(request: &Request) -> (Vec<tenure_core::id::PersonId>, Vec<tenure_core::person::Role>) {
+    use tenure_core::person::Role;
+    let (mut people, mut roles) = (Vec::new(), Vec::new());
+    for place in request.open_steps().into_iter().flatten() {
+        match place {
+            Place::Owner => people.extend(request.owner),
+            Place::Manager => people.extend(request.manager),
+            Place::Security => roles.push(Role::Security),
+            Place::Administrator => roles.push(Role::Administrator),
+        }
+    }
+    people.retain(|person| !request.interested.contains(person));
+    (people, roles)
+}
+
+pub(crate) fn asker(caller: &Caller) -> Asker {
+    match caller {
+        Caller::Person { person, .. } => Asker::Person(person.id),
+        Caller::Identity { identity, .. } => Asker::Identity(identity.id),
+    }
+}
+
+fn principal(caller: &Caller) -> Entity {
+    match caller {
+        Caller::Person { person, .. } => questions::person(person),
+        Caller::Identity { identity, .. } => questions::identity(identity),
+    }
+}
+
+/// Whether the caller asked for it, answers for what it is about, or may fill one of its places.
+fn concerns(request: &Request, caller: &Caller) -> bool {
+    let person = caller.person_id();
+    request.requested_by == asker(caller) || (person.is_some() && [request.owner, request.manager, request.matter.person()].contains(&person))
+}
+
+pub(crate) fn not_open(state: RequestState) -> OpError {
+    OpError::because(Reason::IllegalTransition, format!("the request is {}", state.as_str()))
+}
+
+fn check_purpose(purpose: &str) -> Result<(), OpError> {
+    if purpose.trim().is_empty() || purpose.len() > MAX_PURPOSE {
+        return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
+    }
+    Ok(())
+}

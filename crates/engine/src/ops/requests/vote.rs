@@ -1,0 +1,312 @@
+//! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
+
+use tenure_api::request::{NewVote, RequestView};
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{PersonId, RequestId};
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
+use tenure_core::policy_set::PolicySet;
+use tenure_core::port::DueKind;
+use tenure_core::problem::Reason;
+use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState, Vote};
+use tenure_core::time::Timestamp;
+
+use super::facts::Facts;
+use super::{content_hash, not_open};
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::ops::Asked;
+use crate::ops::sign_in::assurance_fact;
+use crate::questions::{self, inventory};
+
+impl From<BadVote> for OpError {
+    fn from(bad: BadVote) -> Self {
+        let reason = match bad {
+            BadVote::NotOpen(state) => return not_open(state),
+            BadVote::ContentChanged => Reason::RequestChanged,
+            BadVote::SamePerson | BadVote::VotedAlready => Reason::SelfApproval,
+            BadVote::PlaceTaken => Reason::NotEligible,
+        };
+        Self::because(reason, bad.to_string())
+    }
+}
+
+impl Engine {
+    /// Votes on a request. The last vote that it needs fulfils it in the same commit.
+    ///
+    /// # Errors
+    /// It isn't open or is not what the voter read; the voter fills no open place, asked for it, or needs a fresh sign-in.
+    pub async fn vote(&self, caller: &Caller, id: RequestId, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+        let operation = if approves { "request.approve" } else { "request.deny" };
+        self.recorded(caller, Asked::new(ControlPoint::Approve, operation, id), async {
+            let by = caller.must_be_person()?;
+            if ask.comment.len() > 1_000 {
+                return Err(OpError::field("comment", "comment_too_long", "use at most 1000 bytes"));
+            }
+            let ((request, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Request>("request", id).await?;
+                    if stored.state != RequestState::Open {
+                        return Err(not_open(stored.state));
+                    }
+                    if ask.content_hash != stored.content_hash {
+                        return Err(BadVote::ContentChanged.into());
+                    }
+                    let fresh = self.freshness(caller, now).await?;
+                    let facts = self.facts(stored.requested_by, &stored.matter, now).await?;
+                    if content_hash(&facts, &stored.purpose) != stored.content_hash {
+                        return Err(OpError::because(
+                            Reason::RequestChanged,
+                            "what the request is about was changed since it was asked: amend it, and read it again",
+                        ));
+                    }
+                    let mut request = self.as_it_stands(&stored, &facts).await?;
+                    let (place, answer) = self.place_of(caller, &request, &facts)?;
+                    request = request.vote(Vote {
+                        by,
+                        approves,
+                        place,
+                        at: now,
+                        content_hash: ask.content_hash.clone(),
+                        purpose: stored.purpose.clone(),
+                        policy_version: self.policy.version(),
+                        assurance: assurance(caller),
+                        comment: ask.comment.clone(),
+                    })?;
+                    let mut changeset = Changeset::new(caller.actor(), now, self.vote_event(caller, &request, place, approves, &answer, now));
+                    fresh.expect(&mut changeset);
+                    changeset.expects.extend(facts.expects);
+                    match request.state {
+                        RequestState::Approved => self.fulfil_or_wait(&mut changeset, &mut request, now).await?,
+                        RequestState::Denied => {
+                            self.undo_proposal(&mut changeset, &request, now).await?;
+                            changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
+                        }
+                        _ => self.tell_approvers(&mut changeset, &request, "A request waits for your answer"),
+                    }
+                    changeset.replace(&stored, &request);
+                    Ok((changeset, (request, stored.revision + 1)))
+                })
+                .await?;
+            self.request_view(request, revision, Some(&committed)).await
+        })
+        .await
+    }
+
+    fn vote_event(&self, caller: &Caller, request: &Request, place: Place, approves: bool, answer: &Answer, now: Timestamp) -> tenure_core::event::Event {
+        let kind = match (approves, request.state) {
+            (false, _) => "request.denied",
+            (true, RequestState::Open) => "request.voted",
+            (true, _) => "request.approved",
+        };
+        let mut event = self.event(now, kind, ControlPoint::Approve).subject(request.id);
+        if let Some(identity) = request.matter.identity() {
+            event = event.subject(identity);
+        }
+        if let Some(person) = request.matter.person() {
+            event = event.subject(person);
+        }
+        event = event
+            .fact("workflow", request.workflow())
+            .fact("place", place)
+            .fact("purpose", &request.purpose)
+            .fact("content_hash", &request.content_hash)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person)
+            .fact("assurance", assurance_fact(caller))
+            .fact("policies", &answer.policies)
+            .fact("policy_version", &answer.version);
+        match request.requested_by {
+            tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
+                let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());
+                notify(event, &[asker], &[], "Your request was answered", &text)
+            }
+            _ => event,
+        }
+    }
+
+    /// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
+    /// (S-8). Another policy set may mean another route.
+    pub(super) async fn as_it_stands(&self, stored: &Request, facts: &Facts) -> Result<Request, OpError> {
+        let mut request = stored.clone();
+        if self.policy.version() != request.policy_version {
+            let mut facts = facts.clone();
+            facts.context.owns = facts.owns(stored.requested_by);
+            let (route, answer) = self.choose_route(self.asker_entity(stored.requested_by).await?, &facts)?;
+            request.route = route;
+            request.policies = answer.policies;
+            request.policy_version = answer.version;
+            request.votes.clear();
+        }
+        request.single_person = facts.context.single_person;
+        let votes = std::mem::take(&mut request.votes);
+        for vote in votes {
+            let person = self.one::<Person>(vote.by).await?;
+            if person.is_some_and(|person| fills(&person, vote.place, &request, facts)) {
+                request.votes.push(vote);
+            }
+        }
+        Ok(request)
+    }
+
+    /// The place among the open steps that the caller fills, and the policy's answer.
+    fn place_of(&self, caller: &Caller, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
+        let Caller::Person { person, .. } = caller else {
+            return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
+        };
+        let same_person = facts.interested.contains(&person.id) && !request.single_person;
+        let mut denied = None;
+        for place in request.open_steps().into_iter().flatten().copied() {
+            if !fills(person, place, request, facts) {
+                continue;
+            }
+            let context = vote_context(place, same_person, request, facts);
+            match self.allow(caller, Action::Approve, inventory("request", request.id, &facts.environment), context.clone()) {
+                Ok(answer) => {
+                    if same_person {
+                        // The kernel of S-9: no policy can let somebody approve what they asked for.
+                        return Err(BadVote::SamePerson.into());
+                    }
+                    self.allowed_by_proposed(person, request, facts, context)?;
+                    return Ok((place, answer));
+                }
+                Err(error) => denied = Some(error),
+            }
+        }
+        Err(match denied {
+            Some(_) if same_person => BadVote::SamePerson.into(),
+            Some(denied) => denied,
+            None => OpError::because(
+                Reason::NotEligible,
+                format!(
+                    "the request waits for {}",
+                    request
+                        .open_steps()
+                        .iter()
+                        .map(|step| step.iter().map(|place| place.as_str()).collect::<Vec<_>>().join(" or "))
+                        .collect::<Vec<_>>()
+                        .join(", and for ")
+                ),
+            ),
+        })
+    }
+
+    /// A policy change is judged under the proposed set too (S-9).
+    fn allowed_by_proposed(&self, person: &Person, request: &Request, facts: &Facts, context: Attributes) -> Result<(), OpError> {
+        let Some(proposed) = &facts.proposed_policy else { return Ok(()) };
+        let answer = proposed.decide(&Question {
+            principal: questions::person(person),
+            action: Action::Approve,
+            resource: inventory("request", request.id, &facts.environment),
+            context,
+        });
+        tenure_core::gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
+    }
+
+    /// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
+    pub(super) async fn vote_alone(&self, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        self.approve_alone(caller, changeset, request, now).await?;
+        self.fulfil_or_wait(changeset, request, now).await
+    }
+
+    /// The same for a policy set that the same commit proposes.
+    pub(crate) async fn vote_alone_on_policy(
+        &self,
+        caller: &Caller,
+        changeset: &mut Changeset,
+        request: &mut Request,
+        set: &mut PolicySet,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        self.approve_alone(caller, changeset, request, now).await?;
+        self.put_in_force(changeset, set, request, now).await?;
+        self.close_fulfilled(changeset, request, now);
+        Ok(())
+    }
+
+    async fn approve_alone(&self, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        let by = caller.must_be_person()?;
+        let fresh = self.freshness(caller, now).await?;
+        fresh.expect(changeset);
+        *request = request.clone().vote(Vote {
+            by,
+            approves: true,
+            place: Place::Administrator,
+            at: now,
+            content_hash: request.content_hash.clone(),
+            purpose: request.purpose.clone(),
+            policy_version: request.policy_version.clone(),
+            assurance: assurance(caller),
+            comment: "there is no second administrator".into(),
+        })?;
+        let event = self
+            .event(now, "request.approved", ControlPoint::Approve)
+            .subject(request.id)
+            .fact("workflow", request.workflow())
+            .fact("purpose", &request.purpose)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", true)
+            .fact("assurance", assurance_fact(caller))
+            .fact("policy_version", &request.policy_version);
+        changeset.event(event);
+        Ok(())
+    }
+}
+
+/// Whether a person fills a place today.
+pub(super) fn fills(person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
+    person.is_active()
+        && match place {
+            Place::Owner => facts.owner == Some(person.id),
+            // The manager as recorded when it was asked, who must hold the role: no feed confers it (S-8).
+            Place::Manager => request.manager == Some(person.id) && person.holds(Role::Manager),
+            Place::Security => person.holds(Role::Security),
+            Place::Administrator => person.holds(Role::Administrator),
+        }
+}
+
+fn vote_context(place: Place, same_person: bool, request: &Request, facts: &Facts) -> Attributes {
+    Attributes::from([
+        ("place", Value::Text(place.as_str().to_owned())),
+        ("fills", Value::Bool(true)),
+        ("same_person", Value::Bool(same_person)),
+        // Whoever is not fresh does not come as far as the policy.
+        ("fresh", Value::Bool(true)),
+        ("matter", Value::Text(request.matter.as_str().to_owned())),
+        ("class", Value::Text(request.class.as_str().to_owned())),
+        ("tier", Value::Text(facts.tier.map_or("", |tier| tier.as_str()).to_owned())),
+        ("single_person", Value::Bool(request.single_person)),
+    ])
+}
+
+fn assurance(caller: &Caller) -> Option<tenure_core::sign_in::Assurance> {
+    match caller {
+        Caller::Person { assurance, .. } => *assurance,
+        Caller::Identity { .. } => None,
+    }
+}
+
+/// Whether the request is about Tenure's own administration.
+pub(super) fn is_administration(matter: &Matter) -> bool {
+    matches!(matter, Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. })
+}
+
+/// The class of a matter.
+pub(super) fn class_of(matter: &Matter) -> Class {
+    match matter {
+        Matter::PersonAccess { .. } => Class::Human,
+        matter if is_administration(matter) => Class::Administration,
+        _ => Class::NonHuman,
+    }
+}
+
+/// The persons of a list without repetition.
+pub(super) fn distinct(mut people: Vec<PersonId>) -> Vec<PersonId> {
+    people.sort_unstable();
+    people.dedup();
+    people
+}

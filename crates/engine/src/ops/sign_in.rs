@@ -1,0 +1,388 @@
+//! Sessions, what they are worth, and what entitles somebody to bind a sign-in (S-7, S-10).
+//!
+//! That people sign in is a stored fact ([`SignInSetUp`]), written by the commit that binds the deployment's first sign-in. Until then an
+//! operator token stands for a person everywhere; from then on it no longer approves, enables or changes what others rest on. Whoever
+//! is let through because the fact is absent demands in the same commit that it still is.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenure_api::sign_in::{Me, SessionView};
+use tenure_api::views::Page;
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{ControlPoint, Via};
+use tenure_core::id::{InvitationKind, PersonId, SessionId};
+use tenure_core::person::{Person, PersonState};
+use tenure_core::policy::Action;
+use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::problem::Reason;
+use tenure_core::row::{Record, RowKey, RowKind, Stored};
+use tenure_core::secret::Secret;
+use tenure_core::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session, SignInBinding};
+use tenure_core::time::Timestamp;
+use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
+
+use super::Asked;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory, owns};
+
+/// Sign-ins of one sort that a person can have at once.
+pub(crate) const MAX_SIGN_INS: usize = 16;
+
+/// That somebody has bound a sign-in in this deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignInSetUp {
+    /// When the first one was bound.
+    pub at: Timestamp,
+}
+
+impl SignInSetUp {
+    fn row_key() -> RowKey {
+        RowKey::new(RowKind::Deployment, "sign-in")
+    }
+}
+
+impl Record for SignInSetUp {
+    const KIND: RowKind = RowKind::Deployment;
+    fn row_id(&self) -> String {
+        "sign-in".into()
+    }
+}
+
+/// That the caller may do what needs a fresh sign-in of a person (S-7).
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(crate) struct Freshness {
+    /// It rests on nobody having bound a sign-in yet.
+    before_sign_in: bool,
+}
+
+impl Freshness {
+    /// Demands that what it rests on is still so when the commit happens. A session's own end is checked by the commit anyway.
+    pub(crate) fn expect(self, changeset: &mut Changeset) {
+        if self.before_sign_in {
+            changeset.expect_absent(SignInSetUp::row_key());
+        }
+    }
+}
+
+/// What entitles somebody to bind a sign-in to a person.
+pub(crate) struct Entitled {
+    /// To whom.
+    pub person: Stored<Person>,
+    /// By which invitation; without one, by a fresh session of their own.
+    invitation: Option<Stored<Invitation>>,
+}
+
+impl Entitled {
+    /// By which invitation, if by one: for the record.
+    pub(crate) fn invitation(&self) -> Option<&Invitation> {
+        self.invitation.as_ref().map(|invitation| &*invitation.value)
+    }
+}
+
+/// What a caller's sign-in was worth, for the record.
+pub(crate) fn assurance_fact(caller: &Caller) -> serde_json::Value {
+    match caller {
+        Caller::Person {
+            assurance: Some(assurance), ..
+        } => json!(assurance),
+        Caller::Person { assurance: None, .. } => json!({"method": "operator_token"}),
+        Caller::Identity { .. } => json!({"method": "access_token"}),
+    }
+}
+
+impl Engine {
+    /// A new session and its secret. Whoever makes it puts the record into the commit that says why.
+    pub(crate) fn new_session(&self, person: PersonId, assurance: Assurance, browser: bool, now: Timestamp) -> (Secret<String>, Session) {
+        let id = SessionId::generate(now, self.entropy.as_ref());
+        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Session, id, self.entropy.as_ref());
+        let session = Session {
+            id,
+            person,
+            hash,
+            assurance,
+            browser,
+            created_at: now,
+            expires_at: now.plus(SESSION_LIFE),
+            revoked_at: None,
+        };
+        (token, session)
+    }
+
+    /// Begins a session in this commit, for a person who stands when it happens.
+    pub(crate) fn start_session(
+        &self,
+        changeset: &mut Changeset,
+        person: &Stored<Person>,
+        assurance: Assurance,
+        browser: bool,
+        now: Timestamp,
+    ) -> (Secret<String>, Session) {
+        let (secret, session) = self.new_session(person.id, assurance, browser, now);
+        let event = self
+            .event(now, "session.started", ControlPoint::Use)
+            .subject(person.id)
+            .subject(session.id)
+            .fact("assurance", assurance)
+            .fact("browser", browser)
+            .fact("expires_at", session.expires_at);
+        changeset.event(event).expect(person).insert(&session);
+        (secret, session)
+    }
+
+    /// Ends the session that a browser had until now, which its new cookie replaces: nobody could sign it out any more.
+    pub(crate) async fn end_earlier_session(&self, changeset: &mut Changeset, caller: Option<&Caller>, now: Timestamp) -> Result<(), OpError> {
+        let Some(Caller::Person { via: Via::Session(id), .. }) = caller else { return Ok(()) };
+        let Some(stored) = self.one::<Session>(id).await? else { return Ok(()) };
+        // What an invitation replaces has ended in this commit already.
+        let ended = changeset.puts.iter().any(|put| put.key == stored.value.key());
+        if !ended && stored.revoked_at.is_none() {
+            let event = self.event(now, "session.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+            changeset.event(event).replace(&stored, &revoked(&stored, now));
+        }
+        Ok(())
+    }
+
+    /// Demands what approving, enabling, changing policy and break-glass need: a person's fresh sign-in that can't be phished. An
+    /// operator token passes only while nobody has bound a sign-in; an identity never does (S-7).
+    pub(crate) async fn freshness(&self, caller: &Caller, now: Timestamp) -> Result<Freshness, OpError> {
+        match caller {
+            Caller::Person {
+                assurance: Some(assurance), ..
+            } if assurance.is_fresh(now) => Ok(Freshness { before_sign_in: false }),
+            Caller::Person { assurance: None, .. } if !self.sign_in_is_set_up().await? => Ok(Freshness { before_sign_in: true }),
+            _ => Err(OpError::refused(Reason::FreshSignInNeeded)),
+        }
+    }
+
+    /// Demands that nobody has bound a sign-in yet: only until then do operator tokens stand for people.
+    pub(crate) async fn before_sign_in(&self) -> Result<Freshness, OpError> {
+        if self.sign_in_is_set_up().await? {
+            return Err(OpError::because(
+                Reason::NotAllowed,
+                "people sign in here: invite the person (POST /v1/invitations); automation uses a chartered identity of its own",
+            ));
+        }
+        Ok(Freshness { before_sign_in: true })
+    }
+
+    /// Whether somebody has bound a sign-in.
+    pub(crate) async fn sign_in_is_set_up(&self) -> Result<bool, OpError> {
+        let snapshot = self.store.load(&[SignInSetUp::row_key()]).await?;
+        Ok(snapshot.get::<SignInSetUp>(0)?.is_some())
+    }
+
+    /// What entitles somebody to bind a sign-in: an invitation, else a fresh session of the person themselves.
+    pub(crate) async fn may_bind(&self, caller: Option<&Caller>, invitation: Option<&str>, now: Timestamp) -> Result<Entitled, OpError> {
+        match (invitation, caller) {
+            (Some(secret), _) => self.invited(secret, now).await,
+            (
+                None,
+                Some(Caller::Person {
+                    person,
+                    assurance: Some(assurance),
+                    ..
+                }),
+            ) => {
+                if !assurance.is_fresh(now) {
+                    return Err(OpError::refused(Reason::FreshSignInNeeded));
+                }
+                Ok(Entitled {
+                    person: person.clone(),
+                    invitation: None,
+                })
+            }
+            (None, Some(_)) => Err(OpError::because(
+                Reason::FreshSignInNeeded,
+                "a sign-in is bound with an invitation, or by a person who has just signed in",
+            )),
+            (None, None) => Err(OpError::Unauthenticated(Reason::ProofMissing)),
+        }
+    }
+
+    /// Whether an invitation can be used now, before a browser takes it along.
+    ///
+    /// # Errors
+    /// It can't.
+    pub async fn check_invitation(&self, secret: &str, source: &str) -> Result<(), OpError> {
+        let result = self.invited(secret, self.now()).await;
+        if let Err(OpError::Unauthenticated(reason)) = &result {
+            self.count_stranger(*reason, source);
+        }
+        result.map(|_| ())
+    }
+
+    async fn invited(&self, secret: &str, now: Timestamp) -> Result<Entitled, OpError> {
+        let invalid = || OpError::Unauthenticated(Reason::InvitationInvalid);
+        let parsed = Parsed::parse(secret).ok().filter(|parsed| parsed.kind() == OpaqueKind::Invitation).ok_or_else(invalid)?;
+        let id = parsed.id::<InvitationKind>().ok_or_else(invalid)?;
+        let invitation = self.one::<Invitation>(id).await?.ok_or_else(invalid)?;
+        if !self.opaque.matches(&parsed, &invitation.hash) || !invitation.is_good(now) {
+            return Err(invalid());
+        }
+        let person = self.one::<Person>(invitation.person).await?.ok_or_else(invalid)?;
+        if person.state != PersonState::Active {
+            return Err(invalid());
+        }
+        Ok(Entitled {
+            person,
+            invitation: Some(invitation),
+        })
+    }
+
+    /// Adds to the commit that binds a sign-in what goes with every such binding: the person still stands, the invitation is used up
+    /// with whatever it replaces, and from now on the deployment knows that people sign in. The event that explains it is the caller's.
+    pub(crate) async fn bind_sign_in(&self, changeset: &mut Changeset, entitled: &Entitled, now: Timestamp) -> Result<(), OpError> {
+        changeset.expect(&entitled.person);
+        if let Some(invitation) = &entitled.invitation {
+            let used = Invitation {
+                used_at: Some(now),
+                ..(*invitation.value).clone()
+            };
+            changeset.replace(invitation, &used);
+            if invitation.replaces {
+                self.end_sign_ins(changeset, entitled.person.id, now).await?;
+            }
+        }
+        if !self.sign_in_is_set_up().await? {
+            let event = self.event(now, "deployment.sign_in_set_up", ControlPoint::Administer).subject(entitled.person.id);
+            changeset.event(event).insert(&SignInSetUp { at: now });
+        }
+        Ok(())
+    }
+
+    /// Ends every sign-in and session that a person has.
+    async fn end_sign_ins(&self, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
+        for stored in self.of_person::<Passkey>(person).await? {
+            if stored.removed_at.is_none() {
+                let ended = Passkey {
+                    removed_at: Some(now),
+                    ..(*stored.value).clone()
+                };
+                changeset.replace(&stored, &ended);
+            }
+        }
+        for stored in self.of_person::<SignInBinding>(person).await? {
+            if stored.removed_at.is_none() {
+                let ended = SignInBinding {
+                    removed_at: Some(now),
+                    ..(*stored.value).clone()
+                };
+                changeset.replace(&stored, &ended);
+            }
+        }
+        for stored in self.of_person::<Session>(person).await? {
+            if stored.revoked_at.is_none() && now < stored.expires_at {
+                changeset.replace(&stored, &revoked(&stored, now));
+            }
+        }
+        let event = self.event(now, "sign_in.ended", ControlPoint::Revoke).subject(person);
+        changeset.event(event);
+        Ok(())
+    }
+
+    /// A person's own records of a kind, as far as they go into one page.
+    pub(crate) async fn of_person<T: Record>(&self, person: PersonId) -> Result<Vec<Stored<T>>, OpError> {
+        let query = ListQuery {
+            kind: T::KIND,
+            terms: vec![format!("person={person}")],
+            after: None,
+            limit: 1_000,
+        };
+        let page = self.store.list(&query).await?;
+        Ok(page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?)
+    }
+
+    /// Who the caller is, and what their sign-in is worth.
+    pub fn me(&self, caller: &Caller) -> Me {
+        match caller {
+            Caller::Person { person, via, assurance } => Me {
+                person: Some((*person.value).clone()),
+                identity: None,
+                actions: Vec::new(),
+                via: Some(*via),
+                assurance: *assurance,
+                fresh: assurance.is_some_and(|assurance| assurance.is_fresh(self.now())),
+            },
+            Caller::Identity { identity, actions } => Me {
+                person: None,
+                identity: Some(identity.id),
+                actions: actions.clone(),
+                via: None,
+                assurance: None,
+                fresh: false,
+            },
+        }
+    }
+
+    /// The caller's own sessions that have not ended.
+    ///
+    /// # Errors
+    /// The caller is no person.
+    pub async fn sessions(&self, caller: &Caller) -> Result<Page<SessionView>, OpError> {
+        let person = caller.must_be_person()?;
+        let now = self.now();
+        let this = match caller {
+            Caller::Person { via: Via::Session(id), .. } => Some(*id),
+            _ => None,
+        };
+        let live = self.of_person::<Session>(person).await?.into_iter();
+        let items = live
+            .filter(|session| session.revoked_at.is_none() && now < session.expires_at)
+            .map(|session| session_view(&session, this))
+            .collect();
+        Ok(Page { items, next: None })
+    }
+
+    /// Ends a session: one's own; for security and administrators anyone's.
+    ///
+    /// # Errors
+    /// No such session, or it is neither.
+    pub async fn revoke_session(&self, caller: &Caller, id: SessionId) -> Result<SessionView, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Revoke, "session.revoke", id), async {
+            let (session, _) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Session>("session", id).await?;
+                    // Nothing keeps people from ending their own.
+                    if caller.person_id() != Some(stored.person) && self.allow(caller, Action::Revoke, inventory("session", id, ""), owns(false)).is_err() {
+                        self.allow(caller, Action::Administer, inventory("session", id, ""), administration(false, false))?;
+                    }
+                    let session = revoked(&stored, now);
+                    let event = self
+                        .event(now, "session.revoked", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(stored.person);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &session);
+                    Ok((changeset, session))
+                })
+                .await?;
+            Ok(session_view(&session, None))
+        })
+        .await
+    }
+}
+
+fn revoked(session: &Session, now: Timestamp) -> Session {
+    Session {
+        revoked_at: session.revoked_at.or(Some(now)),
+        ..session.clone()
+    }
+}
+
+pub(crate) fn session_view(session: &Session, this: Option<SessionId>) -> SessionView {
+    SessionView {
+        id: session.id,
+        person: session.person,
+        assurance: session.assurance,
+        browser: session.browser,
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        revoked_at: session.revoked_at,
+        current: this == Some(session.id),
+    }
+}

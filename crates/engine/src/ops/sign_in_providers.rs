@@ -1,0 +1,342 @@
+//! Providers that people sign in with: registered by one administrator, confirmed by another (S-13), and for people only (R18).
+
+use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::SignInProviderId;
+use tenure_core::issuer::IssuerState;
+use tenure_core::policy::Action;
+use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::row::{RowKind, Stored};
+use tenure_core::secret::Secret;
+use tenure_core::sign_in::SignInProvider;
+use tenure_credentials::jose::Algorithm;
+
+use super::Asked;
+use super::issuers::{Discovery, IssuerUse, allowed_url};
+use super::sign_in::assurance_fact;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{administration, inventory};
+
+const KIND: &str = "sign_in_provider";
+const SEAL_LABEL: &str = "sign-in-client-secret";
+const MAX_TEXT: usize = 200;
+const MAX_SECRET: usize = 1_000;
+const MAX_METHODS: usize = 32;
+/// Providers on the sign-in page.
+const MAX_PROVIDERS: u16 = 20;
+
+impl Engine {
+    /// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked so, while
+    /// there is no other.
+    ///
+    /// # Errors
+    /// The fields are wrong, its discovery document doesn't fit, workloads are proven by it, or the caller may not.
+    pub async fn create_sign_in_provider(&self, caller: &Caller, ask: NewSignInProvider) -> Result<View<SignInProviderView>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.create", ""), async {
+            self.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
+            let proposed_by = caller.must_be_person()?;
+            let problems = check(&ask);
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let found = self.discover("issuer", &ask.issuer).await?;
+            let (authorization_endpoint, token_endpoint) = endpoints(&found, ask.issuer.starts_with("https://"))?;
+            let (provider, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let alone = self.has_one_administrator().await?;
+                    let earlier = self.earlier_registrations(&ask.issuer, IssuerUse::People).await?;
+                    // Alone, proposing is confirming.
+                    let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
+                    let id = SignInProviderId::generate(now, self.entropy.as_ref());
+                    let provider = SignInProvider {
+                        id,
+                        name: ask.name.trim().to_owned(),
+                        issuer: ask.issuer.clone(),
+                        client_id: ask.client_id.clone(),
+                        client_secret: ask.client_secret.as_deref().map(|secret| self.seal_client_secret(id, secret)).transpose()?,
+                        secret_in_form: in_form(found.token_endpoint_auth_methods_supported.as_deref()),
+                        phishing_resistant: ask.phishing_resistant.clone(),
+                        acr_values: both(&ask.phishing_resistant, &found.acr_values_supported),
+                        authorization_endpoint: authorization_endpoint.clone(),
+                        token_endpoint: token_endpoint.clone(),
+                        jwks_uri: found.jwks_uri.clone(),
+                        algorithms: algorithms(&found.id_token_signing_alg_values_supported),
+                        names_itself: found.authorization_response_iss_parameter_supported,
+                        state: if alone { IssuerState::Active } else { IssuerState::Proposed },
+                        proposed_by,
+                        confirmed_by: None,
+                        single_person: alone,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "sign_in_provider.proposed", ControlPoint::Administer)
+                        .subject(id)
+                        .fact("issuer", &provider.issuer)
+                        .fact("client_id", &provider.client_id)
+                        .fact("phishing_resistant", &provider.phishing_resistant)
+                        .fact("authorization_endpoint", &provider.authorization_endpoint)
+                        .fact("token_endpoint", &provider.token_endpoint)
+                        .fact("jwks_uri", &provider.jwks_uri);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    if let Some(fresh) = fresh {
+                        fresh.expect(&mut changeset);
+                        let activated = self
+                            .event(now, "sign_in_provider.activated", ControlPoint::Administer)
+                            .subject(id)
+                            .fact("single_person", true)
+                            .fact("assurance", assurance_fact(caller));
+                        changeset.event(activated);
+                    }
+                    changeset.insert(&provider);
+                    changeset.once.push(Once {
+                        space: "issuer_url",
+                        // As in the registration of issuers: two of the same moment use the same number, whatever they are for.
+                        key: format!("{} {earlier}", provider.issuer),
+                        until: None,
+                    });
+                    Ok((changeset, provider))
+                })
+                .await?;
+            self.changed(self.provider_view(&provider), 1, &committed).await
+        })
+        .await
+    }
+
+    /// Confirms a provider that somebody else proposed.
+    ///
+    /// # Errors
+    /// No such provider, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
+    pub async fn confirm_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.confirm", id), async {
+            let ((provider, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<SignInProvider>("sign-in provider", id).await?;
+                    let confirmed_by = self.second_person(caller, KIND, id, stored.proposed_by)?;
+                    let fresh = self.freshness(caller, now).await?;
+                    if stored.state != IssuerState::Proposed {
+                        return Err(OpError::because(Reason::IllegalTransition, "only a proposed provider can be confirmed"));
+                    }
+                    let provider = SignInProvider {
+                        state: IssuerState::Active,
+                        confirmed_by: Some(confirmed_by),
+                        ..(*stored.value).clone()
+                    };
+                    let event = self
+                        .event(now, "sign_in_provider.activated", ControlPoint::Administer)
+                        .subject(id)
+                        .subject(provider.proposed_by)
+                        .fact("single_person", false)
+                        .fact("assurance", assurance_fact(caller));
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
+                    changeset.replace(&stored, &provider);
+                    Ok((changeset, (provider, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(self.provider_view(&provider), revision, &committed).await
+        })
+        .await
+    }
+
+    /// Ends the sign-in by a provider, for ever. One administrator is enough to take trust away.
+    ///
+    /// # Errors
+    /// No such provider, it was removed before, or the caller may not.
+    pub async fn remove_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Revoke, "sign_in_provider.remove", id), async {
+            self.allow(caller, Action::Trust, inventory(KIND, id, ""), administration(false, false))?;
+            let ((provider, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<SignInProvider>("sign-in provider", id).await?;
+                    if stored.state == IssuerState::Removed {
+                        return Err(OpError::because(Reason::IllegalTransition, "the provider was removed before"));
+                    }
+                    let provider = SignInProvider {
+                        state: IssuerState::Removed,
+                        client_secret: None,
+                        ..(*stored.value).clone()
+                    };
+                    let event = self
+                        .event(now, "sign_in_provider.removed", ControlPoint::Revoke)
+                        .subject(id)
+                        .fact("from", stored.state);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &provider);
+                    Ok((changeset, (provider, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(self.provider_view(&provider), revision, &committed).await
+        })
+        .await
+    }
+
+    /// All providers, without their secrets.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn sign_in_providers(&self, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
+        self.may_read(caller, KIND, "", false).await?;
+        let items = self.stored_providers(200).await?.into_iter().map(|stored| View {
+            record: self.provider_view(&stored),
+            revision: stored.revision,
+            log: None,
+        });
+        Ok(Page {
+            items: items.collect(),
+            next: None,
+        })
+    }
+
+    /// The providers of the sign-in page: which there are is for everyone to see.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn offered_providers(&self) -> Result<Vec<(SignInProviderId, String)>, OpError> {
+        let stored = self.stored_providers(200).await?.into_iter();
+        Ok(stored
+            .filter(|provider| provider.state == IssuerState::Active)
+            .take(MAX_PROVIDERS.into())
+            .map(|provider| (provider.id, provider.name.clone()))
+            .collect())
+    }
+
+    async fn stored_providers(&self, limit: u16) -> Result<Vec<Stored<SignInProvider>>, OpError> {
+        let query = ListQuery {
+            kind: RowKind::SignInProvider,
+            terms: Vec::new(),
+            after: None,
+            limit,
+        };
+        let page = self.store.list(&query).await?;
+        let providers: Result<_, _> = page.rows.iter().map(|row| row.decode::<SignInProvider>()).collect();
+        Ok(providers.map_err(StoreError::from)?)
+    }
+
+    fn seal_client_secret(&self, id: SignInProviderId, secret: &str) -> Result<String, OpError> {
+        self.root
+            .seal(SEAL_LABEL, &id.to_string(), secret.as_bytes(), self.entropy.as_ref())
+            .map_err(|error| OpError::Internal(error.to_string()))
+    }
+
+    /// Our client secret at a provider, for the one request that needs it.
+    pub(crate) fn client_secret(&self, provider: &SignInProvider) -> Result<Option<Secret<String>>, OpError> {
+        let Some(sealed) = &provider.client_secret else { return Ok(None) };
+        let broken = || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
+        let opened = self.root.open(SEAL_LABEL, &provider.id.to_string(), sealed).map_err(|_| broken())?;
+        let text = String::from_utf8(opened.expose().clone()).map_err(|_| broken())?;
+        Ok(Some(Secret::new(text)))
+    }
+
+    /// The redirect URI that a provider has to know.
+    pub(crate) fn redirect_uri(&self) -> String {
+        format!("{}/sign-in/oidc/callback", self.settings.public_url)
+    }
+
+    fn provider_view(&self, provider: &SignInProvider) -> SignInProviderView {
+        SignInProviderView {
+            id: provider.id,
+            name: provider.name.clone(),
+            issuer: provider.issuer.clone(),
+            client_id: provider.client_id.clone(),
+            confidential: provider.client_secret.is_some(),
+            redirect_uri: self.redirect_uri(),
+            phishing_resistant: provider.phishing_resistant.clone(),
+            authorization_endpoint: provider.authorization_endpoint.clone(),
+            token_endpoint: provider.token_endpoint.clone(),
+            jwks_uri: provider.jwks_uri.clone(),
+            state: provider.state,
+            proposed_by: provider.proposed_by,
+            confirmed_by: provider.confirmed_by,
+            single_person: provider.single_person,
+            created_at: provider.created_at,
+        }
+    }
+}
+
+fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control);
+    let mut demand = |good: bool, field: &str, code: &str, hint: &str| {
+        if !good {
+            problems.push(FieldProblem::new(field, code, hint));
+        }
+    };
+    demand(
+        text(&ask.name, MAX_TEXT),
+        "name",
+        "name_malformed",
+        "give the name for the sign-in page, of 1 to 200 bytes",
+    );
+    demand(
+        allowed_url(&ask.issuer, false),
+        "issuer",
+        "url_malformed",
+        "give the issuer exactly as its discovery document names it: an https URL without user, query and fragment",
+    );
+    demand(
+        text(&ask.client_id, MAX_TEXT),
+        "client_id",
+        "client_id_malformed",
+        "give the client id that the provider knows Tenure by",
+    );
+    demand(
+        ask.client_secret.as_deref().is_none_or(|secret| text(secret, MAX_SECRET)),
+        "client_secret",
+        "client_secret_malformed",
+        "give the client secret, of at most 1000 bytes, or leave it out",
+    );
+    demand(
+        ask.phishing_resistant.len() <= MAX_METHODS && ask.phishing_resistant.iter().all(|method| text(method, MAX_TEXT)),
+        "phishing_resistant",
+        "methods_malformed",
+        "list at most 32 values of acr or amr, e.g. phr or hwk",
+    );
+    problems
+}
+
+/// Where a browser is sent and where codes are exchanged, if both can be trusted.
+fn endpoints(found: &Discovery, https: bool) -> Result<(String, String), OpError> {
+    let good = |url: &Option<String>, with_query: bool| {
+        url.clone()
+            .filter(|url| allowed_url(url, with_query) && (!https || url.starts_with("https://")))
+            .ok_or_else(|| {
+                OpError::field(
+                    "issuer",
+                    "endpoints_malformed",
+                    "its discovery document must name an authorization_endpoint and a token_endpoint, both https URLs",
+                )
+            })
+    };
+    Ok((good(&found.authorization_endpoint, true)?, good(&found.token_endpoint, true)?))
+}
+
+/// Whether the secret goes into the form: only where the provider says that it takes no other way (Discovery 1.0, section 3).
+fn in_form(methods: Option<&[String]>) -> bool {
+    methods.is_some_and(|methods| {
+        let takes = |name: &str| methods.iter().any(|method| method == name);
+        takes("client_secret_post") && !takes("client_secret_basic")
+    })
+}
+
+fn both(ours: &[String], theirs: &[String]) -> Vec<String> {
+    ours.iter().filter(|value| theirs.contains(value)).cloned().collect()
+}
+
+/// The provider's algorithms that Tenure knows; RS256, which every provider has, if it names none of them.
+fn algorithms(supported: &[String]) -> Vec<String> {
+    let mut known: Vec<Algorithm> = supported.iter().filter_map(|name| name.parse().ok()).collect();
+    if known.is_empty() {
+        known.push(Algorithm::Rs256);
+    }
+    known.sort_unstable();
+    known.dedup();
+    known.iter().map(|algorithm| algorithm.as_str().to_owned()).collect()
+}

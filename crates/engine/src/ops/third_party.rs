@@ -1,0 +1,314 @@
+//! What lies outside: vendors, cloud accounts, and the data domains that bound them (R12, R35).
+
+use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewVendor, VendorEnded};
+use tenure_api::views::Resource as Changed;
+use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::environment::{Environment, parse_name};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{CloudAccountId, PersonId, VendorId};
+use tenure_core::identity::Releaser;
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::Action;
+use tenure_core::port::DueKind;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::row::Stored;
+use tenure_core::scope::{Hold, Scope};
+use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
+
+use super::Asked;
+use super::lifecycle::check_reason;
+use super::lists::Listed;
+use super::tiers;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::questions::{administration, inventory, owns};
+
+const MAX_TEXT: usize = 200;
+const MAX_DOMAINS: usize = 32;
+
+impl Listed for Vendor {
+    const NAME: &'static str = "vendor";
+}
+impl Listed for CloudAccount {
+    const NAME: &'static str = "cloud_account";
+}
+impl Listed for DataDomain {
+    const NAME: &'static str = "data_domain";
+    const OPEN: bool = true;
+}
+
+impl Engine {
+    /// Registers a vendor.
+    ///
+    /// # Errors
+    /// The fields are wrong, the name is taken, or the caller is no administrator.
+    pub async fn create_vendor(&self, caller: &Caller, ask: NewVendor) -> Result<Changed<Vendor>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "vendor.create", ""), async {
+            self.allow(caller, Action::Administer, inventory("vendor", "", ""), administration(false, false))?;
+            let (vendor, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
+                    problems.extend(text("contact", &ask.contact, "say whom to reach there, in 1 to 200 bytes"));
+                    if ask.data_domains.is_empty() || ask.data_domains.len() > MAX_DOMAINS {
+                        problems.push(FieldProblem::new(
+                            "data_domains",
+                            "data_domains_missing",
+                            "list the 1 to 32 data domains that the contract allows",
+                        ));
+                    }
+                    problems.extend(self.unknown_domains("data_domains", &ask.data_domains).await?);
+                    if ask.ends_at.is_some_and(|end| end <= now) {
+                        problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or none"));
+                    }
+                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let (Some(owner), true) = (owner, problems.is_empty()) else {
+                        return Err(OpError::Invalid(problems));
+                    };
+                    let vendor = Vendor {
+                        id: VendorId::generate(now, self.entropy.as_ref()),
+                        name: ask.name.clone(),
+                        contact: ask.contact.clone(),
+                        owner: ask.owner,
+                        data_domains: ask.data_domains.clone(),
+                        ends_at: ask.ends_at,
+                        standing: Standing::Open,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "vendor.created", ControlPoint::Administer)
+                        .subject(vendor.id)
+                        .subject(ask.owner)
+                        .fact("name", &ask.name)
+                        .fact("data_domains", &ask.data_domains)
+                        .fact("ends_at", ask.ends_at);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&owner).insert(&vendor);
+                    changeset.once.push(Once {
+                        space: "vendor_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    Ok((changeset, vendor))
+                })
+                .await?;
+            self.changed(vendor, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
+    /// It is a step that takes authority away, and not only an administrator's.
+    ///
+    /// # Errors
+    /// It has ended, or the caller is neither its owner nor of security nor an administrator.
+    pub async fn end_vendor(&self, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
+        check_reason(&reason)?;
+        self.recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {
+            let by = caller.must_be_person()?;
+            let ((vendor, revision, receipt), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Vendor>("vendor", id).await?;
+                    let own = caller.person_id() == Some(stored.owner);
+                    self.allow(caller, Action::Revoke, inventory("vendor", id, ""), owns(own))
+                        .or_else(|_| self.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false)))?;
+                    if stored.standing == Standing::Closed {
+                        return Err(OpError::because(Reason::IllegalTransition, "the vendor has ended already"));
+                    }
+                    let vendor = Vendor {
+                        standing: Standing::Closed,
+                        ..(*stored.value).clone()
+                    };
+                    let scope = Scope::Vendor(id);
+                    let text = format!("{id} has ended: what its identities held is cut, and they are held. See: tenure identity list --vendor {id}");
+                    let event = self
+                        .event(now, "vendor.ended", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(vendor.owner)
+                        .fact("scope", scope.kind())
+                        .fact("reason", &reason);
+                    let event = notify(event, &[vendor.owner], &[Role::Security], "A vendor has ended", &text);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &vendor);
+                    let receipt = self.cut_with_receipt(&mut changeset, scope.clone(), &reason, now).await?;
+                    let hold = Hold {
+                        scope: scope.clone(),
+                        placed_by: Some(by),
+                        releasable_by: Releaser::Security,
+                        reason: reason.clone(),
+                        at: now,
+                    };
+                    match self.one::<Hold>(&scope).await? {
+                        Some(read) => changeset.replace(&read, &hold),
+                        None => changeset.insert(&hold),
+                    };
+                    Ok((changeset, (vendor, stored.revision + 1, receipt)))
+                })
+                .await?;
+            self.poke.notify_one();
+            Ok(VendorEnded {
+                vendor: self.changed(vendor, revision, &committed).await?,
+                receipt,
+            })
+        })
+        .await
+    }
+
+    /// Registers a cloud account.
+    ///
+    /// # Errors
+    /// The fields are wrong, the account is known, or the caller is no administrator.
+    pub async fn create_cloud_account(&self, caller: &Caller, ask: NewCloudAccount) -> Result<Changed<CloudAccount>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "cloud_account.create", ""), async {
+            self.allow(
+                caller,
+                Action::Administer,
+                inventory("cloud_account", "", &ask.environment),
+                administration(false, false),
+            )?;
+            let (account, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let mut problems: Vec<FieldProblem> = parse_name("provider", &ask.provider).err().into_iter().collect();
+                    let good = |account: &str| !account.is_empty() && account.len() <= MAX_TEXT && account.bytes().all(|b| b.is_ascii_graphic());
+                    if !good(&ask.account) {
+                        problems.push(FieldProblem::new(
+                            "account",
+                            "account_malformed",
+                            "give the provider's id of the account: 1 to 200 characters without blanks",
+                        ));
+                    }
+                    if self.one::<Environment>(&ask.environment).await?.is_none() {
+                        problems.push(FieldProblem::new("environment", "environment_unknown", "name a registered environment"));
+                    }
+                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let (Some(owner), true) = (owner, problems.is_empty()) else {
+                        return Err(OpError::Invalid(problems));
+                    };
+                    let account = CloudAccount {
+                        id: CloudAccountId::generate(now, self.entropy.as_ref()),
+                        provider: ask.provider.clone(),
+                        account: ask.account.clone(),
+                        owner: ask.owner,
+                        environment: ask.environment.clone(),
+                        standing: Standing::Open,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "cloud_account.created", ControlPoint::Administer)
+                        .subject(account.id)
+                        .subject(ask.owner)
+                        .fact("provider", &ask.provider)
+                        .fact("account", &ask.account)
+                        .fact("environment", &ask.environment);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&owner).insert(&account);
+                    changeset.once.push(Once {
+                        space: "cloud_account",
+                        key: format!("{} {}", ask.provider, ask.account),
+                        until: None,
+                    });
+                    Ok((changeset, account))
+                })
+                .await?;
+            self.changed(account, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Registers a data domain.
+    ///
+    /// # Errors
+    /// The name is malformed or taken, or the caller is no administrator.
+    pub async fn create_data_domain(&self, caller: &Caller, ask: NewDataDomain) -> Result<Changed<DataDomain>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.create", &ask.name), async {
+            self.allow(caller, Action::Administer, inventory("data_domain", "", ""), administration(false, false))?;
+            parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
+            let (domain, committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    // The row's own key is the name: without this look, a taken name would only ever conflict.
+                    if self.one::<DataDomain>(&ask.name).await?.is_some() {
+                        return Err(OpError::Taken { what: "name" });
+                    }
+                    let domain = DataDomain {
+                        name: ask.name.clone(),
+                        sensitivity: ask.sensitivity,
+                        created_at: now,
+                    };
+                    let event = self
+                        .event(now, "data_domain.created", ControlPoint::Administer)
+                        .subject(&ask.name)
+                        .fact("sensitivity", ask.sensitivity);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&domain);
+                    Ok((changeset, domain))
+                })
+                .await?;
+            self.changed(domain, 1, &committed).await
+        })
+        .await
+    }
+
+    /// Says how sensitive a data domain is. The tiers of the identities that touch it are derived again (R119).
+    ///
+    /// # Errors
+    /// No such data domain, or the caller is no administrator.
+    pub async fn classify(&self, caller: &Caller, name: &str, ask: Classification) -> Result<Changed<DataDomain>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
+            self.allow(caller, Action::Administer, inventory("data_domain", name, ""), administration(false, false))?;
+            let ((domain, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<DataDomain>("data domain", name).await?;
+                    let domain = DataDomain {
+                        sensitivity: ask.sensitivity,
+                        ..(*stored.value).clone()
+                    };
+                    let event = self
+                        .event(now, "data_domain.classified", ControlPoint::Administer)
+                        .subject(name)
+                        .fact("from", stored.sensitivity)
+                        .fact("sensitivity", ask.sensitivity);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &domain);
+                    for (subject, at) in tiers::passes(name, now) {
+                        changeset.due.push(DueChange::Set(DueKind::Tier, subject, at));
+                    }
+                    Ok((changeset, (domain, stored.revision + 1)))
+                })
+                .await?;
+            self.poke.notify_one();
+            self.changed(domain, revision, &committed).await
+        })
+        .await
+    }
+
+    /// The names among these that are no registered data domain.
+    pub(crate) async fn unknown_domains(&self, field: &str, names: &[String]) -> Result<Vec<FieldProblem>, OpError> {
+        for name in names {
+            let known = parse_name(field, name).is_ok() && self.one::<DataDomain>(name).await?.is_some();
+            if !known {
+                let hint = format!("{:?} is not registered: see `tenure data-domain list`", name.chars().take(64).collect::<String>());
+                return Ok(vec![FieldProblem::new(field, "data_domain_unknown", hint)]);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn who_answers(&self, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+        let owner = self.one::<Person>(owner).await?.filter(|owner| owner.is_active());
+        if owner.is_none() {
+            problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person"));
+        }
+        Ok(owner)
+    }
+}
+
+fn text(field: &str, text: &str, hint: &str) -> Option<FieldProblem> {
+    let good = !text.trim().is_empty() && text.len() <= MAX_TEXT;
+    (!good).then(|| FieldProblem::new(field, format!("{field}_missing"), hint))
+}

@@ -1,0 +1,135 @@
+//! The end of an exception: by its time, or by a breach that lasts (R112).
+
+use tenure_core::exception::{BREACH_GRACE, Exception, ExceptionState, ExceptionType};
+use tenure_core::identity::CharterDraft;
+use tenure_core::time::{Span, Timestamp};
+
+/// How long before the end its owner is told, or a quarter of its time if that is less.
+const WARNED_BEFORE: Span = Span::from_days(7);
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing: it is over, or was never in force.
+    Nothing,
+    /// Another look then.
+    Later(Timestamp),
+    /// Its owner is told that it ends then, and it is looked at again then.
+    Warn(Timestamp),
+    /// It goes to this state, for this reason.
+    End(ExceptionState, &'static str),
+}
+
+/// Decides.
+pub fn plan(exception: &Exception, now: Timestamp) -> Plan {
+    let (Some(starts), Some(ends)) = (exception.starts_at, exception.ends_at) else {
+        return Plan::Nothing;
+    };
+    let grace_ends = exception.breached_at.map(|breached| breached.plus(BREACH_GRACE));
+    match (exception.state, grace_ends) {
+        (ExceptionState::Active | ExceptionState::Breached, _) if ends <= now => Plan::End(ExceptionState::Expired, "its time is over"),
+        (ExceptionState::Breached, Some(until)) if until <= now => Plan::End(ExceptionState::Withdrawn, "a compensating control was not put back in time"),
+        (ExceptionState::Breached, Some(until)) => Plan::Later(until.min(ends)),
+        (ExceptionState::Active, _) if warns_at(starts, ends) <= now => Plan::Warn(ends),
+        (ExceptionState::Active, _) => Plan::Later(warns_at(starts, ends)),
+        _ => Plan::Nothing,
+    }
+}
+
+/// When an exception that has just changed is looked at next. A warning that is due was given before the change.
+pub fn next_look(exception: &Exception, now: Timestamp) -> Timestamp {
+    match plan(exception, now) {
+        Plan::Later(at) | Plan::Warn(at) => at,
+        Plan::Nothing | Plan::End(..) => now,
+    }
+}
+
+fn warns_at(starts: Timestamp, ends: Timestamp) -> Timestamp {
+    let quarter = Span::from_micros(ends.since(starts).as_micros() / 4);
+    ends.minus(quarter.min(WARNED_BEFORE))
+}
+
+/// Whether a charter has what only such an exception allows: without it the identity may not go on.
+pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
+    match kind {
+        ExceptionType::WildcardScope => charter.has_wildcard(),
+        ExceptionType::WeakerCredential => charter.has_weaker_credential(),
+        ExceptionType::SharedUse => charter.shared.is_some(),
+        // These put off what the clock does; their end lets it go on.
+        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::FastOnboarding => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::exception::ExceptionSubject;
+    use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
+
+    use super::*;
+
+    fn day(n: i64) -> Timestamp {
+        Timestamp::from_secs(n * 86_400)
+    }
+
+    fn active() -> Exception {
+        Exception {
+            id: ExceptionId::from_u128(1),
+            kind: ExceptionType::WildcardScope,
+            subject: ExceptionSubject::Identity(IdentityId::from_u128(2)),
+            reason: "legacy".into(),
+            compensating: Vec::new(),
+            proposed_by: PersonId::from_u128(3),
+            request: RequestId::from_u128(4),
+            approved_by: Vec::new(),
+            duration: Span::from_days(80),
+            starts_at: Some(day(0)),
+            ends_at: Some(day(80)),
+            renews: None,
+            renewals: 0,
+            state: ExceptionState::Active,
+            breached_at: None,
+            created_at: day(0),
+        }
+    }
+
+    #[test]
+    fn it_warns_a_week_before_its_end_and_ends_at_its_time() {
+        let exception = active();
+        assert_eq!(plan(&exception, day(0)), Plan::Later(day(73)));
+        assert_eq!(plan(&exception, day(73)), Plan::Warn(day(80)));
+        assert_eq!(next_look(&exception, day(75)), day(80));
+        assert_eq!(plan(&exception, day(80)), Plan::End(ExceptionState::Expired, "its time is over"));
+        let short = Exception {
+            ends_at: Some(day(4)),
+            ..exception
+        };
+        assert_eq!(plan(&short, day(0)), Plan::Later(day(3)));
+    }
+
+    #[test]
+    fn a_breach_that_lasts_ends_it_and_never_puts_its_end_off() {
+        let breached = |on: i64| Exception {
+            state: ExceptionState::Breached,
+            breached_at: Some(day(on)),
+            ..active()
+        };
+        assert_eq!(plan(&breached(10), day(11)), Plan::Later(day(12)));
+        assert!(matches!(plan(&breached(10), day(12)), Plan::End(ExceptionState::Withdrawn, _)));
+        assert_eq!(plan(&breached(79), day(79)), Plan::Later(day(80)));
+        assert!(matches!(plan(&breached(79), day(80)), Plan::End(ExceptionState::Expired, _)));
+    }
+
+    #[test]
+    fn what_is_not_in_force_has_no_deadline() {
+        for state in [ExceptionState::Expired, ExceptionState::Withdrawn] {
+            assert_eq!(plan(&Exception { state, ..active() }, day(90)), Plan::Nothing);
+        }
+        let proposed = Exception {
+            state: ExceptionState::Proposed,
+            starts_at: None,
+            ends_at: None,
+            ..active()
+        };
+        assert_eq!(plan(&proposed, day(90)), Plan::Nothing);
+    }
+}

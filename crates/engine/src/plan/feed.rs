@@ -1,0 +1,377 @@
+//! What a feed of people says, read strictly: every row is good, or the whole feed is refused with each place that is wrong.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tenure_core::person::PersonClass;
+use tenure_core::problem::FieldProblem;
+use tenure_core::time::{Span, Timestamp};
+
+/// Rows that one feed can have.
+pub const MAX_ROWS: usize = 50_000;
+/// Wrong places that are named; a feed that is wrong throughout is wrong for one reason.
+const MAX_PROBLEMS: usize = 100;
+const MAX_TEXT: usize = 200;
+const MAX_KEY: usize = 100;
+const MAX_TEAMS: usize = 16;
+const COLUMNS: &[&str] = &["key", "name", "email", "class", "starts_at", "ends_at", "manager_key", "teams"];
+
+/// What a row says about a value: nothing, that there is none, or what it is.
+pub type Told<T> = Option<Option<T>>;
+
+/// A person as a source knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The line, or the place counted from 1.
+    pub line: u32,
+    /// The key in the source.
+    pub key: String,
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: Told<String>,
+    /// Employee or contractor.
+    pub class: Option<PersonClass>,
+    /// The start.
+    pub starts_at: Told<Timestamp>,
+    /// The end.
+    pub ends_at: Told<Timestamp>,
+    /// The manager's key in the source.
+    pub manager_key: Told<String>,
+    /// Names of teams.
+    pub teams: Told<Vec<String>>,
+}
+
+/// A row before its cells are understood.
+struct Raw {
+    line: u32,
+    place: String,
+    cells: Vec<(String, Cell)>,
+}
+
+enum Cell {
+    Nothing,
+    Text(String),
+    List(Vec<String>),
+    Wrong,
+}
+
+/// Reads comma-separated values with a heading (RFC 4180).
+///
+/// # Errors
+/// Every place that is wrong, up to a hundred.
+pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
+    let mut lines = split(text.trim_start_matches('\u{feff}'))?.into_iter();
+    let Some((_, heading)) = lines.next() else {
+        return Err(vec![FieldProblem::new("heading", "heading_missing", "the first line names the columns")]);
+    };
+    let heading: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
+    let mut problems = Vec::new();
+    for (n, name) in heading.iter().enumerate() {
+        if heading.iter().take(n).any(|earlier| earlier == name) {
+            problems.push(FieldProblem::new(format!("heading.{name}"), "column_repeated", "name each column once"));
+        } else if !COLUMNS.contains(&name.as_str()) {
+            problems.push(unknown(format!("heading.{name}")));
+        }
+    }
+    for needed in ["key", "name"] {
+        if !heading.iter().any(|name| name == needed) {
+            problems.push(FieldProblem::new(format!("heading.{needed}"), "column_missing", "every feed has the columns key and name"));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut raws = Vec::new();
+    for (line, cells) in lines {
+        if cells.len() != heading.len() {
+            let hint = format!("the heading names {} columns, and this line has {}", heading.len(), cells.len());
+            problems.push(FieldProblem::new(format!("lines[{line}]"), "cells_miscounted", hint));
+            continue;
+        }
+        let cell = |text: String| match text.trim() {
+            "" => Cell::Nothing,
+            trimmed => Cell::Text(trimmed.to_owned()),
+        };
+        raws.push(Raw {
+            line,
+            place: format!("lines[{line}]"),
+            cells: heading.iter().cloned().zip(cells.into_iter().map(cell)).collect(),
+        });
+    }
+    understand(raws, problems)
+}
+
+/// Reads objects.
+///
+/// # Errors
+/// As [`read_csv`].
+pub fn read_json(people: &[Map<String, Value>]) -> Result<Vec<Row>, Vec<FieldProblem>> {
+    let mut problems = Vec::new();
+    let mut raws = Vec::new();
+    for (n, object) in people.iter().enumerate() {
+        let place = format!("people[{n}]");
+        for name in object.keys().filter(|name| !COLUMNS.contains(&name.as_str())) {
+            problems.push(unknown(format!("{place}.{name}")));
+        }
+        let cell = |value: &Value| match value {
+            Value::Null => Cell::Nothing,
+            Value::String(text) => Cell::Text(text.trim().to_owned()),
+            Value::Array(items) => match items.iter().map(|item| item.as_str().map(str::to_owned)).collect() {
+                Some(list) => Cell::List(list),
+                None => Cell::Wrong,
+            },
+            _ => Cell::Wrong,
+        };
+        raws.push(Raw {
+            line: u32::try_from(n + 1).unwrap_or(u32::MAX),
+            cells: object.iter().map(|(name, value)| (name.clone(), cell(value))).collect(),
+            place,
+        });
+    }
+    understand(raws, problems)
+}
+
+fn unknown(field: String) -> FieldProblem {
+    FieldProblem::new(
+        field,
+        "column_unknown",
+        format!("leave it out: a feed says {}, and confers no roles", COLUMNS.join(", ")),
+    )
+}
+
+fn understand(raws: Vec<Raw>, mut problems: Vec<FieldProblem>) -> Result<Vec<Row>, Vec<FieldProblem>> {
+    if raws.len() > MAX_ROWS {
+        return Err(vec![FieldProblem::new("rows", "rows_too_many", format!("a feed has at most {MAX_ROWS} rows"))]);
+    }
+    let mut keys = BTreeSet::new();
+    let mut rows = Vec::with_capacity(raws.len());
+    for raw in raws {
+        let mut reader = Reader {
+            raw: &raw,
+            problems: &mut problems,
+        };
+        let row = reader.row();
+        if !row.key.is_empty() && !keys.insert(row.key.clone()) {
+            reader.wrong("key", "key_repeated", "a key names one record: it stands here a second time");
+        }
+        rows.push(row);
+        if problems.len() >= MAX_PROBLEMS {
+            problems.truncate(MAX_PROBLEMS);
+            break;
+        }
+    }
+    if problems.is_empty() { Ok(rows) } else { Err(problems) }
+}
+
+struct Reader<'a> {
+    raw: &'a Raw,
+    problems: &'a mut Vec<FieldProblem>,
+}
+
+impl Reader<'_> {
+    fn row(&mut self) -> Row {
+        let key = self.needed("key", MAX_KEY);
+        let name = self.needed("name", MAX_TEXT);
+        let email = self.text("email", MAX_TEXT);
+        if email.iter().flatten().any(|email| !email.contains('@')) {
+            self.wrong("email", "email_malformed", "give an address such as ada@example.com, or nothing");
+        }
+        let class = match self.text("class", MAX_TEXT).flatten().as_deref() {
+            None => None,
+            Some("employee") => Some(PersonClass::Employee),
+            Some("contractor") => Some(PersonClass::Contractor),
+            Some(_) => {
+                self.wrong("class", "class_unknown", "a person is an employee or a contractor");
+                None
+            }
+        };
+        let row = Row {
+            line: self.raw.line,
+            key,
+            name,
+            email,
+            class,
+            starts_at: self.time("starts_at", Span::default()),
+            // The last day belongs to the contract.
+            ends_at: self.time("ends_at", Span::from_days(1)),
+            manager_key: self.text("manager_key", MAX_KEY),
+            teams: self.teams(),
+        };
+        if let (Some(Some(start)), Some(Some(end))) = (row.starts_at, row.ends_at)
+            && end <= start
+        {
+            self.wrong("ends_at", "end_before_start", "the end comes after the start");
+        }
+        if row.class == Some(PersonClass::Contractor) && row.ends_at == Some(None) {
+            self.wrong("ends_at", "end_missing", "a contract has an end");
+        }
+        row
+    }
+
+    fn wrong(&mut self, column: &str, code: &str, hint: &str) {
+        self.problems.push(FieldProblem::new(format!("{}.{column}", self.raw.place), code, hint));
+    }
+
+    fn cell(&self, column: &str) -> Option<&Cell> {
+        self.raw.cells.iter().find(|(name, _)| name == column).map(|(_, cell)| cell)
+    }
+
+    fn text(&mut self, column: &str, longest: usize) -> Told<String> {
+        match self.cell(column) {
+            None => None,
+            Some(Cell::Nothing) => Some(None),
+            Some(Cell::Text(text)) if is_plain(text, longest) => Some(Some(text.clone())),
+            Some(_) => {
+                self.wrong(column, "text_malformed", &format!("give a text of 1 to {longest} bytes without control characters"));
+                Some(None)
+            }
+        }
+    }
+
+    fn needed(&mut self, column: &str, longest: usize) -> String {
+        match self.text(column, longest) {
+            Some(Some(text)) => text,
+            _ => {
+                let field = format!("{}.{column}", self.raw.place);
+                if !self.problems.iter().any(|problem| problem.field == field) {
+                    self.wrong(column, "value_missing", "every row has a key and a name");
+                }
+                String::new()
+            }
+        }
+    }
+
+    fn time(&mut self, column: &str, day: Span) -> Told<Timestamp> {
+        let text = match self.text(column, MAX_TEXT)? {
+            None => return Some(None),
+            Some(text) => text,
+        };
+        let at = match format!("{text}T00:00:00Z").parse::<Timestamp>() {
+            Ok(date) => Ok(date.plus(day)),
+            Err(_) => text.parse::<Timestamp>(),
+        };
+        if at.is_err() {
+            self.wrong(column, "time_malformed", "give a date such as 2027-03-31, or an RFC 3339 time");
+        }
+        Some(at.ok())
+    }
+
+    fn teams(&mut self) -> Told<Vec<String>> {
+        let mut names: Vec<String> = match self.cell("teams")? {
+            Cell::Nothing => return Some(Some(Vec::new())),
+            Cell::Text(text) => text.split(';').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+            Cell::List(names) => names.iter().map(|name| name.trim().to_owned()).collect(),
+            Cell::Wrong => vec![String::new()],
+        };
+        names.sort_unstable();
+        names.dedup();
+        if names.len() > MAX_TEAMS || names.iter().any(|name| !is_plain(name, MAX_KEY)) {
+            self.wrong("teams", "teams_malformed", "name at most 16 teams, in CSV with semicolons between them");
+        }
+        Some(Some(names))
+    }
+}
+
+/// Whether it is a short text of one line.
+pub fn is_plain(text: &str, longest: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= longest && !text.chars().any(char::is_control)
+}
+
+/// Splits text into lines of cells, each with the number of the line where it begins.
+fn split(text: &str) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
+    let wrong = |line: u32, hint: &str| vec![FieldProblem::new(format!("lines[{line}]"), "quotes_malformed", hint)];
+    let mut records = Vec::new();
+    let (mut cells, mut cell) = (Vec::new(), String::new());
+    let (mut line, mut began) = (1u32, 1u32);
+    let (mut quoted, mut closed) = (false, false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' if quoted => (quoted, closed) = (false, true),
+            '"' if cell.is_empty() && !closed => quoted = true,
+            '"' => return Err(wrong(line, "a quote inside a cell is doubled, and the cell quoted")),
+            ',' if !quoted => {
+                cells.push(std::mem::take(&mut cell));
+                closed = false;
+            }
+            '\r' if !quoted && chars.peek() == Some(&'\n') => {}
+            '\n' if !quoted => {
+                cells.push(std::mem::take(&mut cell));
+                closed = false;
+                keep(&mut records, began, std::mem::take(&mut cells));
+                line += 1;
+                began = line;
+                if records.len() > MAX_ROWS + 1 {
+                    break;
+                }
+            }
+            _ if closed => return Err(wrong(line, "after a closing quote comes a comma or the end of the line")),
+            c => {
+                line += u32::from(c == '\n');
+                cell.push(c);
+            }
+        }
+    }
+    if quoted {
+        return Err(wrong(began, "a quote that opens here is never closed"));
+    }
+    cells.push(cell);
+    keep(&mut records, began, cells);
+    Ok(records)
+}
+
+/// Keeps what is no empty line.
+fn keep(records: &mut Vec<(u32, Vec<String>)>, line: u32, cells: Vec<String>) {
+    if cells.len() > 1 || cells.iter().any(|cell| !cell.trim().is_empty()) {
+        records.push((line, cells));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(result: Result<Vec<Row>, Vec<FieldProblem>>) -> Vec<(String, String)> {
+        result.unwrap_err().into_iter().map(|problem| (problem.field, problem.code)).collect()
+    }
+
+    #[test]
+    fn quotes_line_ends_and_what_is_not_said() {
+        let text = "\u{feff}key,name,teams,ends_at\r\n1,\"Lovelace, \"\"Ada\"\"\",a; b,\r\n\n2,\"two\n\",,2027-01-31\n";
+        assert_eq!(codes(read_csv(text)), [("lines[4].name".into(), "text_malformed".into())]);
+        let rows = read_csv(&text.replace("\"two\n\"", "Bo")).unwrap();
+        assert_eq!(rows[0].name, "Lovelace, \"Ada\"");
+        assert_eq!((rows[0].email.clone(), rows[0].ends_at), (None, Some(None)), "no column says nothing, an empty cell says none");
+        assert_eq!(rows[0].teams, Some(Some(vec!["a".into(), "b".into()])));
+        assert_eq!(rows[1].ends_at.flatten().unwrap().to_string(), "2027-02-01T00:00:00Z", "the last day belongs to it");
+    }
+
+    #[test]
+    fn a_bad_place_is_named_and_all_of_them_are() {
+        assert_eq!(codes(read_csv("key,name,roles\n1,Eve,administrator\n")), [("heading.roles".into(), "column_unknown".into())]);
+        let text = "key,name,email,class,starts_at\n1,Ada,nowhere,king,soon\n1,,a@b,employee,2027-01-01\n3,x\n";
+        let found: Vec<String> = codes(read_csv(text)).into_iter().map(|(field, _)| field).collect();
+        assert_eq!(found, ["lines[4]", "lines[2].email", "lines[2].class", "lines[2].starts_at", "lines[3].name", "lines[3].key"]);
+        for broken in ["key,name\n1,\"Ada", "key,name\n1,A\"da\n", "key,name\n1,\"Ada\"x\n", "", "name\nAda\n", "key,key,name\n1,1,A\n"] {
+            assert!(read_csv(broken).is_err(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn objects_say_the_same() {
+        let people = serde_json::json!([{"key": "1", "name": "Ada", "teams": ["b", "a"], "manager_key": null}, {"key": "2", "name": 7, "role": "administrator"}]);
+        let people: Vec<Map<String, Value>> = serde_json::from_value(people).unwrap();
+        assert_eq!(
+            codes(read_json(&people)),
+            [("people[1].role".into(), "column_unknown".into()), ("people[1].name".into(), "text_malformed".into())]
+        );
+        let row = read_json(&people[..1]).unwrap().remove(0);
+        assert_eq!((row.manager_key, row.teams.flatten().unwrap().join(" ")), (Some(None), "a b".to_owned()));
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line's sign-in: the browser agrees, and hands a code to a port of its own machine (RFC 8252 §7.3).
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::sign_in::{CliExchange, CliSession};
+
+use super::html::{Html, page};
+use super::{Browser, encoded, name, problem};
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Form, Query, Reply, Source, created};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/sign-in/cli", get(ask).post(agree))
+        .route("/sign-in/cli/token", post(redeem))
+}
+
+/// What the command line asks for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// Where it listens on the loopback address.
+    port: std::num::NonZeroU16,
+    /// SHA-256 of its verifier, base64url.
+    challenge: String,
+    /// Whether the person has to have signed in just now.
+    #[serde(default)]
+    fresh: bool,
+}
+
+async fn ask(State(app): State<App>, Browser(caller): Browser, Query(asked): Query<Asked>) -> Response {
+    let Some(caller) = caller.filter(|caller| !asked.fresh || app.engine.is_recent(caller)) else {
+        let fresh = if asked.fresh { "&fresh=true" } else { "" };
+        let back = format!("/sign-in/cli?port={}&challenge={}{fresh}", asked.port, encoded(&asked.challenge));
+        return Redirect::to(&format!("/sign-in?return_to={}{fresh}", encoded(&back))).into_response();
+    };
+    let body = Html::default()
+        .raw("<p>A command line on this computer asks to act for ")
+        .text(&name(&caller).unwrap_or_default())
+        .raw(". Go on only if you have just run <code>tenure login</code>.</p>\n<form method=\"post\" action=\"/sign-in/cli\">\n<input type=\"hidden\" name=\"port\" value=\"")
+        .text(&asked.port.to_string())
+        .raw("\">\n<input type=\"hidden\" name=\"challenge\" value=\"")
+        .text(&asked.challenge)
+        .raw("\">\n<button type=\"submit\" autofocus>Sign the command line in</button>\n</form>\n");
+    page(StatusCode::OK, "Command line", body, true)
+}
+
+async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Form<Asked>) -> Response {
+    let Some(caller) = caller else {
+        return Redirect::to("/sign-in").into_response();
+    };
+    match app.engine.cli_code(&caller, &asked.challenge) {
+        Ok(code) => Redirect::to(&format!("http://127.0.0.1:{}/?code={}", asked.port, code.expose())).into_response(),
+        Err(error) => problem(error.into()),
+    }
+}
+
+async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> Reply<CliSession> {
+    app.sign_ins.count(&source)?;
+    created(app.engine.redeem_cli_code(&ask, &source).await.map_err(Failure::from)?)
+}

@@ -1,0 +1,87 @@
+//! To a provider and back.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use tenure_core::problem::Reason;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::oidc::{BeginOidc, Returned};
+
+use super::{Browser, Cookie, problem};
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Path, Query, Source, id};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/sign-in/oidc/callback", get(callback))
+        .route("/sign-in/oidc/{provider}", get(begin))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    return_to: Option<String>,
+    #[serde(default)]
+    fresh: bool,
+    #[serde(default)]
+    link: bool,
+}
+
+async fn begin(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    headers: HeaderMap,
+    Path(provider): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    app.sign_ins.count(&source)?;
+    let ask = BeginOidc {
+        return_to: asked.return_to,
+        fresh: asked.fresh,
+        invitation: Cookie::Invitation.read(&app, &headers),
+        link: asked.link,
+    };
+    let provider = match id(&provider, "sign-in provider") {
+        Ok(provider) => provider,
+        Err(failure) => return Ok(problem(failure)),
+    };
+    match app.engine.begin_oidc(caller.as_ref(), provider, ask).await {
+        Ok(begun) => {
+            let cookie = Cookie::Pending.set(&app, &begun.sealed);
+            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&begun.location)).into_response())
+        }
+        Err(error) => Ok(problem(error.into())),
+    }
+}
+
+/// What a provider adds of its own (`session_state`, `scope`, …) is left alone (RFC 6749 §4.1.2).
+async fn callback(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    headers: HeaderMap,
+    Query(returned): Query<Returned>,
+) -> Result<Response, Failure> {
+    app.sign_ins.count(&source)?;
+    let over = [
+        (header::SET_COOKIE, Cookie::Pending.clear(&app)),
+        (header::SET_COOKIE, Cookie::Invitation.clear(&app)),
+    ];
+    let Some(sealed) = Cookie::Pending.read(&app, &headers) else {
+        app.engine.count_stranger(Reason::SignInFailed, &source);
+        return Ok(problem(OpError::Unauthenticated(Reason::SignInFailed).into()));
+    };
+    match app.engine.finish_oidc(caller.as_ref(), &sealed, returned, &source).await {
+        Ok(signed_in) => {
+            let session = [(header::SET_COOKIE, Cookie::Session.set(&app, &signed_in.secret))];
+            let to = signed_in.return_to.unwrap_or_else(|| "/sign-in/done".into());
+            Ok((AppendHeaders(over), AppendHeaders(session), Redirect::to(&to)).into_response())
+        }
+        Err(error) => Ok((AppendHeaders(over), problem(error.into())).into_response()),
+    }
+}

@@ -1,0 +1,146 @@
+//! Passkeys: the two ceremonies of Web Authentication, the script that runs them in a browser, and one's own passkeys.
+//!
+//! A ceremony's start goes into a cookie, and its end has to bring it back from a page of this server: an answer that somebody else's browser
+//! made opens nothing here.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use tenure_api::passkeys::{AuthenticationResponse, PasskeyUsed, PasskeyView, RegisterFinish, RegisterStart};
+use tenure_api::views::Page;
+use tenure_core::problem::Reason;
+use tenure_core::secret::Secret;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::passkeys::Begun;
+
+use super::{Browser, Cookie, must_be_same_origin};
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, id, ok};
+
+const SCRIPT: &str = include_str!("../../assets/sign-in.js");
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/sign-in/passkey/start", post(start))
+        .route("/sign-in/passkey/finish", post(finish))
+        .route("/sign-in/passkey/register-start", post(register_start))
+        .route("/sign-in/passkey/register-finish", post(register_finish))
+        .route("/assets/sign-in.js", get(script))
+        .route("/v1/passkeys", get(list))
+        .route("/v1/passkeys/{id}/remove", post(remove))
+}
+
+async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
+    must_be_same_origin(&app, &method, &headers)?;
+    app.sign_ins.count(&source)?;
+    Ok(begun(&app, app.engine.begin_passkey_sign_in()?))
+}
+
+async fn finish(
+    State(app): State<App>,
+    Source(source): Source,
+    method: Method,
+    headers: HeaderMap,
+    Body(answer): Body<AuthenticationResponse>,
+) -> Result<Response, Failure> {
+    must_be_same_origin(&app, &method, &headers)?;
+    app.sign_ins.count(&source)?;
+    let flow = flow(&app, &headers, &source)?;
+    let signed_in = app.engine.finish_passkey_sign_in(&flow, &answer, true, &source).await?;
+    let used = PasskeyUsed {
+        person: signed_in.session.person,
+        passkey: signed_in.passkey,
+        session_expires_at: Some(signed_in.session.expires_at),
+    };
+    Ok(over(&app, StatusCode::OK, Some(&signed_in.secret), used))
+}
+
+async fn register_start(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    method: Method,
+    headers: HeaderMap,
+    OptionalBody(ask): OptionalBody<RegisterStart>,
+) -> Result<Response, Failure> {
+    must_be_same_origin(&app, &method, &headers)?;
+    app.sign_ins.count(&source)?;
+    let invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
+    let result = app.engine.begin_passkey(caller.as_ref(), invitation.as_deref()).await;
+    Ok(begun(&app, counted(&app, &source, result)?))
+}
+
+async fn register_finish(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    method: Method,
+    headers: HeaderMap,
+    Body(mut ask): Body<RegisterFinish>,
+) -> Result<Response, Failure> {
+    must_be_same_origin(&app, &method, &headers)?;
+    app.sign_ins.count(&source)?;
+    let flow = flow(&app, &headers, &source)?;
+    ask.invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
+    let result = app.engine.finish_passkey(caller.as_ref(), &flow, &ask).await;
+    let registered = counted(&app, &source, result)?;
+    let session = registered.session.as_ref();
+    let used = PasskeyUsed {
+        person: registered.passkey.person,
+        session_expires_at: session.map(|(_, session)| session.expires_at),
+        passkey: registered.passkey,
+    };
+    Ok(over(&app, StatusCode::CREATED, session.map(|(secret, _)| secret), used))
+}
+
+async fn script() -> Response {
+    let kind = HeaderValue::from_static("text/javascript; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<PasskeyView>> {
+    ok(app.engine.passkeys(&caller).await?)
+}
+
+async fn remove(State(app): State<App>, Operator(caller): Operator, Path(passkey): Path<String>) -> Reply<PasskeyView> {
+    ok(app.engine.remove_passkey(&caller, id(&passkey, "passkey")?).await?)
+}
+
+/// The options for the browser's authenticator, and the cookie that has to come back with the answer.
+fn begun(app: &App, begun: Begun) -> Response {
+    let cookie = Cookie::Passkey.set(app, &begun.flow);
+    (AppendHeaders([(header::SET_COOKIE, cookie)]), Json(begun.options)).into_response()
+}
+
+/// The end of a ceremony, with the session that it began.
+fn over(app: &App, status: StatusCode, session: Option<&Secret<String>>, used: PasskeyUsed) -> Response {
+    let mut response = (status, Json(used)).into_response();
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, Cookie::Passkey.clear(app));
+    headers.append(header::SET_COOKIE, Cookie::Invitation.clear(app));
+    if let Some(secret) = session {
+        headers.append(header::SET_COOKIE, Cookie::Session.set(app, secret));
+    }
+    response
+}
+
+/// The ceremony that this browser began.
+fn flow(app: &App, headers: &HeaderMap, source: &str) -> Result<String, Failure> {
+    Cookie::Passkey.read(app, headers).ok_or_else(|| {
+        app.engine.count_stranger(Reason::ProofMissing, source);
+        OpError::Unauthenticated(Reason::ProofMissing).into()
+    })
+}
+
+/// Counts the refusal of somebody who isn't known yet.
+fn counted<T>(app: &App, source: &str, result: Result<T, OpError>) -> Result<T, Failure> {
+    result.map_err(|error| {
+        if let OpError::Unauthenticated(reason) | OpError::Refused { reason, .. } = &error {
+            app.engine.count_stranger(*reason, source);
+        }
+        error.into()
+    })
+}

@@ -1,0 +1,73 @@
+//! Exceptions: proposed, renewed, withdrawn, breached and restored. Their approval is their request's.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, Renewal};
+use tenure_api::requests::Because;
+use tenure_api::views::Page;
+use tenure_core::id::ExceptionId;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/exceptions", post(propose).get(list))
+        .route("/v1/exceptions/{id}", get(one))
+        .route("/v1/exceptions/{id}/renew", post(renew))
+        .route("/v1/exceptions/{id}/withdraw", post(withdraw))
+        .route("/v1/exceptions/{id}/report-breach", post(report_breach))
+        .route("/v1/exceptions/{id}/restore-control", post(restore))
+}
+
+fn exception(text: &str) -> Result<ExceptionId, Failure> {
+    id(text, "exception")
+}
+
+async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> Reply<ExceptionView> {
+    created(app.engine.propose_exception(&caller, ask).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    identity: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<ExceptionView>> {
+    let ask = ListAsk::new(
+        [("state", listing.state), ("type", listing.kind), ("identity", listing.identity)],
+        listing.after,
+        listing.limit,
+    );
+    ok(app.engine.exceptions(&caller, ask).await?)
+}
+
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<ExceptionView> {
+    ok(app.engine.exception(&caller, exception(&which)?).await?)
+}
+
+async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> Reply<ExceptionView> {
+    created(app.engine.renew_exception(&caller, exception(&which)?, ask).await?)
+}
+
+async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<ExceptionView> {
+    ok(app.engine.withdraw_exception(&caller, exception(&which)?, because.reason).await?)
+}
+
+async fn report_breach(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<BreachReport>) -> Reply<ExceptionView> {
+    ok(app.engine.report_breach(&caller, exception(&which)?, ask).await?)
+}
+
+async fn restore(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<ControlsRestored>) -> Reply<ExceptionView> {
+    ok(app.engine.restore_controls(&caller, exception(&which)?, ask).await?)
+}

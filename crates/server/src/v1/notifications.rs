@@ -1,0 +1,18 @@
+//! How the delivery of notices stands.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use tenure_api::notices::ChannelView;
+use tenure_api::views::Page;
+
+use crate::App;
+use crate::extract::{Operator, Reply, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/v1/notifications", get(list))
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<ChannelView>> {
+    ok(app.engine.notifications(&caller).await?)
+}

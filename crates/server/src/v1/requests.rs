@@ -1,0 +1,86 @@
+//! Requests and their votes; the policy set in force and its change.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::policies::{NewPolicySet, PolicyInForceView};
+use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
+use tenure_api::views::Page;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/requests", post(open).get(list))
+        .route("/v1/requests/{id}", get(one).put(amend))
+        .route("/v1/requests/{id}/approve", post(approve))
+        .route("/v1/requests/{id}/deny", post(deny))
+        .route("/v1/requests/{id}/withdraw", post(withdraw))
+        .route("/v1/policy", get(policy))
+        .route("/v1/policies", post(propose))
+}
+
+async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
+    created(app.engine.open_request(&caller, ask).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    class: Option<String>,
+    identity: Option<String>,
+    person: Option<String>,
+    requester: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<RequestView>> {
+    let ask = ListAsk::new(
+        [
+            ("state", listing.state),
+            ("type", listing.kind),
+            ("class", listing.class),
+            ("identity", listing.identity),
+            ("person", listing.person),
+            ("requester", listing.requester),
+        ],
+        listing.after,
+        listing.limit,
+    );
+    ok(app.engine.requests(&caller, ask).await?)
+}
+
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
+    ok(app.engine.request(&caller, id(&request, "request")?).await?)
+}
+
+async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<Amendment>) -> Reply<RequestView> {
+    ok(app.engine.amend_request(&caller, id(&request, "request")?, ask).await?)
+}
+
+async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
+    ok(app.engine.vote(&caller, id(&request, "request")?, true, ask).await?)
+}
+
+async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
+    ok(app.engine.vote(&caller, id(&request, "request")?, false, ask).await?)
+}
+
+async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
+    ok(app.engine.withdraw_request(&caller, id(&request, "request")?).await?)
+}
+
+async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<PolicyInForceView> {
+    ok(app.engine.policy_in_force(&caller).await?)
+}
+
+async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> Reply<RequestView> {
+    created(app.engine.propose_policy(&caller, ask).await?)
+}

@@ -1,0 +1,75 @@
+//! Who calls, sessions, invitations, and providers that people sign in with.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::sign_in::{InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
+use tenure_api::views::{Page, Resource as View};
+
+use crate::App;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/me", get(me))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/sessions/{id}/revoke", post(revoke_session))
+        .route("/v1/invitations", post(create_invitation).get(invitations))
+        .route("/v1/invitations/{id}/confirm", post(confirm_invitation))
+        .route("/v1/invitations/{id}/revoke", post(revoke_invitation))
+        .route("/v1/sign-in-providers", post(create_provider).get(providers))
+        .route("/v1/sign-in-providers/{id}/confirm", post(confirm_provider))
+        .route("/v1/sign-in-providers/{id}/remove", post(remove_provider))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    after: Option<String>,
+    limit: Option<u16>,
+}
+
+async fn me(State(app): State<App>, Operator(caller): Operator) -> Reply<Me> {
+    ok(app.engine.me(&caller))
+}
+
+async fn sessions(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<SessionView>> {
+    ok(app.engine.sessions(&caller).await?)
+}
+
+async fn revoke_session(State(app): State<App>, Operator(caller): Operator, Path(session): Path<String>) -> Reply<SessionView> {
+    ok(app.engine.revoke_session(&caller, id(&session, "session")?).await?)
+}
+
+async fn create_invitation(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewInvitation>) -> Reply<InvitationMade> {
+    created(app.engine.create_invitation(&caller, ask).await?)
+}
+
+async fn invitations(State(app): State<App>, Operator(caller): Operator, Query(paging): Query<Paging>) -> Reply<Page<View<InvitationView>>> {
+    ok(app.engine.invitations(&caller, paging.after, paging.limit).await?)
+}
+
+async fn confirm_invitation(State(app): State<App>, Operator(caller): Operator, Path(invitation): Path<String>) -> Reply<View<InvitationView>> {
+    ok(app.engine.confirm_invitation(&caller, id(&invitation, "invitation")?).await?)
+}
+
+async fn revoke_invitation(State(app): State<App>, Operator(caller): Operator, Path(invitation): Path<String>) -> Reply<View<InvitationView>> {
+    ok(app.engine.revoke_invitation(&caller, id(&invitation, "invitation")?).await?)
+}
+
+async fn create_provider(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSignInProvider>) -> Reply<View<SignInProviderView>> {
+    created(app.engine.create_sign_in_provider(&caller, ask).await?)
+}
+
+async fn providers(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<View<SignInProviderView>>> {
+    ok(app.engine.sign_in_providers(&caller).await?)
+}
+
+async fn confirm_provider(State(app): State<App>, Operator(caller): Operator, Path(provider): Path<String>) -> Reply<View<SignInProviderView>> {
+    ok(app.engine.confirm_sign_in_provider(&caller, id(&provider, "sign-in provider")?).await?)
+}
+
+async fn remove_provider(State(app): State<App>, Operator(caller): Operator, Path(provider): Path<String>) -> Reply<View<SignInProviderView>> {
+    ok(app.engine.remove_sign_in_provider(&caller, id(&provider, "sign-in provider")?).await?)
+}

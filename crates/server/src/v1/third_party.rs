@@ -1,0 +1,101 @@
+//! Vendors, cloud accounts, data domains and naming standards.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post, put};
+use serde::Deserialize;
+use tenure_api::requests::Because;
+use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::identity::Kind;
+use tenure_core::naming::NamingStandard;
+use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
+use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::{ListAsk, Listed};
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/vendors", post(create_vendor).get(list::<Vendor>))
+        .route("/v1/vendors/{id}", get(one::<Vendor>))
+        .route("/v1/vendors/{id}/end", post(end_vendor))
+        .route("/v1/cloud-accounts", post(create_cloud_account).get(list::<CloudAccount>))
+        .route("/v1/cloud-accounts/{id}", get(one::<CloudAccount>))
+        .route("/v1/data-domains", post(create_data_domain).get(list::<DataDomain>))
+        .route("/v1/data-domains/{id}", put(classify).get(one::<DataDomain>))
+        .route("/v1/naming-standards", get(list::<NamingStandard>))
+        .route("/v1/naming-standards/{id}", put(set_naming_standard).get(one::<NamingStandard>))
+}
+
+/// Filters and paging.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    name: Option<String>,
+    owner: Option<String>,
+    standing: Option<String>,
+    provider: Option<String>,
+    account: Option<String>,
+    environment: Option<String>,
+}
+
+impl From<Listing> for ListAsk {
+    fn from(listing: Listing) -> Self {
+        Self::new(
+            [
+                ("name", listing.name),
+                ("owner", listing.owner),
+                ("standing", listing.standing),
+                ("provider", listing.provider),
+                ("account", listing.account),
+                ("environment", listing.environment),
+            ],
+            listing.after,
+            listing.limit,
+        )
+    }
+}
+
+async fn list<T: Listed>(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<T>>> {
+    ok(app.engine.list::<T>(&caller, listing.into()).await?)
+}
+
+async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {
+    ok(app.engine.get::<T>(&caller, &id).await?)
+}
+
+async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewVendor>) -> Reply<View<Vendor>> {
+    created(app.engine.create_vendor(&caller, ask).await?)
+}
+
+async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
+    ok(app.engine.end_vendor(&caller, id(&vendor, "vendor")?, because.reason).await?)
+}
+
+async fn create_cloud_account(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewCloudAccount>) -> Reply<View<CloudAccount>> {
+    created(app.engine.create_cloud_account(&caller, ask).await?)
+}
+
+async fn create_data_domain(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewDataDomain>) -> Reply<View<DataDomain>> {
+    created(app.engine.create_data_domain(&caller, ask).await?)
+}
+
+async fn classify(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>, Body(ask): Body<Classification>) -> Reply<View<DataDomain>> {
+    ok(app.engine.classify(&caller, &name, ask).await?)
+}
+
+async fn set_naming_standard(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(kind): Path<String>,
+    Body(ask): Body<NewNamingStandard>,
+) -> Reply<View<NamingStandard>> {
+    let kind = Kind::ALL.iter().find(|known| known.as_str() == kind);
+    let kind = kind.ok_or_else(|| Failure::from(OpError::NotFound("kind of identities")))?;
+    ok(app.engine.set_naming_standard(&caller, *kind, ask).await?)
+}

@@ -1,0 +1,39 @@
+//! Why something was refused, and who could touch what.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use serde::Deserialize;
+use tenure_api::why::{PastAccessReport, Refusals};
+use tenure_core::time::Timestamp;
+
+use crate::App;
+use crate::extract::{Operator, Path, Query, Reply, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/refusals", get(refusals))
+        .route("/v1/resources/{id}/access", get(past_access))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    subject: String,
+    before: Option<u64>,
+    limit: Option<u16>,
+}
+
+async fn refusals(State(app): State<App>, Operator(caller): Operator, Query(about): Query<About>) -> Reply<Refusals> {
+    ok(app.engine.refusals(&caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Moment {
+    at: Option<Timestamp>,
+}
+
+async fn past_access(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Query(moment): Query<Moment>) -> Reply<PastAccessReport> {
+    ok(app.engine.past_access(&caller, id(&resource, "resource")?, moment.at).await?)
+}

@@ -1,0 +1,298 @@
+//! Requests: asking, answering, changing.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
+use tenure_core::id::{IdentityId, PersonId, RequestId};
+use tenure_core::identity::{CharterDraft, Entitlement};
+use tenure_core::request::Matter;
+use tenure_core::time::{Span, Timestamp};
+
+use super::context::{Context, read_json};
+use super::directory::filtered;
+use super::output::{Column, Paging};
+
+const REQUESTS: &[Column] = &[
+    ("ID", "/id"),
+    ("WORKFLOW", "/workflow"),
+    ("STATE", "/state"),
+    ("ROUTE", "/route"),
+    ("WAITS FOR", "/waits_for"),
+    ("PURPOSE", "/purpose"),
+    ("LAPSES", "/lapses_at"),
+];
+
+/// Requests: ask for access, and answer what others ask.
+#[derive(Subcommand)]
+#[command(after_help = "\
+A request goes the lightest way that policy permits: by a named rule at once, or past the approvers that it names. What an approver
+reads is what they vote on: a request that changes meanwhile has to be read again.
+
+Examples:
+  tenure request access --identity idn_… --action write --resource res_… --for 30m --purpose \"repair ticket 7\"
+  tenure request list --state open
+  tenure request show req_…
+  tenure request approve req_… --comment \"agreed with the team\"
+  tenure request deny req_… --comment \"use the staging copy\"")]
+pub enum Request {
+    /// Asks for something by a file: JSON as `POST /v1/requests` takes it.
+    Open {
+        /// The file; `-` is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Asks for a bounded grant for an identity, inside its charter.
+    Access {
+        /// The identity.
+        #[arg(long)]
+        identity: IdentityId,
+        /// An action; may be given several times.
+        #[arg(long = "action", value_name = "ACTION", required = true)]
+        actions: Vec<String>,
+        /// The resource's id.
+        #[arg(long)]
+        resource: String,
+        /// For how long, e.g. 30m.
+        #[arg(long = "for", value_name = "SPAN")]
+        duration: Span,
+        /// From when; at once if not given.
+        #[arg(long, value_name = "TIME")]
+        starts_at: Option<Timestamp>,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Asks for a wider charter of an active identity. A narrower one needs nobody: tenure identity charter.
+    Charter {
+        /// The identity.
+        #[arg(long)]
+        identity: IdentityId,
+        /// The charter as it is to be; `-` is standard input.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Asks for a later end of an identity.
+    Renewal {
+        /// The identity.
+        #[arg(long)]
+        identity: IdentityId,
+        /// The new end.
+        #[arg(long, value_name = "TIME")]
+        until: Timestamp,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Asks for something that a person is to hold: a package, or actions on a resource.
+    PersonAccess {
+        /// The person.
+        #[arg(long)]
+        person: PersonId,
+        /// A package by name.
+        #[arg(long, conflicts_with_all = ["actions", "resource"])]
+        package: Option<String>,
+        /// An action; may be given several times.
+        #[arg(long = "action", value_name = "ACTION", requires = "resource")]
+        actions: Vec<String>,
+        /// The resource's id.
+        #[arg(long)]
+        resource: Option<String>,
+        /// For how long, e.g. 30d.
+        #[arg(long = "for", value_name = "SPAN")]
+        duration: Span,
+        /// From when; at the person's start or at once if not given.
+        #[arg(long, value_name = "TIME")]
+        starts_at: Option<Timestamp>,
+        /// Before the usual steps, for a contractor, for at most 14 days.
+        #[arg(long)]
+        fast_onboarding: bool,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Lists requests.
+    List {
+        /// Only in this state: open, approved, denied, withdrawn, lapsed, fulfilled.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only of this sort: activation, access, charter, renewal, person_access, exception, roles, policy, template.
+        #[arg(long = "type")]
+        kind: Option<String>,
+        /// Only about this identity.
+        #[arg(long)]
+        identity: Option<IdentityId>,
+        /// Only about this person.
+        #[arg(long)]
+        person: Option<PersonId>,
+        /// Only by this person or identity.
+        #[arg(long)]
+        requester: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a request: what is asked, why, by whom, and whom it waits for.
+    Show {
+        /// The request.
+        id: RequestId,
+    },
+    /// Approves a request as it stands now.
+    Approve {
+        /// The request.
+        id: RequestId,
+        /// The content hash that you read; the one that stands now if not given, which is shown.
+        #[arg(long, value_name = "HASH")]
+        content_hash: Option<String>,
+        /// What you have to say.
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+    /// Denies a request.
+    Deny {
+        /// The request.
+        id: RequestId,
+        /// The content hash that you read; the one that stands now if not given.
+        #[arg(long, value_name = "HASH")]
+        content_hash: Option<String>,
+        /// What you have to say.
+        #[arg(long)]
+        comment: String,
+    },
+    /// Takes your request back.
+    Withdraw {
+        /// The request.
+        id: RequestId,
+    },
+    /// Changes your open request; its votes are void.
+    Amend {
+        /// The request.
+        id: RequestId,
+        /// What is asked now, as JSON; as before if not given.
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+}
+
+impl Request {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Open { file } => opened(context, client.open_request(&read_json::<NewRequest>(&file)?).await?),
+            Self::Access {
+                identity,
+                actions,
+                resource,
+                duration,
+                starts_at,
+                purpose,
+            } => {
+                let matter = Matter::Access {
+                    identity,
+                    entitlement: Entitlement { actions, resource },
+                    starts_at,
+                    duration,
+                };
+                opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
+            }
+            Self::Charter { identity, file, purpose } => {
+                let charter: Box<CharterDraft> = Box::new(super::identity::charter(read_json(&file)?)?);
+                let matter = Matter::Charter { identity, charter };
+                opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
+            }
+            Self::Renewal { identity, until, purpose } => {
+                let matter = Matter::Renewal { identity, until };
+                opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
+            }
+            Self::PersonAccess {
+                person,
+                package,
+                actions,
+                resource,
+                duration,
+                starts_at,
+                fast_onboarding,
+                purpose,
+            } => {
+                let matter = Matter::PersonAccess {
+                    person,
+                    package,
+                    entitlements: resource.map(|resource| Entitlement { actions, resource }).into_iter().collect(),
+                    starts_at,
+                    duration,
+                    fast_onboarding,
+                };
+                opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
+            }
+            Self::List {
+                state,
+                kind,
+                identity,
+                person,
+                requester,
+                paging,
+            } => {
+                let filters = [
+                    ("state", state),
+                    ("type", kind),
+                    ("identity", identity.map(|id| id.to_string())),
+                    ("person", person.map(|id| id.to_string())),
+                    ("requester", requester),
+                ];
+                context
+                    .out
+                    .list(&paging, filtered(filters), REQUESTS, async |query| client.requests(&query).await)
+                    .await
+            }
+            Self::Show { id } => context.out.record(&client.access_request(id).await?),
+            Self::Approve { id, content_hash, comment } => {
+                let content_hash = read(&client, id, content_hash).await?;
+                answered(context, client.approve(id, &NewVote { content_hash, comment }).await?)
+            }
+            Self::Deny { id, content_hash, comment } => {
+                let content_hash = read(&client, id, content_hash).await?;
+                answered(context, client.deny(id, &NewVote { content_hash, comment }).await?)
+            }
+            Self::Withdraw { id } => answered(context, client.withdraw(id).await?),
+            Self::Amend { id, file, purpose } => {
+                let matter = file.map(|file| read_json::<Matter>(&file)).transpose()?;
+                answered(context, client.amend_request(id, &Amendment { matter, purpose }).await?)
+            }
+        }
+    }
+}
+
+/// What the voter reads: the request is shown with the hash that the vote binds.
+async fn read(client: &tenure_client::Client, id: RequestId, content_hash: Option<String>) -> anyhow::Result<String> {
+    if let Some(hash) = content_hash {
+        return Ok(hash);
+    }
+    let view = client.access_request(id).await?;
+    eprintln!("{} asks: {}", view.workflow, serde_json::to_string(&view.request.matter)?);
+    eprintln!("purpose: {}", view.request.purpose);
+    eprintln!("content hash: {}", view.request.content_hash);
+    Ok(view.request.content_hash)
+}
+
+fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {
+    if view.waits_for.is_empty() {
+        eprintln!("{} is {}, by {}", view.request.id, view.request.state.as_str(), view.request.policies.join(", "));
+    } else {
+        let people = view.approvers.iter().map(ToString::to_string);
+        let roles = view.approver_roles.iter().map(|role| format!("anyone with the role {}", role.as_str()));
+        let who: Vec<String> = people.chain(roles).collect();
+        eprintln!("{} waits for {} until {}", view.request.id, who.join(", "), view.request.lapses_at);
+    }
+    context.out.record(&view)
+}
+
+fn answered(context: &Context, view: RequestView) -> anyhow::Result<()> {
+    eprintln!("{} is {}", view.request.id, view.request.state.as_str());
+    context.out.record(&view)
+}

@@ -1,0 +1,302 @@
+//! Vendors, cloud accounts, data domains and naming standards.
+
+use clap::Subcommand;
+use tenure_api::requests::Because;
+use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor};
+use tenure_core::id::{CloudAccountId, PersonId, VendorId};
+use tenure_core::identity::Kind;
+use tenure_core::third_party::Sensitivity;
+use tenure_core::time::Timestamp;
+
+use super::context::{Context, confirm, word};
+use super::directory::filtered;
+use super::output::{Column, Paging};
+
+const VENDORS: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("OWNER", "/owner"),
+    ("DATA DOMAINS", "/data_domains"),
+    ("ENDS", "/ends_at"),
+    ("STANDING", "/standing"),
+];
+const ACCOUNTS: &[Column] = &[
+    ("ID", "/id"),
+    ("PROVIDER", "/provider"),
+    ("ACCOUNT", "/account"),
+    ("ENVIRONMENT", "/environment"),
+    ("OWNER", "/owner"),
+    ("STANDING", "/standing"),
+];
+const DOMAINS: &[Column] = &[("NAME", "/name"), ("SENSITIVITY", "/sensitivity"), ("CREATED", "/created_at")];
+const STANDARDS: &[Column] = &[("KIND", "/kind"), ("PATTERN", "/pattern"), ("EXAMPLE", "/example"), ("SET", "/set_at")];
+
+/// Vendors, third parties that operate integrations.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure vendor create --name acme --contact soc@acme.example --owner per_… --data-domain orders
+  tenure vendor list --standing open
+  tenure vendor end ven_… --reason \"contract terminated\"")]
+pub enum Vendor {
+    /// Registers a vendor.
+    Create {
+        /// The name, unique for ever.
+        #[arg(long)]
+        name: String,
+        /// Whom to reach there.
+        #[arg(long)]
+        contact: String,
+        /// The person who answers for it here.
+        #[arg(long)]
+        owner: PersonId,
+        /// A data domain that its contract allows; may be given several times.
+        #[arg(long = "data-domain", value_name = "NAME", required = true)]
+        data_domains: Vec<String>,
+        /// When the contract ends; no identity of the vendor outlives it.
+        #[arg(long, value_name = "TIME")]
+        ends_at: Option<Timestamp>,
+    },
+    /// Lists vendors.
+    List {
+        /// Only with this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// Only of this owner.
+        #[arg(long)]
+        owner: Option<PersonId>,
+        /// Only open or closed ones.
+        #[arg(long)]
+        standing: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a vendor.
+    Show {
+        /// The vendor's id.
+        id: VendorId,
+    },
+    /// Ends a vendor for ever: everything that its identities hold is revoked, and they are held.
+    End {
+        /// The vendor's id.
+        id: VendorId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl Vendor {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create {
+                name,
+                contact,
+                owner,
+                data_domains,
+                ends_at,
+            } => {
+                let ask = NewVendor {
+                    name,
+                    contact,
+                    owner,
+                    data_domains,
+                    ends_at,
+                };
+                context.out.record(&client.create_vendor(&ask).await?)
+            }
+            Self::List {
+                name,
+                owner,
+                standing,
+                paging,
+            } => {
+                let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
+                context.out.list(&paging, query, VENDORS, async |query| client.vendors(&query).await).await
+            }
+            Self::Show { id } => context.out.record(&client.vendor(id).await?),
+            Self::End { id, reason, yes } => {
+                confirm(&format!("this ends {id} for ever, and revokes and holds everything that it operates here"), yes)?;
+                let ended = client.end_vendor(id, &Because { reason }).await?;
+                eprintln!("hint: whether it is refused everywhere is being checked: tenure receipt show {}", ended.receipt);
+                context.out.record(&ended)
+            }
+        }
+    }
+}
+
+/// Cloud accounts, which identities are bound to.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  tenure cloud-account create --provider aws --account 123456789012 --owner per_… --environment prod
+  tenure cloud-account list --provider aws")]
+pub enum CloudAccount {
+    /// Registers a cloud account.
+    Create {
+        /// The provider, e.g. aws.
+        #[arg(long)]
+        provider: String,
+        /// Its id there; with the provider unique for ever.
+        #[arg(long)]
+        account: String,
+        /// The person who answers for it.
+        #[arg(long)]
+        owner: PersonId,
+        /// The environment that it belongs to.
+        #[arg(long)]
+        environment: String,
+    },
+    /// Lists cloud accounts.
+    List {
+        /// Only of this provider.
+        #[arg(long)]
+        provider: Option<String>,
+        /// Only with this id there.
+        #[arg(long)]
+        account: Option<String>,
+        /// Only in this environment.
+        #[arg(long)]
+        environment: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a cloud account.
+    Show {
+        /// The account's id here.
+        id: CloudAccountId,
+    },
+}
+
+impl CloudAccount {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create {
+                provider,
+                account,
+                owner,
+                environment,
+            } => {
+                let ask = NewCloudAccount {
+                    provider,
+                    account,
+                    owner,
+                    environment,
+                };
+                context.out.record(&client.create_cloud_account(&ask).await?)
+            }
+            Self::List {
+                provider,
+                account,
+                environment,
+                paging,
+            } => {
+                let query = filtered([("provider", provider), ("account", account), ("environment", environment)]);
+                context
+                    .out
+                    .list(&paging, query, ACCOUNTS, async |query| client.cloud_accounts(&query).await)
+                    .await
+            }
+            Self::Show { id } => context.out.record(&client.cloud_account(id).await?),
+        }
+    }
+}
+
+/// Data domains, the kinds of data that resources hold; their sensitivity is part of every risk tier.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Sensitivity: public, internal, confidential, restricted
+
+Examples:
+  tenure data-domain create orders --sensitivity internal
+  tenure data-domain classify orders --sensitivity restricted     derives the tiers of what touches it again")]
+pub enum DataDomain {
+    /// Registers a data domain.
+    Create {
+        /// The name.
+        name: String,
+        /// How sensitive its data is.
+        #[arg(long, value_parser = word::<Sensitivity>)]
+        sensitivity: Sensitivity,
+    },
+    /// Lists data domains.
+    List {
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Says how sensitive a data domain is.
+    Classify {
+        /// The name.
+        name: String,
+        /// How sensitive its data is.
+        #[arg(long, value_parser = word::<Sensitivity>)]
+        sensitivity: Sensitivity,
+    },
+}
+
+impl DataDomain {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Create { name, sensitivity } => context.out.record(&client.create_data_domain(&NewDataDomain { name, sensitivity }).await?),
+            Self::List { paging } => {
+                context
+                    .out
+                    .list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await)
+                    .await
+            }
+            Self::Classify { name, sensitivity } => context.out.record(&client.classify(&name, &Classification { sensitivity }).await?),
+        }
+    }
+}
+
+/// Naming standards: the pattern that the names of a kind match.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Kinds: service_account, workload, pipeline, bot, agent, integration, device
+
+Example:
+  tenure naming set service_account --pattern 'svc-[a-z]+-(prod|staging)' --example svc-billing-prod")]
+pub enum Naming {
+    /// Sets the standard of a kind.
+    Set {
+        /// The kind.
+        #[arg(value_parser = word::<Kind>)]
+        kind: Kind,
+        /// A regular expression that the whole name must match.
+        #[arg(long)]
+        pattern: String,
+        /// A name that does.
+        #[arg(long)]
+        example: String,
+    },
+    /// Lists the standards.
+    List {
+        #[command(flatten)]
+        paging: Paging,
+    },
+}
+
+impl Naming {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Set { kind, pattern, example } => context.out.record(&client.set_naming_standard(kind, &NewNamingStandard { pattern, example }).await?),
+            Self::List { paging } => {
+                context
+                    .out
+                    .list(&paging, filtered([]), STANDARDS, async |query| client.naming_standards(&query).await)
+                    .await
+            }
+        }
+    }
+}
