@@ -1,13 +1,12 @@
-//! Set-up, people, applications, environments, resources, issuers.
+//! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
 use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
 use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::issuer::Issuer;
-use tenure_core::person::Person;
 use tenure_core::resource::Resource;
 
 use crate::{Client, ClientError, ListQuery, segment};
@@ -17,26 +16,6 @@ impl Client {
     /// `POST /v1/setup`: makes the first administrator.
     pub async fn set_up(&self, ask: &Setup) -> Result<SetupDone, ClientError> {
         self.post("/v1/setup", ask).await
-    }
-
-    /// `POST /v1/people`.
-    pub async fn create_person(&self, ask: &NewPerson) -> Result<View<Person>, ClientError> {
-        self.post("/v1/people", ask).await
-    }
-
-    /// `GET /v1/people`; filters: `state`, `role`.
-    pub async fn people(&self, query: &ListQuery) -> Result<Page<View<Person>>, ClientError> {
-        self.list("/v1/people", query).await
-    }
-
-    /// `GET /v1/people/{id}`.
-    pub async fn person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
-        self.get(&format!("/v1/people/{id}")).await
-    }
-
-    /// `POST /v1/people/{id}/erase`: erases the personal values; the record and every proof stay.
-    pub async fn erase_person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
-        self.step(&format!("/v1/people/{id}/erase")).await
     }
 
     /// `POST /v1/people/{id}/operator-tokens`: the token is shown this once.

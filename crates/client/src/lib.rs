@@ -23,6 +23,7 @@ mod exceptions;
 mod identities;
 mod log;
 mod oauth;
+mod people;
 mod person_access;
 mod requests;
 mod revocations;

@@ -145,3 +145,72 @@ fn methods(claims: &Claims) -> Result<Vec<String>, JoseError> {
 pub fn sha256_text(text: &str) -> String {
     to_base64url(digest::digest(&SHA256, text.as_bytes()).as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    struct Provider(Ed25519KeyPair);
+
+    impl Provider {
+        fn keys(&self) -> JwkSet {
+            let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": to_base64url(self.0.public_key().as_ref())});
+            JwkSet::from_json(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap()
+        }
+
+        /// What is said of a token with these members beside or instead of those of a good one.
+        fn says(&self, members: Value, proved_since: Option<Timestamp>) -> Result<IdToken, IdTokenError> {
+            let mut claims = json!({"iss": "https://p", "sub": "s", "aud": "c", "nonce": "n", "iat": NOW.as_secs(), "exp": NOW.as_secs() + 60});
+            claims.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            let encode = |value: &Value| to_base64url(value.to_string().as_bytes());
+            let input = format!("{}.{}", encode(&json!({"alg": "EdDSA", "kid": "k"})), encode(&claims));
+            let token = format!("{input}.{}", to_base64url(self.0.sign(input.as_bytes()).as_ref()));
+            let expected = Expected {
+                issuer: "https://p",
+                client_id: "c",
+                nonce: "n",
+                access_token: Some("token"),
+                proved_since,
+            };
+            verify_id_token(&token, &self.keys(), &[Algorithm::EdDsa], &expected, NOW)
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_held_against_its_half_hash() {
+        let provider = Provider(Ed25519KeyPair::generate().unwrap());
+        let hash = digest::digest(&SHA512, b"token");
+        let half = |at: usize| json!({"at_hash": to_base64url(&hash.as_ref()[..at])});
+        assert_eq!(provider.says(half(32), None).unwrap().subject, "s");
+        for wrong in [half(16), half(64), json!({"at_hash": ""})] {
+            assert_eq!(provider.says(wrong, None), Err(IdTokenError::AccessTokenWrong));
+        }
+    }
+
+    #[test]
+    fn a_proof_anew_has_to_be_said_and_to_be_new() {
+        let provider = Provider(Ed25519KeyPair::generate().unwrap());
+        let at = |secs: i64| json!({"auth_time": NOW.as_secs() + secs});
+        assert!(provider.says(json!({}), None).is_ok());
+        assert!(provider.says(at(-3600), None).is_ok());
+        assert!(provider.says(at(-10), Some(NOW)).is_ok());
+        for old in [json!({}), at(-3600)] {
+            assert_eq!(provider.says(old, Some(NOW)), Err(IdTokenError::NotProvedAnew));
+        }
+    }
+
+    #[test]
+    fn methods_are_texts() {
+        let provider = Provider(Ed25519KeyPair::generate().unwrap());
+        let said = provider.says(json!({"acr": "phr", "amr": ["hwk", "pin"]}), None).unwrap();
+        assert_eq!(said.claimed_methods, ["phr", "hwk", "pin"]);
+        for wrong in [json!({"amr": "hwk"}), json!({"amr": [1]}), json!({"acr": 1})] {
+            assert_eq!(provider.says(wrong, None), Err(IdTokenError::Jose(JoseError::Malformed)));
+        }
+    }
+}

@@ -223,7 +223,11 @@ impl Engine {
             }
             OpaqueKind::Session => {
                 let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
-                let session = self.one::<Session>(id).await?.filter(|session| session.browser == browser).ok_or_else(invalid)?;
+                let session = self
+                    .one::<Session>(id)
+                    .await?
+                    .filter(|session| session.browser == browser)
+                    .ok_or_else(invalid)?;
                 (session.person, Via::Session(id), session.hash.clone())
             }
             _ => return Err(invalid()),

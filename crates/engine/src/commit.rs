@@ -34,7 +34,7 @@ impl Engine {
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it asks of the API.
-            Actor::Identity { id } if changeset.events.iter().any(|event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer)) => {
+            Actor::Identity { id } if asks(&changeset) => {
                 let spend = write_spend(&id, changeset.at);
                 changeset.spends.push(spend);
             }
@@ -117,6 +117,14 @@ fn disables(changeset: &Changeset) -> bool {
         .events
         .iter()
         .any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire))
+}
+
+/// Whether a changeset is what somebody asked of the API, rather than an issuance or a use.
+fn asks(changeset: &Changeset) -> bool {
+    changeset
+        .events
+        .iter()
+        .any(|event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer))
 }
 
 fn write_spend(who: &dyn std::fmt::Display, at: Timestamp) -> Spend {

@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 /// Which of the two texts a problem is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The schema.
@@ -69,6 +69,14 @@ impl fmt::Display for PolicyProblem {
 pub struct PolicySetError {
     /// Everything that was found, never empty.
     pub problems: Vec<PolicyProblem>,
+}
+
+impl PolicySetError {
+    /// In the order of the texts.
+    pub(crate) fn new(mut problems: Vec<PolicyProblem>) -> Self {
+        problems.sort_by_key(|problem| (problem.source, problem.position));
+        Self { problems }
+    }
 }
 
 fn lines(problems: &[PolicyProblem]) -> String {

@@ -58,7 +58,7 @@ pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, Polic
     }
     let types = schema.as_ref().and_then(|(schema, _)| types(schema, &mut problems));
     let (Some((schema, actions)), Some(set), Some(types)) = (schema, policies, types) else {
-        return Err(PolicySetError { problems });
+        return Err(PolicySetError::new(problems));
     };
 
     let mut shapes = BTreeMap::new();
@@ -80,7 +80,7 @@ pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, Polic
         }
     }
     if !problems.is_empty() {
-        return Err(PolicySetError { problems });
+        return Err(PolicySetError::new(problems));
     }
     let mut policies: Vec<PolicyInfo> = set.policies().map(|policy| info(policy, policy_text, &points)).collect();
     policies.sort_by(|one, other| one.id.cmp(&other.id));
@@ -151,13 +151,10 @@ fn read_policies(text: &str, problems: &mut Vec<PolicyProblem>) -> Option<Policy
 /// Strictly, and with warnings refused too: a policy that can never apply or that hides characters is a mistake or a trick.
 fn validate(schema: &Schema, set: &PolicySet, text: &str, problems: &mut Vec<PolicyProblem>) {
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let mut found = Vec::new();
-    result.validation_errors().for_each(|error| collect(Source::Policies, text, error, &mut found));
+    result.validation_errors().for_each(|error| collect(Source::Policies, text, error, problems));
     result
         .validation_warnings()
-        .for_each(|warning| collect(Source::Policies, text, warning, &mut found));
-    found.sort_by_key(|problem| problem.position);
-    problems.append(&mut found);
+        .for_each(|warning| collect(Source::Policies, text, warning, problems));
 }
 
 fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
@@ -202,7 +199,11 @@ fn control_point(action: Action, schema: &Schema, actions: &Entities, set: &Poli
         .map(|policy| narrowed(policy, action).map_err(|error| internal(error.to_string())))
         .collect();
     let policies = PolicySet::from_policies(bearing?).map_err(|error| internal(error.to_string()))?;
-    let kinds = |names: &mut dyn Iterator<Item = &EntityTypeName>| names.filter_map(|name| entity_type(&name.to_string())).collect::<Vec<_>>();
+    // The schema gives them in no order of its own.
+    let kinds = |names: &mut dyn Iterator<Item = &EntityTypeName>| {
+        let kinds: BTreeSet<EntityType> = names.filter_map(|name| entity_type(&name.to_string())).collect();
+        kinds.into_iter().collect()
+    };
     let form = Form {
         principals: schema.principals_for_action(&uid).map(|mut names| kinds(&mut names)).unwrap_or_default(),
         resources: schema.resources_for_action(&uid).map(|mut names| kinds(&mut names)).unwrap_or_default(),

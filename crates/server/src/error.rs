@@ -76,10 +76,10 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
 
 const fn status_of(reason: Reason) -> u16 {
     match reason {
-        Reason::IllegalTransition | Reason::KeyAlreadyBound | Reason::IdentityNotActive | Reason::IdentitySuspended | Reason::IdentityRetired => 409,
+        Reason::IllegalTransition | Reason::RequestChanged | Reason::KeyAlreadyBound | Reason::IdentityNotActive | Reason::IdentitySuspended | Reason::IdentityRetired => 409,
         Reason::BudgetSpent => 429,
         Reason::ClockUnreliable => 503,
-        Reason::CharterIncomplete | Reason::NotWaivable => 422,
+        Reason::CharterIncomplete | Reason::NotWaivable | Reason::ClassMismatch | Reason::FeedTooShort => 422,
         _ => 403,
     }
 }

@@ -221,14 +221,16 @@ impl Engine {
         Ok(None)
     }
 
-    /// What stands in the way of a suspended identity's return, whoever releases its causes: what it served has ended, or it rests on an
-    /// exception that is not in force.
-    pub(crate) async fn may_return(&self, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+    /// What stands in the way of lifting a cause: what the identity served has ended, or it still rests on the exception that is over.
+    pub(crate) async fn may_return(&self, identity: &Identity, released: Option<SuspensionKind>, now: Timestamp) -> Result<(), OpError> {
         if let Some(ended) = self.ended_service(identity).await? {
             return Err(OpError::because(
                 Reason::NeedEnded,
                 format!("{}: name what it serves now in its charter by a request, or retire it", ended.reason),
             ));
+        }
+        if released != Some(SuspensionKind::ExceptionEnded) {
+            return Ok(());
         }
         let waived = self.waived(identity, now).await?;
         for kind in ExceptionType::ALL {

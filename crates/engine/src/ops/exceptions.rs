@@ -1,5 +1,7 @@
 //! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39, R105–R112).
 
+use std::future::Future;
+
 use serde_json::{Value, json};
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, Renewal};
 use tenure_api::views::Page;
@@ -281,13 +283,14 @@ impl Engine {
     /// It is over already, or the caller is neither the owner, nor security, nor who proposed it.
     pub async fn withdraw_exception(&self, caller: &Caller, id: ExceptionId, reason: String) -> Result<ExceptionView, OpError> {
         check_reason(&reason)?;
-        self.exception_step(caller, Asked::new(ControlPoint::Revoke, "exception.withdraw", id), id, async |stored, now| {
+        let reason = reason.as_str();
+        self.exception_step(caller, Asked::new(ControlPoint::Revoke, "exception.withdraw", id), id, |stored, now| async move {
             let proposed = stored.state == ExceptionState::Proposed;
-            let own = self.owns_exception(caller, stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
+            let own = self.owns_exception(caller, &stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
             self.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
             if proposed {
                 let request = self.must::<Request>("request", stored.request).await?;
-                let event = self.event(now, "request.withdrawn", ControlPoint::Request).subject(request.id).fact("reason", &reason);
+                let event = self.event(now, "request.withdrawn", ControlPoint::Request).subject(request.id).fact("reason", reason);
                 let mut changeset = Changeset::new(caller.actor(), now, event);
                 self.ended(&mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
                 return Ok(changeset);
@@ -295,7 +298,7 @@ impl Engine {
             if !stored.state.may_become(ExceptionState::Withdrawn) {
                 return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
             }
-            self.over(caller.actor(), stored, ExceptionState::Withdrawn, &reason, now).await
+            self.over(caller.actor(), &stored, ExceptionState::Withdrawn, reason, now).await
         })
         .await
     }
@@ -306,12 +309,13 @@ impl Engine {
     /// It is not active, has no such control, or the caller is neither the owner nor security.
     pub async fn report_breach(&self, caller: &Caller, id: ExceptionId, ask: BreachReport) -> Result<ExceptionView, OpError> {
         check_reason(&ask.note)?;
-        self.exception_step(caller, Asked::new(ControlPoint::Suspend, "exception.report_breach", id), id, async |stored, now| {
+        let ask = &ask;
+        self.exception_step(caller, Asked::new(ControlPoint::Suspend, "exception.report_breach", id), id, |stored, now| async move {
             self.allow(
                 caller,
                 Action::Suspend,
                 inventory("exception", id, ""),
-                owns(self.owns_exception(caller, stored).await?),
+                owns(self.owns_exception(caller, &stored).await?),
             )?;
             if stored.state != ExceptionState::Active {
                 return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
@@ -341,7 +345,7 @@ impl Engine {
             self.raise(&mut changeset, &rules::EXCEPTION_BREACHED, subject_of(&exception), &id.to_string(), evidence, now)
                 .await?;
             changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next));
-            changeset.replace(stored, &exception);
+            changeset.replace(&stored, &exception);
             Ok(changeset)
         })
         .await
@@ -353,11 +357,12 @@ impl Engine {
     /// It is not breached, or the caller is neither the owner nor security, or needs a fresh sign-in.
     pub async fn restore_controls(&self, caller: &Caller, id: ExceptionId, ask: ControlsRestored) -> Result<ExceptionView, OpError> {
         check_reason(&ask.note)?;
-        self.exception_step(caller, Asked::new(ControlPoint::Resume, "exception.restore_control", id), id, async |stored, now| {
+        let ask = &ask;
+        self.exception_step(caller, Asked::new(ControlPoint::Resume, "exception.restore_control", id), id, |stored, now| async move {
             caller.must_be_person()?;
             let fresh = self.freshness(caller, now).await?;
             let context = Attributes::from([
-                ("owns", Attribute::Bool(self.owns_exception(caller, stored).await?)),
+                ("owns", Attribute::Bool(self.owns_exception(caller, &stored).await?)),
                 ("placed_by_self", Attribute::Bool(false)),
                 // Whoever is not fresh does not come as far as the policy.
                 ("fresh", Attribute::Bool(true)),
@@ -386,22 +391,25 @@ impl Engine {
             changeset
                 .due
                 .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
-            changeset.replace(stored, &exception);
+            changeset.replace(&stored, &exception);
             Ok(changeset)
         })
         .await
     }
 
     /// One step of one exception: read, decide, commit, with its refusal recorded.
-    async fn exception_step<F>(&self, caller: &Caller, asked: Asked, id: ExceptionId, step: F) -> Result<ExceptionView, OpError>
-    where
-        F: AsyncFn(&Stored<Exception>, Timestamp) -> Result<Changeset, OpError>,
-    {
+    async fn exception_step<Fut: Future<Output = Result<Changeset, OpError>>>(
+        &self,
+        caller: &Caller,
+        asked: Asked,
+        id: ExceptionId,
+        step: impl Fn(Stored<Exception>, Timestamp) -> Fut,
+    ) -> Result<ExceptionView, OpError> {
         self.recorded(caller, asked, async {
             let ((), committed) = self
                 .decide(|| async {
                     let stored = self.must::<Exception>("exception", id).await?;
-                    Ok((step(&stored, self.now()).await?, ()))
+                    Ok((step(stored, self.now()).await?, ()))
                 })
                 .await?;
             let stored = self.must::<Exception>("exception", id).await?;

@@ -130,10 +130,7 @@ impl Engine {
                         used_at: Some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = self
-                        .event(now, "invitation.revoked", ControlPoint::Revoke)
-                        .subject(id)
-                        .subject(stored.person);
+                    let event = self.event(now, "invitation.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &invitation);
                     Ok((changeset, (invitation, stored.revision + 1)))

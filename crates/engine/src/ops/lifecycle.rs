@@ -252,9 +252,7 @@ impl Engine {
                 return Err(OpError::refused(Reason::SamePerson));
             }
             let mut identity = (*stored.value).clone().resume(cause)?;
-            if identity.state == IdentityState::Active {
-                self.may_return(&identity, now).await?;
-            }
+            self.may_return(&identity, released.map(|cause| cause.kind), now).await?;
             let event = self
                 .event(now, "identity.resumed", ControlPoint::Resume)
                 .subject(id)
@@ -506,6 +504,7 @@ impl Engine {
                     let now = self.now();
                     let fresh = self.freshness(caller, now).await?;
                     let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
+                    self.still_open(&scope).await?;
                     let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
                     self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
                     match read.placed_by {

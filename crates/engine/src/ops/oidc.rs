@@ -107,7 +107,12 @@ impl Engine {
         let provider = self.active_provider(provider).await?;
         let link = match (ask.link, caller) {
             (false, _) => None,
-            (true, Some(Caller::Person { via: Via::Session(session), .. })) => {
+            (
+                true,
+                Some(Caller::Person {
+                    via: Via::Session(session), ..
+                }),
+            ) => {
                 self.may_bind(caller, None, now).await?;
                 Some(*session)
             }
@@ -319,7 +324,9 @@ impl Engine {
         }
         let Some(wanted) = pending.link else { return Ok(None) };
         match caller {
-            Some(Caller::Person { via: Via::Session(session), .. }) if *session == wanted => self.may_bind(caller, None, now).await.map(Some),
+            Some(Caller::Person {
+                via: Via::Session(session), ..
+            }) if *session == wanted => self.may_bind(caller, None, now).await.map(Some),
             _ => Err(OpError::Unauthenticated(Reason::SignInFailed)),
         }
     }
@@ -435,7 +442,16 @@ mod tests {
         for good in ["/", "/sign-in/done", "/sign-in/cli?port=1&challenge=x"] {
             assert!(is_local_path(good), "{good}");
         }
-        for bad in ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a b", "/\n/evil", "evil"] {
+        for bad in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/a b",
+            "/\n/evil",
+            "evil",
+        ] {
             assert!(!is_local_path(bad), "{bad}");
         }
     }

@@ -135,7 +135,9 @@ impl Engine {
 
     /// Ends the session that a browser had until now, which its new cookie replaces: nobody could sign it out any more.
     pub(crate) async fn end_earlier_session(&self, changeset: &mut Changeset, caller: Option<&Caller>, now: Timestamp) -> Result<(), OpError> {
-        let Some(Caller::Person { via: Via::Session(id), .. }) = caller else { return Ok(()) };
+        let Some(Caller::Person { via: Via::Session(id), .. }) = caller else {
+            return Ok(());
+        };
         let Some(stored) = self.one::<Session>(id).await? else { return Ok(()) };
         // What an invitation replaces has ended in this commit already.
         let ended = changeset.puts.iter().any(|put| put.key == stored.value.key());
@@ -217,7 +219,10 @@ impl Engine {
 
     async fn invited(&self, secret: &str, now: Timestamp) -> Result<Entitled, OpError> {
         let invalid = || OpError::Unauthenticated(Reason::InvitationInvalid);
-        let parsed = Parsed::parse(secret).ok().filter(|parsed| parsed.kind() == OpaqueKind::Invitation).ok_or_else(invalid)?;
+        let parsed = Parsed::parse(secret)
+            .ok()
+            .filter(|parsed| parsed.kind() == OpaqueKind::Invitation)
+            .ok_or_else(invalid)?;
         let id = parsed.id::<InvitationKind>().ok_or_else(invalid)?;
         let invitation = self.one::<Invitation>(id).await?.ok_or_else(invalid)?;
         if !self.opaque.matches(&parsed, &invitation.hash) || !invitation.is_good(now) {
@@ -248,7 +253,9 @@ impl Engine {
             }
         }
         if !self.sign_in_is_set_up().await? {
-            let event = self.event(now, "deployment.sign_in_set_up", ControlPoint::Administer).subject(entitled.person.id);
+            let event = self
+                .event(now, "deployment.sign_in_set_up", ControlPoint::Administer)
+                .subject(entitled.person.id);
             changeset.event(event).insert(&SignInSetUp { at: now });
         }
         Ok(())
@@ -293,7 +300,12 @@ impl Engine {
             limit: 1_000,
         };
         let page = self.store.list(&query).await?;
-        Ok(page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?)
+        Ok(page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?)
     }
 
     /// Who the caller is, and what their sign-in is worth.
@@ -352,10 +364,7 @@ impl Engine {
                         self.allow(caller, Action::Administer, inventory("session", id, ""), administration(false, false))?;
                     }
                     let session = revoked(&stored, now);
-                    let event = self
-                        .event(now, "session.revoked", ControlPoint::Revoke)
-                        .subject(id)
-                        .subject(stored.person);
+                    let event = self.event(now, "session.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &session);
                     Ok((changeset, session))

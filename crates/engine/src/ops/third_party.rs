@@ -157,6 +157,19 @@ impl Engine {
         .await
     }
 
+    /// That a scope hasn't ended for ever: nobody lets go what its end holds.
+    pub(crate) async fn still_open(&self, scope: &Scope) -> Result<(), OpError> {
+        let closed = match scope {
+            Scope::Vendor(id) => self.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
+            Scope::CloudAccount(id) => self.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed),
+            _ => false,
+        };
+        if closed {
+            return Err(OpError::because(Reason::IllegalTransition, "it has ended for ever: its identities stay held, and are retired"));
+        }
+        Ok(())
+    }
+
     /// Registers a cloud account.
     ///
     /// # Errors

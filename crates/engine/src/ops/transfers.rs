@@ -9,13 +9,13 @@ use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as Changed};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{IdentityId, PersonId, ReviewId, TransferId};
-use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
-use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::id::{IdentityId, PersonId, TransferId};
+use tenure_core::identity::{Identity, IdentityState, Kind, SuspensionCause, SuspensionKind};
+use tenure_core::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
-use tenure_core::review::{ANSWER_WITHIN, Review, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::review::{ReviewSubject, ReviewTrigger};
 use tenure_core::row::{Position, RowKind, Stored};
 use tenure_core::scope::{Cut, Hold, Membership, Scope};
 use tenure_core::time::Timestamp;
@@ -65,7 +65,7 @@ impl Engine {
                         let (changeset, transfer) = self.offered(caller, &offering, ask.to, &answer, now).await?;
                         return Ok((changeset, (transfer, revision)));
                     }
-                    let to = self.able_to_own(ask.to, from).await?;
+                    let to = self.able_to_own(ask.to, &identity).await?;
                     let transfer = Transfer {
                         offered_to: Some(ask.to),
                         state: TransferState::Offered,
@@ -100,7 +100,7 @@ impl Engine {
 
     async fn offered(&self, caller: &Caller, offering: &Offering, to: PersonId, answer: &Answer, now: Timestamp) -> Result<(Changeset, Transfer), OpError> {
         must_be_open(&offering.transfer)?;
-        let person = self.able_to_own(to, offering.transfer.from).await?;
+        let person = self.able_to_own(to, &offering.identity).await?;
         let transfer = Transfer {
             offered_to: Some(to),
             state: TransferState::Offered,
@@ -124,7 +124,7 @@ impl Engine {
             let to = self.must_be_addressed(caller, &offering.transfer)?;
             let fresh = self.freshness(caller, now).await?;
             let answer = self.may_answer_offer(caller, &offering)?;
-            let person = self.able_to_own(to, offering.transfer.from).await?;
+            let person = self.able_to_own(to, &offering.identity).await?;
             if must_be_in_use(&offering.identity)? != offering.transfer.from {
                 return Err(OpError::because(Reason::IllegalTransition, "somebody else answers for it by now"));
             }
@@ -160,7 +160,11 @@ impl Engine {
     async fn taken_over(&self, changeset: &mut Changeset, stored: &Stored<Identity>, to: &Person, now: Timestamp) -> Result<Identity, OpError> {
         let mut identity = (*stored.value).clone();
         identity.charter.owner = Some(to.id);
-        identity.charter.backup_owner = identity.charter.backup_owner.filter(|backup| *backup != to.id);
+        identity.charter.backup_owner = match identity.charter.backup_owner.filter(|backup| *backup != to.id) {
+            // A backup who isn't there any more stands in for nobody.
+            Some(backup) => self.one::<Person>(backup).await?.filter(|backup| backup.is_active()).map(|backup| backup.id),
+            None => None,
+        };
         identity.transfer = None;
         if let Some(n) = identity.suspensions.iter().position(|cause| cause.kind == SuspensionKind::TransferLapsed) {
             identity = identity.resume(n)?;
@@ -170,28 +174,10 @@ impl Engine {
                 .fact("reason", "it has an accountable owner again")
                 .fact("causes_left", identity.suspensions.len());
             changeset.event(event);
+            self.resumed(changeset, &mut identity, now).await?;
         }
         let identity = self.change_owner_scope(changeset, identity, to.id, now).await?;
-        let review = Review {
-            id: ReviewId::generate(now, self.entropy.as_ref()),
-            subject: ReviewSubject::Identity(identity.id),
-            trigger: ReviewTrigger::Offboarding,
-            reviewer: Some(to.id),
-            opened_at: now,
-            due_at: now.plus(ANSWER_WITHIN),
-            state: ReviewState::Open,
-            answer: None,
-        };
-        let event = self
-            .event(now, "review.opened", ControlPoint::Review)
-            .subject(review.id)
-            .subject(identity.id)
-            .fact("trigger", review.trigger)
-            .fact("due_at", review.due_at);
-        let text = format!("{} is yours now. Say until {} whether it is needed as it is: {}", identity.id, review.due_at, review.id);
-        changeset.event(notify(event, &[to.id], &[], "Review an identity that you took over", &text));
-        changeset.insert(&review);
-        changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
+        self.open_review(changeset, ReviewSubject::Identity(identity.id), ReviewTrigger::Offboarding, Some(to.id), now);
         Ok(identity)
     }
 
@@ -374,12 +360,18 @@ impl Engine {
     }
 
     /// An active person who holds the role owner, and isn't the owner already.
-    async fn able_to_own(&self, to: PersonId, from: PersonId) -> Result<Stored<Person>, OpError> {
+    async fn able_to_own(&self, to: PersonId, identity: &Identity) -> Result<Stored<Person>, OpError> {
         let person = self.one::<Person>(to).await?;
-        if to == from {
+        let third_party = identity.kind == Kind::Integration || identity.charter.vendor.is_some();
+        if identity.charter.owner == Some(to) {
             return Err(OpError::field("to", "owner_already", "name somebody other than the owner"));
         }
         match person {
+            Some(person) if third_party && person.class != PersonClass::Employee => Err(OpError::field(
+                "to",
+                "owner_not_internal",
+                "what a third party operates is owned by an employee",
+            )),
             Some(person) if person.holds(Role::Owner) => Ok(person),
             Some(person) if person.is_active() => Err(OpError::field(
                 "to",

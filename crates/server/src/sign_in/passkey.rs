@@ -49,7 +49,7 @@ async fn finish(
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(&source)?;
     let flow = flow(&app, &headers, &source)?;
-    let signed_in = app.engine.finish_passkey_sign_in(&flow, &answer, true, &source).await?;
+    let signed_in = app.engine.finish_passkey_sign_in(&flow, &answer, &source).await?;
     let used = PasskeyUsed {
         person: signed_in.session.person,
         passkey: signed_in.passkey,

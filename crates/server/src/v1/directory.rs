@@ -1,15 +1,14 @@
-//! Set-up, people, applications, environments, resources, issuers.
+//! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
 use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
 use tenure_core::issuer::Issuer;
-use tenure_core::person::Person;
 use tenure_core::resource::Resource;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::lists::{ListAsk, Listed};
@@ -21,9 +20,6 @@ use crate::extract::{Body, Operator, OptionalBody, Path, Query, Reply, Source, c
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/setup", post(set_up))
-        .route("/v1/people", post(create_person).get(list::<Person>))
-        .route("/v1/people/{id}", get(one::<Person>))
-        .route("/v1/people/{id}/erase", post(erase_person))
         .route("/v1/people/{id}/operator-tokens", post(create_operator_token))
         .route("/v1/operator-tokens/{id}/revoke", post(revoke_operator_token))
         .route("/v1/applications", post(create_application).get(list::<Application>))
@@ -47,7 +43,6 @@ struct Listing {
     limit: Option<u16>,
     name: Option<String>,
     state: Option<String>,
-    role: Option<String>,
     owner: Option<String>,
     environment: Option<String>,
     application: Option<String>,
@@ -61,7 +56,6 @@ impl From<Listing> for ListAsk {
             [
                 ("name", listing.name),
                 ("state", listing.state),
-                ("role", listing.role),
                 ("owner", listing.owner),
                 ("environment", listing.environment),
                 ("application", listing.application),
@@ -89,14 +83,6 @@ async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<
         }
         Failure::from(error)
     })?)
-}
-
-async fn create_person(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<View<Person>> {
-    created(app.engine.create_person(&caller, ask).await?)
-}
-
-async fn erase_person(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(app.engine.erase_person(&caller, id(&person, "person")?).await?)
 }
 
 async fn create_operator_token(

@@ -7,6 +7,7 @@ mod identities;
 mod log;
 mod needs;
 mod notifications;
+mod people;
 mod person_access;
 mod requests;
 mod reviews;
@@ -14,6 +15,7 @@ mod revocations;
 mod sign_in;
 mod templates;
 mod third_party;
+mod transfers;
 mod why;
 
 use axum::Router;
@@ -28,6 +30,8 @@ pub(crate) fn routes() -> Router<App> {
         .merge(findings::routes())
         .merge(needs::routes())
         .merge(requests::routes())
+        .merge(people::routes())
+        .merge(transfers::routes())
         .merge(person_access::routes())
         .merge(reviews::routes())
         .merge(revocations::routes())

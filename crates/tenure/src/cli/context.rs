@@ -12,8 +12,8 @@ use tenure_core::time::Timestamp;
 use super::failure::Failure;
 use super::output::Output;
 
-/// The largest file that is read whole: nothing that is sent may be larger than 64 KiB, receipts not larger than 1 MiB.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
+/// The largest file that is read whole: no feed of people may be larger, and everything else is smaller by far.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
 
 /// Options of every command.
 #[derive(Args, Clone)]

@@ -1,22 +1,18 @@
-//! Set-up, people, applications, environments, resources, issuers.
+//! Set-up, applications, environments, resources, issuers.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewPerson, NewResource, Setup as SetupRequest};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
 use tenure_client::ListQuery;
-use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
-use tenure_core::person::Role;
+use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId};
 use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::time::Span;
 
-use super::context::{Context, read_secret, word, write_new_secret};
+use super::context::{Context, read_secret, word};
 use super::output::{Column, Paging, line};
-use super::package::{Held, TakeBack};
 use crate::server::write_secret;
 
-const PEOPLE: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATE", "/state"), ("ROLES", "/roles")];
 const APPLICATIONS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("OWNER", "/owner"), ("CREATED", "/created_at")];
 const ENVIRONMENTS: &[Column] = &[("NAME", "/name"), ("PRODUCTION", "/production"), ("CREATED", "/created_at")];
 const RESOURCES: &[Column] = &[
@@ -91,109 +87,6 @@ pub fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
             .create(parent)
             .with_context(|| format!("can't make {}", parent.display())),
         None => Ok(()),
-    }
-}
-
-/// People, whom identities belong to and who decide about them.
-#[derive(Subcommand)]
-#[command(after_help = "\
-Roles: requester, owner, manager, security, administrator, auditor
-
-Examples:
-  tenure person create --name \"Grace Hopper\" --role owner --role requester
-  tenure person list --role owner
-  tenure person token per_… --ttl 8h --out grace.token")]
-pub enum Person {
-    /// Makes a person.
-    Create {
-        /// The name.
-        #[arg(long)]
-        name: String,
-        /// The e-mail address; it never identifies anyone.
-        #[arg(long)]
-        email: Option<String>,
-        /// A role; may be given several times.
-        #[arg(long = "role", value_name = "ROLE", value_parser = word::<Role>)]
-        roles: Vec<Role>,
-    },
-    /// Lists people.
-    List {
-        /// Only in this state: preboarding, active, suspended, departed.
-        #[arg(long)]
-        state: Option<String>,
-        /// Only with this role.
-        #[arg(long)]
-        role: Option<String>,
-        #[command(flatten)]
-        paging: Paging,
-    },
-    /// Shows a person.
-    Show {
-        /// The person's id.
-        id: PersonId,
-    },
-    Access(Held),
-    RevokeAccess(TakeBack),
-    /// Erases name and address for ever; the record and every proof in the log stay.
-    Erase {
-        /// The person's id.
-        id: PersonId,
-    },
-    /// Invites a person to bind how they sign in; the invitation is shown this once.
-    Invite {
-        /// The person's id.
-        id: PersonId,
-        /// End the sign-ins and sessions that they have with its use: for what was lost.
-        #[arg(long)]
-        replace: bool,
-        /// Write it to a new file that only you can read, instead of printing it.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Makes an operator token that stands for a person until people sign in; it is shown this once.
-    Token {
-        /// The person's id.
-        id: PersonId,
-        /// How long it is good for, at most 30d.
-        #[arg(long)]
-        ttl: Option<Span>,
-        /// Write it to a new file that only you can read, instead of printing it.
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    /// Revokes an operator token.
-    RevokeToken {
-        /// The token's id, opt_…, as its making named it.
-        token_id: OperatorTokenId,
-    },
-}
-
-impl Person {
-    /// Does it.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let client = context.client()?;
-        match self {
-            Self::Create { name, email, roles } => context.out.record(&client.create_person(&NewPerson { name, email, roles }).await?),
-            Self::List { state, role, paging } => {
-                let query = filtered([("state", state), ("role", role)]);
-                context.out.list(&paging, query, PEOPLE, async |query| client.people(&query).await).await
-            }
-            Self::Show { id } => context.out.record(&client.person(id).await?),
-            Self::Access(held) => held.run(context).await,
-            Self::RevokeAccess(grant) => grant.run(context).await,
-            Self::Erase { id } => context.out.record(&client.erase_person(id).await?),
-            Self::Invite { id, replace, out } => super::sign_in::invite(context, id, replace, out).await,
-            Self::Token { id, ttl, out } => {
-                let issued = client.create_operator_token(id, &NewOperatorToken { ttl }).await?;
-                eprintln!("the operator token {} stands for {} until {}", issued.id, issued.person, issued.expires_at);
-                match out {
-                    Some(path) => write_new_secret(&path, &issued.operator_token),
-                    None if context.out.is_json() => context.out.record(&issued),
-                    None => line(&issued.operator_token),
-                }
-            }
-            Self::RevokeToken { token_id } => context.out.record(&client.revoke_operator_token(token_id).await?),
-        }
     }
 }
 

@@ -214,10 +214,10 @@ impl Identity {
                 }
                 let registered = client.register(&ask).await?;
                 let view = &registered.identity;
-                match (view.identity.record.state, view.identity.record.request) {
+                match (view.record.state, view.record.request) {
                     (_, Some(request)) => eprintln!("hint: {request} waits for its approvers: tenure request show {request}"),
-                    (IdentityState::Draft, _) => eprintln!("hint: next: tenure identity submit {}", view.identity.record.id),
-                    _ => eprintln!("hint: next: tenure identity access {}", view.identity.record.id),
+                    (IdentityState::Draft, _) => eprintln!("hint: next: tenure identity submit {}", view.record.id),
+                    _ => eprintln!("hint: next: tenure identity access {}", view.record.id),
                 }
                 if let Some(refused) = &registered.token_refused {
                     eprintln!("warning: it got no credential: {}\nhint: {}", refused.code, refused.hint);

@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// How long one connection may take for its request.
 const REQUEST: Duration = Duration::from_secs(5);
 const MAX_HEAD: usize = 16 * 1024;
-const DONE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>The command line goes on. You can close this window.</p></html>";
+const DONE: &str =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>The command line goes on. You can close this window.</p></html>";
 const NOT_HERE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Tenure</title><p>Nothing is here.</p></html>";
 
 /// Signs the command line in, by way of a browser.
@@ -122,7 +123,12 @@ fn verifier() -> String {
 fn open(url: &str) {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let quiet = std::process::Stdio::null;
-    let _ = std::process::Command::new(opener).arg(url).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn();
+    let _ = std::process::Command::new(opener)
+        .arg(url)
+        .stdin(quiet())
+        .stdout(quiet())
+        .stderr(quiet())
+        .spawn();
 }
 
 /// The code, from the first request that brings one.

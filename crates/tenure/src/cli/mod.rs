@@ -14,11 +14,13 @@ mod output;
 mod package;
 mod request;
 mod review;
+mod person;
 mod policy;
 mod revocation;
 mod sign_in;
 mod template;
 mod third_party;
+mod transfer;
 mod why;
 mod workload;
 
@@ -62,7 +64,13 @@ enum Command {
     Logout(login::Logout),
     Whoami(login::Whoami),
     #[command(subcommand)]
-    Person(directory::Person),
+    Person(person::Person),
+    #[command(subcommand)]
+    Team(person::Team),
+    #[command(subcommand)]
+    Difference(person::Difference),
+    #[command(subcommand)]
+    Transfer(transfer::Transfer),
     #[command(subcommand)]
     Invitation(sign_in::Invitation),
     #[command(subcommand)]
@@ -153,7 +161,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Whoami(whoami) => whoami.run(&context).await?,
         Command::Invitation(verb) => verb.run(&context).await?,
         Command::SignInProvider(verb) => verb.run(&context).await?,
-        Command::Person(verb) => verb.run(&context).await?,
+        Command::Person(verb) => Box::pin(verb.run(&context)).await?,
+        Command::Team(verb) => verb.run(&context).await?,
+        Command::Difference(verb) => verb.run(&context).await?,
+        Command::Transfer(verb) => verb.run(&context).await?,
         Command::Application(verb) => verb.run(&context).await?,
         Command::Environment(verb) => verb.run(&context).await?,
         Command::Resource(verb) => verb.run(&context).await?,

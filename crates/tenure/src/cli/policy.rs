@@ -148,7 +148,7 @@ fn refused(file: &Path, error: &PolicySetError) -> anyhow::Error {
     for problem in &error.problems {
         let place = problem.position.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
         eprintln!("{}{place}: {}", file.display(), clean(&problem.message));
-        for hint in &problem.hint {
+        if let Some(hint) = &problem.hint {
             eprintln!("  hint: {}", clean(hint));
         }
     }

@@ -31,9 +31,15 @@ pub async fn invite(context: &Context, person: PersonId, replaces: bool, out: Op
     let made = context.client()?.create_invitation(&NewInvitation { person, replaces }).await?;
     eprintln!("the invitation {} is for {} until {}", made.record.id, person, made.record.expires_at);
     if !made.record.good {
-        eprintln!("hint: it is good for nothing before another administrator runs: tenure invitation confirm {}", made.record.id);
+        eprintln!(
+            "hint: it is good for nothing before another administrator runs: tenure invitation confirm {}",
+            made.record.id
+        );
     }
-    eprintln!("hint: as a link it is {}/sign-in#invitation=… with the invitation at its end", context.client()?.base());
+    eprintln!(
+        "hint: as a link it is {}/sign-in#invitation=… with the invitation at its end",
+        context.client()?.base()
+    );
     match out {
         Some(path) => write_new_secret(&path, &made.invitation),
         None if context.out.is_json() => context.out.record(&made),

@@ -34,7 +34,10 @@ impl Page {
     /// Where it leads.
     #[track_caller]
     pub fn leads(&self) -> String {
-        let to = self.location.as_ref().unwrap_or_else(|| panic!("{} leads nowhere: {} {}", self.url, self.status, self.text));
+        let to = self
+            .location
+            .as_ref()
+            .unwrap_or_else(|| panic!("{} leads nowhere: {} {}", self.url, self.status, self.text));
         Url::parse(&self.url).unwrap().join(to).unwrap().to_string()
     }
     /// A parameter of where it leads.
@@ -74,9 +77,18 @@ impl Browser {
     /// A request with this browser's cookies for the address.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
         let cookies = self.cookies.lock().unwrap();
-        let pairs: Vec<String> = cookies.get(&Self::origin(url)).into_iter().flatten().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = cookies
+            .get(&Self::origin(url))
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let request = self.http.request(method, url);
-        if pairs.is_empty() { request } else { request.header("cookie", pairs.join("; ")) }
+        if pairs.is_empty() {
+            request
+        } else {
+            request.header("cookie", pairs.join("; "))
+        }
     }
 
     async fn send(&self, url: &str, request: reqwest::RequestBuilder) -> Page {
@@ -107,7 +119,10 @@ impl Browser {
 
     /// Submits a form that a page of the same origin showed.
     pub async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Page {
-        let request = self.request(Method::POST, url).header("origin", Self::origin(url)).header("sec-fetch-site", "same-origin");
+        let request = self
+            .request(Method::POST, url)
+            .header("origin", Self::origin(url))
+            .header("sec-fetch-site", "same-origin");
         self.send(url, request.form(fields)).await
     }
 

@@ -36,6 +36,9 @@ fn help_teaches_and_usage_errors_are_told_apart() {
         "server",
         "demo",
         "setup",
+        "login",
+        "invitation",
+        "sign-in-provider",
         "person",
         "application",
         "environment",
@@ -92,7 +95,7 @@ fn failures_say_what_to_do() {
     let without_token = tenure(&["identity", "list", "--data", data], &[]);
     assert_eq!(code(&without_token), 1);
     assert!(
-        text(&without_token.stderr).contains("hint: `tenure setup` makes the first one"),
+        text(&without_token.stderr).contains("hint: `tenure login` begins one"),
         "{}",
         text(&without_token.stderr)
     );

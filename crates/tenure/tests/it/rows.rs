@@ -3,7 +3,10 @@
 mod charter;
 mod credentials;
 mod endings;
+mod kinds;
 mod receipts;
+mod templates;
+mod tiers;
 
 use serde_json::{Value, json};
 

@@ -55,7 +55,8 @@ impl People {
 
     /// Registers it; alone, one administrator is enough.
     async fn register(&self, world: &World, token: &str) -> Answer {
-        let body = json!({"name": "Example", "issuer": self.url, "client_id": "tenure", "client_secret": "the secret of tenure", "phishing_resistant": ["hwk"]});
+        let body =
+            json!({"name": "Example", "issuer": self.url, "client_id": "tenure", "client_secret": "the secret of tenure", "phishing_resistant": ["hwk"]});
         world.post(token, "/v1/sign-in-providers", body).await
     }
 }
@@ -521,7 +522,11 @@ fn tenure(world: &World, data: &std::path::Path, arguments: &[&str]) -> Command 
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
         command.env_remove(name);
     }
-    command.args(["--server", &world.server.url, "--data"]).arg(data).args(["-o", "json"]).args(arguments);
+    command
+        .args(["--server", &world.server.url, "--data"])
+        .arg(data)
+        .args(["-o", "json"])
+        .args(arguments);
     command.stdin(Stdio::null());
     command
 }
@@ -532,7 +537,11 @@ async fn the_command_line_signs_in_by_way_of_a_browser() {
     let place = Place::new(&world, People::real(&world)).await;
     let browser = place.bound(&world, &world.admin, &world.owner_id, "olu").await;
     let data = tempfile::tempdir().unwrap();
-    let mut child = tenure(&world, data.path(), &["login", "--no-browser"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = tenure(&world, data.path(), &["login", "--no-browser"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("http") {
@@ -608,7 +617,10 @@ async fn s10_recover_restores_one_administrator_by_an_invitation() {
     world.restart();
     let invitation = std::fs::read_to_string(world.server.data().join("invitation")).unwrap();
     let event = world.events_of("deployment.recovered", &ada_id).await;
-    assert_eq!((event.len(), &event[0]["data"]["operator_token"], &event[0]["data"]["single_person"]), (1, &json!(false), &json!(true)));
+    assert_eq!(
+        (event.len(), &event[0]["data"]["operator_token"], &event[0]["data"]["single_person"]),
+        (1, &json!(false), &json!(true))
+    );
     let ada = invited(&world, invitation.trim()).await;
     place.sign_in(&world, &ada, "ada-anew", "hwk").await.expect(303);
     assert_eq!(me(&world, &ada).await.expect(200).body["fresh"], true);

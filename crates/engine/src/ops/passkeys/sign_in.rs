@@ -85,11 +85,11 @@ impl Engine {
         })
     }
 
-    /// Ends a sign-in with a passkey: a session of its person. `source` is where a refusal is counted.
+    /// Ends a sign-in with a passkey: a session of its person's browser. `source` is where a refusal is counted.
     ///
     /// # Errors
     /// The answer proves nobody who may sign in; all such errors are alike.
-    pub async fn finish_passkey_sign_in(&self, flow: &str, answer: &AuthenticationResponse, browser: bool, source: &str) -> Result<SignedIn, OpError> {
+    pub async fn finish_passkey_sign_in(&self, flow: &str, answer: &AuthenticationResponse, source: &str) -> Result<SignedIn, OpError> {
         let relying_party = self.relying_party()?;
         for _ in 0..ATTEMPTS {
             let now = self.now();
@@ -100,7 +100,7 @@ impl Engine {
                 Ok(checked) => checked,
                 Err(refused) => return Err(self.refuse_sign_in(refused, Some(&flow), source).await),
             };
-            let (changeset, (secret, session)) = self.sign_in_with(&checked, &flow, browser, now);
+            let (changeset, (secret, session)) = self.sign_in_with(&checked, &flow, now);
             match self.settle(changeset).await {
                 Ok(None) => {}
                 Ok(Some(_)) => {
@@ -123,7 +123,7 @@ impl Engine {
         Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
     }
 
-    fn sign_in_with(&self, checked: &Checked, flow: &Flow, browser: bool, now: Timestamp) -> (Changeset, (Secret<String>, Session)) {
+    fn sign_in_with(&self, checked: &Checked, flow: &Flow, now: Timestamp) -> (Changeset, (Secret<String>, Session)) {
         let event = self
             .event(now, "sign_in.succeeded", ControlPoint::Use)
             .subject(checked.person.id)
@@ -141,7 +141,7 @@ impl Engine {
         }
         changeset.once.push(used(flow));
         changeset.spends.push(spend(checked.person.id, now));
-        let started = self.start_session(&mut changeset, &checked.person, passkey_assurance(now), browser, now);
+        let started = self.start_session(&mut changeset, &checked.person, passkey_assurance(now), true, now);
         (changeset, started)
     }
 

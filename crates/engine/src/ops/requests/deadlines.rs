@@ -113,7 +113,11 @@ impl Engine {
             Err(OpError::Invalid(_) | OpError::NotFound(_)) => return self.lapsed(claimed, stored, "what it was about has changed", now).await,
             Err(other) => return Err(other),
         };
-        let mut request = self.as_it_stands(stored, &facts).await?;
+        let mut request = match self.as_it_stands(stored, &facts).await {
+            Ok(request) => request,
+            Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
+            Err(other) => return Err(other),
+        };
         if super::content_hash(&facts, &stored.purpose) != stored.content_hash || !request.open_steps().is_empty() {
             return self.lapsed(claimed, stored, "an approval no longer counts", now).await;
         }

@@ -99,7 +99,7 @@ impl Engine {
     /// The lightest route that policy permits and that somebody can fill: a forbid on one pushes to a heavier one, and none is a refusal
     /// (S-9).
     pub(crate) fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
-        let mut last = None;
+        let mut denials = Vec::new();
         let mut unfilled = false;
         for route in Route::ALL {
             let answer = self.policy.decide(&Question {
@@ -112,15 +112,12 @@ impl Engine {
             if answer.errored {
                 return Err(OpError::by_policy(Reason::PolicyError, answer));
             }
-            if answer.allowed && facts.can_fill(*route) {
+            if !answer.allowed {
+                denials.push(answer);
+            } else if facts.can_fill(*route) {
                 return Ok((*route, answer));
-            }
-            if answer.allowed {
+            } else {
                 unfilled = true;
-                continue;
-            }
-            if last.is_none() || !answer.policies.is_empty() {
-                last = Some(answer);
             }
         }
         if unfilled {
@@ -129,10 +126,7 @@ impl Engine {
                 "who would have to approve it is not on record, may not approve, or is who asks or benefits",
             ));
         }
-        Err(match last {
-            Some(answer) => OpError::by_policy(Reason::NoRoute, answer),
-            None => OpError::refused(Reason::NoRoute),
-        })
+        Err(OpError::by_policy(Reason::NoRoute, common_denial(&denials)))
     }
 
     pub(crate) fn opened_event(&self, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
@@ -350,6 +344,19 @@ impl Engine {
         changeset.replace(stored, &request);
         changeset.due.push(DueChange::Clear(DueKind::Request, request.id.to_string()));
         Ok(request)
+    }
+}
+
+/// What stood in the way on every route: the policies that each denial names. Those that only rule out single routes don't explain a
+/// refusal.
+fn common_denial(denials: &[Answer]) -> Answer {
+    let everywhere = |policy: &&String| denials.iter().all(|denial| denial.policies.contains(policy));
+    let first = denials.first();
+    Answer {
+        allowed: false,
+        errored: false,
+        version: first.map(|first| first.version.clone()).unwrap_or_default(),
+        policies: first.into_iter().flat_map(|first| &first.policies).filter(everywhere).cloned().collect(),
     }
 }
 

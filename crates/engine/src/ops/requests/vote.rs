@@ -64,7 +64,11 @@ impl Engine {
                             "what the request is about was changed since it was asked: amend it, and read it again",
                         ));
                     }
-                    let mut request = self.as_it_stands(&stored, &facts).await?;
+                    let mut request = match self.as_it_stands(&stored, &facts).await {
+                        // What no route leads to any more can still be denied.
+                        Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
+                        stands => stands?,
+                    };
                     let (place, answer) = self.place_of(caller, &request, &facts)?;
                     request = request.vote(Vote {
                         by,
@@ -130,13 +134,20 @@ impl Engine {
     }
 
     /// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
-    /// (S-8). Another policy set may mean another route.
+    /// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
     pub(super) async fn as_it_stands(&self, stored: &Request, facts: &Facts) -> Result<Request, OpError> {
         let mut request = stored.clone();
-        if self.policy.version() != request.policy_version {
-            let mut facts = facts.clone();
-            facts.context.owns = facts.owns(stored.requested_by);
-            let (route, answer) = self.choose_route(self.asker_entity(stored.requested_by).await?, &facts)?;
+        let mut judged = facts.clone();
+        judged.context.owns = facts.owns(stored.requested_by);
+        let asker = self.asker_entity(stored.requested_by).await?;
+        let answer = self.policy.decide(&Question {
+            principal: asker.clone(),
+            action: stored.route.action(),
+            resource: inventory("request", "", &facts.environment),
+            context: judged.context.attributes(),
+        });
+        if self.policy.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+            let (route, answer) = self.choose_route(asker, &judged)?;
             request.route = route;
             request.policies = answer.policies;
             request.policy_version = answer.version;

@@ -1,0 +1,121 @@
+//! People, teams, feeds of people, and transfers of identities.
+
+use tenure_api::people::{ImportPeople, ImportReport, NewDecision, NewOffer, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::request::RequestView;
+use tenure_api::requests::Because;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::difference::Difference;
+use tenure_core::id::{DifferenceId, IdentityId, PersonId, TransferId};
+use tenure_core::person::Person;
+use tenure_core::team::Team;
+use tenure_core::transfer::Transfer;
+
+use crate::{Client, ClientError, ListQuery};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/people`. Where there is a second administrator, the roles come by a request that the reply names.
+    pub async fn create_person(&self, ask: &NewPerson) -> Result<PersonMade, ClientError> {
+        self.post("/v1/people", ask).await
+    }
+
+    /// `GET /v1/people`; filters: `state`, `role`, `class`, `manager`, `team`, `source`.
+    pub async fn people(&self, query: &ListQuery) -> Result<Page<View<Person>>, ClientError> {
+        self.list("/v1/people", query).await
+    }
+
+    /// `GET /v1/people/{id}`.
+    pub async fn person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+        self.get(&format!("/v1/people/{id}")).await
+    }
+
+    /// `POST /v1/people/{id}/change`.
+    pub async fn change_person(&self, id: PersonId, ask: &PersonChange) -> Result<View<Person>, ClientError> {
+        self.post(&format!("/v1/people/{id}/change"), ask).await
+    }
+
+    /// `POST /v1/people/{id}/roles`: asks for them.
+    pub async fn ask_for_roles(&self, id: PersonId, ask: &NewRoles) -> Result<RequestView, ClientError> {
+        self.post(&format!("/v1/people/{id}/roles"), ask).await
+    }
+
+    /// `POST /v1/people/{id}/suspend`.
+    pub async fn suspend_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
+        self.person_step(id, "suspend", reason).await
+    }
+
+    /// `POST /v1/people/{id}/resume`.
+    pub async fn resume_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
+        self.person_step(id, "resume", reason).await
+    }
+
+    /// `POST /v1/people/{id}/depart`: for ever.
+    pub async fn depart_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
+        self.person_step(id, "depart", reason).await
+    }
+
+    async fn person_step(&self, id: PersonId, step: &str, reason: &str) -> Result<View<Person>, ClientError> {
+        let ask = Because { reason: reason.to_owned() };
+        self.post(&format!("/v1/people/{id}/{step}"), &ask).await
+    }
+
+    /// `POST /v1/people/{id}/erase`: erases the personal values; the record and every proof stay.
+    pub async fn erase_person(&self, id: PersonId) -> Result<View<Person>, ClientError> {
+        self.step(&format!("/v1/people/{id}/erase")).await
+    }
+
+    /// `POST /v1/people/import`: follows what a source says about people, or says what following it would do.
+    pub async fn import_people(&self, ask: &ImportPeople) -> Result<ImportReport, ClientError> {
+        self.post("/v1/people/import", ask).await
+    }
+
+    /// `POST /v1/teams`.
+    pub async fn create_team(&self, ask: &NewTeam) -> Result<View<Team>, ClientError> {
+        self.post("/v1/teams", ask).await
+    }
+
+    /// `GET /v1/teams`; filter: `name`.
+    pub async fn teams(&self, query: &ListQuery) -> Result<Page<View<Team>>, ClientError> {
+        self.list("/v1/teams", query).await
+    }
+
+    /// `GET /v1/differences`; filters: `state` (open, decided), `source`, `person`.
+    pub async fn differences(&self, query: &ListQuery) -> Result<Page<View<Difference>>, ClientError> {
+        self.list("/v1/differences", query).await
+    }
+
+    /// `POST /v1/differences/{id}/decide`.
+    pub async fn decide_difference(&self, id: DifferenceId, ask: &NewDecision) -> Result<View<Difference>, ClientError> {
+        self.post(&format!("/v1/differences/{id}/decide"), ask).await
+    }
+
+    /// `POST /v1/identities/{id}/transfer`: offers it to another owner.
+    pub async fn start_transfer(&self, id: IdentityId, ask: &NewOffer) -> Result<View<Transfer>, ClientError> {
+        self.post(&format!("/v1/identities/{id}/transfer"), ask).await
+    }
+
+    /// `GET /v1/transfers`; filters: `state`, `identity`, `from`, `offered_to`.
+    pub async fn transfers(&self, query: &ListQuery) -> Result<Page<View<Transfer>>, ClientError> {
+        self.list("/v1/transfers", query).await
+    }
+
+    /// `POST /v1/transfers/{id}/offer`.
+    pub async fn offer_transfer(&self, id: TransferId, ask: &NewOffer) -> Result<View<Transfer>, ClientError> {
+        self.post(&format!("/v1/transfers/{id}/offer"), ask).await
+    }
+
+    /// `POST /v1/transfers/{id}/accept`.
+    pub async fn accept_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+        self.step(&format!("/v1/transfers/{id}/accept")).await
+    }
+
+    /// `POST /v1/transfers/{id}/decline`.
+    pub async fn decline_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+        self.step(&format!("/v1/transfers/{id}/decline")).await
+    }
+
+    /// `POST /v1/transfers/{id}/withdraw`.
+    pub async fn withdraw_transfer(&self, id: TransferId) -> Result<View<Transfer>, ClientError> {
+        self.step(&format!("/v1/transfers/{id}/withdraw")).await
+    }
+}

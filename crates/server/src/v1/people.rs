@@ -1,0 +1,199 @@
+//! People, teams, feeds of people, and the questions that feeds raise.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, header};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::people::{FeedFormat, ImportPeople, ImportReport, NewDecision, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::problem::Problem;
+use tenure_api::request::RequestView;
+use tenure_api::requests::Because;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::difference::Difference;
+use tenure_core::person::Person;
+use tenure_core::team::Team;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+/// The largest feed in bytes.
+const MAX_FEED: usize = 8 * 1024 * 1024;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/people", post(create).get(list))
+        .route("/v1/people/import", post(import).layer(DefaultBodyLimit::max(MAX_FEED)))
+        .route("/v1/people/{id}", get(one))
+        .route("/v1/people/{id}/change", post(change))
+        .route("/v1/people/{id}/roles", post(roles))
+        .route("/v1/people/{id}/suspend", post(suspend))
+        .route("/v1/people/{id}/resume", post(resume))
+        .route("/v1/people/{id}/depart", post(depart))
+        .route("/v1/people/{id}/erase", post(erase))
+        .route("/v1/teams", post(create_team).get(teams))
+        .route("/v1/teams/{id}", get(team))
+        .route("/v1/differences", get(differences))
+        .route("/v1/differences/{id}", get(difference))
+        .route("/v1/differences/{id}/decide", post(decide))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct People {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+    role: Option<String>,
+    class: Option<String>,
+    manager: Option<String>,
+    team: Option<String>,
+    source: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<People>) -> Reply<Page<View<Person>>> {
+    let filters = [
+        ("state", listing.state),
+        ("role", listing.role),
+        ("class", listing.class),
+        ("manager", listing.manager),
+        ("team", listing.team),
+        ("source", listing.source),
+    ];
+    ok(app.engine.list::<Person>(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+}
+
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
+    ok(app.engine.get::<Person>(&caller, &person).await?)
+}
+
+async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
+    created(app.engine.create_person(&caller, ask).await?)
+}
+
+async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
+    ok(app.engine.change_person(&caller, id(&person, "person")?, ask).await?)
+}
+
+async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
+    created(app.engine.ask_for_roles(&caller, id(&person, "person")?, ask).await?)
+}
+
+async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
+    ok(app.engine.suspend_person(&caller, id(&person, "person")?, ask.reason).await?)
+}
+
+async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
+    ok(app.engine.resume_person(&caller, id(&person, "person")?, ask.reason).await?)
+}
+
+async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
+    ok(app.engine.depart_person(&caller, id(&person, "person")?, ask.reason).await?)
+}
+
+async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
+    ok(app.engine.erase_person(&caller, id(&person, "person")?).await?)
+}
+
+/// What stands in the address of an import; a feed as `text/csv` says everything there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportQuery {
+    source: Option<String>,
+    complete: Option<bool>,
+    dry_run: Option<bool>,
+    expect: Option<String>,
+}
+
+/// A feed, as JSON or as `text/csv`.
+struct Feed(ImportPeople);
+
+impl FromRequest<App> for Feed {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let is_too_large = |length: &str| length.parse::<usize>().is_ok_and(|length| length > MAX_FEED);
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        if length.is_some_and(is_too_large) {
+            return Err(too_large());
+        }
+        if !is_csv(request.headers()) {
+            return Body::<ImportPeople>::from_request(request, app).await.map(|Body(ask)| Self(ask));
+        }
+        let bytes = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
+        let content = String::from_utf8(bytes.into()).map_err(|_| Failure::malformed("the feed is not UTF-8"))?;
+        Ok(Self(ImportPeople {
+            source: String::new(),
+            complete: false,
+            format: FeedFormat::Csv,
+            content: Some(content),
+            people: Vec::new(),
+            dry_run: false,
+            expect: None,
+        }))
+    }
+}
+
+fn is_csv(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv")
+}
+
+fn too_large() -> Failure {
+    Failure::of(Problem::new(413, "body_too_large", "the feed is too large").hint("use at most 8 MiB: hand it in in parts, each with complete=false"))
+}
+
+async fn import(State(app): State<App>, Operator(caller): Operator, Query(query): Query<ImportQuery>, Feed(mut ask): Feed) -> Reply<ImportReport> {
+    ask.source = query.source.unwrap_or(ask.source);
+    ask.complete = query.complete.unwrap_or(ask.complete);
+    ask.dry_run = query.dry_run.unwrap_or(ask.dry_run);
+    ask.expect = query.expect.or(ask.expect);
+    ok(app.engine.import_people(&caller, ask).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Teams {
+    after: Option<String>,
+    limit: Option<u16>,
+    name: Option<String>,
+}
+
+async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
+    created(app.engine.create_team(&caller, ask).await?)
+}
+
+async fn teams(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Teams>) -> Reply<Page<View<Team>>> {
+    let ask = ListAsk::new([("name", listing.name)], listing.after, listing.limit);
+    ok(app.engine.list::<Team>(&caller, ask).await?)
+}
+
+async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<View<Team>> {
+    ok(app.engine.get::<Team>(&caller, &team).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Differences {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+    source: Option<String>,
+    person: Option<String>,
+}
+
+async fn differences(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Differences>) -> Reply<Page<View<Difference>>> {
+    let filters = [("state", listing.state), ("source", listing.source), ("person", listing.person)];
+    ok(app.engine.list::<Difference>(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+}
+
+async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {
+    ok(app.engine.get::<Difference>(&caller, &difference).await?)
+}
+
+async fn decide(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>, Body(ask): Body<NewDecision>) -> Reply<View<Difference>> {
+    ok(app.engine.decide_difference(&caller, id(&difference, "difference")?, ask).await?)
+}

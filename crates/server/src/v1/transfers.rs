@@ -1,0 +1,69 @@
+//! Transfers of identities from one accountable owner to another.
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use tenure_api::people::NewOffer;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::transfer::Transfer;
+use tenure_engine::ops::lists::ListAsk;
+
+use crate::App;
+use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/v1/identities/{id}/transfer", post(start))
+        .route("/v1/transfers", get(list))
+        .route("/v1/transfers/{id}", get(one))
+        .route("/v1/transfers/{id}/offer", post(offer))
+        .route("/v1/transfers/{id}/accept", post(accept))
+        .route("/v1/transfers/{id}/decline", post(decline))
+        .route("/v1/transfers/{id}/withdraw", post(withdraw))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+    identity: Option<String>,
+    from: Option<String>,
+    offered_to: Option<String>,
+}
+
+async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Transfer>>> {
+    let filters = [
+        ("identity", listing.identity),
+        ("from", listing.from),
+        ("offered_to", listing.offered_to),
+        ("state", listing.state),
+    ];
+    ok(app.engine.transfers(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+}
+
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+    ok(app.engine.transfer(&caller, id(&transfer, "transfer")?).await?)
+}
+
+async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
+    created(app.engine.start_transfer(&caller, id(&identity, "identity")?, ask).await?)
+}
+
+async fn offer(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
+    ok(app.engine.offer_transfer(&caller, id(&transfer, "transfer")?, ask).await?)
+}
+
+async fn accept(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+    ok(app.engine.accept_transfer(&caller, id(&transfer, "transfer")?).await?)
+}
+
+async fn decline(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+    ok(app.engine.decline_transfer(&caller, id(&transfer, "transfer")?).await?)
+}
+
+async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
+    ok(app.engine.withdraw_transfer(&caller, id(&transfer, "transfer")?).await?)
+}
