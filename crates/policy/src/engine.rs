@@ -10,8 +10,8 @@ use cedar_policy::{AuthorizationError, Authorizer, Decision, Request, Response};
 use parking_lot::RwLock;
 use tenure_core::policy::{Action, Answer, Attributes, PolicyEngine, Question, Value};
 
-use crate::problem::PolicySetError;
 use crate::plain::PlainQuestion;
+use crate::problem::PolicySetError;
 use crate::set::{ControlPoint, Loaded, PolicyInfo, load};
 use crate::{DEFAULT_POLICIES, SCHEMA};
 

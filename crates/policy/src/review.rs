@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tenure_core::policy::{Answer, Question};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
 use crate::analysis::{Analysis, Solver, analyse};
 use crate::change::{Changed, PolicyDiff, diff, replay};
-use crate::problem::PolicyProblem;
+use crate::problem::{PolicyProblem, Source};
 use crate::{CedarPolicy, PolicySetError};
 
 /// Changed decisions that a review lists; it counts all.
@@ -48,11 +50,27 @@ impl Replay {
     }
 }
 
-/// Reviews a change of the default schema's policies. Takes up to the solver's limit.
+/// Reviews a change under Tenure's own schema, on a thread of its own. Takes up to the solver's limit.
 ///
 /// # Errors
 /// The set in force does not load.
 pub async fn review(in_force: &str, proposed: &str, recent: &[(Question, Answer)], solver: Option<&Solver>) -> Result<PolicyReview, PolicySetError> {
+    let (in_force, proposed, recent) = (in_force.to_owned(), proposed.to_owned(), recent.to_vec());
+    let (solver, runtime) = (solver.cloned(), Handle::current());
+    // Loading and compiling are work for the processor, which would hold up everybody else's requests.
+    let reviewed = spawn_blocking(move || runtime.block_on(reviewed(&in_force, &proposed, &recent, solver.as_ref())));
+    reviewed.await.unwrap_or_else(|stopped| {
+        let stopped = PolicyProblem {
+            source: Source::Policies,
+            position: None,
+            message: format!("the review stopped: {stopped}"),
+            hint: None,
+        };
+        Err(PolicySetError::new(vec![stopped]))
+    })
+}
+
+async fn reviewed(in_force: &str, proposed: &str, recent: &[(Question, Answer)], solver: Option<&Solver>) -> Result<PolicyReview, PolicySetError> {
     let old = CedarPolicy::with_policies(in_force)?;
     let new = match CedarPolicy::with_policies(proposed) {
         Ok(new) => new,

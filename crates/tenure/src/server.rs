@@ -223,7 +223,7 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
     ))
 }
 
-/// Gives an administrator a new operator token, where the last one has ended.
+/// Gives a deployment an administrator back who can act, by an invitation that replaces the sign-ins which they lost.
 ///
 /// It works on the database itself, with the root key, and not through the server: stop a server on SQLite first. The log records it.
 #[derive(Debug, Clone, clap::Args)]
@@ -243,7 +243,7 @@ pub struct RecoverArgs {
     person: Option<tenure_core::id::PersonId>,
 }
 
-/// Recovers, and leaves the token in `operator-token` of the data folder.
+/// Recovers, and leaves the invitation in `invitation` of the data folder; while nobody signs in, a token in `operator-token` too.
 pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let mut config = Config::read(args.config.as_deref(), std::env::vars())?;
     if let Some(data) = args.data {

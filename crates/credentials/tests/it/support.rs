@@ -11,12 +11,12 @@ use tenure_core::entropy::SeededEntropy;
 use tenure_core::environment::Environment;
 use tenure_core::gate::{Ask, Facts, Permit, standing};
 use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, ResourceId, SigningKeyId};
+use tenure_core::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId};
 use tenure_core::identity::{
-    CharterDraft, Coverage, CredentialType, Entitlement, Identity, IdentityState, Kind, Parties, RetirementCondition, TrustBoundary, WorkloadBinding,
+    CharterDraft, Coverage, CredentialType, Entitlement, Identity, IdentityState, Kind, Parties, RetirementCondition, RiskTier, TrustBoundary, WorkloadBinding,
 };
 use tenure_core::liveness::Scopes;
-use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::person::{Person, Role};
 use tenure_core::policy::Answer;
 use tenure_core::port::Committed;
 use tenure_core::resource::{Resource, Verification, WhenUnreachable};
@@ -143,6 +143,7 @@ pub fn permit(actions: &[&str]) -> Permit {
             }),
             ..CharterDraft::default()
         },
+        tier: RiskTier::Low,
         suspensions: vec![],
         valid_after: None,
         bindings: vec![],
@@ -150,17 +151,15 @@ pub fn permit(actions: &[&str]) -> Permit {
         memberships: vec![],
         activation: None,
         retirement: None,
+        template: None,
+        request: None,
+        transfer: None,
+        exceptions: vec![],
+        resumed_at: None,
         registered_by: other,
         created_at: start,
     });
-    let person = stored(Person {
-        id: owner,
-        name: None,
-        email: None,
-        state: PersonState::Active,
-        roles: vec![Role::Owner],
-        created_at: start,
-    });
+    let person = stored(Person::new(owner, "Olu".into(), None, vec![Role::Owner], start));
     let grants = [Some(stored(Grant {
         id: GrantId::from_u128(5),
         identity: identity.id,
@@ -168,7 +167,8 @@ pub fn permit(actions: &[&str]) -> Permit {
         starts_at: start,
         ends_at: end,
         state: GrantState::Live,
-        approved_by: other,
+        request: RequestId::from_u128(6),
+        approved_by: vec![other],
         policies: vec![],
         purpose: String::new(),
         just_in_time: false,

@@ -11,6 +11,7 @@ use tenure_core::finding::{Rule, rules};
 use tenure_core::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::person::Role;
+use tenure_core::person::Person;
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::review::{Review, ReviewSubject, ReviewTrigger};
@@ -223,6 +224,13 @@ impl Engine {
 
     /// What stands in the way of lifting a cause: what the identity served has ended, or it still rests on the exception that is over.
     pub(crate) async fn may_return(&self, identity: &Identity, released: Option<SuspensionKind>, now: Timestamp) -> Result<(), OpError> {
+        let owner = match identity.charter.owner {
+            Some(owner) => self.one::<Person>(owner).await?,
+            None => None,
+        };
+        if identity.transfer.is_none() && !owner.is_some_and(|owner| owner.is_active()) {
+            return Err(OpError::because(Reason::OwnerNotActive, "it has no owner: offer it to somebody who takes it (`tenure transfer start`)"));
+        }
         if let Some(ended) = self.ended_service(identity).await? {
             return Err(OpError::because(
                 Reason::NeedEnded,

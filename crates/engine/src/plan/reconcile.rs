@@ -373,7 +373,8 @@ fn leads_to(chain: &BTreeMap<PersonId, PersonId>, from: PersonId, sought: Person
             None => return false,
         }
     }
-    true
+    // A chain that is longer than it has links goes in a circle.
+    at.is_some()
 }
 
 /// What differs between two records of a person, by the names of a feed.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::grant::{Grant, GrantState};
@@ -23,6 +24,10 @@ use crate::plan::{self, expiry::Plan};
 /// How long a worker may take before another takes the work over.
 const LEASE: Span = Span::from_secs(10);
 const BATCH: u16 = 64;
+/// How much of a batch is worked off at once, so that commits share their way to the disk.
+const AT_ONCE: usize = 32;
+/// How often work is decided again when what it rests on has changed meanwhile.
+const ATTEMPTS: u32 = 4;
 /// How long nothing is looked for when nothing was found and nobody pokes.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -39,8 +44,12 @@ impl Engine {
             if !reading.reliable && *kind != DueKind::Receipt {
                 continue;
             }
-            for claimed in self.store.claim(*kind, reading.now, LEASE, BATCH).await? {
-                match self.work_one(&claimed, reading.now).await {
+            let claimed = self.store.claim(*kind, reading.now, LEASE, BATCH).await?;
+            let mut work = stream::iter(claimed)
+                .map(|claimed| async move { (Box::pin(self.work_one(&claimed, reading.now)).await, claimed) })
+                .buffer_unordered(AT_ONCE);
+            while let Some((worked, claimed)) = work.next().await {
+                match worked {
                     Ok(()) => {
                         done += 1;
                         count(&self.counters.worked);
@@ -55,7 +64,19 @@ impl Engine {
         Ok(done)
     }
 
+    /// Works one thing off. Whoever changed what was read is taken account of at once; who took the lease has the work.
     async fn work_one(&self, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
+        for _ in 0..ATTEMPTS {
+            let changeset = self.work(claimed, now).await?;
+            if self.settle(changeset).await?.is_some() {
+                return Ok(());
+            }
+        }
+        // The deadline stands and comes again.
+        Ok(())
+    }
+
+    async fn work(&self, claimed: &Claimed, now: Timestamp) -> Result<Changeset, OpError> {
         let changeset = match claimed.kind {
             DueKind::IdentityExpiry => {
                 self.work_identity(claimed, now, |identity| async move { Ok(plan::expiry::plan(&identity, now)) })
@@ -83,9 +104,7 @@ impl Engine {
             DueKind::Transfer => self.work_transfer(claimed, now).await?,
             DueKind::Person => self.work_person(claimed, now).await?,
         };
-        // A conflict means that somebody changed what was read, or took the lease: the deadline stands and comes again.
-        let changeset = changeset.unwrap_or_else(|| self.nothing_left(claimed, now));
-        self.settle(changeset).await.map(|_| ())
+        Ok(changeset.unwrap_or_else(|| self.nothing_left(claimed, now)))
     }
 
     /// The subject is gone or needs nothing: only the deadline goes, and the log says so.

@@ -78,6 +78,9 @@ async fn a_review_holds_all_that_an_approver_should_see() {
     let read: PolicyReview = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
     assert_eq!(read, found);
 
+    let sendable: &dyn Fn() -> Box<dyn Future<Output = _> + Send> = &|| Box::new(review(DEFAULT_POLICIES, DEFAULT_POLICIES, &[], None));
+    drop(sendable());
+
     let broken = review(DEFAULT_POLICIES, "permit (principal, action, resource);", &recent, None).await.unwrap();
     assert_eq!(broken.problems.len(), 1);
     assert_eq!(broken.analysis.verdict, Verdict::NotAvailable);

@@ -41,11 +41,17 @@ struct Listing {
     #[serde(rename = "type")]
     kind: Option<String>,
     identity: Option<String>,
+    person: Option<String>,
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<ExceptionView>> {
     let ask = ListAsk::new(
-        [("state", listing.state), ("type", listing.kind), ("identity", listing.identity)],
+        [
+            ("state", listing.state),
+            ("type", listing.kind),
+            ("identity", listing.identity),
+            ("person", listing.person),
+        ],
         listing.after,
         listing.limit,
     );

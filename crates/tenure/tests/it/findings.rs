@@ -219,11 +219,11 @@ async fn dormant(store: Store) {
     let request = world.post(&world.owner, "/v1/exceptions", ask).await.expect(201).text("/request");
     world.approve(&world.manager, &request).await.expect(200);
     world.approve(&world.security, &request).await.expect(200);
-    let token = world.token(&key, &id, "production").await;
+    world.token(&key, &id, "production").await;
     world.until_state(&id, "suspended").await;
     let shown = identity(&world, &id).await;
     assert_eq!((&shown["suspensions"][0]["kind"], &shown["suspensions"][0]["releasable_by"]), (&json!("dormant"), &json!("owner")));
-    assert!(!world.is_live(&token).await);
+    assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_suspended");
     assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
     let suspended = world.events_of("identity.suspended", &id).await;
     assert_eq!(suspended[0]["data"]["notify"]["to"], json!([world.owner_id]));

@@ -27,6 +27,7 @@ mod notify;
 mod oauth;
 mod passkeys;
 mod peers;
+mod people;
 mod person_access;
 mod policy_cli;
 mod requests;

@@ -199,6 +199,21 @@ on_both! {
         olu.set_cookie(&world.server.url, "tenure-session", &cookie);
         assert_eq!(me(&world, &olu).await.expect(401).code(), "credential_revoked");
         me(&world, &home).await.expect(200);
+        // Sessions are their person's to end, and security's and administrators'.
+        let of_home = me(&world, &home).await.text("/via/session");
+        let revoke = format!("/v1/sessions/{of_home}/revoke");
+        world.post(&world.auditor, &revoke, json!({})).await.expect(403);
+        world.post(&world.admin, &revoke, json!({})).await.expect(200);
+        me(&world, &home).await.expect(401);
+        // With the person's standing goes every way in.
+        place.sign_in(&world, &home, "olu-at-example", "hwk").await.expect(303);
+        let suspend = format!("/v1/people/{}/suspend", world.owner_id);
+        world.post(&world.security, &suspend, json!({"reason": "on leave"})).await.expect(200);
+        me(&world, &home).await.expect(401);
+        let back = Browser::new();
+        let page = place.sign_in(&world, &back, "olu-at-example", "hwk").await;
+        came_to_nothing(&world, &back, page, 401, "sign_in_unknown").await;
+
         let no_secret = world.text(&world.auditor, "/v1/log/export").await;
         for secret in [cookie, "the secret of tenure".to_owned(), "somebody@example.com".to_owned()] {
             assert!(!no_secret.contains(&secret));
@@ -471,6 +486,12 @@ on_both! {
         let issuer = json!({"url": place.provider.url, "audience": "https://tenure.example", "environments": ["production"]});
         let refused = world.post(&world.admin, "/v1/issuers", issuer.clone()).await.expect(422);
         assert_eq!(refused.field_codes(), ["directory_issuer"]);
+        // Nor is an identity bound to what people sign in with.
+        for url in [place.provider.url.clone(), format!("{}/", place.provider.url)] {
+            let mut charter = world.charter(Key::new().jwk());
+            charter["workload_binding"] = json!({"type": "oidc", "workload": "w", "issuer": url, "claims": {"sub": "olu"}});
+            assert_eq!(world.register("a-user", charter, "pending").await.expect(422).field_codes(), ["directory_issuer"]);
+        }
         assert_eq!(place.provider.register(&world, &world.admin).await.expect(409).code(), "taken");
         world.post(&world.admin, &format!("/v1/sign-in-providers/{}/remove", place.id), json!({})).await.expect(200);
         let other = world.post(&world.admin, "/v1/issuers", issuer).await.expect(201);

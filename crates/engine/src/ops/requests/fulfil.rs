@@ -201,7 +201,11 @@ impl Engine {
         for id in stored.grants.clone() {
             let Some(read) = self.one::<Grant>(id).await? else { continue };
             let mut grant = (*read.value).clone();
-            grant.entitlement.actions.retain(|action| covers(&identity.charter.scope, action, &grant.entitlement.resource));
+            let mut left = inside(&grant.entitlement, &identity.charter.scope).into_iter();
+            match left.next() {
+                Some(entitlement) => grant.entitlement = entitlement,
+                None => grant.entitlement.actions.clear(),
+            }
             grant.ends_at = if grant.ends_at == old_end { end } else { grant.ends_at.min(end) };
             if grant.entitlement.actions.is_empty() {
                 grant.state = GrantState::Revoked;
@@ -212,6 +216,21 @@ impl Engine {
                 changeset.due.push(DueChange::Set(DueKind::Grant, id.to_string(), grant.ends_at));
             } else {
                 take(&mut missing, &grant.entitlement);
+            }
+            for entitlement in left {
+                // What a wildcard gave is told apart from here on.
+                take(&mut missing, &entitlement);
+                let part = Grant {
+                    id: GrantId::generate(now, self.entropy.as_ref()),
+                    entitlement,
+                    ..grant.clone()
+                };
+                identity.grants.push(part.id);
+                changeset.event(self.granted_event(&part, now));
+                if part.just_in_time {
+                    changeset.due.push(DueChange::Set(DueKind::Grant, part.id.to_string(), part.ends_at));
+                }
+                changeset.insert(&part);
             }
             if grant != *read.value {
                 changeset.event(self.granted_event(&grant, now));
@@ -282,6 +301,38 @@ fn covers(scope: &[Entitlement], action: &str, resource: &str) -> bool {
     scope
         .iter()
         .any(|e| (e.resource == WILDCARD || e.resource == resource) && e.actions.iter().any(|a| a == WILDCARD || a == action))
+}
+
+/// What is left of an entitlement inside a scope: one entitlement, or of a wildcard one for each that the scope names.
+fn inside(entitlement: &Entitlement, scope: &[Entitlement]) -> Vec<Entitlement> {
+    let mut left: Vec<Entitlement> = Vec::new();
+    if !entitlement.is_wildcard() {
+        let mut rest = entitlement.clone();
+        rest.actions.retain(|action| covers(scope, action, &rest.resource));
+        left.extend(Some(rest).filter(|rest| !rest.actions.is_empty()));
+        return left;
+    }
+    let every = |actions: &[String]| actions.iter().any(|action| action == WILDCARD);
+    for named in scope {
+        let resource = match (entitlement.resource.as_str(), named.resource.as_str()) {
+            (WILDCARD, resource) | (resource, WILDCARD) => resource,
+            (held, named) if held == named => held,
+            _ => continue,
+        };
+        let actions: Vec<String> = match (every(&entitlement.actions), every(&named.actions)) {
+            (true, _) => named.actions.clone(),
+            (false, true) => entitlement.actions.clone(),
+            (false, false) => named.actions.iter().filter(|action| entitlement.actions.contains(action)).cloned().collect(),
+        };
+        let part = Entitlement {
+            actions,
+            resource: resource.to_owned(),
+        };
+        if !part.actions.is_empty() && !left.contains(&part) {
+            left.push(part);
+        }
+    }
+    left
 }
 
 /// Takes what a grant gives out of what is still missing.

@@ -14,7 +14,7 @@ use tenure_core::id::RequestId;
 use tenure_core::policy::{Action, Answer, Entity, Question};
 use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
-use tenure_core::request::{Asker, OPEN_FOR, Outcome, Place, REMIND_AFTER, Request, RequestState, Route};
+use tenure_core::request::{Asker, Matter, OPEN_FOR, Outcome, Place, REMIND_AFTER, Request, RequestState, Route};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
@@ -38,6 +38,14 @@ impl Engine {
         let subject = ask.matter.identity().map(|id| id.to_string()).unwrap_or_default();
         self.recorded(caller, Asked::new(ControlPoint::Request, "request.open", subject), async {
             check_purpose(&ask.purpose)?;
+            if matches!(ask.matter, Matter::Exception { .. } | Matter::Policy { .. }) {
+                // One proposal, one request: a second one could be denied or approved in the first one's place.
+                return Err(OpError::field(
+                    "matter",
+                    "matter_proposed_elsewhere",
+                    "propose it, and its request opens with it: POST /v1/exceptions, POST /v1/policies",
+                ));
+            }
             let ((request, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();

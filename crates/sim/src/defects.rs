@@ -1,0 +1,77 @@
+//! Defects of what decides, planted where it can be done without touching it: in what it writes and in what it reads.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tenure_core::changeset::Changeset;
+use tenure_core::port::Snapshot;
+use tenure_core::row::{Position, Row, RowKind};
+use tenure_store::Dump;
+
+use crate::store::Planted;
+
+/// The changeset as the engine would make it with the defect.
+pub fn tampered(mut changeset: Changeset, before: &Dump, planted: Option<Planted>) -> Changeset {
+    let has = |kind: &str| changeset.events.iter().any(|event| event.kind == kind);
+    let change: fn(&mut Value, &Value) = match planted {
+        Some(Planted::SamePerson) if has("request.approved") => let_the_asker_approve,
+        Some(Planted::VotesOutliveEdits) if has("request.amended") => keep_votes,
+        Some(Planted::TransfersForgetCuts) if has("identity.transferred") => forget_cut,
+        Some(Planted::NarrowingWidens) if has("identity.narrowed") => widen,
+        _ => return changeset,
+    };
+    for put in &mut changeset.puts {
+        let old = before.rows.get(&put.key).and_then(|row| serde_json::from_slice(&row.body).ok()).unwrap_or_default();
+        if let Ok(mut new) = serde_json::from_slice::<Value>(&put.body)
+            && matches!(put.key.kind, RowKind::Request | RowKind::Identity)
+        {
+            change(&mut new, &old);
+            put.body = new.to_string().into_bytes();
+        }
+    }
+    changeset
+}
+
+/// Nobody checks that approvers are others than who asks.
+fn let_the_asker_approve(new: &mut Value, _: &Value) {
+    let asker = new["requested_by"]["id"].clone();
+    if new["requested_by"]["type"] == "person" && new["class"] != "administration"
+        && let Some(vote) = new["votes"].get_mut(0)
+    {
+        vote["by"] = asker;
+    }
+}
+
+/// What was voted on may be edited, and the votes count for what it says then.
+fn keep_votes(new: &mut Value, old: &Value) {
+    if new.get("votes").is_none() {
+        return;
+    }
+    let mut votes = old["votes"].clone();
+    for vote in votes.as_array_mut().into_iter().flatten() {
+        vote["content_hash"] = new["content_hash"].clone();
+    }
+    new["votes"] = votes;
+}
+
+/// What a cut of the former owner's scope killed comes alive.
+fn forget_cut(new: &mut Value, old: &Value) {
+    if new.get("valid_after").is_some() {
+        new["valid_after"] = old["valid_after"].clone();
+    }
+}
+
+/// A narrower charter says something more.
+fn widen(new: &mut Value, _: &Value) {
+    let actions = new.pointer_mut("/charter/scope/0/actions").and_then(Value::as_array_mut);
+    if let Some(actions) = actions {
+        actions.push(json!("enforce"));
+    }
+}
+
+/// What the engine reads where it takes every grant for older than any credential.
+pub fn backdated(snapshot: &mut Snapshot) {
+    for row in snapshot.rows.iter_mut().flatten().filter(|row| row.key.kind == RowKind::Grant) {
+        *row = Arc::new(Row::new(row.key.clone(), row.revision, Position::at(0), row.position, row.body.clone()));
+    }
+}
