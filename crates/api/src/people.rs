@@ -241,7 +241,10 @@ mod tests {
     #[test]
     fn what_is_left_out_stays_and_null_takes_away() {
         let change: PersonChange = serde_json::from_str(r#"{"manager": null, "class": "contractor"}"#).unwrap();
-        assert_eq!((change.manager, &change.email, change.class), (Some(None), &None, Some(PersonClass::Contractor)));
+        assert_eq!(
+            (change.manager, &change.email, change.class),
+            (Some(None), &None, Some(PersonClass::Contractor))
+        );
         assert_eq!(serde_json::to_string(&change).unwrap(), r#"{"class":"contractor","manager":null}"#);
     }
 }

@@ -3,9 +3,10 @@
 use reqwest::Method;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_api::views::Page;
+use tenure_api::views::{Page, Resource as View};
 use tenure_api::why::{PastAccessReport, Refusals};
-use tenure_core::id::{RequestId, ResourceId};
+use tenure_core::id::{PolicySetId, RequestId, ResourceId};
+use tenure_core::policy_set::PolicySet;
 use tenure_core::time::Timestamp;
 
 use crate::{Client, ClientError, ListQuery, json};
@@ -63,6 +64,16 @@ impl Client {
     /// `GET /v1/policy`: the set in force.
     pub async fn policy(&self) -> Result<PolicyInForceView, ClientError> {
         self.get("/v1/policy").await
+    }
+
+    /// `GET /v1/policies`; filter: `state`.
+    pub async fn policy_sets(&self, query: &ListQuery) -> Result<Page<View<PolicySet>>, ClientError> {
+        self.list("/v1/policies", query).await
+    }
+
+    /// `GET /v1/policies/{id}`: a set with its review, as JSON.
+    pub async fn policy_set(&self, id: PolicySetId) -> Result<serde_json::Value, ClientError> {
+        self.get(&format!("/v1/policies/{id}")).await
     }
 
     /// `POST /v1/policies`: proposes a set.

@@ -64,7 +64,11 @@ impl Record for PolicySet {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![format!("state={}", self.state.as_str())]
+        vec![
+            "sort=set".to_owned(),
+            format!("state={}", self.state.as_str()),
+            format!("version={}", self.version),
+        ]
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Settings {
     pub key_overlap: Span,
     /// When access that a person got lapses unless its first review keeps it (R116).
     pub early_review: Span,
+    /// How long a review of an identity may take before that is suspended (R93).
+    pub review_within: Span,
     /// How long every identity may go unused, in place of what its risk tier allows (R76).
     pub dormant_after: Option<Span>,
     /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it (R91).
@@ -55,6 +57,14 @@ pub struct Settings {
     pub lapsed_grace: Span,
     /// How far the wall clock may step before issuance stops (S-4).
     pub clock_tolerance: Span,
+    /// How long a request stays open.
+    pub request_open_for: Span,
+    /// How long after its opening whoever may approve a request is reminded, and again after as long.
+    pub request_remind_after: Span,
+    /// How long after its opening a request that nobody answered is escalated.
+    pub request_escalate_after: Span,
+    /// The solver that analyses proposed policy sets (cvc5), if there is one.
+    pub solver: Option<std::path::PathBuf>,
 }
 
 impl Default for Settings {
@@ -65,10 +75,15 @@ impl Default for Settings {
             refusal_budget: 60,
             key_overlap: Span::from_mins(5),
             early_review: tenure_core::person_grant::EARLY_REVIEW,
+            review_within: tenure_core::review::ANSWER_WITHIN,
             dormant_after: None,
             transfer_window: tenure_core::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::transfer::LAPSED_GRACE,
             clock_tolerance: Span::from_mins(5),
+            request_open_for: tenure_core::request::OPEN_FOR,
+            request_remind_after: tenure_core::request::REMIND_AFTER,
+            request_escalate_after: tenure_core::request::ESCALATE_AFTER,
+            solver: None,
         }
     }
 }

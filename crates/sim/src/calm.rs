@@ -42,6 +42,10 @@ impl World {
         }
         self.settled()?;
         self.still_serves()?;
+        // Beyond what a request stays open for.
+        self.time.pass(Span::from_days(8));
+        self.work_off()?;
+        self.settled()?;
         self.verify_log()?;
         let dump = self.dump();
         self.checker.all_rows(&dump)?;
@@ -86,6 +90,7 @@ impl World {
         if let Some(((kind, subject), due)) = dump.due.iter().find(|(_, due)| due.due_at <= now) {
             return Err(("converge", format!("{} {subject} is due since {}", kind.as_str(), due.due_at)));
         }
+        crate::authority::at_rest(&dump)?;
         for key in dump.rows.keys() {
             if let (RowKind::Identity, Some(identity)) = (key.kind, record::<Identity>(&dump, key)) {
                 let over = identity.complete_charter().is_ok_and(|charter| charter.end() <= now);

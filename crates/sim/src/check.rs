@@ -87,8 +87,9 @@ impl Checker {
         }
         for put in &changeset.puts {
             check_put(put, before)?;
-            check_gate(put, before)?;
+            check_gate(put, changeset.at, before)?;
         }
+        crate::authority::check(changeset, before)?;
         self.check_once(changeset)?;
         self.check_spends(changeset)?;
         for change in &changeset.due {
@@ -347,7 +348,7 @@ const fn may_go(from: IdentityState, to: IdentityState) -> bool {
 }
 
 /// A credential is written only for an identity that stands at that very moment (invariant 1).
-fn check_gate(put: &Put, before: &Dump) -> Result<(), Broken> {
+fn check_gate(put: &Put, at: Timestamp, before: &Dump) -> Result<(), Broken> {
     if put.key.kind != RowKind::Credential || put.replaces != 0 {
         return Ok(());
     }
@@ -391,10 +392,13 @@ fn check_gate(put: &Put, before: &Dump) -> Result<(), Broken> {
         return broken(format!("the charter lacks {fact}"));
     }
     let owner = text(&charter, "owner");
-    if row(RowKind::Person, &owner).is_none_or(|person| text(&person, "state") != "active") {
-        return broken(format!("the owner {owner} is not active"));
-    }
     let own = text(&identity, "id");
+    let in_transfer = record::<Identity>(before, &RowKey::new(RowKind::Identity, &own))
+        .and_then(|identity| identity.transfer)
+        .is_some_and(|window| at < window.deadline);
+    if !in_transfer && row(RowKind::Person, &owner).is_none_or(|person| text(&person, "state") != "active") {
+        return Err(("inv7", format!("{} was issued: the owner {owner} is not active", put.key)));
+    }
     for (scope, id) in [
         ("identity", own),
         ("owner", owner),

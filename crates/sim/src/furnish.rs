@@ -4,20 +4,22 @@ use std::sync::Arc;
 
 use tenure_api::people::NewPerson;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
+use tenure_api::templates::TemplateChange;
 use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, Kind, RetirementCondition};
-use tenure_core::person::Role;
+use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, Kind, RetirementCondition, RiskTier};
+use tenure_core::person::{Person, Role};
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::scope::Hold;
-use tenure_core::time::Span;
+use tenure_core::template::{Template, WhenOver};
+use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
 use tenure_engine::ops::token::{Proof, TokenAsk};
 
 use crate::exec::finish;
 use crate::intent::{Bound, Fact, Place, Subject};
 use crate::model::{Broken, record};
-use crate::ops::{revocation, token};
+use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
 
@@ -26,6 +28,29 @@ fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>)
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(("setup", format!("{what}: {error}"))),
         None => Err(("setup", format!("{what}: doesn't end"))),
+    }
+}
+
+/// What a rule approves without anybody's vote: short, of low risk, outside production.
+fn template() -> TemplateChange {
+    TemplateChange {
+        template: Template {
+            name: TEMPLATE.into(),
+            kind: Kind::Workload,
+            description: "short work on the seed".into(),
+            defaults: CharterDraft::default(),
+            default_life: Span::from_mins(40),
+            max_life: Span::from_mins(600),
+            max_credential_ttl: None,
+            max_scope: Vec::new(),
+            environments: Vec::new(),
+            repositories: Vec::new(),
+            max_tier: RiskTier::Medium,
+            when_over: WhenOver::Clip,
+            version: 0,
+            changed_at: Timestamp::default(),
+        },
+        purpose: "work that nobody has to wait for".into(),
     }
 }
 
@@ -49,19 +74,35 @@ impl World {
         self.model.secrets.push(made.operator_token.clone());
         let admin = done("sign in", engine.authenticate_person(&made.operator_token))?;
         let mut people = vec![made.person.id];
+        // The manager is made last of those whom she doesn't manage; until the second administrator comes, roles need nobody else.
+        let mut manager = None;
         for (name, roles) in [
             ("Sam Secure", vec![Role::Security, Role::Owner]),
             ("Sue Secure", vec![Role::Security, Role::Owner]),
+            ("Mia Manager", vec![Role::Manager, Role::Owner]),
             ("Olga Owner", vec![Role::Owner]),
             ("Otto Owner", vec![Role::Owner]),
+            ("Oona Owner", vec![Role::Owner]),
         ] {
+            let manages = roles.contains(&Role::Manager);
             let ask = NewPerson {
                 name: name.into(),
                 roles,
+                manager,
                 ..NewPerson::default()
             };
-            people.push(done("create a person", engine.create_person(&admin, ask))?.record.id);
+            let made = done("create a person", engine.create_person(&admin, ask))?.record.id;
+            manager = if manages { Some(made) } else { manager };
+            people.push(made);
         }
+        done("make a template", engine.change_template(&admin, TEMPLATE, template()))?;
+        let ask = NewPerson {
+            name: "Abe Admin".into(),
+            roles: vec![Role::Administrator],
+            ..NewPerson::default()
+        };
+        let second = done("create a person", engine.create_person(&admin, ask))?.record.id;
+        people.push(second);
         for id in people {
             let made = done(
                 "create a token",
@@ -134,7 +175,10 @@ impl World {
             algorithms: Vec::new(),
             required_claims: Vec::new(),
         };
-        done("create an issuer", engine.create_issuer(&admin, issuer))?;
+        let issuer = done("create an issuer", engine.create_issuer(&admin, issuer))?.record.id;
+        let second = self.people.last().map(|person| person.token.clone()).unwrap_or_default();
+        let second = done("sign in", engine.authenticate_person(&second))?;
+        done("confirm an issuer", engine.confirm_issuer(&second, issuer))?;
         for place in 0..self.places.len() {
             self.enforcement_point(place, security)?;
         }
@@ -153,7 +197,8 @@ impl World {
             proofs: Vec::new(),
         };
         let resources = self.places.get(place).map(|place| place.resources.clone()).unwrap_or_default();
-        let base = self.charter(&subject, owner, true).ok_or_else(missing)?;
+        let requester = self.people.first().ok_or_else(missing)?.id;
+        let base = self.charter(&subject, requester, owner, true).ok_or_else(missing)?;
         let charter = CharterDraft {
             scope: resources
                 .iter()
@@ -166,9 +211,10 @@ impl World {
             retirement: vec![RetirementCondition::TaskCompleted],
             coverage: Some(Coverage::RoleBased),
             auto_revocation: Vec::new(),
+            backup_owner: None,
             ..base
         };
-        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(2)) else {
+        let (Some(node), Some(admin), Some(security)) = (self.nodes.first(), self.people.first(), self.people.get(1)) else {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
@@ -277,10 +323,12 @@ impl World {
             let first = self.places.get(subject.place).and_then(|place| place.resources.first());
             grant.is_live(self.time.now()) && first.is_some_and(|(id, _)| grant.entitlement.resource == id.to_string())
         });
+        let owner = record::<Person>(&dump, &RowKey::new(RowKind::Person, charter.owner));
+        let away = !owner.is_some_and(|owner| owner.is_active());
         identity.state == IdentityState::Active
             && !held
             && granted
-            && !self.model.has_departed(charter.owner)
+            && (!away || identity.transfer.as_ref().is_some_and(|window| self.time.now().plus(Span::from_mins(2)) < window.deadline))
             && self.time.now().plus(Span::from_mins(2)) < charter.end()
     }
 }

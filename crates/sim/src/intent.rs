@@ -3,9 +3,11 @@
 use std::fmt;
 
 use tenure_api::views::TokenIssued;
-use tenure_core::id::{ApplicationId, CredentialId, GrantId, IdentityId, ResourceId};
+use tenure_core::id::{ApplicationId, CredentialId, GrantId, IdentityId, PersonId, RequestId, ResourceId, TransferId};
 use tenure_core::identity::IdentityState;
+use tenure_core::request::RequestState;
 use tenure_core::scope::Scope;
+use tenure_core::time::Timestamp;
 
 /// How a workload proves itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +88,14 @@ pub enum Intent {
     Issue(IdentityId, &'static str, Hidden<String>, usize, usize),
     /// Introspect what was issued at this place of the model's list.
     Introspect(usize),
-    /// Decide about an identity, with a token or without.
-    Evaluate(IdentityId, Option<usize>),
+    /// Decide about an identity and an action, with a token or without.
+    Evaluate(IdentityId, Option<usize>, String),
+    /// Do something with a request.
+    Request(&'static str, Option<RequestId>),
+    /// Do something with a transfer.
+    Transfer(&'static str, TransferId),
+    /// Somebody leaves.
+    Depart(PersonId),
     /// Revoke a credential.
     Revoke(CredentialId),
     /// Cut a scope.
@@ -115,14 +123,27 @@ impl Intent {
     }
 }
 
+/// When something was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The step.
+    pub step: u64,
+    /// The node's time; nothing if its clock stepped before it answered.
+    pub at: Timestamp,
+    /// The log's length.
+    pub head: u64,
+}
+
 /// What came of it.
 pub enum Fact {
     /// An identity as it is now.
     Identity(IdentityId, IdentityState),
     /// A token.
     Token(Box<TokenIssued>),
-    /// Whether a token is active, or a use is allowed.
-    Verdict(bool),
+    /// Whether a token is active, or a use is allowed; and for which actions, where that was said.
+    Verdict(bool, Vec<String>),
+    /// A request as it is now.
+    Request(RequestId, RequestState),
     /// A revocation, at this place of the log.
     Revoked(u64),
     /// A join token.
@@ -138,7 +159,8 @@ impl fmt::Display for Fact {
         match self {
             Self::Identity(id, state) => write!(f, "{id} is {}", state.as_str()),
             Self::Token(token) => write!(f, "{} for {}", token.credential, token.scope),
-            Self::Verdict(yes) => write!(f, "{yes}"),
+            Self::Verdict(yes, actions) => write!(f, "{yes} {}", actions.join(" ")),
+            Self::Request(id, state) => write!(f, "{id} is {}", state.as_str()),
             Self::Revoked(index) => write!(f, "in force at {index}"),
             Self::JoinToken(_) => f.write_str("a join token"),
             Self::Checkpoint(checkpoint) => write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default())),

@@ -9,17 +9,16 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
 use tenure_log::Leaf;
 
-use crate::intent::{Fact, Intent};
+use crate::intent::{Asked, Fact, Intent};
 use crate::model::{Broken, Issued, record};
 use crate::world::World;
 
 impl World {
-    /// Takes an answer into the model, or says which rule it breaks. `began` is the step in which it was asked, `at` the
-    /// node's time then (nothing if its clock stepped since).
+    /// Takes an answer into the model, or says which rule it breaks.
     ///
     /// # Errors
     /// The rule that it breaks.
-    pub fn judge(&mut self, intent: &Intent, began: u64, at: Timestamp, result: Result<Fact, OpError>) -> Result<(), Broken> {
+    pub fn judge(&mut self, intent: &Intent, asked: Asked, result: Result<Fact, OpError>) -> Result<(), Broken> {
         let step = self.step;
         if let Err(OpError::Internal(why)) = &result {
             return Err(("internal", format!("{intent:?}: {why}")));
@@ -39,7 +38,7 @@ impl World {
                 subject.id = id;
                 self.subjects.push(subject);
             }
-            (Intent::Suspend(id), Fact::Identity(..)) => self.model.suspend(*id, began, step),
+            (Intent::Suspend(id), Fact::Identity(..)) => self.model.suspend(*id, asked.step, step),
             (Intent::End(..), Fact::Identity(id, state)) => {
                 if matches!(state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
                     self.model.end(id, step);
@@ -48,7 +47,7 @@ impl World {
             (Intent::RevokeGrant(id), _) => self.model.revoke_grant(*id, step),
             (Intent::Revoke(id), _) => self.model.revoke(*id, step),
             (Intent::Cut(scope), Fact::Revoked(index)) => self.model.cut(scope.clone(), index, step),
-            (Intent::Hold(scope), _) => self.model.hold(scope.clone(), began, step),
+            (Intent::Hold(scope), _) => self.model.hold(scope.clone(), asked.step, step),
             (Intent::JoinToken(id), Fact::JoinToken(token)) => {
                 self.model.secrets.push(token.clone());
                 if let Some(subject) = self.subjects.iter_mut().find(|subject| subject.id == *id) {
@@ -61,37 +60,40 @@ impl World {
                 }
             }
             (Intent::Issue(id, kind, proof, place, resource), Fact::Token(token)) => {
-                self.handed_out(*id, kind, &proof.0, (*place, *resource), began, *token)?
+                self.handed_out(*id, kind, &proof.0, (*place, *resource), asked, *token)?
             }
-            (Intent::Introspect(n), Fact::Verdict(true)) => self.accepted(*n, began, at)?,
-            (Intent::Evaluate(id, with), Fact::Verdict(true)) => {
+            (Intent::Introspect(n), Fact::Verdict(true, actions)) => self.accepted(*n, &actions, asked)?,
+            (Intent::Evaluate(id, with, action), Fact::Verdict(true, _)) => {
                 if let Some(n) = with {
-                    self.accepted(*n, began, at)?;
+                    self.accepted(*n, std::slice::from_ref(action), asked)?;
                 }
-                self.may_act(*id, began, at)?;
+                self.may_act(*id, asked)?;
             }
+            (Intent::Depart(id), _) => self.model.depart(*id, step),
             (_, Fact::Checkpoint(Some(checkpoint))) => self.kept.push(checkpoint),
             _ => {}
         }
         Ok(())
     }
 
-    /// A node said that a credential is alive.
-    fn accepted(&self, n: usize, began: u64, at: Timestamp) -> Result<(), Broken> {
+    /// A node said that a credential is alive, for these actions.
+    fn accepted(&self, n: usize, actions: &[String], asked: Asked) -> Result<(), Broken> {
         let Some(credential) = self.model.issued.get(n) else { return Ok(()) };
-        if let Some(broken) = self.model.refuses_credential(&self.dump(), credential, began, &self.loosening()) {
+        let at = asked.at;
+        if let Some(broken) = self.model.refuses_credential(&self.dump(), credential, actions, asked, &self.loosening()) {
             return Err((broken.0, format!("{} was accepted: {}", credential.id, broken.1)));
         }
         if at >= credential.expires_at {
             return Err(("inv4", format!("{} was accepted at {at}, after its end", credential.id)));
         }
-        self.may_act(credential.identity, began, at)
+        self.may_act(credential.identity, asked)
     }
 
     /// A node let an identity act.
-    fn may_act(&self, id: IdentityId, began: u64, at: Timestamp) -> Result<(), Broken> {
+    fn may_act(&self, id: IdentityId, asked: Asked) -> Result<(), Broken> {
         let dump = self.dump();
-        if let Some(broken) = self.model.refuses(&dump, id, began, &self.loosening()) {
+        let at = asked.at;
+        if let Some(broken) = self.model.refuses(&dump, id, asked, &self.loosening()) {
             return Err((broken.0, format!("{id} was let through: {}", broken.1)));
         }
         let end = crate::model::identity(&dump, id)
@@ -105,7 +107,7 @@ impl World {
     }
 
     /// A token was handed out.
-    fn handed_out(&mut self, id: IdentityId, kind: &str, proof: &str, (place, resource): (usize, usize), began: u64, token: TokenIssued) -> Result<(), Broken> {
+    fn handed_out(&mut self, id: IdentityId, kind: &str, proof: &str, (place, resource): (usize, usize), asked: Asked, token: TokenIssued) -> Result<(), Broken> {
         let what = token.credential;
         if !matches!(kind, "well" | "with a proof that was used") {
             return Err(("proof", format!("{what} was issued {kind}")));
@@ -126,10 +128,6 @@ impl World {
             return Err(("inv2", format!("{what} was handed out and its issuance is not in the log at {index}")));
         }
         let key = RowKey::new(RowKind::Credential, what);
-        let grants = leaf
-            .and_then(|leaf| leaf.data.get("grants").cloned())
-            .and_then(|grants| serde_json::from_value(grants).ok())
-            .unwrap_or_default();
         let Some(row) = record::<Credential>(&dump, &key) else {
             // Its record may have gone with its time.
             let ended = self.time.now().plus(Span::from_secs(2)) > self.ends_by(&dump, index).plus(CLOCK_SKEW);
@@ -139,7 +137,7 @@ impl World {
                 Err(("inv2", format!("{what} was handed out and the inventory doesn't have it")))
             };
         };
-        if let Some(broken) = self.model.refuses(&dump, id, began, &self.loosening()) {
+        if let Some(broken) = self.model.refuses(&dump, id, asked, &self.loosening()) {
             return Err((broken.0, format!("{what} was issued: {}", broken.1)));
         }
         self.model.secrets.push(token.access_token.clone());
@@ -154,7 +152,7 @@ impl World {
                 .and_then(|place| place.resources.get(resource))
                 .map(|(_, uri)| uri.clone())
                 .unwrap_or_default(),
-            grants,
+            resource_id: row.resource.to_string(),
             expires_at: row.expires_at,
         });
         Ok(())

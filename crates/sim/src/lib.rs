@@ -9,15 +9,20 @@
 //! One assumption: a node that starts again has its clock right. A clock that is wrong when a server starts has nothing to
 //! be held against.
 
+pub mod authority;
 mod calm;
 pub mod check;
 pub mod clock;
+mod defects;
 pub mod exec;
 mod furnish;
 pub mod intent;
 mod judge;
 pub mod model;
 pub mod ops;
+mod people;
+mod policies;
+mod requests;
 pub mod rng;
 pub mod store;
 pub mod workload;

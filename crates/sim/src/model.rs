@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_core::grant::Grant;
+use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{CredentialId, GrantId, IdentityId, PersonId};
 use tenure_core::identity::Identity;
 use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
 use tenure_store::Dump;
+
+use crate::intent::Asked;
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +44,8 @@ pub struct Issued {
     pub environment: String,
     /// What it is for.
     pub resource: String,
-    /// The grants that it rests on.
-    pub grants: Vec<GrantId>,
+    /// The same by its id.
+    pub resource_id: String,
     /// Its end.
     pub expires_at: Timestamp,
 }
@@ -67,6 +69,8 @@ pub struct Model {
     revoked: BTreeMap<CredentialId, u64>,
     revoked_grants: BTreeMap<GrantId, u64>,
     cuts: Vec<(Scope, u64, u64)>,
+    /// Who was in a scope when it was cut, by the place of the cut in the log.
+    cut_off: BTreeMap<(Scope, u64), BTreeSet<IdentityId>>,
     withheld: BTreeMap<Scope, Vec<Withheld>>,
     suspended: BTreeMap<IdentityId, Vec<Withheld>>,
     loosened: BTreeMap<String, u64>,
@@ -88,6 +92,11 @@ impl Model {
     /// A cut was acknowledged, with its place in the log.
     pub fn cut(&mut self, scope: Scope, index: u64, step: u64) {
         self.cuts.push((scope, index, step));
+    }
+
+    /// A cut was written at this place of the log, when these were in its scope.
+    pub fn cut_off(&mut self, scope: Scope, index: u64, members: BTreeSet<IdentityId>) {
+        self.cut_off.insert((scope, index), members);
     }
 
     /// A hold was acknowledged that was asked for in an earlier step.
@@ -120,8 +129,9 @@ impl Model {
         self.departed.contains_key(&id)
     }
 
-    /// Why an identity has to be refused by what begins after step `since`; `loosening` names what is just being given back.
-    pub fn refuses(&self, dump: &Dump, id: IdentityId, since: u64, loosening: &BTreeSet<String>) -> Option<Broken> {
+    /// Why an identity has to be refused by what was asked then; `loosening` names what is just being given back.
+    pub fn refuses(&self, dump: &Dump, id: IdentityId, asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
+        let since = asked.step;
         let stands = |key: &str, withheld: &Withheld| {
             withheld.acknowledged < since && !loosening.contains(key) && self.loosened.get(key).is_none_or(|at| *at < withheld.asked)
         };
@@ -141,33 +151,48 @@ impl Model {
         if let Some(scope) = held {
             return Some(("inv4", format!("{scope} was held")));
         }
+        let in_transfer = identity.transfer.as_ref().is_some_and(|window| asked.at < window.deadline);
+        if in_transfer || changed_since(dump, &RowKey::new(RowKind::Identity, id), asked) {
+            return None;
+        }
         let gone = identity.charter.owner.filter(|owner| self.departed.get(owner).is_some_and(|at| *at < since));
-        gone.map(|owner| ("inv7", format!("{owner}, the owner of {id}, has left")))
+        gone.map(|owner| ("inv7", format!("{owner}, the owner of {id}, has left, and nobody took it in time")))
     }
 
-    /// Why a credential has to be refused by what begins after step `since`.
-    pub fn refuses_credential(&self, dump: &Dump, credential: &Issued, since: u64, loosening: &BTreeSet<String>) -> Option<Broken> {
+    /// Why a credential has to be refused, by what was asked then, for actions that were accepted.
+    pub fn refuses_credential(&self, dump: &Dump, credential: &Issued, actions: &[String], asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
+        let since = asked.step;
         let id = credential.id;
         if self.revoked.get(&id).is_some_and(|at| *at < since) {
             return Some(("inv4", format!("{id} was revoked")));
         }
-        if let Some(grant) = credential
-            .grants
-            .iter()
-            .find(|grant| self.revoked_grants.get(grant).is_some_and(|at| *at < since))
-        {
-            return Some(("inv4", format!("{grant}, on which {id} rests, was revoked")));
+        if let Some(action) = actions.iter().find(|action| !self.rests(dump, credential, action, asked)) {
+            return Some(("left", format!("{action} rests on no live grant that was there when {id} was issued")));
         }
-        let identity = identity(dump, credential.identity)?;
-        let mine = scopes(&identity);
+        // Whoever was in the scope then: what left it since is cut off all the same.
+        let in_it = |scope: &Scope, index: u64| {
+            let members = self.cut_off.get(&(scope.clone(), index));
+            members.is_some_and(|members| members.contains(&credential.identity))
+        };
         let cut = self
             .cuts
             .iter()
-            .find(|(scope, index, at)| *at < since && *index > credential.index && mine.contains(scope));
+            .find(|(scope, index, at)| *at < since && *index > credential.index && in_it(scope, *index));
         if let Some((scope, ..)) = cut {
             return Some(("inv4", format!("{scope} was cut after {id} was issued")));
         }
-        self.refuses(dump, credential.identity, since, loosening)
+        self.refuses(dump, credential.identity, asked, loosening)
+    }
+
+    /// Whether a grant that was there when the credential was issued gives the action; one that changed since it was asked may have.
+    fn rests(&self, dump: &Dump, credential: &Issued, action: &String, asked: Asked) -> bool {
+        dump.rows.iter().filter(|(key, _)| key.kind == RowKind::Grant).any(|(key, row)| {
+            let Some(grant) = record::<Grant>(dump, key).filter(|grant| grant.identity == credential.identity) else { return false };
+            let there = row.created.index <= credential.index && grant.entitlement.resource == credential.resource_id;
+            let ended = self.revoked_grants.get(&grant.id).is_some_and(|at| *at < asked.step);
+            let gives = grant.state == GrantState::Live && asked.at < grant.ends_at && grant.entitlement.actions.contains(action);
+            there && !ended && (gives || row.position.index >= asked.head)
+        })
     }
 }
 
@@ -184,6 +209,11 @@ pub fn grant(dump: &Dump, id: GrantId) -> Option<Grant> {
 /// A record as its row says, read without the engine's help.
 pub fn record<T: Record>(dump: &Dump, key: &RowKey) -> Option<T> {
     serde_json::from_slice(&dump.rows.get(key)?.body).ok()
+}
+
+/// Whether a row was written after something was asked.
+pub fn changed_since(dump: &Dump, key: &RowKey, asked: Asked) -> bool {
+    dump.rows.get(key).is_some_and(|row| row.position.index >= asked.head)
 }
 
 /// The scopes that a charter puts an identity in.

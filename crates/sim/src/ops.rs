@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tenure_api::people::NewPerson;
 use tenure_api::requests::{
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewGrant, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
@@ -15,7 +15,8 @@ use tenure_core::identity::{
     CharterDraft, Coverage, Entitlement, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, WorkloadBinding,
 };
 use tenure_core::person::Role;
-use tenure_core::row::RowKind;
+use tenure_core::request::Request;
+use tenure_core::row::{RowKey, RowKind};
 use tenure_core::scope::Scope;
 use tenure_core::time::Span;
 use tenure_credentials::opaque::Parsed;
@@ -27,10 +28,12 @@ use tenure_engine::ops::token::{Proof, TokenAsk};
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
-use crate::world::{Operation, PUBLIC_URL, World};
+use crate::world::{Operation, Operator, PUBLIC_URL, World};
 
 /// Identities of a run: few, so that what happens meets.
 const MAX_SUBJECTS: usize = 7;
+/// The template of what a rule approves.
+pub const TEMPLATE: &str = "ephemeral";
 
 pub(crate) fn stands(view: IdentityView) -> Fact {
     Fact::Identity(view.record.id, view.record.state)
@@ -57,15 +60,14 @@ fn resume(engine: Arc<Engine>, token: String, id: IdentityId) -> Operation {
     by(engine, token, async move |engine, caller| engine.resume(&caller, id, ask).await.map(stands))
 }
 
-fn because() -> String {
+pub(crate) fn because() -> String {
     "as the seed wants".into()
 }
 
 impl World {
-    /// A charter; `complete` or with one fact missing.
-    pub(crate) fn charter(&self, subject: &Subject, owner: PersonId, complete: bool) -> Option<CharterDraft> {
+    /// A charter that somebody asks for; `complete` or with one fact missing.
+    pub(crate) fn charter(&self, subject: &Subject, requester: PersonId, owner: PersonId, complete: bool) -> Option<CharterDraft> {
         let place = self.places.get(subject.place)?;
-        let requester = self.people.first()?.id;
         let now = self.time.now();
         let span = |from: u64, to: u64| Span::from_secs(i64::try_from(from + self.rng.below(to - from)).unwrap_or(60));
         let mut retirement = vec![match self.rng.below(4) {
@@ -97,7 +99,12 @@ impl World {
             retirement,
             rotation_cadence: Some(Span::from_days(30)),
             credential_ttl: Some(span(60, 900)),
-            coverage: Some(if self.rng.per_mille(250) { Coverage::JustInTime } else { Coverage::RoleBased }),
+            backup_owner: self.owners()?.iter().map(|person| person.id).find(|id| *id != owner).filter(|_| self.rng.per_mille(400)),
+            coverage: Some(match self.rng.below(20) {
+                0..5 => Coverage::JustInTime,
+                5..9 => Coverage::Privileged,
+                _ => Coverage::RoleBased,
+            }),
             parties: Some(Parties {
                 requester,
                 operator: "sim".into(),
@@ -129,19 +136,26 @@ impl World {
         }
         match self.rng.below(1_000) {
             0..60 if self.subjects.len() < MAX_SUBJECTS => self.register(engine),
-            0..130 => self.enable(engine),
-            130..230 => self.disable(engine),
-            230..470 => self.issue(node, engine),
-            470..620 => self.introspect(engine),
-            620..700 => self.evaluate(engine),
-            700..790 => self.revoke(engine),
-            790..840 => self.bootstrap(engine),
-            840..860 => self.directory(engine),
+            0..110 => self.enable(engine),
+            110..180 => self.disable(engine),
+            180..370 => self.issue(node, engine),
+            370..490 => self.introspect(engine),
+            490..570 => self.evaluate(engine),
+            570..640 => self.revoke(engine),
+            640..680 => self.bootstrap(engine),
+            680..695 => self.directory(engine),
+            695..760 => self.person(engine),
+            760..890 => self.request(engine),
             _ => Some(self.upkeep(engine)),
         }
     }
 
-    fn subject(&self) -> Option<&Subject> {
+    /// Whoever may own an identity.
+    pub(crate) fn owners(&self) -> Option<&[Operator]> {
+        self.people.get(1..7)
+    }
+
+    pub(crate) fn subject(&self) -> Option<&Subject> {
         // The newest ones are the likeliest to be alive.
         let n = self.subjects.len();
         let recent = self.subjects.get(n.saturating_sub(3)..)?;
@@ -149,7 +163,7 @@ impl World {
     }
 
     /// An operator: mostly one of security, sometimes anyone.
-    fn operator(&self) -> Option<String> {
+    pub(crate) fn operator(&self) -> Option<String> {
         let place = if self.rng.per_mille(700) {
             1 + self.rng.below(2)
         } else {
@@ -171,26 +185,33 @@ impl World {
             join_tokens: Vec::new(),
             proofs: Vec::new(),
         };
-        let owner = self.rng.pick(self.people.get(1..)?)?.id;
+        let owner = self.rng.pick(self.owners()?)?.id;
         let complete = !self.rng.per_mille(200);
-        let charter = self.charter(&subject, owner, complete)?;
-        let stage = *self.rng.pick(&[Stage::Draft, Stage::Pending, Stage::Active, Stage::Active, Stage::Active])?;
+        // Mostly owners ask for what is to be theirs, so that others have to approve it.
+        let requester = match self.rng.per_mille(600) {
+            true => owner,
+            false => self.rng.pick(&[self.people.first()?, self.people.get(3)?, self.people.get(5)?])?.id,
+        };
+        let mut charter = self.charter(&subject, requester, owner, complete)?;
+        let by_template = self.rng.per_mille(250);
+        if by_template && charter.expires_at.is_some() {
+            charter.expires_at = Some(self.time.now().plus(Span::from_mins(40)));
+        }
+        let stage = match self.rng.below(10) {
+            0 => Stage::Draft,
+            1 => Stage::Active,
+            _ if by_template => Stage::Active,
+            _ => Stage::Pending,
+        };
         let ask = NewIdentity {
             kind: Kind::Workload,
             name: subject.name.clone(),
-            template: None,
+            template: by_template.then(|| TEMPLATE.to_owned()),
             charter,
             stage,
             token: None,
         };
-        // Requests come from owners: security doesn't propose.
-        let token = self
-            .people
-            .iter()
-            .find(|person| person.id == owner && self.people.iter().take(3).all(|other| other.id != owner))
-            .or(self.people.first())?
-            .token
-            .clone();
+        let token = self.token_of(requester)?;
         let intent = Intent::Register(Box::new(subject), !complete && stage != Stage::Draft);
         Some((
             intent,
@@ -205,36 +226,31 @@ impl World {
         let token = self.operator()?;
         Some(match row.state {
             IdentityState::Draft if self.rng.per_mille(500) => {
-                let owner = self.rng.pick(self.people.get(3..)?)?.id;
-                let charter = self.charter(&subject, owner, true)?;
-                let admin = self.people.first()?.token.clone();
+                let owner = row.charter.owner.unwrap_or(row.registered_by);
+                let charter = self.charter(&subject, row.registered_by, owner, true)?;
+                let admin = self.token_of(row.registered_by)?;
                 let write = async move |engine: Arc<Engine>, caller| engine.write_charter(&caller, id, charter, None).await.map(stands);
                 (Intent::Change("write the charter of", id), by(engine, admin, write))
             }
             IdentityState::Draft => {
-                let admin = self.people.first()?.token.clone();
+                let admin = self.token_of(row.registered_by)?;
                 (
                     Intent::Change("submit", id),
                     by(engine, admin, async move |engine, caller| engine.submit(&caller, id, None).await.map(stands)),
                 )
             }
-            IdentityState::Pending => (
-                Intent::Change("activate", id),
-                by(engine, token, async move |engine, caller| engine.activate(&caller, id, None).await.map(stands)),
-            ),
-            IdentityState::Active => {
-                let place = self.places.get(subject.place)?;
-                let resource = self.rng.pick(&place.resources)?.0.to_string();
-                let duration = Span::from_secs(i64::try_from(30 + self.rng.below(3_000)).ok()?);
-                let ask = NewGrant {
-                    actions: vec!["read".into()],
-                    resource,
-                    duration,
-                    purpose: because(),
+            IdentityState::Pending => {
+                let request = row.request.and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
+                let Some(request) = request else {
+                    // Its request has ended: it is handed in again.
+                    let again = async move |engine: Arc<Engine>, caller| engine.submit(&caller, id, None).await.map(stands);
+                    return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
-                let open = async move |engine: Arc<Engine>, caller| engine.open_grant(&caller, id, ask).await.map(|_| Fact::Done(1));
-                (Intent::Change("open a grant for", id), by(engine, token, open))
+                let token = self.voter(&request).unwrap_or(token);
+                let activate = async move |engine: Arc<Engine>, caller| engine.activate(&caller, id, None).await.map(stands);
+                (Intent::Change("activate", id), by(engine, token, activate))
             }
+            IdentityState::Active => return self.request(engine),
             _ => (Intent::Resume(id), resume(engine, token, id)),
         })
     }
@@ -354,7 +370,8 @@ impl World {
         let operation = async move {
             let enforcer = proof.present(&engine, &credential.environment).await?;
             let answer = engine.introspect(&credential.environment, &enforcer, &credential.token).await?;
-            Ok(Fact::Verdict(answer.active))
+            let actions = answer.token.map(|token| token.scope.split(' ').map(str::to_owned).collect());
+            Ok(Fact::Verdict(answer.active, actions.unwrap_or_default()))
         };
         Some((Intent::Introspect(n), Box::pin(operation)))
     }
@@ -399,6 +416,7 @@ impl World {
             }
         };
         let proof = self.enforcement(&environment, &resource)?;
+        let action = (*self.rng.pick(&["read", "write"])?).to_owned();
         let properties = credential
             .map(|credential| ("access_token".to_owned(), json!(credential.token)))
             .into_iter()
@@ -415,16 +433,16 @@ impl World {
                 properties: serde_json::Map::new(),
             },
             action: EvaluationAction {
-                name: "read".into(),
+                name: action.clone(),
                 properties: serde_json::Map::new(),
             },
             context: serde_json::Map::new(),
         };
         let operation = async move {
             let enforcer = proof.present(&engine, &environment).await?;
-            Ok(Fact::Verdict(engine.evaluate(&enforcer, &ask).await?.decision))
+            Ok(Fact::Verdict(engine.evaluate(&enforcer, &ask).await?.decision, Vec::new()))
         };
-        Some((Intent::Evaluate(id, with), Box::pin(operation)))
+        Some((Intent::Evaluate(id, with, action), Box::pin(operation)))
     }
 
     fn revoke(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
@@ -479,7 +497,7 @@ impl World {
         let place = self.places.get(subject.place)?;
         Some(match self.rng.below(6) {
             0..3 => Scope::Identity(subject.id),
-            3 => Scope::Owner(self.rng.pick(self.people.get(1..)?)?.id),
+            3 => Scope::Owner(self.rng.pick(self.owners()?)?.id),
             4 => Scope::Application(place.application),
             _ => Scope::Environment(place.environment.clone()),
         })
@@ -544,7 +562,7 @@ impl World {
                 let ask = NewPerson {
                     name: "Somebody New".into(),
                     email: Some("new@sim.example".into()),
-                    roles: vec![Role::Requester],
+                    roles: vec![Role::Requester, Role::Owner],
                     ..NewPerson::default()
                 };
                 (

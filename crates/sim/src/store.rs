@@ -16,6 +16,7 @@ use tenure_core::row::{Row, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
 use tenure_store::{Dump, MemoryStore};
 
+use crate::defects::{backdated, tampered};
 use crate::exec::{Yield, finish};
 use crate::rng::Rng;
 
@@ -36,11 +37,21 @@ pub enum Planted {
     StaleReads,
     /// Digests of rows don't cover their content.
     WeakDigests,
+    /// Who asks may approve.
+    SamePerson,
+    /// Votes on what a request was count for what it is edited to.
+    VotesOutliveEdits,
+    /// Accepting a transfer doesn't fold the cut of the former owner's scope.
+    TransfersForgetCuts,
+    /// A narrower charter gains an action.
+    NarrowingWidens,
+    /// Credentials use what was granted after them.
+    GrantsRevive,
 }
 
 /// A commit as it went through the store.
 pub struct Observed {
-    /// What was to be written, as the engine sent it.
+    /// What was to be written, as the engine sent it, or as it would with the planted defect.
     pub changeset: Changeset,
     /// Everything as it was before.
     pub before: Dump,
@@ -131,6 +142,7 @@ impl FaultyStore {
 
     fn commit_now(&self, changeset: Changeset) -> Outcome {
         let before = self.shared.dump();
+        let changeset = tampered(changeset, &before, self.shared.planted);
         if let Some(outcome) = self.lost(&changeset, &before) {
             self.shared.observed.lock().push(Observed {
                 changeset,
@@ -185,6 +197,9 @@ impl FaultyStore {
 
     /// The rows as this node sees them.
     fn seen(&self, mut snapshot: Snapshot) -> Snapshot {
+        if self.shared.planted == Some(Planted::GrantsRevive) {
+            backdated(&mut snapshot);
+        }
         if self.shared.planted == Some(Planted::StaleReads) && self.node > 0 && self.shared.faulty() {
             let mut stale = self.shared.stale.lock();
             for row in snapshot.rows.iter_mut().flatten().filter(|row| row.key.kind == RowKind::Identity) {

@@ -7,14 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use tenure_core::changeset::Changeset;
 use tenure_core::entropy::SeededEntropy;
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{EventId, PersonId};
-use tenure_core::person::{Person, PersonState};
+use tenure_core::id::PersonId;
+use tenure_core::identity::Identity;
 use tenure_core::policy::PolicyEngine;
-use tenure_core::port::{Outcome, RowSealer, Store};
+use tenure_core::port::RowSealer;
 use tenure_core::row::{Position, RowKey, RowKind};
+use tenure_core::scope::Cut;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
@@ -26,10 +25,11 @@ use tenure_store::{Dump, MemoryStore};
 use crate::check::Checker;
 use crate::clock::{NodeClock, Time};
 use crate::exec;
-use crate::intent::{Fact, Intent, Subject};
-use crate::model::{Broken, Model, Violation};
+use crate::intent::{Asked, Fact, Intent, Subject};
+use crate::model::{Broken, Model, Violation, record};
+use crate::policies::LoadedOnce;
 use crate::rng::Rng;
-use crate::store::{FaultyStore, Planted, Shared};
+use crate::store::{FaultyStore, Observed, Planted, Shared};
 use crate::workload::{Holder, Platform};
 
 /// Nodes that share the store.
@@ -38,6 +38,9 @@ const NODES: usize = 2;
 const MAX_TASKS: usize = 5;
 /// Issuances of one identity in a minute; small, so that it is reached.
 const BUDGET: u32 = 6;
+/// How long an identity goes on without its owner, and then stays suspended; short, so that both end within a run.
+const TRANSFER_WINDOW: Span = Span::from_mins(12);
+const LAPSED_GRACE: Span = Span::from_mins(40);
 const ROOT_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 /// Where every node says that it is reached.
 pub const PUBLIC_URL: &str = "https://tenure.sim";
@@ -57,9 +60,9 @@ pub struct Node {
 pub(crate) struct Task {
     number: u64,
     node: usize,
-    began: u64,
-    /// The node's time when it began, and by how much its clock was off.
-    at: (Timestamp, i64),
+    asked: Asked,
+    /// By how much the node's clock was off.
+    clock: i64,
     intent: Intent,
     operation: Operation,
 }
@@ -84,7 +87,7 @@ pub struct World {
     pub time: Arc<Time>,
     /// The nodes.
     pub nodes: Vec<Node>,
-    /// The people: an administrator, two of security, owners.
+    /// The people: an administrator, two of security, a manager, owners, a second administrator.
     pub people: Vec<Operator>,
     /// The identities.
     pub subjects: Vec<Subject>,
@@ -99,7 +102,6 @@ pub struct World {
     /// The platform's key.
     pub platform: Holder,
     pub(crate) shared: Arc<Shared>,
-    memory: Arc<MemoryStore>,
     pub(crate) checker: Checker,
     pub(crate) tasks: Vec<Task>,
     asked: u64,
@@ -185,8 +187,7 @@ impl World {
             model: Model::default(),
             kept: Vec::new(),
             platform,
-            shared: Shared::new(Arc::clone(&memory), seed, planted),
-            memory,
+            shared: Shared::new(memory, seed, planted),
             checker: Checker::new(root_key()?, BUDGET),
             tasks: Vec::new(),
             asked: 0,
@@ -215,6 +216,7 @@ impl World {
         let ports = Ports {
             store: Arc::new(FaultyStore::new(Arc::clone(&self.shared), node)),
             policy: policy()? as Arc<dyn PolicyEngine>,
+            policies: Arc::new(LoadedOnce),
             clock: Arc::clone(clock) as _,
             entropy: Arc::new(SeededEntropy::new(Rng::new(self.seed, 100 + self.starts).below(u64::MAX))),
             fetch: Arc::new(Platform::new(&self.platform)),
@@ -225,6 +227,8 @@ impl World {
             issuance_budget: BUDGET,
             refusal_budget: 5,
             key_overlap: Span::from_mins(5),
+            transfer_window: TRANSFER_WINDOW,
+            lapsed_grace: LAPSED_GRACE,
             ..Settings::default()
         };
         Ok(Arc::new(Engine::new(ports, settings)))
@@ -283,8 +287,7 @@ impl World {
                 0..12 => self.lose(),
                 12..16 => self.crash()?,
                 16..22 => self.jump(),
-                22..25 => self.depart()?,
-                25..75 => self.wait(),
+                22..72 => self.wait(),
                 roll if self.tasks.is_empty() || (roll < 480 && self.tasks.len() < MAX_TASKS) => self.ask()?,
                 _ => self.go_on()?,
             }
@@ -306,13 +309,18 @@ impl World {
     pub fn begin(&mut self, node: usize, intent: Intent, operation: Operation) {
         let number = self.next_number();
         let Some(at) = self.nodes.get(node) else { return };
-        let at = (at.engine.now(), at.clock.error());
+        let (now, clock) = (at.engine.now(), at.clock.error());
+        let asked = Asked {
+            step: self.step,
+            at: now,
+            head: self.dump().head.size,
+        };
         self.say(&format!("#{number} node {node}: {intent:?}"));
         self.tasks.push(Task {
             number,
             node,
-            began: self.step,
-            at,
+            asked,
+            clock,
             intent,
             operation,
         });
@@ -340,9 +348,9 @@ impl World {
             Err(error) => error.to_string(),
         };
         self.say(&format!("#{} {text}", task.number));
-        let jumped = self.nodes.get(task.node).is_none_or(|node| node.clock.error() != task.at.1);
-        let at = if jumped { Timestamp::default() } else { task.at.0 };
-        self.judge(&task.intent, task.began, at, result)
+        let jumped = self.nodes.get(task.node).is_none_or(|node| node.clock.error() != task.clock);
+        let at = if jumped { Timestamp::default() } else { task.asked.at };
+        self.judge(&task.intent, Asked { at, ..task.asked }, result)
     }
 
     /// What is just being given back, by key.
@@ -416,46 +424,32 @@ impl World {
         self.say(&format!("{span} pass"));
     }
 
-    /// A person leaves: what a feed of the people's department will commit.
-    fn depart(&mut self) -> Result<(), Broken> {
-        // The administrator and security stay: somebody has to go on.
-        let Some(person) = self.rng.pick(self.people.get(3..).unwrap_or_default()).map(|person| person.id) else {
-            return Ok(());
-        };
-        let key = RowKey::new(RowKind::Person, person);
-        let snapshot = exec::finish(self.memory.load(std::slice::from_ref(&key)), 1);
-        let Some(Ok(Some(stored))) = snapshot.map(|snapshot| snapshot.map(|snapshot| snapshot.get::<Person>(0).ok().flatten())) else {
-            return Ok(());
-        };
-        if stored.state != PersonState::Active || self.model.has_departed(person) {
-            return Ok(());
-        }
-        let now = self.time.now();
-        let id = EventId::from_u128(u128::from(self.next_number()));
-        let event = Event::new(id, "person.departed", ControlPoint::Administer).subject(person);
-        let mut changeset = Changeset::new(Actor::System { part: "people".into() }, now, event);
-        changeset.replace(
-            &stored,
-            &Person {
-                state: PersonState::Departed,
-                ..(*stored.value).clone()
-            },
-        );
-        if !matches!(exec::finish(self.memory.commit(changeset), 1), Some(Outcome::Committed(_))) {
-            return Err(("internal", "a departure could not be recorded".into()));
-        }
-        self.say(&format!("{person} leaves"));
-        self.model.depart(person, self.step);
-        Ok(())
-    }
-
     fn observe(&mut self) -> Result<(), Broken> {
         let observed = self.shared.take_observed();
         if observed.is_empty() {
             return Ok(());
         }
         let dump = self.dump();
-        observed.iter().try_for_each(|observed| self.checker.commit(observed, &dump))
+        for observed in &observed {
+            self.checker.commit(observed, &dump)?;
+            self.note_cuts(observed);
+        }
+        Ok(())
+    }
+
+    /// Who was in the scopes that a commit cut.
+    fn note_cuts(&mut self, observed: &Observed) {
+        let puts = observed.changeset.puts.iter().filter(|put| observed.written && put.key.kind == RowKind::Cut);
+        for cut in puts.filter_map(|put| serde_json::from_slice::<Cut>(&put.body).ok()) {
+            let before = &observed.before;
+            let identities = before.rows.keys().filter(|key| key.kind == RowKind::Identity);
+            let members = identities.filter_map(|key| record::<Identity>(before, key)).filter(|identity| {
+                let mut memberships = identity.memberships.iter();
+                memberships.any(|membership| membership.scope == cut.scope)
+            });
+            let members = members.map(|identity| identity.id).collect();
+            self.model.cut_off(cut.scope, before.head.size, members);
+        }
     }
 
     /// Checks everything that can be seen now.

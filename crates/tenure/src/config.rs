@@ -40,8 +40,18 @@ pub struct Config {
     pub refusal_budget: u32,
     /// How long a new signing key is published before it signs.
     pub key_overlap: Span,
+    /// How long a request stays open.
+    pub request_open_for: Span,
+    /// How long after its opening whoever may approve a request is reminded, and again after as long.
+    pub request_remind_after: Span,
+    /// How long after its opening a request that nobody answered is escalated.
+    pub request_escalate_after: Span,
+    /// The solver that analyses proposed policy sets (cvc5).
+    pub solver: Option<PathBuf>,
     /// When access that a person got lapses unless its first review keeps it.
     pub early_review: Span,
+    /// How long a review of an identity may take before that is suspended.
+    pub review_within: Span,
     /// How long an identity goes on after its owner left before it is suspended, unless somebody takes it.
     pub transfer_window: Span,
     /// How long an identity that nobody took stays suspended before it retires.
@@ -108,7 +118,12 @@ impl Default for Config {
             issuance_budget: engine.issuance_budget,
             refusal_budget: engine.refusal_budget,
             key_overlap: engine.key_overlap,
+            request_open_for: engine.request_open_for,
+            request_remind_after: engine.request_remind_after,
+            request_escalate_after: engine.request_escalate_after,
+            solver: None,
             early_review: engine.early_review,
+            review_within: engine.review_within,
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
             dormant_after: engine.dormant_after,
@@ -166,8 +181,13 @@ impl Config {
             "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
             "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
             "REFUSAL_BUDGET" => self.refusal_budget = value.parse()?,
+            "SOLVER" => self.solver = Some(value.into()),
+            "REQUEST_OPEN_FOR" => self.request_open_for = value.parse()?,
+            "REQUEST_REMIND_AFTER" => self.request_remind_after = value.parse()?,
+            "REQUEST_ESCALATE_AFTER" => self.request_escalate_after = value.parse()?,
             "KEY_OVERLAP" => self.key_overlap = value.parse()?,
             "EARLY_REVIEW" => self.early_review = value.parse()?,
+            "REVIEW_WITHIN" => self.review_within = value.parse()?,
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
@@ -175,7 +195,7 @@ impl Config {
             // Read where they are used: a secret never becomes part of a configuration that could be printed.
             "ROOT_KEY" | "MAIL_PASSWORD" | "WEBHOOK_SECRET" | "LOG" => {}
             // Of the command line, and of the tests' own set-up.
-            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "SOLVER" | "TEST_POSTGRES" | "TEST_PEERS" => {}
+            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "TEST_POSTGRES" | "TEST_PEERS" => {}
             _ => bail!("there is no such setting; `tenure server --help` lists them"),
         }
         Ok(())

@@ -50,7 +50,12 @@ Settings (file key, variable):
   issuance_budget  TENURE_ISSUANCE_BUDGET   credentials of one identity in a minute
   refusal_budget   TENURE_REFUSAL_BUDGET    refusals of one caller recorded one by one in a minute
   key_overlap      TENURE_KEY_OVERLAP       how long a new key is published before it signs, e.g. 5m
+  request_open_for        TENURE_REQUEST_OPEN_FOR        how long a request stays open, default 7d
+  request_remind_after    TENURE_REQUEST_REMIND_AFTER    when its approvers are reminded, default 1d
+  request_escalate_after  TENURE_REQUEST_ESCALATE_AFTER  when others are told that nobody answers, default 3d
+  solver           TENURE_SOLVER            cvc5, which analyses proposed policy sets
   early_review     TENURE_EARLY_REVIEW      when a person's new access lapses without a review, e.g. 30d
+  review_within    TENURE_REVIEW_WITHIN     how long a review may take before its identity is suspended, e.g. 14d
   transfer_window  TENURE_TRANSFER_WINDOW   how long an identity goes on without its owner, default 7d
   lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
   dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
@@ -214,7 +219,12 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
             issuance_budget: config.issuance_budget,
             refusal_budget: config.refusal_budget,
             key_overlap: config.key_overlap,
+            request_open_for: config.request_open_for,
+            request_remind_after: config.request_remind_after,
+            request_escalate_after: config.request_escalate_after,
+            solver: config.solver.clone(),
             early_review: config.early_review,
+            review_within: config.review_within,
             transfer_window: config.transfer_window,
             lapsed_grace: config.lapsed_grace,
             dormant_after: config.dormant_after,

@@ -4,7 +4,7 @@
 //! end seen from today) is checked with the references.
 
 use super::charter::Checker;
-use super::{CharterDraft, Kind, Usage, WorkloadBinding};
+use super::{CharterDraft, Hours, Kind, Usage, WorkloadBinding};
 use crate::time::{Span, Timestamp};
 
 /// The longest life of an agent's credential.
@@ -59,14 +59,14 @@ pub(super) fn check(kind: Kind, charter: &CharterDraft, check: &mut Checker) {
 }
 
 fn check_usage(usage: &Usage, check: &mut Checker) {
-    if let Some(hours) = &usage.hours {
-        if hours.from > 23 || !(1..=24).contains(&hours.until) || hours.days.len() > 7 || hours.days.iter().any(|day| !(1..=7).contains(day)) {
-            check.wrong(
-                "usage.hours",
-                "hours_malformed",
-                "give from 0 to 23, until 1 to 24 (UTC), and days 1 (Monday) to 7",
-            );
-        }
+    let wrong =
+        |hours: &Hours| hours.from > 23 || !(1..=24).contains(&hours.until) || hours.days.len() > 7 || hours.days.iter().any(|day| !(1..=7).contains(day));
+    if usage.hours.as_ref().is_some_and(wrong) {
+        check.wrong(
+            "usage.hours",
+            "hours_malformed",
+            "give from 0 to 23, until 1 to 24 (UTC), and days 1 (Monday) to 7",
+        );
     }
     if let Some(posture) = &usage.posture {
         let good = !posture.is_empty() && posture.len() <= MAX_POSTURE && posture.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b));

@@ -10,8 +10,8 @@ use tenure_core::exception::ExceptionType;
 use tenure_core::finding::{Rule, rules};
 use tenure_core::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
-use tenure_core::person::Role;
 use tenure_core::person::Person;
+use tenure_core::person::Role;
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::review::{Review, ReviewSubject, ReviewTrigger};
@@ -65,7 +65,8 @@ impl Engine {
         let mut changeset = Changeset::new(system(), now, self.looked_event(&stored, &broken, now));
         self.note_posture(&mut changeset, id, &broken, now).await?;
         if let Some(ended) = self.ended_service(&stored).await? {
-            self.suspend_by_rule(&mut changeset, &stored, self.need_ended(&stored, &ended, &[]).await?, now).await?;
+            self.suspend_by_rule(&mut changeset, &stored, self.need_ended(&stored, &ended, &[]).await?, now)
+                .await?;
             acknowledge(&mut changeset, claimed);
             return Ok(Some(changeset));
         }
@@ -142,7 +143,13 @@ impl Engine {
     }
 
     /// As [`Engine::suspend_by_rule`], for an identity that is changed otherwise, too; `None` if nothing changes.
-    pub(crate) async fn suspended_by_rule(&self, changeset: &mut Changeset, identity: Identity, by: ByRule<'_>, now: Timestamp) -> Result<Option<Identity>, OpError> {
+    pub(crate) async fn suspended_by_rule(
+        &self,
+        changeset: &mut Changeset,
+        identity: Identity,
+        by: ByRule<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Identity>, OpError> {
         let works = matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
         if !works || identity.suspensions.iter().any(|cause| cause.kind == by.kind) {
             return Ok(None);
@@ -158,7 +165,10 @@ impl Engine {
         }
         let owner: Vec<PersonId> = identity.charter.owner.into_iter().collect();
         let roles: &[Role] = if by.alert { &[Role::Security] } else { &[] };
-        let text = format!("{} is suspended: {}.\n{}.\nLook: tenure identity show {}", identity.id, by.reason, by.rule.action, identity.id);
+        let text = format!(
+            "{} is suspended: {}.\n{}.\nLook: tenure identity show {}",
+            identity.id, by.reason, by.rule.action, identity.id
+        );
         changeset.event(notify(event, &owner, roles, "An identity is suspended", &text));
         if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
             self.cut_with_receipt(changeset, Scope::Identity(identity.id), by.reason, now).await?;
@@ -176,7 +186,14 @@ impl Engine {
 
     /// Suspends the active identities that have a term, such as `need=nee_…` or `vendor=ven_…`, because what they served has ended, though
     /// they be in use (R76). At most fifty in one changeset; true if there may be more.
-    pub(crate) async fn suspend_all(&self, changeset: &mut Changeset, term: &str, ended: &Ended, facts: &[(&str, Value)], now: Timestamp) -> Result<bool, OpError> {
+    pub(crate) async fn suspend_all(
+        &self,
+        changeset: &mut Changeset,
+        term: &str,
+        ended: &Ended,
+        facts: &[(&str, Value)],
+        now: Timestamp,
+    ) -> Result<bool, OpError> {
         let terms = [term.to_owned(), "state=active".to_owned()];
         let (rows, _) = self.rows::<Identity>(&terms, None).await?;
         let more = rows.len() > BATCH;
@@ -222,14 +239,17 @@ impl Engine {
         Ok(None)
     }
 
-    /// What stands in the way of lifting a cause: what the identity served has ended, or it still rests on the exception that is over.
+    /// What stands in the way of lifting a cause: nobody answers for the identity, what it served has ended, or it still rests on the exception that is over.
     pub(crate) async fn may_return(&self, identity: &Identity, released: Option<SuspensionKind>, now: Timestamp) -> Result<(), OpError> {
         let owner = match identity.charter.owner {
             Some(owner) => self.one::<Person>(owner).await?,
             None => None,
         };
         if identity.transfer.is_none() && !owner.is_some_and(|owner| owner.is_active()) {
-            return Err(OpError::because(Reason::OwnerNotActive, "it has no owner: offer it to somebody who takes it (`tenure transfer start`)"));
+            return Err(OpError::because(
+                Reason::OwnerNotActive,
+                "it has no owner: offer it to somebody who takes it (`tenure transfer start`)",
+            ));
         }
         if let Some(ended) = self.ended_service(identity).await? {
             return Err(OpError::because(

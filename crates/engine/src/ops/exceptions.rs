@@ -58,7 +58,14 @@ impl Engine {
         .await
     }
 
-    async fn proposed(&self, caller: &Caller, by: PersonId, ask: &NewException, kind: ExceptionType, identity: IdentityId) -> Result<(Changeset, Exception), OpError> {
+    async fn proposed(
+        &self,
+        caller: &Caller,
+        by: PersonId,
+        ask: &NewException,
+        kind: ExceptionType,
+        identity: IdentityId,
+    ) -> Result<(Changeset, Exception), OpError> {
         let now = self.now();
         let chain = self.chain(identity, kind).await?;
         let mut exception = Exception {
@@ -179,7 +186,10 @@ impl Engine {
 
     async fn exception_facts(&self, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
         let ExceptionSubject::Identity(id) = exception.subject else {
-            return Err(OpError::because(Reason::NotWaivable, "it is about a person, whose access is asked for as person_access"));
+            return Err(OpError::because(
+                Reason::NotWaivable,
+                "it is about a person, whose access is asked for as person_access",
+            ));
         };
         let stored = self.must::<Identity>("identity", id).await?;
         if matches!(stored.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
@@ -194,9 +204,8 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
         facts.context.kind = exception.kind.as_str();
         facts.context.duration = exception.duration;
-        facts.context.compensated = missing(exception.kind, &exception.compensating).is_empty()
-            && exception.renewals <= MAX_RENEWALS
-            && usize::from(exception.renewals) == granted;
+        facts.context.compensated =
+            missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
         facts.subject = json!({
             "identity": {"id": id, "kind": stored.kind, "charter": stored.charter},
             "type": exception.kind, "compensating": exception.compensating, "duration": exception.duration,
@@ -220,7 +229,10 @@ impl Engine {
             return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
         }
         let identity = self.must::<Identity>("identity", subject).await?;
-        let ends_at = identity.charter.expires_at.map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
+        let ends_at = identity
+            .charter
+            .expires_at
+            .map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
         let mut exception = Exception {
             state: ExceptionState::Active,
             starts_at: Some(now),
@@ -247,7 +259,9 @@ impl Engine {
             .fact("policies", &request.policies)
             .fact("policy_version", &request.policy_version);
         changeset.event(event);
-        changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+        changeset
+            .due
+            .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
         let mut held = (*identity.value).clone();
         held.exceptions.push(id);
         self.watch(changeset, &held, now);
@@ -287,7 +301,11 @@ impl Engine {
     /// # Errors
     /// The caller may not read them.
     pub async fn exceptions(&self, caller: &Caller, ask: ListAsk) -> Result<Page<ExceptionView>, OpError> {
-        let identity = ask.filters.iter().find(|(name, _)| *name == "identity").and_then(|(_, value)| value.parse::<IdentityId>().ok());
+        let identity = ask
+            .filters
+            .iter()
+            .find(|(name, _)| *name == "identity")
+            .and_then(|(_, value)| value.parse::<IdentityId>().ok());
         let owned = match identity {
             Some(id) => self.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
             None => false,
@@ -386,7 +404,11 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
             ));
         }
         if control.description.len() > MAX_DESCRIPTION {
-            problems.push(FieldProblem::new(format!("compensating[{n}].description"), "description_too_long", "use at most 500 bytes"));
+            problems.push(FieldProblem::new(
+                format!("compensating[{n}].description"),
+                "description_too_long",
+                "use at most 500 bytes",
+            ));
         }
     }
     problems
@@ -422,4 +444,4 @@ fn shown(id: Option<ExceptionId>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -238,13 +238,13 @@ impl Engine {
 
     /// Records that an identity, or what somebody presented as its credential, was seen in another environment (R26). A finding that
     /// can't be written now is lost, as the refusal that it is about is recorded already; the next one opens it.
-    pub(crate) async fn note_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value, actor: Actor) {
-        if let Err(error) = self.raise_environment_mismatch(id, detail, evidence, actor).await {
+    pub(crate) async fn note_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value) {
+        if let Err(error) = self.raise_environment_mismatch(id, detail, evidence).await {
             tracing::warn!(%error, identity = %id, "a finding could not be recorded now");
         }
     }
 
-    async fn raise_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value, actor: Actor) -> Result<(), OpError> {
+    async fn raise_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
         let evidence = match evidence {
             Value::Object(map) => map,
             _ => Map::new(),
@@ -261,7 +261,7 @@ impl Engine {
                 .event(now, "identity.out_of_environment", ControlPoint::Use)
                 .subject(id)
                 .fact("evidence", &evidence);
-            let mut changeset = Changeset::new(actor.clone(), now, seen);
+            let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
             if self.raise(&mut changeset, rule, id, detail, evidence.clone(), now).await?.is_some() {
                 let owner: Vec<_> = identity.charter.owner.into_iter().collect();
                 let text = format!("{id} was presented in another environment than its own, and refused.\nLook: tenure finding list --subject {id}");
@@ -287,10 +287,7 @@ impl Engine {
             "identity": id, "environment": environment, "resource": resource.id, "resource_environment": resource.environment,
             "action": action, "enforcement_point": asked_by, "proven": proven,
         });
-        let actor = Actor::Identity {
-            id: if proven { id } else { asked_by },
-        };
-        self.note_environment_mismatch(id, &resource.id.to_string(), evidence, actor).await;
+        self.note_environment_mismatch(id, &resource.id.to_string(), evidence).await;
     }
 
     /// A proof that was refused because it was shown to another environment's issuer.
@@ -300,7 +297,7 @@ impl Engine {
             Err(_) => None,
         };
         let evidence = json!({"identity": id, "environment": environment, "asked_environment": asked, "issuer": self.issuer_of(asked), "proven": true});
-        self.note_environment_mismatch(id, asked, evidence, Actor::Identity { id }).await;
+        self.note_environment_mismatch(id, asked, evidence).await;
     }
 
     /// A token of ours that an enforcement point showed to another environment's issuer than its own.
@@ -313,8 +310,7 @@ impl Engine {
             "identity": claims.identity, "environment": held.credential.environment, "credential": claims.credential,
             "asked_environment": asked, "enforcement_point": Self::enforcer_identity(enforcer).id, "proven": true,
         });
-        let actor = Actor::Identity { id: claims.identity };
-        self.note_environment_mismatch(claims.identity, asked, evidence, actor).await;
+        self.note_environment_mismatch(claims.identity, asked, evidence).await;
     }
 
     /// Every rule.
@@ -464,7 +460,12 @@ impl Engine {
                 limit: 200,
             })
             .await?;
-        let rows = page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?;
+        let rows = page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?;
         Ok((rows, page.next))
     }
 

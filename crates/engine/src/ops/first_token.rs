@@ -31,7 +31,11 @@ impl Engine {
             });
         };
         let environment = self
-            .recorded(caller, Asked::new(ControlPoint::Issue, "identity.register", ""), self.check_first_token(&ask, &wanted))
+            .recorded(
+                caller,
+                Asked::new(ControlPoint::Issue, "identity.register", ""),
+                self.check_first_token(&ask, &wanted),
+            )
             .await?;
         let identity = self.register(caller, ask).await?;
         let issued = self

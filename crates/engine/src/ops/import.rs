@@ -71,7 +71,10 @@ impl Engine {
                     digest: digest.clone(),
                 });
                 if ask.expect.as_ref().is_some_and(|expected| *expected != report.digest) {
-                    return Err(OpError::because(Reason::RequestChanged, "the feed would do something else now than in the dry run"));
+                    return Err(OpError::because(
+                        Reason::RequestChanged,
+                        "the feed would do something else now than in the dry run",
+                    ));
                 }
                 if ask.dry_run || self.follow(caller, &ask, &read, plan, report, now).await? {
                     return Ok(report.clone());
@@ -170,9 +173,14 @@ impl Engine {
         }
         let movers: Vec<(&Stored<Person>, &Person)> = plan.movers.iter().filter_map(|(key, person)| Some((read.people.get(key)?, person))).collect();
         for batch in movers.chunks(BATCH) {
-            changesets.push(gathered(caller, now, batch.iter().map(|(from, to)| self.moved_event(from, to, now)), |changeset| {
-                batch.iter().for_each(|(from, to)| self.move_to(changeset, from, to));
-            }));
+            changesets.push(gathered(
+                caller,
+                now,
+                batch.iter().map(|(from, to)| self.moved_event(from, to, now)),
+                |changeset| {
+                    batch.iter().for_each(|(from, to)| self.move_to(changeset, from, to));
+                },
+            ));
         }
         let questions: Vec<Difference> = plan.questions.iter().map(|question| self.new_difference(&ask.source, question, now)).collect();
         for batch in questions.chunks(BATCH) {
@@ -183,7 +191,12 @@ impl Engine {
                 }
             }));
         }
-        let settled: Vec<(&Stored<Difference>, Difference)> = plan.settled.iter().filter_map(|id| read.standing.get(id)).map(|stored| (stored, over(stored, now))).collect();
+        let settled: Vec<(&Stored<Difference>, Difference)> = plan
+            .settled
+            .iter()
+            .filter_map(|id| read.standing.get(id))
+            .map(|stored| (stored, over(stored, now)))
+            .collect();
         for batch in settled.chunks(BATCH) {
             let over = batch.iter().map(|(_, difference)| self.difference_event("difference.settled", difference, now));
             changesets.push(gathered(caller, now, over, |changeset| {
@@ -199,7 +212,10 @@ impl Engine {
         }
         for (key, person) in plan.leavers {
             let Some(stored) = read.people.get(&key) else { continue };
-            let event = self.departed_event(person.id, "source", now).fact("source", &ask.source).fact("ends_at", person.ends_at);
+            let event = self
+                .departed_event(person.id, "source", now)
+                .fact("source", &ask.source)
+                .fact("ends_at", person.ends_at);
             let mut changeset = Changeset::new(caller.actor(), now, event);
             self.depart(&mut changeset, stored, person, now).await?;
             if !self.done(changeset).await? {
@@ -313,7 +329,9 @@ impl Engine {
     /// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.
     async fn bind(&self, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
         let stored = self.person_of(difference).await?;
-        let DifferenceKind::LooksLike { person } = difference.kind else { return Ok(()) };
+        let DifferenceKind::LooksLike { person } = difference.kind else {
+            return Ok(());
+        };
         if stored.id != person || stored.source.is_some() || stored.state == PersonState::Departed {
             return Err(OpError::because(Reason::IllegalTransition, "the person follows a source already, or has left"));
         }
@@ -345,7 +363,11 @@ fn read_feed(ask: &ImportPeople) -> Result<Vec<Row>, OpError> {
     let rows = match (ask.format, &ask.content) {
         (FeedFormat::Csv, Some(text)) if ask.people.is_empty() => feed::read_csv(text),
         (FeedFormat::Json, None) => feed::read_json(&ask.people),
-        _ => Err(vec![FieldProblem::new("content", "content_misplaced", "give a csv feed as `content`, a json feed as `people`")]),
+        _ => Err(vec![FieldProblem::new(
+            "content",
+            "content_misplaced",
+            "give a csv feed as `content`, a json feed as `people`",
+        )]),
     };
     rows.map_err(OpError::Invalid)
 }
@@ -374,11 +396,7 @@ fn once(source: &SourceRef) -> Once {
 /// A question that the source has answered by itself; a decision about it is over with it.
 fn over(stored: &Difference, now: Timestamp) -> Difference {
     Difference {
-        decision: stored.decision.clone().or(Some(Decided {
-            what: None,
-            by: None,
-            at: now,
-        })),
+        decision: stored.decision.clone().or(Some(Decided { what: None, by: None, at: now })),
         over_since: Some(now),
         ..stored.clone()
     }

@@ -142,7 +142,8 @@ impl Engine {
 
     async fn suspend_servants(&self, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
         let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
-        self.suspend_all(changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now).await
+        self.suspend_all(changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now)
+            .await
     }
 
     /// Works off a need whose end has come, or whose identities are not all suspended yet.
@@ -164,12 +165,61 @@ impl Engine {
             }
         };
         if more {
-            changeset
-                .due
-                .push(DueChange::Retry(DueKind::Need, claimed.subject.clone(), claimed.fence, now));
+            changeset.due.push(DueChange::Retry(DueKind::Need, claimed.subject.clone(), claimed.fence, now));
         } else {
             acknowledge(&mut changeset, claimed);
         }
         Ok(Some(changeset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::IdentityId;
+    use tenure_core::identity::{CharterDraft, Identity, IdentityState};
+    use tenure_core::third_party::NeedKind;
+
+    use super::*;
+    use crate::ops::exceptions::tests::active;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn more_than_fit_in_one_commit_are_worked_off_right_after() {
+        const SERVANTS: u128 = 120;
+        let world = world().await;
+        let engine = &world.engine;
+        let owner = world.admin.person_id().unwrap();
+        let ask = NewNeed {
+            kind: NeedKind::Contract,
+            name: "atlas".into(),
+            owner,
+            ends_at: None,
+        };
+        let need = engine.create_need(&world.admin, ask).await.unwrap().record;
+        let now = engine.now();
+        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        for id in 1..=SERVANTS {
+            let charter = CharterDraft {
+                need: Some(need.id),
+                ..CharterDraft::default()
+            };
+            changeset.insert(&active(id, charter, owner, now));
+        }
+        engine.settle(changeset).await.unwrap().unwrap();
+        let suspended = async || {
+            let mut suspended = 0;
+            for id in 1..=SERVANTS {
+                let identity = engine.must::<Identity>("identity", IdentityId::from_u128(id)).await.unwrap();
+                suspended += usize::from(identity.state == IdentityState::Suspended);
+            }
+            suspended
+        };
+        engine.close_need(&world.admin, need.id, "over".into()).await.unwrap();
+        assert_eq!(suspended().await, 50);
+        engine.work_due().await.unwrap();
+        assert_eq!(suspended().await, 100);
+        engine.work_due().await.unwrap();
+        assert_eq!(suspended().await, 120);
+        assert_eq!(engine.must::<Need>("need", need.id).await.unwrap().standing, Standing::Closed);
     }
 }

@@ -96,7 +96,13 @@ impl Engine {
                             ends_at: ask.ends_at,
                             manager: ask.manager,
                             teams: sorted(ask.teams.clone()),
-                            ..Person::new(PersonId::generate(now, self.entropy.as_ref()), ask.name.clone(), ask.email.clone(), Vec::new(), now)
+                            ..Person::new(
+                                PersonId::generate(now, self.entropy.as_ref()),
+                                ask.name.clone(),
+                                ask.email.clone(),
+                                Vec::new(),
+                                now,
+                            )
                         };
                         if person.starts_at.is_some_and(|start| start > now) {
                             person.state = PersonState::Preboarding;
@@ -451,7 +457,9 @@ impl Engine {
                     .fact("kind", DueKind::Person.as_str())
                     .fact("until", at);
                 let mut changeset = Changeset::new(system(), now, event);
-                changeset.due.push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
+                changeset
+                    .due
+                    .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
                 return Ok(Some(changeset));
             }
             Plan::Start => {
@@ -461,7 +469,9 @@ impl Engine {
                 changeset.replace(&stored, &person);
                 self.wake_person_grants(&mut changeset, id, now).await?;
                 if let Some(at) = dates::next(&person) {
-                    changeset.due.push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
+                    changeset
+                        .due
+                        .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
                     return Ok(Some(changeset));
                 }
                 changeset
@@ -526,7 +536,11 @@ impl Engine {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "team.create", ""), async {
             self.allow(caller, Action::Administer, inventory("team", "", ""), administration(false, false))?;
             if !is_plain(&ask.name, 100) {
-                return Err(OpError::field("name", "name_malformed", "give a name of 1 to 100 bytes without control characters"));
+                return Err(OpError::field(
+                    "name",
+                    "name_malformed",
+                    "give a name of 1 to 100 bytes without control characters",
+                ));
             }
             let (team, committed) = self
                 .decide(|| async {

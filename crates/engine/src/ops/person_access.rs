@@ -201,6 +201,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends what a person holds by an exception that is over (R110). It stopped working with it.
+    pub(crate) async fn end_boxed_grants(
+        &self,
+        changeset: &mut Changeset,
+        person: PersonId,
+        exception: ExceptionId,
+        because: &str,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        let held = self.held_by(person).await?;
+        for stored in held.into_iter().filter(|grant| grant.exception == Some(exception)) {
+            changeset.event(self.revoked_event(&stored, because, now));
+            self.take_back_grant(changeset, &stored, None, now).await?;
+        }
+        Ok(())
+    }
+
     /// Has what a person is to hold looked at again at once, the person having begun or come back to work.
     pub(crate) async fn wake_person_grants(&self, changeset: &mut Changeset, person: PersonId, now: Timestamp) -> Result<(), OpError> {
         for stored in self

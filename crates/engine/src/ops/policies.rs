@@ -6,21 +6,34 @@ use parking_lot::RwLock;
 use serde_json::json;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::RequestView;
+use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::{Changeset, Expect};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::PolicySetId;
-use tenure_core::policy::{Action, Answer, PolicyEngine, PolicyLoader, Question};
+use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
 use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
+use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Matter, Request};
+use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
 
 use super::Asked;
+use super::lists::ListAsk;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
-use crate::questions::{inventory, owns};
+
+/// A set with what its review needs.
+pub struct ToReview {
+    /// The set.
+    pub set: View<PolicySet>,
+    /// The text that it is based on.
+    pub in_force: String,
+    /// What was asked lately, with the answers of the set in force.
+    pub recent: Vec<(Question, Answer)>,
+}
 
 /// The longest policy text in bytes.
 const MAX_TEXT: usize = 48 * 1024;
@@ -263,12 +276,62 @@ impl Engine {
         Ok(())
     }
 
-    /// A check of a policy text against the set in force, without proposing it.
+    /// What a review of a set needs: the set, the text that it would replace or replaced, and what was asked lately.
     ///
     /// # Errors
-    /// Everything that is wrong with the text, or the caller may not read policies.
-    pub async fn check_policy(&self, caller: &Caller, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
-        self.allow(caller, Action::Read, inventory("policy", "", ""), owns(false))?;
-        self.policy.loader.load(text).map_err(OpError::Invalid)
+    /// No such set, or the caller may not read it.
+    pub async fn policy_to_review(&self, caller: &Caller, id: PolicySetId) -> Result<ToReview, OpError> {
+        self.may_read(caller, "policy", &id.to_string(), false).await?;
+        let set = self.must::<PolicySet>("policy set", id).await?;
+        Ok(ToReview {
+            in_force: self.text_of(&set.based_on).await?,
+            set: View {
+                record: (*set.value).clone(),
+                revision: set.revision,
+                log: None,
+            },
+            recent: self.policy.engine().recent(),
+        })
+    }
+
+    /// The text of a version.
+    async fn text_of(&self, version: &str) -> Result<String, OpError> {
+        if version == self.policy.builtin.version() {
+            return Ok(self.policy.loader.default_text().to_owned());
+        }
+        let page = self
+            .store
+            .list(&ListQuery {
+                kind: PolicySet::KIND,
+                terms: vec![format!("version={version}")],
+                after: None,
+                limit: 1,
+            })
+            .await?;
+        let row = page.rows.first().ok_or(OpError::NotFound("policy set of that version"))?;
+        Ok(row.decode::<PolicySet>().map_err(StoreError::from)?.text.clone())
+    }
+
+    /// A page of policy sets.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn policy_sets(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
+        self.may_read(caller, "policy", "", false).await?;
+        // Every set has a version; the row that says which one is in force has none of these terms.
+        let mut items = Vec::new();
+        let mut filters = ask.filters.clone();
+        if filters.is_empty() {
+            filters.push(("sort", "set".to_owned()));
+        }
+        let (rows, next) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+        for row in rows {
+            items.push(View {
+                record: (*row.value).clone(),
+                revision: row.revision,
+                log: None,
+            });
+        }
+        Ok(Page { items, next })
     }
 }

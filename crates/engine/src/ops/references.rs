@@ -183,7 +183,11 @@ impl Engine {
                 continue;
             }
             references.sensitivity = references.sensitivity.max(self.sensitivity_of(&resource.data_domains).await?);
-            if let Some(action) = entitlement.actions.iter().find(|action| *action != WILDCARD && !resource.actions.contains(action)) {
+            if let Some(action) = entitlement
+                .actions
+                .iter()
+                .find(|action| *action != WILDCARD && !resource.actions.contains(action))
+            {
                 let hint = format!("the resource doesn't know the action {action}");
                 wrong.add(&format!("scope[{n}].actions"), "action_unknown", &hint);
             }

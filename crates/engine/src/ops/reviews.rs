@@ -12,7 +12,7 @@ use tenure_core::person_grant::PersonGrant;
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::Reason;
-use tenure_core::review::{ANSWER_WITHIN, Answered, Review, ReviewAnswer, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::review::{Answered, Review, ReviewAnswer, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
@@ -43,7 +43,7 @@ impl Engine {
         reviewer: Option<PersonId>,
         now: Timestamp,
     ) -> Review {
-        let (review, event) = self.review_of(subject, trigger, reviewer, now.plus(ANSWER_WITHIN), now);
+        let (review, event) = self.review_of(subject, trigger, reviewer, now.plus(self.settings.review_within), now);
         changeset.event(event).insert(&review);
         changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
         review
@@ -259,7 +259,7 @@ impl Engine {
             Some(identity) => self.may_be_late_until(identity, now).await?,
             None => None,
         };
-        let (state, kind) = match plan(&stored, identity.as_deref(), late, now) {
+        let (state, kind) = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
             Plan::Nothing => return Ok(None),
             Plan::Later(at) => return Ok(Some(self.postponed(claimed, at, now))),
             Plan::Close => (ReviewState::Closed, "review.closed"),

@@ -176,7 +176,11 @@ fn cut_down(template: &Template, charter: &mut CharterDraft, now: Timestamp) -> 
         clip("credential_ttl", ttl.to_string(), max.to_string());
         charter.credential_ttl = Some(max);
     }
-    if let Some(environment) = charter.environment.clone().filter(|name| !template.environments.is_empty() && !template.environments.contains(name)) {
+    if let Some(environment) = charter
+        .environment
+        .clone()
+        .filter(|name| !template.environments.is_empty() && !template.environments.contains(name))
+    {
         clip("environment", environment, String::new());
     }
     if !template.max_scope.is_empty() {
@@ -368,14 +372,28 @@ mod tests {
             "scope": [{"actions": ["read", "write"], "resource": resource(1)}, {"actions": ["read"], "resource": resource(2)}],
         });
         let refused = detail(apply(&template(&json!({})), &ask(Kind::Workload, wide.clone()), NOW).unwrap_err());
-        for part in ["charter.expires_at: wanted 2023-11-15", "allowed 2023-11-14", "charter.credential_ttl: wanted 10m, allowed 5m", "charter.scope: wanted read,write on"] {
+        for part in [
+            "charter.expires_at: wanted 2023-11-15",
+            "allowed 2023-11-14",
+            "charter.credential_ttl: wanted 10m, allowed 5m",
+            "charter.scope: wanted read,write on",
+        ] {
             assert!(refused.contains(part), "{part}: {refused}");
         }
         let clips = template(&json!({"when_over": "clip"}));
         let (charter, clipped) = apply(&clips, &ask(Kind::Workload, wide), NOW).unwrap();
-        assert_eq!(clipped.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(), ["charter.expires_at", "charter.credential_ttl", "charter.scope"]);
+        assert_eq!(
+            clipped.iter().map(|c| c.field.as_str()).collect::<Vec<_>>(),
+            ["charter.expires_at", "charter.credential_ttl", "charter.scope"]
+        );
         assert_eq!(charter.expires_at, Some(NOW.plus(Span::from_mins(60))));
-        assert_eq!(charter.scope, [Entitlement { actions: vec!["read".into()], resource: resource(1) }]);
+        assert_eq!(
+            charter.scope,
+            [Entitlement {
+                actions: vec!["read".into()],
+                resource: resource(1)
+            }]
+        );
     }
 
     #[test]
@@ -412,7 +430,10 @@ mod tests {
             (json!({"max_scope": [{"actions": ["read"], "resource": "orders"}]}), "scope_malformed"),
             (json!({"defaults": {"expires_at": NOW}}), "default_is_a_date"),
             (json!({"defaults": {"environment": "production"}}), "defaults_over_ceiling"),
-            (json!({"defaults": {"workload_binding": {"type": "public_key", "workload": "w", "jwk": {}}}}), "default_is_a_key"),
+            (
+                json!({"defaults": {"workload_binding": {"type": "public_key", "workload": "w", "jwk": {}}}}),
+                "default_is_a_key",
+            ),
         ] {
             let codes: Vec<String> = check(&template(&with)).into_iter().map(|problem| problem.code).collect();
             assert!(codes.contains(&code.to_owned()), "{with}: {codes:?}");

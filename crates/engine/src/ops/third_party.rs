@@ -165,7 +165,10 @@ impl Engine {
             _ => false,
         };
         if closed {
-            return Err(OpError::because(Reason::IllegalTransition, "it has ended for ever: its identities stay held, and are retired"));
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                "it has ended for ever: its identities stay held, and are retired",
+            ));
         }
         Ok(())
     }
@@ -305,7 +308,10 @@ impl Engine {
         for name in names {
             let known = parse_name(field, name).is_ok() && self.one::<DataDomain>(name).await?.is_some();
             if !known {
-                let hint = format!("{:?} is not registered: see `tenure data-domain list`", name.chars().take(64).collect::<String>());
+                let hint = format!(
+                    "{:?} is not registered: see `tenure data-domain list`",
+                    name.chars().take(64).collect::<String>()
+                );
                 return Ok(vec![FieldProblem::new(field, "data_domain_unknown", hint)]);
             }
         }

@@ -2,22 +2,23 @@
 //!
 //! When a data domain is classified otherwise, a walk over the identities derives the tiers of those that touch it again. What hangs on
 //! the tier (cadence, dormancy, ceilings, the way of approval) reads it from the identity and so follows at once. What an identity
-//! already holds beyond the new ceiling is not cut under a running workload: a review is opened, its owner is told, and an overdue
-//! review blocks renewal. A second walk a little later catches what was being registered while the first one passed.
+//! already holds beyond the new ceiling is not cut under a running workload: a review is opened and its owner is told; an overdue
+//! review blocks renewal, and one that nobody answers suspends. A second walk a little later catches what was being registered while the first one passed.
 
 use std::collections::HashMap;
 
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{IdentityId, ResourceId, ReviewId};
+use tenure_core::id::{IdentityId, ResourceId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
 use tenure_core::resource::Resource;
-use tenure_core::review::{ANSWER_WITHIN, Review, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
+use super::reviews::reviewer_of;
 use crate::Engine;
 use crate::error::OpError;
 use crate::notice::notify;
@@ -51,7 +52,9 @@ fn walk(subject: &str) -> Option<(&str, &str, Option<&str>)> {
 impl Engine {
     /// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
     pub(crate) async fn work_tier(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Some((name, domain, after)) = walk(&claimed.subject) else { return Ok(None) };
+        let Some((name, domain, after)) = walk(&claimed.subject) else {
+            return Ok(None);
+        };
         let page = self
             .store
             .list(&ListQuery {
@@ -76,9 +79,7 @@ impl Engine {
             .fact("changed", changed)
             .fact("done", page.next.is_none());
         let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
-        changeset
-            .due
-            .push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+        changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
         if let Some(next) = page.next {
             changeset.due.push(DueChange::Set(DueKind::Tier, format!("{name} {next}"), now));
         }
@@ -156,7 +157,8 @@ impl Engine {
         if matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
             self.watch(&mut changeset, &identity, now);
             if !beyond.is_empty() && !self.has_open_review(identity.id).await? {
-                self.open_tier_review(&mut changeset, &identity, now);
+                let about = ReviewSubject::Identity(identity.id);
+                self.open_review(&mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
             }
         }
         changeset.replace(stored, &identity);
@@ -194,28 +196,6 @@ impl Engine {
             })
             .await?;
         Ok(!page.rows.is_empty())
-    }
-
-    fn open_tier_review(&self, changeset: &mut Changeset, identity: &Identity, now: Timestamp) {
-        let review = Review {
-            id: ReviewId::generate(now, self.entropy.as_ref()),
-            subject: ReviewSubject::Identity(identity.id),
-            trigger: ReviewTrigger::Cadence,
-            reviewer: identity.charter.owner,
-            opened_at: now,
-            due_at: now.plus(ANSWER_WITHIN),
-            state: ReviewState::Open,
-            answer: None,
-        };
-        let event = self
-            .event(now, "review.opened", ControlPoint::Review)
-            .subject(review.id)
-            .subject(identity.id)
-            .fact("trigger", review.trigger)
-            .fact("due_at", review.due_at);
-        changeset.event(event);
-        changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
-        changeset.insert(&review);
     }
 }
 

@@ -71,7 +71,9 @@ impl Engine {
                         state: TransferState::Offered,
                         ..self.new_transfer(id, from, "by_hand", now)
                     };
-                    let event = self.transfer_event("identity.transfer_opened", &transfer, now).fact("policies", &answer.policies);
+                    let event = self
+                        .transfer_event("identity.transfer_opened", &transfer, now)
+                        .fact("policies", &answer.policies);
                     let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
                     // The row is written although it stays the same: of two who open a transfer at once, one comes second.
                     changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
@@ -106,12 +108,11 @@ impl Engine {
             state: TransferState::Offered,
             ..(*offering.transfer.value).clone()
         };
-        let event = self.transfer_event("identity.transfer_offered", &transfer, now).fact("policies", &answer.policies);
+        let event = self
+            .transfer_event("identity.transfer_offered", &transfer, now)
+            .fact("policies", &answer.policies);
         let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
-        changeset
-            .expect(&person)
-            .expect(&offering.identity)
-            .replace(&offering.transfer, &transfer);
+        changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
         Ok((changeset, transfer))
     }
 
@@ -189,7 +190,9 @@ impl Engine {
         let Some(n) = identity.memberships.iter().position(|membership| matches!(membership.scope, Scope::Owner(_))) else {
             return Ok(identity);
         };
-        let Some(left) = identity.memberships.get(n).cloned() else { return Ok(identity) };
+        let Some(left) = identity.memberships.get(n).cloned() else {
+            return Ok(identity);
+        };
         let keys = [left.scope.cut_key(), left.scope.hold_key(), scope.cut_key()];
         let snapshot = self.store.load(&keys).await?;
         let (old_cut, old_hold, new_cut) = (snapshot.get::<Cut>(0)?, snapshot.get::<Hold>(1)?, snapshot.get::<Cut>(2)?);
@@ -234,7 +237,9 @@ impl Engine {
         self.transfer_step(caller, "transfer.decline", id, |offering, now| async move {
             self.must_be_addressed(caller, &offering.transfer)?;
             self.may_answer_offer(caller, &offering)?;
-            let (event, transfer) = self.passed_on(&offering.transfer, &offering.identity, "identity.transfer_declined", now).await?;
+            let (event, transfer) = self
+                .passed_on(&offering.transfer, &offering.identity, "identity.transfer_declined", now)
+                .await?;
             let mut changeset = Changeset::new(caller.actor(), now, event);
             changeset.replace(&offering.transfer, &transfer);
             Ok((changeset, transfer))
@@ -355,7 +360,10 @@ impl Engine {
         if transfer.state == TransferState::Offered && transfer.offered_to == Some(by) {
             Ok(by)
         } else {
-            Err(OpError::because(Reason::NotEligible, "only the person to whom it is offered accepts or declines"))
+            Err(OpError::because(
+                Reason::NotEligible,
+                "only the person to whom it is offered accepts or declines",
+            ))
         }
     }
 

@@ -77,7 +77,11 @@ pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
     }
     for needed in ["key", "name"] {
         if !heading.iter().any(|name| name == needed) {
-            problems.push(FieldProblem::new(format!("heading.{needed}"), "column_missing", "every feed has the columns key and name"));
+            problems.push(FieldProblem::new(
+                format!("heading.{needed}"),
+                "column_missing",
+                "every feed has the columns key and name",
+            ));
         }
     }
     if !problems.is_empty() {
@@ -224,7 +228,11 @@ impl Reader<'_> {
             Some(Cell::Nothing) => Some(None),
             Some(Cell::Text(text)) if is_plain(text, longest) => Some(Some(text.clone())),
             Some(_) => {
-                self.wrong(column, "text_malformed", &format!("give a text of 1 to {longest} bytes without control characters"));
+                self.wrong(
+                    column,
+                    "text_malformed",
+                    &format!("give a text of 1 to {longest} bytes without control characters"),
+                );
                 Some(None)
             }
         }
@@ -347,29 +355,61 @@ mod tests {
         assert_eq!(codes(read_csv(text)), [("lines[4].name".into(), "text_malformed".into())]);
         let rows = read_csv(&text.replace("\"tw\no\"", "Bo")).unwrap();
         assert_eq!(rows[0].name, "Lovelace, \"Ada\"");
-        assert_eq!((rows[0].email.clone(), rows[0].ends_at), (None, Some(None)), "no column says nothing, an empty cell says none");
+        assert_eq!(
+            (rows[0].email.clone(), rows[0].ends_at),
+            (None, Some(None)),
+            "no column says nothing, an empty cell says none"
+        );
         assert_eq!(rows[0].teams, Some(Some(vec!["a".into(), "b".into()])));
-        assert_eq!(rows[1].ends_at.flatten().unwrap().to_string(), "2027-02-01T00:00:00Z", "the last day belongs to it");
+        assert_eq!(
+            rows[1].ends_at.flatten().unwrap().to_string(),
+            "2027-02-01T00:00:00Z",
+            "the last day belongs to it"
+        );
     }
 
     #[test]
     fn a_bad_place_is_named_and_all_of_them_are() {
-        assert_eq!(codes(read_csv("key,name,roles\n1,Eve,administrator\n")), [("heading.roles".into(), "column_unknown".into())]);
+        assert_eq!(
+            codes(read_csv("key,name,roles\n1,Eve,administrator\n")),
+            [("heading.roles".into(), "column_unknown".into())]
+        );
         let text = "key,name,email,class,starts_at\n1,Ada,nowhere,king,soon\n1,,a@b,employee,2027-01-01\n3,x\n";
         let found: Vec<String> = codes(read_csv(text)).into_iter().map(|(field, _)| field).collect();
-        assert_eq!(found, ["lines[4]", "lines[2].email", "lines[2].class", "lines[2].starts_at", "lines[3].name", "lines[3].key"]);
-        for broken in ["key,name\n1,\"Ada", "key,name\n1,A\"da\n", "key,name\n1,\"Ada\"x\n", "", "name\nAda\n", "key,key,name\n1,1,A\n"] {
+        assert_eq!(
+            found,
+            [
+                "lines[4]",
+                "lines[2].email",
+                "lines[2].class",
+                "lines[2].starts_at",
+                "lines[3].name",
+                "lines[3].key"
+            ]
+        );
+        for broken in [
+            "key,name\n1,\"Ada",
+            "key,name\n1,A\"da\n",
+            "key,name\n1,\"Ada\"x\n",
+            "",
+            "name\nAda\n",
+            "key,key,name\n1,1,A\n",
+        ] {
             assert!(read_csv(broken).is_err(), "{broken:?}");
         }
     }
 
     #[test]
     fn objects_say_the_same() {
-        let people = serde_json::json!([{"key": "1", "name": "Ada", "teams": ["b", "a"], "manager_key": null}, {"key": "2", "name": 7, "role": "administrator"}]);
+        let people =
+            serde_json::json!([{"key": "1", "name": "Ada", "teams": ["b", "a"], "manager_key": null}, {"key": "2", "name": 7, "role": "administrator"}]);
         let people: Vec<Map<String, Value>> = serde_json::from_value(people).unwrap();
         assert_eq!(
             codes(read_json(&people)),
-            [("people[1].role".into(), "column_unknown".into()), ("people[1].name".into(), "text_malformed".into())]
+            [
+                ("people[1].role".into(), "column_unknown".into()),
+                ("people[1].name".into(), "text_malformed".into())
+            ]
         );
         let row = read_json(&people[..1]).unwrap().remove(0);
         assert_eq!((row.manager_key, row.teams.flatten().unwrap().join(" ")), (Some(None), "a b".to_owned()));

@@ -105,7 +105,11 @@ pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &F
     work.managers(rows);
     work.sort_out(rows);
     if complete {
-        for (key, person) in known.people.iter().filter(|(key, person)| !keys.contains(key.as_str()) && person.state != PersonState::Departed) {
+        for (key, person) in known
+            .people
+            .iter()
+            .filter(|(key, person)| !keys.contains(key.as_str()) && person.state != PersonState::Departed)
+        {
             work.want(key, Some(person.id), DifferenceKind::MissingInSource);
         }
     }
@@ -114,7 +118,12 @@ pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &F
 }
 
 fn check_length(keys: &BTreeSet<&str>, known: &Known) -> Result<(), TooShort> {
-    let asked: BTreeSet<&str> = known.standing.iter().filter(|d| d.kind == DifferenceKind::MissingInSource).map(|d| d.source_key.as_str()).collect();
+    let asked: BTreeSet<&str> = known
+        .standing
+        .iter()
+        .filter(|d| d.kind == DifferenceKind::MissingInSource)
+        .map(|d| d.source_key.as_str())
+        .collect();
     let live = known.people.iter().filter(|(_, person)| person.state != PersonState::Departed);
     let expected: Vec<&str> = live.map(|(key, _)| key.as_str()).filter(|key| !asked.contains(key)).collect();
     let missing = expected.iter().filter(|key| !keys.contains(*key)).count();
@@ -242,7 +251,9 @@ impl Work<'_> {
         let mut chain = self.known.managers.clone();
         let mut changes = Vec::new();
         for row in rows {
-            let (Some(told), Some(person)) = (&row.manager_key, self.next.get(&row.key)) else { continue };
+            let (Some(told), Some(person)) = (&row.manager_key, self.next.get(&row.key)) else {
+                continue;
+            };
             let (id, before) = (person.id, person.manager);
             let wanted = match told {
                 None => None,
@@ -409,7 +420,6 @@ fn managers_first(joiners: Vec<Person>) -> Vec<Person> {
     }
     ordered
 }
-
 
 #[cfg(test)]
 mod tests;

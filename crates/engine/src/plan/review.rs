@@ -1,6 +1,6 @@
 //! The deadline of an identity's review (R93).
 
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::IdentityState;
 use tenure_core::review::{Review, ReviewState};
 use tenure_core::time::Timestamp;
 
@@ -18,8 +18,8 @@ pub enum Plan {
 }
 
 /// Decides, given until when an exception lets the answer be late.
-pub fn plan(review: &Review, identity: Option<&Identity>, may_be_late_until: Option<Timestamp>, now: Timestamp) -> Plan {
-    let ended = |identity: &Identity| !matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
+pub fn plan(review: &Review, identity: Option<IdentityState>, may_be_late_until: Option<Timestamp>, now: Timestamp) -> Plan {
+    let ended = |state| !matches!(state, IdentityState::Active | IdentityState::Suspended);
     if review.state != ReviewState::Open {
         Plan::Nothing
     } else if identity.is_none_or(ended) {
@@ -31,5 +31,43 @@ pub fn plan(review: &Review, identity: Option<&Identity>, may_be_late_until: Opt
             Some(until) => Plan::Later(until),
             None => Plan::Lapse,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::{IdentityId, ReviewId};
+    use tenure_core::review::{ANSWER_WITHIN, ReviewSubject, ReviewTrigger};
+    use tenure_core::time::Span;
+
+    use super::*;
+
+    #[test]
+    fn who_sits_it_out_does_not_keep_it_unless_an_exception_says_so() {
+        let opened = Timestamp::from_secs(1_000);
+        let review = Review {
+            id: ReviewId::from_u128(3),
+            subject: ReviewSubject::Identity(IdentityId::from_u128(1)),
+            trigger: ReviewTrigger::Rotation,
+            reviewer: None,
+            opened_at: opened,
+            due_at: opened.plus(ANSWER_WITHIN),
+            state: ReviewState::Open,
+            answer: None,
+        };
+        let active = Some(IdentityState::Active);
+        let later = review.due_at.plus(Span::from_days(30));
+        assert_eq!(plan(&review, active, None, opened), Plan::Later(review.due_at));
+        assert_eq!(plan(&review, active, None, review.due_at), Plan::Lapse);
+        assert_eq!(plan(&review, active, Some(later), review.due_at), Plan::Later(later));
+        assert_eq!(plan(&review, active, Some(later), later), Plan::Lapse);
+        for gone in [None, Some(IdentityState::Retiring)] {
+            assert_eq!(plan(&review, gone, None, review.due_at), Plan::Close);
+        }
+        let answered = Review {
+            state: ReviewState::Answered,
+            ..review
+        };
+        assert_eq!(plan(&answered, active, None, later), Plan::Nothing);
     }
 }

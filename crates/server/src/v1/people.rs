@@ -187,7 +187,10 @@ struct Differences {
 
 async fn differences(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Differences>) -> Reply<Page<View<Difference>>> {
     let filters = [("state", listing.state), ("source", listing.source), ("person", listing.person)];
-    ok(app.engine.list::<Difference>(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+    ok(app
+        .engine
+        .list::<Difference>(&caller, ListAsk::new(filters, listing.after, listing.limit))
+        .await?)
 }
 
 async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {

@@ -1,16 +1,24 @@
 //! Requests and their votes; the policy set in force and its change.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_api::views::Page;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::policy_set::PolicySet;
+use tenure_engine::error::OpError;
 use tenure_engine::ops::lists::ListAsk;
+use tenure_policy::{PolicyReview, Solver};
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+
+/// How long the solver may work on one request, well inside a request's own bound.
+const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -20,7 +28,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/requests/{id}/deny", post(deny))
         .route("/v1/requests/{id}/withdraw", post(withdraw))
         .route("/v1/policy", get(policy))
-        .route("/v1/policies", post(propose))
+        .route("/v1/policies", post(propose).get(policies))
+        .route("/v1/policies/{id}", get(reviewed))
 }
 
 async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
@@ -79,6 +88,40 @@ async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(reque
 
 async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<PolicyInForceView> {
     ok(app.engine.policy_in_force(&caller).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sets {
+    after: Option<String>,
+    limit: Option<u16>,
+    state: Option<String>,
+}
+
+async fn policies(State(app): State<App>, Operator(caller): Operator, Query(sets): Query<Sets>) -> Reply<Page<View<PolicySet>>> {
+    let ask = ListAsk::new([("state", sets.state)], sets.after, sets.limit);
+    ok(app.engine.policy_sets(&caller, ask).await?)
+}
+
+/// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the
+/// solver proves.
+#[derive(Serialize)]
+struct Reviewed {
+    #[serde(flatten)]
+    set: View<PolicySet>,
+    review: PolicyReview,
+}
+
+async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
+    let ask = app.engine.policy_to_review(&caller, id(&set, "policy set")?).await?;
+    let solver = app.engine.settings().solver.as_ref().map(|path| Solver {
+        limit: SOLVER_LIMIT,
+        ..Solver::at(path)
+    });
+    let review = tenure_policy::review(&ask.in_force, &ask.set.record.text, &ask.recent, solver.as_ref())
+        .await
+        .map_err(|error| OpError::Internal(error.to_string()))?;
+    ok(Reviewed { set: ask.set, review })
 }
 
 async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> Reply<RequestView> {

@@ -149,12 +149,7 @@ impl Exception {
                 };
                 proposed(context, &client.propose_exception(&ask).await?)
             }
-            Self::List {
-                state,
-                kind,
-                identity,
-                paging,
-            } => {
+            Self::List { state, kind, identity, paging } => {
                 let query = filtered([("state", state), ("type", kind), ("identity", identity.map(|id| id.to_string()))]);
                 context
                     .out
@@ -262,12 +257,7 @@ impl Need {
         let client = context.client()?;
         match self {
             Self::Create { kind, name, owner, ends_at } => context.out.record(&client.create_need(&NewNeed { kind, name, owner, ends_at }).await?),
-            Self::List {
-                name,
-                owner,
-                standing,
-                paging,
-            } => {
+            Self::List { name, owner, standing, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, NEEDS, async |query| client.needs(&query).await).await
             }

@@ -86,10 +86,7 @@ impl Finding {
                 paging,
             } => {
                 let query = filtered([("state", state), ("severity", severity), ("rule", rule), ("subject", subject)]);
-                context
-                    .out
-                    .list(&paging, query, FINDINGS, async |query| client.findings(&query).await)
-                    .await
+                context.out.list(&paging, query, FINDINGS, async |query| client.findings(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.finding(id).await?),
             Self::Resolve { id, how } => context.out.record(&client.resolve_finding(id, &Resolve { how }).await?),

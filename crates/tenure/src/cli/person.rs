@@ -27,7 +27,13 @@ const PEOPLE: &[Column] = &[
     ("ENDS", "/ends_at"),
 ];
 const TEAMS: &[Column] = &[("ID", "/id"), ("NAME", "/name"), ("SOURCE", "/source/source")];
-const ITEMS: &[Column] = &[("LINE", "/line"), ("KEY", "/key"), ("OUTCOME", "/outcome"), ("PERSON", "/person"), ("FIELDS", "/fields")];
+const ITEMS: &[Column] = &[
+    ("LINE", "/line"),
+    ("KEY", "/key"),
+    ("OUTCOME", "/outcome"),
+    ("PERSON", "/person"),
+    ("FIELDS", "/fields"),
+];
 const DIFFERENCES: &[Column] = &[
     ("ID", "/id"),
     ("SOURCE", "/source"),
@@ -463,12 +469,7 @@ impl Difference {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::List {
-                state,
-                source,
-                person,
-                paging,
-            } => {
+            Self::List { state, source, person, paging } => {
                 let query = filtered([("state", state), ("source", source), ("person", person.map(|id| id.to_string()))]);
                 context
                     .out

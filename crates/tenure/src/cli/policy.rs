@@ -6,28 +6,42 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tenure_api::policies::NewPolicySet;
+use tenure_core::id::PolicySetId;
+use tenure_core::request::RequestState;
 use tenure_policy::bench::{self, Expect, Outcome};
 use tenure_policy::{
     Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicySetError, Solver, Verdict, analyse, diff,
 };
 
 use super::context::{Context, read_input};
+use super::directory::filtered;
 use super::failure::Failure;
-use super::output::{clean, line};
+use super::output::{Column, Paging, clean, line};
 
+const SETS: &[Column] = &[
+    ("ID", "/id"),
+    ("STATE", "/state"),
+    ("VERSION", "/version"),
+    ("AUTHOR", "/author"),
+    ("PURPOSE", "/purpose"),
+    ("REQUEST", "/request"),
+];
 /// The name of the built-in set where a file is wanted.
 const BUILT_IN: &str = "default";
 
 /// The policies that decide on everything.
 #[derive(Subcommand)]
 #[command(after_help = "\
-A change of policy starts from the built-in set and is tried out before it is proposed; nothing of this needs a server:
+A change of policy starts from the set in force and is tried out on this machine before it is proposed to the server:
 
   tenure policy show > policies.cedar          the built-in set, to be edited
   tenure policy check policies.cedar           mistakes, with their places
   tenure policy test policies.cedar            what the built-in set's cases say of it
   tenure policy diff default policies.cedar    policy by policy
   tenure policy analyse default policies.cedar is anything allowed that was not?
+  tenure policy propose policies.cedar --purpose \"…\"   another administrator approves its request
+  tenure policy review pol_…                   what that administrator should read
 
 How policies are written: docs/reference/policies.md; how a change is made: docs/how-to/change-policy.md")]
 pub enum Policy {
@@ -56,6 +70,33 @@ pub enum Policy {
         id: Option<String>,
     },
     Analyse(Analyse),
+    /// Prints the set that is in force at the server.
+    ///
+    /// Example: tenure policy in-force > policies.cedar
+    InForce,
+    /// Proposes a set to the server: it comes into force once another administrator has approved its request.
+    ///
+    /// Example: tenure policy propose policies.cedar --purpose "staging needs no approval"
+    Propose {
+        /// The policies, in Cedar; `-` is standard input.
+        file: PathBuf,
+        /// For which need.
+        #[arg(long)]
+        purpose: String,
+    },
+    /// Lists the sets that were proposed to the server.
+    List {
+        /// Only in this state: proposed, in_force, replaced, dropped.
+        #[arg(long)]
+        state: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a proposed set with its review: what differs, which recent decisions would change, what the solver proves.
+    Review {
+        /// The set.
+        id: PolicySetId,
+    },
 }
 
 /// Asks a set a table of questions, and compares the answers and their reasons. Exit code 1 if one differs.
@@ -116,6 +157,31 @@ impl Policy {
             }
             Self::Show { id } => show(id.as_deref(), context),
             Self::Analyse(analyse) => analyse.run(context).await,
+            Self::InForce => {
+                let in_force = context.client()?.policy().await?;
+                if context.out.is_json() {
+                    return context.out.record(&in_force);
+                }
+                eprintln!("version {}", in_force.version);
+                line(&in_force.text)
+            }
+            Self::Propose { file, purpose } => {
+                let text = read(&file)?;
+                let view = context.client()?.propose_policy(&NewPolicySet { text, purpose }).await?;
+                match view.request.state {
+                    RequestState::Open => eprintln!("{} waits for another administrator: tenure request show {}", view.request.id, view.request.id),
+                    _ => eprintln!("it is in force; there is no second administrator, and the record says so"),
+                }
+                context.out.record(&view)
+            }
+            Self::List { state, paging } => {
+                let client = context.client()?;
+                context
+                    .out
+                    .list(&paging, filtered([("state", state)]), SETS, async |query| client.policy_sets(&query).await)
+                    .await
+            }
+            Self::Review { id } => context.out.record(&context.client()?.policy_set(id).await?),
         }
     }
 }

@@ -110,12 +110,7 @@ impl Vendor {
                 };
                 context.out.record(&client.create_vendor(&ask).await?)
             }
-            Self::List {
-                name,
-                owner,
-                standing,
-                paging,
-            } => {
+            Self::List { name, owner, standing, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, VENDORS, async |query| client.vendors(&query).await).await
             }
@@ -290,7 +285,9 @@ impl Naming {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Set { kind, pattern, example } => context.out.record(&client.set_naming_standard(kind, &NewNamingStandard { pattern, example }).await?),
+            Self::Set { kind, pattern, example } => context
+                .out
+                .record(&client.set_naming_standard(kind, &NewNamingStandard { pattern, example }).await?),
             Self::List { paging } => {
                 context
                     .out

@@ -88,7 +88,10 @@ impl Transfer {
             Self::Offer { id, to } => context.out.record(&client.offer_transfer(id, &NewOffer { to }).await?),
             Self::Accept { id } => {
                 let taken = client.accept_transfer(id).await?;
-                eprintln!("hint: say whether it is needed as it is: tenure review list --identity {}", taken.record.identity);
+                eprintln!(
+                    "hint: say whether it is needed as it is: tenure review list --identity {}",
+                    taken.record.identity
+                );
                 context.out.record(&taken)
             }
             Self::Decline { id } => context.out.record(&client.decline_transfer(id).await?),

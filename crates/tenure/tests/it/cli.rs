@@ -53,6 +53,9 @@ fn help_teaches_and_usage_errors_are_told_apart() {
         "key",
         "token",
         "enrol",
+        "exception",
+        "finding",
+        "need",
         "events",
         "log",
     ] {

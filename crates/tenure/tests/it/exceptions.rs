@@ -16,7 +16,10 @@ const CONTROLS: &[(&str, &[&str])] = &[
 /// A whole proposal of a type for an identity.
 fn proposal(kind: &str, identity: &str, duration: &str) -> Value {
     let (_, controls) = CONTROLS.iter().find(|(name, _)| *name == kind).unwrap();
-    let compensating: Vec<Value> = controls.iter().map(|control| json!({"control": control, "description": "as written down in runbook 12"})).collect();
+    let compensating: Vec<Value> = controls
+        .iter()
+        .map(|control| json!({"control": control, "description": "as written down in runbook 12"}))
+        .collect();
     json!({"type": kind, "subject": {"type": "identity", "id": identity}, "reason": "the legacy importer", "compensating": compensating, "duration": duration})
 }
 
@@ -82,7 +85,10 @@ async fn activate(world: &World, id: &str) {
 /// The record's refusals for a reason.
 async fn recorded(world: &World, reason: &str) -> usize {
     let events = world.events().await;
-    events.iter().filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] == reason).count()
+    events
+        .iter()
+        .filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] == reason)
+        .count()
 }
 
 on_both! {
@@ -323,6 +329,33 @@ on_both! {
             };
             assert_eq!(world.post(&world.security, &format!("/v1/exceptions/{id}/{step}"), body).await.expect(409).code(), "illegal_transition");
         }
+    }
+
+    async fn the_command_line_proposes_shows_and_finds(world: World) {
+        let (draft, _) = wildcard_draft(&world, "importer").await;
+        let run = |token: &str, arguments: &[&str]| {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenure")).args(arguments).args(["-o", "json"]).env("TENURE_SERVER", &world.server.url).env("TENURE_TOKEN", token).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            (output.status.code().unwrap(), serde_json::from_str::<Value>(&text).unwrap_or_default(), String::from_utf8(output.stderr).unwrap())
+        };
+        let ask = ["exception", "propose", "wildcard_scope", "--identity", &draft, "--reason", "legacy", "--for", "30d", "--control", "monitoring=alert 7"];
+        let (code, _, said) = run(&world.owner, &ask);
+        assert!(code == 1 && said.contains("scope_reduction"), "{said}");
+        let (code, proposed, said) = run(&world.owner, &[&ask[..], &["--control", "scope_reduction=read replica"]].concat());
+        assert_eq!((code, &proposed["state"]), (0, &json!("proposed")), "{said}");
+        assert!(said.contains("tenure request show req_"), "{said}");
+        let id = proposed["id"].as_str().unwrap();
+        assert_eq!(run(&world.owner, &["exception", "show", id]).1["renewals_left"], 2);
+        assert_eq!(run(&world.auditor, &["exception", "list", "--identity", &draft]).1["items"][0]["id"], id);
+        assert_eq!(run(&world.owner, &["exception", "withdraw", id, "--reason", "not needed"]).1["state"], "withdrawn");
+        assert_eq!(run(&world.owner, &["identity", "posture", &draft]).1["broken"][0]["rule"], "wildcard-scope");
+        assert_eq!(run(&world.auditor, &["finding", "list"]).1["items"], json!([]));
+        assert!(run(&world.auditor, &["finding", "rules"]).1["items"].as_array().unwrap().len() >= 15);
+        assert_eq!(run(&world.auditor, &["finding", "summary"]).1["debt"]["exceptions"], 0);
+        let (_, need, said) = run(&world.admin, &["need", "create", "--type", "project", "--name", "atlas", "--owner", &world.owner_id]);
+        assert_eq!(need["standing"], "open", "{said}");
+        assert_eq!(run(&world.owner, &["need", "close", need["id"].as_str().unwrap(), "--reason", "done"]).1["standing"], "closed");
+        assert_eq!(run(&world.auditor, &["need", "list", "--standing", "closed"]).1["items"].as_array().unwrap().len(), 1);
     }
 
     async fn attack_nobody_approves_an_exception_of_their_own(world: World) {

@@ -131,7 +131,7 @@ on_both! {
         world.token(&key, &id, "production").await;
     }
 
-    async fn r76_a_need_ends_by_its_date_and_for_more_than_fit_in_one_commit(world: World) {
+    async fn r76_a_need_ends_by_its_date(world: World) {
         let project = need(&world, "many", Some(in_secs(25))).await;
         let mut all = Vec::new();
         for n in 0..4 {
@@ -214,15 +214,21 @@ async fn dormant(store: Store) {
     let world = World::start_with(store, &[("TENURE_DORMANT_AFTER", "4s")]).await;
     let (id, key) = world.exporter("sleeper").await;
     let (kept, _) = world.exporter("quarterly").await;
-    let controls: Vec<Value> = ["monitoring", "scope_reduction", "documented_expiry"].map(|control| json!({"control": control, "description": "runbook 3"})).into();
-    let ask = json!({"type": "dormancy", "subject": {"type": "identity", "id": kept}, "reason": "runs each quarter", "compensating": controls, "duration": "30d"});
+    let controls: Vec<Value> = ["monitoring", "scope_reduction", "documented_expiry"]
+        .map(|control| json!({"control": control, "description": "runbook 3"}))
+        .into();
+    let ask =
+        json!({"type": "dormancy", "subject": {"type": "identity", "id": kept}, "reason": "runs each quarter", "compensating": controls, "duration": "30d"});
     let request = world.post(&world.owner, "/v1/exceptions", ask).await.expect(201).text("/request");
     world.approve(&world.manager, &request).await.expect(200);
     world.approve(&world.security, &request).await.expect(200);
     world.token(&key, &id, "production").await;
     world.until_state(&id, "suspended").await;
     let shown = identity(&world, &id).await;
-    assert_eq!((&shown["suspensions"][0]["kind"], &shown["suspensions"][0]["releasable_by"]), (&json!("dormant"), &json!("owner")));
+    assert_eq!(
+        (&shown["suspensions"][0]["kind"], &shown["suspensions"][0]["releasable_by"]),
+        (&json!("dormant"), &json!("owner"))
+    );
     assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_suspended");
     assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
     let suspended = world.events_of("identity.suspended", &id).await;
@@ -233,7 +239,10 @@ async fn dormant(store: Store) {
     assert_eq!(state, "active");
     assert_eq!(world.events_of("review.opened", &kept).await[0]["data"]["trigger"], "dormancy");
     // Its owner wakes it: idleness counts anew, and the finding is settled.
-    world.post(&world.owner, &format!("/v1/identities/{id}/resume"), json!({"reason": "month end"})).await.expect(200);
+    world
+        .post(&world.owner, &format!("/v1/identities/{id}/resume"), json!({"reason": "month end"}))
+        .await
+        .expect(200);
     assert!(findings(&world, "dormant", &id, "open").await.is_empty());
     let again = world.ask_token(&key, &id, "production").await;
     assert_eq!(again.status, 200, "{}", again.body);

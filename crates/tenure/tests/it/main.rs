@@ -23,6 +23,7 @@ mod issuers;
 mod lifecycle;
 mod log;
 mod mailbox;
+mod matrix;
 mod notify;
 mod oauth;
 mod passkeys;

@@ -1,9 +1,9 @@
 //! Passkeys over HTTP, with an authenticator of the tests' own: what registers, what signs in, and what doesn't (S-7).
 
-mod authenticator;
+pub(crate) mod authenticator;
 mod chromium;
 mod devtools;
-mod visitor;
+pub(crate) mod visitor;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn invite(world: &World, person: &str) -> String {
 }
 
 /// Registers a passkey and gives what the server says.
-async fn register(visitor: &Visitor, authenticator: &mut Authenticator, invitation: &str) -> Value {
+pub(crate) async fn register(visitor: &Visitor, authenticator: &mut Authenticator, invitation: &str) -> Value {
     let entitled = json!({"invitation": invitation});
     let options = visitor.post("/sign-in/passkey/register-start", &entitled).await.expect(200).body;
     let body = json!({"invitation": invitation, "name": "laptop", "credential": authenticator.create(&options)});

@@ -28,7 +28,9 @@ struct Leaver {
 
 impl World {
     async fn leaver(&self, manager: &str, backup: Option<&str>, identities: usize) -> Leaver {
-        let (id, token) = self.person_as(json!({"name": "Lea", "roles": ["requester", "owner"], "manager": manager})).await;
+        let (id, token) = self
+            .person_as(json!({"name": "Lea", "roles": ["requester", "owner"], "manager": manager}))
+            .await;
         let mut owned = Vec::new();
         for n in 0..identities {
             let key = Key::new();
@@ -63,14 +65,24 @@ impl World {
 
     async fn csv(&self, query: &str, text: &str) -> Answer {
         let url = format!("{}/v1/people/import?{query}", self.server.url);
-        let request = self.http.post(url).bearer_auth(&self.admin).header("content-type", "text/csv").body(text.to_owned());
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(&self.admin)
+            .header("content-type", "text/csv")
+            .body(text.to_owned());
         Self::answer(request).await
     }
 
     /// The person behind a key of a source.
     async fn of_source(&self, source: &str, key: &str) -> Value {
         let page = self.get(&self.security, &format!("/v1/people?source={source}&limit=200")).await.expect(200);
-        let found = page.body["items"].as_array().unwrap().iter().find(|person| person["source"]["key"] == key).cloned();
+        let found = page.body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|person| person["source"]["key"] == key)
+            .cloned();
         found.unwrap_or_else(|| panic!("nobody has the key {key}: {}", page.body))
     }
 
@@ -239,7 +251,7 @@ on_both! {
         world.post(&world.admin, &format!("/v1/people/{howard}/change"), json!({"manager": null})).await.expect(403);
         world.post(&world.owner, "/v1/people/import", json!({"source": "hr", "people": []})).await.expect(403);
         // A stale expectation is refused, and nothing is done.
-        let stale = world.csv(&format!("source=hr&expect={}", dry.text("/digest")), "key,name\n8,How\n").await.expect(403);
+        let stale = world.csv(&format!("source=hr&expect={}", dry.text("/digest")), "key,name\n8,How\n").await.expect(409);
         assert_eq!(stale.code(), "request_changed");
         assert_eq!(world.person_is(&howard).await.text("/name"), "Howard");
     }
@@ -249,8 +261,13 @@ on_both! {
         let fields: Vec<_> = answer.body["fields"].as_array().unwrap().iter().map(|field| field["field"].as_str().unwrap()).collect();
         assert_eq!(fields, ["lines[3].email", "lines[4].key"]);
         assert_eq!(world.get(&world.admin, "/v1/people?source=hr").await.expect(200).body["items"], json!([]));
-        let large = "x".repeat(9 * 1024 * 1024);
-        assert_eq!(world.csv("source=hr", &large).await.expect(413).code(), "body_too_large");
+        // What is too large is refused before it is sent; more than other bodies may hold is taken.
+        let mut raw = std::net::TcpStream::connect(world.server.url.trim_start_matches("http://")).unwrap();
+        let head = format!("POST /v1/people/import?source=hr HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\n", world.admin);
+        std::io::Write::write_all(&mut raw, head.as_bytes()).unwrap();
+        let mut start = [0u8; 12];
+        std::io::Read::read_exact(&mut raw, &mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 413");
         let rows: String = (0..3_000).map(|n| format!("{n},Person number {n} of this feed,p{n}@example.com\n")).collect();
         assert_eq!(world.csv("source=hr&dry_run=true", &format!("key,name,email\n{rows}")).await.expect(200).body["rows"], 3_000);
     }
@@ -295,12 +312,13 @@ on_both! {
         let row = |n: u32| format!("{n},P{n}\n");
         let all: String = (0..20).map(row).collect();
         world.csv("source=hr&complete=true", &format!("key,name\n{all}")).await.expect(200);
-        let size = world.events().await.len();
         for feed in ["key,name\n".to_owned(), format!("key,name\n{}", (0..12).map(row).collect::<String>())] {
             assert_eq!(world.csv("source=hr&complete=true", &feed).await.expect(422).code(), "feed_too_short");
         }
         assert!(world.open_differences().await.is_empty());
-        assert_eq!(world.events().await.len(), size + 2, "two refusals and nothing else");
+        let events = world.events().await;
+        assert_eq!(events.iter().filter(|event| event["data"]["reason"] == "feed_too_short").count(), 2);
+        assert_eq!(events.iter().filter(|event| event["kind"] == "people.imported").count(), 1, "nothing else was done");
         world.csv("source=hr", "key,name\n0,P0\n").await.expect(200);
         assert!(world.open_differences().await.is_empty());
     }
@@ -346,7 +364,7 @@ on_both! {
         let after = (world.identity_is(&id).await.body, world.get(&world.owner, &format!("/v1/identities/{id}/access")).await.expect(200).body);
         assert_eq!(before, after);
         world.token(&key, &id, "production").await;
-        assert_eq!(world.ask_token(&key, &id, "staging").await.expect(401).code(), "invalid_client");
+        assert_eq!(world.ask_token(&key, &id, "staging").await.expect(400).code(), "wrong_environment");
     }
 
     async fn a_transfer_revives_nothing_and_a_joiner_loses_nothing(world: World) {
@@ -425,7 +443,7 @@ on_both! {
         world.ask(&world.security, renewal.clone(), "goes on").await.expect(403);
         let mut wider = world.identity_is(id).await.body["charter"].clone();
         wider["scope"][0]["actions"] = json!(["read", "write"]);
-        world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": wider}), "more").await.expect(403);
+        world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": wider}), "more").await.expect(422);
         // A decline goes on to who is next, or is open; security offers it to somebody who may own.
         let transfer = world.transfer_of(id).await.text("/id");
         world.step_without_body(&heir_token, &format!("/v1/transfers/{transfer}/decline")).await.expect(200);

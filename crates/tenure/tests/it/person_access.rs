@@ -1,6 +1,7 @@
 //! What people hold, and reviews (R1, R2, R43, R93, R110, R116, R117, R118).
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -68,6 +69,23 @@ async fn enrol(world: &World, id: &str) {
     let proof = key.sign(&json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims);
     let ask = json!({"join_token": issued.text("/join_token"), "jwk": key.jwk(), "proof": proof});
     world.post("", "/v1/enrol", ask).await.expect(201);
+}
+
+/// What a command prints as JSON.
+fn told(world: &World, token: &str, arguments: &[&str]) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+        command.env_remove(name);
+    }
+    let output = command
+        .args(["--server", &world.server.url, "-o", "json"])
+        .args(arguments)
+        .env("TENURE_TOKEN", token)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 async fn put_package(world: &World, token: &str, name: &str, package: Value) -> Answer {
@@ -272,7 +290,7 @@ on_both! {
             let path = format!("/v1/exceptions/{}/withdraw", exception["id"].as_str().unwrap());
             world.post(&world.security, &path, json!({"reason": "incident"})).await.expect(200);
         }
-        assert!(!may(&world, &person, "read").await);
+        assert!(!may(&world, &person, "read").await && held(&world, &person).await.is_empty());
     }
 
     async fn r110_early_access_works_only_once_the_contractor_is_at_work(world: World) {
@@ -353,6 +371,29 @@ on_both! {
         assert_eq!(states, [(json!("read"), json!("live"), json!("clerk")), (json!("write"), json!("scheduled"), json!("clerk"))]);
         assert!(may(&world, &person, "read").await && !may(&world, &person, "write").await);
         assert!(grants[0]["review_by"].is_string());
+    }
+
+    async fn the_command_line_shows_packages_what_is_held_and_reviews(world: World) {
+        let file = world.server.data().join("clerk.json");
+        let package = json!({"description": "clerk", "max_duration": "90d", "entitlements": [{"actions": ["read"], "resource": world.orders}]});
+        std::fs::write(&file, package.to_string()).unwrap();
+        assert_eq!(told(&world, &world.admin, &["package", "put", "clerk", "-f", file.to_str().unwrap()])["revision"], 1);
+        assert_eq!(told(&world, &world.auditor, &["package", "show", "clerk"])["max_duration"], "90d");
+        assert_eq!(told(&world, &world.auditor, &["package", "list"])["items"].as_array().unwrap().len(), 1);
+        let (person, _, grant, _) = reader(&world, "Pia").await;
+        assert_eq!(told(&world, &world.auditor, &["person", "access", &person])["access"][0]["grant"], json!(grant));
+        told(&world, &world.security, &["person", "revoke-access", &grant, "--reason", "done"]);
+        assert_eq!(told(&world, &world.auditor, &["person", "access", &person])["access"], json!([]));
+        let mut charter = world.charter(Key::new().jwk());
+        charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
+        let id = world.active("exporter", charter).await;
+        enrol(&world, &id).await;
+        enrol(&world, &id).await;
+        let open = told(&world, &world.owner, &["review", "list", "--state", "open"]);
+        let review = open["items"][0]["id"].as_str().unwrap();
+        assert_eq!(told(&world, &world.owner, &["review", "show", review])["trigger"], "rotation");
+        let done = told(&world, &world.owner, &["review", "complete", review, "--answer", "keep", "--comment", "runs every night"]);
+        assert_eq!(done["answer"]["comment"], "runs every night");
     }
 
     async fn attack_nobody_approves_or_keeps_their_own_access(world: World) {
@@ -448,6 +489,39 @@ mod r116_access_lapses_without_its_early_review {
         assert_eq!((&expired["data"]["because"], &expired["control"]), (&json!("its early review was not answered"), &json!("revoke")));
         assert_eq!(reviews(&world, &format!("person_grant={lapsing_grant}")).await[0]["state"], "lapsed");
         assert!(may(&world, &kept, "read").await && held(&world, &kept).await[0].get("review_by").is_none());
+    }
+
+    #[tokio::test]
+    async fn sqlite() {
+        run(Store::Sqlite).await;
+    }
+    #[tokio::test]
+    async fn postgres() {
+        run(Store::Postgres).await;
+    }
+}
+
+/// Reviews that nobody answers, on each engine.
+mod r93_an_identity_whose_review_nobody_answers_is_suspended {
+    use super::*;
+
+    async fn run(store: Store) {
+        let world = World::start_with(store, &[("TENURE_REVIEW_WITHIN", "4s")]).await;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
+        let id = world.active("exporter", charter).await;
+        enrol(&world, &id).await;
+        enrol(&world, &id).await;
+        world.until_state(&id, "suspended").await;
+        let seen = world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200);
+        assert_eq!((seen.text("/suspensions/0/kind").as_str(), seen.text("/suspensions/0/releasable_by").as_str()), ("review_overdue", "owner"));
+        let lapsed = &reviews(&world, &format!("identity={id}")).await[0];
+        assert_eq!(lapsed["state"], "lapsed");
+        assert_eq!(complete(&world, &world.owner, lapsed["id"].as_str().unwrap(), "keep").await.expect(409).code(), "illegal_transition");
+        // To go on is a decision of its own, on the record.
+        let resume = json!({"cause": 0, "reason": "still needed: runs every night"});
+        let resumed = world.post(&world.owner, &format!("/v1/identities/{id}/resume"), resume).await.expect(200);
+        assert_eq!(resumed.text("/state"), "active");
     }
 
     #[tokio::test]

@@ -242,7 +242,7 @@ permit (principal is Person, action == Action::"approve", resource is Inventory)
         let other = world.post(&second, "/v1/policies", json!({"text": format!("{text}\n// faster\n"), "purpose": "first"})).await.expect(201).text("/id");
         world.approve(&world.admin, &other).await.expect(200);
         assert_ne!(world.get(&world.admin, "/v1/policy").await.expect(200).text("/version"), version);
-        world.approve(&second, &id).await.expect(403);
+        assert_eq!(world.approve(&second, &id).await.expect(409).code(), "request_changed");
         // A set that doesn't hold together is refused with every mistake named.
         let broken = world.post(&world.admin, "/v1/policies", json!({"text": "permit (principal, action == Action::\"fly\", resource);", "purpose": "x"})).await.expect(422);
         assert!(!broken.field_codes().is_empty(), "{}", broken.body);
@@ -357,5 +357,26 @@ when { context.production };
         assert_eq!((then.len(), &then[0]["reach"], &then[0]["ended_at"]), (1, &json!("could"), &Value::Null));
         world.get(&world.owner, &path).await.expect(403);
         world.get(&world.auditor, &format!("{path}?at={}", in_secs(3_600))).await.expect(422);
+    }
+
+    async fn a_proposed_policy_is_reviewed_before_it_is_voted_on(world: World) {
+        let (_, second) = world.person("Bea", &["administrator"]).await;
+        let (id, key) = world.exporter("exporter").await;
+        world.token(&key, &id, "production").await;
+        let text = world.get(&world.admin, "/v1/policy").await.expect(200).text("/text");
+        let start = text.find("@id(\"issue-and-use\")").unwrap();
+        let end = start + text[start..].find(";\n").unwrap() + 2;
+        let without = format!("{}{}", &text[..start], &text[end..]);
+        let proposed = world.post(&world.admin, "/v1/policies", json!({"text": without, "purpose": "stop"})).await.expect(201);
+        let review = world.get(&second, &format!("/v1/policies/{}", proposed.text("/matter/policy"))).await.expect(200);
+        assert_eq!(review.text("/state"), "proposed");
+        assert!(review.body["review"]["diff"].to_string().contains("issue-and-use"), "{}", review.body["review"]["diff"]);
+        // What the workload was just given would be denied.
+        assert!(review.body["review"]["replay"]["changed_count"].as_u64().unwrap() >= 1, "{}", review.body["review"]["replay"]);
+        assert!(review.body["review"]["analysis"]["verdict"].is_string());
+        world.get(&world.owner, &format!("/v1/policies/{}", proposed.text("/matter/policy"))).await.expect(403);
+        let listed = world.get(&second, "/v1/policies?state=proposed").await.expect(200);
+        assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
+        world.get(&second, "/v1/policies").await.expect(200);
     }
 }

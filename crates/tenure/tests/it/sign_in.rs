@@ -159,11 +159,11 @@ on_both! {
     async fn people_sign_in_with_a_provider_and_are_bound_by_its_subject(world: World) {
         let place = Place::new(&world, People::real(&world)).await;
         // A stranger with an account there is nobody here, and nothing is made of them.
-        let before = world.events().await.len();
+        let before = crate::attacks::changes(&world).await.len();
         let stranger = Browser::new();
         let page = place.sign_in(&world, &stranger, "olu-at-example", "hwk").await;
         came_to_nothing(&world, &stranger, page, 401, "sign_in_unknown").await;
-        assert_eq!(world.events().await.len(), before);
+        assert_eq!(crate::attacks::changes(&world).await.len(), before);
 
         let olu = place.bound(&world, &world.admin, &world.owner_id, "olu-at-example").await;
         let who = me(&world, &olu).await.expect(200);
@@ -328,7 +328,7 @@ on_both! {
 
         let url = format!("{}/v1/identities", world.server.url);
         let body = json!({"kind": "workload", "name": "forged", "charter": {}, "stage": "draft"});
-        let before = world.events().await.len();
+        let before = crate::attacks::changes(&world).await.len();
         let attempts = [
             vec![("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
             vec![("sec-fetch-site", "same-site")],
@@ -353,7 +353,7 @@ on_both! {
             let request = olu.request(Method::POST, &format!("{}{path}", world.server.url)).header("origin", "https://evil.example");
             assert_eq!(World::answer(request.form(form)).await.expect(403).code(), "cross_site", "{path}");
         }
-        assert_eq!(world.events().await.len(), before);
+        assert_eq!(crate::attacks::changes(&world).await.len(), before);
         olu.api(&world, Method::POST, "/v1/identities", Some(body)).await.expect(201);
 
         // A browser's session is no bearer, and two cookies of one name are none.

@@ -364,9 +364,13 @@ impl World {
         Self::answer(request).await
     }
 
-    /// A new person and an operator token for them.
+    /// A new person, whose manager is Max, and an operator token for them.
     pub async fn person(&self, name: &str, roles: &[&str]) -> (String, String) {
-        self.person_as(json!({"name": name, "roles": roles})).await
+        let mut record = json!({"name": name, "roles": roles});
+        if !self.manager_id.is_empty() {
+            record["manager"] = json!(self.manager_id);
+        }
+        self.person_as(record).await
     }
 
     /// The same from a whole record.

@@ -41,22 +41,34 @@ impl Engine {
     pub async fn withdraw_exception(&self, caller: &Caller, id: ExceptionId, reason: String) -> Result<ExceptionView, OpError> {
         check_reason(&reason)?;
         let reason = reason.as_str();
-        self.exception_step(caller, Asked::new(ControlPoint::Revoke, "exception.withdraw", id), id, |stored, now| async move {
-            let proposed = stored.state == ExceptionState::Proposed;
-            let own = self.owns_exception(caller, &stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
-            self.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
-            if proposed {
-                let request = self.must::<Request>("request", stored.request).await?;
-                let event = self.event(now, "request.withdrawn", ControlPoint::Request).subject(request.id).fact("reason", reason);
-                let mut changeset = Changeset::new(caller.actor(), now, event);
-                self.ended(&mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
-                return Ok(changeset);
-            }
-            if !stored.state.may_become(ExceptionState::Withdrawn) {
-                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
-            }
-            self.over(caller.actor(), &stored, ExceptionState::Withdrawn, reason, now).await
-        })
+        self.exception_step(
+            caller,
+            Asked::new(ControlPoint::Revoke, "exception.withdraw", id),
+            id,
+            |stored, now| async move {
+                let proposed = stored.state == ExceptionState::Proposed;
+                let own = self.owns_exception(caller, &stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
+                self.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
+                if proposed {
+                    let request = self.must::<Request>("request", stored.request).await?;
+                    let event = self
+                        .event(now, "request.withdrawn", ControlPoint::Request)
+                        .subject(request.id)
+                        .fact("reason", reason);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    self.ended(&mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now)
+                        .await?;
+                    return Ok(changeset);
+                }
+                if !stored.state.may_become(ExceptionState::Withdrawn) {
+                    return Err(OpError::because(
+                        Reason::IllegalTransition,
+                        format!("the exception is {}", stored.state.as_str()),
+                    ));
+                }
+                self.over(caller.actor(), &stored, ExceptionState::Withdrawn, reason, now).await
+            },
+        )
         .await
     }
 
@@ -67,44 +79,66 @@ impl Engine {
     pub async fn report_breach(&self, caller: &Caller, id: ExceptionId, ask: BreachReport) -> Result<ExceptionView, OpError> {
         check_reason(&ask.note)?;
         let ask = &ask;
-        self.exception_step(caller, Asked::new(ControlPoint::Suspend, "exception.report_breach", id), id, |stored, now| async move {
-            self.allow(
-                caller,
-                Action::Suspend,
-                inventory("exception", id, ""),
-                owns(self.owns_exception(caller, &stored).await?),
-            )?;
-            if stored.state != ExceptionState::Active {
-                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
-            }
-            if !stored.compensating.iter().any(|control| control.control == ask.control) {
-                return Err(OpError::field("control", "control_unknown", "name one of the exception's compensating controls"));
-            }
-            let exception = Exception {
-                state: ExceptionState::Breached,
-                breached_at: Some(now),
-                ..(*stored.value).clone()
-            };
-            let next = next_look(&exception, now);
-            let event = self
-                .event(now, "exception.breached", ControlPoint::Suspend)
-                .subject(id)
-                .subject(subject_of(&exception))
-                .fact("control", &ask.control)
-                .fact("note", &ask.note)
-                .fact("withdrawn_at", next);
-            let text = format!("The control {} of {id} is not in place. Put it back until {next}, or the waiver is withdrawn.", ask.control);
-            let owner = self.owner_of(&exception).await?;
-            let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
-            let evidence = evidence.as_object().cloned().unwrap_or_default();
-            self.raise(&mut changeset, &rules::EXCEPTION_BREACHED, subject_of(&exception), &id.to_string(), evidence, now)
+        self.exception_step(
+            caller,
+            Asked::new(ControlPoint::Suspend, "exception.report_breach", id),
+            id,
+            |stored, now| async move {
+                self.allow(
+                    caller,
+                    Action::Suspend,
+                    inventory("exception", id, ""),
+                    owns(self.owns_exception(caller, &stored).await?),
+                )?;
+                if stored.state != ExceptionState::Active {
+                    return Err(OpError::because(
+                        Reason::IllegalTransition,
+                        format!("the exception is {}", stored.state.as_str()),
+                    ));
+                }
+                if !stored.compensating.iter().any(|control| control.control == ask.control) {
+                    return Err(OpError::field(
+                        "control",
+                        "control_unknown",
+                        "name one of the exception's compensating controls",
+                    ));
+                }
+                let exception = Exception {
+                    state: ExceptionState::Breached,
+                    breached_at: Some(now),
+                    ..(*stored.value).clone()
+                };
+                let next = next_look(&exception, now);
+                let event = self
+                    .event(now, "exception.breached", ControlPoint::Suspend)
+                    .subject(id)
+                    .subject(subject_of(&exception))
+                    .fact("control", &ask.control)
+                    .fact("note", &ask.note)
+                    .fact("withdrawn_at", next);
+                let text = format!(
+                    "The control {} of {id} is not in place. Put it back until {next}, or the waiver is withdrawn.",
+                    ask.control
+                );
+                let owner = self.owner_of(&exception).await?;
+                let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
+                let evidence = evidence.as_object().cloned().unwrap_or_default();
+                self.raise(
+                    &mut changeset,
+                    &rules::EXCEPTION_BREACHED,
+                    subject_of(&exception),
+                    &id.to_string(),
+                    evidence,
+                    now,
+                )
                 .await?;
-            changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next));
-            changeset.replace(&stored, &exception);
-            Ok(changeset)
-        })
+                changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next));
+                changeset.replace(&stored, &exception);
+                Ok(changeset)
+            },
+        )
         .await
     }
 
@@ -115,42 +149,50 @@ impl Engine {
     pub async fn restore_controls(&self, caller: &Caller, id: ExceptionId, ask: ControlsRestored) -> Result<ExceptionView, OpError> {
         check_reason(&ask.note)?;
         let ask = &ask;
-        self.exception_step(caller, Asked::new(ControlPoint::Resume, "exception.restore_control", id), id, |stored, now| async move {
-            caller.must_be_person()?;
-            let fresh = self.freshness(caller, now).await?;
-            let context = Attributes::from([
-                ("owns", Value::Bool(self.owns_exception(caller, &stored).await?)),
-                ("placed_by_self", Value::Bool(false)),
-                // Whoever is not fresh does not come as far as the policy.
-                ("fresh", Value::Bool(true)),
-            ]);
-            self.allow(caller, Action::Enable, inventory("exception", id, ""), context)?;
-            if stored.state != ExceptionState::Breached {
-                return Err(OpError::because(Reason::IllegalTransition, format!("the exception is {}", stored.state.as_str())));
-            }
-            let mut exception = Exception {
-                state: ExceptionState::Active,
-                breached_at: None,
-                ..(*stored.value).clone()
-            };
-            for control in &mut exception.compensating {
-                control.checked_at = Some(now);
-            }
-            let event = self
-                .event(now, "exception.restored", ControlPoint::Resume)
-                .subject(id)
-                .subject(subject_of(&exception))
-                .fact("note", &ask.note)
-                .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            fresh.expect(&mut changeset);
-            self.settle_breach(&mut changeset, &exception, "every control is in place again", now).await?;
-            changeset
-                .due
-                .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
-            changeset.replace(&stored, &exception);
-            Ok(changeset)
-        })
+        self.exception_step(
+            caller,
+            Asked::new(ControlPoint::Resume, "exception.restore_control", id),
+            id,
+            |stored, now| async move {
+                caller.must_be_person()?;
+                let fresh = self.freshness(caller, now).await?;
+                let context = Attributes::from([
+                    ("owns", Value::Bool(self.owns_exception(caller, &stored).await?)),
+                    ("placed_by_self", Value::Bool(false)),
+                    // Whoever is not fresh does not come as far as the policy.
+                    ("fresh", Value::Bool(true)),
+                ]);
+                self.allow(caller, Action::Enable, inventory("exception", id, ""), context)?;
+                if stored.state != ExceptionState::Breached {
+                    return Err(OpError::because(
+                        Reason::IllegalTransition,
+                        format!("the exception is {}", stored.state.as_str()),
+                    ));
+                }
+                let mut exception = Exception {
+                    state: ExceptionState::Active,
+                    breached_at: None,
+                    ..(*stored.value).clone()
+                };
+                for control in &mut exception.compensating {
+                    control.checked_at = Some(now);
+                }
+                let event = self
+                    .event(now, "exception.restored", ControlPoint::Resume)
+                    .subject(id)
+                    .subject(subject_of(&exception))
+                    .fact("note", &ask.note)
+                    .fact("assurance", assurance_fact(caller));
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                fresh.expect(&mut changeset);
+                self.settle_breach(&mut changeset, &exception, "every control is in place again", now).await?;
+                changeset
+                    .due
+                    .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+                changeset.replace(&stored, &exception);
+                Ok(changeset)
+            },
+        )
         .await
     }
 
@@ -225,7 +267,13 @@ impl Engine {
         let mut changeset = Changeset::new(actor, now, self.over_event(&exception, because, now));
         changeset.replace(stored, &exception);
         changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));
-        let ExceptionSubject::Identity(id) = exception.subject else { return Ok(changeset) };
+        let id = match exception.subject {
+            ExceptionSubject::Identity(id) => id,
+            ExceptionSubject::Person(person) => {
+                self.end_boxed_grants(&mut changeset, person, exception.id, because, now).await?;
+                return Ok(changeset);
+            }
+        };
         self.settle_breach(&mut changeset, &exception, "the exception is over", now).await?;
         let Some(read) = self.one::<Identity>(id).await? else { return Ok(changeset) };
         let mut identity = (*read.value).clone();
@@ -234,7 +282,8 @@ impl Engine {
         let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
         if rests_on(exception.kind, &identity.charter) && !still_waived {
             let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
-            let evidence = json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
+            let evidence =
+                json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
             let by = ByRule {
                 kind: SuspensionKind::ExceptionEnded,
                 releasable_by: Releaser::Security,
@@ -260,8 +309,15 @@ impl Engine {
     }
 
     async fn settle_breach(&self, changeset: &mut Changeset, exception: &Exception, how: &str, now: Timestamp) -> Result<(), OpError> {
-        self.no_longer_about(changeset, &rules::EXCEPTION_BREACHED, subject_of(exception), &exception.id.to_string(), how, now)
-            .await
+        self.no_longer_about(
+            changeset,
+            &rules::EXCEPTION_BREACHED,
+            subject_of(exception),
+            &exception.id.to_string(),
+            how,
+            now,
+        )
+        .await
     }
 
     pub(super) fn over_event(&self, exception: &Exception, because: &str, now: Timestamp) -> Event {

@@ -8,19 +8,8 @@ use tenure_core::row::Record;
 use super::*;
 use crate::run::seal::tests::{World, world};
 
-/// An active identity whose scope is a wildcard, and a breached exception that allows it.
-async fn breached(world: &World) -> (IdentityId, ExceptionId) {
-    let engine = &world.engine;
-    let now = engine.now();
-    let person = world.admin.person_id().unwrap();
-    let charter = CharterDraft {
-        owner: Some(person),
-        scope: vec![Entitlement {
-            actions: vec!["*".into()],
-            resource: "*".into(),
-        }],
-        ..CharterDraft::default()
-    };
+/// An active identity with this charter, as a row of its own.
+pub(crate) fn active(id: u128, charter: CharterDraft, person: PersonId, now: Timestamp) -> Identity {
     let activation = Activation {
         request: RequestId::from_u128(1),
         by: Vec::new(),
@@ -29,10 +18,50 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         policies: Vec::new(),
         policy_version: String::new(),
     };
+    Identity {
+        id: IdentityId::from_u128(id),
+        kind: Kind::Workload,
+        name: format!("importer-{id}"),
+        state: IdentityState::Active,
+        charter: CharterDraft {
+            owner: Some(person),
+            ..charter
+        },
+        tier: RiskTier::High,
+        suspensions: Vec::new(),
+        valid_after: None,
+        bindings: Vec::new(),
+        grants: Vec::new(),
+        memberships: Vec::new(),
+        activation: Some(activation),
+        retirement: None,
+        template: None,
+        request: None,
+        transfer: None,
+        exceptions: Vec::new(),
+        resumed_at: None,
+        registered_by: person,
+        created_at: now,
+    }
+}
+
+/// An active identity whose scope is a wildcard, and a breached exception that allows it.
+async fn breached(world: &World) -> (IdentityId, ExceptionId) {
+    let engine = &world.engine;
+    let now = engine.now();
+    let person = world.admin.person_id().unwrap();
+    let charter = CharterDraft {
+        scope: vec![Entitlement {
+            actions: vec!["*".into()],
+            resource: "*".into(),
+        }],
+        ..CharterDraft::default()
+    };
+    let mut identity = active(7, charter, person, now);
     let exception = Exception {
         id: ExceptionId::generate(now, engine.entropy.as_ref()),
         kind: ExceptionType::WildcardScope,
-        subject: ExceptionSubject::Identity(IdentityId::from_u128(7)),
+        subject: ExceptionSubject::Identity(identity.id),
         reason: "legacy".into(),
         compensating: Vec::new(),
         proposed_by: person,
@@ -47,28 +76,7 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         breached_at: Some(now),
         created_at: now,
     };
-    let identity = Identity {
-        id: IdentityId::from_u128(7),
-        kind: Kind::Workload,
-        name: "importer".into(),
-        state: IdentityState::Active,
-        charter,
-        tier: RiskTier::High,
-        suspensions: Vec::new(),
-        valid_after: None,
-        bindings: Vec::new(),
-        grants: Vec::new(),
-        memberships: Vec::new(),
-        activation: Some(activation),
-        retirement: None,
-        template: None,
-        request: None,
-        transfer: None,
-        exceptions: vec![exception.id],
-        resumed_at: None,
-        registered_by: person,
-        created_at: now,
-    };
+    identity.exceptions.push(exception.id);
     let event = engine.event(now, "test.made", ControlPoint::Change);
     let mut changeset = Changeset::new(Actor::System { part: "test".into() }, now, event);
     changeset.insert(&identity).insert(&exception);
@@ -100,7 +108,10 @@ async fn a_breach_that_lasts_withdraws_the_waiver_and_stops_what_rests_on_it() {
     };
     let found = world.store.list(&query).await.unwrap();
     let found: Vec<_> = found.rows.iter().map(|row| row.decode::<Finding>().unwrap()).collect();
-    assert_eq!((found.len(), found[0].rule.as_str(), found[0].state), (1, "exception-ended", FindingState::Open));
+    assert_eq!(
+        (found.len(), found[0].rule.as_str(), found[0].state),
+        (1, "exception-ended", FindingState::Open)
+    );
     // Worked off twice it is as it was.
     engine.work_due().await.unwrap();
     assert_eq!(engine.must::<Identity>("identity", identity).await.unwrap().suspensions.len(), 1);

@@ -5,7 +5,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::{PersonId, RequestId};
 use tenure_core::person::{Person, Role};
 use tenure_core::port::{Claimed, DueKind};
-use tenure_core::request::{Asker, ESCALATE_AFTER, REMIND_AFTER, Request, RequestState};
+use tenure_core::request::{Asker, Request, RequestState};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
@@ -44,7 +44,7 @@ impl Engine {
     }
 
     async fn reminded(&self, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
-        let escalates = now.since(stored.opened_at) >= ESCALATE_AFTER;
+        let escalates = now.since(stored.opened_at) >= self.settings.request_escalate_after;
         let kind = if escalates { "request.escalated" } else { "request.reminded" };
         let mut changeset = Changeset::new(system(), now, self.event(now, kind, ControlPoint::Approve).subject(stored.id));
         if escalates {
@@ -56,7 +56,7 @@ impl Engine {
             reminders: stored.reminders.saturating_add(1),
             ..(*stored.value).clone()
         };
-        let next = now.plus(REMIND_AFTER).min(stored.lapses_at);
+        let next = now.plus(self.settings.request_remind_after).min(stored.lapses_at);
         changeset.replace(stored, &request);
         changeset
             .due

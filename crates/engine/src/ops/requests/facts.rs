@@ -266,8 +266,15 @@ impl Engine {
 
     /// The persons whom a charter names as asking for it, running it or gaining from it (S-8, R40).
     async fn interested_in(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let Some(parties) = &charter.parties else { return Ok(Vec::new()) };
-        let mut people = vec![parties.requester];
+        let mut people = self.served_by(charter).await?;
+        people.extend(charter.parties.as_ref().map(|parties| parties.requester));
+        Ok(people)
+    }
+
+    /// The persons whom a charter names as running it or gaining from it.
+    async fn served_by(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
+        let mut people = Vec::new();
+        let Some(parties) = &charter.parties else { return Ok(people) };
         for party in [&parties.operator, &parties.beneficiary] {
             if let Ok(person) = party.parse::<PersonId>() {
                 people.push(person);
@@ -371,6 +378,8 @@ impl Engine {
         let charter = &known.identity.charter;
         let references = self.check_references(known.identity.kind, charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
+        // Who asked for the identity did not ask for this.
+        facts.interested = self.served_by(charter).await?;
         facts.subject = json!({"charter": charter});
         facts.context.duration = duration;
         facts.starts_at = starts_at;
@@ -416,6 +425,7 @@ impl Engine {
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
         let ceiling = stored.ceilings().max_duration;
+        facts.interested = self.served_by(&stored.charter).await?;
         facts.context.duration = until.since(now);
         if facts.context.duration > ceiling {
             return Err(OpError::because(

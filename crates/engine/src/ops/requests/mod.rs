@@ -14,7 +14,7 @@ use tenure_core::id::RequestId;
 use tenure_core::policy::{Action, Answer, Entity, Question};
 use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
-use tenure_core::request::{Asker, Matter, OPEN_FOR, Outcome, Place, REMIND_AFTER, Request, RequestState, Route};
+use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
@@ -94,7 +94,7 @@ impl Engine {
             votes: Vec::new(),
             state: RequestState::Open,
             opened_at: now,
-            lapses_at: now.plus(OPEN_FOR),
+            lapses_at: now.plus(self.settings.request_open_for),
             starts_at: facts.starts_at.filter(|start| *start > now),
             reminders: 0,
             decided_at: None,
@@ -189,7 +189,7 @@ impl Engine {
         self.tell_approvers(changeset, request, "A request waits for your answer");
         changeset
             .due
-            .push(DueChange::Set(DueKind::Request, request.id.to_string(), now.plus(REMIND_AFTER)));
+            .push(DueChange::Set(DueKind::Request, request.id.to_string(), now.plus(self.settings.request_remind_after).min(request.lapses_at)));
     }
 
     /// Has those who may fill its open steps told, through the changeset's last event.

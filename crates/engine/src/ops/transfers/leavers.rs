@@ -48,7 +48,10 @@ impl Engine {
                 false => self.keep_all(&mut changeset, &person, now).await?,
             };
             changeset.expect(&person);
-            let event = changeset.events.first_mut().map(|event| event.clone().fact("identities", handled).fact("state", person.state));
+            let event = changeset
+                .events
+                .first_mut()
+                .map(|event| event.clone().fact("identities", handled).fact("state", person.state));
             if let (Some(event), Some(first)) = (event, changeset.events.first_mut()) {
                 *first = event;
             }
@@ -68,7 +71,9 @@ impl Engine {
             .fact("kind", DueKind::Leaver.as_str())
             .fact("until", now);
         let mut changeset = Changeset::new(system(), now, event);
-        changeset.due.push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, now));
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, now));
         Ok(Some(changeset))
     }
 
@@ -119,12 +124,21 @@ impl Engine {
     ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
         let query = ListQuery { kind, terms, after, limit };
         let page = self.store.list(&query).await?;
-        let rows = page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?;
+        let rows = page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?;
         Ok((rows, page.next))
     }
 
     async fn open_window(&self, changeset: &mut Changeset, stored: &Stored<Identity>, owner: &Person, now: Timestamp) -> Result<(), OpError> {
-        let because = if owner.state == PersonState::Departed { "owner_departed" } else { "owner_suspended" };
+        let because = if owner.state == PersonState::Departed {
+            "owner_departed"
+        } else {
+            "owner_suspended"
+        };
         let offer = self.open_transfer_of(stored.id).await?;
         let fresh = self.new_transfer(stored.id, owner.id, because, now);
         // An offer that the owner made before goes on as it is, with the deadline that it has from now.
@@ -139,7 +153,11 @@ impl Engine {
         if next.offered_to.is_none() {
             next.offered_to = self.next_owner(stored, owner, &next.declined_by).await?;
         }
-        next.state = if next.offered_to.is_some() { TransferState::Offered } else { TransferState::Open };
+        next.state = if next.offered_to.is_some() {
+            TransferState::Offered
+        } else {
+            TransferState::Open
+        };
         let backup = match stored.charter.backup_owner {
             Some(backup) => self.one::<Person>(backup).await?.filter(|backup| backup.is_active()),
             None => None,
@@ -178,13 +196,7 @@ impl Engine {
     }
 
     /// A transfer that goes on from whoever was asked, with its event.
-    pub(super) async fn passed_on(
-        &self,
-        transfer: &Transfer,
-        identity: &Identity,
-        kind: &'static str,
-        now: Timestamp,
-    ) -> Result<(Event, Transfer), OpError> {
+    pub(super) async fn passed_on(&self, transfer: &Transfer, identity: &Identity, kind: &'static str, now: Timestamp) -> Result<(Event, Transfer), OpError> {
         let mut next = transfer.clone();
         next.declined_by.extend(transfer.offered_to);
         next.offered_to = None;
@@ -200,7 +212,13 @@ impl Engine {
         Ok((
             match identity.transfer {
                 Some(_) => tell_offered(event, &next),
-                None => notify(event, &[next.from], &[], "Your offer was declined", &format!("{} is still yours.", next.identity)),
+                None => notify(
+                    event,
+                    &[next.from],
+                    &[],
+                    "Your offer was declined",
+                    &format!("{} is still yours.", next.identity),
+                ),
             },
             next,
         ))
@@ -212,7 +230,9 @@ impl Engine {
         let (rows, _) = self.listed::<Transfer>(RowKind::Transfer, terms, None, PAGE).await?;
         let mut handled = 0;
         for stored in rows.iter().take(BATCH) {
-            let Some(identity) = self.one::<Identity>(stored.identity).await? else { continue };
+            let Some(identity) = self.one::<Identity>(stored.identity).await? else {
+                continue;
+            };
             let (event, next) = self.passed_on(stored, &identity, "identity.transfer_passed_on", now).await?;
             changeset.event(event).replace(stored, &next);
             handled += 1;
@@ -258,7 +278,9 @@ impl Engine {
                         state: TransferState::Closed,
                         ..(*transfer.value).clone()
                     };
-                    let event = self.transfer_event("identity.transfer_closed", &closed, now).fact("closed_because", "owner_returned");
+                    let event = self
+                        .transfer_event("identity.transfer_closed", &closed, now)
+                        .fact("closed_because", "owner_returned");
                     changeset.event(event).replace(&transfer, &closed);
                     changeset.due.push(DueChange::Clear(DueKind::Transfer, closed.id.to_string()));
                 }
@@ -273,7 +295,9 @@ impl Engine {
     pub(crate) async fn work_transfer(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<TransferId>() else { return Ok(None) };
         let Some(stored) = self.one::<Transfer>(id).await? else { return Ok(None) };
-        let Some(identity) = self.one::<Identity>(stored.identity).await? else { return Ok(None) };
+        let Some(identity) = self.one::<Identity>(stored.identity).await? else {
+            return Ok(None);
+        };
         let owner = self.one::<Person>(stored.from).await?;
         let owner_active = owner.as_ref().is_some_and(|owner| owner.is_active());
         let mut changeset = match transfer::plan(&stored, &identity, owner_active, self.settings.lapsed_grace, now) {
@@ -285,7 +309,9 @@ impl Engine {
                     .fact("kind", DueKind::Transfer.as_str())
                     .fact("until", at);
                 let mut changeset = Changeset::new(system(), now, event);
-                changeset.due.push(DueChange::Retry(DueKind::Transfer, claimed.subject.clone(), claimed.fence, at));
+                changeset
+                    .due
+                    .push(DueChange::Retry(DueKind::Transfer, claimed.subject.clone(), claimed.fence, at));
                 return Ok(Some(changeset));
             }
             Plan::Close => self.closed(&stored, &identity, now),
@@ -314,7 +340,9 @@ impl Engine {
             state: TransferState::Closed,
             ..(*stored.value).clone()
         };
-        let event = self.transfer_event("identity.transfer_closed", &closed, now).fact("closed_because", identity.state);
+        let event = self
+            .transfer_event("identity.transfer_closed", &closed, now)
+            .fact("closed_because", identity.state);
         let mut changeset = Changeset::new(system(), now, event);
         changeset.expect(identity).replace(stored, &closed);
         changeset

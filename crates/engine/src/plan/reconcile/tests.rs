@@ -101,11 +101,18 @@ fn nobody_manages_themselves_and_a_swap_is_no_circle() {
 fn what_is_missing_is_one_question_and_comes_back_by_itself() {
     let mut source = Source::default();
     source.import("key,name\n1,Ada\n2,Bo\n3,Cy\n", true);
-    assert!(source.import("key,name\n1,Ada\n", false).items.is_empty(), "a feed that is not complete says nothing about others");
+    assert!(
+        source.import("key,name\n1,Ada\n", false).items.is_empty(),
+        "a feed that is not complete says nothing about others"
+    );
     assert_eq!(outcomes(&source.import("key,name\n1,Ada\n2,Bo\n", true)), [("3", ImportOutcome::Asked)]);
     assert!(source.import("key,name\n1,Ada\n2,Bo\n", true).items.is_empty(), "asked once");
     assert_eq!(outcomes(&source.import("key,name\n3,Cy\n", false)), [("3", ImportOutcome::Settled)]);
-    assert_eq!(outcomes(&source.import("key,name\n1,Ada\n2,Bo\n", true)), [("3", ImportOutcome::Asked)], "and again when it is new");
+    assert_eq!(
+        outcomes(&source.import("key,name\n1,Ada\n2,Bo\n", true)),
+        [("3", ImportOutcome::Asked)],
+        "and again when it is new"
+    );
     assert!(source.known.people.values().all(|person| person.state == PersonState::Active));
 }
 
@@ -137,8 +144,15 @@ fn nobody_is_recognised_by_an_address_and_nobody_comes_back() {
     let plan = source.import(feed, true);
     assert_eq!((plan.joiners.len(), plan.settled.len()), (1, 1), "they are two");
     let gone = "key,name,email,ends_at\n1,Ada,Ada@Example.com,2020-01-01\n2,Eve,,2020-01-01\n";
-    assert_eq!(outcomes(&source.import(gone, true)), [("1", ImportOutcome::Left), ("2", ImportOutcome::Skipped)]);
-    assert_eq!(outcomes(&source.import(feed, true)), [("1", ImportOutcome::Asked)], "who comes back is a new record");
+    assert_eq!(
+        outcomes(&source.import(gone, true)),
+        [("1", ImportOutcome::Left), ("2", ImportOutcome::Skipped)]
+    );
+    assert_eq!(
+        outcomes(&source.import(feed, true)),
+        [("1", ImportOutcome::Asked)],
+        "who comes back is a new record"
+    );
 }
 
 #[test]

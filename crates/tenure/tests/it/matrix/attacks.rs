@@ -1,0 +1,1 @@
+//! What no caller may do at any endpoint.

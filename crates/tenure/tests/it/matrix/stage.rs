@@ -1,0 +1,550 @@
+//! Everybody who calls, and what there is to be called about: fresh things, made by people who are none of the callers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::ROLES;
+use crate::passkeys::authenticator::Authenticator;
+use crate::passkeys::register;
+use crate::passkeys::visitor::Visitor;
+use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
+
+/// A caller: the token, and who the log says it is.
+struct Caller {
+    token: String,
+    id: String,
+}
+
+/// A world with every sort of caller.
+pub struct Stage {
+    pub world: World,
+    callers: Vec<Caller>,
+    /// The other security person and the requester who prepare what is called about.
+    sib: String,
+    rita: String,
+    staging: String,
+    /// A server with discovery documents under any path.
+    documents: String,
+    number: AtomicU32,
+}
+
+impl Stage {
+    pub async fn new(store: Store) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
+        let settings = [
+            ("TENURE_LISTEN", &*listen),
+            ("TENURE_PUBLIC_URL", &*url),
+            ("TENURE_REFUSAL_BUDGET", "1000000"),
+        ];
+        let world = World::start_with(store, &settings).await;
+        let staging = world.resource("https://orders.staging", "staging", "online").await;
+        let (_, rita) = world.person("Rita", &["requester"]).await;
+        let (_, sib) = world.person("Sib", &["security"]).await;
+        let mut stage = Self {
+            world,
+            callers: Vec::new(),
+            sib,
+            rita,
+            staging,
+            documents: documents().await,
+            number: AtomicU32::new(0),
+        };
+        stage.callers = stage.everybody().await;
+        assert_eq!(stage.callers.len(), ROLES.len());
+        stage
+    }
+
+    /// One of each sort, in the order of [`ROLES`].
+    async fn everybody(&self) -> Vec<Caller> {
+        let world = &self.world;
+        let person = async |name: &str, roles: &[&str]| {
+            let (id, token) = world.person(name, roles).await;
+            Caller { token, id }
+        };
+        let known = |token: &str, id: &str| Caller {
+            token: token.to_owned(),
+            id: id.to_owned(),
+        };
+        let auditor = world.get(&world.auditor, "/v1/me").await.expect(200).text("/person/id");
+        let suspended = person("Sue", &["security", "manager"]).await;
+        self.step(&world.security, &format!("/v1/people/{}/suspend", suspended.id)).await.expect(200);
+        let ended = person("Eve", &["security", "manager"]).await;
+        let revoked = world.get(&ended.token, "/v1/me").await.expect(200).text("/via/id");
+        self.step_bare(&world.security, &format!("/v1/operator-tokens/{revoked}/revoke")).await.expect(200);
+        let source = self.source().await;
+        let (workload, key) = world.exporter("workload").await;
+        let workload_token = world.token(&key, &workload, "production").await;
+        let mut all = vec![
+            known("", "nobody"),
+            person("Una", &[]).await,
+            person("Rex", &["requester"]).await,
+            person("Ola", &["owner"]).await,
+            known(&world.owner, &world.owner_id),
+            known(&world.manager, &world.manager_id),
+            known(&world.security, &world.security_id),
+            person("Dan", &["administrator"]).await,
+            known(&world.auditor, &auditor),
+        ];
+        // From here on there are two administrators, and one of them alone gives nobody a role.
+        let everything = person("Xan", &[]).await;
+        let roles = json!({"roles": ["auditor", "requester", "owner", "manager", "security", "administrator"], "purpose": "test"});
+        let asked = world.post(&world.admin, &format!("/v1/people/{}/roles", everything.id), roles).await.expect(201).text("/id");
+        world.approve(&all[7].token, &asked).await.expect(200);
+        all.extend([
+            everything,
+            source,
+            known(&world.gateway, &world.gateway_id),
+            known(&workload_token, &workload),
+            suspended,
+            ended,
+        ]);
+        all
+    }
+
+    /// An identity whose token is good for handing in feeds of people.
+    async fn source(&self) -> Caller {
+        let world = &self.world;
+        let body = json!({"uri": world.server.url, "type": "tenure", "actions": ["import", "read", "request", "complete", "audit"],
+            "application": world.application, "environment": "production", "verification": "online"});
+        let tenure = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["scope"] = json!([{"actions": ["import"], "resource": tenure}]);
+        let id = world.active("hr-feed", charter).await;
+        Caller {
+            token: world.token(&key, &id, "production").await,
+            id,
+        }
+    }
+
+    pub fn token(&self, role: usize) -> &str {
+        &self.callers[role].token
+    }
+
+    /// Who the log says calls.
+    pub fn actor(&self, role: usize) -> String {
+        self.callers[role].id.clone()
+    }
+
+    /// Calls an address; of a stream, only its head.
+    pub async fn send(&self, method: Method, token: &str, path: &str, body: &str) -> Answer {
+        let mut request = self.request(method, path, body);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        Self::head_of(request).await
+    }
+
+    /// A request with a body as its text says.
+    pub fn request(&self, method: Method, path: &str, body: &str) -> reqwest::RequestBuilder {
+        let request = self.world.http.request(method, format!("{}{path}", self.world.server.url));
+        match body.chars().next() {
+            None => request,
+            Some('{') => request.header("content-type", "application/json").body(body.to_owned()),
+            Some(_) => request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned()),
+        }
+    }
+
+    pub async fn head_of(request: reqwest::RequestBuilder) -> Answer {
+        let (client, request) = request.build_split();
+        let response = client.execute(request.unwrap()).await.unwrap();
+        let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = if is_stream { String::new() } else { response.text().await.unwrap() };
+        Answer {
+            status,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            headers,
+        }
+    }
+
+    fn new_name(&self) -> String {
+        format!("n{}", self.number.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn step(&self, token: &str, path: &str) -> Answer {
+        self.world.post(token, path, json!({"reason": "test"})).await
+    }
+
+    async fn step_bare(&self, token: &str, path: &str) -> Answer {
+        self.world.call(Method::POST, token, path, None).await
+    }
+
+    async fn made(&self, token: &str, path: &str, body: Value) -> String {
+        self.world.post(token, path, body).await.expect(201).text("/id")
+    }
+
+    async fn person(&self) -> (String, String) {
+        self.world.person(&self.new_name(), &[]).await
+    }
+
+    async fn identity(&self) -> String {
+        self.world.active(&self.new_name(), self.world.charter(Key::new().jwk())).await
+    }
+
+    async fn registered(&self, stage: &str) -> String {
+        let charter = self.world.charter(Key::new().jwk());
+        self.world.register(&self.new_name(), charter, stage).await.expect(201).text("/id")
+    }
+
+    async fn suspended(&self) -> String {
+        let id = self.identity().await;
+        self.step(&self.sib, &format!("/v1/identities/{id}/suspend")).await.expect(200);
+        id
+    }
+
+    async fn credential(&self) -> String {
+        let (id, key) = self.world.exporter(&self.new_name()).await;
+        self.world.token(&key, &id, "production").await;
+        let held = self.world.get(&self.world.security, &format!("/v1/identities/{id}/credentials")).await.expect(200);
+        held.text("/items/0/id")
+    }
+
+    /// An open request of a sort, asked by somebody who is no caller.
+    async fn request_for(&self, matter: &str) -> String {
+        let world = &self.world;
+        match matter {
+            "access" => {
+                let identity = self.identity().await;
+                let matter = json!({"type": "access", "identity": identity, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "10m"});
+                world.ask(&self.rita, matter, "test").await.expect(201).text("/id")
+            }
+            "activation" => {
+                let charter = world.charter(Key::new().jwk());
+                let body = json!({"kind": "workload", "name": self.new_name(), "charter": charter, "stage": "pending"});
+                world.post(&self.rita, "/v1/identities", body).await.expect(201).text("/request")
+            }
+            "person" => {
+                let (person, token) = self.person().await;
+                world.ask(&token, self.access_of(&person), "test").await.expect(201).text("/id")
+            }
+            "roles" => {
+                let (person, _) = self.person().await;
+                self.made(&world.admin, &format!("/v1/people/{person}/roles"), json!({"roles": ["requester"], "purpose": "test"})).await
+            }
+            "template" => {
+                let name = self.new_name();
+                let body = json!({"template": self.template(&name), "purpose": "test"});
+                world.call(Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body)).await.expect(201).text("/id")
+            }
+            "policy" => {
+                self.made(&world.admin, "/v1/policies", json!({"text": self.policy().await, "purpose": "test"})).await
+            }
+            "exception" => {
+                let identity = self.identity().await;
+                let proposed = world.post(&self.rita, "/v1/exceptions", Self::late_review(&identity)).await.expect(201);
+                proposed.text("/request")
+            }
+            other => panic!("no request for {other}"),
+        }
+    }
+
+    /// The policy set in force, with a note.
+    async fn policy(&self) -> String {
+        let text = self.world.get(&self.world.admin, "/v1/policy").await.expect(200).text("/text");
+        format!("{text}\n// {}\n", self.new_name())
+    }
+
+    fn access_of(&self, person: &str) -> Value {
+        json!({"type": "person_access", "person": person, "entitlements": [{"actions": ["read"], "resource": self.world.orders}], "duration": "1d"})
+    }
+
+    fn late_review(identity: &str) -> Value {
+        let controls = json!([{"control": "monitoring", "description": "as written down in runbook 12"}]);
+        json!({"type": "late_review", "subject": {"type": "identity", "id": identity}, "reason": "test", "compensating": controls, "duration": "5d"})
+    }
+
+    fn template(&self, name: &str) -> Value {
+        json!({"name": name, "kind": "workload", "description": "jobs", "default_life": "15m", "max_life": "1h", "max_tier": "low", "environments": ["staging"]})
+    }
+
+    /// A request of the caller's own; somebody else's, where they can't ask.
+    async fn own_request(&self, role: usize) -> String {
+        let asks = (1..=7).contains(&role);
+        if !asks {
+            return self.request_for("person").await;
+        }
+        let caller = &self.callers[role];
+        self.world.ask(&caller.token, self.access_of(&caller.id), "test").await.expect(201).text("/id")
+    }
+
+    async fn exception(&self, approved: bool) -> String {
+        let identity = self.identity().await;
+        let proposed = self.world.post(&self.rita, "/v1/exceptions", Self::late_review(&identity)).await.expect(201);
+        if approved {
+            let request = proposed.text("/request");
+            self.world.approve(&self.world.owner, &request).await.expect(200);
+            assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
+        }
+        proposed.text("/id")
+    }
+
+    async fn breached(&self) -> String {
+        let id = self.exception(true).await;
+        let breach = json!({"control": "monitoring", "note": "test"});
+        self.world.post(&self.sib, &format!("/v1/exceptions/{id}/report-breach"), breach).await.expect(200);
+        id
+    }
+
+    async fn grant(&self) -> String {
+        let mut charter = self.world.charter(Key::new().jwk());
+        charter["coverage"] = json!("just_in_time");
+        let identity = self.world.active(&self.new_name(), charter).await;
+        self.world.grant(&identity, &["read"], "1h").await
+    }
+
+    async fn person_grant(&self) -> String {
+        let request = self.request_for("person").await;
+        self.world.approve(&self.world.manager, &request).await.expect(200).text("/outcome/person_grants/0")
+    }
+
+    /// An identity that is offered to the owner of other things.
+    async fn transfer(&self) -> String {
+        let identity = self.identity().await;
+        self.made(&self.world.owner, &format!("/v1/identities/{identity}/transfer"), json!({"to": self.callers[3].id})).await
+    }
+
+    /// An identity that enrols its key with a join token.
+    async fn joiner(&self) -> String {
+        let mut charter = self.world.charter(Key::new().jwk());
+        charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
+        self.world.active(&self.new_name(), charter).await
+    }
+
+    /// A review that a second key asks for.
+    async fn review(&self) -> String {
+        let id = self.joiner().await;
+        for _ in 0..2 {
+            let ask = self.enrolment(&id).await;
+            self.world.post("", "/v1/enrol", ask).await.expect(201);
+        }
+        let open = self.world.get(&self.world.security, &format!("/v1/reviews?identity={id}&state=open")).await.expect(200);
+        open.text("/items/0/id")
+    }
+
+    async fn enrolment(&self, id: &str) -> Value {
+        let issued = self.world.post(&self.world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await.expect(201);
+        let key = Key::new();
+        let mut claims = assertion_claims("x", &issued.text("/audience"));
+        claims["join_token_id"] = json!(issued.text("/id"));
+        let proof = key.sign(&json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims);
+        json!({"join_token": issued.text("/join_token"), "jwk": key.jwk(), "proof": proof})
+    }
+
+    async fn finding(&self) -> String {
+        let world = &self.world;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["environment"] = json!("staging");
+        charter["scope"] = json!([{"actions": ["read"], "resource": self.staging}]);
+        let id = world.active(&self.new_name(), charter).await;
+        world.evaluate(&id, None, "read").await.expect(200);
+        let found = world.get(&world.security, &format!("/v1/findings?state=open&subject={id}")).await.expect(200);
+        found.text("/items/0/id")
+    }
+
+    async fn difference(&self) -> String {
+        let source = self.new_name();
+        for count in [8, 7] {
+            let people: Vec<Value> = (0..count).map(|n| json!({"key": n.to_string(), "name": format!("{source} {n}")})).collect();
+            let body = json!({"source": source, "complete": true, "people": people});
+            self.world.post(&self.world.admin, "/v1/people/import", body).await.expect(200);
+        }
+        let open = self.world.get(&self.world.admin, &format!("/v1/differences?state=open&source={source}")).await.expect(200);
+        open.text("/items/0/id")
+    }
+
+    async fn provider(&self) -> String {
+        let body = json!({"name": self.new_name(), "issuer": format!("{}/{}", self.documents, self.new_name()), "client_id": "tenure"});
+        self.made(&self.world.admin, "/v1/sign-in-providers", body).await
+    }
+
+    async fn issuer(&self) -> String {
+        let body = json!({"url": format!("{}/{}", self.documents, self.new_name()), "audience": "https://tenure.example", "environments": ["production"]});
+        self.made(&self.world.admin, "/v1/issuers", body).await
+    }
+
+    async fn named(&self, path: &str, body: Value) -> String {
+        self.world.post(&self.world.admin, path, body).await.expect(201).text("/name")
+    }
+
+    async fn package(&self) -> String {
+        let name = self.new_name();
+        let body = json!({"description": "test", "entitlements": [{"actions": ["read"], "resource": self.world.orders}], "max_duration": "30d"});
+        self.world.call(Method::PUT, &self.world.admin, &format!("/v1/packages/{name}"), Some(body)).await;
+        name
+    }
+
+    async fn template_in_force(&self) -> String {
+        let request = self.request_for("template").await;
+        self.world.approve(&self.callers[7].token, &request).await.expect(200).text("/matter/template/name")
+    }
+
+    /// A browser in which somebody has signed in, and their passkey. From the first on, operator tokens approve nothing.
+    pub async fn signed_in(&self) -> (Visitor, String) {
+        let made = self.world.post(&self.world.admin, "/v1/invitations", json!({"person": self.person().await.0})).await.expect(201);
+        let confirm = format!("/v1/invitations/{}/confirm", made.text("/id"));
+        self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
+        let browser = Visitor::new(&self.world);
+        let registered = register(&browser, &mut Authenticator::es256(&self.world), &made.text("/invitation")).await;
+        (browser, registered["passkey"]["id"].as_str().unwrap().to_owned())
+    }
+
+    async fn hash(&self, request: &str) -> String {
+        self.world.get(&self.world.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash")
+    }
+}
+
+/// One call: who makes it, and what was made for it.
+pub struct Cell<'a> {
+    stage: &'a Stage,
+    role: usize,
+    pub made: BTreeMap<String, String>,
+}
+
+impl<'a> Cell<'a> {
+    pub fn new(stage: &'a Stage, role: usize, made: BTreeMap<String, String>) -> Self {
+        Self { stage, role, made }
+    }
+
+    /// A text of the table with its `<names>` filled in.
+    pub async fn fill(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('<') {
+            let (name, after) = after.split_once('>').unwrap();
+            out.push_str(before);
+            out.push_str(&self.value(name).await);
+            rest = after;
+        }
+        out + rest
+    }
+
+    async fn value(&mut self, name: &str) -> String {
+        // What is the caller's own is another thing for each.
+        if let Some(value) = self.of_caller(name).await {
+            return value;
+        }
+        if !self.made.contains_key(name) {
+            let value = match name.strip_suffix(".hash") {
+                Some(request) => self.stage.hash(&self.made[request].clone()).await,
+                None => self.make(name).await,
+            };
+            self.made.insert(name.to_owned(), value);
+        }
+        self.made[name].clone()
+    }
+
+    async fn of_caller(&mut self, name: &str) -> Option<String> {
+        match name {
+            "me" => Some(self.stage.actor(self.role)),
+            "own request" => Some(self.stage.own_request(self.role).await),
+            _ => None,
+        }
+    }
+
+    async fn make(&self, name: &str) -> String {
+        let (stage, world) = (self.stage, &self.stage.world);
+        let admin = &world.admin;
+        match name {
+            "new" => stage.new_name(),
+            "olu" => world.owner_id.clone(),
+            "ola" => stage.actor(3),
+            "max" => world.manager_id.clone(),
+            "orders" => world.orders.clone(),
+            "billing" => world.application.clone(),
+            "documents" => stage.documents.clone(),
+            "charter" => world.charter(Key::new().jwk()).to_string(),
+            "template json" => stage.template(&self.made["new"]).to_string(),
+            "later" => in_secs(60 * 86_400),
+            "bot" => "bot".to_owned(),
+            "policy json" => json!({"text": stage.policy().await, "purpose": "test"}).to_string(),
+            "exception json" => Stage::late_review(&stage.identity().await).to_string(),
+            "joiner" => stage.joiner().await,
+            "person" => stage.person().await.0,
+            "suspended person" => {
+                let (id, _) = stage.person().await;
+                stage.step(&stage.sib, &format!("/v1/people/{id}/suspend")).await.expect(200);
+                id
+            }
+            "operator token" => {
+                let (_, token) = stage.person().await;
+                world.get(&token, "/v1/me").await.expect(200).text("/via/id")
+            }
+            "application" => world.application(&stage.new_name()).await,
+            "environment" => stage.named("/v1/environments", json!({"name": stage.new_name(), "production": false})).await,
+            "identity" => stage.identity().await,
+            "draft" => stage.registered("draft").await,
+            "pending" => stage.registered("pending").await,
+            "suspended" => stage.suspended().await,
+            "credential" => stage.credential().await,
+            "grant" => stage.grant().await,
+            "person grant" => stage.person_grant().await,
+            "exception" => stage.exception(true).await,
+            "proposed exception" => stage.exception(false).await,
+            "breached exception" => stage.breached().await,
+            "transfer" => stage.transfer().await,
+            "session" => stage.signed_in().await.0.get("/v1/sessions").await.expect(200).text("/items/0/id"),
+            "passkey" => stage.signed_in().await.1,
+            "review" => stage.review().await,
+            "finding" => stage.finding().await,
+            "difference" => stage.difference().await,
+            "provider" => stage.provider().await,
+            "issuer" => stage.issuer().await,
+            "package" => stage.package().await,
+            "template" => stage.template_in_force().await,
+            "team" => stage.made(admin, "/v1/teams", json!({"name": stage.new_name()})).await,
+            "need" => stage.made(admin, "/v1/needs", json!({"type": "project", "name": stage.new_name(), "owner": world.owner_id})).await,
+            "vendor" => {
+                let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": []});
+                stage.made(admin, "/v1/vendors", body).await
+            }
+            "cloud account" => {
+                let body = json!({"provider": "aws", "account": stage.new_name(), "owner": world.owner_id, "environment": "production"});
+                stage.made(admin, "/v1/cloud-accounts", body).await
+            }
+            "data domain" => stage.named("/v1/data-domains", json!({"name": stage.new_name(), "sensitivity": "internal"})).await,
+            "invitation" => stage.made(admin, "/v1/invitations", json!({"person": stage.person().await.0})).await,
+            "receipt" => {
+                let body = json!({"target": {"type": "identity", "id": stage.identity().await}, "reason": "test"});
+                stage.made(&stage.sib, "/v1/revocations", body).await
+            }
+            "held" => {
+                let id = stage.identity().await;
+                let body = json!({"scope": {"type": "identity", "id": id}, "reason": "test"});
+                world.post(&stage.sib, "/v1/holds", body).await.expect(201);
+                id
+            }
+            other => match other.strip_suffix(" request") {
+                Some(matter) => stage.request_for(matter).await,
+                None => panic!("nothing is called {other}"),
+            },
+        }
+    }
+}
+
+/// A server of discovery documents: what stands before `/.well-known/` is the issuer.
+async fn documents() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let answer = base.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let count = stream.read(&mut head).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..count]).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let issuer = format!("{answer}{}", path.split("/.well-known/").next().unwrap_or_default());
+            let body = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks"), "authorization_endpoint": format!("{issuer}/authorize"),
+                "token_endpoint": format!("{issuer}/token"), "id_token_signing_alg_values_supported": ["ES256"]})
+            .to_string();
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    base
+}
