@@ -245,7 +245,7 @@ impl Commit<'_> {
     fn identity(&self, put: &Put) -> Result<(), Broken> {
         let (old, new) = self.sides::<Identity>(put)?;
         let about = |request: &Request| request.matter.identity() == Some(new.id);
-        if new.state == IdentityState::Active && old.as_ref().is_none_or(|old| old.state == IdentityState::Pending) {
+        if new.state == IdentityState::Active && old.as_ref().is_none_or(|old| matches!(old.state, IdentityState::Draft | IdentityState::Pending)) {
             if self.fulfils(|request| about(request) && matches!(request.matter, Matter::Activation { .. })).is_none() {
                 return Err(("s8", format!("{} is active without an approved request", put.key)));
             }

@@ -339,7 +339,8 @@ const fn may_go(from: IdentityState, to: IdentityState) -> bool {
     use IdentityState as S;
     matches!(
         (from, to),
-        (S::Draft, S::Draft | S::Pending | S::Closed)
+        // A rule may approve what is handed in, in the same commit.
+        (S::Draft, S::Draft | S::Pending | S::Active | S::Closed)
             | (S::Pending, S::Pending | S::Active | S::Closed)
             | (S::Active | S::Suspended, S::Active | S::Suspended | S::Retiring)
             | (S::Retiring, S::Retiring | S::Retired)

@@ -25,11 +25,13 @@ pub struct Yield(bool);
 impl Future for Yield {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.0 {
             return Poll::Ready(());
         }
         self.0 = true;
+        // What polls several at once polls only those that were woken.
+        context.waker().wake_by_ref();
         Poll::Pending
     }
 }

@@ -182,6 +182,45 @@ impl World {
         for place in 0..self.places.len() {
             self.enforcement_point(place, security)?;
         }
+        // Two workloads to begin with, one in each place, asked for by their owners.
+        for (place, owner) in [(0, 4), (1, 5)] {
+            self.workload(place, owner)?;
+        }
+        Ok(())
+    }
+
+    fn workload(&mut self, place: usize, owner: usize) -> Result<(), Broken> {
+        let missing = || ("setup", "something is missing".to_owned());
+        let mut subject = Subject {
+            id: IdentityId::from_u128(0),
+            name: format!("first-{place}"),
+            seed: self.rng.bytes(),
+            place,
+            bound: Bound::Key,
+            join_tokens: Vec::new(),
+            proofs: Vec::new(),
+        };
+        let (Some(node), Some(owner), Some(manager)) = (self.nodes.first(), self.people.get(owner), self.people.get(3)) else {
+            return Err(missing());
+        };
+        let engine = Arc::clone(&node.engine);
+        let caller = done("sign in", engine.authenticate_person(&owner.token))?;
+        let manager = done("sign in", engine.authenticate_person(&manager.token))?;
+        let charter = CharterDraft {
+            coverage: Some(Coverage::RoleBased),
+            ..self.charter(&subject, owner.id, owner.id, true).ok_or_else(missing)?
+        };
+        let ask = NewIdentity {
+            kind: Kind::Workload,
+            name: subject.name.clone(),
+            template: None,
+            charter,
+            stage: Stage::Pending,
+            token: None,
+        };
+        subject.id = done("register a workload", engine.register(&caller, ask))?.record.id;
+        done("activate a workload", engine.activate(&manager, subject.id, None))?;
+        self.subjects.push(subject);
         Ok(())
     }
 

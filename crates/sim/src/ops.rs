@@ -31,7 +31,7 @@ use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
 
 /// Identities of a run: few, so that what happens meets.
-const MAX_SUBJECTS: usize = 7;
+const MAX_SUBJECTS: usize = 9;
 /// The template of what a rule approves.
 pub const TEMPLATE: &str = "ephemeral";
 
@@ -135,7 +135,7 @@ impl World {
             return self.register(engine);
         }
         match self.rng.below(1_000) {
-            0..60 if self.subjects.len() < MAX_SUBJECTS => self.register(engine),
+            0..70 if self.subjects.len() < MAX_SUBJECTS => self.register(engine),
             0..110 => self.enable(engine),
             110..180 => self.disable(engine),
             180..370 => self.issue(node, engine),
@@ -144,8 +144,8 @@ impl World {
             570..640 => self.revoke(engine),
             640..680 => self.bootstrap(engine),
             680..695 => self.directory(engine),
-            695..760 => self.person(engine),
-            760..890 => self.request(engine),
+            695..775 => self.person(engine),
+            775..905 => self.request(engine),
             _ => Some(self.upkeep(engine)),
         }
     }
@@ -156,10 +156,17 @@ impl World {
     }
 
     pub(crate) fn subject(&self) -> Option<&Subject> {
-        // The newest ones are the likeliest to be alive.
-        let n = self.subjects.len();
-        let recent = self.subjects.get(n.saturating_sub(3)..)?;
-        self.rng.pick(if self.rng.per_mille(700) { recent } else { &self.subjects })
+        // Mostly one that is alive: of the others there are soon many.
+        let dump = self.dump();
+        let alive = |subject: &&Subject| {
+            let row = identity(&dump, subject.id);
+            row.is_some_and(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended | IdentityState::Pending))
+        };
+        let alive: Vec<&Subject> = self.subjects.iter().filter(alive).collect();
+        match self.rng.pick(&alive) {
+            Some(subject) if self.rng.per_mille(850) => Some(subject),
+            _ => self.rng.pick(&self.subjects),
+        }
     }
 
     /// An operator: mostly one of security, sometimes anyone.

@@ -151,7 +151,8 @@ fn start_log(json: bool) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-async fn terminated() -> anyhow::Result<()> {
+/// Waits until the process is asked to stop.
+pub async fn terminated() -> anyhow::Result<()> {
     let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         _ = term.recv() => {}

@@ -25,7 +25,7 @@ impl Engine {
     pub async fn register_with_token(&self, caller: &Caller, mut ask: NewIdentity, source: String) -> Result<Registered, OpError> {
         let Some(wanted) = ask.token.take() else {
             return Ok(Registered {
-                identity: self.register(caller, ask).await?,
+                identity: Box::pin(self.register(caller, ask)).await?,
                 token: None,
                 token_refused: None,
             });
@@ -37,7 +37,7 @@ impl Engine {
                 self.check_first_token(&ask, &wanted),
             )
             .await?;
-        let identity = self.register(caller, ask).await?;
+        let identity = Box::pin(self.register(caller, ask)).await?;
         let issued = self
             .issue_token(TokenAsk {
                 environment,

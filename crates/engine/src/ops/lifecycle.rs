@@ -296,10 +296,10 @@ impl Engine {
             let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
             self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
             let event = self.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", reason);
-            Ok(Stepped {
-                changeset: Changeset::new(caller.actor(), now, event),
-                identity: (*stored.value).clone().close()?,
-            })
+            let mut identity = (*stored.value).clone().close()?;
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            self.drop_activation(&mut changeset, &mut identity, "the identity was given up", now).await?;
+            Ok(Stepped { changeset, identity })
         })
         .await
     }

@@ -66,11 +66,11 @@ impl Engine {
             within_bounds: true,
             issuer: None,
         };
-        self.check_people(kind, charter, &mut references, &mut wrong).await?;
-        self.check_places(charter, &mut references, &mut wrong).await?;
-        self.check_data(charter, &mut references, &mut wrong).await?;
-        self.check_vendor(charter, &mut references, &mut wrong).await?;
-        self.check_binding(charter, &mut references, &mut wrong).await?;
+        Box::pin(self.check_people(kind, charter, &mut references, &mut wrong)).await?;
+        Box::pin(self.check_places(charter, &mut references, &mut wrong)).await?;
+        Box::pin(self.check_data(charter, &mut references, &mut wrong)).await?;
+        Box::pin(self.check_vendor(charter, &mut references, &mut wrong)).await?;
+        Box::pin(self.check_binding(charter, &mut references, &mut wrong)).await?;
         if let (Some(end), Some(life)) = (charter.expires_at, kind.max_life())
             && end.since(self.now()) > life
         {

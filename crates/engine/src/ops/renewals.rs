@@ -120,7 +120,7 @@ impl Engine {
         acknowledge(&mut changeset, claimed);
         changeset
             .due
-            .retain(|change| !matches!(change, DueChange::Ack(DueKind::Renewal, _, _)));
+            .retain(|change| !matches!(change, DueChange::Ack(DueKind::Renewal, ..) | DueChange::Set(DueKind::Renewal, ..)));
         changeset.due.push(DueChange::Retry(
             DueKind::Renewal,
             claimed.subject.clone(),

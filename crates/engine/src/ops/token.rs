@@ -177,7 +177,7 @@ impl Engine {
     }
 
     /// The keys that an identity's bindings name, each at the place of its binding.
-    fn bound_keys(&self, known: &Known) -> Result<(Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>), OpError> {
+    fn bound_keys(&self, known: &Known) -> Result<BoundKeys, OpError> {
         let mut keys = Vec::new();
         let mut bindings = Vec::new();
         for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
@@ -416,6 +416,9 @@ impl Engine {
         }
     }
 }
+
+/// Keys, and the bindings that name them.
+type BoundKeys = (Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>);
 
 /// The proof that one of an identity's keys gave, with the id that it uses up.
 fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti: &str, replay_until: Timestamp) -> Result<Proven, OpError> {

@@ -89,6 +89,22 @@ fn the_runs_reach_what_they_check() {
         "scope.held",
         "scope.released",
         "environment.key_rotated",
+        "request.approved",
+        "request.amended",
+        "request.denied",
+        "request.withdrawn",
+        "request.lapsed",
+        "request.started",
+        "request.voted",
+        "identity.narrowed",
+        "identity.charter_changed",
+        "identity.renewed",
+        "identity.transferred",
+        "identity.transfer_declined",
+        "identity.transfer_lapsed",
+        "person.suspended",
+        "person.resumed",
+        "policy.changed",
         "access.refused",
         "access.refused_aggregate",
     ] {
@@ -136,6 +152,31 @@ fn planted_digests_without_content_break_inv3() {
 #[test]
 fn planted_stale_reads_break_inv4() {
     finds(Planted::StaleReads, "inv4");
+}
+
+#[test]
+fn planted_approvals_by_who_asks_break_s8() {
+    finds(Planted::SamePerson, "s8");
+}
+
+#[test]
+fn planted_votes_that_outlive_an_edit_break_s8() {
+    finds(Planted::VotesOutliveEdits, "s8");
+}
+
+#[test]
+fn planted_narrowings_that_widen_break_s8() {
+    finds(Planted::NarrowingWidens, "s8");
+}
+
+#[test]
+fn planted_transfers_that_forget_a_cut_break_inv4() {
+    finds(Planted::TransfersForgetCuts, "inv4");
+}
+
+#[test]
+fn planted_grants_that_revive_credentials_are_used() {
+    finds(Planted::GrantsRevive, "left");
 }
 
 #[test]

@@ -1,21 +1,33 @@
-//! `tenure demo`: one identity from charter to receipt, on a server of its own.
+//! `tenure demo`: a small organisation, loaded from `examples/organisation`, and a story about it, on a server of its own.
 //!
 //! Every step goes through the public HTTP API and checks what comes back; the first one that isn't as it should be ends the demo
 //! with exit code 1.
 
+mod approvals;
+mod ending;
+mod files;
+mod leaving;
+mod organisation;
+mod page;
 mod story;
+mod using;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
+use tenure_core::time::Span;
 
+use self::page::say;
 use crate::config::Config;
 use crate::server;
 
-/// Shows one identity from charter to receipt: a server of its own, no account, no database, a few seconds.
+/// How long an identity goes on without its owner here: a week would be long to watch.
+const TRANSFER_WINDOW: Span = Span::from_secs(4);
+
+/// Shows a small organisation, approvals, a leaver, a cut and its proof: a server of its own, no account, no database, a few seconds.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,47 +44,93 @@ pub struct Args {
 
 /// Runs the demo.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let started = Instant::now();
     let folder = match &args.data {
         Some(folder) => folder.clone(),
-        None => fresh_folder()?,
+        None => fresh_folder(),
     };
+    // Only what it made itself is removed, whichever way it ends.
+    let _made = args.data.is_none().then(|| Made(folder.clone()));
     let config = Config {
         data: folder.clone(),
         listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        transfer_window: TRANSFER_WINDOW,
         ..Config::default()
     };
     let running = server::start(&config).await.context("the demo's server can't start")?;
-    let told = story::tell(&running.url, &folder).await;
-    match &told {
-        Ok(()) => println!("\nEvery step gave what it should, in {:.1} s.", started.elapsed().as_secs_f64()),
-        Err(error) => println!("\nA step did not give what it should: {error:#}"),
-    }
-    if args.keep && told.is_ok() {
-        what_to_try(&running.url, &folder);
-        tokio::signal::ctrl_c().await?;
-    }
+    let ended = tokio::select! {
+        ended = Box::pin(show(&args, &running.url, &folder)) => ended,
+        stopped = server::terminated() => stopped.map(|()| ExitCode::FAILURE),
+    };
     running.stop().await;
-    if args.data.is_none() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("can't remove {}", folder.display()))?;
+    match ended {
+        Ok(code) => Ok(code),
+        // Whoever read along has had enough of it; not every step was shown.
+        Err(error) if is_closed_pipe(&error) => Ok(ExitCode::FAILURE),
+        Err(error) => Err(error),
     }
-    Ok(if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn fresh_folder() -> anyhow::Result<PathBuf> {
+async fn show(args: &Args, url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    if let Err(error) = story::tell(url, folder).await {
+        if !is_closed_pipe(&error) {
+            say!("\nA step did not give what it should: {error:#}")?;
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    say!("\nEvery step gave what it should, in {:.1} s.", started.elapsed().as_secs_f64())?;
+    if args.keep {
+        what_to_try(url, folder)?;
+        server::terminated().await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that goes with the demo.
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, folder = %self.0.display(), "can't remove the demo's folder");
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn fresh_folder() -> PathBuf {
     let mut random = [0u8; 8];
     tenure_core::entropy::Entropy::fill(&tenure_credentials::entropy::OsEntropy, &mut random);
-    Ok(std::env::temp_dir().join(format!("tenure-demo-{:016x}", u64::from_le_bytes(random))))
+    std::env::temp_dir().join(format!("tenure-demo-{:016x}", u64::from_le_bytes(random)))
 }
 
-fn what_to_try(url: &str, folder: &std::path::Path) {
+fn what_to_try(url: &str, folder: &Path) -> std::io::Result<()> {
     let folder = folder.display();
-    println!(
+    let host = url.replace("127.0.0.1", "localhost");
+    say!(
         "\nThe server keeps running at {url}; stop it with ctrl-c. In another terminal:\n\
          \n  export TENURE_SERVER={url} TENURE_TOKEN_FILE={folder}/operator-token\n\
          \n  tenure identity list                 who is registered, and in which state\
+         \n  tenure request list                  what was asked, by whom, and who approved it\
+         \n  tenure finding list                  what is not as it should be\
+         \n  tenure transfer list                 what the leaver answered for\
          \n  tenure receipt list                  what was revoked, and how that was proven\
-         \n  tenure events                        everything that happens, as it happens\
-         \n  tenure log export -f copy.ndjson && tenure log verify copy.ndjson"
-    );
+         \n  tenure log export -f copy.ndjson && tenure log verify copy.ndjson\
+         \n\nThese tokens stand for Ada, an administrator, until tomorrow. {folder}/people has one for each of the others: to ask as Olu\
+         \nand approve as his manager,\
+         \n\n  tenure identity charter-template > new.json        fill in the ids\
+         \n  tenure identity register -f new.json --token-file {folder}/people/olu.token\
+         \n  tenure request approve req_… --token-file {folder}/people/max.token\
+         \n\nPeople really sign in with a passkey or through a provider; from the first time that somebody does, operator tokens no\
+         \nlonger approve. To try it, invite somebody and open {host}/sign-in with the invitation:\
+         \n\n  tenure person list\
+         \n  tenure person invite per_… --out invitation\
+         \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token"
+    )
 }

@@ -1,13 +1,27 @@
-//! The demo's view of the wire: each exchange is sent, printed and handed back.
+//! The demo's view of the wire: each exchange is sent, printed as far as it matters, and handed back.
 
 use anyhow::Context;
 use reqwest::{Client, Method, RequestBuilder};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::page::say;
+
+/// The longest body that is printed, in bytes.
+const SHOWN: usize = 360;
 
 /// A speaker of HTTP who says aloud what is said.
 pub struct Wire {
     client: Client,
     url: String,
+}
+
+/// Who speaks: the name is printed, the token never.
+#[derive(Debug, Clone, Copy)]
+pub struct Speaker<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The bearer token; none if empty.
+    pub token: &'a str,
 }
 
 /// What came back.
@@ -32,6 +46,11 @@ impl Answer {
             .map(str::to_owned)
             .with_context(|| format!("the answer has no {pointer}: {}", self.body))
     }
+
+    /// The list `items` of a page.
+    pub fn items(&self) -> impl Iterator<Item = &Value> {
+        self.at("/items").as_array().into_iter().flatten()
+    }
 }
 
 impl Wire {
@@ -48,76 +67,101 @@ impl Wire {
         &self.url
     }
 
-    /// Sends JSON as a person, silently: for what only prepares the scene.
-    pub async fn quiet(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
-        let answer = self
-            .send(self.client.post(format!("{}{path}", self.url)).bearer_auth(token).json(&body))
-            .await?;
-        anyhow::ensure!(answer.status < 300, "POST {path} gave {}: {}", answer.status, answer.body);
-        Ok(answer)
-    }
-
-    /// Sends JSON with a bearer token, and shows it.
-    pub async fn json(&self, method: Method, token: Option<&str>, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-        println!("    > {method} {path}");
-        if let Some(body) = body {
-            println!("    > {}", shown(body));
-        }
+    /// Sends JSON without a word.
+    pub async fn quiet(&self, method: Method, token: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
-        if let Some(token) = token {
+        if !token.is_empty() {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = self.send(request).await?;
-        println!("    < {} {}", answer.status, shown(&answer.body));
+        send(request).await
+    }
+
+    /// Fetches without a word; anything but success is an error.
+    pub async fn get(&self, token: &str, path: &str) -> anyhow::Result<Answer> {
+        let answer = self.quiet(Method::GET, token, path, None).await?;
+        anyhow::ensure!(answer.status == 200, "GET {path} gave {}: {}", answer.status, answer.body);
+        Ok(answer)
+    }
+
+    /// Posts without a word; anything but success is an error.
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
+        self.must(Method::POST, token, path, body).await
+    }
+
+    /// Puts without a word; anything but success is an error.
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
+        self.must(Method::PUT, token, path, body).await
+    }
+
+    async fn must(&self, method: Method, token: &str, path: &str, body: Value) -> anyhow::Result<Answer> {
+        let answer = self.quiet(method.clone(), token, path, Some(&body)).await?;
+        anyhow::ensure!(answer.status < 300, "{method} {path} gave {}: {}", answer.status, answer.body);
+        Ok(answer)
+    }
+
+    /// Sends JSON, and shows it with these parts of what comes back; the whole if none are named.
+    pub async fn aloud(&self, who: Speaker<'_>, method: Method, path: &str, body: Option<&Value>, parts: &[&str]) -> anyhow::Result<Answer> {
+        say!("    {} > {method} {path}", who.name)?;
+        if let Some(body) = body {
+            say!("      {}", shown(body))?;
+        }
+        let answer = self.quiet(method, who.token, path, body).await?;
+        say!("      < {} {}", answer.status, picked(&answer.body, parts))?;
         Ok(answer)
     }
 
     /// Sends a form, and shows it.
-    pub async fn form(&self, token: Option<&str>, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
-        println!("    > POST {path}");
+    pub async fn form(&self, who: Speaker<'_>, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        say!("    {} > POST {path}", who.name)?;
         let brief: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", shortened(value))).collect();
-        println!("    > {}", brief.join("&"));
-        let mut request = self.client.post(format!("{}{path}", self.url)).form(fields);
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let answer = self.send(request).await?;
-        println!("    < {} {}", answer.status, shown(&answer.body));
+        say!("      {}", brief.join("&"))?;
+        let answer = self.form_quiet(who.token, path, fields).await?;
+        say!("      < {} {}", answer.status, shown(&answer.body))?;
         Ok(answer)
     }
 
     /// Sends a form without a word: where the time counts.
-    pub async fn form_quiet(&self, token: Option<&str>, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    pub async fn form_quiet(&self, token: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let request = self.client.post(format!("{}{path}", self.url)).form(fields);
-        self.send(match token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        })
-        .await
+        send(if token.is_empty() { request } else { request.bearer_auth(token) }).await
     }
 
     /// Fetches a document as it is.
-    pub async fn bytes(&self, token: &str, path: &str) -> anyhow::Result<Vec<u8>> {
-        println!("    > GET {path}");
-        let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(token).send().await?;
+    pub async fn bytes(&self, who: Speaker<'_>, path: &str) -> anyhow::Result<Vec<u8>> {
+        say!("    {} > GET {path}", who.name)?;
+        let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(who.token).send().await?;
         anyhow::ensure!(response.status().is_success(), "GET {path} gave {}", response.status());
         let bytes = response.bytes().await?.to_vec();
-        println!("    < 200, {} bytes", bytes.len());
+        say!("      < 200, {} bytes", bytes.len())?;
         Ok(bytes)
     }
+}
 
-    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok(Answer {
-            status,
-            body: serde_json::from_str(&text).unwrap_or(Value::Null),
-        })
+async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    Ok(Answer {
+        status,
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+    })
+}
+
+/// What an answer has at these JSON pointers, each under its last segment.
+fn picked(body: &Value, parts: &[&str]) -> String {
+    if parts.is_empty() {
+        return shown(body);
     }
+    let mut brief = Map::new();
+    for pointer in parts {
+        if let Some(value) = body.pointer(pointer) {
+            brief.insert((*pointer).trim_start_matches('/').replace('/', "."), value.clone());
+        }
+    }
+    shown(&Value::Object(brief))
 }
 
 /// JSON on one line, with long texts shortened.
@@ -125,7 +169,7 @@ fn shown(value: &Value) -> String {
     let mut brief = value.clone();
     shorten(&mut brief);
     let text = brief.to_string();
-    let mut end = text.len().min(600);
+    let mut end = text.len().min(SHOWN);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -146,9 +190,10 @@ fn shorten(value: &mut Value) {
 }
 
 fn shortened(text: &str) -> String {
-    // Sentences are for reading; what has no space is a token, a key or a hash.
-    if text.len() <= 60 || text.contains(' ') {
-        text.to_owned()
+    // Sentences are for reading; what has no space is a token, a key or a hash, and what has lines is a file.
+    let text = text.split_once('\n').map_or_else(|| text.to_owned(), |(first, _)| format!("{first} …"));
+    if text.len() <= 60 || (text.contains(' ') && text.len() <= 160) {
+        text
     } else {
         format!("{}…", text.chars().take(28).collect::<String>())
     }

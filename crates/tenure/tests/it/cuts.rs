@@ -20,11 +20,7 @@ impl Member {
         let mut charter = world.charter(key.jwk());
         charter["environment"] = json!(environment);
         change(&mut charter);
-        let id = world.register(name, charter, "pending").await.expect(201).text("/id");
-        world
-            .post(&world.security, &format!("/v1/identities/{id}/activate"), json!({}))
-            .await
-            .expect(200);
+        let id = world.active(name, charter).await;
         let mut member = Self {
             id,
             key,

@@ -112,6 +112,19 @@ impl World {
     }
 }
 
+/// What a command prints, as JSON, and what it says about it.
+fn cli(world: &World, token: &str, arguments: &[&str]) -> (Value, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+        command.env_remove(name);
+    }
+    command.args(["-o", "json", "--server", &world.server.url]).args(arguments).env("TENURE_TOKEN", token);
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    (serde_json::from_slice(&output.stdout).unwrap(), said)
+}
+
 fn outcomes(report: &Answer) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let items = report.body["items"].as_array().unwrap();
@@ -365,6 +378,55 @@ on_both! {
         assert_eq!(before, after);
         world.token(&key, &id, "production").await;
         assert_eq!(world.ask_token(&key, &id, "staging").await.expect(400).code(), "wrong_environment");
+    }
+
+    async fn a_chartered_identity_hands_a_feed_in_and_can_do_nothing_else(world: World) {
+        let body = json!({"uri": world.server.url, "type": "tenure", "actions": ["read", "import"], "application": world.application, "environment": "production", "verification": "online"});
+        let tenure = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
+        let mut tokens = Vec::new();
+        for action in ["import", "read"] {
+            let key = Key::new();
+            let mut charter = world.charter(key.jwk());
+            charter["scope"] = json!([{"actions": [action], "resource": tenure}]);
+            let id = world.active(&format!("hr-{action}"), charter).await;
+            tokens.push(world.token(&key, &id, "production").await);
+        }
+        let feed = json!({"source": "hr", "complete": true, "people": [{"key": "1", "name": "Ada"}, {"key": "2", "name": "Bo", "manager_key": "9"}]});
+        assert_eq!(world.post(&tokens[1], "/v1/people/import", feed.clone()).await.expect(403).code(), "not_allowed");
+        world.post(&tokens[0], "/v1/people/import", feed).await.expect(200);
+        assert_eq!(world.of_source("hr", "1").await["state"], "active");
+        let question = world.open_differences().await.remove(0)["id"].as_str().unwrap().to_owned();
+        let decide = format!("/v1/differences/{question}/decide");
+        assert_eq!(world.post(&tokens[0], &decide, json!({"decision": "keep"})).await.expect(403).code(), "not_allowed");
+        let person = world.of_source("hr", "1").await["id"].as_str().unwrap().to_owned();
+        world.step(&tokens[0], &format!("/v1/people/{person}/depart")).await.expect(403);
+        world.post(&tokens[0], "/v1/people", json!({"name": "Eve"})).await.expect(403);
+    }
+
+    async fn the_command_line_keeps_people_and_hands_over(world: World) {
+        let folder = tempfile::tempdir().unwrap();
+        let feed = folder.path().join("people.csv");
+        std::fs::write(&feed, "key,name,manager_key\n1,Ada,\n2,Bo,1\n").unwrap();
+        let feed = feed.to_str().unwrap();
+        let (dry, said) = cli(&world, &world.admin, &["person", "import", "--source", "hr", "--complete", "--dry-run", feed]);
+        assert!(said.contains("nothing was done; would be: 2 rows: 2 joined"), "{said}");
+        let digest = dry["digest"].as_str().unwrap();
+        cli(&world, &world.admin, &["person", "import", "--source", "hr", "--complete", "--expect", digest, feed]);
+        let (people, _) = cli(&world, &world.admin, &["person", "list", "--source", "hr"]);
+        assert_eq!(people["items"].as_array().unwrap().len(), 2);
+        std::fs::write(feed, "key,name\n1,Ada\n").unwrap();
+        cli(&world, &world.admin, &["person", "import", "--source", "hr", "--complete", feed]);
+        let (open, _) = cli(&world, &world.admin, &["difference", "list", "--state", "open"]);
+        cli(&world, &world.admin, &["difference", "decide", open["items"][0]["id"].as_str().unwrap(), "keep"]);
+        cli(&world, &world.admin, &["team", "create", "platform"]);
+        let (heir, heir_token) = world.person("Hal", &["owner"]).await;
+        let (id, _) = world.exporter("exporter").await;
+        let (transfer, _) = cli(&world, &world.owner, &["transfer", "start", &id, "--to", &heir]);
+        let (taken, said) = cli(&world, &heir_token, &["transfer", "accept", transfer["id"].as_str().unwrap()]);
+        assert!(taken["state"] == "accepted" && said.contains("tenure review list"), "{said}");
+        cli(&world, &world.security, &["person", "suspend", &heir, "--reason", "test"]);
+        let (listed, _) = cli(&world, &world.security, &["transfer", "list", "--from", &heir]);
+        assert_eq!(listed["items"][0]["because"], "owner_suspended");
     }
 
     async fn a_transfer_revives_nothing_and_a_joiner_loses_nothing(world: World) {

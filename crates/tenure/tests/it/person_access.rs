@@ -46,7 +46,11 @@ async fn held(world: &World, person: &str) -> Vec<Value> {
 /// A live grant to read orders, asked for by the person and approved by their manager; the person, the token, the grant, the request.
 async fn reader(world: &World, name: &str) -> (String, String, String, String) {
     let (person, token) = employee(world, name).await;
-    let request = world.ask(&token, access(&person, &read_orders(world), "20d"), "closes the books").await.expect(201).text("/id");
+    let request = world
+        .ask(&token, access(&person, &read_orders(world), "20d"), "closes the books")
+        .await
+        .expect(201)
+        .text("/id");
     let grant = world.approve(&world.manager, &request).await.expect(200).text("/outcome/person_grants/0");
     (person, token, grant, request)
 }
@@ -57,12 +61,17 @@ async fn reviews(world: &World, query: &str) -> Vec<Value> {
 }
 
 async fn complete(world: &World, token: &str, review: &str, answer: &str) -> Answer {
-    world.post(token, &format!("/v1/reviews/{review}/complete"), json!({"answer": answer, "comment": "test"})).await
+    world
+        .post(token, &format!("/v1/reviews/{review}/complete"), json!({"answer": answer, "comment": "test"}))
+        .await
 }
 
 /// Enrols a key of the identity with a fresh join token.
 async fn enrol(world: &World, id: &str) {
-    let issued = world.post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await.expect(201);
+    let issued = world
+        .post(&world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({}))
+        .await
+        .expect(201);
     let key = Key::new();
     let mut claims = assertion_claims("x", &issued.text("/audience"));
     claims["join_token_id"] = json!(issued.text("/id"));
@@ -172,8 +181,9 @@ on_both! {
         let events = world.events().await;
         let points = |ids: [&str; 3]| -> BTreeSet<String> {
             let about = |event: &&Value| event["subjects"].as_array().unwrap().iter().any(|subject| ids.contains(&subject.as_str().unwrap()));
-            let names = events.iter().filter(about).map(|event| event["control"].as_str().unwrap().to_owned());
-            names.filter(|name| name != "administer").collect()
+            // What Tenure looks at by itself, or runs itself by, is nobody's life.
+            let theirs = |event: &&Value| event["control"] != "administer" && event["kind"] != "identity.posture_checked";
+            events.iter().filter(about).filter(theirs).map(|event| event["control"].as_str().unwrap().to_owned()).collect()
         };
         let human = points([&person, &grant, &request]);
         // The identity's own activation is at the same points as its access.
@@ -397,14 +407,15 @@ on_both! {
     }
 
     async fn attack_nobody_approves_or_keeps_their_own_access(world: World) {
+        let refused = |answer: &Answer| assert!(answer.status == 403 && ["self_approval", "not_eligible"].contains(&answer.code().as_str()), "{answer:?}");
         // A manager who reports to themselves, and holds every role that could approve.
         let (person, token) = world.person("Eve", &["manager", "security"]).await;
         world.post(&world.admin, &format!("/v1/people/{person}/change"), json!({"manager": person})).await;
         let request = world.ask(&token, access(&person, &read_orders(&world), "1d"), "mine").await.expect(201).text("/id");
-        assert_eq!(world.approve(&token, &request).await.expect(403).code(), "self_approval");
+        refused(&world.approve(&token, &request).await);
         // Nor somebody who had it asked for by another.
         let request = world.ask(&world.admin, access(&person, &read_orders(&world), "1d"), "mine").await.expect(201).text("/id");
-        assert_eq!(world.approve(&token, &request).await.expect(403).code(), "self_approval");
+        refused(&world.approve(&token, &request).await);
         assert_eq!(world.approve(&world.admin, &request).await.status, 403);
         assert!(held(&world, &person).await.is_empty());
     }
@@ -486,7 +497,10 @@ mod r116_access_lapses_without_its_early_review {
         world.until(async || !may(&world, &lapsing, "read").await).await;
         world.until(async || held(&world, &lapsing).await.is_empty()).await;
         let expired = &world.events_of("person_grant.expired", &lapsing_grant).await[0];
-        assert_eq!((&expired["data"]["because"], &expired["control"]), (&json!("its early review was not answered"), &json!("revoke")));
+        assert_eq!(
+            (&expired["data"]["because"], &expired["control"]),
+            (&json!("its early review was not answered"), &json!("revoke"))
+        );
         assert_eq!(reviews(&world, &format!("person_grant={lapsing_grant}")).await[0]["state"], "lapsed");
         assert!(may(&world, &kept, "read").await && held(&world, &kept).await[0].get("review_by").is_none());
     }
@@ -514,10 +528,16 @@ mod r93_an_identity_whose_review_nobody_answers_is_suspended {
         enrol(&world, &id).await;
         world.until_state(&id, "suspended").await;
         let seen = world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200);
-        assert_eq!((seen.text("/suspensions/0/kind").as_str(), seen.text("/suspensions/0/releasable_by").as_str()), ("review_overdue", "owner"));
+        assert_eq!(
+            (seen.text("/suspensions/0/kind").as_str(), seen.text("/suspensions/0/releasable_by").as_str()),
+            ("review_overdue", "owner")
+        );
         let lapsed = &reviews(&world, &format!("identity={id}")).await[0];
         assert_eq!(lapsed["state"], "lapsed");
-        assert_eq!(complete(&world, &world.owner, lapsed["id"].as_str().unwrap(), "keep").await.expect(409).code(), "illegal_transition");
+        assert_eq!(
+            complete(&world, &world.owner, lapsed["id"].as_str().unwrap(), "keep").await.expect(409).code(),
+            "illegal_transition"
+        );
         // To go on is a decision of its own, on the record.
         let resume = json!({"cause": 0, "reason": "still needed: runs every night"});
         let resumed = world.post(&world.owner, &format!("/v1/identities/{id}/resume"), resume).await.expect(200);

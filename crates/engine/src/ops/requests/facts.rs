@@ -236,7 +236,7 @@ impl Engine {
     ) -> Result<Facts, OpError> {
         let mut facts = Facts::about(matter, json!({"name": identity.name, "kind": identity.kind, "charter": charter}));
         let tier = references.tier(identity.kind, charter);
-        self.within_template(identity, charter, tier, now).await?;
+        Box::pin(self.within_template(identity, charter, tier, now)).await?;
         facts.owner = identity.charter.owner.or(charter.owner);
         facts.manager = references.owner_manager;
         facts.tier = Some(tier);

@@ -110,6 +110,23 @@ impl Engine {
         Ok(())
     }
 
+    /// The request about an identity's activation lapses, in the changeset that closes the identity.
+    pub(crate) async fn drop_activation(&self, changeset: &mut Changeset, identity: &mut Identity, because: &str, now: Timestamp) -> Result<(), OpError> {
+        let Some(id) = identity.request.take() else { return Ok(()) };
+        let Some(stored) = self.one::<Request>(id).await? else { return Ok(()) };
+        if let Ok(ended) = (*stored.value).clone().end(RequestState::Lapsed, Some(because.to_owned()), now) {
+            let event = self
+                .event(now, "request.lapsed", ControlPoint::Approve)
+                .subject(id)
+                .subject(identity.id)
+                .fact("workflow", ended.workflow())
+                .fact("because", because);
+            changeset.event(event).replace(&stored, &ended);
+            changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
+        }
+        Ok(())
+    }
+
     #[expect(clippy::too_many_arguments, reason = "a grant is made of that much")]
     fn granted(
         &self,
@@ -206,7 +223,9 @@ impl Engine {
                 Some(entitlement) => grant.entitlement = entitlement,
                 None => grant.entitlement.actions.clear(),
             }
-            grant.ends_at = if grant.ends_at == old_end { end } else { grant.ends_at.min(end) };
+            // What lasts as long as the identity goes on with it; what was given for a while does not.
+            let lasts = !grant.just_in_time && grant.ends_at == old_end;
+            grant.ends_at = if lasts { end } else { grant.ends_at.min(end) };
             if grant.entitlement.actions.is_empty() {
                 grant.state = GrantState::Revoked;
                 identity.grants.retain(|held| *held != id);
@@ -246,7 +265,14 @@ impl Engine {
                 changeset.insert(&grant);
             }
         }
-        changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, identity.id.to_string(), end));
+        let id = identity.id.to_string();
+        changeset.due.push(DueChange::Set(DueKind::IdentityExpiry, id.clone(), end));
+        if complete.idle_limit().is_some() {
+            changeset.due.push(DueChange::Set(DueKind::IdentityIdle, id.clone(), now));
+        }
+        if let Some(at) = crate::plan::renewal::opens(&identity) {
+            changeset.due.push(DueChange::Set(DueKind::Renewal, id, at));
+        }
         self.watch(changeset, &identity, now);
         changeset.replace(stored, &identity);
         Ok(())

@@ -6,7 +6,6 @@ use tenure_core::id::{PersonId, TransferId};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
-use tenure_core::request::{Request, RequestState};
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
@@ -243,19 +242,7 @@ impl Engine {
     /// Closes what was never active, with its open request: nobody is there who wants it.
     async fn close_unstarted(&self, changeset: &mut Changeset, stored: &Stored<Identity>, now: Timestamp) -> Result<(), OpError> {
         let mut identity = (*stored.value).clone().close()?;
-        if let Some(id) = identity.request.take()
-            && let Some(request) = self.one::<Request>(id).await?
-            && let Ok(ended) = (*request.value).clone().end(RequestState::Lapsed, Some("the owner has left".into()), now)
-        {
-            let event = self
-                .event(now, "request.lapsed", ControlPoint::Approve)
-                .subject(id)
-                .subject(identity.id)
-                .fact("workflow", ended.workflow())
-                .fact("because", "the owner has left");
-            changeset.event(event).replace(&request, &ended);
-            changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
-        }
+        self.drop_activation(changeset, &mut identity, "the owner has left", now).await?;
         let event = self
             .event(now, "identity.closed", ControlPoint::Retire)
             .subject(identity.id)

@@ -1,1 +1,131 @@
-//! What no caller may do at any endpoint.
+//! What no endpoint takes from anybody: other methods, other bodies, ids of other things, and what a page of another site makes a browser send.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::stage::{Cell, Stage};
+use super::{Line, ROLES, lines};
+use crate::world::Store;
+
+/// Members that these don't know are let pass, as their specifications demand: AuthZEN, and Web Authentication's forms, which grow.
+const LENIENT: &[&str] = &["/access/v1/evaluation", "/sign-in/passkey/finish"];
+/// These never look at a cookie: a body or an enforcement point's token speaks there.
+const WITHOUT_COOKIES: &[&str] = &[
+    "/v1/setup",
+    "/v1/enrol",
+    "/env/production/token",
+    "/env/production/introspect",
+    "/env/production/revoke",
+    "/access/v1/evaluation",
+    "/sign-in/cli/token",
+];
+/// The largest body, and the largest feed of people.
+const LIMITS: (usize, usize) = (64 * 1024, 8 * 1024 * 1024);
+
+/// Somebody who gets as far as the body.
+fn who(line: &Line) -> Option<usize> {
+    let may = line.verdicts.iter().rposition(|verdict| *verdict == '+');
+    may.or_else(|| (line.verdicts[0] == '=').then_some(0))
+}
+
+/// Whether an id of ours: a short name of its sort, and what is never the same twice.
+fn is_id(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(sort, rest)| sort.len() == 3 && rest.len() == 26)
+}
+
+async fn bodies(stage: &Stage, line: &Line, role: usize, path: &str, body: &str, complaints: &mut Vec<String>) {
+    let token = stage.token(role);
+    let mut expect = async |what: &str, body: String, kind: &str, status: u16| {
+        let mut request = stage.request(line.method.clone(), path, "").header("content-type", kind).body(body);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        let answer = Stage::head_of(request).await;
+        if answer.status != status {
+            complaints.push(format!("{} {path} with {what}: {} instead of {status}: {}", line.method, answer.status, answer.body));
+        }
+    };
+    let size = if line.path == "/v1/people/import" { LIMITS.1 } else { LIMITS.0 };
+    if !body.starts_with('{') {
+        expect("a body over the limit", format!("x={}", "x".repeat(size)), "application/x-www-form-urlencoded", 413).await;
+        return;
+    }
+    let mut unknown: Value = serde_json::from_str(body).unwrap();
+    unknown["unknown_member"] = json!(true);
+    if !LENIENT.contains(&&*line.path) {
+        expect("an unknown member", unknown.to_string(), "application/json", 400).await;
+    }
+    expect("a member twice", body.replacen('{', r#"{"twice":1,"twice":2,"#, 1), "application/json", 400).await;
+    expect("a body that is none", "[".to_owned(), "application/json", 400).await;
+    expect("a body over the limit", format!(r#"{{"x":"{}"}}"#, "x".repeat(size)), "application/json", 413).await;
+    expect("a body of another type", body.to_owned(), "text/plain", 415).await;
+}
+
+/// An address that names something of another sort names nothing.
+async fn other_ids(stage: &Stage, line: &Line, role: usize, cell: &mut Cell<'_>, body: &str, complaints: &mut Vec<String>) {
+    let names: Vec<String> = line.path.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0.to_owned())).collect();
+    for name in names.iter().filter(|_| !line.path.contains('?')) {
+        let value = cell.fill(&format!("<{name}>")).await;
+        if !is_id(&value) {
+            continue;
+        }
+        let other = if value.starts_with("per_") { &stage.world.gateway_id } else { &stage.world.owner_id };
+        let before = line.path.replace(&format!("<{name}>"), other);
+        let path = cell.fill(&before).await;
+        let answer = stage.send(line.method.clone(), stage.token(role), &path, body).await;
+        if answer.status != 404 {
+            complaints.push(format!("{} {path}, which names something else: {} {}", line.method, answer.status, answer.body));
+        }
+    }
+}
+
+/// Pages of other sites, and requests that don't say where they come from, do nothing by a cookie.
+async fn cookies(stage: &Stage, table: &[Line], complaints: &mut Vec<String>) {
+    let (browser, _) = stage.signed_in().await;
+    let session = browser.cookie("tenure-session").unwrap();
+    let me = stage.request(Method::GET, "/v1/me", "").header("cookie", format!("tenure-session={session}"));
+    assert_eq!(Stage::head_of(me).await.status, 200);
+    for line in table.iter().filter(|line| line.method != Method::GET) {
+        let mut path = line.path.clone();
+        while let (Some(start), Some(end)) = (path.find('<'), path.find('>')) {
+            path.replace_range(start..=end, "x");
+        }
+        for (header, value) in [
+            ("origin", "https://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("x-nothing", "said"),
+        ] {
+            let body = if line.body.starts_with(['{', '<']) { "{}" } else { &line.body };
+            let request = stage.request(line.method.clone(), &path, body).header("cookie", format!("tenure-session={session}"));
+            let answer = Stage::head_of(request.header(header, value)).await;
+            let refused = match WITHOUT_COOKIES.contains(&&*path) {
+                true => (400..500).contains(&answer.status),
+                false => answer.status == 403 && answer.body["code"] == "cross_site",
+            };
+            if !refused {
+                complaints.push(format!("{} {path} by a cookie, with {header}: {value}: {} {}", line.method, answer.status, answer.body));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_endpoint_takes_another_body_or_id_or_a_cookie_from_another_site() {
+    let (stage, table) = (Stage::new(Store::Sqlite).await, lines());
+    let mut complaints = Vec::new();
+    for line in &table {
+        let Some(role) = who(line) else { continue };
+        assert!(role < ROLES.len());
+        let mut cell = Cell::new(&stage, role, BTreeMap::new());
+        let (path, body) = (cell.fill(&line.path).await, cell.fill(&line.body).await);
+        if !body.is_empty() {
+            bodies(&stage, line, role, &path, &body, &mut complaints).await;
+        }
+        other_ids(&stage, line, role, &mut cell, &body, &mut complaints).await;
+    }
+    cookies(&stage, &table, &mut complaints).await;
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
