@@ -1,4 +1,4 @@
-//! A workload's own key, and the proofs that it signs: client assertions (RFC 7523, `private_key_jwt`) and enrolment proofs.
+//! A workload's own key, and the proofs that it signs: client assertions (RFC 7523, `private_key_jwt`), and proofs for enrolment and registration.
 //!
 //! The private part is an Ed25519 seed (RFC 8032 §5.1.5). As text it is 43 characters of base64url, for a file that only the workload
 //! may read.
@@ -120,6 +120,12 @@ impl WorkloadKey {
         sign_enrolment(self, join_token, audience, wall_clock(), &SystemEntropy)
     }
 
+    /// A proof of this moment that this key belongs to the identity that is being registered under this name, for the `token` of the same
+    /// call. `audience` is the environment's issuer identifier.
+    pub fn registration_proof(&self, name: &str, audience: &str) -> String {
+        sign_registration(self, name, audience, wall_clock(), &SystemEntropy)
+    }
+
     fn x(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.pair.public_key())
     }
@@ -166,6 +172,19 @@ pub fn sign_enrolment(key: &WorkloadKey, join_token: &str, audience: &str, now: 
         "join_token_id": join_token_id(join_token)?,
     });
     Ok(key.compact("tenure-enrol+jwt", &claims))
+}
+
+/// Signs the proof that a key belongs to the identity that is being registered under this name. `audience` is the environment's issuer
+/// identifier.
+pub fn sign_registration(key: &WorkloadKey, name: &str, audience: &str, now: Timestamp, entropy: &dyn Entropy) -> String {
+    let claims = json!({
+        "sub": name,
+        "aud": audience,
+        "iat": now.as_secs(),
+        "exp": now.plus(LIFE).as_secs(),
+        "jti": fresh_id(entropy),
+    });
+    key.compact("tenure-enrol+jwt", &claims)
 }
 
 /// The operating system's generator.
@@ -253,5 +272,15 @@ mod tests {
         let payload = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["join_token_id"], id);
         assert!(sign_enrolment(&key, "tnr_op_x", "a", Timestamp::from_micros(0), &entropy).is_err());
+    }
+
+    #[test]
+    fn a_registration_proof_names_who_is_registered() {
+        let entropy = SeededEntropy::new(5);
+        let key = WorkloadKey::draw(&entropy).unwrap();
+        let jwt = sign_registration(&key, "job-1", "https://tenure.example/env/prod", Timestamp::from_micros(0), &entropy);
+        let part = |n: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(jwt.split('.').nth(n).unwrap()).unwrap()).unwrap();
+        assert_eq!((&part(0)["typ"], &part(1)["sub"]), (&json!("tenure-enrol+jwt"), &json!("job-1")));
+        assert_eq!((&part(1)["aud"], &part(1)["exp"]), (&json!("https://tenure.example/env/prod"), &json!(60)));
     }
 }

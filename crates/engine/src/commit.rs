@@ -90,7 +90,8 @@ impl Engine {
         Fut: Future<Output = Result<(Changeset, T), OpError>>,
     {
         for _ in 0..DECISIONS {
-            let (changeset, value) = decision().await?;
+            // On the heap: decisions are large, and every caller's future would hold one.
+            let (changeset, value) = Box::pin(decision()).await?;
             if let Some(committed) = self.settle(changeset).await? {
                 return Ok((value, committed));
             }

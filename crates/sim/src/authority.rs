@@ -181,9 +181,11 @@ impl Commit<'_> {
             Asker::Identity(id) => people.extend(of(&id).and_then(|identity| identity.charter.owner)),
         }
         if let Some(identity) = request.matter.identity().and_then(|id| of(&id)) {
-            people.push(identity.registered_by);
+            // Who asked for the identity did not ask for what it gets later, but for what it is.
+            let asked_for_it = matches!(request.matter, Matter::Activation { .. } | Matter::Charter { .. });
+            people.extend(asked_for_it.then_some(identity.registered_by));
             if let Some(parties) = identity.charter.parties {
-                people.push(parties.requester);
+                people.extend(asked_for_it.then_some(parties.requester));
                 people.extend([parties.operator, parties.beneficiary].iter().filter_map(|party| party.parse::<PersonId>().ok()));
             }
         }

@@ -102,7 +102,7 @@ impl World {
             backup_owner: self.owners()?.iter().map(|person| person.id).find(|id| *id != owner).filter(|_| self.rng.per_mille(400)),
             coverage: Some(match self.rng.below(20) {
                 0..5 => Coverage::JustInTime,
-                5..9 => Coverage::Privileged,
+                5..11 => Coverage::Privileged,
                 _ => Coverage::RoleBased,
             }),
             parties: Some(Parties {
@@ -227,9 +227,15 @@ impl World {
     }
 
     fn enable(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
-        let subject = self.subject()?.clone();
+        let dump = self.dump();
+        let waits = |subject: &&Subject| identity(&dump, subject.id).is_some_and(|row| matches!(row.state, IdentityState::Draft | IdentityState::Pending));
+        let waiting: Vec<&Subject> = self.subjects.iter().filter(waits).collect();
+        let subject = match self.rng.pick(&waiting) {
+            Some(subject) if self.rng.per_mille(500) => (*subject).clone(),
+            _ => self.subject()?.clone(),
+        };
         let id = subject.id;
-        let row = identity(&self.dump(), id)?;
+        let row = identity(&dump, id)?;
         let token = self.operator()?;
         Some(match row.state {
             IdentityState::Draft if self.rng.per_mille(500) => {

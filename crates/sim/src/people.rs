@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tenure_api::people::{NewOffer, PersonChange};
 use tenure_core::id::PersonId;
 use tenure_core::identity::IdentityState;
-use tenure_core::row::RowKind;
+use tenure_core::person::{Person, PersonState};
+use tenure_core::row::{RowKey, RowKind};
 use tenure_core::transfer::{Transfer, TransferState};
 use tenure_engine::Engine;
 
@@ -21,9 +22,9 @@ impl World {
         match (self.rng.below(100), open) {
             (0..45, Some(transfer)) => self.answer(engine, &transfer),
             (45..55, Some(transfer)) => self.pass_on(engine, &transfer),
-            (55..62, _) => self.depart(engine),
-            (62..72, _) => self.away(engine),
-            (72..76, _) => self.move_person(engine),
+            (55..59, _) => self.depart(engine),
+            (59..74, _) => self.away(engine),
+            (74..78, _) => self.move_person(engine),
             _ => self.hand_over(engine),
         }
     }
@@ -95,11 +96,17 @@ impl World {
     }
 
     fn away(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
-        let (token, id) = (self.operator()?, self.who_may_leave()?);
-        if self.rng.per_mille(400) {
+        let token = self.operator()?;
+        let dump = self.dump();
+        let suspended = self.people.iter().map(|person| person.id).find(|id| {
+            let person = record::<Person>(&dump, &RowKey::new(RowKind::Person, id));
+            person.is_some_and(|person| person.state == PersonState::Suspended)
+        });
+        let Some(id) = suspended.filter(|_| self.rng.per_mille(800)) else {
+            let id = self.who_may_leave()?;
             let suspend = async move |engine: Arc<Engine>, caller| engine.suspend_person(&caller, id, because()).await.map(|_| Fact::Done(1));
             return Some((Intent::Other("suspend a person"), by(engine, token, suspend)));
-        }
+        };
         let resume = async move |engine: Arc<Engine>, caller| engine.resume_person(&caller, id, because()).await.map(|_| Fact::Done(1));
         Some((Intent::Other("resume a person"), by(engine, token, resume)))
     }

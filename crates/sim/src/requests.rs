@@ -26,8 +26,8 @@ impl World {
     pub(crate) fn request(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let open = self.open_request();
         match (self.rng.below(100), open) {
-            (0..55, Some(request)) => self.vote(engine, &request),
-            (55..63, Some(request)) => self.amend(engine, &request),
+            (0..52, Some(request)) => self.vote(engine, &request),
+            (52..63, Some(request)) => self.amend(engine, &request),
             (63..66, Some(request)) => self.withdraw(engine, &request),
             (66..68, _) => self.propose_policy(engine),
             _ => self.ask_for_more(engine),
@@ -41,6 +41,12 @@ impl World {
         let mut open: Vec<Request> = keys
             .filter_map(|key| record::<Request>(&dump, key))
             .filter(|request| matches!(request.state, RequestState::Open | RequestState::Approved))
+            .filter(|request| {
+                // What is about an identity that has ended waits for its lapse; now and then somebody still answers.
+                let row = request.matter.identity().and_then(|id| identity(&dump, id));
+                let over = row.is_some_and(|row| matches!(row.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed));
+                !over || self.rng.per_mille(50)
+            })
             .collect();
         open.sort_by_key(|request| (!request.votes.is_empty(), request.opened_at, request.id));
         let recent = open.get(open.len().saturating_sub(3)..)?;
@@ -62,9 +68,13 @@ impl World {
         }
         let steps = request.open_steps();
         let place = self.rng.pick(self.rng.pick(&steps)?)?;
+        let free = |id: &PersonId| !request.interested.contains(id);
         match place {
-            Place::Owner => request.owner.and_then(|owner| self.token_of(owner)),
-            Place::Manager => request.manager.and_then(|manager| self.token_of(manager)),
+            Place::Owner | Place::Manager => {
+                let first = if *place == Place::Owner { request.owner } else { request.manager };
+                let person = first.filter(free).or(request.manager.filter(free)).or(request.owner);
+                person.and_then(|person| self.token_of(person))
+            }
             Place::Security => Some(self.rng.pick(self.people.get(1..3)?)?.token.clone()),
             Place::Administrator => Some(self.rng.pick(&[self.people.first()?, self.people.last()?])?.token.clone()),
         }
@@ -154,7 +164,7 @@ impl World {
 
     fn access(&self, engine: Arc<Engine>, subject: &Subject, token: String) -> Option<(Intent, Operation)> {
         let place = self.places.get(subject.place)?;
-        let starts_at = self.rng.per_mille(250).then(|| self.time.now().plus(Span::from_secs(i64::try_from(self.rng.below(120)).unwrap_or(1))));
+        let starts_at = self.rng.per_mille(300).then(|| self.time.now().plus(Span::from_secs(i64::try_from(self.rng.below(400)).unwrap_or(1))));
         let entitlement = Entitlement {
             actions: vec![(*self.rng.pick(&["read", "write"])?).to_owned()],
             resource: self.rng.pick(&place.resources)?.0.to_string(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tenure_api::requests::{Enrol, NewIdentity, Revocation};
 use tenure_core::id::{IdentityId, JoinTokenId};
 use tenure_core::identity::IdentityState;
+use tenure_core::person::Role;
 use tenure_core::row::Position;
 use tenure_credentials::opaque::Parsed;
 
@@ -53,8 +54,10 @@ fn ask<T: DeserializeOwned>(body: Value) -> T {
 async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let (world, key) = (world().await, Key::new(1));
     let engine = &world.engine;
+    let manager = world.person(Role::Manager).await;
+    let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
     let owner = engine
-        .create_person(&world.admin, ask(json!({"name": "Olu", "roles": ["requester", "owner"]})))
+        .create_person(&world.admin, ask(named))
         .await
         .unwrap()
         .record
@@ -73,7 +76,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         .id;
     let resource = json!({"uri": "https://orders.internal", "type": "database", "actions": ["read"], "application": application, "environment": "prod", "verification": "online"});
     let resource = engine.create_resource(&world.admin, ask(resource)).await.unwrap().record.id;
-    let identity: NewIdentity = ask(json!({"kind": "workload", "name": "exporter", "stage": "active", "charter": {
+    let identity: NewIdentity = ask(json!({"kind": "workload", "name": "exporter", "stage": "pending", "charter": {
         "owner": owner,
         "purpose": "exports invoices",
         "scope": [{"actions": ["read"], "resource": resource}],
@@ -88,6 +91,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         "parties": {"requester": owner, "operator": "billing", "beneficiary": "finance"},
     }}));
     let id = engine.register(&caller, identity).await.unwrap().record.id;
+    engine.activate(&manager, id, None).await.unwrap();
     Org {
         world,
         owner: caller,

@@ -143,7 +143,7 @@ pub async fn access_of_a_person(harbour: &Organisation) -> anyhow::Result<()> {
             text(grant, "/state"),
             day(text(grant, "/starts_at")),
             day(text(grant, "/review_by")),
-            day(text(grant, "/expires_at")),
+            day(text(grant, "/until")),
         ]);
     }
     super::page::table(&rows)?;

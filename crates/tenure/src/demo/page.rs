@@ -3,8 +3,6 @@
 use std::fmt::Arguments;
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets};
-
 /// Prints a line.
 macro_rules! say {
     ($($words:tt)*) => { $crate::demo::page::line(format_args!($($words)*)) };
@@ -28,16 +26,17 @@ pub fn step(number: u8, title: &str, what: &str) -> io::Result<()> {
     say!("\n{number:>2}. {title}\n    {what}")
 }
 
-/// Prints columns, the first line as their headings.
+/// Prints columns, the first row being their headings.
 ///
 /// # Errors
 /// Standard output is closed.
 pub fn table(rows: &[Vec<String>]) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.add_rows(rows);
-    for row in table.lines() {
-        say!("   {}", row.trim_end())?;
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or_default()).collect();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        say!("    {}", cells.join("  ").trim_end())?;
     }
     Ok(())
 }

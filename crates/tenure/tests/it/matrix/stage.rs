@@ -26,6 +26,7 @@ pub struct Stage {
     /// The other security person and the requester who prepare what is called about.
     sib: String,
     rita: String,
+    rita_id: String,
     staging: String,
     /// A server with discovery documents under any path.
     documents: String,
@@ -49,13 +50,14 @@ impl Stage {
         ];
         let world = World::start_with(store, &settings).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
-        let (_, rita) = world.person("Rita", &["requester"]).await;
+        let (rita_id, rita) = world.person("Rita", &["requester"]).await;
         let (_, sib) = world.person("Sib", &["security"]).await;
         let mut stage = Self {
             world,
             callers: Vec::new(),
             sib,
             rita,
+            rita_id,
             staging,
             documents: documents().await,
             number: AtomicU32::new(0),
@@ -83,7 +85,7 @@ impl Stage {
         self.step(&world.security, &format!("/v1/people/{}/suspend", suspended.id)).await.expect(200);
         let ended = person("Eve", &["security", "manager"]).await;
         let revoked = world.get(&ended.token, "/v1/me").await.expect(200).text("/via/operator_token");
-        self.step_bare(&world.security, &format!("/v1/operator-tokens/{revoked}/revoke")).await.expect(200);
+        self.step_bare(&world.admin, &format!("/v1/operator-tokens/{revoked}/revoke")).await.expect(200);
         let source = self.source().await;
         let (workload, key) = world.exporter("workload").await;
         let workload_token = world.token(&key, &workload, "production").await;
@@ -191,13 +193,26 @@ impl Stage {
         self.world.person(&self.new_name(), &[]).await
     }
 
-    async fn identity(&self) -> String {
-        self.world.active(&self.new_name(), self.world.charter(Key::new().jwk())).await
+    /// A whole charter of the accountable owner's, asked for by somebody else.
+    fn charter(&self) -> Value {
+        let mut charter = self.world.charter(Key::new().jwk());
+        charter["parties"]["requester"] = json!(self.rita_id);
+        charter
     }
 
-    async fn registered(&self, stage: &str) -> String {
-        let charter = self.world.charter(Key::new().jwk());
-        self.world.register(&self.new_name(), charter, stage).await.expect(201).text("/id")
+    async fn registered(&self, charter: Value, stage: &str) -> Answer {
+        let body = json!({"kind": "workload", "name": self.new_name(), "charter": charter, "stage": stage});
+        self.world.post(&self.rita, "/v1/identities", body).await.expect(201)
+    }
+
+    async fn active(&self, charter: Value) -> String {
+        let id = self.registered(charter, "pending").await.text("/id");
+        self.world.activate(&self.world.manager, &id).await.expect(200);
+        id
+    }
+
+    async fn identity(&self) -> String {
+        self.active(self.charter()).await
     }
 
     async fn suspended(&self) -> String {
@@ -222,11 +237,7 @@ impl Stage {
                 let matter = json!({"type": "access", "identity": identity, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "10m"});
                 world.ask(&self.rita, matter, "test").await.expect(201).text("/id")
             }
-            "activation" => {
-                let charter = world.charter(Key::new().jwk());
-                let body = json!({"kind": "workload", "name": self.new_name(), "charter": charter, "stage": "pending"});
-                world.post(&self.rita, "/v1/identities", body).await.expect(201).text("/request")
-            }
+            "activation" => self.registered(self.charter(), "pending").await.text("/request"),
             "person" => {
                 let (person, token) = self.person().await;
                 world.ask(&token, self.access_of(&person), "test").await.expect(201).text("/id")
@@ -300,9 +311,9 @@ impl Stage {
     }
 
     async fn grant(&self) -> String {
-        let mut charter = self.world.charter(Key::new().jwk());
+        let mut charter = self.charter();
         charter["coverage"] = json!("just_in_time");
-        let identity = self.world.active(&self.new_name(), charter).await;
+        let identity = self.active(charter).await;
         self.world.grant(&identity, &["read"], "1h").await
     }
 
@@ -319,9 +330,9 @@ impl Stage {
 
     /// An identity that enrols its key with a join token.
     async fn joiner(&self) -> String {
-        let mut charter = self.world.charter(Key::new().jwk());
+        let mut charter = self.charter();
         charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
-        self.world.active(&self.new_name(), charter).await
+        self.active(charter).await
     }
 
     /// A review that a second key asks for.
@@ -346,10 +357,10 @@ impl Stage {
 
     async fn finding(&self) -> String {
         let world = &self.world;
-        let mut charter = world.charter(Key::new().jwk());
+        let mut charter = self.charter();
         charter["environment"] = json!("staging");
         charter["scope"] = json!([{"actions": ["read"], "resource": self.staging}]);
-        let id = world.active(&self.new_name(), charter).await;
+        let id = self.active(charter).await;
         world.evaluate(&id, None, "read").await.expect(200);
         let found = world.get(&world.security, &format!("/v1/findings?state=open&subject={id}")).await.expect(200);
         found.text("/items/0/id")
@@ -471,7 +482,7 @@ impl<'a> Cell<'a> {
             "orders" => world.orders.clone(),
             "billing" => world.application.clone(),
             "documents" => stage.documents.clone(),
-            "charter" => world.charter(Key::new().jwk()).to_string(),
+            "charter" => stage.charter().to_string(),
             "template json" => stage.template(&self.made["new"]).to_string(),
             "later" => in_secs(60 * 86_400),
             "bot" => "bot".to_owned(),
@@ -491,8 +502,8 @@ impl<'a> Cell<'a> {
             "application" => world.application(&stage.new_name()).await,
             "environment" => stage.named("/v1/environments", json!({"name": stage.new_name(), "production": false})).await,
             "identity" => stage.identity().await,
-            "draft" => stage.registered("draft").await,
-            "pending" => stage.registered("pending").await,
+            "draft" => stage.registered(stage.charter(), "draft").await.text("/id"),
+            "pending" => stage.registered(stage.charter(), "pending").await.text("/id"),
             "suspended" => stage.suspended().await,
             "credential" => stage.credential().await,
             "grant" => stage.grant().await,
