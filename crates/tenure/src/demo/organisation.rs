@@ -306,7 +306,6 @@ impl Organisation {
                 return Ok(());
             }
             let place = open.at("/waits_for/0").to_string();
-            eprintln!("DEBUG {} {} {}", open.at("/route"), open.at("/waits_for"), open.at("/tier"));
             let voter = match place.as_str() {
                 place if place.contains("manager") => self.by_id(&open.text("/manager")?)?,
                 place if place.contains("owner") => self.by_id(&open.text("/owner")?)?,

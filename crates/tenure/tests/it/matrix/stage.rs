@@ -391,6 +391,10 @@ impl Stage {
         self.world.post(&self.world.admin, path, body).await.expect(201).text("/name")
     }
 
+    async fn data_domain(&self) -> String {
+        self.named("/v1/data-domains", json!({"name": self.new_name(), "sensitivity": "internal"})).await
+    }
+
     async fn package(&self) -> String {
         let name = self.new_name();
         let body = json!({"description": "test", "entitlements": [{"actions": ["read"], "resource": self.world.orders}], "max_duration": "30d"});
@@ -524,14 +528,15 @@ impl<'a> Cell<'a> {
             "team" => stage.made(admin, "/v1/teams", json!({"name": stage.new_name()})).await,
             "need" => stage.made(admin, "/v1/needs", json!({"type": "project", "name": stage.new_name(), "owner": world.owner_id})).await,
             "vendor" => {
-                let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": []});
+                let domain = stage.data_domain().await;
+                let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": [domain]});
                 stage.made(admin, "/v1/vendors", body).await
             }
             "cloud account" => {
                 let body = json!({"provider": "aws", "account": stage.new_name(), "owner": world.owner_id, "environment": "production"});
                 stage.made(admin, "/v1/cloud-accounts", body).await
             }
-            "data domain" => stage.named("/v1/data-domains", json!({"name": stage.new_name(), "sensitivity": "internal"})).await,
+            "data domain" => stage.data_domain().await,
             "invitation" => stage.made(admin, "/v1/invitations", json!({"person": stage.person().await.0})).await,
             "receipt" => {
                 let body = json!({"target": {"type": "identity", "id": stage.identity().await}, "reason": "test"});
