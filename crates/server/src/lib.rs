@@ -53,7 +53,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT));
     bounded
         // Streams live longer than any request's bound; each of their steps is bounded by itself.
-        .merge(v1::streams())
+        .merge(v1::streams().method_not_allowed_fallback(error::method_not_allowed))
         // One layer of all, the outermost first: each `layer` boxes every request's future once more.
         .layer((
             CatchPanicLayer::custom(error::panicked),

@@ -200,7 +200,8 @@ impl World {
             false => self.rng.pick(&[self.people.first()?, self.people.get(3)?, self.people.get(5)?])?.id,
         };
         let mut charter = self.charter(&subject, requester, owner, complete)?;
-        let by_template = self.rng.per_mille(250);
+        // A template completes what is missing.
+        let by_template = complete && self.rng.per_mille(250);
         if by_template && charter.expires_at.is_some() {
             charter.expires_at = Some(self.time.now().plus(Span::from_mins(40)));
         }

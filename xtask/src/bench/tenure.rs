@@ -113,12 +113,9 @@ impl Tenure {
             .call("POST", "/v1/setup", &json!({ "setup_token": setup_token.trim(), "name": "Bench" }))
             .await?;
         api.authorization = Some(format!("authorization: Bearer {}", text(&done, "/operator_token")?));
-        // Who owns identities holds the role; an administrator alone can't activate them.
-        let owner = api
-            .call("POST", "/v1/people", &json!({ "name": "Owner", "roles": ["requester", "owner"] }))
-            .await?;
-        let person = text(&owner, "/id")?;
-        let token = api.call("POST", &format!("/v1/people/{person}/operator-tokens"), &json!({})).await?;
+        // Who owns identities holds the role, and asks for them; their manager approves.
+        let (manager, approver) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
+        let (person, owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
         let application = api.call("POST", "/v1/applications", &json!({ "name": "bench", "owner": person })).await?;
         api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
             .await?;
@@ -127,7 +124,6 @@ impl Tenure {
             "environment": ENVIRONMENT, "data_domains": [], "verification": "online", "when_unreachable": "deny",
         });
         text(&api.call("POST", "/v1/resources", &resource).await?, "/id")?.clone_into(&mut self.resource);
-        api.authorization = Some(format!("authorization: Bearer {}", text(&token, "/operator_token")?));
         let charter = json!({
             "owner": person, "purpose": "measures how fast Tenure is", "environment": ENVIRONMENT, "application": text(&application, "/id")?,
             "trust_boundary": { "type": "trust_domain", "value": "bench.example" },
@@ -137,9 +133,9 @@ impl Tenure {
         });
         for n in 0..WORKLOADS {
             self.workloads
-                .push(register(&api, &charter, &format!("workload-{n}"), "read", &self.resource).await?);
+                .push(register(&owner, &approver, &charter, &format!("workload-{n}"), "read", &self.resource).await?);
         }
-        self.enforcement_point = register(&api, &charter, "enforcement-point", "enforce", &self.resource).await?;
+        self.enforcement_point = register(&owner, &approver, &charter, "enforcement-point", "enforce", &self.resource).await?;
         Ok(())
     }
 
@@ -256,7 +252,20 @@ impl Tenure {
     }
 }
 
-async fn register(api: &Api, charter: &Value, name: &str, action: &str, resource: &str) -> Result<Workload> {
+/// A person, by id, and a way to call for whom an operator token stands.
+async fn employ(api: &Api, person: &Value) -> Result<(String, Api)> {
+    let made = api.call("POST", "/v1/people", person).await?;
+    let id = text(&made, "/id")?.to_owned();
+    let token = api.call("POST", &format!("/v1/people/{id}/operator-tokens"), &json!({})).await?;
+    let as_them = Api {
+        address: api.address,
+        authorization: Some(format!("authorization: Bearer {}", text(&token, "/operator_token")?)),
+    };
+    Ok((id, as_them))
+}
+
+/// An identity that its owner asks for and the owner's manager approves.
+async fn register(owner: &Api, manager: &Api, charter: &Value, name: &str, action: &str, resource: &str) -> Result<Workload> {
     let key = Key::generate()?;
     let mut charter = charter.clone();
     if let Some(facts) = charter.as_object_mut() {
@@ -266,17 +275,13 @@ async fn register(api: &Api, charter: &Value, name: &str, action: &str, resource
             json!({ "type": "public_key", "workload": name, "jwk": key.jwk() }),
         );
     }
-    let identity = api
-        .call(
-            "POST",
-            "/v1/identities",
-            &json!({ "kind": "workload", "name": name, "charter": charter, "stage": "active" }),
-        )
-        .await?;
-    Ok(Workload {
-        id: text(&identity, "/id")?.to_owned(),
-        key,
-    })
+    let asked = json!({ "kind": "workload", "name": name, "charter": charter, "stage": "pending" });
+    let id = text(&owner.call("POST", "/v1/identities", &asked).await?, "/id")?.to_owned();
+    let approved = manager.call("POST", &format!("/v1/identities/{id}/activate"), &Value::Null).await?;
+    if text(&approved, "/state")? != "active" {
+        bail!("{id} is not active after its approval: {approved}");
+    }
+    Ok(Workload { id, key })
 }
 
 /// The variables that `tenure server --help` names for issuance budgets: the bench must not run into them.
@@ -320,8 +325,13 @@ mod tests {
                 (200, json!({ "decision": right }))
             }
             _ if !head.contains(OPERATOR) => (401, json!({ "code": "unauthenticated" })),
-            "/v1/people" if json["roles"] == json!(["requester", "owner"]) => (201, json!({ "id": "per_1" })),
+            "/v1/people" if json["roles"] == json!(["manager"]) => (201, json!({ "id": "per_2" })),
+            "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => (201, json!({ "id": "per_1" })),
             "/v1/people/per_1/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy" })),
+            "/v1/people/per_2/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy_manager" })),
+            path if path.starts_with("/v1/identities/") && path.ends_with("/activate") && head.contains("tnr_op_toy_manager") => {
+                (200, json!({ "state": "active" }))
+            }
             "/v1/applications" if json["owner"] == "per_1" => (201, json!({ "id": "app_1" })),
             "/v1/environments" if json["name"] == "bench" => (201, json!({ "name": "bench" })),
             "/v1/resources" if json["application"] == "app_1" => (201, json!({ "id": "res_1" })),
@@ -340,7 +350,7 @@ mod tests {
                     "coverage",
                     "parties",
                 ];
-                let complete = facts.iter().all(|fact| !charter[fact].is_null()) && charter["scope"][0]["resource"] == "res_1" && json["stage"] == "active";
+                let complete = facts.iter().all(|fact| !charter[fact].is_null()) && charter["scope"][0]["resource"] == "res_1" && json["stage"] == "pending";
                 if complete {
                     (201, json!({ "id": format!("idn_{}", json["name"].as_str().unwrap()) }))
                 } else {

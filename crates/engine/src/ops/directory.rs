@@ -76,7 +76,8 @@ impl Engine {
             self.decide(|| async {
                 let now = self.now();
                 let stored = self.must::<OperatorToken>("operator token", id).await?;
-                if caller.person_id() != Some(stored.person) {
+                // As with sessions: one's own, and for security and administrators anyone's.
+                if caller.person_id() != Some(stored.person) && self.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err() {
                     self.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
                 }
                 let token = OperatorToken {

@@ -147,6 +147,7 @@ impl Engine {
         let purpose = identity.charter.purpose.clone().unwrap_or_default();
         let mut request = self.draft_request(caller, &facts, &purpose, now).await?;
         changeset.event(self.opened_event(&request, &facts, now));
+        changeset.expects.extend(facts.expects);
         if request.route == Route::Auto {
             self.approve_by_rule(changeset, &mut request, now);
             identity = self.activated(changeset, identity, &mut request, now).await?;

@@ -4,7 +4,7 @@ use tenure_api::views::{CredentialView, IdentityView, Page, Resource as View};
 use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::environment::Environment;
-use tenure_core::id::IdentityId;
+use tenure_core::id::{IdentityId, PersonId};
 use tenure_core::identity::Identity;
 use tenure_core::issuer::Issuer;
 use tenure_core::person::Person;
@@ -43,12 +43,22 @@ pub trait Listed: Record + Clone {
     const NAME: &'static str;
     /// Whether every caller may read them: who asks for an identity needs them.
     const OPEN: bool = false;
+    /// Who answers for the record, and reads it as their own.
+    fn accountable(&self) -> Option<PersonId> {
+        None
+    }
 }
 impl Listed for Person {
     const NAME: &'static str = "person";
+    fn accountable(&self) -> Option<PersonId> {
+        Some(self.id)
+    }
 }
 impl Listed for Application {
     const NAME: &'static str = "application";
+    fn accountable(&self) -> Option<PersonId> {
+        Some(self.owner)
+    }
 }
 impl Listed for Environment {
     const NAME: &'static str = "environment";
@@ -110,9 +120,11 @@ impl Engine {
     /// # Errors
     /// No such record, or the caller may not read it.
     pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
-        let own = caller.person_id().is_some_and(|person| person.to_string() == id);
+        let row = self.one::<T>(id).await?;
+        let own = row.as_ref().and_then(|row| row.accountable()).is_some_and(|owner| caller.person_id() == Some(owner));
+        // Also of what isn't there: whether it is, is not everybody's to learn.
         self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
-        let row = self.must::<T>(T::NAME, id).await?;
+        let row = row.ok_or(OpError::NotFound(T::NAME))?;
         Ok(View {
             record: (*row.value).clone(),
             revision: row.revision,
@@ -126,10 +138,8 @@ impl Engine {
     /// The caller may read none.
     pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
         if self.can_read(caller, "identity", "", false).is_err() {
-            let Some(person) = caller.person_id() else {
-                return Err(OpError::refused(tenure_core::problem::Reason::NotAllowed));
-            };
             self.may_read(caller, "identity", "", true).await?;
+            let person = self.only_person(caller, "identity.list").await?;
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.insert(0, ("owner", person.to_string()));
         }

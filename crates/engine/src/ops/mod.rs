@@ -48,6 +48,7 @@ use std::future::Future;
 
 use tenure_api::views::Resource;
 use tenure_core::event::ControlPoint;
+use tenure_core::id::PersonId;
 use tenure_core::port::Committed;
 
 use crate::Engine;
@@ -93,6 +94,12 @@ impl Engine {
         })
         .await;
         result
+    }
+
+    /// The person, where only a person may ask; the refusal of anybody else is recorded.
+    pub(crate) async fn only_person(&self, caller: &Caller, operation: &'static str) -> Result<PersonId, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Use, operation, ""), async { caller.must_be_person() })
+            .await
     }
 
     /// A changed record as its caller sees it.

@@ -28,6 +28,9 @@ use crate::run::deadlines::system;
 
 impl Listed for Need {
     const NAME: &'static str = "need";
+    fn accountable(&self) -> Option<PersonId> {
+        Some(self.owner)
+    }
 }
 
 impl Engine {

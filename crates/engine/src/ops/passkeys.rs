@@ -155,7 +155,7 @@ impl Engine {
     /// # Errors
     /// The caller is no person.
     pub async fn passkeys(&self, caller: &Caller) -> Result<Page<PasskeyView>, OpError> {
-        let held = self.live_passkeys(caller.must_be_person()?).await?;
+        let held = self.live_passkeys(self.only_person(caller, "passkey.list").await?).await?;
         Ok(Page {
             items: held.iter().map(|passkey| view(passkey)).collect(),
             next: None,

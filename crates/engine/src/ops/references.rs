@@ -1,6 +1,7 @@
 //! What a charter names has to exist and to fit together: people, places, resources, third parties, and whoever vouches for the workload.
 
 use tenure_core::application::Application;
+use tenure_core::changeset::Expect;
 use tenure_core::environment::Environment;
 use tenure_core::id::{PersonId, ResourceId};
 use tenure_core::identity::{CharterDraft, Identity, Kind, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
@@ -17,10 +18,13 @@ use tenure_credentials::assertion::parse_workload_key;
 
 use crate::Engine;
 use crate::error::OpError;
+use crate::ops::requests::facts::expect;
 
 /// What the charter's references turned out to be.
 pub(crate) struct References {
     pub owner_active: bool,
+    /// That the owner is as they were read.
+    pub owner: Option<Expect>,
     /// The owner's manager, as recorded now.
     pub owner_manager: Option<PersonId>,
     pub production: bool,
@@ -60,6 +64,7 @@ impl Engine {
         let mut wrong = Wrong(problems);
         let mut references = References {
             owner_active: false,
+            owner: None,
             owner_manager: None,
             production: false,
             sensitivity: None,
@@ -117,6 +122,7 @@ impl Engine {
                 continue;
             }
             references.owner_active = active.is_some();
+            references.owner = person.as_ref().map(expect);
             references.owner_manager = person.as_ref().and_then(|person| person.manager);
             let Some(owner) = active else { continue };
             if !owner.roles.contains(&Role::Owner) {

@@ -335,7 +335,7 @@ impl Engine {
     /// # Errors
     /// The caller is no person.
     pub async fn sessions(&self, caller: &Caller) -> Result<Page<SessionView>, OpError> {
-        let person = caller.must_be_person()?;
+        let person = self.only_person(caller, "session.list").await?;
         let now = self.now();
         let this = match caller {
             Caller::Person { via: Via::Session(id), .. } => Some(*id),

@@ -30,9 +30,15 @@ const MAX_DOMAINS: usize = 32;
 
 impl Listed for Vendor {
     const NAME: &'static str = "vendor";
+    fn accountable(&self) -> Option<PersonId> {
+        Some(self.owner)
+    }
 }
 impl Listed for CloudAccount {
     const NAME: &'static str = "cloud_account";
+    fn accountable(&self) -> Option<PersonId> {
+        Some(self.owner)
+    }
 }
 impl Listed for DataDomain {
     const NAME: &'static str = "data_domain";

@@ -278,7 +278,7 @@ impl Engine {
     pub async fn transfers(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<Changed<Transfer>>, OpError> {
         if self.can_read(caller, Transfer::NAME, "", false).is_err() {
             self.may_read(caller, Transfer::NAME, "", true).await?;
-            let me = caller.must_be_person()?.to_string();
+            let me = self.only_person(caller, "transfer.list").await?.to_string();
             let mine = ask.filters.iter().any(|(name, value)| *name == "from" && *value == me);
             if !mine {
                 ask.filters.retain(|(name, _)| *name != "offered_to");

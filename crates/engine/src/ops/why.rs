@@ -29,7 +29,9 @@ impl Engine {
         let limit = usize::from(limit.clamp(1, 200));
         self.recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
             let own = caller.person_id().is_some_and(|person| person.to_string() == subject) || self.owns_subject(caller, subject).await?;
-            if !own {
+            if own {
+                caller.token_allows(Action::Read)?;
+            } else {
                 self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
             }
             let end = before.unwrap_or(u64::MAX).min(self.store.head().await?.size);

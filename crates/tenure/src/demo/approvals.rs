@@ -12,6 +12,17 @@ use super::story::Workload;
 
 const IDENTITIES: &str = "/v1/identities";
 
+/// What is shown of a registration.
+const SENT: [&str; 7] = [
+    "/kind",
+    "/name",
+    "/charter/owner",
+    "/charter/purpose",
+    "/charter/scope",
+    "/charter/environment",
+    "/charter/expires_at",
+];
+
 /// No owner, no identity.
 pub async fn ownerless(harbour: &Organisation) -> anyhow::Result<()> {
     step(
@@ -25,7 +36,7 @@ pub async fn ownerless(harbour: &Organisation) -> anyhow::Result<()> {
     let olu = harbour.person("olu")?;
     let answer = harbour
         .wire
-        .aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &["/code", "/fields"])
+        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &["/code", "/fields"])
         .await?;
     ensure!(
         answer.status == 422 && answer.text("/fields/0/code")? == "owner_missing",
@@ -48,8 +59,12 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
         body.insert("token".into(), json!({"proof": proof}));
     }
     let olu = harbour.person("olu")?;
-    let parts = ["/state", "/tier", "/activation/policies", "/token/expires_in", "/token/scope"];
-    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
+    let sent = ["/kind", "/name", "/template", "/charter/purpose", "/token"];
+    let parts = ["/state", "/tier", "/activation/policies", "/token/access_token", "/token/expires_in", "/token/scope"];
+    let answer = harbour
+        .wire
+        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &sent, &parts)
+        .await?;
     ensure!(
         answer.status == 201 && answer.text("/state")? == "active" && answer.at("/activation/by") == &json!([]),
         "the job is not active by a rule: {}",
@@ -69,7 +84,10 @@ pub async fn standard(harbour: &Organisation) -> anyhow::Result<Workload> {
     let (key, body) = asked(harbour, files::INVOICE_EXPORTER)?;
     let (olu, max) = (harbour.person("olu")?, harbour.person("max")?);
     let parts = ["/state", "/tier", "/request"];
-    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
+    let answer = harbour
+        .wire
+        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &parts)
+        .await?;
     ensure!(
         answer.status == 201 && answer.text("/state")? == "pending",
         "the identity does not wait: {}",
@@ -96,7 +114,7 @@ pub async fn high_risk(harbour: &Organisation) -> anyhow::Result<()> {
     let (olu, max, sam) = (harbour.person("olu")?, harbour.person("max")?, harbour.person("sam")?);
     let answer = harbour
         .wire
-        .aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &["/state", "/tier", "/request"])
+        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &["/state", "/tier", "/request"])
         .await?;
     ensure!(
         answer.status == 201 && answer.text("/tier")? == "high",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::files;
 use super::organisation::Organisation;
-use super::page::{say, step};
+use super::page::step;
 use super::story::field;
 
 /// What the departure left.
@@ -20,9 +20,9 @@ pub struct Leave {
 /// Lea leaves by HR's feed. One identity is taken, one declined, one is nobody's.
 pub async fn departure(harbour: &Organisation) -> anyhow::Result<Leave> {
     step(
-        12,
+        11,
         "Somebody leaves, and each of her identities is offered to somebody",
-        "HR's feed says that Lea has left. Nothing breaks at once: each identity gets a window (a week; here four seconds) to find an owner.",
+        "HR's feed says that Lea has left. Nothing breaks at once: each identity gets a window (a week; here seconds) to find an owner.",
     )?;
     let (ada, hal, olu, sam) = (harbour.person("ada")?, harbour.person("hal")?, harbour.person("olu")?, harbour.person("sam")?);
     let lea = harbour.person("lea")?;
@@ -102,6 +102,5 @@ pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> 
     harbour.token(harbour.key("demand-forecast")?, id, "production").await?;
     rows.push(vec!["demand-forecast".into(), "active".into(), "·".into(), harbour.name_of(&owner)]);
     super::page::table(&rows)?;
-    say!("    {} of {} identities found no owner, and none was left without one", leave.left.len(), leave.left.len() + 1)?;
     Ok(())
 }

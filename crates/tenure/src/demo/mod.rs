@@ -13,6 +13,7 @@ mod story;
 mod using;
 mod wire;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -25,7 +26,7 @@ use crate::config::Config;
 use crate::server;
 
 /// How long an identity goes on without its owner here: a week would be long to watch.
-const TRANSFER_WINDOW: Span = Span::from_secs(4);
+const TRANSFER_WINDOW: Span = Span::from_secs(5);
 
 /// Shows a small organisation, approvals, a leaver, a cut and its proof: a server of its own, no account, no database, a few seconds.
 #[derive(Debug, Clone, clap::Args)]
@@ -50,9 +51,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Only what it made itself is removed, whichever way it ends.
     let _made = args.data.is_none().then(|| Made(folder.clone()));
+    let listen = free_address()?;
     let config = Config {
         data: folder.clone(),
-        listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen,
+        // Passkeys belong to a host's name; who tries one out needs it.
+        public_url: Some(format!("http://localhost:{}", listen.port())),
         transfer_window: TRANSFER_WINDOW,
         ..Config::default()
     };
@@ -104,6 +108,12 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// An address that nothing listens on: the server's URL has to be known before it starts.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let free = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).and_then(|listener| listener.local_addr());
+    free.context("no port is free on 127.0.0.1")
+}
+
 fn fresh_folder() -> PathBuf {
     let mut random = [0u8; 8];
     tenure_core::entropy::Entropy::fill(&tenure_credentials::entropy::OsEntropy, &mut random);
@@ -112,7 +122,6 @@ fn fresh_folder() -> PathBuf {
 
 fn what_to_try(url: &str, folder: &Path) -> std::io::Result<()> {
     let folder = folder.display();
-    let host = url.replace("127.0.0.1", "localhost");
     say!(
         "\nThe server keeps running at {url}; stop it with ctrl-c. In another terminal:\n\
          \n  export TENURE_SERVER={url} TENURE_TOKEN_FILE={folder}/operator-token\n\
@@ -122,13 +131,13 @@ fn what_to_try(url: &str, folder: &Path) -> std::io::Result<()> {
          \n  tenure transfer list                 what the leaver answered for\
          \n  tenure receipt list                  what was revoked, and how that was proven\
          \n  tenure log export -f copy.ndjson && tenure log verify copy.ndjson\
-         \n\nThese tokens stand for Ada, an administrator, until tomorrow. {folder}/people has one for each of the others: to ask as Olu\
-         \nand approve as his manager,\
+         \n\nThat token stands for Ada, an administrator, for eight hours; {folder}/people has one for each of the others.\
+         \nTo ask as Olu and approve as his manager:\
          \n\n  tenure identity charter-template > new.json        fill in the ids\
          \n  tenure identity register -f new.json --token-file {folder}/people/olu.token\
          \n  tenure request approve req_… --token-file {folder}/people/max.token\
          \n\nPeople really sign in with a passkey or through a provider; from the first time that somebody does, operator tokens no\
-         \nlonger approve. To try it, invite somebody and open {host}/sign-in with the invitation:\
+         \nlonger approve. To try it, invite somebody and open {url}/sign-in with the invitation:\
          \n\n  tenure person list\
          \n  tenure person invite per_… --out invitation\
          \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token"

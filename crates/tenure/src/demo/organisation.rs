@@ -105,9 +105,11 @@ impl Organisation {
             .aloud(ada.speaks(), Method::POST, "/v1/people/import", Some(&body), &["/rows", "/teams_made"])
             .await?;
         ensure!(done.status == 200, "the feed was refused: {}", done.body);
+        say!("    No feed confers a role: they are people, and may do nothing yet.")?;
         let open = self.wire.get(&ada.token, "/v1/differences?state=open").await?;
         let question = open.text("/items/0/id")?;
         ensure!(open.items().count() == 1 && open.text("/items/0/kind/type")? == "looks_like", "the feed raised other questions");
+        say!("    HR lists somebody with Ada's address. No address makes two records one person: it is a question.")?;
         let path = format!("/v1/differences/{question}/decide");
         let body = json!({"decision": "bind"});
         let bound = self.wire.aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"]).await?;
@@ -140,6 +142,7 @@ impl Organisation {
             }
         }
         let parts = ["/state", "/single_person"];
+        say!("    The first administrator makes the second alone, and the record says so. From then on a role takes both.")?;
         let bea = self.person("bea")?.clone();
         let body = json!({"roles": roles.get("bea"), "purpose": "so that no administrator acts alone"});
         let path = format!("/v1/people/{}/roles", bea.id);
@@ -148,17 +151,17 @@ impl Organisation {
         for (handle, wanted) in roles.iter().filter(|(handle, _)| *handle != "bea") {
             let body = json!({"roles": wanted, "purpose": "the job that they do"});
             let path = format!("/v1/people/{}/roles", self.person(handle)?.id);
-            let request = if handle == "max" {
+            // One of them is shown, and stands for the others.
+            if handle == "max" {
                 let asked = self.wire.aloud(ada.speaks(), Method::POST, &path, Some(&body), &parts).await?;
                 ensure!(asked.text("/state")? == "open", "one administrator was enough");
                 let request = asked.text("/id")?;
                 self.vote_aloud(&ada, &request, 403, &["/code"]).await?;
                 self.vote_aloud(&bea, &request, 200, &parts).await?;
-                continue;
             } else {
-                self.wire.post(&ada.token, &path, body).await?.text("/id")?
-            };
-            self.vote(&bea, &request).await?;
+                let asked = self.wire.post(&ada.token, &path, body).await?;
+                self.vote(&bea, &asked.text("/id")?).await?;
+            }
         }
         Ok(())
     }
@@ -369,8 +372,11 @@ impl Organisation {
         }
         rows.push(row("together", &sums));
         super::page::table(&rows)?;
-        let people = self.people.len();
-        say!("    {people} people; {} records of the directory", self.places.ids.len() - people - sums.iter().sum::<usize>())?;
+        let counted = ["person", "application", "resource", "vendor", "cloud_account"].map(|noun| {
+            let count = self.places.ids.keys().filter(|name| name.split(':').next() == Some(noun)).count();
+            format!("{} {count}", noun.replace('_', " "))
+        });
+        say!("    and, by their records: {}", counted.join(", "))?;
         Ok(())
     }
 }

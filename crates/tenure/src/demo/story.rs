@@ -42,9 +42,9 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
     using::elsewhere(&harbour, &gateway).await?;
     using::narrowed(&harbour, &exporter, &gateway, &token).await?;
     using::why(&harbour, &exporter).await?;
-    using::policy(&harbour).await?;
 
     let leave = leaving::departure(&harbour).await?;
+    using::policy(&harbour).await?;
     leaving::lapse(&harbour, &leave).await?;
 
     let receipt = ending::cut(&harbour, &gateway, &token).await?;

@@ -68,13 +68,20 @@ pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str
     let mut narrow = wide.clone();
     let actions = narrow.pointer_mut("/scope/0/actions").context("the charter has no scope")?;
     *actions = json!(["read"]);
-    let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&narrow), &["/charter/scope"]).await?;
+    let sent = ["/scope"];
+    let answer = harbour
+        .wire
+        .aloud_in_part(olu.speaks(), Method::PUT, &path, Some(&narrow), &sent, &["/charter/scope"])
+        .await?;
     ensure!(answer.status == 200, "the narrower charter was refused: {}", answer.body);
     let answer = decide(harbour, gateway, &exporter.id, token, "write").await?;
     ensure!(answer.at("/decision") == &json!(false), "the old token still writes");
     let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
     ensure!(answer.at("/decision") == &json!(true), "the old token no longer reads");
-    let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&wide), &["/code"]).await?;
+    let answer = harbour
+        .wire
+        .aloud_in_part(olu.speaks(), Method::PUT, &path, Some(&wide), &sent, &["/code"])
+        .await?;
     ensure!(answer.status == 403 && answer.text("/code")? == "approval_needed", "the wider charter was let through");
     Ok(())
 }
@@ -120,9 +127,9 @@ pub async fn why(harbour: &Organisation, exporter: &Workload) -> anyhow::Result<
 /// A policy changes by two people, who see what it changes.
 pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
     step(
-        11,
-        "A policy changes by two people",
-        "Sam proposes that agents always take two. The approver sees what differs and which recent decisions would come out otherwise.",
+        12,
+        "Meanwhile, a policy changes by two people",
+        "Sam proposes that an agent always takes two. Bea sees what differs, and which recent decisions would come out otherwise.",
     )?;
     let (ada, bea, sam) = (harbour.person("ada")?, harbour.person("bea")?, harbour.person("sam")?);
     let before = harbour.wire.get(&ada.token, "/v1/policy").await?;
@@ -134,9 +141,28 @@ pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
         .await?;
     ensure!(asked.status == 201 && asked.text("/state")? == "open", "the policy needs nobody: {}", asked.body);
     let path = format!("/v1/policies/{}", asked.text("/matter/policy")?);
-    let review = harbour.wire.aloud(bea.speaks(), Method::GET, &path, None, &["/review/diff/added"]).await?;
+    let parts = ["/review/diff/added/0/id", "/review/replay/asked", "/review/replay/changed_count", "/review/analysis/verdict"];
+    let review = harbour.wire.aloud(bea.speaks(), Method::GET, &path, None, &parts).await?;
     ensure!(review.status == 200, "the review failed: {}", review.body);
-    say!("{}", review.body)?;
+    let mut rows = vec![["decision", "kind", "tier", "environment", "was", "becomes"].map(str::to_owned).to_vec()];
+    for changed in review.at("/review/replay/changed").as_array().into_iter().flatten() {
+        let cell = |pointer: &str| changed.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let verdict = |side: &str| {
+            let allowed = changed.pointer(&format!("/{side}/allowed")) == Some(&json!(true));
+            let policies = joined(changed.pointer(&format!("/{side}/policies")).unwrap_or(&Value::Null));
+            format!("{} by {policies}", if allowed { "allowed" } else { "denied" })
+        };
+        rows.push(vec![
+            cell("/question/action"),
+            cell("/question/context/kind"),
+            cell("/question/context/tier"),
+            cell("/question/resource/attributes/environment"),
+            verdict("was"),
+            verdict("becomes"),
+        ]);
+    }
+    super::page::table(&rows)?;
+    ensure!(rows.len() > 1, "no recent decision would come out otherwise: {}", review.at("/review/replay"));
     let done = harbour.vote_aloud(bea, &asked.text("/id")?, 200, &["/state", "/single_person"]).await?;
     ensure!(done.text("/state")? == "fulfilled", "an administrator's vote did not settle it");
     let after = harbour.wire.get(&ada.token, "/v1/policy").await?;

@@ -104,9 +104,22 @@ impl Wire {
 
     /// Sends JSON, and shows it with these parts of what comes back; the whole if none are named.
     pub async fn aloud(&self, who: Speaker<'_>, method: Method, path: &str, body: Option<&Value>, parts: &[&str]) -> anyhow::Result<Answer> {
+        self.aloud_in_part(who, method, path, body, &[], parts).await
+    }
+
+    /// The same, with only these parts of what is sent.
+    pub async fn aloud_in_part(
+        &self,
+        who: Speaker<'_>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        sent: &[&str],
+        parts: &[&str],
+    ) -> anyhow::Result<Answer> {
         say!("    {} > {method} {path}", who.name)?;
         if let Some(body) = body {
-            say!("      {}", shown(body))?;
+            say!("      {}{}", picked(body, sent), if sent.is_empty() { "" } else { " and so on" })?;
         }
         let answer = self.quiet(method, who.token, path, body).await?;
         say!("      < {} {}", answer.status, picked(&answer.body, parts))?;
@@ -157,7 +170,7 @@ fn picked(body: &Value, parts: &[&str]) -> String {
     }
     let mut brief = Map::new();
     for pointer in parts {
-        if let Some(value) = body.pointer(pointer) {
+        if let Some(value) = body.pointer(pointer).filter(|value| **value != Value::Array(Vec::new())) {
             brief.insert((*pointer).trim_start_matches('/').replace('/', "."), value.clone());
         }
     }
@@ -190,7 +203,11 @@ fn shorten(value: &mut Value) {
 }
 
 fn shortened(text: &str) -> String {
-    // Sentences are for reading; what has no space is a token, a key or a hash, and what has lines is a file.
+    // Of our own secrets nothing but the kind is shown.
+    if text.starts_with("tnr_") {
+        return text.split_inclusive('_').take(2).chain(["…"]).collect();
+    }
+    // Sentences are for reading; what has no space is a proof, a key or a hash, and what has lines is a file.
     let text = text.split_once('\n').map_or_else(|| text.to_owned(), |(first, _)| format!("{first} …"));
     if text.len() <= 60 || (text.contains(' ') && text.len() <= 160) {
         text

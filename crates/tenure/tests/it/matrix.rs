@@ -201,7 +201,7 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
     }
     let code = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
     let (mut left, mut right) = (refused.iter().peekable(), recorded.iter().peekable());
-    while let Some(refusal) = left.next() {
+    for refusal in left {
         match right.peek() {
             Some(record) if record.0 == refusal.0 && code(&record.1) == code(&refusal.1) => {
                 right.next();

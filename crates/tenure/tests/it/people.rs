@@ -118,7 +118,10 @@ fn cli(world: &World, token: &str, arguments: &[&str]) -> (Value, String) {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
         command.env_remove(name);
     }
-    command.args(["-o", "json", "--server", &world.server.url]).args(arguments).env("TENURE_TOKEN", token);
+    command
+        .args(["-o", "json", "--server", &world.server.url])
+        .args(arguments)
+        .env("TENURE_TOKEN", token);
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{arguments:?}: {said}");

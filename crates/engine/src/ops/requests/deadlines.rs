@@ -107,13 +107,13 @@ impl Engine {
 
     /// The start of an approved request has come: everybody who approved it must still be one who may (S-8).
     async fn started(&self, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
-        let facts = match self.facts(stored.requested_by, &stored.matter, now).await {
+        let mut facts = match self.facts(stored.requested_by, &stored.matter, now).await {
             Ok(facts) => facts,
             Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
             Err(OpError::Invalid(_) | OpError::NotFound(_)) => return self.lapsed(claimed, stored, "what it was about has changed", now).await,
             Err(other) => return Err(other),
         };
-        let mut request = match self.as_it_stands(stored, &facts).await {
+        let mut request = match self.as_it_stands(stored, &mut facts).await {
             Ok(request) => request,
             Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
             Err(other) => return Err(other),

@@ -244,6 +244,8 @@ impl Engine {
         facts.subjects = vec![identity.id.to_string()];
         facts.interested = vec![identity.registered_by];
         facts.interested.extend(self.interested_in(charter).await?);
+        // Nothing begins to work, or gets more, whose owner leaves meanwhile.
+        facts.expects.extend(references.owner.clone());
         facts.context = AskContext {
             kind: identity.kind.as_str(),
             tier: Some(tier),
@@ -335,7 +337,7 @@ impl Engine {
             return Err(OpError::Invalid(problems));
         }
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        facts.expects = vec![expect(&stored)];
+        facts.expects.push(expect(&stored));
         Ok(facts)
     }
 
@@ -383,7 +385,7 @@ impl Engine {
         facts.subject = json!({"charter": charter});
         facts.context.duration = duration;
         facts.starts_at = starts_at;
-        facts.expects = vec![expect(&known.identity)];
+        facts.expects.push(expect(&known.identity));
         facts.subjects.push(resource.id.to_string());
         Ok(facts)
     }
@@ -405,7 +407,7 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &stored, charter, &references, now).await?;
         // What the votes are about is the way from the one charter to the other.
         facts.subject = json!({"from": stored.charter, "to": charter});
-        facts.expects = vec![expect(&stored)];
+        facts.expects.push(expect(&stored));
         Ok(facts)
     }
 
@@ -440,7 +442,7 @@ impl Engine {
         facts.context.need_verified = self.renewal_problems(&stored, crate::ops::renewals::USED_WITHIN, now).await?.is_empty();
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = json!({"charter": stored.charter});
-        facts.expects = vec![expect(&stored)];
+        facts.expects.push(expect(&stored));
         Ok(facts)
     }
 

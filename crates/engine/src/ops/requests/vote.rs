@@ -12,7 +12,7 @@ use tenure_core::problem::Reason;
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState, Vote};
 use tenure_core::time::Timestamp;
 
-use super::facts::Facts;
+use super::facts::{Facts, expect};
 use super::{content_hash, not_open};
 use crate::Engine;
 use crate::caller::Caller;
@@ -57,14 +57,14 @@ impl Engine {
                         return Err(BadVote::ContentChanged.into());
                     }
                     let fresh = self.freshness(caller, now).await?;
-                    let facts = self.facts(stored.requested_by, &stored.matter, now).await?;
+                    let mut facts = self.facts(stored.requested_by, &stored.matter, now).await?;
                     if content_hash(&facts, &stored.purpose) != stored.content_hash {
                         return Err(OpError::because(
                             Reason::RequestChanged,
                             "what the request is about was changed since it was asked: amend it, and read it again",
                         ));
                     }
-                    let mut request = match self.as_it_stands(&stored, &facts).await {
+                    let mut request = match self.as_it_stands(&stored, &mut facts).await {
                         // What no route leads to any more can still be denied.
                         Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
                         stands => stands?,
@@ -135,7 +135,7 @@ impl Engine {
 
     /// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
     /// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
-    pub(super) async fn as_it_stands(&self, stored: &Request, facts: &Facts) -> Result<Request, OpError> {
+    pub(super) async fn as_it_stands(&self, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
         let mut request = stored.clone();
         let mut judged = facts.clone();
         judged.context.owns = facts.owns(stored.requested_by);
@@ -156,8 +156,10 @@ impl Engine {
         request.single_person = facts.context.single_person;
         let votes = std::mem::take(&mut request.votes);
         for vote in votes {
-            let person = self.one::<Person>(vote.by).await?;
-            if person.is_some_and(|person| fills(&person, vote.place, &request, facts)) {
+            let Some(person) = self.one::<Person>(vote.by).await? else { continue };
+            let same_person = facts.interested.contains(&vote.by) && !request.single_person;
+            if fills(&person, vote.place, &request, facts) && !same_person {
+                facts.expects.push(expect(&person));
                 request.votes.push(vote);
             }
         }
