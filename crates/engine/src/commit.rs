@@ -112,12 +112,12 @@ impl Engine {
     }
 }
 
-/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9).
+/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9). What was approved or
+/// accepted gives some, though it may take other away along with it.
 fn disables(changeset: &Changeset) -> bool {
-    changeset
-        .events
-        .iter()
-        .any(|event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire))
+    let gives = |event: &Event| matches!(event.kind, "request.fulfilled" | "identity.transferred");
+    let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
+    changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
 }
 
 /// Whether a changeset is what somebody asked of the API, rather than an issuance or a use.

@@ -6,7 +6,7 @@ use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::environment::parse_name;
 use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::NeedId;
+use tenure_core::id::{NeedId, PersonId};
 use tenure_core::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::port::{Claimed, DueKind};

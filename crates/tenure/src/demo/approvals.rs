@@ -60,7 +60,14 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
     }
     let olu = harbour.person("olu")?;
     let sent = ["/kind", "/name", "/template", "/charter/purpose", "/token"];
-    let parts = ["/state", "/tier", "/activation/policies", "/token/access_token", "/token/expires_in", "/token/scope"];
+    let parts = [
+        "/state",
+        "/tier",
+        "/activation/policies",
+        "/token/access_token",
+        "/token/expires_in",
+        "/token/scope",
+    ];
     let answer = harbour
         .wire
         .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &sent, &parts)
@@ -167,7 +174,10 @@ pub async fn access_of_a_person(harbour: &Organisation) -> anyhow::Result<()> {
     super::page::table(&rows)?;
     let states: Vec<String> = grants.iter().map(|grant| text(grant, "/state")).collect();
     ensure!(states == ["live", "live", "scheduled"], "the package gave {states:?}: {}", held.body);
-    ensure!(text(&grants.first().cloned().unwrap_or_default(), "/review_by") != "·", "no early review is due");
+    ensure!(
+        text(&grants.first().cloned().unwrap_or_default(), "/review_by") != "·",
+        "no early review is due"
+    );
     say!("    need: {}", text(&grants.first().cloned().unwrap_or_default(), "/need"))?;
     Ok(())
 }

@@ -55,7 +55,7 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
     say!("    in force   {}", answer.text("/in_force_at")?)?;
     for point in answer.at("/points").as_array().into_iter().flatten() {
         let resource = point.get("resource").and_then(Value::as_str).unwrap_or_default();
-        say!("    {}   {}", harbour.name_of(resource), point.get("outcome").unwrap_or(&Value::Null))?;
+        say!("    {:<9}  {}", harbour.name_of(resource), point.get("outcome").unwrap_or(&Value::Null))?;
     }
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified: {}", answer.body);
     let public = keys(harbour).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::Timestamp;
 
 /// HR's feed.
 pub const PEOPLE: &str = include_str!("../../../../examples/organisation/people.csv");
@@ -106,7 +106,31 @@ pub fn fill_feed(text: &str, now: Timestamp) -> anyhow::Result<String> {
 fn day(place: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let days = place.strip_prefix("today").and_then(|rest| rest.strip_suffix('d'));
     match days.and_then(|days| days.parse::<i64>().ok()) {
-        Some(days) => Ok(now.plus(Span::from_days(days))),
+        Some(days) => Ok(Timestamp::from_secs(now.as_secs().saturating_add(days.saturating_mul(86_400)))),
         None => bail!("{{{place}}} is no day: write {{today+30d}}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn places_are_filled_in_and_unknown_ones_are_named() {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let mut places = Places::default();
+        places.ids.insert("person:olu".into(), "per_1".into());
+        let text = r#"{"owner": "{person:olu}", "ends": "{today+1d}", "jwk": "{key}", "list": ["{person:olu}", "plain"]}"#;
+        let filled = places.fill(text, now, Some(&json!({"kty": "OKP"}))).unwrap();
+        assert_eq!(
+            filled,
+            json!({"owner": "per_1", "ends": "2023-11-15T22:13:20Z", "jwk": {"kty": "OKP"}, "list": ["per_1", "plain"]})
+        );
+        let unknown = places.fill(r#""{person:una}""#, now, None).unwrap_err();
+        assert!(unknown.to_string().contains("person:una"), "{unknown}");
+        assert_eq!(fill_feed("a,{today-1d},b\n", now).unwrap(), "a,2023-11-13T22:13:20Z,b\n");
+        assert!(fill_feed("{tomorrow}", now).is_err() && fill_feed("{today+1d", now).is_err());
     }
 }

@@ -82,9 +82,7 @@ pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> 
     for name in &leave.left {
         let id = harbour.places.id(&format!("identity:{name}"))?;
         let path = format!("/v1/identities/{id}");
-        let stopped = harbour
-            .until(&sam.token, &path, |answer| answer.at("/state") == &json!("suspended"))
-            .await?;
+        let stopped = harbour.until(&sam.token, &path, |answer| answer.at("/state") == &json!("suspended")).await?;
         let because = stopped.text("/suspensions/0/kind")?;
         ensure!(because == "transfer_lapsed", "{name} was suspended for something else: {because}");
         let refused = harbour.ask_token(harbour.key(name)?, id, "production").await?;

@@ -51,20 +51,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Only what it made itself is removed, whichever way it ends.
     let _made = args.data.is_none().then(|| Made(folder.clone()));
-    let listen = free_address()?;
-    let config = Config {
+    let mut config = Config {
         data: folder.clone(),
-        listen,
-        // Passkeys belong to a host's name; who tries one out needs it.
-        public_url: Some(format!("http://localhost:{}", listen.port())),
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         transfer_window: TRANSFER_WINDOW,
         ..Config::default()
     };
+    if args.keep {
+        // Passkeys belong to a host's name; who tries one out needs it.
+        config.listen = free_address()?;
+        config.public_url = Some(format!("http://localhost:{}", config.listen.port()));
+    }
     let running = server::start(&config).await.context("the demo's server can't start")?;
-    let ended = tokio::select! {
-        ended = Box::pin(show(&args, &running.url, &folder)) => ended,
-        stopped = server::terminated() => stopped.map(|()| ExitCode::FAILURE),
-    };
+    let ended = Box::pin(show(&args, &running.url, &folder)).await;
     running.stop().await;
     match ended {
         Ok(code) => Ok(code),
@@ -76,7 +75,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn show(args: &Args, url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    if let Err(error) = story::tell(url, folder).await {
+    let told = tokio::select! {
+        told = Box::pin(story::tell(url, folder)) => told,
+        stopped = server::terminated() => {
+            stopped?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if let Err(error) = told {
         if !is_closed_pipe(&error) {
             say!("\nA step did not give what it should: {error:#}")?;
         }
@@ -120,10 +126,12 @@ fn fresh_folder() -> PathBuf {
     std::env::temp_dir().join(format!("tenure-demo-{:016x}", u64::from_le_bytes(random)))
 }
 
-fn what_to_try(url: &str, folder: &Path) -> std::io::Result<()> {
+fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
     let folder = folder.display();
+    let program = std::env::current_exe()?;
     say!(
         "\nThe server keeps running at {url}; stop it with ctrl-c. In another terminal:\n\
+         \n  alias tenure={}\
          \n  export TENURE_SERVER={url} TENURE_TOKEN_FILE={folder}/operator-token\n\
          \n  tenure identity list                 who is registered, and in which state\
          \n  tenure request list                  what was asked, by whom, and who approved it\
@@ -135,11 +143,15 @@ fn what_to_try(url: &str, folder: &Path) -> std::io::Result<()> {
          \nTo ask as Olu and approve as his manager:\
          \n\n  tenure identity charter-template > new.json        fill in the ids\
          \n  tenure identity register -f new.json --token-file {folder}/people/olu.token\
+         \n  tenure request list --state open\
          \n  tenure request approve req_… --token-file {folder}/people/max.token\
-         \n\nPeople really sign in with a passkey or through a provider; from the first time that somebody does, operator tokens no\
-         \nlonger approve. To try it, invite somebody and open {url}/sign-in with the invitation:\
+         \n\nPeople really sign in, with a passkey or through a provider; from the first time that somebody does, operator tokens no longer\
+         \napprove. To try it, invite somebody, and open the link in a browser of this machine:\
          \n\n  tenure person list\
          \n  tenure person invite per_… --out invitation\
-         \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token"
-    )
+         \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token\
+         \n  echo \"{url}/sign-in#invitation=$(cat invitation)\"",
+        program.display()
+    )?;
+    Ok(())
 }

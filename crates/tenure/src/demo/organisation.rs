@@ -108,11 +108,17 @@ impl Organisation {
         say!("    No feed confers a role: they are people, and may do nothing yet.")?;
         let open = self.wire.get(&ada.token, "/v1/differences?state=open").await?;
         let question = open.text("/items/0/id")?;
-        ensure!(open.items().count() == 1 && open.text("/items/0/kind/type")? == "looks_like", "the feed raised other questions");
+        ensure!(
+            open.items().count() == 1 && open.text("/items/0/kind/type")? == "looks_like",
+            "the feed raised other questions"
+        );
         say!("    HR lists somebody with Ada's address. No address makes two records one person: it is a question.")?;
         let path = format!("/v1/differences/{question}/decide");
         let body = json!({"decision": "bind"});
-        let bound = self.wire.aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"]).await?;
+        let bound = self
+            .wire
+            .aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"])
+            .await?;
         ensure!(bound.status == 200, "the question could not be answered: {}", bound.body);
         let everybody = self.wire.get(&ada.token, "/v1/people?source=hr&limit=200").await?;
         for person in everybody.items() {
@@ -147,7 +153,10 @@ impl Organisation {
         let body = json!({"roles": roles.get("bea"), "purpose": "so that no administrator acts alone"});
         let path = format!("/v1/people/{}/roles", bea.id);
         let alone = self.wire.aloud(ada.speaks(), Method::POST, &path, Some(&body), &parts).await?;
-        ensure!(alone.text("/state")? == "fulfilled" && alone.at("/single_person") == &json!(true), "Bea is no administrator");
+        ensure!(
+            alone.text("/state")? == "fulfilled" && alone.at("/single_person") == &json!(true),
+            "Bea is no administrator"
+        );
         for (handle, wanted) in roles.iter().filter(|(handle, _)| *handle != "bea") {
             let body = json!({"roles": wanted, "purpose": "the job that they do"});
             let path = format!("/v1/people/{}/roles", self.person(handle)?.id);
@@ -217,7 +226,9 @@ impl Organisation {
             let common = file.get("charter").cloned().unwrap_or_default();
             for entry in listed(&mut file, "identities")? {
                 let name = entry.get("name").and_then(Value::as_str).context("an identity has no name")?.to_owned();
-                self.register(&kind, &name, &common, &entry).await.with_context(|| format!("{name} of the files"))?;
+                self.register(&kind, &name, &common, &entry)
+                    .await
+                    .with_context(|| format!("{name} of the files"))?;
             }
         }
         Ok(())
@@ -294,7 +305,10 @@ impl Organisation {
         let part = |name: &str| grant.get(name).cloned().unwrap_or_default();
         let entitlement = json!({"actions": part("actions"), "resource": part("resource")});
         let matter = json!({"type": "access", "identity": id, "entitlement": entitlement, "duration": part("duration")});
-        let asked = self.wire.post(asker, "/v1/requests", json!({"matter": matter, "purpose": part("purpose")})).await?;
+        let asked = self
+            .wire
+            .post(asker, "/v1/requests", json!({"matter": matter, "purpose": part("purpose")}))
+            .await?;
         self.settle(&asked.text("/id")?).await
     }
 
@@ -372,11 +386,18 @@ impl Organisation {
         }
         rows.push(row("together", &sums));
         super::page::table(&rows)?;
-        let counted = ["person", "application", "resource", "vendor", "cloud_account"].map(|noun| {
+        let nouns = [
+            ("person", "people"),
+            ("application", "applications"),
+            ("resource", "resources"),
+            ("vendor", "vendors"),
+            ("cloud_account", "cloud accounts"),
+        ];
+        let counted = nouns.map(|(noun, many)| {
             let count = self.places.ids.keys().filter(|name| name.split(':').next() == Some(noun)).count();
-            format!("{} {count}", noun.replace('_', " "))
+            format!("{count} {many}")
         });
-        say!("    and, by their records: {}", counted.join(", "))?;
+        say!("    besides {}", counted.join(", "))?;
         Ok(())
     }
 }

@@ -77,9 +77,7 @@ impl Organisation {
     /// Asks for a token.
     pub async fn ask_token(&self, key: &WorkloadKey, identity: &str, environment: &str) -> anyhow::Result<Answer> {
         let assertion = self.assertion(key, identity, environment)?;
-        self.wire
-            .form_quiet("", &format!("/env/{environment}/token"), &proof(&assertion))
-            .await
+        self.wire.form_quiet("", &format!("/env/{environment}/token"), &proof(&assertion)).await
     }
 
     /// A proof by the workload's own key (RFC 7523).

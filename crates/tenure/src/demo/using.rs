@@ -47,7 +47,12 @@ pub async fn elsewhere(harbour: &Organisation, gateway: &str) -> anyhow::Result<
         "the call from staging was not denied for its environment"
     );
     let path = format!("/v1/findings?state=open&subject={id}");
-    let parts = ["/items/0/rule", "/items/0/severity", "/items/0/evidence/environment", "/items/0/evidence/resource_environment"];
+    let parts = [
+        "/items/0/rule",
+        "/items/0/severity",
+        "/items/0/evidence/environment",
+        "/items/0/evidence/resource_environment",
+    ];
     let sam = harbour.person("sam")?;
     let found = harbour.wire.aloud(sam.speaks(), Method::GET, &path, None, &parts).await?;
     ensure!(found.text("/items/0/rule")? == "environment-mismatch", "no finding was raised");
@@ -82,7 +87,10 @@ pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str
         .wire
         .aloud_in_part(olu.speaks(), Method::PUT, &path, Some(&wide), &sent, &["/code"])
         .await?;
-    ensure!(answer.status == 403 && answer.text("/code")? == "approval_needed", "the wider charter was let through");
+    ensure!(
+        answer.status == 403 && answer.text("/code")? == "approval_needed",
+        "the wider charter was let through"
+    );
     Ok(())
 }
 
@@ -109,18 +117,29 @@ pub async fn why(harbour: &Organisation, exporter: &Workload) -> anyhow::Result<
         let by = joined(access.get("approved_by").unwrap_or(&Value::Null));
         let by: Vec<String> = by.split(", ").map(|id| harbour.name_of(id)).collect();
         let holder = field(access, "holder")?;
-        let holder = if holder == exporter.id { "invoice-exporter".to_owned() } else { harbour.name_of(holder) };
+        let holder = if holder == exporter.id {
+            "invoice-exporter".to_owned()
+        } else {
+            harbour.name_of(holder)
+        };
         let may = joined(access.get("actions").unwrap_or(&Value::Null));
         rows.push(vec![holder, may, by.join(", "), field(access, "purpose")?.to_owned()]);
     }
     super::page::table(&rows)?;
     let held = |name: &str| rows.iter().any(|row| row.first().is_some_and(|holder| holder == name));
-    ensure!(held("invoice-exporter") && held("pia") && !held("svc-restore"), "others can touch the database: {rows:?}");
+    ensure!(
+        held("invoice-exporter") && held("pia") && !held("svc-restore"),
+        "others can touch the database: {rows:?}"
+    );
 
     let path = format!("/v1/refusals?subject={}", exporter.id);
     let parts = ["/items/0/asked", "/items/0/reason", "/items/0/hint"];
     let answer = harbour.wire.aloud(olu.speaks(), Method::GET, &path, None, &parts).await?;
-    ensure!(answer.text("/items/0/reason")? == "approval_needed", "the refusal is not on record: {}", answer.body);
+    ensure!(
+        answer.text("/items/0/reason")? == "approval_needed",
+        "the refusal is not on record: {}",
+        answer.body
+    );
     Ok(())
 }
 
@@ -139,9 +158,18 @@ pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
         .wire
         .aloud(sam.speaks(), Method::POST, "/v1/policies", Some(&body), &["/state", "/matter/policy"])
         .await?;
-    ensure!(asked.status == 201 && asked.text("/state")? == "open", "the policy needs nobody: {}", asked.body);
+    ensure!(
+        asked.status == 201 && asked.text("/state")? == "open",
+        "the policy needs nobody: {}",
+        asked.body
+    );
     let path = format!("/v1/policies/{}", asked.text("/matter/policy")?);
-    let parts = ["/review/diff/added/0/id", "/review/replay/asked", "/review/replay/changed_count", "/review/analysis/verdict"];
+    let parts = [
+        "/review/diff/added/0/id",
+        "/review/replay/asked",
+        "/review/replay/changed_count",
+        "/review/analysis/verdict",
+    ];
     let review = harbour.wire.aloud(bea.speaks(), Method::GET, &path, None, &parts).await?;
     ensure!(review.status == 200, "the review failed: {}", review.body);
     let mut rows = vec![["decision", "kind", "tier", "environment", "was", "becomes"].map(str::to_owned).to_vec()];
@@ -184,10 +212,7 @@ pub async fn decide(harbour: &Organisation, gateway: &str, identity: &str, token
         token: gateway,
     };
     let parts = ["/decision", "/context/reason_code", "/context/policies"];
-    let answer = harbour
-        .wire
-        .aloud(who, Method::POST, "/access/v1/evaluation", Some(&question), &parts)
-        .await?;
+    let answer = harbour.wire.aloud(who, Method::POST, "/access/v1/evaluation", Some(&question), &parts).await?;
     ensure!(answer.status == 200, "the decision failed: {}", answer.body);
     Ok(answer)
 }

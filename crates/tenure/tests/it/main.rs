@@ -15,6 +15,7 @@ mod attacks;
 mod authzen;
 mod cli;
 mod cuts;
+mod demo;
 mod durability;
 mod exceptions;
 mod findings;

@@ -147,7 +147,10 @@ async fn row(stage: &Stage, line: &Line, refused: &mut Vec<(String, String)>, co
     // What is refused changes nothing, so one set of things is enough for all who are.
     let mut shared = BTreeMap::new();
     for (may, role) in [false, true].into_iter().flat_map(|may| (0..ROLES.len()).map(move |role| (may, role))) {
-        if may != (line.verdicts[role] == '+') {
+        if line.verdicts[role] == '.' {
+            out[role] = '.';
+        }
+        if out[role] == '.' || may != (line.verdicts[role] == '+') {
             continue;
         }
         let mut cell = Cell::new(stage, role, if may { BTreeMap::new() } else { std::mem::take(&mut shared) });
@@ -165,14 +168,19 @@ async fn row(stage: &Stage, line: &Line, refused: &mut Vec<(String, String)>, co
             ));
         }
         if out[role] == '-' {
-            let code = answer.code();
-            if code != "cross_site" {
-                refused.push((stage.actor(role), format!("{} {} {code}", line.method, line.path)));
-            }
+            refused.push((stage.actor(role), format!("{} {} {}", line.method, line.path, reason(&answer))));
         }
         shared = if may { BTreeMap::new() } else { cell.made };
     }
     out.into_iter().collect()
+}
+
+/// The reason that a refusal gives, be it a problem or an error of OAuth.
+fn reason(answer: &Answer) -> String {
+    match &answer.body["reason_code"] {
+        Value::String(reason) => reason.clone(),
+        _ => answer.code(),
+    }
 }
 
 /// `=` if it is the answer that the line's first caller got.
@@ -188,7 +196,8 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
     let events = stage.world.events().await;
     let recorded: Vec<(String, String)> = events
         .iter()
-        .filter(|event| event["kind"] == "access.refused")
+        // The gateway is told no about what a finding is made of.
+        .filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] != "wrong_environment")
         .map(|event| {
             let actor = event["actor"]["id"].as_str().unwrap_or("stranger").to_owned();
             (actor, format!("{} {}", event["data"]["asked"].as_str().unwrap_or("nothing"), event["data"]["reason"].as_str().unwrap_or_default()))
@@ -200,7 +209,7 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
         }
     }
     let code = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
-    let (mut left, mut right) = (refused.iter().peekable(), recorded.iter().peekable());
+    let (left, mut right) = (refused.iter().peekable(), recorded.iter().peekable());
     for refusal in left {
         match right.peek() {
             Some(record) if record.0 == refusal.0 && code(&record.1) == code(&refusal.1) => {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::stage::{Cell, Stage};
-use super::{Line, ROLES, lines};
+use super::{Line, lines};
 use crate::world::Store;
 
 /// Members that these don't know are let pass, as their specifications demand: AuthZEN, and Web Authentication's forms, which grow.
@@ -82,31 +82,26 @@ async fn other_ids(stage: &Stage, line: &Line, role: usize, cell: &mut Cell<'_>,
 }
 
 /// Pages of other sites, and requests that don't say where they come from, do nothing by a cookie.
-async fn cookies(stage: &Stage, table: &[Line], complaints: &mut Vec<String>) {
+async fn cookies(stage: &Stage, calls: &[(Method, String, String)], complaints: &mut Vec<String>) {
     let (browser, _) = stage.signed_in().await;
     let session = browser.cookie("tenure-session").unwrap();
     let me = stage.request(Method::GET, "/v1/me", "").header("cookie", format!("tenure-session={session}"));
     assert_eq!(Stage::head_of(me).await.status, 200);
-    for line in table.iter().filter(|line| line.method != Method::GET) {
-        let mut path = line.path.clone();
-        while let (Some(start), Some(end)) = (path.find('<'), path.find('>')) {
-            path.replace_range(start..=end, "x");
-        }
+    for (method, path, body) in calls.iter().filter(|(method, ..)| *method != Method::GET) {
         for (header, value) in [
             ("origin", "https://evil.example"),
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
             ("x-nothing", "said"),
         ] {
-            let body = if line.body.starts_with(['{', '<']) { "{}" } else { &line.body };
-            let request = stage.request(line.method.clone(), &path, body).header("cookie", format!("tenure-session={session}"));
+            let request = stage.request(method.clone(), path, body).header("cookie", format!("tenure-session={session}"));
             let answer = Stage::head_of(request.header(header, value)).await;
-            let refused = match WITHOUT_COOKIES.contains(&&*path) {
+            let refused = match WITHOUT_COOKIES.contains(&&**path) {
                 true => (400..500).contains(&answer.status),
                 false => answer.status == 403 && answer.body["code"] == "cross_site",
             };
             if !refused {
-                complaints.push(format!("{} {path} by a cookie, with {header}: {value}: {} {}", line.method, answer.status, answer.body));
+                complaints.push(format!("{method} {path} by a cookie, with {header}: {value}: {} {}", answer.status, answer.body));
             }
         }
     }
@@ -115,17 +110,20 @@ async fn cookies(stage: &Stage, table: &[Line], complaints: &mut Vec<String>) {
 #[tokio::test]
 async fn no_endpoint_takes_another_body_or_id_or_a_cookie_from_another_site() {
     let (stage, table) = (Stage::new(Store::Sqlite).await, lines());
-    let mut complaints = Vec::new();
+    let (mut complaints, mut calls) = (Vec::new(), Vec::new());
     for line in &table {
-        let Some(role) = who(line) else { continue };
-        assert!(role < ROLES.len());
+        // Where nobody is let in, whoever is told so will do.
+        let role = who(line).unwrap_or(1);
         let mut cell = Cell::new(&stage, role, BTreeMap::new());
         let (path, body) = (cell.fill(&line.path).await, cell.fill(&line.body).await);
-        if !body.is_empty() {
+        if who(line).is_some() && !body.is_empty() {
             bodies(&stage, line, role, &path, &body, &mut complaints).await;
         }
-        other_ids(&stage, line, role, &mut cell, &body, &mut complaints).await;
+        if who(line).is_some() {
+            other_ids(&stage, line, role, &mut cell, &body, &mut complaints).await;
+        }
+        calls.push((line.method.clone(), path, body));
     }
-    cookies(&stage, &table, &mut complaints).await;
+    cookies(&stage, &calls, &mut complaints).await;
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }

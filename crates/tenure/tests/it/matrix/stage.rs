@@ -27,6 +27,8 @@ pub struct Stage {
     sib: String,
     rita: String,
     rita_id: String,
+    /// Another owner.
+    hal: String,
     staging: String,
     /// A server with discovery documents under any path.
     documents: String,
@@ -51,6 +53,7 @@ impl Stage {
         let world = World::start_with(store, &settings).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let (rita_id, rita) = world.person("Rita", &["requester"]).await;
+        let (hal, _) = world.person("Hal", &["owner"]).await;
         let (_, sib) = world.person("Sib", &["security"]).await;
         let mut stage = Self {
             world,
@@ -58,6 +61,7 @@ impl Stage {
             sib,
             rita,
             rita_id,
+            hal,
             staging,
             documents: documents().await,
             number: AtomicU32::new(0),
@@ -221,9 +225,20 @@ impl Stage {
         id
     }
 
-    async fn credential(&self) -> String {
-        let (id, key) = self.world.exporter(&self.new_name()).await;
+    /// An identity that was used just now.
+    async fn used(&self) -> String {
+        let key = Key::new();
+        let mut charter = self.charter();
+        charter["workload_binding"]["jwk"] = key.jwk();
+        let id = self.active(charter).await;
         self.world.token(&key, &id, "production").await;
+        let shown = async || self.world.get(&self.world.security, &format!("/v1/identities/{id}")).await.expect(200);
+        self.world.until(async || shown().await.body["last_used"].is_string()).await;
+        id
+    }
+
+    async fn credential(&self) -> String {
+        let id = self.used().await;
         let held = self.world.get(&self.world.security, &format!("/v1/identities/{id}/credentials")).await.expect(200);
         held.text("/items/0/id")
     }
@@ -483,6 +498,17 @@ impl<'a> Cell<'a> {
             "olu" => world.owner_id.clone(),
             "ola" => stage.actor(3),
             "max" => world.manager_id.clone(),
+            "hal" => stage.hal.clone(),
+            "production" | "not_allowed" => name.to_owned(),
+            "used" => stage.used().await,
+            "standard" => {
+                let body = json!({"pattern": "^bot-[a-z0-9-]+$", "example": "bot-a"});
+                world.call(Method::PUT, admin, "/v1/naming-standards/bot", Some(body)).await.expect(200).text("/kind")
+            }
+            "policy set" => {
+                let request = stage.request_for("policy").await;
+                world.get(admin, &format!("/v1/requests/{request}")).await.expect(200).text("/matter/policy")
+            }
             "orders" => world.orders.clone(),
             "billing" => world.application.clone(),
             "documents" => stage.documents.clone(),

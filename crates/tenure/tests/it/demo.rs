@@ -1,0 +1,155 @@
+//! `tenure demo`: what a newcomer sees first.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+/// The steps, in their order.
+const STEPS: [&str; 17] = [
+    "The organisation is loaded",
+    "A charter without an owner is refused",
+    "A job of minutes gets its decision and its credential in one call",
+    "A production identity waits for its owner's manager",
+    "High risk takes two people",
+    "A person asks for access, too",
+    "The workload proves itself, and its call is allowed",
+    "A credential of another environment is denied, and found",
+    "A narrower charter works at once",
+    "Why",
+    "Somebody leaves, and each of her identities is offered to somebody",
+    "Meanwhile, a policy changes by two people",
+    "At the deadline, what nobody took is suspended",
+    "An application is cut",
+    "The receipt",
+    "The log is verified offline",
+    "One byte of the export is changed, and found",
+];
+
+/// `tenure` with a folder for what is temporary, and without the environment's own settings.
+fn tenure(temporary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .env("TMPDIR", temporary)
+        .current_dir(temporary)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn terminate(child: &Child) {
+    assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
+}
+
+/// What it says on standard error when it has ended, its exit code, and that it left nothing behind.
+fn ended(mut child: Child, temporary: &Path) -> (i32, String) {
+    let status = child.wait().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(std::fs::read_dir(temporary).unwrap().count(), 0, "a folder is left");
+    (status.code().unwrap(), said)
+}
+
+/// Nothing that somebody could use stands in what was printed: tokens by their kind only, proofs and tokens of workloads cut off.
+fn shows_no_secret(text: &str) {
+    for (place, _) in text.match_indices("tnr_") {
+        let rest = &text[place + 4..];
+        let shown = rest.split(['"', ' ', '\n', ',']).next().unwrap();
+        assert!(shown.ends_with("_…"), "tnr_{shown}");
+    }
+    for (place, _) in text.match_indices("eyJ") {
+        let shown = text[place..].split(['"', ' ', '\n', '&']).next().unwrap();
+        assert!(shown.ends_with('…') && !shown.contains('.'), "{shown}");
+    }
+}
+
+#[test]
+fn the_demo_tells_its_story() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = tenure(temporary.path(), &["demo"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let titles: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(". "))
+        .filter(|(number, _)| number.parse::<u8>().is_ok())
+        .map(|(_, title)| title)
+        .collect();
+    assert_eq!(titles, STEPS);
+    assert!(text.contains("Every step gave what it should"), "{text}");
+    for kind in ["agent", "bot", "device", "integration", "pipeline", "service account", "workload"] {
+        assert!(
+            text.lines().any(|line| line.trim_start().starts_with(&format!("{kind}  "))),
+            "no {kind} was counted"
+        );
+    }
+    shows_no_secret(&text);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "a folder is left");
+}
+
+#[test]
+fn a_reader_who_leaves_ends_it_quietly() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = tenure(temporary.path(), &["demo"]).spawn().unwrap();
+    let mut first = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    while first.trim().is_empty() {
+        first.clear();
+        assert_ne!(output.read_line(&mut first).unwrap(), 0);
+    }
+    assert_eq!(first.trim(), "1. The organisation is loaded");
+    drop(output);
+    // Not every step was shown: not a success.
+    assert_eq!(ended(child, temporary.path()), (1, String::new()));
+}
+
+#[test]
+fn it_is_left_running_on_demand_and_cleans_up_when_stopped() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = tenure(temporary.path(), &["demo", "--keep"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let settings = lines.find(|line| line.contains("export TENURE_SERVER=")).unwrap();
+    let value = |name: &str| {
+        let (_, rest) = settings.split_once(&format!("{name}=")).unwrap();
+        rest.split(' ').next().unwrap().to_owned()
+    };
+    let told = |arguments: &[&str]| -> Value {
+        let output = tenure(temporary.path(), arguments)
+            .env("TENURE_SERVER", value("TENURE_SERVER"))
+            .env("TENURE_TOKEN_FILE", value("TENURE_TOKEN_FILE"))
+            .env("TENURE_OUTPUT", "json")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    // What it says to try, works.
+    let identities = told(&["identity", "list", "--all"]);
+    assert!(identities["items"].as_array().unwrap().len() >= 24);
+    for noun in ["request", "finding", "transfer", "receipt"] {
+        assert_ne!(told(&[noun, "list"])["items"].as_array().unwrap().len(), 0, "{noun}");
+    }
+    // It goes on until it is stopped, and takes its folder with it.
+    std::thread::spawn(move || lines.for_each(drop));
+    terminate(&child);
+    assert_eq!(ended(child, temporary.path()), (0, String::new()));
+}
+
+#[test]
+fn stopped_in_the_middle_it_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = tenure(temporary.path(), &["demo"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("2. A charter")));
+    terminate(&child);
+    lines.for_each(drop);
+    let (code, said) = ended(child, temporary.path());
+    assert_eq!((code, said.as_str()), (1, ""));
+}
