@@ -121,6 +121,15 @@ pub struct CredentialView {
     pub issued_position: Position,
     /// `live`, or why it is not.
     pub state: String,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<PersonId>,
+    /// What its identity is for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub purpose: Option<String>,
+    /// When it was last used itself, of an API key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_used: Option<Timestamp>,
     /// When its identity was last used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub identity_last_used: Option<Timestamp>,

@@ -1,6 +1,7 @@
 //! Identities: registration, the steps of their life, grants, credentials, enrolment.
 
 use reqwest::{Method, header};
+use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
@@ -45,6 +46,11 @@ impl Client {
     /// `POST /v1/identities/{id}/activate`.
     pub async fn activate(&self, id: IdentityId) -> Result<IdentityView, ClientError> {
         self.step(&format!("/v1/identities/{id}/activate")).await
+    }
+
+    /// `POST /v1/identities/{id}/api-keys`: an API key, shown this once.
+    pub async fn create_api_key(&self, id: IdentityId, ask: &NewApiKey) -> Result<ApiKeyIssued, ClientError> {
+        self.post(&format!("/v1/identities/{id}/api-keys"), ask).await
     }
 
     /// `POST /v1/identities/{id}/suspend`.

@@ -29,8 +29,8 @@ pub struct Credential {
     pub actions: Vec<String>,
     /// The grants that it rests on: it dies with them.
     pub grants: Vec<GrantId>,
-    /// The binding whose proof it was issued on.
-    pub binding: BindingId,
+    /// The binding whose proof it was issued on; none for a key that a person took out.
+    pub binding: Option<BindingId>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it ends (R67).
@@ -39,6 +39,9 @@ pub struct Credential {
     pub revoked_by: Vec<String>,
     /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
+    /// Keyed hash of an API key's secret part, base64url (S-5).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hash: Option<String>,
 }
 
 impl Record for Credential {

@@ -5,7 +5,7 @@
 use crate::environment::Environment;
 use crate::grant::Grant;
 use crate::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
-use crate::identity::{Charter, CredentialType, Identity, MAX_CREDENTIAL_TTL};
+use crate::identity::{Charter, CredentialType, Identity, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE};
 use crate::liveness::{Scopes, identity_may_act};
 use crate::person::{Person, PersonState};
 use crate::policy::Answer;
@@ -153,7 +153,12 @@ impl Standing<'_> {
         if !self.charter.credential_types.contains(&ask.kind) {
             return Err(Reason::WeakerCredential);
         }
-        let life = self.charter.credential_ttl.min(MAX_CREDENTIAL_TTL).min(ask.ttl.unwrap_or(MAX_CREDENTIAL_TTL));
+        let longest = match ask.kind {
+            CredentialType::AccessToken => self.charter.credential_ttl.min(MAX_CREDENTIAL_TTL),
+            // A key that outlived its cadence would be one that nobody rotates (R34).
+            CredentialType::ApiKey | CredentialType::ManagedSecret => self.charter.rotation_cadence.min(MAX_KEY_LIFE),
+        };
+        let life = longest.min(ask.ttl.unwrap_or(longest));
         let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end());
         if expires_at.since(self.facts.now) < Span::from_secs(1) {
             return Err(Reason::NoLiveGrant);
@@ -209,8 +214,8 @@ pub struct Ask<'a> {
     pub environment: &'a Environment,
     /// The resource it is for.
     pub resource: &'a Resource,
-    /// The binding that was proven.
-    pub binding: BindingId,
+    /// The binding that was proven, where one was.
+    pub binding: Option<BindingId>,
     /// A shorter life than the charter's, if wanted.
     pub ttl: Option<Span>,
 }
@@ -226,7 +231,7 @@ pub struct Permit {
     audience: String,
     actions: Vec<String>,
     grants: Vec<GrantId>,
-    binding: BindingId,
+    binding: Option<BindingId>,
     issued_at: Timestamp,
     expires_at: Timestamp,
     revoked_by: Vec<String>,
@@ -277,6 +282,7 @@ impl Permit {
             expires_at: self.expires_at,
             revoked_by: self.revoked_by.clone(),
             revoked_at: None,
+            hash: None,
         }
     }
 }

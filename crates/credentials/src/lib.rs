@@ -5,6 +5,7 @@
 //! signature holds; whatever is read before says `unverified` in its name. Only [`token::TokenSigner::sign`] makes an access token, and it
 //! takes the gate's [`tenure_core::gate::Permit`] by value.
 
+pub mod api_key;
 pub mod assertion;
 mod encoding;
 pub mod entropy;

@@ -39,11 +39,13 @@ pub enum OpaqueKind {
     Session,
     /// Binds a person's first sign-in.
     Invitation,
+    /// An identity's API key.
+    ApiKey,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation];
+    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +55,7 @@ impl OpaqueKind {
             Self::Setup => "setup",
             Self::Session => "ses",
             Self::Invitation => "inv",
+            Self::ApiKey => "key",
         }
     }
 }

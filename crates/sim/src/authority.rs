@@ -58,7 +58,10 @@ pub fn at_rest(dump: &Dump) -> Result<(), Broken> {
         if key.kind == RowKind::Identity
             && let Some(identity) = record::<Identity>(dump, key).filter(|identity| identity.state == IdentityState::Active)
         {
-            let owner = identity.charter.owner.and_then(|owner| record::<Person>(dump, &RowKey::new(RowKind::Person, owner)));
+            let owner = identity
+                .charter
+                .owner
+                .and_then(|owner| record::<Person>(dump, &RowKey::new(RowKind::Person, owner)));
             if !owner.is_some_and(|owner| owner.is_active()) && identity.transfer.is_none() {
                 return Err(("inv7", format!("{key} is active, has no active owner and is in no transfer")));
             }
@@ -140,7 +143,10 @@ impl Commit<'_> {
     /// What was approved was approved by the persons that its route wants, none of whom asked for it.
     fn approved(&self, request: &Request) -> Result<(), Broken> {
         let broken = |what: String| Err(("s8", format!("{} ({}) {what}", request.id, request.workflow())));
-        if self.was::<Request>(&request.key()).is_some_and(|was| was.votes == request.votes && was.state == request.state) {
+        if self
+            .was::<Request>(&request.key())
+            .is_some_and(|was| was.votes == request.votes && was.state == request.state)
+        {
             return Ok(());
         }
         let in_force = self.was::<InForce>(&InForce::row_key());
@@ -148,7 +154,10 @@ impl Commit<'_> {
             return broken("was approved under a policy set that is not in force".into());
         }
         let persons = self.before.rows.keys().filter(|key| key.kind == RowKind::Person);
-        let administrators = persons.filter_map(|key| self.was::<Person>(key)).filter(|person| person.holds(Role::Administrator)).count();
+        let administrators = persons
+            .filter_map(|key| self.was::<Person>(key))
+            .filter(|person| person.holds(Role::Administrator))
+            .count();
         if request.class == Class::Administration && request.single_person && administrators < 2 {
             return Ok(());
         }
@@ -169,7 +178,11 @@ impl Commit<'_> {
                 None => return broken(format!("has a vote of {} that its route doesn't want", vote.by)),
             };
         }
-        if open.is_empty() { Ok(()) } else { broken("was approved without a vote that its route wants".into()) }
+        if open.is_empty() {
+            Ok(())
+        } else {
+            broken("was approved without a vote that its route wants".into())
+        }
     }
 
     /// Whoever asks for it, registered what it is about, or gains by it.
@@ -186,7 +199,11 @@ impl Commit<'_> {
             people.extend(asked_for_it.then_some(identity.registered_by));
             if let Some(parties) = identity.charter.parties {
                 people.extend(asked_for_it.then_some(parties.requester));
-                people.extend([parties.operator, parties.beneficiary].iter().filter_map(|party| party.parse::<PersonId>().ok()));
+                people.extend(
+                    [parties.operator, parties.beneficiary]
+                        .iter()
+                        .filter_map(|party| party.parse::<PersonId>().ok()),
+                );
             }
         }
         match &request.matter {
@@ -199,8 +216,13 @@ impl Commit<'_> {
 
     /// Whether somebody may fill a place at this very moment.
     fn holds_place(&self, by: PersonId, place: Place, request: &Request) -> bool {
-        let Some(person) = self.was::<Person>(&RowKey::new(RowKind::Person, by)) else { return false };
-        let identity = request.matter.identity().and_then(|id| self.was::<Identity>(&RowKey::new(RowKind::Identity, id)));
+        let Some(person) = self.was::<Person>(&RowKey::new(RowKind::Person, by)) else {
+            return false;
+        };
+        let identity = request
+            .matter
+            .identity()
+            .and_then(|id| self.was::<Identity>(&RowKey::new(RowKind::Identity, id)));
         person.is_active()
             && match place {
                 Place::Owner => identity.is_some_and(|identity| identity.charter.owner == Some(by)),
@@ -247,8 +269,15 @@ impl Commit<'_> {
     fn identity(&self, put: &Put) -> Result<(), Broken> {
         let (old, new) = self.sides::<Identity>(put)?;
         let about = |request: &Request| request.matter.identity() == Some(new.id);
-        if new.state == IdentityState::Active && old.as_ref().is_none_or(|old| matches!(old.state, IdentityState::Draft | IdentityState::Pending)) {
-            if self.fulfils(|request| about(request) && matches!(request.matter, Matter::Activation { .. })).is_none() {
+        if new.state == IdentityState::Active
+            && old
+                .as_ref()
+                .is_none_or(|old| matches!(old.state, IdentityState::Draft | IdentityState::Pending))
+        {
+            if self
+                .fulfils(|request| about(request) && matches!(request.matter, Matter::Activation { .. }))
+                .is_none()
+            {
                 return Err(("s8", format!("{} is active without an approved request", put.key)));
             }
             let owner = new.charter.owner.and_then(|owner| self.was::<Person>(&RowKey::new(RowKind::Person, owner)));
@@ -335,7 +364,9 @@ impl Commit<'_> {
             return Ok(());
         }
         for key in self.before.rows.keys().filter(|key| key.kind == RowKind::Identity) {
-            let Some(identity) = self.written::<Identity>(key).or_else(|| self.was(key)) else { continue };
+            let Some(identity) = self.written::<Identity>(key).or_else(|| self.was(key)) else {
+                continue;
+            };
             let lapsed = identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::TransferLapsed);
             let lives = matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
             if identity.charter.owner == Some(new.id) && lives && !lapsed && identity.transfer.is_none() {

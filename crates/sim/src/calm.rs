@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::port::DueKind;
 use tenure_core::receipt::{Receipt, ReceiptState};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
@@ -98,6 +99,11 @@ impl World {
                 let waits = identity.retirement.as_ref().is_some_and(|end| end.started_at.plus(Span::from_mins(16)) > now);
                 let stuck = (identity.state == IdentityState::Retiring && !waits)
                     || (over && matches!(identity.state, IdentityState::Active | IdentityState::Suspended));
+                let idle = identity.complete_charter().is_ok_and(|charter| charter.idle_limit().is_some());
+                let watched = dump.due.contains_key(&(DueKind::IdentityIdle, key.id.clone()));
+                if idle && !watched && identity.state == IdentityState::Active {
+                    return Err(("converge", format!("{key} ends when it is idle, and nobody looks")));
+                }
                 if stuck {
                     return Err(("converge", format!("{key} is {} after its end", identity.state.as_str())));
                 }

@@ -367,7 +367,11 @@ impl World {
         identity.state == IdentityState::Active
             && !held
             && granted
-            && (!away || identity.transfer.as_ref().is_some_and(|window| self.time.now().plus(Span::from_mins(2)) < window.deadline))
+            && (!away
+                || identity
+                    .transfer
+                    .as_ref()
+                    .is_some_and(|window| self.time.now().plus(Span::from_mins(2)) < window.deadline))
             && self.time.now().plus(Span::from_mins(2)) < charter.end()
     }
 }

@@ -107,7 +107,15 @@ impl World {
     }
 
     /// A token was handed out.
-    fn handed_out(&mut self, id: IdentityId, kind: &str, proof: &str, (place, resource): (usize, usize), asked: Asked, token: TokenIssued) -> Result<(), Broken> {
+    fn handed_out(
+        &mut self,
+        id: IdentityId,
+        kind: &str,
+        proof: &str,
+        (place, resource): (usize, usize),
+        asked: Asked,
+        token: TokenIssued,
+    ) -> Result<(), Broken> {
         let what = token.credential;
         if !matches!(kind, "well" | "with a proof that was used") {
             return Err(("proof", format!("{what} was issued {kind}")));

@@ -187,7 +187,9 @@ impl Model {
     /// Whether a grant that was there when the credential was issued gives the action; one that changed since it was asked may have.
     fn rests(&self, dump: &Dump, credential: &Issued, action: &String, asked: Asked) -> bool {
         dump.rows.iter().filter(|(key, _)| key.kind == RowKind::Grant).any(|(key, row)| {
-            let Some(grant) = record::<Grant>(dump, key).filter(|grant| grant.identity == credential.identity) else { return false };
+            let Some(grant) = record::<Grant>(dump, key).filter(|grant| grant.identity == credential.identity) else {
+                return false;
+            };
             let there = row.created.index <= credential.index && grant.entitlement.resource == credential.resource_id;
             let ended = self.revoked_grants.get(&grant.id).is_some_and(|at| *at < asked.step);
             let gives = grant.state == GrantState::Live && asked.at < grant.ends_at && grant.entitlement.actions.contains(action);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::people::NewPerson;
-use tenure_api::requests::{
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
-};
+use tenure_api::requests::{Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted};
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
 use tenure_core::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
@@ -99,7 +97,12 @@ impl World {
             retirement,
             rotation_cadence: Some(Span::from_days(30)),
             credential_ttl: Some(span(60, 900)),
-            backup_owner: self.owners()?.iter().map(|person| person.id).find(|id| *id != owner).filter(|_| self.rng.per_mille(400)),
+            backup_owner: self
+                .owners()?
+                .iter()
+                .map(|person| person.id)
+                .find(|id| *id != owner)
+                .filter(|_| self.rng.per_mille(400)),
             coverage: Some(match self.rng.below(20) {
                 0..5 => Coverage::JustInTime,
                 5..11 => Coverage::Privileged,
@@ -254,7 +257,9 @@ impl World {
                 )
             }
             IdentityState::Pending => {
-                let request = row.request.and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
+                let request = row
+                    .request
+                    .and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
                 let Some(request) = request else {
                     // Its request has ended: it is handed in again.
                     let again = async move |engine: Arc<Engine>, caller| engine.submit(&caller, id, None).await.map(stands);
@@ -510,8 +515,8 @@ impl World {
         let subject = self.subject()?;
         let place = self.places.get(subject.place)?;
         Some(match self.rng.below(6) {
-            0..3 => Scope::Identity(subject.id),
-            3 => Scope::Owner(self.rng.pick(self.owners()?)?.id),
+            0..2 => Scope::Identity(subject.id),
+            2..4 => Scope::Owner(identity(&self.dump(), subject.id)?.charter.owner?),
             4 => Scope::Application(place.application),
             _ => Scope::Environment(place.environment.clone()),
         })

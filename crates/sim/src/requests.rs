@@ -145,13 +145,13 @@ impl World {
         let row = identity(&self.dump(), subject.id).filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
         let owner = row.charter.owner?;
         let token = if self.rng.per_mille(600) { self.token_of(owner)? } else { self.anybody()? };
-        match self.rng.below(10) {
+        match self.rng.below(12) {
             0..4 => self.access(engine, &subject, token),
-            4..6 => {
+            4..7 => {
                 let charter = Box::new(self.wider(&subject, &row)?);
                 Some(ask(engine, token, "ask for a wider charter", Matter::Charter { identity: row.id, charter }))
             }
-            6 => {
+            7 => {
                 let until = row.charter.expires_at?.plus(self.duration()).plus(self.duration());
                 Some(ask(engine, token, "ask for a renewal", Matter::Renewal { identity: row.id, until }))
             }
@@ -164,7 +164,9 @@ impl World {
 
     fn access(&self, engine: Arc<Engine>, subject: &Subject, token: String) -> Option<(Intent, Operation)> {
         let place = self.places.get(subject.place)?;
-        let starts_at = self.rng.per_mille(300).then(|| self.time.now().plus(Span::from_secs(i64::try_from(self.rng.below(400)).unwrap_or(1))));
+        // Soon, or so late that only the calm after the storm sees its start.
+        let later = Span::from_secs(i64::try_from(self.rng.below(if self.rng.per_mille(500) { 400 } else { 6_000 })).unwrap_or(1));
+        let starts_at = self.rng.per_mille(400).then(|| self.time.now().plus(later));
         let entitlement = Entitlement {
             actions: vec![(*self.rng.pick(&["read", "write"])?).to_owned()],
             resource: self.rng.pick(&place.resources)?.0.to_string(),

@@ -13,6 +13,8 @@ pub const WILDCARD: &str = "*";
 
 /// The longest life of an access token.
 pub const MAX_CREDENTIAL_TTL: Span = Span::from_mins(60);
+/// The longest life of an API key, whatever its cadence says.
+pub const MAX_KEY_LIFE: Span = Span::from_days(90);
 /// The life of an access token where the charter names none.
 pub const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
 const MAX_TEXT: usize = 1_000;
@@ -344,6 +346,8 @@ pub struct Charter {
     pub credential_types: Vec<CredentialType>,
     /// How long each credential lives.
     pub credential_ttl: Span,
+    /// How often long-lived key material is replaced; nothing if it has none.
+    pub rotation_cadence: Span,
     /// Which regime covers its access.
     pub coverage: Coverage,
     /// What revokes its credentials by itself.
@@ -512,6 +516,7 @@ impl CharterDraft {
                         self.credential_types.clone()
                     },
                     credential_ttl: ttl,
+                    rotation_cadence: self.rotation_cadence.unwrap_or_default(),
                     coverage,
                     auto_revocation: self.auto_revocation.clone(),
                     data_domains: self.data_domains.clone(),

@@ -6,7 +6,7 @@ mod state;
 mod tier;
 
 pub use charter::{
-    Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, MAX_CREDENTIAL_TTL, Parties, RetirementCondition, RevocationTrigger, Shared, AutoRenewal, Hours, TrustBoundary, Usage,
+    Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE, Parties, RetirementCondition, RevocationTrigger, Shared, AutoRenewal, Hours, TrustBoundary, Usage,
     WILDCARD, WorkloadBinding,
 };
 pub use tier::{Ceilings, RiskFacts, RiskTier};

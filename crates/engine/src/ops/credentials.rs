@@ -72,8 +72,17 @@ impl Engine {
 
     pub(crate) async fn credential_view(&self, held: &Held) -> Result<CredentialView, OpError> {
         let identity: &Identity = &held.known.identity;
+        let id = held.credential.id.to_string();
+        let noted = self.used.lock().get(&id).copied();
         Ok(CredentialView {
-            record: (*held.credential.value).clone(),
+            // Not even the hash of a key leaves the store.
+            record: Credential {
+                hash: None,
+                ..(*held.credential.value).clone()
+            },
+            owner: identity.charter.owner,
+            purpose: identity.charter.purpose.clone(),
+            last_used: self.store.last_used(&id).await?.max(noted),
             issued_position: held.credential.created,
             state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
             identity_last_used: self.store.last_used(&identity.id.to_string()).await?,

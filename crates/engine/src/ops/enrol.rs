@@ -26,7 +26,7 @@ use crate::refusals::Refusal;
 /// Keys that one identity can have enrolled.
 const MAX_BINDINGS: usize = 16;
 
-fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
+pub(crate) fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
     Attributes::from([
         ("owns", Value::Bool(owns)),
         ("first_use", Value::Bool(first_use)),

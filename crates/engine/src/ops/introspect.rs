@@ -142,7 +142,12 @@ impl Engine {
                 .await;
             return Err(OpError::refused(reason));
         }
-        let claims = match self.verified(&environment, token, now).await {
+        let key = self.api_key_claims(token).await?;
+        let verified = match &key {
+            Some(claims) => Ok(claims.clone()),
+            None => self.verified(&environment, token, now).await,
+        };
+        let claims = match verified {
             Ok(claims) => claims,
             Err(OpError::Unauthenticated(_)) => {
                 self.note_token_elsewhere(enforcer, &environment.name, token, now).await;
@@ -161,7 +166,7 @@ impl Engine {
             Err(OpError::Refused { .. }) => return Ok(NOTHING),
             Err(other) => return Err(other),
         }
-        if held.status.is_err() || !fits(&held, &claims, &resource) {
+        if held.status.is_err() || !fits(&held, &claims, &resource) || held.credential.environment != environment.name {
             return Ok(NOTHING);
         }
         // Who only introspects reports no posture: where the charter demands one, a decision has to be asked for (R53).
@@ -170,6 +175,9 @@ impl Engine {
             return Ok(NOTHING);
         }
         self.touch(claims.identity.to_string(), now);
+        if key.is_some() {
+            self.touch(claims.credential.to_string(), now);
+        }
         Ok(Introspection {
             active: true,
             token: Some(ActiveToken {
@@ -188,6 +196,13 @@ impl Engine {
 
     /// The credential behind a token that a caller shows us, with whether it is alive.
     pub(crate) async fn presented(&self, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
+        if let Some(claims) = self.api_key_claims(token).await? {
+            let held = self.held(claims.credential, now).await?;
+            if held.as_ref().is_some_and(|held| held.status.is_ok()) {
+                self.touch(claims.credential.to_string(), now);
+            }
+            return Ok(held.map(|held| (claims, held)));
+        }
         let Some(environment) = self.claimed_environment(token).await? else {
             return Ok(None);
         };

@@ -1,5 +1,6 @@
 //! Use cases, one module a subject.
 
+pub mod api_keys;
 pub mod cli_sign_in;
 pub mod credentials;
 pub mod decide;

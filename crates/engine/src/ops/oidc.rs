@@ -385,7 +385,8 @@ fn assurance(provider: &SignInProvider, id_token: &IdToken, now: Timestamp) -> A
         method: SignInMethod::Oidc,
         // A provider's clock that is ahead must not lend the session more freshness.
         at: id_token.auth_time.unwrap_or(id_token.issued_at).min(now),
-        phishing_resistant: id_token.claimed_methods.iter().any(|method| provider.phishing_resistant.contains(method)),
+        // Without the time of the proof it may be hours old, and only the token new: that is worth no freshness.
+        phishing_resistant: id_token.auth_time.is_some() && id_token.claimed_methods.iter().any(|method| provider.phishing_resistant.contains(method)),
     }
 }
 

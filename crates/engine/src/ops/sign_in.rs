@@ -13,7 +13,6 @@ use tenure_core::event::{ControlPoint, Via};
 use tenure_core::id::{InvitationKind, PersonId, SessionId};
 use tenure_core::person::{Person, PersonState};
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::Reason;
 use tenure_core::row::{Record, RowKey, RowKind, Stored};
 use tenure_core::secret::Secret;
@@ -291,21 +290,17 @@ impl Engine {
         Ok(())
     }
 
-    /// A person's own records of a kind, as far as they go into one page.
+    /// A person's own records of a kind: all of them, so that nobody keeps a session by having many.
     pub(crate) async fn of_person<T: Record>(&self, person: PersonId) -> Result<Vec<Stored<T>>, OpError> {
-        let query = ListQuery {
-            kind: T::KIND,
-            terms: vec![format!("person={person}")],
-            after: None,
-            limit: 1_000,
-        };
-        let page = self.store.list(&query).await?;
-        Ok(page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?)
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (rows, next) = self.listed::<T>(T::KIND, vec![format!("person={person}")], after, 1_000).await?;
+            all.extend(rows);
+            after = next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Who the caller is, and what their sign-in is worth.
@@ -393,5 +388,42 @@ pub(crate) fn session_view(session: &Session, this: Option<SessionId>) -> Sessio
         expires_at: session.expires_at,
         revoked_at: session.revoked_at,
         current: this == Some(session.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::event::Actor;
+    use tenure_core::person::Role;
+    use tenure_core::sign_in::SignInMethod;
+
+    use super::*;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn nobody_keeps_a_session_by_having_many() {
+        let world = world().await;
+        let person = world.person(Role::Security).await.person_id().unwrap();
+        let now = world.engine.now();
+        let assurance = Assurance {
+            method: SignInMethod::Passkey,
+            at: now,
+            phishing_resistant: true,
+        };
+        let event = world.engine.event(now, "session.started", ControlPoint::Use).subject(person);
+        let mut many = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
+        for _ in 0..1_001 {
+            many.insert(&world.engine.new_session(person, assurance, true, now).1);
+        }
+        world.engine.settle(many).await.unwrap().unwrap();
+        let event = world.engine.event(now, "sign_in.bound", ControlPoint::Administer);
+        let mut lost = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
+        world.engine.end_sign_ins(&mut lost, person, now).await.unwrap();
+        world.engine.settle(lost).await.unwrap().unwrap();
+        let sessions = world.engine.of_person::<Session>(person).await.unwrap();
+        assert_eq!(
+            (sessions.len(), sessions.iter().filter(|session| session.revoked_at.is_some()).count()),
+            (1_001, 1_001)
+        );
     }
 }

@@ -273,7 +273,7 @@ impl Engine {
                     kind: CredentialType::AccessToken,
                     environment: &environment,
                     resource: &resource,
-                    binding: proven.binding.id,
+                    binding: Some(proven.binding.id),
                     ttl: None,
                 },
                 &held,
@@ -318,7 +318,7 @@ impl Engine {
     }
 
     /// One more credential from the identity's budget of the minute.
-    fn issuance_spend(&self, id: IdentityId, now: Timestamp) -> Spend {
+    pub(crate) fn issuance_spend(&self, id: IdentityId, now: Timestamp) -> Spend {
         let start = window(now);
         Spend {
             budget: format!("issue/{id}"),
@@ -432,7 +432,7 @@ fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti:
 }
 
 /// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
-fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
+pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
     let mut resources = known.resources.iter().flatten();
     match uri {
         Some(uri) => resources

@@ -57,7 +57,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let identity = self.must::<Identity>("identity", id).await?;
-                    let answer = self.may_offer(caller, "identity", &identity)?;
+                    let answer = self.may_offer(caller, &identity)?;
                     let from = must_be_in_use(&identity)?;
                     if let Some(transfer) = self.open_transfer_of(id).await? {
                         let revision = transfer.revision + 1;
@@ -66,6 +66,7 @@ impl Engine {
                         return Ok((changeset, (transfer, revision)));
                     }
                     let to = self.able_to_own(ask.to, &identity).await?;
+                    not_to_oneself(caller, ask.to)?;
                     let transfer = Transfer {
                         offered_to: Some(ask.to),
                         state: TransferState::Offered,
@@ -94,7 +95,7 @@ impl Engine {
     /// It isn't open, the person can't own it, or the caller may not.
     pub async fn offer_transfer(&self, caller: &Caller, id: TransferId, ask: NewOffer) -> Result<Changed<Transfer>, OpError> {
         self.transfer_step(caller, "transfer.offer", id, |offering, now| async move {
-            let answer = self.may_offer(caller, "identity", &offering.identity)?;
+            let answer = self.may_offer(caller, &offering.identity)?;
             self.offered(caller, &offering, ask.to, &answer, now).await
         })
         .await
@@ -103,6 +104,7 @@ impl Engine {
     async fn offered(&self, caller: &Caller, offering: &Offering, to: PersonId, answer: &Answer, now: Timestamp) -> Result<(Changeset, Transfer), OpError> {
         must_be_open(&offering.transfer)?;
         let person = self.able_to_own(to, &offering.identity).await?;
+        not_to_oneself(caller, to)?;
         let transfer = Transfer {
             offered_to: Some(to),
             state: TransferState::Offered,
@@ -253,7 +255,7 @@ impl Engine {
     /// It isn't open, its owner is away, or the caller may not.
     pub async fn withdraw_transfer(&self, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
         self.transfer_step(caller, "transfer.withdraw", id, |offering, now| async move {
-            self.may_offer(caller, "identity", &offering.identity)?;
+            self.may_offer(caller, &offering.identity)?;
             must_be_open(&offering.transfer)?;
             if offering.identity.transfer.is_some() {
                 return Err(OpError::because(Reason::IllegalTransition, "its owner is away: offer it to somebody else"));
@@ -334,12 +336,12 @@ impl Engine {
         .await
     }
 
-    /// That the caller may offer the identity: its owner, whoever stands in, security, or an administrator.
-    fn may_offer(&self, caller: &Caller, kind: &str, identity: &Identity) -> Result<Answer, OpError> {
+    /// That the caller may offer the identity, or take an offer back: its owner, whoever stands in, security, or an administrator.
+    fn may_offer(&self, caller: &Caller, identity: &Identity) -> Result<Answer, OpError> {
         let by = caller.must_be_person()?;
         let stands_in = identity.transfer.as_ref().and_then(|window| window.interim) == Some(by);
         let owns = identity.charter.owner == Some(by) || stands_in;
-        self.ask_transfer(caller, kind, identity, owns, false)
+        self.ask_transfer(caller, "identity", identity, owns, false)
     }
 
     /// That the caller may answer an offer that is addressed to them.
@@ -458,6 +460,14 @@ fn must_be_in_use(identity: &Identity) -> Result<PersonId, OpError> {
             format!("an identity that is {} is not transferred", state.as_str()),
         )),
     }
+}
+
+/// The kernel of S-9: whoever may offer any identity and accept what is offered to them could take each of them alone.
+fn not_to_oneself(caller: &Caller, to: PersonId) -> Result<(), OpError> {
+    if caller.person_id() == Some(to) {
+        return Err(OpError::because(Reason::SamePerson, "who offers an identity is not who takes it: somebody else offers it to you"));
+    }
+    Ok(())
 }
 
 fn must_be_open(transfer: &Transfer) -> Result<(), OpError> {

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
 use tenure_api::problem::Problem;
+use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
@@ -13,7 +14,6 @@ use tenure_core::binding::Binding;
 use tenure_core::grant::Grant;
 use tenure_core::id::IdentityId;
 use tenure_core::identity::CharterDraft;
-use tenure_core::problem::Reason;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::lists::ListAsk;
@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/identities/{id}/access", get(access))
         .route("/v1/identities/{id}/credentials", get(credentials))
         .route("/v1/identities/{id}/join-tokens", post(create_join_token))
+        .route("/v1/identities/{id}/api-keys", post(create_api_key))
         .route("/v1/grants/{id}/revoke", post(revoke_grant))
         .route("/v1/credentials/{id}", get(credential))
         .route("/v1/enrol", post(enrol))
@@ -147,6 +148,7 @@ async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Pa
 /// receives one could end its sender.
 async fn complete_task(State(app): State<App>, Source(source): Source, Path(who): Path<String>, request: Request) -> Reply<IdentityView> {
     let (mut parts, body) = request.into_parts();
+    let mut asker = parts.clone();
     let operator = match parts.headers.contains_key(header::AUTHORIZATION) {
         true => Some(Operator::from_request_parts(&mut parts, &app).await?.0),
         false => None,
@@ -166,11 +168,8 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
                 actions: vec!["complete".to_owned()],
             }
         }
-        (None, None) => {
-            return Err(Failure::of(
-                Problem::refusal(401, Reason::ProofMissing).hint("send an operator token, or the identity's own client_assertion"),
-            ));
-        }
+        // A browser's cookie, or nobody.
+        (None, None) => Operator::from_request_parts(&mut asker, &app).await?.0,
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
     ok(app.engine.complete_task(&caller, who, report).await?)
@@ -204,6 +203,15 @@ async fn credential(State(app): State<App>, Operator(caller): Operator, Path(cre
 
 async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
     created(app.engine.create_join_token(&caller, identity(&who)?).await?)
+}
+
+async fn create_api_key(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    OptionalBody(ask): OptionalBody<NewApiKey>,
+) -> Reply<ApiKeyIssued> {
+    created(app.engine.create_api_key(&caller, identity(&who)?, ask).await?)
 }
 
 async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {

@@ -65,7 +65,7 @@ fn inv10_the_same_seed_gives_the_same_trace() {
 #[test]
 fn the_runs_reach_what_they_check() {
     let mut kinds = std::collections::BTreeMap::<String, u64>::new();
-    for seed in 0..25 {
+    for seed in 0..40 {
         for (kind, n) in run(seed, STEPS, None, false).kinds {
             *kinds.entry(kind).or_default() += n;
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde_json::Value;
+use tenure_api::api_keys::NewApiKey;
 use tenure_api::requests::{Because, NewIdentity, Resume, Stage, TaskCompleted};
 use tenure_api::views::IdentityView;
 use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
@@ -189,6 +190,24 @@ pub enum Identity {
         #[command(flatten)]
         paging: Paging,
     },
+    /// Makes an API key, for what can't prove itself otherwise: the charter lists the type, and an exception is in force.
+    #[command(after_help = "Example:\n  tenure identity api-key idn_… --action read --for 30d --out legacy.key")]
+    ApiKey {
+        /// The identity's id.
+        id: IdentityId,
+        /// The resource's identifier; may be left out if only one is held.
+        #[arg(long)]
+        resource: Option<String>,
+        /// An action; all that is held if none is given.
+        #[arg(long = "action", value_name = "ACTION")]
+        actions: Vec<String>,
+        /// For how long; the rotation cadence if not given.
+        #[arg(long = "for", value_name = "SPAN")]
+        ttl: Option<Span>,
+        /// Write it to a new file that only you can read, instead of printing it.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Makes a one-time join token with which the workload enrols a key of its own within ten minutes.
     JoinToken {
         /// The identity's id.
@@ -281,6 +300,21 @@ impl Identity {
                     .out
                     .list(&paging, filtered([]), CREDENTIALS, async |query| client.credentials(id, &query).await)
                     .await
+            }
+            Self::ApiKey {
+                id,
+                resource,
+                actions,
+                ttl,
+                out,
+            } => {
+                let issued = client.create_api_key(id, &NewApiKey { resource, actions, ttl }).await?;
+                eprintln!("{} is good until {} for {} on {}", issued.id, issued.expires_at, issued.scope, issued.resource);
+                match out {
+                    Some(path) => write_new_secret(&path, &issued.api_key),
+                    None if context.out.is_json() => context.out.record(&issued),
+                    None => line(&issued.api_key),
+                }
             }
             Self::JoinToken { id, out } => {
                 let issued = client.create_join_token(id).await?;

@@ -40,7 +40,7 @@ use context::{Context, Globals};
     arg_required_else_help = true,
     after_help = "\
 Start here:
-  tenure demo                                 one identity from charter to receipt, in seconds
+  tenure demo                                 a small organisation, from charters to receipts, in seconds
   tenure server &                             a server on http://127.0.0.1:8420, data in ./.tenure
   tenure setup --name \"Ada Lovelace\"          the first administrator; the token goes to ./.tenure/operator-token
 

@@ -157,8 +157,9 @@ pub async fn access_of_a_person(harbour: &Organisation) -> anyhow::Result<()> {
     let done = harbour.vote_aloud(max, &request, 200, &["/state"]).await?;
     ensure!(done.text("/state")? == "fulfilled", "the manager's vote did not settle it");
     let held = harbour.wire.get(&pia.token, &format!("/v1/people/{}/access", pia.id)).await?;
-    let grants = held.at("/access").as_array().cloned().unwrap_or_default();
+    let mut grants = held.at("/access").as_array().cloned().unwrap_or_default();
     let text = |grant: &Value, pointer: &str| grant.pointer(pointer).and_then(Value::as_str).unwrap_or("·").to_owned();
+    grants.sort_by_key(|grant| (text(grant, "/starts_at"), harbour.name_of(&text(grant, "/entitlement/resource"))));
     let day = |text: String| text.split('T').next().unwrap_or_default().to_owned();
     let mut rows = vec![["may", "state", "from", "early review by", "until"].map(str::to_owned).to_vec()];
     for grant in &grants {
@@ -174,11 +175,9 @@ pub async fn access_of_a_person(harbour: &Organisation) -> anyhow::Result<()> {
     super::page::table(&rows)?;
     let states: Vec<String> = grants.iter().map(|grant| text(grant, "/state")).collect();
     ensure!(states == ["live", "live", "scheduled"], "the package gave {states:?}: {}", held.body);
-    ensure!(
-        text(&grants.first().cloned().unwrap_or_default(), "/review_by") != "·",
-        "no early review is due"
-    );
-    say!("    need: {}", text(&grants.first().cloned().unwrap_or_default(), "/need"))?;
+    let first = grants.first().unwrap_or(&Value::Null);
+    ensure!(text(first, "/review_by") != "·", "no early review is due");
+    say!("    need: {}", text(first, "/need"))?;
     Ok(())
 }
 

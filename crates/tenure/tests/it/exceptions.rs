@@ -170,8 +170,61 @@ on_both! {
         activate(&world, &draft).await;
         assert_eq!(identity(&world, &draft).await.body["exceptions"], json!([id]));
         assert!(findings(&world, "weaker-credential", &draft).await.is_empty());
-        // It allows the type in the charter; what is still not built is not issued: an access token is no API key.
+        // An access token is no API key: the charter lists that alone.
         assert_eq!(world.ask_token(&key, &draft, "production").await.expect(400).code(), "weaker_credential");
+    }
+
+    async fn r05_an_api_key_is_listed_with_everything_but_its_secret(world: World) {
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["credential_types"] = json!(["access_token", "api_key"]);
+        charter["scope"] = json!([{"actions": ["read", "write"], "resource": world.orders}]);
+        let id = world.register("legacy", charter, "draft").await.expect(201).text("/id");
+        granted(&world, "weaker_credential", &id, "20d").await;
+        activate(&world, &id).await;
+        let path = format!("/v1/identities/{id}/api-keys");
+        // Not for everybody: with it one acts as the identity.
+        for nobody in [&world.admin, &world.manager, &world.auditor] {
+            world.post(nobody, &path, json!({})).await.expect(403);
+        }
+        assert_eq!(world.post(&world.owner, &path, json!({"actions": ["enforce"]})).await.expect(403).code(), "outside_scope");
+        let issued = world.post(&world.owner, &path, json!({"actions": ["read"]})).await.expect(201);
+        let (credential, secret) = (issued.text("/id"), issued.text("/api_key"));
+        assert!(secret.starts_with("tnr_key_"));
+        // It ends with the exception, before the cadence of 30 days.
+        assert!(issued.text("/expires_at") <= in_secs(20 * 86_400), "{}", issued.body);
+        assert!(world.is_live(&secret).await);
+        assert!(world.is_allowed(&id, Some(&secret), "read").await);
+        assert!(!world.is_allowed(&id, Some(&secret), "write").await);
+        world.until(async || world.get(&world.auditor, &format!("/v1/credentials/{credential}")).await.expect(200).body["last_used"].is_string()).await;
+        let listed = world.get(&world.auditor, &format!("/v1/identities/{id}/credentials")).await.expect(200);
+        let item = &listed.body["items"][0];
+        assert_eq!((&item["id"], &item["type"], &item["owner"], &item["purpose"]), (&json!(credential), &json!("api_key"), &json!(world.owner_id), &json!("exports invoices")));
+        assert!(item["expires_at"].is_string() && !item["revoked_by"].as_array().unwrap().is_empty(), "{item}");
+        // Neither the secret nor its hash stands anywhere that can be read.
+        let tail = &secret[secret.len() - 30..];
+        for text in [listed.body.to_string(), world.text(&world.auditor, "/v1/log/export").await] {
+            assert!(!text.contains(tail) && !text.contains("\"hash\""));
+        }
+        // A bent one, one with another's id, and the key as an operator's token open nothing.
+        let mut bent = secret.clone();
+        bent.replace_range(bent.len() - 1.., if secret.ends_with('a') { "b" } else { "a" });
+        assert!(!world.is_live(&bent).await);
+        world.get(&secret, "/v1/people").await.expect(401);
+        // It dies as any credential does: by its own revocation, and with the exception.
+        let second = world.post(&world.owner, &path, json!({"ttl": "1h"})).await.expect(201).text("/api_key");
+        world.revoke("credential", &credential).await.expect(201);
+        assert!(!world.is_live(&secret).await && world.is_live(&second).await);
+        let exceptions = identity(&world, &id).await;
+        world.post(&world.security, &format!("/v1/exceptions/{}/withdraw", exceptions.text("/exceptions/0")), json!({"reason": "moved"})).await.expect(200);
+        world.until(async || !world.is_live(&second).await).await;
+        assert_ne!(world.post(&world.owner, &path, json!({})).await.status, 201);
+    }
+
+    async fn r05_without_exception_there_is_no_api_key(world: World) {
+        let (id, _) = world.exporter("exporter").await;
+        let refused = world.post(&world.owner, &format!("/v1/identities/{id}/api-keys"), json!({})).await.expect(403);
+        assert!(["policy_denied", "weaker_credential"].contains(&refused.code().as_str()), "{}", refused.body);
     }
 
     async fn r105_a_shared_identity_is_debt_that_is_counted(world: World) {

@@ -33,5 +33,6 @@ mod people;
 mod person_access;
 mod policy_cli;
 mod requests;
+mod review3;
 mod rows;
 mod sign_in;

@@ -209,8 +209,8 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
         }
     }
     let code = |text: &str| text.rsplit(' ').next().unwrap_or_default().to_owned();
-    let (left, mut right) = (refused.iter().peekable(), recorded.iter().peekable());
-    for refusal in left {
+    let mut right = recorded.iter().peekable();
+    for refusal in refused {
         match right.peek() {
             Some(record) if record.0 == refusal.0 && code(&record.1) == code(&refusal.1) => {
                 right.next();

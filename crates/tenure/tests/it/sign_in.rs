@@ -382,8 +382,13 @@ on_both! {
         assert_eq!(world.events_of("access.refused", &id).await.last().unwrap()["data"]["reason"], "fresh_sign_in_needed");
         let more = world.post(&world.admin, &format!("/v1/people/{}/operator-tokens", world.owner_id), json!({})).await.expect(403);
         assert_eq!(more.code(), "not_allowed");
-        // Nor does a sign-in that is too old, or one that can be phished, or an identity's token.
-        for lie in [json!({"offsets": {"auth_time": -400}, "claims": {"sub": "sam"}}), json!({"claims": {"sub": "sam", "amr": ["pwd"]}})] {
+        // Nor does a sign-in that is too old, or of which nobody says how old it is, or one that can be phished, or an identity's token.
+        let lies = [
+            json!({"offsets": {"auth_time": -400}, "claims": {"sub": "sam"}}),
+            json!({"without": ["auth_time"], "claims": {"sub": "sam"}}),
+            json!({"claims": {"sub": "sam", "amr": ["pwd"]}}),
+        ];
+        for lie in lies {
             place.provider.lie(lie).await;
             let browser = Browser::new();
             place.sign_in(&world, &browser, "", "").await.expect(303);

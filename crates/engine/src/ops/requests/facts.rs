@@ -167,6 +167,13 @@ impl Facts {
         })
     }
 
+    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, or by
+    /// handing on the identity that asked for them (S-8).
+    pub(super) fn keep_out(&mut self, people: &[PersonId]) {
+        self.interested.extend_from_slice(people);
+        self.interested = distinct(std::mem::take(&mut self.interested));
+    }
+
     /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or their manager.
     pub(crate) fn owns(&self, asker: Asker) -> bool {
         match asker {
@@ -286,6 +293,8 @@ impl Engine {
                 if let [only] = members.as_slice() {
                     people.push(*only);
                 }
+            } else if let Ok(identity) = party.parse::<IdentityId>() {
+                people.extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
             }
         }
         Ok(people)
@@ -405,6 +414,11 @@ impl Engine {
             return Err(OpError::Invalid(problems));
         }
         let mut facts = self.facts_of_identity(matter, &stored, charter, &references, now).await?;
+        if let Some(until) = charter.expires_at.filter(|until| stored.charter.expires_at.is_none_or(|end| *until > end)) {
+            // A later end by another name is held to what a renewal is.
+            let tier = references.tier(stored.kind, charter);
+            self.may_end_later(&mut facts, &stored, tier, until, now).await?;
+        }
         // What the votes are about is the way from the one charter to the other.
         facts.subject = json!({"from": stored.charter, "to": charter});
         facts.expects.push(expect(&stored));
@@ -413,12 +427,6 @@ impl Engine {
 
     async fn facts_of_renewal(&self, matter: &Matter, id: IdentityId, until: Timestamp, now: Timestamp) -> Result<Facts, OpError> {
         let stored = self.must::<Identity>("identity", id).await?;
-        if stored.state != IdentityState::Active {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                format!("an identity that is {} is not renewed", stored.state.as_str()),
-            ));
-        }
         let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
         if until <= end {
             return Err(OpError::field("matter.until", "until_not_later", "name a later end than the identity has"));
@@ -426,24 +434,37 @@ impl Engine {
         let mut problems = Vec::new();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        let ceiling = stored.ceilings().max_duration;
         facts.interested = self.served_by(&stored.charter).await?;
-        facts.context.duration = until.since(now);
-        if facts.context.duration > ceiling {
-            return Err(OpError::because(
-                Reason::OverCeiling,
-                format!("an identity of tier {} is renewed for at most {ceiling}", stored.tier.as_str()),
-            ));
-        }
-        let problems = self.end_problems(&stored, until, now).await?;
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        facts.context.need_verified = self.renewal_problems(&stored, crate::ops::renewals::USED_WITHIN, now).await?.is_empty();
+        self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = json!({"charter": stored.charter});
         facts.expects.push(expect(&stored));
         Ok(facts)
+    }
+
+    /// What a later end of an identity takes, be it asked for as a renewal or along with a wider charter: that it is active, no more than
+    /// its ceiling, and a need that is verified.
+    async fn may_end_later(&self, facts: &mut Facts, stored: &Identity, tier: RiskTier, until: Timestamp, now: Timestamp) -> Result<(), OpError> {
+        if stored.state != IdentityState::Active {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("an identity that is {} is not renewed", stored.state.as_str()),
+            ));
+        }
+        let ceiling = Identity { tier, ..stored.clone() }.ceilings().max_duration;
+        facts.context.duration = until.since(now);
+        if facts.context.duration > ceiling {
+            return Err(OpError::because(
+                Reason::OverCeiling,
+                format!("an identity of tier {} is renewed for at most {ceiling}", tier.as_str()),
+            ));
+        }
+        let problems = self.end_problems(stored, until, now).await?;
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
+        }
+        facts.context.need_verified = self.renewal_problems(stored, crate::ops::renewals::USED_WITHIN, now).await?.is_empty();
+        Ok(())
     }
 
     async fn facts_of_roles(&self, matter: &Matter, person: PersonId, roles: &[Role]) -> Result<Facts, OpError> {

@@ -260,7 +260,8 @@ impl Engine {
                             "keep what it is about; for something else open another request",
                         ));
                     }
-                    let facts = self.facts(stored.requested_by, matter, now).await?;
+                    let mut facts = self.facts(stored.requested_by, matter, now).await?;
+                    facts.keep_out(&stored.interested);
                     self.may_ask(caller, &facts)?;
                     let fresh = self.draft_request(caller, &facts, &ask.purpose, now).await?;
                     let mut request = Request {

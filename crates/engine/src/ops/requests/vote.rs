@@ -58,6 +58,7 @@ impl Engine {
                     }
                     let fresh = self.freshness(caller, now).await?;
                     let mut facts = self.facts(stored.requested_by, &stored.matter, now).await?;
+                    facts.keep_out(&stored.interested);
                     if content_hash(&facts, &stored.purpose) != stored.content_hash {
                         return Err(OpError::because(
                             Reason::RequestChanged,

@@ -45,11 +45,7 @@ impl Stage {
     pub async fn new(store: Store) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
-        let settings = [
-            ("TENURE_LISTEN", &*listen),
-            ("TENURE_PUBLIC_URL", &*url),
-            ("TENURE_REFUSAL_BUDGET", "1000000"),
-        ];
+        let settings = [("TENURE_LISTEN", &*listen), ("TENURE_PUBLIC_URL", &*url), ("TENURE_REFUSAL_BUDGET", "1000000")];
         let world = World::start_with(store, &settings).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let (rita_id, rita) = world.person("Rita", &["requester"]).await;
@@ -107,7 +103,11 @@ impl Stage {
         // From here on there are two administrators, and one of them alone gives nobody a role.
         let everything = person("Xan", &[]).await;
         let roles = json!({"roles": ["auditor", "requester", "owner", "manager", "security", "administrator"], "purpose": "test"});
-        let asked = world.post(&world.admin, &format!("/v1/people/{}/roles", everything.id), roles).await.expect(201).text("/id");
+        let asked = world
+            .post(&world.admin, &format!("/v1/people/{}/roles", everything.id), roles)
+            .await
+            .expect(201)
+            .text("/id");
         world.approve(&all[7].token, &asked).await.expect(200);
         all.extend([
             everything,
@@ -239,7 +239,11 @@ impl Stage {
 
     async fn credential(&self) -> String {
         let id = self.used().await;
-        let held = self.world.get(&self.world.security, &format!("/v1/identities/{id}/credentials")).await.expect(200);
+        let held = self
+            .world
+            .get(&self.world.security, &format!("/v1/identities/{id}/credentials"))
+            .await
+            .expect(200);
         held.text("/items/0/id")
     }
 
@@ -259,15 +263,25 @@ impl Stage {
             }
             "roles" => {
                 let (person, _) = self.person().await;
-                self.made(&world.admin, &format!("/v1/people/{person}/roles"), json!({"roles": ["requester"], "purpose": "test"})).await
+                self.made(
+                    &world.admin,
+                    &format!("/v1/people/{person}/roles"),
+                    json!({"roles": ["requester"], "purpose": "test"}),
+                )
+                .await
             }
             "template" => {
                 let name = self.new_name();
                 let body = json!({"template": self.template(&name), "purpose": "test"});
-                world.call(Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body)).await.expect(201).text("/id")
+                world
+                    .call(Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body))
+                    .await
+                    .expect(201)
+                    .text("/id")
             }
             "policy" => {
-                self.made(&world.admin, "/v1/policies", json!({"text": self.policy().await, "purpose": "test"})).await
+                self.made(&world.admin, "/v1/policies", json!({"text": self.policy().await, "purpose": "test"}))
+                    .await
             }
             "exception" => {
                 let identity = self.identity().await;
@@ -278,10 +292,12 @@ impl Stage {
         }
     }
 
-    /// The policy set in force, with a note.
+    /// The policy set in force, short, with a note.
     async fn policy(&self) -> String {
         let text = self.world.get(&self.world.admin, "/v1/policy").await.expect(200).text("/text");
-        format!("{text}\n// {}\n", self.new_name())
+        let says = |line: &&str| !["//", "@doc", "@control"].iter().any(|talk| line.starts_with(talk));
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(says).collect();
+        format!("{}\n// {}\n", lines.join("\n"), self.new_name())
     }
 
     fn access_of(&self, person: &str) -> Value {
@@ -321,7 +337,10 @@ impl Stage {
     async fn breached(&self) -> String {
         let id = self.exception(true).await;
         let breach = json!({"control": "monitoring", "note": "test"});
-        self.world.post(&self.sib, &format!("/v1/exceptions/{id}/report-breach"), breach).await.expect(200);
+        self.world
+            .post(&self.sib, &format!("/v1/exceptions/{id}/report-breach"), breach)
+            .await
+            .expect(200);
         id
     }
 
@@ -334,13 +353,22 @@ impl Stage {
 
     async fn person_grant(&self) -> String {
         let request = self.request_for("person").await;
-        self.world.approve(&self.world.manager, &request).await.expect(200).text("/outcome/person_grants/0")
+        self.world
+            .approve(&self.world.manager, &request)
+            .await
+            .expect(200)
+            .text("/outcome/person_grants/0")
     }
 
     /// An identity that is offered to the owner of other things.
     async fn transfer(&self) -> String {
         let identity = self.identity().await;
-        self.made(&self.world.owner, &format!("/v1/identities/{identity}/transfer"), json!({"to": self.callers[3].id})).await
+        self.made(
+            &self.world.owner,
+            &format!("/v1/identities/{identity}/transfer"),
+            json!({"to": self.callers[3].id}),
+        )
+        .await
     }
 
     /// An identity that enrols its key with a join token.
@@ -357,12 +385,20 @@ impl Stage {
             let ask = self.enrolment(&id).await;
             self.world.post("", "/v1/enrol", ask).await.expect(201);
         }
-        let open = self.world.get(&self.world.security, &format!("/v1/reviews?identity={id}&state=open")).await.expect(200);
+        let open = self
+            .world
+            .get(&self.world.security, &format!("/v1/reviews?identity={id}&state=open"))
+            .await
+            .expect(200);
         open.text("/items/0/id")
     }
 
     async fn enrolment(&self, id: &str) -> Value {
-        let issued = self.world.post(&self.world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({})).await.expect(201);
+        let issued = self
+            .world
+            .post(&self.world.owner, &format!("/v1/identities/{id}/join-tokens"), json!({}))
+            .await
+            .expect(201);
         let key = Key::new();
         let mut claims = assertion_claims("x", &issued.text("/audience"));
         claims["join_token_id"] = json!(issued.text("/id"));
@@ -388,7 +424,11 @@ impl Stage {
             let body = json!({"source": source, "complete": true, "people": people});
             self.world.post(&self.world.admin, "/v1/people/import", body).await.expect(200);
         }
-        let open = self.world.get(&self.world.admin, &format!("/v1/differences?state=open&source={source}")).await.expect(200);
+        let open = self
+            .world
+            .get(&self.world.admin, &format!("/v1/differences?state=open&source={source}"))
+            .await
+            .expect(200);
         open.text("/items/0/id")
     }
 
@@ -407,19 +447,26 @@ impl Stage {
     }
 
     async fn data_domain(&self) -> String {
-        self.named("/v1/data-domains", json!({"name": self.new_name(), "sensitivity": "internal"})).await
+        self.named("/v1/data-domains", json!({"name": self.new_name(), "sensitivity": "internal"}))
+            .await
     }
 
     async fn package(&self) -> String {
         let name = self.new_name();
         let body = json!({"description": "test", "entitlements": [{"actions": ["read"], "resource": self.world.orders}], "max_duration": "30d"});
-        self.world.call(Method::PUT, &self.world.admin, &format!("/v1/packages/{name}"), Some(body)).await;
+        self.world
+            .call(Method::PUT, &self.world.admin, &format!("/v1/packages/{name}"), Some(body))
+            .await;
         name
     }
 
     async fn template_in_force(&self) -> String {
         let request = self.request_for("template").await;
-        self.world.approve(&self.callers[7].token, &request).await.expect(200).text("/matter/template/name")
+        self.world
+            .approve(&self.callers[7].token, &request)
+            .await
+            .expect(200)
+            .text("/matter/template/name")
     }
 
     /// A browser in which somebody has signed in, and their passkey. From the first on, operator tokens neither approve nor confirm: all are
@@ -427,7 +474,11 @@ impl Stage {
     pub async fn signed_in(&self) -> (Visitor, String) {
         let mut invited = self.invited.lock().await;
         while invited.len() < SIGN_INS && self.signed_in.fetch_add(1, Ordering::Relaxed) < SIGN_INS {
-            let made = self.world.post(&self.world.admin, "/v1/invitations", json!({"person": self.person().await.0})).await.expect(201);
+            let made = self
+                .world
+                .post(&self.world.admin, "/v1/invitations", json!({"person": self.person().await.0}))
+                .await
+                .expect(201);
             let confirm = format!("/v1/invitations/{}/confirm", made.text("/id"));
             self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
             invited.push(made.text("/invitation"));
@@ -438,7 +489,11 @@ impl Stage {
     }
 
     async fn hash(&self, request: &str) -> String {
-        self.world.get(&self.world.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash")
+        self.world
+            .get(&self.world.security, &format!("/v1/requests/{request}"))
+            .await
+            .expect(200)
+            .text("/content_hash")
     }
 }
 
@@ -503,7 +558,11 @@ impl<'a> Cell<'a> {
             "used" => stage.used().await,
             "standard" => {
                 let body = json!({"pattern": "^bot-[a-z0-9-]+$", "example": "bot-a"});
-                world.call(Method::PUT, admin, "/v1/naming-standards/bot", Some(body)).await.expect(200).text("/kind")
+                world
+                    .call(Method::PUT, admin, "/v1/naming-standards/bot", Some(body))
+                    .await
+                    .expect(200)
+                    .text("/kind")
             }
             "policy set" => {
                 let request = stage.request_for("policy").await;
@@ -552,7 +611,15 @@ impl<'a> Cell<'a> {
             "package" => stage.package().await,
             "template" => stage.template_in_force().await,
             "team" => stage.made(admin, "/v1/teams", json!({"name": stage.new_name()})).await,
-            "need" => stage.made(admin, "/v1/needs", json!({"type": "project", "name": stage.new_name(), "owner": world.owner_id})).await,
+            "need" => {
+                stage
+                    .made(
+                        admin,
+                        "/v1/needs",
+                        json!({"type": "project", "name": stage.new_name(), "owner": world.owner_id}),
+                    )
+                    .await
+            }
             "vendor" => {
                 let domain = stage.data_domain().await;
                 let body = json!({"name": stage.new_name(), "contact": "x@example.com", "owner": world.owner_id, "data_domains": [domain]});
@@ -597,7 +664,10 @@ async fn documents() -> String {
             let body = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/jwks"), "authorization_endpoint": format!("{issuer}/authorize"),
                 "token_endpoint": format!("{issuer}/token"), "id_token_signing_alg_values_supported": ["ES256"]})
             .to_string();
-            let text = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let text = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
             let _ = stream.write_all(text.as_bytes()).await;
         }
     });
