@@ -112,7 +112,7 @@ impl Engine {
                     key: sha256_text(&ask.code),
                     until: Some(code.expires_at),
                 });
-                let started = self.start_session(&mut changeset, &standing.person, assurance, false, now);
+                let started = self.start_session(&mut changeset, &standing.person, assurance, false, now).await?;
                 Ok((changeset, started))
             })
             .await?;

@@ -313,7 +313,8 @@ impl Engine {
             first.subjects.insert(0, person.id.to_string());
         }
         self.end_earlier_session(&mut changeset, caller, now).await?;
-        let started = self.start_session(&mut changeset, &person, assurance(provider, id_token, now), true, now);
+        let worth = assurance(provider, id_token, now);
+        let started = self.start_session(&mut changeset, &person, worth, true, now).await?;
         Ok((changeset, started))
     }
 

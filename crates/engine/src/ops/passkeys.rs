@@ -145,7 +145,10 @@ impl Engine {
         });
         changeset.once.push(used(flow));
         self.bind_sign_in(&mut changeset, entitled, now).await?;
-        let session = begins.then(|| self.start_session(&mut changeset, &entitled.person, passkey_assurance(now), true, now));
+        let session = match begins {
+            true => Some(self.start_session(&mut changeset, &entitled.person, passkey_assurance(now), true, now).await?),
+            false => None,
+        };
         let passkey = view(&passkey);
         Ok((changeset, Registered { passkey, session }))
     }

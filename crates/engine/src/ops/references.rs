@@ -25,7 +25,7 @@ pub(crate) struct References {
     pub owner_active: bool,
     /// That the owner is as they were read.
     pub owner: Option<Expect>,
-    /// The owner's manager, as recorded now.
+    /// The owner's manager, as recorded now, if they may approve.
     pub owner_manager: Option<PersonId>,
     pub production: bool,
     /// The most sensitive data domain of the charter or of a resource in its scope.
@@ -123,7 +123,15 @@ impl Engine {
             }
             references.owner_active = active.is_some();
             references.owner = person.as_ref().map(expect);
-            references.owner_manager = person.as_ref().and_then(|person| person.manager);
+            references.owner_manager = match person.as_ref().and_then(|person| person.manager) {
+                // A manager who may not approve is none: the request goes past them (S-8).
+                Some(manager) => self
+                    .one::<Person>(manager)
+                    .await?
+                    .filter(|manager| manager.holds(Role::Manager))
+                    .map(|manager| manager.id),
+                None => None,
+            };
             let Some(owner) = active else { continue };
             if !owner.roles.contains(&Role::Owner) {
                 let hint = "an accountable owner holds the role owner, which an administrator gives";

@@ -100,7 +100,7 @@ impl Engine {
                 Ok(checked) => checked,
                 Err(refused) => return Err(self.refuse_sign_in(refused, Some(&flow), source).await),
             };
-            let (changeset, (secret, session)) = self.sign_in_with(&checked, &flow, now);
+            let (changeset, (secret, session)) = self.sign_in_with(&checked, &flow, now).await?;
             match self.settle(changeset).await {
                 Ok(None) => {}
                 Ok(Some(_)) => {
@@ -123,7 +123,7 @@ impl Engine {
         Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
     }
 
-    fn sign_in_with(&self, checked: &Checked, flow: &Flow, now: Timestamp) -> (Changeset, (Secret<String>, Session)) {
+    async fn sign_in_with(&self, checked: &Checked, flow: &Flow, now: Timestamp) -> Result<(Changeset, (Secret<String>, Session)), OpError> {
         let event = self
             .event(now, "sign_in.succeeded", ControlPoint::Use)
             .subject(checked.person.id)
@@ -141,8 +141,9 @@ impl Engine {
         }
         changeset.once.push(used(flow));
         changeset.spends.push(spend(checked.person.id, now));
-        let started = self.start_session(&mut changeset, &checked.person, passkey_assurance(now), true, now);
-        (changeset, started)
+        let assurance = passkey_assurance(now);
+        let started = self.start_session(&mut changeset, &checked.person, assurance, true, now).await?;
+        Ok((changeset, started))
     }
 
     async fn check_assertion(&self, relying_party: &RelyingParty, flow: &Flow, answer: &AuthenticationResponse) -> Result<Checked, Refused> {
