@@ -1,11 +1,8 @@
-//! Defects of what decides, planted where it can be done without touching it: in what it writes and in what it reads.
-
-use std::sync::Arc;
+//! Defects of what decides, planted where it can be done without touching it: in what it writes.
 
 use serde_json::{Value, json};
 use tenure_core::changeset::Changeset;
-use tenure_core::port::Snapshot;
-use tenure_core::row::{Position, Row, RowKind};
+use tenure_core::row::RowKind;
 use tenure_store::Dump;
 
 use crate::store::Planted;
@@ -70,12 +67,5 @@ fn widen(new: &mut Value, _: &Value) {
     let actions = new.pointer_mut("/charter/scope/0/actions").and_then(Value::as_array_mut);
     if let Some(actions) = actions {
         actions.push(json!("enforce"));
-    }
-}
-
-/// What the engine reads where it takes every grant for older than any credential.
-pub fn backdated(snapshot: &mut Snapshot) {
-    for row in snapshot.rows.iter_mut().flatten().filter(|row| row.key.kind == RowKind::Grant) {
-        *row = Arc::new(Row::new(row.key.clone(), row.revision, Position::at(0), row.position, row.body.clone()));
     }
 }

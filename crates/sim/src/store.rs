@@ -16,7 +16,7 @@ use tenure_core::row::{Row, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
 use tenure_store::{Dump, MemoryStore};
 
-use crate::defects::{backdated, tampered};
+use crate::defects::tampered;
 use crate::exec::{Yield, finish};
 use crate::rng::Rng;
 
@@ -45,8 +45,6 @@ pub enum Planted {
     TransfersForgetCuts,
     /// A narrower charter gains an action.
     NarrowingWidens,
-    /// Credentials use what was granted after them.
-    GrantsRevive,
 }
 
 /// A commit as it went through the store.
@@ -197,9 +195,6 @@ impl FaultyStore {
 
     /// The rows as this node sees them.
     fn seen(&self, mut snapshot: Snapshot) -> Snapshot {
-        if self.shared.planted == Some(Planted::GrantsRevive) {
-            backdated(&mut snapshot);
-        }
         if self.shared.planted == Some(Planted::StaleReads) && self.node > 0 && self.shared.faulty() {
             let mut stale = self.shared.stale.lock();
             for row in snapshot.rows.iter_mut().flatten().filter(|row| row.key.kind == RowKind::Identity) {

@@ -98,7 +98,6 @@ fn the_runs_reach_what_they_check() {
         "request.voted",
         "identity.narrowed",
         "identity.charter_changed",
-        "identity.renewed",
         "identity.transferred",
         "identity.transfer_declined",
         "identity.transfer_lapsed",
@@ -172,11 +171,6 @@ fn planted_narrowings_that_widen_break_s8() {
 #[test]
 fn planted_transfers_that_forget_a_cut_break_inv4() {
     finds(Planted::TransfersForgetCuts, "inv4");
-}
-
-#[test]
-fn planted_grants_that_revive_credentials_are_used() {
-    finds(Planted::GrantsRevive, "left");
 }
 
 #[test]
