@@ -94,7 +94,6 @@ fn the_runs_reach_what_they_check() {
         "request.denied",
         "request.withdrawn",
         "request.lapsed",
-        "request.started",
         "request.voted",
         "identity.narrowed",
         "identity.charter_changed",
