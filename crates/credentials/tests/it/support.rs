@@ -205,7 +205,7 @@ pub fn permit(actions: &[&str]) -> Permit {
         kind: CredentialType::AccessToken,
         environment: &environment,
         resource: &resource,
-        binding: BindingId::from_u128(9),
+        binding: Some(BindingId::from_u128(9)),
         ttl: Some(Span::from_secs(600)),
     };
     let answer = Answer {

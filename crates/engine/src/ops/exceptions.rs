@@ -211,7 +211,7 @@ impl Engine {
             "type": exception.kind, "compensating": exception.compensating, "duration": exception.duration,
             "renews": exception.renews, "renewals": exception.renewals,
         });
-        facts.expects = vec![expect(&stored)];
+        facts.expects.push(expect(&stored));
         facts.subjects = vec![exception.id.to_string(), id.to_string()];
         Ok(facts)
     }
