@@ -199,10 +199,6 @@ impl Record for Exception {
             ExceptionSubject::Identity(id) => format!("identity={id}"),
             ExceptionSubject::Person(id) => format!("person={id}"),
         };
-        vec![
-            subject,
-            format!("state={}", self.state.as_str()),
-            format!("type={}", self.kind.as_str()),
-        ]
+        vec![subject, format!("state={}", self.state.as_str()), format!("type={}", self.kind.as_str())]
     }
 }

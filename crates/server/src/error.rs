@@ -76,7 +76,12 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
 
 const fn status_of(reason: Reason) -> u16 {
     match reason {
-        Reason::IllegalTransition | Reason::RequestChanged | Reason::KeyAlreadyBound | Reason::IdentityNotActive | Reason::IdentitySuspended | Reason::IdentityRetired => 409,
+        Reason::IllegalTransition
+        | Reason::RequestChanged
+        | Reason::KeyAlreadyBound
+        | Reason::IdentityNotActive
+        | Reason::IdentitySuspended
+        | Reason::IdentityRetired => 409,
         Reason::BudgetSpent => 429,
         Reason::ClockUnreliable => 503,
         Reason::CharterIncomplete | Reason::NotWaivable | Reason::ClassMismatch | Reason::FeedTooShort => 422,

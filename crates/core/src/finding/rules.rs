@@ -15,7 +15,7 @@ pub static MISSING_OWNER: Rule = Rule {
     evidence: "the charter, whose `owner` is empty",
     blind_spots: "accounts at targets that Tenure does not know of",
     false_positives: "none: a charter without an owner is not complete",
-    action: "suspend it, and transfer it to a person who accepts it: tenure identity transfer",
+    action: "suspend it, and transfer it to a person who accepts it: tenure transfer start",
 };
 
 /// The end is not set.
@@ -106,7 +106,7 @@ pub static ORPHANED: Rule = Rule {
     evidence: "the owner's state and the identity's transfer window",
     blind_spots: "an owner who left without the source of people saying so",
     false_positives: "an owner who is suspended for a few days",
-    action: "transfer it to a person who accepts it: tenure identity transfer",
+    action: "transfer it to a person who accepts it: tenure transfer start",
 };
 
 /// Several workloads use one identity (R105).

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::parse_name;
 use super::Kind;
+use crate::environment::parse_name;
 use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, VendorId};
 use crate::problem::FieldProblem;
 use crate::time::{Span, Timestamp};
@@ -102,9 +102,7 @@ impl WorkloadBinding {
     /// The workload's name.
     pub fn workload(&self) -> &str {
         match self {
-            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } | Self::DirectoryUser { workload, .. } => {
-                workload
-            }
+            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } | Self::DirectoryUser { workload, .. } => workload,
         }
     }
 }

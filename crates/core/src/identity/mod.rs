@@ -6,8 +6,8 @@ mod state;
 mod tier;
 
 pub use charter::{
-    Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE, Parties, RetirementCondition, RevocationTrigger, Shared, AutoRenewal, Hours, TrustBoundary, Usage,
-    WILDCARD, WorkloadBinding,
+    AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, Hours, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE, Parties,
+    RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage, WILDCARD, WorkloadBinding,
 };
 pub use tier::{Ceilings, RiskFacts, RiskTier};
 

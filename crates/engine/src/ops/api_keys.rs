@@ -35,9 +35,7 @@ impl Engine {
     pub async fn create_api_key(&self, caller: &Caller, id: IdentityId, ask: NewApiKey) -> Result<ApiKeyIssued, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Issue, "api_key.create", id), async {
             let ((pending, view), committed) = self.decide(|| self.decide_api_key(caller, id, &ask)).await?;
-            let secret = pending
-                .release(&committed)
-                .ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+            let secret = pending.release(&committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
             Ok(ApiKeyIssued {
                 api_key: secret.expose().clone(),
                 log: Some(self.logged(&committed).await?),
@@ -79,7 +77,9 @@ impl Engine {
             principal: questions::identity(&known.identity),
             action: Action::Issue,
             resource: questions::resource(&resource),
-            context: self.api_key_context(&known, &environment.name, if waiver.is_some() { ttl } else { wanted }, now).await?,
+            context: self
+                .api_key_context(&known, &environment.name, if waiver.is_some() { ttl } else { wanted }, now)
+                .await?,
         });
         let credential = CredentialId::generate(now, self.entropy.as_ref());
         let permit = standing

@@ -115,14 +115,7 @@ impl Engine {
         Ok(found.filter(|resource| resource.uri == name))
     }
 
-    async fn use_verdict(
-        &self,
-        subject: &str,
-        token: Option<&str>,
-        action: &str,
-        resource: &Resource,
-        posture: Option<&str>,
-    ) -> Result<Verdict, OpError> {
+    async fn use_verdict(&self, subject: &str, token: Option<&str>, action: &str, resource: &Resource, posture: Option<&str>) -> Result<Verdict, OpError> {
         let now = self.now();
         let Ok(id) = subject.parse::<IdentityId>() else {
             return Ok(Verdict::refused(None, Reason::IdentityUnknown));
@@ -261,7 +254,11 @@ fn wrong_context(usage: &Usage, in_hours: bool, posture: Option<&str>) -> String
     match (&usage.hours, &usage.posture) {
         (Some(hours), _) if !in_hours => {
             let days = hours.days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let on = if days.is_empty() { String::new() } else { format!(" on days {days} (1 is Monday)") };
+            let on = if days.is_empty() {
+                String::new()
+            } else {
+                format!(" on days {days} (1 is Monday)")
+            };
             format!("the charter allows use from {} to {} o'clock UTC{on}", hours.from, hours.until)
         }
         (_, Some(demanded)) => match posture {

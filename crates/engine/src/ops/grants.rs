@@ -105,11 +105,14 @@ fn ends(identity: &Identity, grant: &Grant) -> Vec<String> {
             RetirementCondition::TaskCompleted => "retirement when the task is completed".to_owned(),
         });
     }
-    ends.extend([
-        "suspension",
-        "revocation",
-        "a cut or hold of its owner, application, environment, vendor or cloud account",
-        "a narrower charter",
-    ].map(str::to_owned));
+    ends.extend(
+        [
+            "suspension",
+            "revocation",
+            "a cut or hold of its owner, application, environment, vendor or cloud account",
+            "a narrower charter",
+        ]
+        .map(str::to_owned),
+    );
     ends
 }

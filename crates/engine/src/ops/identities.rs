@@ -244,6 +244,8 @@ impl Engine {
                         return Err(OpError::Stale(stored.revision));
                     }
                     let changeset = match stored.state {
+                        // What was denied, withdrawn or has lapsed can be written again and handed in anew.
+                        IdentityState::Pending if stored.request.is_none() => self.redrafted(caller, &stored, &charter, now).await?,
                         IdentityState::Draft => self.redrafted(caller, &stored, &charter, now).await?,
                         IdentityState::Active | IdentityState::Suspended => self.narrowed(caller, &stored, &charter, now).await?,
                         state => {

@@ -94,7 +94,7 @@ impl Engine {
         let plan = reconcile::plan(&ask.source, rows, ask.complete, &read.known, &fresh, now).map_err(|short| {
             OpError::because(
                 Reason::FeedTooShort,
-                format!("{} of the {} records of {} are missing", short.missing, short.expected, ask.source),
+                format!("{} of the {} records of {} are missing or end", short.missing, short.expected, ask.source),
             )
         })?;
         Ok((read, plan))

@@ -373,7 +373,8 @@ impl Engine {
         changeset.due.push(DueChange::Clear(DueKind::IdentityExpiry, identity.id.to_string()));
         changeset.due.push(DueChange::Clear(DueKind::IdentityIdle, identity.id.to_string()));
         changeset.due.push(DueChange::Clear(DueKind::Dormancy, identity.id.to_string()));
-        self.no_longer(changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now).await?;
+        self.no_longer(changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now)
+            .await?;
         Ok(())
     }
 
@@ -407,7 +408,14 @@ impl Engine {
     }
 
     /// Begins an identity's end inside the commit of another decision.
-    pub(crate) async fn retire_in(&self, changeset: &mut Changeset, stored: &Stored<Identity>, because: &str, reason: &str, now: Timestamp) -> Result<(), OpError> {
+    pub(crate) async fn retire_in(
+        &self,
+        changeset: &mut Changeset,
+        stored: &Stored<Identity>,
+        because: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
         let stepped = self.retiring(changeset.actor.clone(), stored, because, reason, now).await?;
         absorb(changeset, stepped.changeset);
         changeset.replace(stored, &stepped.identity);

@@ -121,7 +121,10 @@ impl Engine {
     /// No such record, or the caller may not read it.
     pub async fn get<T: Listed>(&self, caller: &Caller, id: &str) -> Result<View<T>, OpError> {
         let row = self.one::<T>(id).await?;
-        let own = row.as_ref().and_then(|row| row.accountable()).is_some_and(|owner| caller.person_id() == Some(owner));
+        let own = row
+            .as_ref()
+            .and_then(|row| row.accountable())
+            .is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
         self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
         let row = row.ok_or(OpError::NotFound(T::NAME))?;

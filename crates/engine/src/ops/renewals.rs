@@ -51,7 +51,10 @@ impl Engine {
             problems.push("an overdue review".to_owned());
         }
         let findings = self.open_of::<Finding>(RowKind::Finding, &format!("subject={id}")).await?;
-        if findings.iter().any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open) {
+        if findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open)
+        {
             problems.push("an open critical finding".to_owned());
         }
         Ok(problems)
@@ -68,7 +71,12 @@ impl Engine {
                 limit: 100,
             })
             .await?;
-        Ok(page.rows.iter().map(|row| row.decode::<T>()).collect::<Result<_, _>>().map_err(StoreError::from)?)
+        Ok(page
+            .rows
+            .iter()
+            .map(|row| row.decode::<T>())
+            .collect::<Result<_, _>>()
+            .map_err(StoreError::from)?)
     }
 
     /// Works off the opening of a renewal window.
@@ -156,7 +164,14 @@ impl Engine {
     }
 
     /// The conditions fail: the identity keeps its end, and its owner is told while there is time.
-    fn not_renewed(&self, claimed: &Claimed, stored: &Stored<Identity>, evidence: serde_json::Value, answer: &Answer, now: Timestamp) -> Result<Changeset, OpError> {
+    fn not_renewed(
+        &self,
+        claimed: &Claimed,
+        stored: &Stored<Identity>,
+        evidence: serde_json::Value,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Changeset, OpError> {
         let end = charter_of(stored)?.end();
         let event = self
             .event(now, "identity.renewal_refused", ControlPoint::Renew)

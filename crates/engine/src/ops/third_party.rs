@@ -290,12 +290,21 @@ impl Engine {
                         sensitivity: ask.sensitivity,
                         ..(*stored.value).clone()
                     };
-                    let event = self
+                    let lowers = ask.sensitivity < stored.sensitivity;
+                    let mut event = self
                         .event(now, "data_domain.classified", ControlPoint::Administer)
                         .subject(name)
                         .fact("from", stored.sensitivity)
                         .fact("sensitivity", ask.sensitivity);
+                    if lowers {
+                        // It lightens approvals: others have to hear of it.
+                        let text = format!("The data domain {name} counts as less sensitive from now on: approvals of what touches it may become lighter.");
+                        event = notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text);
+                    }
                     let mut changeset = Changeset::new(caller.actor(), now, event);
+                    if lowers {
+                        self.freshness(caller, now).await?.expect(&mut changeset);
+                    }
                     changeset.replace(&stored, &domain);
                     for (subject, at) in tiers::passes(name, now) {
                         changeset.due.push(DueChange::Set(DueKind::Tier, subject, at));

@@ -171,8 +171,7 @@ impl Engine {
     fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
         let (keys, bindings) = self.bound_keys(known)?;
         let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
-        let verified =
-            verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
         proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
     }
 

@@ -465,7 +465,10 @@ fn must_be_in_use(identity: &Identity) -> Result<PersonId, OpError> {
 /// The kernel of S-9: whoever may offer any identity and accept what is offered to them could take each of them alone.
 fn not_to_oneself(caller: &Caller, to: PersonId) -> Result<(), OpError> {
     if caller.person_id() == Some(to) {
-        return Err(OpError::because(Reason::SamePerson, "who offers an identity is not who takes it: somebody else offers it to you"));
+        return Err(OpError::because(
+            Reason::SamePerson,
+            "who offers an identity is not who takes it: somebody else offers it to you",
+        ));
     }
     Ok(())
 }

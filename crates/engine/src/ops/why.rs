@@ -66,7 +66,9 @@ impl Engine {
     }
 
     async fn owns_subject(&self, caller: &Caller, subject: &str) -> Result<bool, OpError> {
-        let Ok(id) = subject.parse::<tenure_core::id::IdentityId>() else { return Ok(false) };
+        let Ok(id) = subject.parse::<tenure_core::id::IdentityId>() else {
+            return Ok(false);
+        };
         let identity = self.one::<tenure_core::identity::Identity>(id).await?;
         Ok(identity.is_some_and(|identity| super::identities::owns_identity(caller, &identity)))
     }

@@ -75,7 +75,9 @@ impl History {
         let holder = leaf.subjects.get(1).cloned().unwrap_or_default();
         let entitlement = leaf.data.get("entitlement").and_then(Value::as_object).cloned().unwrap_or_default();
         let time = |name: &str| text(&leaf.data, name).parse::<Timestamp>().ok();
-        let (Some(starts_at), Some(until)) = (time("starts_at"), time("ends_at")) else { return };
+        let (Some(starts_at), Some(until)) = (time("starts_at"), time("ends_at")) else {
+            return;
+        };
         let earlier = self.grants.get(&id);
         let access = PastAccess {
             grant: id.clone(),
@@ -102,7 +104,9 @@ impl History {
     }
 
     fn chartered(&mut self, identity: &str, data: &serde_json::Map<String, Value>) {
-        let Some(charter) = data.get("charter").and_then(Value::as_object) else { return };
+        let Some(charter) = data.get("charter").and_then(Value::as_object) else {
+            return;
+        };
         let mut scopes = vec![format!("identity/{identity}")];
         for scope in ["owner", "application", "environment", "vendor", "cloud_account"] {
             let id = text(charter, scope);

@@ -78,7 +78,7 @@ pub struct Plan {
 pub struct TooShort {
     /// Records that the source had.
     pub expected: usize,
-    /// Those of them that the feed lacks.
+    /// Those of them that the feed lacks or ends.
     pub missing: usize,
 }
 
@@ -104,6 +104,7 @@ pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &F
     }
     work.managers(rows);
     work.sort_out(rows);
+    within_cap(live(known).count(), work.plan.leavers.len())?;
     if complete {
         for (key, person) in known
             .people
@@ -118,20 +119,24 @@ pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &F
 }
 
 fn check_length(keys: &BTreeSet<&str>, known: &Known) -> Result<(), TooShort> {
-    let asked: BTreeSet<&str> = known
-        .standing
-        .iter()
-        .filter(|d| d.kind == DifferenceKind::MissingInSource)
-        .map(|d| d.source_key.as_str())
-        .collect();
-    let live = known.people.iter().filter(|(_, person)| person.state != PersonState::Departed);
-    let expected: Vec<&str> = live.map(|(key, _)| key.as_str()).filter(|key| !asked.contains(key)).collect();
+    // Those that are asked about already count too: a feed that shrinks by a little each time must not pass.
+    let expected: Vec<&str> = live(known).collect();
     let missing = expected.iter().filter(|key| !keys.contains(*key)).count();
+    within_cap(expected.len(), if keys.is_empty() { usize::MAX } else { missing })
+}
+
+fn live(known: &Known) -> impl Iterator<Item = &str> {
+    let live = known.people.iter().filter(|(_, person)| person.state != PersonState::Departed);
+    live.map(|(key, _)| key.as_str())
+}
+
+/// How many people one feed may miss or end: more looks like a failure, and what departs never comes back (S-12).
+fn within_cap(expected: usize, missing: usize) -> Result<(), TooShort> {
     let (always, part) = MAY_LACK;
-    if keys.is_empty() || missing > always.max(expected.len() / part) {
+    if missing > always.max(expected / part) {
         return Err(TooShort {
-            expected: expected.len(),
-            missing,
+            expected,
+            missing: missing.min(expected),
         });
     }
     Ok(())

@@ -56,12 +56,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let engine = &world.engine;
     let manager = world.person(Role::Manager).await;
     let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
-    let owner = engine
-        .create_person(&world.admin, ask(named))
-        .await
-        .unwrap()
-        .record
-        .id;
+    let owner = engine.create_person(&world.admin, ask(named)).await.unwrap().record.id;
     let token = engine.create_operator_token(&world.admin, owner, Default::default()).await.unwrap();
     let caller = engine.authenticate_person(&token.operator_token).await.unwrap();
     engine

@@ -21,15 +21,17 @@ impl Engine {
     /// # Errors
     /// The store can't take them; they are noted again.
     pub async fn flush_used(&self) -> Result<(), OpError> {
-        let used: Vec<(String, Timestamp)> = self.used.lock().drain().collect();
+        let used: Vec<(String, Timestamp)> = self.used.lock().iter().map(|(subject, at)| (subject.clone(), *at)).collect();
         if used.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.store.touch(&used).await {
-            for (subject, at) in used {
-                self.touch(subject, at);
+        self.store.touch(&used).await?;
+        // Only now: who asks meanwhile finds the stamp in one of the two places.
+        let mut noted = self.used.lock();
+        for (subject, at) in used {
+            if noted.get(&subject) == Some(&at) {
+                noted.remove(&subject);
             }
-            return Err(error.into());
         }
         Ok(())
     }

@@ -159,7 +159,10 @@ async fn invitation(
 
 /// Ends the session that asks, be it a browser's or the command line's.
 async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): Operator) -> Result<Response, Failure> {
-    if let Caller::Person { via: Via::Session(session), .. } = &caller {
+    if let Caller::Person {
+        via: Via::Session(session), ..
+    } = &caller
+    {
         app.engine.revoke_session(&caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {
@@ -175,7 +178,9 @@ async fn style() -> Response {
 
 /// A sign-in that did not work, as a page.
 fn problem(failure: Failure) -> Response {
-    let Problem { status, code, detail, hint, .. } = *failure.0;
+    let Problem {
+        status, code, detail, hint, ..
+    } = *failure.0;
     let body = Html::default()
         .raw("<p class=\"problem\">")
         .text(&detail.unwrap_or_else(|| code.replace('_', " ")))

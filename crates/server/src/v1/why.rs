@@ -34,6 +34,11 @@ struct Moment {
     at: Option<Timestamp>,
 }
 
-async fn past_access(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Query(moment): Query<Moment>) -> Reply<PastAccessReport> {
+async fn past_access(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(resource): Path<String>,
+    Query(moment): Query<Moment>,
+) -> Reply<PastAccessReport> {
     ok(app.engine.past_access(&caller, id(&resource, "resource")?, moment.at).await?)
 }

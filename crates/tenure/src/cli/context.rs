@@ -136,6 +136,16 @@ pub fn read_secret(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// That a new secret can go to this file: asked before the server makes one that nobody would hold.
+pub fn must_be_new(path: Option<&Path>) -> anyhow::Result<()> {
+    match path {
+        Some(path) if path.exists() => Err(Failure::new(format!("{} exists already", path.display()))
+            .hint("choose another name: a secret is never overwritten")
+            .into()),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a new secret file that only its owner can read; an existing one is never replaced.
 pub fn write_new_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;

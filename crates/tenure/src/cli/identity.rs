@@ -11,7 +11,7 @@ use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::time::{Span, Timestamp};
 
-use super::context::{Context, read_json, today, word, write_new_secret};
+use super::context::{Context, must_be_new, read_json, today, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::finding;
@@ -308,6 +308,7 @@ impl Identity {
                 ttl,
                 out,
             } => {
+                must_be_new(out.as_deref())?;
                 let issued = client.create_api_key(id, &NewApiKey { resource, actions, ttl }).await?;
                 eprintln!("{} is good until {} for {} on {}", issued.id, issued.expires_at, issued.scope, issued.resource);
                 match out {
@@ -317,6 +318,7 @@ impl Identity {
                 }
             }
             Self::JoinToken { id, out } => {
+                must_be_new(out.as_deref())?;
                 let issued = client.create_join_token(id).await?;
                 eprintln!("good for one use until {}, with the audience {}", issued.expires_at, issued.audience);
                 match out {

@@ -11,7 +11,7 @@ use tenure_core::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::person::{PersonClass, Role};
 use tenure_core::time::{Span, Timestamp};
 
-use super::context::{Context, read_input, word, write_new_secret};
+use super::context::{Context, must_be_new, read_input, word, write_new_secret};
 use super::directory::filtered;
 use super::output::{Column, Paging, line};
 use super::package::{Held, TakeBack};
@@ -381,6 +381,7 @@ pub struct Token {
 
 impl Token {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
+        must_be_new(self.out.as_deref())?;
         let issued = context.client()?.create_operator_token(self.id, &NewOperatorToken { ttl: self.ttl }).await?;
         eprintln!("the operator token {} stands for {} until {}", issued.id, issued.person, issued.expires_at);
         match self.out {

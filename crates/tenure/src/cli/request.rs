@@ -282,7 +282,12 @@ async fn read(client: &tenure_client::Client, id: RequestId, content_hash: Optio
 
 fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {
     if view.waits_for.is_empty() {
-        eprintln!("{} is {}, by {}", view.request.id, view.request.state.as_str(), view.request.policies.join(", "));
+        eprintln!(
+            "{} is {}, by {}",
+            view.request.id,
+            view.request.state.as_str(),
+            view.request.policies.join(", ")
+        );
     } else {
         let people = view.approvers.iter().map(ToString::to_string);
         let roles = view.approver_roles.iter().map(|role| format!("anyone with the role {}", role.as_str()));

@@ -7,7 +7,7 @@ use tenure_api::sign_in::{NewInvitation, NewSignInProvider};
 use tenure_client::ListQuery;
 use tenure_core::id::{InvitationId, PersonId, SignInProviderId};
 
-use super::context::{Context, read_secret, write_new_secret};
+use super::context::{Context, must_be_new, read_secret, write_new_secret};
 use super::output::{Column, Paging, line};
 
 const INVITATIONS: &[Column] = &[
@@ -28,6 +28,7 @@ const PROVIDERS: &[Column] = &[
 
 /// Makes an invitation; `tenure person invite`.
 pub async fn invite(context: &Context, person: PersonId, replaces: bool, out: Option<PathBuf>) -> anyhow::Result<()> {
+    must_be_new(out.as_deref())?;
     let made = context.client()?.create_invitation(&NewInvitation { person, replaces }).await?;
     eprintln!("the invitation {} is for {} until {}", made.record.id, person, made.record.expires_at);
     if !made.record.good {

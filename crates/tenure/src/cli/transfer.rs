@@ -22,7 +22,7 @@ const TRANSFERS: &[Column] = &[
 #[derive(Subcommand)]
 #[command(after_help = "\
 When an owner leaves, each identity of theirs is offered to its backup owner, else to the leaver's manager. Until the deadline it goes on
-as it is, and nothing is added, widened or renewed. Whom nobody took from is suspended then, and retires later.
+as it is, and nothing is added, widened or renewed. What nobody took is suspended then, and retires later.
 
 Examples:
   tenure transfer list --offered-to per_…     what waits for an answer

@@ -175,7 +175,18 @@ fn a_life_by_the_command_line() {
     desk.makes(&["setup", "--name", "Ada"]);
     assert_eq!(mode(&desk.path("operator-token")), 0o600);
     let manager = desk.makes(&["person", "create", "--name", "Max", "--role", "manager"]);
-    let person = desk.makes(&["person", "create", "--name", "Grace", "--role", "owner", "--role", "security", "--manager", &manager]);
+    let person = desk.makes(&[
+        "person",
+        "create",
+        "--name",
+        "Grace",
+        "--role",
+        "owner",
+        "--role",
+        "security",
+        "--manager",
+        &manager,
+    ]);
     desk.does(&["environment", "create", "--name", "prod", "--production"]);
     let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person]);
     let uri = "https://ledger.example.com";
@@ -230,8 +241,15 @@ fn a_life_by_the_command_line() {
     assert_eq!(mode(&grace), 0o600);
     let max = desk.path("max.token");
     desk.run(&["person", "token", &manager, "--out", &max]);
-    let request = desk.does(&["request", "list", "--state", "open", "--all"])["items"][0]["id"].as_str().unwrap().to_owned();
-    assert_eq!(code(&desk.run(&["request", "approve", &request, "--token-file", &grace])), 1, "nobody approves for themselves");
+    let request = desk.does(&["request", "list", "--state", "open", "--all"])["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        code(&desk.run(&["request", "approve", &request, "--token-file", &grace])),
+        1,
+        "nobody approves for themselves"
+    );
     let approved = desk.does(&["request", "approve", &request, "--token-file", &max]);
     assert_eq!(approved["state"], "fulfilled");
     assert_eq!(

@@ -120,7 +120,10 @@ async fn methods(stage: &Stage, path: &str, complaints: &mut Vec<String>) -> BTr
     let answer = stage.send(Method::from_bytes(b"BREW").unwrap(), "", path, "").await;
     let allow = answer.headers.get("allow").map(|allow| allow.to_str().unwrap()).unwrap_or_default();
     let allowed: BTreeSet<String> = allow.split(',').filter(|method| *method != "HEAD").map(str::to_owned).collect();
-    for method in ["BREW", "GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| !allowed.contains(*method)) {
+    for method in ["BREW", "GET", "POST", "PUT", "PATCH", "DELETE"]
+        .into_iter()
+        .filter(|method| !allowed.contains(*method))
+    {
         let answer = stage.send(method.parse().unwrap(), "", path, "").await;
         let is_problem = answer.headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
         if answer.status != 405 || !is_problem || answer.body["code"] != "method_not_allowed" {
@@ -185,7 +188,11 @@ fn reason(answer: &Answer) -> String {
 
 /// `=` if it is the answer that the line's first caller got.
 fn same(answer: &Answer, cell: &mut Cell) -> char {
-    let now = format!("{} {}", answer.status, answer.body.get("code").or(answer.body.get("error")).unwrap_or(&Value::Null));
+    let now = format!(
+        "{} {}",
+        answer.status,
+        answer.body.get("code").or(answer.body.get("error")).unwrap_or(&Value::Null)
+    );
     let first = cell.made.entry("=".to_owned()).or_insert_with(|| now.clone());
     if *first == now { '=' } else { '?' }
 }
@@ -200,7 +207,14 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
         .filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] != "wrong_environment")
         .map(|event| {
             let actor = event["actor"]["id"].as_str().unwrap_or("stranger").to_owned();
-            (actor, format!("{} {}", event["data"]["asked"].as_str().unwrap_or("nothing"), event["data"]["reason"].as_str().unwrap_or_default()))
+            (
+                actor,
+                format!(
+                    "{} {}",
+                    event["data"]["asked"].as_str().unwrap_or("nothing"),
+                    event["data"]["reason"].as_str().unwrap_or_default()
+                ),
+            )
         })
         .collect();
     for (actor, what) in &recorded {
@@ -230,14 +244,18 @@ async fn check_coverage(stage: &Stage, table: &[Line], complaints: &mut Vec<Stri
     for route in &routes {
         // A literal wins over a name at the same place.
         let literal = |line: &Line| routes.iter().any(|other| other != route && !other.contains('{') && line.is_at(other));
-        let here: Vec<usize> = (0..table.len()).filter(|n| table[*n].is_at(route) && (!literal(&table[*n]) || !route.contains('{'))).collect();
+        let here: Vec<usize> = (0..table.len())
+            .filter(|n| table[*n].is_at(route) && (!literal(&table[*n]) || !route.contains('{')))
+            .collect();
         let path: Vec<&str> = route.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect();
         let taken = methods(stage, &path.join("/"), complaints).await;
         let ours: BTreeSet<String> = here.iter().map(|n| table[*n].method.to_string()).collect();
         for missing in taken.difference(&ours) {
             complaints.push(format!("no line for {missing} {route}"));
         }
-        here.iter().filter(|n| taken.contains(table[**n].method.as_str())).for_each(|n| covered[*n] = true);
+        here.iter()
+            .filter(|n| taken.contains(table[**n].method.as_str()))
+            .for_each(|n| covered[*n] = true);
     }
     for (line, covered) in table.iter().zip(covered) {
         if !covered {

@@ -153,7 +153,11 @@ async fn a_webhook_gets_signed_cloud_events(store: Store) {
     world.until(async || !hooks.calls().is_empty()).await;
     world.until(async || nothing_pending(&world, "webhook").await).await;
 
-    let calls: Vec<Value> = hooks.calls().into_iter().filter(|call| call["verified"]["data"]["title"] == SUBJECT || call["verified"].to_string().contains(SUBJECT)).collect();
+    let calls: Vec<Value> = hooks
+        .calls()
+        .into_iter()
+        .filter(|call| call["verified"]["data"]["title"] == SUBJECT || call["verified"].to_string().contains(SUBJECT))
+        .collect();
     assert_eq!(calls.len(), 1);
     let (call, event) = (&calls[0], &calls[0]["verified"]);
     assert_eq!((&call["method"], &call["path"]), (&json!("POST"), &json!(hooks.path)));

@@ -455,8 +455,13 @@ impl World {
 
     /// A vote for a request as it stands now.
     pub async fn approve(&self, token: &str, request: &str) -> Answer {
-        let hash = self.get(&self.security, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash");
-        self.post(token, &format!("/v1/requests/{request}/approve"), json!({"content_hash": hash})).await
+        let hash = self
+            .get(&self.security, &format!("/v1/requests/{request}"))
+            .await
+            .expect(200)
+            .text("/content_hash");
+        self.post(token, &format!("/v1/requests/{request}/approve"), json!({"content_hash": hash}))
+            .await
     }
 
     /// An active identity with the usual charter, and its key.

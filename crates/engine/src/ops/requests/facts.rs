@@ -365,7 +365,11 @@ impl Engine {
             return Err(OpError::field("matter.duration", "duration_too_short", "use at least 10s"));
         }
         if entitlement.actions.is_empty() || entitlement.actions.len() > 32 || entitlement.is_wildcard() {
-            return Err(OpError::field("matter.entitlement", "actions_missing", "list 1 to 32 actions by name, on one resource"));
+            return Err(OpError::field(
+                "matter.entitlement",
+                "actions_missing",
+                "list 1 to 32 actions by name, on one resource",
+            ));
         }
         let resource = self.must::<Resource>("resource", &entitlement.resource).await?;
         if let Some(action) = entitlement

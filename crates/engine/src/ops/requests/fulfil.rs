@@ -2,8 +2,8 @@
 
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{GrantId, IdentityId, PersonId};
 use tenure_core::grant::{Grant, GrantState};
+use tenure_core::id::{GrantId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, WILDCARD};
 use tenure_core::person::{Person, Role};
 use tenure_core::port::DueKind;
@@ -377,7 +377,11 @@ pub(crate) fn unchangeable(from: &CharterDraft, to: &CharterDraft) -> Vec<FieldP
             problems.push(FieldProblem::new(format!("charter.{field}"), "fact_fixed", hint));
         }
     };
-    fixed(from.owner == to.owner, "owner", "an identity changes its owner by a transfer that the new owner accepts");
+    fixed(
+        from.owner == to.owner,
+        "owner",
+        "an identity changes its owner by a transfer that the new owner accepts",
+    );
     fixed(
         from.environment == to.environment,
         "environment",
@@ -410,7 +414,8 @@ pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         .all(|entitlement| entitlement.actions.iter().all(|action| covers(&from.scope, action, &entitlement.resource)));
     // No domains means no bound: naming some narrows, dropping all widens.
     let domains = from.data_domains.is_empty() || (!to.data_domains.is_empty() && to.data_domains.iter().all(|domain| from.data_domains.contains(domain)));
-    let repositories = to.repositories.iter().all(|repository| from.repositories.contains(repository)) && (!to.repositories.is_empty() || from.repositories.is_empty());
+    let repositories =
+        to.repositories.iter().all(|repository| from.repositories.contains(repository)) && (!to.repositories.is_empty() || from.repositories.is_empty());
     let types = from.credential_types == to.credential_types
         || (!to.credential_types.is_empty() && to.credential_types.iter().all(|kind| from.credential_types.contains(kind)));
     let ends = from.retirement.iter().all(|condition| to.retirement.contains(condition)) && to.expires_at <= from.expires_at && to.expires_at.is_some();

@@ -187,9 +187,11 @@ impl Engine {
     /// Its approvers are told, and its deadlines begin.
     pub(crate) fn wait_for_votes(&self, changeset: &mut Changeset, request: &Request, now: Timestamp) {
         self.tell_approvers(changeset, request, "A request waits for your answer");
-        changeset
-            .due
-            .push(DueChange::Set(DueKind::Request, request.id.to_string(), now.plus(self.settings.request_remind_after).min(request.lapses_at)));
+        changeset.due.push(DueChange::Set(
+            DueKind::Request,
+            request.id.to_string(),
+            now.plus(self.settings.request_remind_after).min(request.lapses_at),
+        ));
     }
 
     /// Has those who may fill its open steps told, through the changeset's last event.
@@ -221,11 +223,7 @@ impl Engine {
                     if stored.requested_by != asker(caller) {
                         return Err(OpError::because(Reason::NotAllowed, "a request is withdrawn by who asked"));
                     }
-                    let mut changeset = Changeset::new(
-                        caller.actor(),
-                        now,
-                        self.event(now, "request.withdrawn", ControlPoint::Request).subject(id),
-                    );
+                    let mut changeset = Changeset::new(caller.actor(), now, self.event(now, "request.withdrawn", ControlPoint::Request).subject(id));
                     let request = self.ended(&mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
                     Ok((changeset, (request, stored.revision + 1)))
                 })

@@ -159,12 +159,24 @@ impl Engine {
         for vote in votes {
             let Some(person) = self.one::<Person>(vote.by).await? else { continue };
             let same_person = facts.interested.contains(&vote.by) && !request.single_person;
-            if fills(&person, vote.place, &request, facts) && !same_person {
+            let still = fills(&person, vote.place, &request, facts) && !same_person && self.may_still_vote(&person, vote.place, &request, facts);
+            if still {
                 facts.expects.push(expect(&person));
                 request.votes.push(vote);
             }
         }
         Ok(request)
+    }
+
+    /// Whether policy would let somebody vote so today, were their sign-in fresh.
+    fn may_still_vote(&self, person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
+        let answer = self.policy.decide(&Question {
+            principal: questions::person(person),
+            action: Action::Approve,
+            resource: inventory("request", request.id, &facts.environment),
+            context: vote_context(place, false, request, facts),
+        });
+        tenure_core::gate::check(&answer).is_ok()
     }
 
     /// The place among the open steps that the caller fills, and the policy's answer.

@@ -384,12 +384,18 @@ impl Stage {
         charter["credential_types"] = json!(["access_token", "api_key"]);
         let id = self.registered(charter, "draft").await.text("/id");
         let controls = ["vaulting", "rotation", "ownership", "revalidation"].map(|control| json!({"control": control, "description": "runbook 12"}));
-        let ask = json!({"type": "weaker_credential", "subject": {"type": "identity", "id": id}, "reason": "legacy", "compensating": controls, "duration": "20d"});
+        let ask =
+            json!({"type": "weaker_credential", "subject": {"type": "identity", "id": id}, "reason": "legacy", "compensating": controls, "duration": "20d"});
         let request = self.world.post(&self.rita, "/v1/exceptions", ask).await.expect(201).text("/request");
         self.world.approve(&self.world.owner, &request).await.expect(200);
         assert_eq!(self.world.approve(&self.sib, &request).await.expect(200).text("/state"), "fulfilled");
         self.step(&self.rita, &format!("/v1/identities/{id}/submit")).await.expect(200);
-        let request = self.world.get(&self.world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/request");
+        let request = self
+            .world
+            .get(&self.world.security, &format!("/v1/identities/{id}"))
+            .await
+            .expect(200)
+            .text("/request");
         self.world.approve(&self.world.manager, &request).await.expect(200);
         id
     }

@@ -40,7 +40,9 @@ impl<'a> Jobs<'a> {
             template[field] = value.clone();
         }
         let body = json!({"template": template, "purpose": "jobs"});
-        world.call(reqwest::Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body)).await
+        world
+            .call(reqwest::Method::PUT, &world.admin, &format!("/v1/templates/{name}"), Some(body))
+            .await
     }
 
     fn ask(&self, name: &str, key: &Key, charter: Value) -> Value {

@@ -10,7 +10,9 @@ use crate::world::{Answer, Key, World, in_secs, now};
 
 async fn classify(world: &World, domain: &str, sensitivity: &str) -> Answer {
     let body = json!({"sensitivity": sensitivity});
-    world.call(reqwest::Method::PUT, &world.admin, &format!("/v1/data-domains/{domain}"), Some(body)).await
+    world
+        .call(reqwest::Method::PUT, &world.admin, &format!("/v1/data-domains/{domain}"), Some(body))
+        .await
 }
 
 async fn domain(world: &World, name: &str, sensitivity: &str) {
@@ -176,7 +178,10 @@ async fn short_lives(world: World, count: usize, life: i64) {
     let (mut after, mut listed) = (String::new(), 0);
     loop {
         let asked = Instant::now();
-        let page = world.get(&world.security, &format!("/v1/identities?kind=workload&limit=100{after}")).await.expect(200);
+        let page = world
+            .get(&world.security, &format!("/v1/identities?kind=workload&limit=100{after}"))
+            .await
+            .expect(200);
         slowest = slowest.max(asked.elapsed());
         listed += page.body["items"].as_array().unwrap().len();
         match page.body["next"].as_str() {
@@ -186,7 +191,14 @@ async fn short_lives(world: World, count: usize, life: i64) {
     }
     assert!(listed >= count, "{listed}");
     // All of them end. What the log says of each is within the tolerance of its own end.
-    let left = async || world.get(&world.security, "/v1/identities?state=active&environment=staging&limit=1").await.expect(200).body["items"] == json!([]);
+    let left = async || {
+        world
+            .get(&world.security, "/v1/identities?state=active&environment=staging&limit=1")
+            .await
+            .expect(200)
+            .body["items"]
+            == json!([])
+    };
     world.until_within(Duration::from_secs(120), left).await;
     let done = began.elapsed();
     let mut ends = std::collections::HashMap::new();
