@@ -1,7 +1,7 @@
 //! What a commit has to show for authority that it gives or moves: approvals by persons who don't ask, grants that rest on them, owners who
 //! took what they answer for (S-8, S-11, invariants 5, 7 and 9). Read from the records themselves; nothing here asks the engine.
 
-use tenure_core::changeset::{Changeset, Put};
+use tenure_core::changeset::{Changeset, DueChange, Put};
 use tenure_core::event::Actor;
 use tenure_core::exception::{Exception, ExceptionState};
 use tenure_core::grant::{Grant, GrantState};
@@ -9,6 +9,7 @@ use tenure_core::id::PersonId;
 use tenure_core::identity::{Entitlement, Identity, IdentityState, SuspensionKind};
 use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::policy_set::{InForce, PolicySet};
+use tenure_core::port::DueKind;
 use tenure_core::request::{Asker, Class, Matter, Place, Request, RequestState};
 use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::scope::{Hold, Scope};
@@ -353,7 +354,7 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// Who has left never comes back, and leaves nothing active without a window.
+    /// Who has left never comes back, and leaves nothing active without a window or somebody who sees to it.
     fn person(&self, put: &Put) -> Result<(), Broken> {
         let (old, new) = self.sides::<Person>(put)?;
         let was = old.map(|old| old.state);
@@ -361,6 +362,12 @@ impl Commit<'_> {
             return Err(("inv5", format!("{} came back", put.key)));
         }
         if new.state != PersonState::Departed || was == Some(PersonState::Departed) {
+            return Ok(());
+        }
+        // One that became active while the departure was decided is found by the leaver's worker; until then the gate refuses it, and at
+        // rest nothing is without an owner or a window.
+        let sorted_out = |due: &DueChange| matches!(due, DueChange::Set(DueKind::Leaver, who, _) if *who == new.id.to_string());
+        if self.changeset.due.iter().any(sorted_out) {
             return Ok(());
         }
         for key in self.before.rows.keys().filter(|key| key.kind == RowKind::Identity) {
