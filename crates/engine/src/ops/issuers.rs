@@ -264,15 +264,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Issuer>("issuer", id).await?;
-                    let same_person = caller.person_id() == Some(stored.proposed_by);
-                    let answer = self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(same_person, false));
-                    // Two people, whatever the policy says (S-9).
-                    match answer {
-                        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => return Err(OpError::by_policy(Reason::SamePerson, *answer)),
-                        _ if same_person => return Err(OpError::refused(Reason::SamePerson)),
-                        answer => answer?,
-                    };
-                    let confirmed_by = caller.must_be_person()?;
+                    let confirmed_by = self.second_person(caller, "issuer", id, stored.proposed_by)?;
                     let fresh = self.freshness(caller, now).await?;
                     if stored.state != IssuerState::Proposed {
                         return Err(OpError::because(Reason::IllegalTransition, "only a proposed issuer can be confirmed"));

@@ -316,16 +316,11 @@ fn assurance(caller: &Caller) -> Option<tenure_core::sign_in::Assurance> {
     }
 }
 
-/// Whether the request is about Tenure's own administration.
-pub(super) fn is_administration(matter: &Matter) -> bool {
-    matches!(matter, Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. })
-}
-
 /// The class of a matter.
 pub(super) fn class_of(matter: &Matter) -> Class {
     match matter {
         Matter::PersonAccess { .. } => Class::Human,
-        matter if is_administration(matter) => Class::Administration,
+        Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. } => Class::Administration,
         _ => Class::NonHuman,
     }
 }
