@@ -1,6 +1,7 @@
 //! Replies that are not a record of the domain by itself.
 
 use serde::{Deserialize, Serialize};
+use tenure_core::credential::Confirmation;
 use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId};
 use tenure_core::identity::{Entitlement, Identity};
 use tenure_core::person::Person;
@@ -173,6 +174,12 @@ pub struct TokenIssued {
     pub access_token: String,
     /// Its type.
     pub token_type: String,
+    /// Of a token exchange: what sort of token it is (RFC 8693 §2.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<String>,
+    /// The details that were granted (RFC 9396 §7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<serde_json::Value>,
     /// Its life in seconds.
     pub expires_in: i64,
     /// What it may be used for.
@@ -212,8 +219,17 @@ pub struct ActiveToken {
     pub exp: i64,
     /// Issued at, seconds since the epoch.
     pub iat: i64,
-    /// Always `Bearer` in this release.
+    /// `DPoP` if it is bound to a DPoP key, `Bearer` otherwise.
     pub token_type: String,
+    /// The key that it is bound to (RFC 7800).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// Who acts for the subject: the outermost is the one who does now (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<serde_json::Value>,
+    /// The task that it is for, as RFC 9396 words it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_details: Option<serde_json::Value>,
 }
 
 /// The answer to an evaluation.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, PersonId};
 use crate::row::{Record, RowKind};
+use crate::third_party::Standing;
 use crate::time::Timestamp;
 
 /// An application.
@@ -16,8 +17,15 @@ pub struct Application {
     pub name: String,
     /// Who answers for it.
     pub owner: PersonId,
+    /// Where it stands: closed once it is retired (R84).
+    #[serde(default = "open")]
+    pub standing: Standing,
     /// When the record was made.
     pub created_at: Timestamp,
+}
+
+const fn open() -> Standing {
+    Standing::Open
 }
 
 impl Record for Application {
@@ -26,6 +34,10 @@ impl Record for Application {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![format!("name={}", self.name), format!("owner={}", self.owner)]
+        vec![
+            format!("name={}", self.name),
+            format!("owner={}", self.owner),
+            format!("standing={}", self.standing.as_str()),
+        ]
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delegation::{Delegation, MayAct};
 use crate::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
 use crate::identity::CredentialType;
 use crate::row::{Record, RowKind};
@@ -9,6 +10,27 @@ use crate::time::{Span, Timestamp};
 
 /// How long a credential's record outlives it: the clocks of verifiers may differ by this much.
 pub const CLOCK_SKEW: Span = Span::from_secs(60);
+
+/// The key that a credential is bound to: without it, the credential is worth nothing (RFC 7800, `cnf`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Confirmation {
+    /// The thumbprint of a DPoP key (RFC 9449).
+    #[serde(rename = "jkt")]
+    Jkt(String),
+    /// The SHA-256 thumbprint of a client certificate (RFC 8705).
+    #[serde(rename = "x5t#S256")]
+    Certificate(String),
+}
+
+impl Confirmation {
+    /// The thumbprint, base64url.
+    pub fn thumbprint(&self) -> &str {
+        match self {
+            Self::Jkt(text) | Self::Certificate(text) => text,
+        }
+    }
+}
 
 /// An issued credential. Its row's `created` position is the position at which it was issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +64,18 @@ pub struct Credential {
     /// Keyed hash of an API key's secret part, base64url (S-5).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hash: Option<String>,
+    /// The key that it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmation: Option<Confirmation>,
+    /// The task that it was issued for, of those that the charter declares (R54).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub task: Option<String>,
+    /// For whom its holder acts with it, and what it derives from (S-14).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub delegation: Option<Delegation>,
+    /// Who may ask for a token to act for its subject, of a credential for Tenure itself (S-14).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub may_act: Option<MayAct>,
 }
 
 impl Record for Credential {

@@ -2,6 +2,8 @@
 //!
 //! [`Permit`] has no public constructor, and every signer demands one: there is no second path, and the compiler says so.
 
+use crate::credential::Confirmation;
+use crate::delegation::{Delegation, MAX_DEPTH, MayAct};
 use crate::environment::Environment;
 use crate::grant::Grant;
 use crate::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
@@ -159,7 +161,14 @@ impl Standing<'_> {
             CredentialType::ApiKey | CredentialType::ManagedSecret => self.charter.rotation_cadence.min(MAX_KEY_LIFE),
         };
         let life = longest.min(ask.ttl.unwrap_or(longest));
-        let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end());
+        if self.charter.sender_constrained && ask.kind == CredentialType::AccessToken && ask.confirmation.is_none() {
+            return Err(Reason::SenderConstraintNeeded);
+        }
+        if ask.delegation.is_some_and(|delegated| delegated.delegation.depth() > MAX_DEPTH) {
+            return Err(Reason::DelegationTooDeep);
+        }
+        let parents_end = ask.delegation.map_or(self.charter.end(), |delegated| delegated.until);
+        let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end()).min(parents_end);
         if expires_at.since(self.facts.now) < Span::from_secs(1) {
             return Err(Reason::NoLiveGrant);
         }
@@ -176,6 +185,10 @@ impl Standing<'_> {
             issued_at: self.facts.now,
             expires_at,
             revoked_by: revoked_by(&self.charter),
+            confirmation: ask.confirmation.cloned(),
+            task: ask.task.map(str::to_owned),
+            delegation: ask.delegation.map(|delegated| delegated.delegation.clone()),
+            may_act: ask.may_act.cloned(),
         })
     }
 }
@@ -218,6 +231,23 @@ pub struct Ask<'a> {
     pub binding: Option<BindingId>,
     /// A shorter life than the charter's, if wanted.
     pub ttl: Option<Span>,
+    /// The key that it is bound to.
+    pub confirmation: Option<&'a Confirmation>,
+    /// The task that it is for.
+    pub task: Option<&'a str>,
+    /// For whom its holder acts, and what it derives from.
+    pub delegation: Option<&'a Delegated<'a>>,
+    /// Who may ask for a token to act for its subject with it.
+    pub may_act: Option<&'a MayAct>,
+}
+
+/// The chain that a credential derives from, and when its first link ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Delegated<'a> {
+    /// The chain and its credentials.
+    pub delegation: &'a Delegation,
+    /// The shortest-lived parent's end (S-14).
+    pub until: Timestamp,
 }
 
 /// Leave to sign one credential, exactly as it says. Only the gate makes it.
@@ -235,6 +265,10 @@ pub struct Permit {
     issued_at: Timestamp,
     expires_at: Timestamp,
     revoked_by: Vec<String>,
+    confirmation: Option<Confirmation>,
+    task: Option<String>,
+    delegation: Option<Delegation>,
+    may_act: Option<MayAct>,
 }
 
 impl Permit {
@@ -266,6 +300,22 @@ impl Permit {
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
+    /// The key that it is bound to.
+    pub const fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
+    }
+    /// The task that it is for.
+    pub fn task(&self) -> Option<&str> {
+        self.task.as_deref()
+    }
+    /// For whom its holder acts.
+    pub const fn delegation(&self) -> Option<&Delegation> {
+        self.delegation.as_ref()
+    }
+    /// Who may ask for a token to act for its subject.
+    pub const fn may_act(&self) -> Option<&MayAct> {
+        self.may_act.as_ref()
+    }
 
     /// The inventory's record of the credential (R31).
     pub fn record(&self) -> crate::credential::Credential {
@@ -283,6 +333,10 @@ impl Permit {
             revoked_by: self.revoked_by.clone(),
             revoked_at: None,
             hash: None,
+            confirmation: self.confirmation.clone(),
+            task: self.task.clone(),
+            delegation: self.delegation.clone(),
+            may_act: self.may_act.clone(),
         }
     }
 }

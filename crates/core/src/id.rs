@@ -209,6 +209,12 @@ ids! {
     DifferenceKind, DifferenceId, "dif";
     /// A policy set, proposed or in force.
     PolicySetKind, PolicySetId, "pol";
+    /// A registered source of signals.
+    SourceKind, SourceId, "src";
+    /// A signal.
+    SignalKind, SignalId, "sig";
+    /// A removal.
+    RemovalKind, RemovalId, "rem";
 }
 
 #[cfg(test)]

@@ -18,6 +18,33 @@ pub enum IssuerState {
     Removed,
 }
 
+/// What sort of platform an issuer is: which immutable ids its tokens carry, and what a binding to it has to fix (S-13).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Any OpenID Connect provider: bindings fix `sub`.
+    #[default]
+    Oidc,
+    /// GitHub Actions: bindings fix `repository_id`, the issuer `repository_owner_id`.
+    GithubActions,
+    /// GitLab CI/CD: bindings fix `project_id`, the issuer `namespace_id`.
+    Gitlab,
+    /// A Kubernetes cluster's service account tokens: bindings fix the service account's uid.
+    Kubernetes,
+}
+
+impl Preset {
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oidc => "oidc",
+            Self::GithubActions => "github_actions",
+            Self::Gitlab => "gitlab",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+}
+
 /// An external issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +63,12 @@ pub struct Issuer {
     pub environments: Vec<String>,
     /// Claims that every binding to this issuer must fix, e.g. an immutable tenant id.
     pub required_claims: Vec<String>,
+    /// What sort of platform it is.
+    #[serde(default)]
+    pub preset: Preset,
+    /// Claims that every token of it must have with exactly these values: of a shared issuer, the immutable id of our tenant (S-13).
+    #[serde(default)]
+    pub fixed_claims: std::collections::BTreeMap<String, serde_json::Value>,
     /// Where the registration stands.
     pub state: IssuerState,
     /// Who proposed it.

@@ -57,6 +57,8 @@ pub enum Action {
     Trust,
     /// Erase personal values.
     Erase,
+    /// Say that something happened: a registered source.
+    Signal,
 }
 
 impl Action {
@@ -88,6 +90,7 @@ impl Action {
         Self::Import,
         Self::Trust,
         Self::Erase,
+        Self::Signal,
     ];
 
     /// The name in policies.
@@ -119,6 +122,7 @@ impl Action {
             Self::Import => "import",
             Self::Trust => "trust",
             Self::Erase => "erase",
+            Self::Signal => "signal",
         }
     }
 
@@ -154,6 +158,8 @@ pub enum EntityType {
     Resource,
     /// Tenure itself, or a part of its inventory.
     Inventory,
+    /// A registered source of signals.
+    Source,
 }
 
 impl EntityType {
@@ -164,6 +170,7 @@ impl EntityType {
             Self::Identity => "Identity",
             Self::Resource => "Resource",
             Self::Inventory => "Inventory",
+            Self::Source => "Source",
         }
     }
 }

@@ -159,6 +159,12 @@ pub enum DueKind {
     Need = 14,
     /// Identities whose risk tier has to be derived again, a data domain or an environment having changed.
     Tier = 15,
+    /// A signal that was received and has no effect yet.
+    Signal = 16,
+    /// A removal whose hold is over, or whose identities retire.
+    Removal = 17,
+    /// An answer that an identity is to be called back about.
+    Callback = 18,
 }
 
 impl DueKind {
@@ -179,6 +185,9 @@ impl DueKind {
         Self::Renewal,
         Self::Need,
         Self::Tier,
+        Self::Signal,
+        Self::Removal,
+        Self::Callback,
     ];
     /// The number in a store.
     pub const fn code(self) -> u8 {
@@ -202,6 +211,9 @@ impl DueKind {
             Self::Renewal => "renewal",
             Self::Need => "need",
             Self::Tier => "tier",
+            Self::Signal => "signal",
+            Self::Removal => "removal",
+            Self::Callback => "callback",
         }
     }
 }

@@ -141,6 +141,44 @@ reasons! {
     ClassMismatch = "class_mismatch", "people are made at /v1/people and non-human identities at /v1/identities: neither takes the other's class";
     /// A complete feed lacks too many of the records that it had (invariant 6).
     FeedTooShort = "feed_too_short", "so much missing reads as a failed export: nothing was changed; check the export, or hand it in with complete=false";
+    /// The signal's signature or secret is wrong, or the source isn't active.
+    SignalNotAuthentic = "signal_not_authentic", "sign the raw body with the source's current key; the source has to be confirmed";
+    /// The signal is of a kind or about a subject that its source may not speak of.
+    SignalOutsideSource = "signal_outside_source", "the source's registration names its kinds and its subjects: propose another one for more";
+    /// The source sends more than it may.
+    SignalsTooFast = "signals_too_fast", "the source's rate is spent: send it again after the time that Retry-After names";
+    /// What would be done is not what was seen in the dry run.
+    PlanChanged = "plan_changed", "what it concerns has changed since the dry run: look at it again and send its new digest";
+    /// More identities than the source may hold without a person.
+    OverBlastCap = "over_blast_cap", "a person of security has to confirm it: tenure removal confirm";
+    /// The DPoP proof lacks the nonce that the server gave, or has an old one.
+    DpopNonceNeeded = "dpop_nonce_needed", "make the proof again with the nonce of the header DPoP-Nonce (RFC 9449, section 8)";
+    /// The DPoP proof fails.
+    DpopInvalid = "dpop_invalid", "the DPoP proof is malformed, too old, used before, or for another request, token or key";
+    /// A token that is bound to a key was shown without it.
+    TokenBound = "token_bound", "the token is bound to a key: show it with a DPoP proof or over the connection of its certificate, never as a bearer";
+    /// A credential without a key where the charter demands one.
+    SenderConstraintNeeded = "sender_constraint_needed", "the charter allows only bound tokens: send a DPoP proof or connect with a client certificate";
+    /// The declared task doesn't take what is asked.
+    OutsideIntent = "outside_intent", "what is asked for is not part of the declared task: declare another one, or ask for more";
+    /// No task was declared.
+    IntentMissing = "intent_missing", "declare a task of the charter in authorization_details, type tenure_task";
+    /// Nobody delegated this to the actor.
+    DelegationNotAllowed = "delegation_not_allowed", "the subject's charter has to name the actor as a delegate, and the subject token has to authorise it";
+    /// Handed on too often.
+    DelegationTooDeep = "delegation_too_deep", "authority was handed on as often as it may be: act under authority of your own";
+    /// A credential or an identity that this derives from has ended.
+    ParentEnded = "parent_ended", "what this was derived from has ended, and it with it: begin again at the start of the chain";
+    /// Two instances present one key.
+    SecondInstance = "second_instance", "another instance holds this key: give each agent an identity and a key of its own";
+    /// The proof's repository is not on the identity's list.
+    RepositoryNotPermitted = "repository_not_permitted", "the charter's repositories don't list the one that the proof names";
+    /// The workload changed, and the proof is from before.
+    BindingUnverified = "binding_unverified", "the workload was changed: come with a proof that was made after that";
+    /// Nobody has answered yet.
+    AuthorizationPending = "authorization_pending", "the approvers have not answered yet: ask again after the interval";
+    /// Asked again too soon.
+    SlowDown = "slow_down", "wait longer between questions, as the answer's interval says";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }

@@ -23,6 +23,8 @@ pub enum ReviewTrigger {
     Cadence,
     /// It was not used (R76).
     Dormancy,
+    /// A release or an integration change (R88).
+    Release,
 }
 
 impl ReviewTrigger {
@@ -34,6 +36,7 @@ impl ReviewTrigger {
             Self::Early => "early",
             Self::Cadence => "cadence",
             Self::Dormancy => "dormancy",
+            Self::Release => "release",
         }
     }
 }
@@ -46,6 +49,18 @@ pub enum ReviewSubject {
     Identity(IdentityId),
     /// A person's grant.
     PersonGrant(PersonGrantId),
+}
+
+/// Something that the subject held when the review was opened, and whether it was used (R88).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privilege {
+    /// The resource.
+    pub resource: String,
+    /// The action.
+    pub action: String,
+    /// When a decision last allowed it; never, as far as is known, if empty.
+    pub last_used: Option<Timestamp>,
 }
 
 /// What was answered.
@@ -104,6 +119,9 @@ pub struct Review {
     pub state: ReviewState,
     /// The answer, by whom, when, and what they said.
     pub answer: Option<Answered>,
+    /// What the subject held when it was opened, beside what of it was used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub privileges: Vec<Privilege>,
 }
 
 /// An answer.

@@ -137,6 +137,18 @@ row_kinds! {
     Difference = 38, "difference";
     /// How far a reader of the log has come.
     Cursor = 39, "cursor";
+    /// A registered source of signals.
+    Source = 40, "source";
+    /// A signal.
+    Signal = 41, "signal";
+    /// The newest word of a source on a subject.
+    Heard = 42, "heard";
+    /// A removal.
+    Removal = 43, "removal";
+    /// A use of access that is exceptional by itself (R106, R107).
+    ExceptionalAccess = 44, "exceptional_access";
+    /// What an identity asked for while it runs, and how it is told.
+    Backchannel = 45, "backchannel";
 }
 
 /// A row's name: its kind and its id, which is unique within the kind.

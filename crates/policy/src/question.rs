@@ -17,6 +17,7 @@ pub(crate) struct Types {
     pub(crate) identity: EntityTypeName,
     pub(crate) resource: EntityTypeName,
     pub(crate) inventory: EntityTypeName,
+    pub(crate) source: EntityTypeName,
 }
 
 impl Types {
@@ -30,6 +31,7 @@ impl Types {
             EntityType::Identity => &self.identity,
             EntityType::Resource => &self.resource,
             EntityType::Inventory => &self.inventory,
+            EntityType::Source => &self.source,
         }
     }
 

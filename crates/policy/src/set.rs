@@ -170,11 +170,13 @@ fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
     };
     let (person, identity) = (find(EntityType::Person), find(EntityType::Identity));
     let (resource, inventory) = (find(EntityType::Resource), find(EntityType::Inventory));
+    let source = find(EntityType::Source);
     Some(Types {
         person: person?,
         identity: identity?,
         resource: resource?,
         inventory: inventory?,
+        source: source?,
     })
 }
 

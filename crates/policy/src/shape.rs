@@ -9,7 +9,13 @@ use cedar_policy_core::validator::ValidatorEntityTypeKind;
 use cedar_policy_core::validator::types::{self, EntityKind, Type};
 use tenure_core::policy::{Attributes, Entity, EntityType, Question, Value};
 
-pub(crate) const ENTITY_TYPES: [EntityType; 4] = [EntityType::Person, EntityType::Identity, EntityType::Resource, EntityType::Inventory];
+pub(crate) const ENTITY_TYPES: [EntityType; 5] = [
+    EntityType::Person,
+    EntityType::Identity,
+    EntityType::Resource,
+    EntityType::Inventory,
+    EntityType::Source,
+];
 
 /// The attributes of an entity type or of a context; there are no others.
 #[derive(Debug)]

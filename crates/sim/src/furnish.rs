@@ -14,7 +14,7 @@ use tenure_core::scope::Hold;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
-use tenure_engine::ops::token::{Proof, TokenAsk};
+use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::exec::finish;
 use crate::intent::{Bound, Fact, Place, Subject};
@@ -301,6 +301,9 @@ impl World {
                 proof,
                 resource: Some(uri.clone()),
                 scope: None,
+                authorization_details: None,
+                grant: Grant::Own,
+                sender: Presented::default(),
                 source: "sim".into(),
             };
             let [one, other] = self.nodes.as_slice() else { continue };

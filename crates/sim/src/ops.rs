@@ -21,7 +21,7 @@ use tenure_credentials::opaque::Parsed;
 use tenure_engine::Engine;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::token::{Proof, TokenAsk};
+use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
@@ -324,6 +324,9 @@ impl World {
             },
             resource: Some(place.resources.get(which)?.1.clone()),
             scope: if enforcer { Some("enforce".into()) } else { None },
+            authorization_details: None,
+            grant: Grant::Own,
+            sender: Presented::default(),
             source: "sim".into(),
         };
         let intent = Intent::Issue(subject.id, kind, Hidden(proof), subject.place, which);
@@ -644,6 +647,7 @@ fn binding(subject: &Subject) -> Option<WorkloadBinding> {
         Bound::Key => WorkloadBinding::PublicKey {
             workload,
             jwk: Holder::new(&subject.seed)?.jwk(),
+            assertion_audience: tenure_core::binding::AssertionAudience::Issuer,
         },
         Bound::Oidc => WorkloadBinding::Oidc {
             workload,

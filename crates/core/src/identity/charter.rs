@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::binding::AssertionAudience;
+use crate::delegation::{Delegate, Task};
 use crate::environment::parse_name;
 use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, VendorId};
 use crate::problem::FieldProblem;
@@ -74,6 +76,16 @@ pub enum WorkloadBinding {
         workload: String,
         /// The public key as a JWK (RFC 7517): OKP Ed25519 or EC P-256.
         jwk: serde_json::Value,
+        /// To whom its assertions are addressed; strict unless a client can't.
+        #[serde(default, skip_serializing_if = "AssertionAudience::is_strict")]
+        assertion_audience: AssertionAudience,
+    },
+    /// It connects with this client certificate (RFC 8705 §2.2).
+    Certificate {
+        /// The workload that holds its key.
+        workload: String,
+        /// The certificate in PEM.
+        certificate: String,
     },
     /// An external OIDC issuer vouches for it.
     Oidc {
@@ -102,7 +114,11 @@ impl WorkloadBinding {
     /// The workload's name.
     pub fn workload(&self) -> &str {
         match self {
-            Self::PublicKey { workload, .. } | Self::Oidc { workload, .. } | Self::JoinToken { workload } | Self::DirectoryUser { workload, .. } => workload,
+            Self::PublicKey { workload, .. }
+            | Self::Certificate { workload, .. }
+            | Self::Oidc { workload, .. }
+            | Self::JoinToken { workload }
+            | Self::DirectoryUser { workload, .. } => workload,
         }
     }
 }
@@ -267,6 +283,18 @@ pub struct CharterDraft {
     pub usage: Option<Usage>,
     /// How it is renewed by itself, if it is (R51).
     pub renewal: Option<AutoRenewal>,
+    /// The tasks that it may declare; an agent has at least one (R54).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Task>,
+    /// Who may act for it, and within which bounds (S-14).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegates: Vec<Delegate>,
+    /// Whether it gets only credentials that are bound to a key (RFC 9449, RFC 8705).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sender_constrained: bool,
+    /// Where it is called back when what it asked for is decided (OpenID CIBA, ping mode): an `https` URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_endpoint: Option<String>,
 }
 
 /// Bounds on use that are checked at each decision (R53).
@@ -358,6 +386,12 @@ pub struct Charter {
     pub cloud_account: Option<CloudAccountId>,
     /// When and in which posture it may be used.
     pub usage: Option<Usage>,
+    /// The tasks that it may declare.
+    pub tasks: Vec<Task>,
+    /// Who may act for it.
+    pub delegates: Vec<Delegate>,
+    /// Whether it gets only credentials that are bound to a key.
+    pub sender_constrained: bool,
 }
 
 pub(super) struct Checker(Vec<FieldProblem>);
@@ -521,6 +555,9 @@ impl CharterDraft {
                     vendor: self.vendor,
                     cloud_account: self.cloud_account,
                     usage: self.usage.clone(),
+                    tasks: self.tasks.clone(),
+                    delegates: self.delegates.clone(),
+                    sender_constrained: self.sender_constrained,
                 })
             }
             _ => Err(check.0),
@@ -617,6 +654,11 @@ impl Charter {
     /// Whether a completed task ends it.
     pub fn ends_with_task(&self) -> bool {
         self.retirement.contains(&RetirementCondition::TaskCompleted)
+    }
+
+    /// The task that it declares by this name.
+    pub fn task(&self, name: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.name == name)
     }
 
     /// Whether the charter covers this action on this resource.

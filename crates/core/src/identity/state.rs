@@ -125,6 +125,10 @@ pub enum SuspensionKind {
     ExceptionEnded,
     /// A review was not answered.
     ReviewOverdue,
+    /// A source said that what it lives by has ended, or another system stopped it (S-12).
+    Signalled,
+    /// What proves its workload no longer matches what was chartered (R86, R89).
+    BindingBroken,
 }
 
 /// Who may lift a suspension or a hold; never the person who placed it (S-11).

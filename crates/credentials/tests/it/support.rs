@@ -129,6 +129,7 @@ pub fn permit(actions: &[&str]) -> Permit {
             application: Some(application),
             workload_binding: Some(WorkloadBinding::PublicKey {
                 workload: "deployment/x".into(),
+                assertion_audience: tenure_core::binding::AssertionAudience::Issuer,
                 jwk: json!({}),
             }),
             expires_at: Some(end),
@@ -207,6 +208,10 @@ pub fn permit(actions: &[&str]) -> Permit {
         resource: &resource,
         binding: Some(BindingId::from_u128(9)),
         ttl: Some(Span::from_secs(600)),
+        confirmation: None,
+        task: None,
+        delegation: None,
+        may_act: None,
     };
     let answer = Answer {
         allowed: true,

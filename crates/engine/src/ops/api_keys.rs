@@ -91,6 +91,10 @@ impl Engine {
                     resource: &resource,
                     binding: None,
                     ttl: Some(ttl),
+                    confirmation: None,
+                    task: None,
+                    delegation: None,
+                    may_act: None,
                 },
                 &held,
                 &answer,
@@ -149,6 +153,9 @@ impl Engine {
             ("shared", Value::Bool(known.identity.charter.shared.is_some())),
             ("waived", Value::Set(self.waived(&known.identity, now).await?)),
             ("sender_constrained", Value::Bool(false)),
+            ("in_intent", Value::Bool(true)),
+            ("depth", Value::Long(0)),
+            ("second_instance", Value::Bool(false)),
         ]))
     }
 

@@ -189,6 +189,8 @@ impl Engine {
                 ("in_hours", Value::Bool(in_hours)),
                 ("in_posture", Value::Bool(in_posture)),
                 ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
+                ("in_intent", Value::Bool(true)),
+                ("depth", Value::Long(0)),
             ]),
         });
         let context = (!in_hours || !in_posture).then_some(Reason::WrongContext);

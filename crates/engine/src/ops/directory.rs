@@ -2,6 +2,7 @@
 
 use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
+use tenure_core::third_party::Standing;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
@@ -118,6 +119,7 @@ impl Engine {
                         id: ApplicationId::generate(now, self.entropy.as_ref()),
                         name: ask.name.clone(),
                         owner: ask.owner,
+                        standing: Standing::Open,
                         created_at: now,
                     };
                     let event = self

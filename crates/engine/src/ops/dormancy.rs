@@ -322,7 +322,11 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::NeedEnded => Some(&rules::NEED_ENDED),
         SuspensionKind::ExceptionEnded => Some(&rules::EXCEPTION_ENDED),
         SuspensionKind::JoinTokenReplayed => Some(&rules::JOIN_TOKEN_REPLAYED),
-        SuspensionKind::ByHand | SuspensionKind::TransferLapsed | SuspensionKind::ReviewOverdue => None,
+        SuspensionKind::ByHand
+        | SuspensionKind::TransferLapsed
+        | SuspensionKind::ReviewOverdue
+        | SuspensionKind::Signalled
+        | SuspensionKind::BindingBroken => None,
     }
 }
 

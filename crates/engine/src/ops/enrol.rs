@@ -2,7 +2,7 @@
 
 use tenure_api::requests::Enrol;
 use tenure_api::views::{JoinTokenIssued, Resource as Changed};
-use tenure_core::binding::{Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
+use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate;
@@ -148,9 +148,12 @@ impl Engine {
                     matches: BindingMatch::PublicKey {
                         jwk: key.to_json(),
                         thumbprint: key.thumbprint().to_owned(),
+                        assertion_audience: AssertionAudience::Issuer,
                     },
                     state: BindingState::Live,
                     enrolled_with: Some(token_id),
+                    recheck: None,
+                    instances: Vec::new(),
                     created_at: now,
                 };
                 let mut identity = (*known.identity.value).clone();

@@ -12,7 +12,7 @@ use tenure_core::problem::Reason;
 use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
 
 use super::Asked;
-use super::token::{Proof, TokenAsk};
+use super::token::{Grant, Presented, Proof, TokenAsk};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -45,6 +45,9 @@ impl Engine {
                 proof: Proof::Registration(wanted.proof),
                 resource: wanted.resource,
                 scope: wanted.scope,
+                authorization_details: None,
+                grant: Grant::Own,
+                sender: Presented::default(),
                 source,
             })
             .await;

@@ -171,8 +171,8 @@ impl Engine {
     /// The binding that a charter asks for, and the key that makes it unique for ever (S-13, R75).
     pub(crate) fn binding_of(&self, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
         let (matches, once) = match &identity.charter.workload_binding {
-            None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
-            Some(WorkloadBinding::PublicKey { jwk, .. }) => {
+            None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::Certificate { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
+            Some(WorkloadBinding::PublicKey { jwk, assertion_audience, .. }) => {
                 let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
                 let thumbprint = key.thumbprint().to_owned();
                 let once = Once {
@@ -184,6 +184,7 @@ impl Engine {
                     BindingMatch::PublicKey {
                         jwk: key.to_json(),
                         thumbprint,
+                        assertion_audience: *assertion_audience,
                     },
                     once,
                 )
@@ -224,6 +225,8 @@ impl Engine {
             matches,
             state: BindingState::Live,
             enrolled_with: None,
+            recheck: None,
+            instances: Vec::new(),
             created_at: now,
         };
         Ok(Some((binding, once)))

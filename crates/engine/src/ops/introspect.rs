@@ -1,6 +1,7 @@
 //! Introspection and revocation of tokens by protocol (RFC 7662, RFC 7009), and who may ask.
 
 use tenure_api::views::{ActiveToken, Introspection};
+use tenure_core::credential::Confirmation;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
 use tenure_core::gate;
@@ -189,7 +190,10 @@ impl Engine {
                 jti: claims.credential.to_string(),
                 exp: claims.expires_at.as_secs(),
                 iat: claims.issued_at.as_secs(),
-                token_type: "Bearer".into(),
+                token_type: token_type(held.credential.confirmation.as_ref()).into(),
+                cnf: held.credential.confirmation.clone(),
+                act: None,
+                authorization_details: None,
             }),
         })
     }
@@ -229,6 +233,14 @@ impl Engine {
             self.first_receipt(receipt).await?;
         }
         Ok(())
+    }
+}
+
+/// How a token is presented (RFC 6750, RFC 9449).
+pub(crate) const fn token_type(confirmation: Option<&Confirmation>) -> &'static str {
+    match confirmation {
+        Some(Confirmation::Jkt(_)) => "DPoP",
+        Some(Confirmation::Certificate(_)) | None => "Bearer",
     }
 }
 

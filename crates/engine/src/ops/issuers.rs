@@ -11,7 +11,7 @@ use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::IssuerId;
-use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::issuer::{Issuer, Preset, IssuerState};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -176,6 +176,8 @@ impl Engine {
                         audience: ask.audience.clone(),
                         environments: sorted(&ask.environments),
                         required_claims: sorted(&ask.required_claims),
+                        preset: Preset::default(),
+                        fixed_claims: std::collections::BTreeMap::new(),
                         state: if alone { IssuerState::Active } else { IssuerState::Proposed },
                         proposed_by,
                         confirmed_by: None,

@@ -264,7 +264,7 @@ impl Engine {
                     wrong.add("workload_binding.claims", "required_claim_missing", &hint);
                 }
             }
-            Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) | None => {}
+            Some(WorkloadBinding::Certificate { .. } | WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) | None => {}
         }
         Ok(())
     }

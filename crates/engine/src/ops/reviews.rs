@@ -66,6 +66,7 @@ impl Engine {
             opened_at: now,
             due_at,
             state: ReviewState::Open,
+            privileges: Vec::new(),
             answer: None,
         };
         let (about, otherwise) = match subject {

@@ -152,6 +152,10 @@ fn filled(charter: &CharterDraft, template: &Template, now: Timestamp) -> Charte
         need: charter.need.or(defaults.need),
         usage: or(&charter.usage, &defaults.usage),
         renewal: or(&charter.renewal, &defaults.renewal),
+        tasks: list(&charter.tasks, &defaults.tasks),
+        delegates: list(&charter.delegates, &defaults.delegates),
+        sender_constrained: charter.sender_constrained || defaults.sender_constrained,
+        notification_endpoint: or(&charter.notification_endpoint, &defaults.notification_endpoint),
     }
 }
 

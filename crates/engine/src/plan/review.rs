@@ -53,6 +53,7 @@ mod tests {
             opened_at: opened,
             due_at: opened.plus(ANSWER_WITHIN),
             state: ReviewState::Open,
+            privileges: Vec::new(),
             answer: None,
         };
         let active = Some(IdentityState::Active);

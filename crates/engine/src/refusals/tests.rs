@@ -16,7 +16,7 @@ use tenure_credentials::opaque::Parsed;
 
 use super::*;
 use crate::caller::Caller;
-use crate::ops::token::{Proof, TokenAsk};
+use crate::ops::token::{Grant, Presented, Proof, TokenAsk};
 use crate::run::seal::tests::{World, world};
 
 const MINUTE: Span = Span::from_mins(1);
@@ -118,6 +118,9 @@ impl Org {
             proof: Proof::ClientAssertion(self.key.sign("client-authentication+jwt", &claims)),
             resource: None,
             scope: scope.map(str::to_owned),
+            authorization_details: None,
+            grant: Grant::Own,
+            sender: Presented::default(),
             source: "192.0.2.1".into(),
         };
         engine.issue_token(ask).await.map(|issued| issued.credential)
@@ -268,6 +271,9 @@ async fn somebody_else_cannot_spend_an_identitys_budget() {
             proof,
             resource: None,
             scope: None,
+            authorization_details: None,
+            grant: Grant::Own,
+            sender: Presented::default(),
             source: "192.0.2.1".into(),
         };
         assert_eq!(reason(org.world.engine.issue_token(ask).await), Reason::ProofInvalid);

@@ -103,6 +103,7 @@ impl Engine {
             DueKind::Leaver => self.work_leaver(claimed, now).await?,
             DueKind::Transfer => self.work_transfer(claimed, now).await?,
             DueKind::Person => self.work_person(claimed, now).await?,
+            DueKind::Signal | DueKind::Removal | DueKind::Callback => None,
         };
         Ok(changeset.unwrap_or_else(|| self.nothing_left(claimed, now)))
     }

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tenure_core::problem::Reason;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::token::{Proof, TokenAsk};
+use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::App;
 use crate::error::{Failure, problem_of};
@@ -235,6 +235,9 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         proof,
         resource: form.get("resource").map(str::to_owned),
         scope: form.get("scope").map(str::to_owned),
+        authorization_details: form.get("authorization_details").map(str::to_owned),
+        grant: Grant::Own,
+        sender: Presented::default(),
         source,
     };
     let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;

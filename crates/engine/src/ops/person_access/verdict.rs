@@ -114,6 +114,8 @@ impl Engine {
                 ("in_hours", Value::Bool(true)),
                 ("in_posture", Value::Bool(true)),
                 ("in_data_domains", Value::Bool(true)),
+                ("in_intent", Value::Bool(true)),
+                ("depth", Value::Long(0)),
             ]),
         });
         // Beyond any policy: without a grant of their own that is in force, and unless they are at work, a person uses nothing.

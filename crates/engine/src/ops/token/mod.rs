@@ -1,0 +1,371 @@
+//! The token endpoint's use case: a workload proves itself and gets a credential of minutes.
+
+mod instances;
+mod prove;
+mod sender;
+
+use tenure_api::views::TokenIssued;
+use tenure_core::binding::BindingState;
+use tenure_core::changeset::{Changeset, Expect, Spend};
+use tenure_core::delegation::{Delegation, MayAct};
+use tenure_core::environment::Environment;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::gate::{self, Ask, Delegated, Held};
+use tenure_core::id::{CredentialId, IdentityId};
+use tenure_core::identity::{CredentialType, Identity};
+use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
+use tenure_core::port::Committed;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::resource::Resource;
+use tenure_core::row::{RowKey, RowKind, Stored};
+use tenure_core::secret::{Pending, Secret};
+use tenure_core::time::{Span, Timestamp};
+
+use self::instances::Mark;
+pub use self::prove::Proof;
+pub use self::sender::Presented;
+use super::introspect::token_type;
+use crate::Engine;
+use crate::counters::count;
+use crate::error::OpError;
+use crate::load::Known;
+use crate::questions;
+use crate::refusals::{Refusal, window};
+
+/// What is asked of the token endpoint.
+#[derive(Clone)]
+pub struct TokenAsk {
+    /// The environment whose issuer is asked.
+    pub environment: String,
+    /// Who claims to ask; an assertion names it itself.
+    pub client_id: Option<String>,
+    /// The proof.
+    pub proof: Proof,
+    /// The resource's identifier (RFC 8707); may be left out if only one is held.
+    pub resource: Option<String>,
+    /// The actions wanted, in OAuth's form; all that are held if left out.
+    pub scope: Option<String>,
+    /// What is asked for in the form of RFC 9396: a JSON array.
+    pub authorization_details: Option<String>,
+    /// What it rests on.
+    pub grant: Grant,
+    /// The keys that the client showed besides its proof.
+    pub sender: Presented,
+    /// Where the request comes from, for the record of strangers.
+    pub source: String,
+}
+
+impl TokenAsk {
+    /// The actions that are asked for.
+    fn actions(&self) -> Vec<String> {
+        let scope = self.scope.as_deref().unwrap_or_default();
+        scope.split(' ').filter(|action| !action.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// What a credential is asked for on the strength of.
+#[derive(Clone)]
+pub enum Grant {
+    /// The identity's own grants.
+    Own,
+}
+
+/// What a grant comes to.
+struct Wanted {
+    resource: Stored<Resource>,
+    held: Held,
+    /// The task that it is for.
+    task: Option<String>,
+    /// Whether what is asked for is part of the declared task, where tasks have to be declared.
+    in_intent: bool,
+    may_act: Option<MayAct>,
+    /// The chain that it derives from, and when the shortest-lived parent ends.
+    delegation: Option<(Delegation, Timestamp)>,
+    /// The granted details (RFC 9396 §7).
+    details: Option<serde_json::Value>,
+    /// Of a token exchange (RFC 8693 §2.2.1).
+    issued_token_type: Option<&'static str>,
+    /// What it rests on besides the identity's own rows.
+    expects: Vec<Expect>,
+}
+
+/// What one decision to issue rests on and gives.
+struct Issued {
+    token: Pending<String>,
+    token_type: &'static str,
+    issued_token_type: Option<&'static str>,
+    authorization_details: Option<serde_json::Value>,
+    expires_in: i64,
+    scope: String,
+    credential: CredentialId,
+}
+
+impl Engine {
+    /// Issues one access token, or says why not. What was issued is durable before it is returned (invariant 2).
+    ///
+    /// # Errors
+    /// The proof fails, the identity may not, or the store can't take the record.
+    pub async fn issue_token(&self, ask: TokenAsk) -> Result<TokenIssued, OpError> {
+        let environment = self.one::<Environment>(&ask.environment).await?.ok_or(OpError::NotFound("environment"))?;
+        let id = self.claimed_identity(ask.client_id.as_deref(), &ask.proof, &ask.source)?;
+        let outcome = self.decide(|| self.decide_issuance(&ask, id, &environment)).await;
+        match outcome {
+            Ok((issued, committed)) => self.hand_over(id, issued, &committed).await,
+            Err(OpError::Unauthenticated(reason)) => {
+                self.count_stranger(reason, &ask.source);
+                Err(OpError::Unauthenticated(reason))
+            }
+            Err(OpError::Refused { reason, detail, answer }) => {
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref())
+                    .await;
+                if reason == Reason::WrongEnvironment {
+                    self.note_proof_elsewhere(id, &ask.environment).await;
+                }
+                Err(OpError::Refused { reason, detail, answer })
+            }
+            Err(OpError::Invalid(fields)) => {
+                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), "invalid", &fields, None)
+                    .await;
+                Err(OpError::Invalid(fields))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn hand_over(&self, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
+        let token: Secret<String> = issued
+            .token
+            .release(committed)
+            .ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+        count(&self.counters.issued);
+        self.touch(id.to_string(), committed.at);
+        Ok(TokenIssued {
+            access_token: token.expose().clone(),
+            token_type: issued.token_type.into(),
+            issued_token_type: issued.issued_token_type.map(str::to_owned),
+            authorization_details: issued.authorization_details,
+            expires_in: issued.expires_in,
+            scope: issued.scope,
+            credential: issued.credential,
+            log: self.logged(committed).await?,
+        })
+    }
+
+    async fn decide_issuance(&self, ask: &TokenAsk, id: IdentityId, environment: &Stored<Environment>) -> Result<(Changeset, Issued), OpError> {
+        let reading = self.reading();
+        let now = reading.now;
+        let snapshot = self
+            .store
+            .load(&[RowKey::new(RowKind::Identity, id), Self::environment_key(&ask.environment)])
+            .await?;
+        let identity = snapshot.get::<Identity>(0)?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+        let environment = snapshot.get::<Environment>(1)?.unwrap_or_else(|| environment.clone());
+        let known = self.know_rest(identity).await?;
+        let issuer = self.issuer_of(&environment.name);
+        let proven = self.prove(&known, &ask.proof, &issuer, &environment.name, now).await?;
+        // From here on the caller is known: refusals are recorded one by one.
+        if !reading.reliable {
+            return Err(OpError::refused(Reason::ClockUnreliable));
+        }
+        if proven.binding.state == BindingState::Suspended {
+            return Err(OpError::refused(Reason::BindingSuspended));
+        }
+        let sender = self.sender(&ask.sender, now)?;
+        let standing = gate::standing(known.facts(now))?;
+        if standing.charter().environment != environment.name {
+            return Err(OpError::refused(Reason::WrongEnvironment));
+        }
+        let wanted = self.wanted(ask, &known, &standing, now).await?;
+        let ttl = standing.charter().credential_ttl;
+        let mark = Mark::of(sender.confirmation.as_ref(), &ask.source);
+        let second_instance = instances::is_second(&proven.binding, &mark, now);
+        let mut context = issue_context(&ask.proof, &known, &environment.name, ttl, self.waived(&known.identity, now).await?, now);
+        context.insert("sender_constrained", Value::Bool(sender.confirmation.is_some()));
+        context.insert("in_intent", Value::Bool(wanted.in_intent));
+        let depth = wanted.delegation.as_ref().map_or(0, |(delegation, _)| delegation.depth());
+        context.insert("depth", Value::Long(i64::try_from(depth).unwrap_or(i64::MAX)));
+        context.insert("second_instance", Value::Bool(second_instance));
+        let answer = self.policy.decide(&Question {
+            principal: questions::identity(&known.identity),
+            action: Action::Issue,
+            resource: questions::resource(&wanted.resource),
+            context,
+        });
+        let credential = CredentialId::generate(now, self.entropy.as_ref());
+        let delegated = wanted.delegation.as_ref().map(|(delegation, until)| Delegated { delegation, until: *until });
+        let permit = standing
+            .permit(
+                Ask {
+                    credential,
+                    kind: CredentialType::AccessToken,
+                    environment: &environment,
+                    resource: &wanted.resource,
+                    binding: Some(proven.binding.id),
+                    ttl: None,
+                    confirmation: sender.confirmation.as_ref(),
+                    task: wanted.task.as_deref(),
+                    delegation: delegated.as_ref(),
+                    may_act: wanted.may_act.as_ref(),
+                },
+                &wanted.held,
+                &answer,
+            )
+            .map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+        let record = permit.record();
+        let mut event = self
+            .event(now, "credential.issued", ControlPoint::Issue)
+            .subject(credential)
+            .subject(id)
+            .fact("type", record.kind)
+            .fact("method", ask.proof.method())
+            .fact("environment", &record.environment)
+            .fact("resource", record.resource)
+            .fact("actions", &record.actions)
+            .fact("grants", &record.grants)
+            .fact("binding", record.binding)
+            .fact("expires_at", record.expires_at)
+            .fact("policies", &answer.policies)
+            .fact("policy_version", &answer.version);
+        if let Some(confirmation) = &record.confirmation {
+            event = event.fact("cnf", confirmation);
+        }
+        if let Some(task) = &record.task {
+            event = event.fact("task", task);
+        }
+        if let Some(delegation) = &record.delegation {
+            event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
+            for link in &delegation.chain {
+                event = event.subject(link);
+            }
+        }
+        if let Some(may_act) = &record.may_act {
+            event = event.fact("may_act", may_act);
+        }
+        let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+        known.expect(&mut changeset);
+        changeset.expect(&environment).expect(&wanted.resource);
+        changeset.expects.extend(wanted.expects);
+        self.note_instance(&mut changeset, &known.identity, &proven.binding, mark, record.expires_at, second_instance, now)
+            .await?;
+        if let Some(issuer) = &proven.issuer {
+            changeset.expect(issuer);
+        }
+        for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants.contains(&grant.id)) {
+            changeset.expect(grant);
+        }
+        changeset.insert(&record);
+        changeset.once.push(proven.once);
+        changeset.once.extend(sender.once);
+        changeset.spends.push(self.issuance_spend(id, now));
+        let signer = self.token_signer(&environment, now).await?;
+        let issued = Issued {
+            expires_in: permit.expires_at().as_secs() - now.as_secs(),
+            scope: record.actions.join(" "),
+            token_type: token_type(record.confirmation.as_ref()),
+            issued_token_type: wanted.issued_token_type,
+            authorization_details: wanted.details,
+            credential,
+            token: signer.sign(permit, &issuer, changeset.id),
+        };
+        Ok((changeset, issued))
+    }
+
+    /// What the grant that was asked for comes to, before policy is asked.
+    async fn wanted(&self, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+        match &ask.grant {
+            Grant::Own => self.wanted_own(ask, known, standing, now).await,
+        }
+    }
+
+    /// A credential under the identity's own authority.
+    async fn wanted_own(&self, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, _now: Timestamp) -> Result<Wanted, OpError> {
+        let resource = wanted_resource(known, ask.resource.as_deref(), standing)?;
+        let held = standing.held(&resource, &ask.actions())?;
+        Ok(Wanted {
+            in_intent: true,
+            resource,
+            held,
+            task: None,
+            may_act: None,
+            delegation: None,
+            details: None,
+            issued_token_type: None,
+            expects: Vec::new(),
+        })
+    }
+
+    /// One more credential from the identity's budget of the minute.
+    pub(crate) fn issuance_spend(&self, id: IdentityId, now: Timestamp) -> Spend {
+        let start = window(now);
+        Spend {
+            budget: format!("issue/{id}"),
+            window: start,
+            until: start.plus(Span::from_mins(2)),
+            by: 1,
+            limit: self.settings.issuance_budget,
+        }
+    }
+
+    /// Records that an identity which proved itself was refused.
+    pub(crate) async fn refuse_identity(
+        &self,
+        id: IdentityId,
+        control: ControlPoint,
+        asked: &str,
+        code: &str,
+        fields: &[FieldProblem],
+        answer: Option<&Answer>,
+    ) {
+        self.record_refusal(Refusal {
+            actor: Actor::Identity { id },
+            control,
+            asked,
+            subjects: vec![id.to_string()],
+            code,
+            fields,
+            answer,
+        })
+        .await;
+    }
+
+}
+
+/// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
+pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
+    let mut resources = known.resources.iter().flatten();
+    match uri {
+        Some(uri) => resources
+            .find(|resource| resource.uri == uri)
+            .cloned()
+            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
+        None => {
+            let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
+            match (held.next(), held.next()) {
+                (Some(only), None) => Ok(only.clone()),
+                (None, _) => Err(OpError::refused(Reason::NoLiveGrant)),
+                (Some(_), Some(_)) => Err(OpError::field(
+                    "resource",
+                    "resource_missing",
+                    "name the resource (RFC 8707): the identity holds more than one",
+                )),
+            }
+        }
+    }
+}
+
+fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, waived: Vec<String>, now: Timestamp) -> Attributes {
+    Attributes::from([
+        ("method", Value::Text(proof.method().to_owned())),
+        ("credential_type", Value::Text(CredentialType::AccessToken.as_str().to_owned())),
+        ("ttl_secs", Value::Long(ttl.as_secs())),
+        ("charter_complete", Value::Bool(true)),
+        ("owner_active", Value::Bool(known.owner_active())),
+        ("in_transfer", Value::Bool(known.in_transfer(now))),
+        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
+        ("waived", Value::Set(waived)),
+        ("live_grant", Value::Bool(true)),
+        ("in_scope", Value::Bool(true)),
+        ("environment", Value::Text(environment.to_owned())),
+        ("weaker_credential", Value::Bool(false)),
+    ])
+}

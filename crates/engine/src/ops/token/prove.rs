@@ -1,0 +1,222 @@
+//! How workloads prove themselves: exactly one binding of the identity that a proof names must match (S-13).
+
+use tenure_core::binding::{Binding, BindingMatch, BindingState};
+use tenure_core::changeset::{Changeset, Once, Spend};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::IdentityId;
+use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::problem::Reason;
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+use tenure_credentials::assertion::{verify_client_assertion, verify_first_proof};
+use tenure_credentials::external::{claims_match, verify_external_token};
+use tenure_credentials::jose::{Algorithm, JoseError, Jwk};
+
+use crate::Engine;
+use crate::error::OpError;
+use crate::load::Known;
+
+/// How a workload proves itself at the token endpoint.
+#[derive(Clone)]
+pub enum Proof {
+    /// A client assertion by a bound key (RFC 7523 §2.2).
+    ClientAssertion(String),
+    /// A token of a bound external issuer, as the grant itself (RFC 7523 §2.1).
+    ExternalToken(String),
+    /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
+    Registration(String),
+}
+
+impl Proof {
+    pub(super) const fn method(&self) -> &'static str {
+        match self {
+            Self::ClientAssertion(_) => "private_key_jwt",
+            Self::ExternalToken(_) => "jwt_bearer",
+            // The same proof of the same key, with the name in place of the id that was not there yet.
+            Self::Registration(_) => "private_key_jwt",
+        }
+    }
+}
+
+/// A proof that holds.
+pub(crate) struct Proven {
+    pub binding: Stored<Binding>,
+    /// The external issuer that vouched, if one did.
+    pub(super) issuer: Option<Stored<Issuer>>,
+    pub(super) once: Once,
+}
+
+impl Engine {
+    /// Whom a proof claims to be, before anything is checked.
+    pub(crate) fn claimed_identity(&self, client_id: Option<&str>, proof: &Proof, source: &str) -> Result<IdentityId, OpError> {
+        let unknown = || {
+            self.count_stranger(Reason::IdentityUnknown, source);
+            OpError::Unauthenticated(Reason::IdentityUnknown)
+        };
+        match (client_id, proof) {
+            (Some(text), _) => text.parse().map_err(|_| unknown()),
+            (None, Proof::ClientAssertion(assertion)) => {
+                let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
+                unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
+            }
+            (None, Proof::ExternalToken(_) | Proof::Registration(_)) => Err(OpError::field(
+                "client_id",
+                "client_id_missing",
+                "name the identity as client_id: a proof names its identity",
+            )),
+        }
+    }
+
+    /// Checks a proof against the bindings of the identity that it names: exactly one must match (S-13).
+    pub(crate) async fn prove(&self, known: &Known, proof: &Proof, issuer: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+        match proof {
+            Proof::ClientAssertion(assertion) => self.prove_key(known, assertion, issuer, now),
+            Proof::ExternalToken(token) => self.prove_external(known, token, environment, now).await,
+            Proof::Registration(proof) => self.prove_registration(known, proof, issuer, now),
+        }
+    }
+
+    fn prove_key(&self, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+        let (keys, bindings) = self.bound_keys(known)?;
+        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+        let client = known.identity.id.to_string();
+        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+    }
+
+    fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+        let (keys, bindings) = self.bound_keys(known)?;
+        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+        let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+    }
+
+    /// The keys that an identity's bindings name, each at the place of its binding.
+    fn bound_keys(&self, known: &Known) -> Result<BoundKeys, OpError> {
+        let mut keys = Vec::new();
+        let mut bindings = Vec::new();
+        for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
+            if let BindingMatch::PublicKey { jwk, thumbprint, .. } = &binding.matches {
+                keys.push(self.workload_key(jwk, thumbprint)?);
+                bindings.push(binding.clone());
+            }
+        }
+        Ok((keys, bindings))
+    }
+
+    async fn prove_external(&self, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+        let mut matched = None;
+        for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
+            let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
+            let Some(issuer) = self.one::<Issuer>(issuer).await? else { continue };
+            if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) {
+                continue;
+            }
+            let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
+            let verify = |keys: &tenure_credentials::jose::JwkSet| verify_external_token(token, keys, &algorithms, &issuer.url, &issuer.audience, now);
+            let mut verified = verify(&*self.issuer_keys(&issuer, false).await?);
+            if matches!(verified, Err(JoseError::KeyUnknown)) {
+                verified = verify(&*self.issuer_keys(&issuer, true).await?);
+            }
+            let Ok(external) = verified else { continue };
+            if !claims_match(&external.claims, claims) {
+                continue;
+            }
+            if matched.is_some() {
+                return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
+            }
+            let once = Once {
+                space: "jti",
+                key: format!("external {}", external.token_hash),
+                until: Some(external.replay_until),
+            };
+            matched = Some((binding.clone(), issuer, once));
+        }
+        let (binding, issuer, once) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
+        Ok(Proven {
+            binding,
+            issuer: Some(issuer),
+            once,
+        })
+    }
+
+    /// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
+    /// what a revocation needs.
+    fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
+        let limit = self.settings.issuance_budget.saturating_mul(10);
+        Spend {
+            budget: format!("{purpose}/{id}"),
+            limit,
+            ..self.issuance_spend(id, now)
+        }
+    }
+
+    /// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
+    ///
+    /// # Errors
+    /// The assertion fails or was used before.
+    pub async fn authenticate_assertion(
+        &self,
+        environment: &str,
+        client_id: Option<&str>,
+        assertion: &str,
+        purpose: &'static str,
+        source: &str,
+    ) -> Result<Stored<Identity>, OpError> {
+        let proof = Proof::ClientAssertion(assertion.to_owned());
+        let id = self.claimed_identity(client_id, &proof, source)?;
+        let result = self
+            .decide(|| async {
+                let now = self.now();
+                let known = self.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+                if matches!(
+                    known.identity.state,
+                    IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired
+                ) {
+                    return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
+                }
+                let proven = self.prove(&known, &proof, &self.issuer_of(environment), environment, now).await?;
+                if proven.binding.state == BindingState::Suspended {
+                    return Err(OpError::Unauthenticated(Reason::BindingSuspended));
+                }
+                let event = self
+                    .event(now, "identity.authenticated", ControlPoint::Use)
+                    .subject(id)
+                    .fact("purpose", purpose);
+                let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+                changeset.expect(&known.identity).expect(&proven.binding);
+                changeset.once.push(proven.once);
+                changeset.spends.push(self.authentication_spend(id, purpose, now));
+                Ok((changeset, known.identity))
+            })
+            .await;
+        match result {
+            Ok((identity, _)) => Ok(identity),
+            Err(OpError::Unauthenticated(reason)) => {
+                self.count_stranger(reason, source);
+                Err(OpError::Unauthenticated(reason))
+            }
+            Err(OpError::Refused { reason, detail, answer }) => {
+                self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref())
+                    .await;
+                Err(OpError::Refused { reason, detail, answer })
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Keys, and the bindings that name them.
+type BoundKeys = (Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>);
+
+/// The proof that one of an identity's keys gave, with the id that it uses up.
+fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti: &str, replay_until: Timestamp) -> Result<Proven, OpError> {
+    let binding = bindings.get(key_index).ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?.clone();
+    let once = Once {
+        space: "jti",
+        key: format!("{} {jti}", known.identity.id),
+        until: Some(replay_until),
+    };
+    Ok(Proven { binding, issuer: None, once })
+}
