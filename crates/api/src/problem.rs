@@ -40,6 +40,10 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
         "set-up was not done yet, or was done before: `tenure setup` makes the first administrator",
     ),
     (
+        "disk_full",
+        "the server's disk is full: suspensions, revocations and retirements still work, everything else waits until an operator makes room",
+    ),
+    (
         "unavailable",
         "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log",
     ),

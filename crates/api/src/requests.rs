@@ -1,8 +1,11 @@
 //! Request bodies. Unknown fields are refused everywhere.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tenure_core::id::{ApplicationId, CredentialId, PersonId};
 use tenure_core::identity::{CharterDraft, Kind};
+use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::scope::Scope;
@@ -83,15 +86,23 @@ const fn deny() -> WhenUnreachable {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewIssuer {
-    /// The issuer identifier: an https URL; its discovery document must name the same.
+    /// What sort of platform it is: which ids its tokens carry, and what a binding to it has to fix (S-13).
+    #[serde(default)]
+    pub preset: Preset,
+    /// The issuer identifier: an https URL; its discovery document must name the same. The preset's own if empty.
+    #[serde(default)]
     pub url: String,
     /// The audience that its tokens must name, exactly and alone.
     pub audience: String,
     /// The environments in which its proofs count.
     pub environments: Vec<String>,
-    /// Signature algorithms accepted of it; all that Tenure knows if empty.
+    /// Signature algorithms accepted of it; the preset's if empty, or all that Tenure knows.
     #[serde(default)]
     pub algorithms: Vec<String>,
+    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the immutable id of our
+    /// tenant.
+    #[serde(default)]
+    pub fixed_claims: BTreeMap<String, serde_json::Value>,
     /// Claims that every binding to it must fix.
     #[serde(default)]
     pub required_claims: Vec<String>,

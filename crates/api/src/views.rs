@@ -262,4 +262,7 @@ pub struct DecisionContext {
     /// The person's grants that it rests on.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub person_grants: Vec<tenure_core::id::PersonGrantId>,
+    /// Who acts for whom, if the subject's token was derived: the subject first, the holder last (S-14).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<tenure_core::id::IdentityId>,
 }

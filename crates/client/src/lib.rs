@@ -16,6 +16,7 @@
 //! ```
 
 pub mod assertion;
+mod backchannel;
 mod directory;
 mod error;
 mod events;
@@ -25,9 +26,11 @@ mod log;
 mod oauth;
 mod people;
 mod person_access;
+mod removals;
 mod requests;
 mod revocations;
 mod sign_in;
+mod signals;
 mod third_party;
 
 use std::time::Duration;
@@ -37,6 +40,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+pub use backchannel::{AccessAsk, AccessWaits, ClientProof};
 pub use error::{ClientError, OAuthFailure};
 pub use events::EventStream;
 pub use log::Export;

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
+use tenure_api::views::{Page, Resource};
+use tenure_core::exceptional::ExceptionalAccess;
 
-use crate::{Client, ClientError, chunk, json, open, send, text};
+use crate::{Client, ClientError, ListQuery, chunk, json, open, send, text};
 
 /// How long a replay of the whole log may take.
 const REPLAY: Duration = Duration::from_secs(3_600);
@@ -50,6 +52,11 @@ impl Client {
     /// `GET /v1/log/consistency`: proves that the first `to` entries begin with the first `from`.
     pub async fn consistency(&self, from: u64, to: u64) -> Result<ConsistencyProof, ClientError> {
         json(self.request(Method::GET, "/v1/log/consistency").query(&[("from", from), ("to", to)])).await
+    }
+
+    /// `GET /v1/log/exceptional`: each use of access that is exceptional by itself, the oldest first.
+    pub async fn exceptional_accesses(&self, query: &ListQuery) -> Result<Page<Resource<ExceptionalAccess>>, ClientError> {
+        self.list("/v1/log/exceptional", query).await
     }
 
     /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the log is long.

@@ -7,7 +7,7 @@ use tenure_api::views::{Decision, Introspection, TokenIssued};
 
 use crate::{Client, ClientError, json, segment, send};
 
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a workload asks of the token endpoint.
 #[derive(Clone)]
@@ -105,7 +105,7 @@ impl Client {
     }
 
     // Whoever is asked here is told who asks by the form, never by the operator token of the same client.
-    fn form(&self, environment: &str, endpoint: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    pub(crate) fn form(&self, environment: &str, endpoint: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
         let url = format!("{}/env/{}/{endpoint}", self.base, segment(environment));
         self.http.request(Method::POST, url).timeout(self.timeout).form(form)
     }

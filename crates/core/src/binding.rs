@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::credential::Confirmation;
 use crate::id::{BindingId, IdentityId, IssuerId, JoinTokenId, SignalId};
+use crate::issuer::Preset;
 use crate::row::{Record, RowKind};
 use crate::time::{Span, Timestamp};
 
@@ -89,6 +91,27 @@ pub struct Instance {
     pub until: Timestamp,
 }
 
+/// Holders of one binding that are remembered.
+pub const MAX_INSTANCES: usize = 16;
+
+impl Instance {
+    /// Whether a credential that is bound to this key, or to none, may be this holder's.
+    pub fn may_hold(&self, confirmation: Option<&Confirmation>) -> bool {
+        match confirmation {
+            Some(confirmation) => self.mark == Self::mark_of(confirmation),
+            None => self.mark.starts_with("addr:"),
+        }
+    }
+
+    /// The mark of whoever holds this key.
+    pub fn mark_of(confirmation: &Confirmation) -> String {
+        match confirmation {
+            Confirmation::Jkt(thumbprint) => format!("jkt:{thumbprint}"),
+            Confirmation::Certificate(thumbprint) => format!("x5t:{thumbprint}"),
+        }
+    }
+}
+
 /// A binding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,8 +145,28 @@ impl Record for Binding {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![format!("identity={}", self.identity)]
+        let mut terms = vec![format!("identity={}", self.identity)];
+        match &self.matches {
+            BindingMatch::PublicKey { thumbprint, .. } | BindingMatch::Certificate { thumbprint } => terms.push(key_term(thumbprint)),
+            BindingMatch::Oidc { claims, .. } => {
+                let anchors = Preset::ALL.iter().map(|preset| preset.workload_claim());
+                terms.extend(anchors.filter_map(|name| claims.get(name).map(|value| claim_term(name, value))));
+            }
+        }
+        terms
     }
+}
+
+/// What a key's bindings are listed by.
+pub fn key_term(thumbprint: &str) -> String {
+    format!("key={thumbprint}")
+}
+
+/// What bindings to an issuer's tokens are listed by: the value of the claim that names the workload, cut where it is long. Who lists
+/// looks at the claims themselves.
+pub fn claim_term(name: &str, value: &serde_json::Value) -> String {
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    format!("claim={name} {}", value.chars().take(100).collect::<String>())
 }
 
 /// A one-time join token.
@@ -151,5 +194,66 @@ impl Record for JoinToken {
     }
     fn terms(&self) -> Vec<String> {
         vec![format!("identity={}", self.identity)]
+    }
+}
+
+/// The claims that a binding fixes, itself or through its issuer, and that what a source says contradicts (R86). What it doesn't tell of
+/// breaks nothing; numbers and their texts are the same id.
+pub fn binding_breaks(
+    matches: &BindingMatch,
+    fixed_by_issuer: &BTreeMap<String, serde_json::Value>,
+    facts: &serde_json::Map<String, serde_json::Value>,
+) -> Vec<String> {
+    let BindingMatch::Oidc { claims, .. } = matches else { return Vec::new() };
+    let contradicted = |(name, fixed): &(&String, &serde_json::Value)| facts.get(*name).is_some_and(|now| !is_one_of(now, fixed));
+    let mut broken: Vec<String> = claims.iter().chain(fixed_by_issuer).filter(contradicted).map(|(name, _)| name.clone()).collect();
+    broken.sort_unstable();
+    broken.dedup();
+    broken
+}
+
+/// Whether it is the value that is fixed, or one of the list that an issuer fixes.
+fn is_one_of(now: &serde_json::Value, fixed: &serde_json::Value) -> bool {
+    match fixed {
+        serde_json::Value::Array(several) => several.iter().any(|one| plain(now) == plain(one)),
+        one => plain(now) == plain(one),
+    }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: &serde_json::Value) -> BTreeMap<String, serde_json::Value> {
+        value.as_object().unwrap().clone().into_iter().collect()
+    }
+
+    #[test]
+    fn a_contradicted_claim_breaks_a_binding_and_nothing_else_does() {
+        let oidc = BindingMatch::Oidc {
+            issuer: IssuerId::from_u128(1),
+            claims: map(&json!({"repository_id": "74", "ref": "refs/heads/main"})),
+        };
+        let tenant = map(&json!({"repository_owner_id": "9"}));
+        let breaks = |facts: serde_json::Value| binding_breaks(&oidc, &tenant, facts.as_object().unwrap());
+        assert!(breaks(json!({})).is_empty());
+        assert!(breaks(json!({"repository_id": 74, "repository": "acme/renamed", "visibility": "public"})).is_empty());
+        assert_eq!(breaks(json!({"repository_id": "75"})), ["repository_id"]);
+        // The repository went to another tenant: the issuer's own claim no longer holds.
+        assert_eq!(breaks(json!({"repository_id": "74", "repository_owner_id": 10})), ["repository_owner_id"]);
+        assert_eq!(breaks(json!({"ref": "refs/heads/evil", "repository_owner_id": 10})), ["ref", "repository_owner_id"]);
+        let several = map(&json!({"repository_owner_id": ["9", "10"]}));
+        assert!(binding_breaks(&oidc, &several, json!({"repository_owner_id": 10}).as_object().unwrap()).is_empty());
+        let key = BindingMatch::Certificate { thumbprint: "x".into() };
+        assert!(binding_breaks(&key, &tenant, json!({"repository_id": "75"}).as_object().unwrap()).is_empty());
     }
 }

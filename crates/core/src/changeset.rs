@@ -1,9 +1,9 @@
 //! What a decision wants changed: events and rows, under preconditions, in one commit.
 
-use crate::event::{Actor, Event};
+use crate::event::{Actor, ControlPoint, Event};
 use crate::id::EventId;
 use crate::port::DueKind;
-use crate::row::{Record, RowKey, Stored};
+use crate::row::{Record, RowKey, RowKind, Stored};
 use crate::time::Timestamp;
 
 /// What must still be so when the commit happens.
@@ -92,6 +92,9 @@ pub struct Changeset {
     pub due: Vec<DueChange>,
     /// Subjects whose personal values are erased.
     pub erase: Vec<String>,
+    /// Written even where the disk is full, though it takes nothing away: the sign-in of somebody of security, without which they
+    /// could stop nobody (S-16).
+    pub stands_for_stopping: bool,
 }
 
 impl Changeset {
@@ -108,7 +111,34 @@ impl Changeset {
             spends: Vec::new(),
             due: Vec::new(),
             erase: Vec::new(),
+            stands_for_stopping: false,
         }
+    }
+
+    /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
+    pub fn is_essential(&self) -> bool {
+        let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
+        let gives = |event: &Event| {
+            matches!(
+                event.control,
+                ControlPoint::Approve | ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Resume | ControlPoint::Administer
+            ) || matches!(event.kind, "request.fulfilled" | "identity.transferred")
+        };
+        // What proves or confers something is not new in a commit that only takes away.
+        let confers = |put: &Put| match put.key.kind {
+            RowKind::Credential
+            | RowKind::Grant
+            | RowKind::PersonGrant
+            | RowKind::Binding
+            | RowKind::JoinToken
+            | RowKind::OperatorToken
+            | RowKind::Passkey
+            | RowKind::SignInBinding
+            | RowKind::Invitation => put.replaces == 0,
+            RowKind::Session => put.replaces == 0 && !self.stands_for_stopping,
+            _ => false,
+        };
+        (self.stands_for_stopping || self.events.iter().any(takes)) && !self.events.iter().any(gives) && !self.puts.iter().any(confers)
     }
 
     /// Adds a further event.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId};
+use crate::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId, SourceId};
 
 /// What shows that a person did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,11 @@ pub enum Actor {
     Identity {
         /// The identity.
         id: IdentityId,
+    },
+    /// A registered source of signals, by its key (S-12).
+    Source {
+        /// The source.
+        id: SourceId,
     },
     /// Tenure itself, working off a deadline or its own set-up.
     System {

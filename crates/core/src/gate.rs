@@ -2,6 +2,9 @@
 //!
 //! [`Permit`] has no public constructor, and every signer demands one: there is no second path, and the compiler says so.
 
+mod chain;
+
+pub use self::chain::{Delegated, HandOn, HandedOn, Link, delegated, hand_on, handed_on};
 use crate::credential::Confirmation;
 use crate::delegation::{Delegation, MAX_DEPTH, MayAct};
 use crate::environment::Environment;
@@ -161,13 +164,22 @@ impl Standing<'_> {
             CredentialType::ApiKey | CredentialType::ManagedSecret => self.charter.rotation_cadence.min(MAX_KEY_LIFE),
         };
         let life = longest.min(ask.ttl.unwrap_or(longest));
-        if self.charter.sender_constrained && ask.kind == CredentialType::AccessToken && ask.confirmation.is_none() {
+        // Who may act is bound more tightly than to a key: nobody but the actor gets anything for it, with a proof of its own.
+        let unbound = ask.confirmation.is_none() && ask.may_act.is_none();
+        if self.charter.sender_constrained && ask.kind == CredentialType::AccessToken && unbound {
             return Err(Reason::SenderConstraintNeeded);
         }
-        if ask.delegation.is_some_and(|delegated| delegated.delegation.depth() > MAX_DEPTH) {
-            return Err(Reason::DelegationTooDeep);
+        if let Some(delegated) = ask.delegation {
+            let delegation = delegated.delegation();
+            if delegation.chain.last() != Some(&self.facts.identity.id) || delegated.resource() != ask.resource.id {
+                return Err(Reason::DelegationNotAllowed);
+            }
+            if delegation.depth() > MAX_DEPTH {
+                return Err(Reason::DelegationTooDeep);
+            }
         }
-        let parents_end = ask.delegation.map_or(self.charter.end(), |delegated| delegated.until);
+        let held = ask.delegation.map_or(held, Delegated::held);
+        let parents_end = ask.delegation.map_or(self.charter.end(), Delegated::until);
         let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end()).min(parents_end);
         if expires_at.since(self.facts.now) < Span::from_secs(1) {
             return Err(Reason::NoLiveGrant);
@@ -187,7 +199,7 @@ impl Standing<'_> {
             revoked_by: revoked_by(&self.charter),
             confirmation: ask.confirmation.cloned(),
             task: ask.task.map(str::to_owned),
-            delegation: ask.delegation.map(|delegated| delegated.delegation.clone()),
+            delegation: ask.delegation.map(|delegated| delegated.delegation().clone()),
             may_act: ask.may_act.cloned(),
         })
     }
@@ -236,18 +248,9 @@ pub struct Ask<'a> {
     /// The task that it is for.
     pub task: Option<&'a str>,
     /// For whom its holder acts, and what it derives from.
-    pub delegation: Option<&'a Delegated<'a>>,
+    pub delegation: Option<&'a Delegated>,
     /// Who may ask for a token to act for its subject with it.
     pub may_act: Option<&'a MayAct>,
-}
-
-/// The chain that a credential derives from, and when its first link ends.
-#[derive(Debug, Clone, Copy)]
-pub struct Delegated<'a> {
-    /// The chain and its credentials.
-    pub delegation: &'a Delegation,
-    /// The shortest-lived parent's end (S-14).
-    pub until: Timestamp,
 }
 
 /// Leave to sign one credential, exactly as it says. Only the gate makes it.

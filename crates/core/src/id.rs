@@ -215,6 +215,8 @@ ids! {
     SignalKind, SignalId, "sig";
     /// A removal.
     RemovalKind, RemovalId, "rem";
+    /// A use of access that is exceptional by itself.
+    ExceptionalAccessKind, ExceptionalAccessId, "exa";
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! External issuers of proofs, such as an OIDC provider of a platform (S-13).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::id::{IssuerId, PersonId};
 use crate::row::{Record, RowKind};
@@ -18,6 +19,13 @@ pub enum IssuerState {
     Removed,
 }
 
+/// The claim that names a Kubernetes service account for good.
+const SERVICE_ACCOUNT: &str = "kubernetes.io/serviceaccount/uid";
+/// Where GitHub's shared runners get their tokens.
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
+/// GitLab's own instance, which everybody shares.
+const GITLAB: &str = "https://gitlab.com";
+
 /// What sort of platform an issuer is: which immutable ids its tokens carry, and what a binding to it has to fix (S-13).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +42,9 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// Every preset.
+    pub const ALL: &[Self] = &[Self::Oidc, Self::GithubActions, Self::Gitlab, Self::Kubernetes];
+
     /// The name in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,6 +52,100 @@ impl Preset {
             Self::GithubActions => "github_actions",
             Self::Gitlab => "gitlab",
             Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// The issuer that is meant where none is named.
+    pub const fn default_url(self) -> Option<&'static str> {
+        match self {
+            Self::GithubActions => Some(GITHUB),
+            Self::Gitlab => Some(GITLAB),
+            Self::Oidc | Self::Kubernetes => None,
+        }
+    }
+
+    /// The algorithms that are meant where none is named; empty for all that are known.
+    pub const fn algorithms(self) -> &'static [&'static str] {
+        match self {
+            Self::GithubActions | Self::Gitlab => &["RS256"],
+            // A cluster signs with the key that its operator gave it.
+            Self::Kubernetes => &["RS256", "ES256", "ES384"],
+            Self::Oidc => &[],
+        }
+    }
+
+    /// The claim with the immutable id of a tenant, which the issuer's registration has to fix where others share the issuer (S-13).
+    pub fn tenant_claim(self, url: &str) -> Option<&'static str> {
+        match self {
+            Self::GithubActions => Some("repository_owner_id"),
+            // An instance of one's own has no other tenant.
+            Self::Gitlab if url.trim_end_matches('/') == GITLAB => Some("namespace_id"),
+            Self::Gitlab | Self::Kubernetes | Self::Oidc => None,
+        }
+    }
+
+    /// The claim by which every binding names its workload, once and for ever.
+    pub const fn workload_claim(self) -> &'static str {
+        match self {
+            Self::Oidc => "sub",
+            Self::GithubActions => "repository_id",
+            Self::Gitlab => "project_id",
+            Self::Kubernetes => SERVICE_ACCOUNT,
+        }
+    }
+
+    /// Claims of which a binding has to fix one besides: without it, every branch and every job would do.
+    pub const fn narrowing_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::GithubActions => &["sub", "environment", "ref", "job_workflow_ref"],
+            Self::Gitlab => &["sub", "environment", "ref", "ref_path", "ref_protected", "ci_config_ref_uri"],
+            Self::Oidc | Self::Kubernetes => &[],
+        }
+    }
+
+    /// The claims that name the repository of a run: its name first, which may change hands, and then its id, where there is one.
+    pub const fn repository_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::GithubActions => &["repository", "repository_id"],
+            Self::Gitlab => &["project_path", "project_id"],
+            Self::Oidc => &["repository", "project_path"],
+            Self::Kubernetes => &[],
+        }
+    }
+
+    /// Whether every token of it names its repository.
+    pub const fn names_repositories(self) -> bool {
+        matches!(self, Self::GithubActions | Self::Gitlab)
+    }
+
+    /// Whether a value can be one of these ids as the platform writes it: GitHub and GitLab write their numbers as text.
+    pub fn is_id(self, value: &Value) -> bool {
+        let Some(text) = value.as_str() else { return false };
+        match self {
+            Self::GithubActions | Self::Gitlab => !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit()),
+            Self::Kubernetes => text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'),
+            Self::Oidc => !text.is_empty(),
+        }
+    }
+
+    /// Whether its platform puts this audience into tokens unasked: what is meant for the platform itself proves nothing to us.
+    pub fn is_default_audience(self, url: &str, audience: &str) -> bool {
+        let audience = audience.trim_end_matches('/');
+        match self {
+            Self::GithubActions => audience.strip_prefix("https://github.com/").is_some_and(|owner| !owner.contains('/')),
+            Self::Gitlab => audience == url.trim_end_matches('/'),
+            Self::Kubernetes => audience == url.trim_end_matches('/') || audience.starts_with("https://kubernetes.default"),
+            Self::Oidc => false,
+        }
+    }
+
+    /// How one finds the id that the workload claim wants.
+    pub const fn where_to_find(self) -> &'static str {
+        match self {
+            Self::Oidc => "the token's own claim sub",
+            Self::GithubActions => "gh api repos/OWNER/NAME --jq .id (and .owner.id for repository_owner_id)",
+            Self::Gitlab => "the project's page shows its id; glab api projects/GROUP%2FNAME gives id and namespace.id",
+            Self::Kubernetes => "kubectl get serviceaccount NAME -n NAMESPACE -o jsonpath={.metadata.uid}",
         }
     }
 }
@@ -66,9 +171,10 @@ pub struct Issuer {
     /// What sort of platform it is.
     #[serde(default)]
     pub preset: Preset,
-    /// Claims that every token of it must have with exactly these values: of a shared issuer, the immutable id of our tenant (S-13).
+    /// Claims that every token of it must have with exactly these values, or one of a list: of a shared issuer, the immutable id of our
+    /// tenant (S-13).
     #[serde(default)]
-    pub fixed_claims: std::collections::BTreeMap<String, serde_json::Value>,
+    pub fixed_claims: std::collections::BTreeMap<String, Value>,
     /// Where the registration stands.
     pub state: IssuerState,
     /// Who proposed it.

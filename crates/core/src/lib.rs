@@ -6,8 +6,10 @@
 //! Only [`gate`] makes the [`gate::Permit`] that every signer demands.
 
 pub mod application;
+pub mod backchannel;
 pub mod binding;
 pub mod changeset;
+pub mod claim;
 pub mod credential;
 pub mod delegation;
 pub mod difference;
@@ -15,6 +17,7 @@ pub mod entropy;
 pub mod environment;
 pub mod event;
 pub mod exception;
+pub mod exceptional;
 pub mod finding;
 pub mod gate;
 pub mod grant;

@@ -126,9 +126,9 @@ impl Action {
         }
     }
 
-    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9).
+    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9). A source's word gives nobody any.
     pub const fn disables(self) -> bool {
-        matches!(self, Self::Suspend | Self::Revoke | Self::Complete)
+        matches!(self, Self::Suspend | Self::Revoke | Self::Complete | Self::Signal)
     }
 }
 

@@ -74,6 +74,8 @@ pub enum Outcome {
         /// Which budget.
         budget: String,
     },
+    /// Nothing was written: the disk is full, and what is left is for what takes authority away (S-16).
+    Full,
     /// Nothing was written: the store can't take it now.
     Unavailable(String),
     /// It may or may not have been written: write the same changeset again to learn which.
@@ -341,6 +343,10 @@ pub trait Store: Send + Sync {
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
     /// Drops up to `n` rows, keys and counts of each sort whose time is over; returns how many went.
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Whether the disk is full, so that only what takes authority away is written (S-16). A store whose disk is somebody else's doesn't know.
+    fn is_full(&self) -> bool {
+        false
+    }
     /// Returns when the log is longer than `seen`, or after a while: a hint, never the truth.
     fn grown(&self, seen: u64) -> BoxFuture<'_, ()>;
 }

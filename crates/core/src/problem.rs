@@ -179,6 +179,12 @@ reasons! {
     AuthorizationPending = "authorization_pending", "the approvers have not answered yet: ask again after the interval";
     /// Asked again too soon.
     SlowDown = "slow_down", "wait longer between questions, as the answer's interval says";
+    /// An approver said no.
+    RequestDenied = "request_denied", "an approver said no: the request's record says what they wrote; ask for something else";
+    /// The request ended without an answer, or what it gave is over.
+    RequestExpired = "request_expired", "the time to fetch the answer, or what it gave, is over: ask again";
+    /// No request of this caller's waits under this auth_req_id.
+    RequestUnknown = "request_unknown", "use the auth_req_id that this client got; each is good for one token";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IdentityId, PersonId, RemovalId, SignalId};
+use crate::id::{IdentityId, PersonId, ReceiptId, RemovalId, SignalId, SourceId};
 use crate::row::{Record, RowKind};
 use crate::scope::Scope;
 use crate::signal::{SignalKind, SignalSubject};
@@ -74,6 +74,8 @@ pub struct BlastRadius {
     pub consumers: Vec<String>,
     /// Identities that act on their behalf, or that they act on behalf of.
     pub delegates: Vec<IdentityId>,
+    /// The accountable owners of what ended and of the identities, who are told; the first two hundred.
+    pub owners: Vec<PersonId>,
 }
 
 /// A removal.
@@ -112,6 +114,22 @@ pub struct Removal {
     pub retired: u32,
     /// When the last one was.
     pub done_at: Option<Timestamp>,
+    /// Who answers for what ended.
+    #[serde(default)]
+    pub owner: Option<PersonId>,
+    /// The receipts of what was cut when it was held; the first hundred.
+    #[serde(default)]
+    pub receipts: Vec<ReceiptId>,
+    /// While the step that it is at has more identities than one commit takes: the last that was looked at.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+impl Removal {
+    /// The mark that the causes and holds that it places begin with, and by which they are lifted again and no others are.
+    pub fn mark(&self) -> String {
+        format!("{}: ", self.id)
+    }
 }
 
 impl Record for Removal {
@@ -125,7 +143,80 @@ impl Record for Removal {
             format!("subject={}", self.subject),
             format!("kind={}", self.kind.as_str()),
         ];
+        terms.extend(self.scope.as_ref().map(|scope| format!("scope={scope}")));
         terms.extend(self.blast.identities.iter().take(8).map(|id| format!("identity={id}")));
         terms
+    }
+}
+
+/// How long what a source held counts against its cap.
+pub const BLAST_WINDOW: Span = Span::from_mins(60);
+
+/// What the signals of a source held lately: many small signals come to the same as a large one (S-12).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Blasts {
+    /// The source.
+    pub source: SourceId,
+    /// How many identities in which minute, by its start.
+    pub held: Vec<(Timestamp, u32)>,
+}
+
+impl Blasts {
+    /// What counts at a time.
+    pub fn lately(&self, now: Timestamp) -> u32 {
+        let counts = self.held.iter().filter(|(minute, _)| now.since(*minute) < BLAST_WINDOW);
+        counts.fold(0, |sum, (_, held)| sum.saturating_add(*held))
+    }
+
+    /// The same with this many more; what no longer counts is dropped.
+    #[must_use]
+    pub fn with(mut self, more: u32, now: Timestamp) -> Self {
+        let width = Span::from_mins(1).as_micros();
+        let minute = Timestamp::from_micros(now.as_micros().div_euclid(width) * width);
+        self.held.retain(|(at, _)| now.since(*at) < BLAST_WINDOW);
+        match self.held.iter_mut().find(|(at, _)| *at == minute) {
+            Some((_, held)) => *held = held.saturating_add(more),
+            None => self.held.push((minute, more)),
+        }
+        self
+    }
+}
+
+impl Record for Blasts {
+    const KIND: RowKind = RowKind::Blast;
+    fn row_id(&self) -> String {
+        self.source.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_small_signals_count_as_one_large_one_for_an_hour() {
+        let start = Timestamp::from_secs(1_000_000);
+        let mut blasts = Blasts {
+            source: SourceId::from_u128(1),
+            held: Vec::new(),
+        };
+        for n in 0..60 {
+            blasts = blasts.with(1, start.plus(Span::from_secs(n * 30)));
+        }
+        let end = start.plus(Span::from_mins(30));
+        assert_eq!(blasts.lately(end), 60);
+        assert!(blasts.held.len() <= 31, "one count for each minute: {blasts:?}");
+        assert_eq!(blasts.lately(end.plus(BLAST_WINDOW)), 0);
+        assert_eq!(blasts.with(2, end.plus(BLAST_WINDOW)).held.len(), 1);
+    }
+
+    #[test]
+    fn nothing_is_released_once_it_retires_and_nothing_retires_unheld() {
+        use RemovalState::{Done, Held, Released, Retiring, Waiting};
+        assert!(Waiting.may_become(Held) && Waiting.may_become(Released) && Held.may_become(Retiring) && Held.may_become(Released));
+        for (from, to) in [(Waiting, Retiring), (Retiring, Released), (Retiring, Held), (Released, Held), (Done, Held), (Done, Released)] {
+            assert!(!from.may_become(to), "{from:?} {to:?}");
+        }
     }
 }

@@ -84,6 +84,9 @@ pub enum Matter {
         starts_at: Option<Timestamp>,
         /// For how long.
         duration: Span,
+        /// For which of the charter's tasks, if the identity declares them (R54).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
     },
     /// A wider charter for an active identity. Narrowing needs no request.
     Charter {

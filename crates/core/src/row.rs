@@ -149,6 +149,8 @@ row_kinds! {
     ExceptionalAccess = 44, "exceptional_access";
     /// What an identity asked for while it runs, and how it is told.
     Backchannel = 45, "backchannel";
+    /// What a source's signals held lately.
+    Blast = 46, "blast";
 }
 
 /// A row's name: its kind and its id, which is unique within the kind.

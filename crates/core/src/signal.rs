@@ -383,6 +383,9 @@ pub struct SignalOutcome {
     pub reviews: Vec<ReviewId>,
     /// The person who left.
     pub person: Option<PersonId>,
+    /// While it concerns more than one commit takes: the last identity that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// A signal as it was received.
@@ -416,6 +419,7 @@ impl Record for Signal {
             format!("kind={}", self.word.kind.as_str()),
             format!("subject={}", self.word.subject),
             format!("state={}", self.state.as_str()),
+            format!("digest={}", self.digest),
         ]
     }
 }

@@ -14,7 +14,7 @@ use tenure_core::id::{OperatorTokenId, SigningKeyId};
 use tenure_core::port::RowSealer;
 use tenure_core::row::{Position, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
-use tenure_credentials::assertion::verify_client_assertion;
+use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::{VerifyingKey, generate_seed, public_of};
 use tenure_credentials::opaque::{OpaqueKeys, OpaqueKind, Parsed};
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let claims = json!({"iss": "c", "sub": "c", "aud": "https://t.example", "jti": "one", "exp": NOW + 60});
     let assertion = sign(&json!({"alg": "EdDSA"}), &claims);
     let jwk = Jwk::from_value(&json!({"kty": "OKP", "crv": "Ed25519", "x": b64(&public)}))?;
-    let check = |token: &str, key: &Jwk| verify_client_assertion(token, "c", &[key], "https://t.example", now);
+    let check = |token: &str, key: &Jwk| verify_client_assertion(token, "c", &[ClientKey::strict(key)], "https://t.example", now);
     check(&assertion, &jwk)?;
     rate("verify_client_assertion (Ed25519)", || check(&assertion, &jwk));
 

@@ -32,6 +32,8 @@ pub fn parse_workload_key(value: &Value) -> Result<Jwk, JwkError> {
 pub struct ClientAssertion {
     /// Its id, to be consumed in the commit of what it is used for.
     pub jti: String,
+    /// When it says it was made, if it does.
+    pub issued_at: Option<Timestamp>,
     /// Its end as it says.
     pub expires_at: Timestamp,
     /// Until when its id must be remembered: its end and the tolerated clock skew.
@@ -40,21 +42,40 @@ pub struct ClientAssertion {
     pub key_index: usize,
 }
 
+/// A key of a client, and what it may write in `aud` in place of the issuer identifier, if it may.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientKey<'a> {
+    /// The key.
+    pub key: &'a Jwk,
+    /// The token endpoint's URL, for a client that knows only RFC 7523 as it was.
+    pub other_audience: Option<&'a str>,
+}
+
+impl<'a> ClientKey<'a> {
+    /// A key whose assertions are addressed to the issuer identifier alone.
+    pub const fn strict(key: &'a Jwk) -> Self {
+        Self { key, other_audience: None }
+    }
+}
+
 /// Checks a client assertion: `iss` = `sub` = the client, `aud` the issuer identifier and nothing else, ten minutes at most.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[&Jwk], issuer: &str, now: Timestamp) -> Result<ClientAssertion, JoseError> {
+pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[ClientKey<'_>], issuer: &str, now: Timestamp) -> Result<ClientAssertion, JoseError> {
     let jws = Jws::parse(jwt, &rules(Types::OneOfOrAbsent(ASSERTION_TYPES)))?;
-    let (key_index, claims) = verify_with_one_of(&jws, keys)?;
+    let every: Vec<&Jwk> = keys.iter().map(|client| client.key).collect();
+    let (key_index, claims) = verify_with_one_of(&jws, &every)?;
     claims.names_issuer(client_id)?;
     if claims.text("sub")? != Some(client_id) {
         return Err(JoseError::SubjectWrong);
     }
-    claims.is_only_for(issuer)?;
+    let other = keys.get(key_index).and_then(|client| client.other_audience);
+    claims.is_only_for(issuer).or_else(|refusal| other.map_or(Err(refusal), |other| claims.is_only_for(other)))?;
     let expires_at = claims.valid_at(now, MAX_PROOF_LIFE, SKEW)?;
     Ok(ClientAssertion {
         jti: claims.jti()?.to_owned(),
+        issued_at: claims.time("iat")?,
         expires_at,
         replay_until: expires_at.plus(SKEW),
         key_index,

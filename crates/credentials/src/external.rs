@@ -5,8 +5,6 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::jose::{Algorithm, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};
 
-pub use crate::jose::claims_match;
-
 /// How far ahead an external token's `exp` may be.
 pub const MAX_EXTERNAL_LIFE: Span = Span::from_days(1);
 /// An explicit type says what a token is for (RFC 8725 §3.11): only those that say "a proof" or nothing are taken, so that an access
@@ -27,7 +25,7 @@ pub struct ExternalClaims {
     pub expires_at: Timestamp,
     /// Until when its use must be remembered: its end and the tolerated clock skew.
     pub replay_until: Timestamp,
-    /// Every claim, for [`claims_match`].
+    /// Every claim, for [`tenure_core::claim`].
     pub claims: Map<String, Value>,
     /// SHA-256 over what is signed, base64url: names the token where it must not be used twice, whether it has a `jti` or not.
     pub token_hash: String,

@@ -7,15 +7,20 @@
 
 pub mod api_key;
 pub mod assertion;
+pub mod certificate;
+pub mod dpop;
 mod encoding;
 pub mod entropy;
 pub mod external;
 pub mod id_token;
 pub mod jose;
 pub mod key;
+pub mod nonce;
 pub mod opaque;
 pub mod receipt;
 pub mod root;
 pub mod row_sealer;
+pub mod signal;
 pub mod token;
+pub mod vouch;
 pub mod webauthn;

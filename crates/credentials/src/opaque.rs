@@ -41,11 +41,13 @@ pub enum OpaqueKind {
     Invitation,
     /// An identity's API key.
     ApiKey,
+    /// Authenticates what a source of signals sends (S-12).
+    Source,
 }
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey];
+    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey, Self::Source];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {
@@ -56,6 +58,7 @@ impl OpaqueKind {
             Self::Session => "ses",
             Self::Invitation => "inv",
             Self::ApiKey => "key",
+            Self::Source => "whk",
         }
     }
 }

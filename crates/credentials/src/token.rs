@@ -4,8 +4,11 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::Ed25519KeyPair;
-use serde::{Serialize, Serializer};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
+use tenure_core::credential::Confirmation;
+use tenure_core::delegation::Delegation;
 use tenure_core::gate::Permit;
 use tenure_core::id::{CredentialId, EventId, IdentityId, SigningKeyId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
@@ -18,6 +21,8 @@ use crate::key::{BadKey, VerifyingKey, key_pair};
 
 /// The `typ` of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// The type of the detail that names a credential's task (RFC 9396 §2).
+pub const TASK_DETAIL: &str = "tenure_task";
 
 /// Signs access tokens with one key.
 pub struct TokenSigner {
@@ -50,11 +55,15 @@ impl TokenSigner {
             iss: issuer,
             exp: permit.expires_at().as_secs(),
             aud: permit.audience(),
-            sub: permit.identity(),
+            sub: subject(permit.delegation(), permit.identity()),
             client_id: permit.identity(),
             iat: permit.issued_at().as_secs(),
             jti: permit.credential(),
             scope: Scope(permit.actions()),
+            cnf: permit.confirmation(),
+            act: actors_of(permit.delegation()),
+            may_act: permit.may_act().map(|may_act| Sub { sub: may_act.actor }),
+            authorization_details: permit.task().map(|task| [TaskDetail { kind: TASK_DETAIL, task }]),
         };
         let mut payload = Vec::with_capacity(512);
         // Writing plain text and numbers into memory has no way to fail; were there one, the token would be refused everywhere.
@@ -74,8 +83,12 @@ impl fmt::Debug for TokenSigner {
 pub struct AccessClaims {
     /// The credential's id: `jti`.
     pub credential: CredentialId,
-    /// Whose it is: `sub` and `client_id`.
+    /// Who holds it: `client_id`.
     pub identity: IdentityId,
+    /// Whom it is about: `sub`. Another than the holder only if authority was handed on.
+    pub subject: IdentityId,
+    /// The key that it is bound to: `cnf`.
+    pub confirmation: Option<Confirmation>,
     /// The resource that it is for: `aud`.
     pub audience: String,
     /// The actions that it is for: `scope`.
@@ -110,12 +123,18 @@ impl SignedToken {
         let period = claims.period()?;
         let issued_at = claims.time("iat")?.ok_or(JoseError::IatMissing)?;
         let subject = claims.text("sub")?.ok_or(JoseError::SubjectWrong)?;
-        if claims.text("client_id")? != Some(subject) {
+        let holder = claims.text("client_id")?.ok_or(JoseError::SubjectWrong)?;
+        // Who acts is told in `act`; where it is missing, the holder is the subject (RFC 8693 §4.1).
+        let acting = claims.as_map().get("act").map(|act| act.get("sub").and_then(Value::as_str));
+        if acting.unwrap_or(Some(subject)) != Some(holder) {
             return Err(JoseError::SubjectWrong);
         }
+        let confirmation = claims.as_map().get("cnf").map(Confirmation::deserialize).transpose();
         let claims = AccessClaims {
             credential: claims.jti()?.parse().map_err(|_| JoseError::JtiMissing)?,
-            identity: subject.parse().map_err(|_| JoseError::SubjectWrong)?,
+            identity: holder.parse().map_err(|_| JoseError::SubjectWrong)?,
+            subject: subject.parse().map_err(|_| JoseError::SubjectWrong)?,
+            confirmation: confirmation.map_err(|_| JoseError::Malformed)?,
             audience: claims.text("aud")?.ok_or(JoseError::AudienceWrong)?.to_owned(),
             scope: claims
                 .text("scope")?
@@ -160,6 +179,21 @@ pub fn token_hash(token: &str) -> [u8; 32] {
     hash
 }
 
+/// Whom a credential is about: the first of the chain that its holder acts in, or the holder.
+pub fn subject(delegation: Option<&Delegation>, holder: IdentityId) -> IdentityId {
+    delegation.and_then(|delegation| delegation.chain.first()).copied().unwrap_or(holder)
+}
+
+/// Who acts for the subject, as the claim `act` says it: the outermost is the holder (RFC 8693 §4.1).
+pub fn actors(delegation: &Delegation) -> Option<Value> {
+    actors_of(Some(delegation)).and_then(|actors| serde_json::to_value(actors).ok())
+}
+
+/// The task that a credential is for, as its `authorization_details` say it (RFC 9396 §9).
+pub fn task_details(task: &str) -> Value {
+    json!([TaskDetail { kind: TASK_DETAIL, task }])
+}
+
 /// A public key as it stands in the key set.
 pub fn public_jwk(kid: SigningKeyId, public: &[u8; 32]) -> Value {
     json!({"kty": "OKP", "crv": "Ed25519", "x": to_base64url(public), "kid": kid, "alg": Algorithm::EdDsa.as_str(), "use": "sig"})
@@ -175,6 +209,47 @@ struct AccessTokenClaims<'a> {
     iat: i64,
     jti: CredentialId,
     scope: Scope<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<&'a Confirmation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actors<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_act: Option<Sub>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<[TaskDetail<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct Sub {
+    sub: IdentityId,
+}
+
+#[derive(Serialize)]
+struct TaskDetail<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    task: &'a str,
+}
+
+/// Actors, the last of whom holds the credential.
+struct Actors<'a>(&'a [IdentityId]);
+
+fn actors_of(delegation: Option<&Delegation>) -> Option<Actors<'_>> {
+    let (_, actors) = delegation?.chain.split_first()?;
+    (!actors.is_empty()).then_some(Actors(actors))
+}
+
+impl Serialize for Actors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some((last, before)) = self.0.split_last() {
+            map.serialize_entry("sub", last)?;
+            if !before.is_empty() {
+                map.serialize_entry("act", &Actors(before))?;
+            }
+        }
+        map.end()
+    }
 }
 
 /// Actions as one text with spaces between (RFC 6749 §3.3).

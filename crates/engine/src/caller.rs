@@ -1,7 +1,7 @@
 //! Who calls: a person who signed in or for whom an operator token stands, or an identity that proved itself.
 
 use tenure_core::changeset::Changeset;
-use tenure_core::event::{Actor, Via};
+use tenure_core::event::{Actor, ControlPoint, Via};
 use tenure_core::gate;
 use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
 use tenure_core::identity::Identity;
@@ -15,6 +15,7 @@ use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
 use crate::Engine;
 use crate::error::OpError;
+use crate::ops::token::{Presented, TokenUse};
 
 /// An authenticated caller.
 #[derive(Clone)]
@@ -185,13 +186,27 @@ impl Engine {
     /// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
     /// what the token says and what its grants still cover now.
     ///
+    /// `changes`: whether the request may change something.
+    ///
     /// # Errors
-    /// The token is nobody's, dead, or for another resource.
-    pub async fn authenticate_identity(&self, bearer: &str) -> Result<Caller, OpError> {
+    /// The token is nobody's, dead, for another resource, or bound to a key that was not shown.
+    pub async fn authenticate_identity(&self, token: &str, shown: &Presented, changes: bool) -> Result<Caller, OpError> {
         let now = self.now();
         let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
-        let (claims, held) = self.presented(bearer, now).await?.ok_or(unknown)?;
+        let (claims, held) = self.presented(token, now).await?.ok_or(unknown)?;
         held.status.map_err(OpError::Unauthenticated)?;
+        let to = TokenUse {
+            asked: "management_api",
+            changes,
+        };
+        self.holds_key(&held.credential, token, shown, to, now).await?;
+        if held.credential.delegation.is_some() || held.credential.may_act.is_some() {
+            let id = held.known.identity.id;
+            let reason = Reason::DelegationNotAllowed;
+            self.refuse_identity(id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
+            let detail = "authority that is handed on counts at resources, not here: come with a token under authority of your own";
+            return Err(OpError::because(reason, detail));
+        }
         let resource = self.one::<Resource>(held.credential.resource).await?;
         let resource = resource
             .filter(|resource| resource.uri == self.settings.public_url && claims.audience == resource.uri)

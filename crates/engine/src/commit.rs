@@ -63,6 +63,7 @@ impl Engine {
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
                 Outcome::Refused { .. } => return Err(OpError::refused(Reason::BudgetSpent)),
+                Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
                 Outcome::Unknown if attempt < SETTLEMENTS => attempt += 1,
                 Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
@@ -141,9 +142,10 @@ fn write_spend(who: &dyn std::fmt::Display, at: Timestamp) -> Spend {
 
 fn used_up(space: &'static str) -> OpError {
     match space {
-        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" => OpError::refused(Reason::ProofReplayed),
-        "key" | "oidc_subject" | "passkey_credential" => OpError::refused(Reason::KeyAlreadyBound),
-        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" => OpError::Taken { what: "name" },
+        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" | "signal" => OpError::refused(Reason::ProofReplayed),
+        "dpop" => OpError::because(Reason::DpopInvalid, "this proof was used before"),
+        "key" | "certificate" | "oidc_subject" | "passkey_credential" => OpError::refused(Reason::KeyAlreadyBound),
+        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" | "source_name" => OpError::Taken { what: "name" },
         "resource_uri" => OpError::Taken { what: "uri" },
         "cloud_account" => OpError::Taken { what: "account" },
         "issuer_url" => OpError::Taken { what: "url" },

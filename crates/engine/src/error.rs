@@ -38,6 +38,9 @@ pub enum OpError {
     /// Set-up has not been done, or was done already.
     #[error("{0}")]
     Setup(&'static str),
+    /// The disk is full: only what takes authority away is written (S-16). Nothing was changed.
+    #[error("the disk is full: only what takes authority away is written")]
+    DiskFull,
     /// Can't be done now; nothing was decided.
     #[error("unavailable: {0}")]
     Unavailable(String),

@@ -194,6 +194,11 @@ impl Engine {
         }
     }
 
+    /// Whether the store's disk is full, so that only what takes authority away is written (S-16).
+    pub fn disk_is_full(&self) -> bool {
+        self.store.is_full()
+    }
+
     /// How many entries the log has.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ use tenure_core::entropy::Entropy;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
 use tenure_core::port::Store;
 use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
+use tenure_credentials::nonce::NonceKey;
 use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
 
@@ -39,6 +40,8 @@ use crate::refusals::Aggregates;
 pub struct Settings {
     /// The base URL under which clients reach the server, without a slash at its end.
     pub public_url: String,
+    /// The base URL of the listener that asks for client certificates, without a slash at its end, if there is one (RFC 8705 §5).
+    pub mtls_url: Option<String>,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
     /// Refusals of one known caller that are recorded one by one in a minute.
@@ -55,6 +58,8 @@ pub struct Settings {
     pub transfer_window: Span,
     /// How long an identity that nobody took stays suspended before it retires.
     pub lapsed_grace: Span,
+    /// How long what a removal holds can be released before it retires (S-12).
+    pub removal_hold: Span,
     /// How far the wall clock may step before issuance stops (S-4).
     pub clock_tolerance: Span,
     /// How long a request stays open.
@@ -71,6 +76,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             public_url: "http://127.0.0.1:8420".into(),
+            mtls_url: None,
             issuance_budget: 600,
             refusal_budget: 60,
             key_overlap: Span::from_mins(5),
@@ -79,6 +85,7 @@ impl Default for Settings {
             dormant_after: None,
             transfer_window: tenure_core::transfer::TRANSFER_WINDOW,
             lapsed_grace: tenure_core::transfer::LAPSED_GRACE,
+            removal_hold: tenure_core::removal::HOLD,
             clock_tolerance: Span::from_mins(5),
             request_open_for: tenure_core::request::OPEN_FOR,
             request_remind_after: tenure_core::request::REMIND_AFTER,
@@ -115,9 +122,12 @@ pub struct Engine {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) root: RootKey,
     pub(crate) opaque: OpaqueKeys,
+    pub(crate) nonces: NonceKey,
+    pub(crate) seen_proofs: ops::token::SeenProofs,
     pub(crate) settings: Settings,
     pub(crate) keys: KeyCache,
     pub(crate) issuer_keys: ops::issuers::KeySets,
+    pub(crate) sources: ops::sources::Known,
     pub(crate) aggregates: Aggregates,
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
     guard: ClockGuard,
@@ -140,10 +150,13 @@ impl Engine {
             entropy: ports.entropy,
             fetch: ports.fetch,
             opaque: OpaqueKeys::new(&ports.root),
+            nonces: NonceKey::new(&ports.root),
+            seen_proofs: ops::token::SeenProofs::default(),
             root: ports.root,
             settings,
             keys: KeyCache::default(),
             issuer_keys: ops::issuers::KeySets::default(),
+            sources: ops::sources::Known::default(),
             aggregates: Aggregates::default(),
             used: Mutex::new(HashMap::new()),
             guard,

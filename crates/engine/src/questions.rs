@@ -1,6 +1,7 @@
 //! Questions to the policy, with exactly the attributes that its schema knows.
 
-use tenure_core::identity::Identity;
+use tenure_core::delegation::Delegation;
+use tenure_core::identity::{Identity, Kind};
 use tenure_core::person::{Person, PersonState};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, Question, Value};
 use tenure_core::problem::Reason;
@@ -67,6 +68,20 @@ pub(crate) fn administration(same_person: bool, single_person: bool) -> Attribut
 }
 
 impl Engine {
+    /// How far the authority that somebody holds was handed on, and whether an agent has a part in it (S-14).
+    pub(crate) async fn handed_on(&self, holder: &Identity, delegation: Option<&Delegation>) -> Result<Attributes, OpError> {
+        let mut through_agent = holder.kind == Kind::Agent;
+        for link in delegation.iter().flat_map(|delegation| &delegation.chain) {
+            // Who can't be found may have been one.
+            through_agent = through_agent || self.one::<Identity>(link).await?.is_none_or(|link| link.kind == Kind::Agent);
+        }
+        let depth = delegation.map_or(0, Delegation::depth);
+        Ok(Attributes::from([
+            ("depth", Value::Long(i64::try_from(depth).unwrap_or(i64::MAX))),
+            ("through_agent", Value::Bool(through_agent)),
+        ]))
+    }
+
     /// Asks whether the caller may do this; a denial is an error with the policy's answer.
     pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
         caller.token_allows(action)?;

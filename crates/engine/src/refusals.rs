@@ -14,6 +14,8 @@ use crate::Engine;
 use crate::counters::count;
 use crate::error::OpError;
 
+/// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
+pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";
 const WINDOW: Span = Span::from_mins(1);
 /// Sources told apart in one minute; the rest share one line.
 const MAX_KEYS: usize = 1_000;
@@ -77,11 +79,17 @@ impl Aggregates {
 impl Engine {
     /// Records a refusal of a caller who is known. Beyond the caller's budget it joins the aggregates.
     pub(crate) async fn record_refusal(&self, refusal: Refusal<'_>) {
+        self.record_refusal_with(refusal, |_| {}).await;
+    }
+
+    /// As [`Engine::record_refusal`], with more in the same commit.
+    pub(crate) async fn record_refusal_with(&self, refusal: Refusal<'_>, more: impl FnOnce(&mut Changeset) + Send) {
         count(&self.counters.refused);
         let now = self.now();
         let who = match &refusal.actor {
             Actor::Person { id, .. } => id.to_string(),
             Actor::Identity { id } => id.to_string(),
+            Actor::Source { id } => id.to_string(),
             Actor::System { part } => part.clone(),
             Actor::Stranger => "stranger".to_owned(),
         };
@@ -109,6 +117,7 @@ impl Engine {
             by: 1,
             limit: self.settings.refusal_budget,
         });
+        more(&mut changeset);
         match self.settle(changeset).await {
             Ok(_) => {}
             Err(OpError::Refused { .. }) => self.aggregates.count(now, refusal.code, &who),
@@ -125,6 +134,11 @@ impl Engine {
         self.aggregates.count(self.now(), reason.code(), source);
     }
 
+    /// Counts what a known caller sent without any effect.
+    pub(crate) fn count_aside(&self, code: &str, who: impl std::fmt::Display) {
+        self.aggregates.count(self.now(), code, &who.to_string());
+    }
+
     /// Writes the aggregates of minutes that are over, or of all when `everything` (before a stop).
     ///
     /// # Errors
@@ -138,8 +152,12 @@ impl Engine {
         let until = if everything { now.plus(WINDOW) } else { window(now) };
         let mut taken = self.aggregates.take_before(until);
         while let Some(((start, code, source), count)) = taken.pop() {
+            let kind = match code.as_str() {
+                OF_NO_INTEREST => "signal.ignored",
+                _ => "access.refused_aggregate",
+            };
             let event = self
-                .event(now, "access.refused_aggregate", ControlPoint::Use)
+                .event(now, kind, ControlPoint::Use)
                 .fact("reason", &code)
                 .fact("source", &source)
                 .fact("minute", start)

@@ -63,6 +63,9 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
             };
             Problem::new(409, "setup", "set-up").detail(why).hint(hint)
         }
+        OpError::DiskFull => Problem::new(503, "disk_full", "the disk is full")
+            .detail("only suspensions, revocations and retirements are written now")
+            .hint("an operator has to make room; nothing was changed"),
         OpError::Unavailable(why) => {
             tracing::warn!(why, "a request was turned away");
             Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")
@@ -78,11 +81,13 @@ const fn status_of(reason: Reason) -> u16 {
     match reason {
         Reason::IllegalTransition
         | Reason::RequestChanged
+        | Reason::PlanChanged
         | Reason::KeyAlreadyBound
         | Reason::IdentityNotActive
         | Reason::IdentitySuspended
         | Reason::IdentityRetired => 409,
-        Reason::BudgetSpent => 429,
+        Reason::TokenBound | Reason::DpopInvalid | Reason::DpopNonceNeeded => 401,
+        Reason::BudgetSpent | Reason::SignalsTooFast => 429,
         Reason::ClockUnreliable => 503,
         Reason::CharterIncomplete | Reason::NotWaivable | Reason::ClassMismatch | Reason::FeedTooShort => 422,
         _ => 403,
@@ -92,12 +97,13 @@ const fn status_of(reason: Reason) -> u16 {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let challenge = crate::keys::challenge(&self.0.code);
         let mut response = (status, Json(*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match status {
             StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

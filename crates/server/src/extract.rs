@@ -18,6 +18,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
+use crate::keys::{Keys, Scheme};
 use crate::sign_in::{Cookie, must_be_same_origin};
 
 /// Where a request comes from: the peer's address, of IPv6 its first 64 bits, which is what one customer gets.
@@ -55,9 +56,13 @@ impl FromRequestParts<App> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
-        let authenticated = match (bearer(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
-            (Some(token), _) if token.starts_with(PREFIX) => app.engine.authenticate_person(&token).await,
-            (Some(token), _) => app.engine.authenticate_identity(&token).await,
+        let authenticated = match (authorization(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
+            (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => app.engine.authenticate_person(&token).await,
+            (Some((scheme, token)), _) => {
+                let Ok(keys) = Keys::from_request_parts(parts, app).await;
+                let changes = !parts.method.is_safe();
+                app.engine.authenticate_identity(&token, &keys.with_a_token(scheme)?, changes).await
+            }
             (None, Some(cookie)) => {
                 must_be_same_origin(app, &parts.method, &parts.headers)?;
                 app.engine.authenticate_browser(&cookie).await
@@ -78,8 +83,8 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
-/// The bearer token of a request, if it has one. Two are as bad as a malformed one.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+/// The credential of a request with how it was sent, if it has one. Two are as bad as a malformed one.
+pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, String)>, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return match headers.contains_key(header::AUTHORIZATION) {
@@ -91,10 +96,15 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let (scheme, token) = text
         .split_once(' ')
         .ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
-    if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() {
-        Ok(Some(token.trim().to_owned()))
-    } else {
-        Err(Failure::malformed("use Authorization: Bearer"))
+    let scheme = match scheme {
+        _ if token.trim().is_empty() => None,
+        bearer if bearer.eq_ignore_ascii_case("bearer") => Some(Scheme::Bearer),
+        dpop if dpop.eq_ignore_ascii_case("dpop") => Some(Scheme::Dpop),
+        _ => None,
+    };
+    match scheme {
+        Some(scheme) => Ok(Some((scheme, token.trim().to_owned()))),
+        None => Err(Failure::malformed("use Authorization: Bearer, or DPoP for a token that is bound to a key")),
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     match app.engine.log_size().await {
+        // Still ready: a balancer that took it out of service would take revocations away too.
+        Ok(_) if app.engine.disk_is_full() => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
         Ok(_) if app.engine.reading().reliable => (StatusCode::OK, "ok\n"),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the clock stepped: nothing is issued\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store can't be reached\n"),
@@ -29,10 +31,12 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let size = app.engine.log_size().await.unwrap_or(0);
     let sealed = app.engine.sealed_size().await.unwrap_or(0);
     let reliable = u8::from(app.engine.reading().reliable);
+    let full = u8::from(app.engine.disk_is_full());
     let mut text = format!(
         "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
          # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
-         # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n"
+         # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n\
+         # HELP tenure_disk_full Whether the database's disk is full; 1 stops everything that enables.\n# TYPE tenure_disk_full gauge\ntenure_disk_full {full}\n"
     );
     for (name, help, value) in app.engine.counters().all() {
         text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));

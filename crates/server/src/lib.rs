@@ -1,8 +1,11 @@
 //! The HTTP edge: authenticates the caller, parses, limits, and hands over to the engine. It decides nothing.
 
+mod approve;
+mod client_certificates;
 mod error;
 mod extract;
 mod health;
+mod keys;
 pub mod outbound;
 mod protocols;
 mod serve;
@@ -22,7 +25,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use serve::{Listener, ServeError, Tls, serve};
+pub use serve::{Clients, Listener, ServeError, Tls, serve};
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -46,6 +49,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .merge(v1::routes())
         .merge(protocols::routes())
         .merge(sign_in::routes())
+        .merge(approve::routes())
         .merge(health::routes())
         .route("/problems/{code}", get(error::page))
         .fallback(error::no_such_route)
@@ -61,6 +65,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
+            axum::middleware::from_fn_with_state(app.clone(), keys::next_nonce),
         ))
         .with_state(app)
 }

@@ -119,6 +119,17 @@ impl Outbound {
         .await
     }
 
+    /// Posts JSON with a bearer token; gives the status of the answer.
+    async fn call(&self, url: &str, bearer: &str, body: &str) -> Result<u16, String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        let mut token = header::HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|error| error.to_string())?;
+        token.set_sensitive(true);
+        let mut headers = header::HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, token);
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        self.post_as(&url, headers, body.to_owned()).await.map(|status| status.as_u16())
+    }
+
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         tokio::time::timeout(self.total, work)
             .await
@@ -184,6 +195,10 @@ impl Fetch for Outbound {
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
         let url = form.url;
         Box::pin(async move { self.answer(form, limit).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
+    }
+
+    fn post_json<'a>(&'a self, url: &'a str, bearer: &'a str, body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>> {
+        Box::pin(async move { self.call(url, bearer, body).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
     }
 }
 

@@ -14,10 +14,14 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tenure_credentials::certificate::thumbprint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use crate::client_certificates::AnyCertificate;
+use crate::keys::MutualTls;
 
 /// Connections served at once; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 4_096;
@@ -33,6 +37,15 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// What a listener with TLS asks of its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Nothing.
+    Anonymous,
+    /// A certificate of their own, if they have one (RFC 8705).
+    Certificates,
 }
 
 /// Why the server can't listen.
@@ -61,6 +74,7 @@ pub enum ServeError {
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
+    clients: Clients,
 }
 
 impl Listener {
@@ -68,10 +82,10 @@ impl Listener {
     ///
     /// # Errors
     /// The address is taken, or the certificate is unusable.
-    pub async fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Self, ServeError> {
-        let tls = tls.map(acceptor).transpose()?;
+    pub async fn bind(address: SocketAddr, tls: Option<&Tls>, clients: Clients) -> Result<Self, ServeError> {
+        let tls = tls.map(|tls| acceptor(tls, clients)).transpose()?;
         let tcp = TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })?;
-        Ok(Self { tcp, tls })
+        Ok(Self { tcp, tls, clients })
     }
 
     /// The bound address, with the port that the system chose if none was given.
@@ -83,17 +97,21 @@ impl Listener {
     }
 }
 
-fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
     let bad = |path: &Path, why: String| ServeError::Tls { path: path.to_owned(), why };
     let chain = CertificateDer::pem_file_iter(&tls.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| bad(&tls.certificate, error.to_string()))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| bad(&tls.key, error.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| bad(&tls.certificate, error.to_string()))?
-        .with_no_client_auth()
+        .map_err(|error| bad(&tls.certificate, error.to_string()))?;
+    let builder = match clients {
+        Clients::Anonymous => builder.with_no_client_auth(),
+        Clients::Certificates => builder.with_client_cert_verifier(AnyCertificate::new(&provider)),
+    };
+    let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|error| bad(&tls.certificate, error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -126,9 +144,14 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
             }
         };
         let (http, router, tls, watcher) = (http.clone(), router.clone(), listener.tls.clone(), graceful.watcher());
+        let clients = listener.clients;
         tokio::spawn(async move {
             let _place = place;
-            if let Err(error) = connection(stream, peer, tls, &http, router, watcher).await {
+            let served = match tls {
+                Some(tls) => encrypted(stream, peer, (tls, clients), http, router, watcher).await,
+                None => plain(stream, peer, http, router, watcher).await,
+            };
+            if let Err(error) = served {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
         });
@@ -141,11 +164,10 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
 
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn connection(
+async fn plain(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    http: &Builder<TokioExecutor>,
+    http: Builder<TokioExecutor>,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), ConnectionError> {
@@ -154,20 +176,36 @@ async fn connection(
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
     });
-    match tls {
-        Some(tls) => {
-            let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
-            let http = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                http.clone().http2_only()
-            } else {
-                http.clone().http1_only()
-            };
-            watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
+    // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
+    let http = http.http1_only();
+    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
+}
+
+async fn encrypted(
+    stream: TcpStream,
+    peer: SocketAddr,
+    (tls, clients): (TlsAcceptor, Clients),
+    http: Builder<TokioExecutor>,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), ConnectionError> {
+    stream.set_nodelay(true)?;
+    let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
+    let session = stream.get_ref().1;
+    let mutual = (clients == Clients::Certificates).then(|| MutualTls {
+        certificate: session.peer_certificates().and_then(<[_]>::first).map(|der| thumbprint(der).into()),
+    });
+    let http = if session.alpn_protocol() == Some(b"h2") {
+        http.http2_only()
+    } else {
+        http.http1_only()
+    };
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(mutual) = &mutual {
+            request.extensions_mut().insert(mutual.clone());
         }
-        // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
-        None => {
-            let http = http.clone().http1_only();
-            watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
-        }
-    }
+        router.clone().oneshot(request)
+    });
+    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
 }

@@ -169,6 +169,8 @@ impl World {
             });
         }
         let issuer = NewIssuer {
+            preset: tenure_core::issuer::Preset::Oidc,
+            fixed_claims: std::collections::BTreeMap::new(),
             url: ISSUER.into(),
             audience: AUDIENCE.into(),
             environments: vec!["dev".into(), "prod".into()],

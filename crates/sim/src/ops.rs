@@ -632,7 +632,7 @@ pub(crate) enum Enforcement {
 impl Enforcement {
     pub(crate) async fn present(&self, engine: &Engine, environment: &str) -> Result<tenure_engine::ops::introspect::Enforcer, OpError> {
         match self {
-            Self::Token(token) => engine.authenticate_enforcer(token).await,
+            Self::Token(token) => engine.authenticate_enforcer(token, &Presented::default()).await,
             Self::Assertion(assertion) => {
                 let identity = Box::pin(engine.authenticate_assertion(environment, None, assertion, "enforce", "sim")).await?;
                 engine.enforcer_of(&identity).await

@@ -176,6 +176,7 @@ impl World {
             entitlement,
             starts_at,
             duration: self.duration(),
+            task: None,
         };
         Some(ask(engine, token, "ask for access", matter))
     }

@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) spends: Vec<Spend>,
     pub(crate) due: Vec<DueChange>,
     erase: Vec<String>,
+    /// Whether space is reserved for it (S-16).
+    pub(crate) essential: bool,
 }
 
 /// An event whose leaf was encoded with the time of the decision.
@@ -53,6 +55,7 @@ impl PreparedEvent {
 /// Does the work on a changeset that needs no lock, or says why no engine can take it.
 pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Prepared, Outcome> {
     check_lengths(&changeset).map_err(|what| Outcome::Unavailable(format!("{what} of the changeset is too long")))?;
+    let essential = changeset.is_essential();
     let puts: Vec<(Put, [u8; 32])> = changeset
         .puts
         .into_iter()
@@ -92,6 +95,7 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
         spends: changeset.spends,
         due: changeset.due,
         erase: changeset.erase,
+        essential,
     })
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Lea
             ("person", id.to_string())
         }
         Actor::Identity { id } => ("identity", id.to_string()),
+        Actor::Source { id } => ("source", id.to_string()),
         Actor::System { part } => ("system", part.clone()),
         Actor::Stranger => ("stranger", String::new()),
     };

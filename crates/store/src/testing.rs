@@ -55,6 +55,61 @@ impl RowSealer for TestSealer {
     }
 }
 
+/// A real file system that is small enough to fill; it goes when this is dropped.
+#[derive(Debug)]
+pub struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// Mounts one of so many MiB. That takes root (`CAP_SYS_ADMIN`): a full disk can't be had otherwise.
+    pub fn new(mib: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0700"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        match mounted {
+            Ok(mounted) if mounted.status.success() => Self(folder),
+            failed => panic!("this test fills a real file system and has to mount one: run it as root with CAP_SYS_ADMIN: {failed:?}"),
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Takes so many MiB of it.
+    pub fn take(&self, mib: usize) {
+        fs::write(self.filler(), vec![0_u8; mib << 20]).expect("there is room for what is taken");
+    }
+
+    /// Takes all the room that is left, to the last page.
+    pub fn fill(&self) {
+        use std::io::Write;
+        let filler = fs::OpenOptions::new().create(true).append(true).open(self.filler());
+        let mut filler = filler.expect("a full disk has room for a name");
+        for block in [vec![0_u8; 1 << 20], vec![0; 1 << 12]] {
+            while filler.write_all(&block).is_ok() {}
+        }
+    }
+
+    /// Gives back what was taken.
+    pub fn make_room(&self) {
+        fs::remove_file(self.filler()).expect("it was filled before");
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // A server that has not closed its files yet must not keep the mount.
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
 /// A fresh, empty database on a real server; it goes when this is dropped.
 pub struct TestPostgres {
     url: String,

@@ -32,6 +32,10 @@ pub struct Config {
     pub webhook: Option<WebhookConfig>,
     /// TLS.
     pub tls: Option<TlsConfig>,
+    /// The address of a second listener, which asks for client certificates; needs `tls`.
+    pub mtls_listen: Option<SocketAddr>,
+    /// The base URL under which clients reach that one; derived from `mtls_listen` if not given.
+    pub mtls_public_url: Option<String>,
     /// Whether something in front of the server terminates TLS; without either, only loopback addresses are served.
     pub tls_in_front: bool,
     /// Credentials that one identity may get in a minute.
@@ -56,6 +60,8 @@ pub struct Config {
     pub transfer_window: Span,
     /// How long an identity that nobody took stays suspended before it retires.
     pub lapsed_grace: Span,
+    /// How long what a removal holds can be released before it retires.
+    pub removal_hold: Span,
     /// How long every identity may go unused, in place of what its risk tier allows.
     pub dormant_after: Option<Span>,
     /// Log as JSON.
@@ -114,6 +120,8 @@ impl Default for Config {
             mail: None,
             webhook: None,
             tls: None,
+            mtls_listen: None,
+            mtls_public_url: None,
             tls_in_front: false,
             issuance_budget: engine.issuance_budget,
             refusal_budget: engine.refusal_budget,
@@ -126,6 +134,7 @@ impl Default for Config {
             review_within: engine.review_within,
             transfer_window: engine.transfer_window,
             lapsed_grace: engine.lapsed_grace,
+            removal_hold: engine.removal_hold,
             dormant_after: engine.dormant_after,
             json_logs: false,
         }
@@ -178,6 +187,8 @@ impl Config {
             "WEBHOOK_SECRET_FILE" => self.webhook.get_or_insert_default().secret_file = Some(value.into()),
             "TLS_CERTIFICATE" => self.tls.get_or_insert_with(TlsConfig::empty).certificate = value.into(),
             "TLS_KEY" => self.tls.get_or_insert_with(TlsConfig::empty).key = value.into(),
+            "MTLS_LISTEN" => self.mtls_listen = Some(value.parse()?),
+            "MTLS_PUBLIC_URL" => self.mtls_public_url = Some(value.to_owned()),
             "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
             "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
             "REFUSAL_BUDGET" => self.refusal_budget = value.parse()?,
@@ -190,6 +201,7 @@ impl Config {
             "REVIEW_WITHIN" => self.review_within = value.parse()?,
             "TRANSFER_WINDOW" => self.transfer_window = value.parse()?,
             "LAPSED_GRACE" => self.lapsed_grace = value.parse()?,
+            "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
             // Read where they are used: a secret never becomes part of a configuration that could be printed.
@@ -220,6 +232,9 @@ impl Config {
                 "{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it",
                 self.listen
             );
+        }
+        if self.tls.is_none() && self.mtls_listen.is_some() {
+            bail!("`mtls_listen` needs a certificate of the server's own\nhint: set `tls` (certificate, key): the handshake with a client can't be left to a proxy");
         }
         Ok(())
     }
@@ -279,5 +294,7 @@ mod tests {
         assert!(config.check_exposure().is_err());
         config.tls_in_front = true;
         assert!(config.check_exposure().is_ok());
+        config.mtls_listen = Some(config.listen);
+        assert!(config.check_exposure().is_err(), "client certificates are shown in a handshake with this server");
     }
 }

@@ -13,7 +13,7 @@ use tenure_engine::outbound::Push;
 use tenure_engine::{Engine, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
-use tenure_server::{Listener, Tls};
+use tenure_server::{Clients, Listener, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
@@ -34,6 +34,8 @@ Settings (file key, variable):
                    TENURE_ROOT_KEY          the key itself, 32 bytes as hex or base64url
   tls.certificate  TENURE_TLS_CERTIFICATE   PEM chain
   tls.key          TENURE_TLS_KEY           PEM key
+  mtls_listen      TENURE_MTLS_LISTEN       address of a second listener, which asks for client certificates
+  mtls_public_url  TENURE_MTLS_PUBLIC_URL   base URL for clients of that one
   tls_in_front     TENURE_TLS_IN_FRONT      a proxy terminates TLS
   outbound_allow   TENURE_OUTBOUND_ALLOW    private networks that may be fetched from, CIDRs
   checkpoint_push  TENURE_CHECKPOINT_PUSH   folders or URLs that get each checkpoint
@@ -58,6 +60,7 @@ Settings (file key, variable):
   review_within    TENURE_REVIEW_WITHIN     how long a review may take before its identity is suspended, e.g. 14d
   transfer_window  TENURE_TRANSFER_WINDOW   how long an identity goes on without its owner, default 7d
   lapsed_grace     TENURE_LAPSED_GRACE      how long one that nobody took stays suspended before it retires, default 30d
+  removal_hold     TENURE_REMOVAL_HOLD      how long what a removal holds can be released before it retires, default 7d
   dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
   json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
 
@@ -173,14 +176,23 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
     });
-    let listener = Listener::bind(config.listen, tls.as_ref()).await?;
+    let listener = Listener::bind(config.listen, tls.as_ref(), Clients::Anonymous).await?;
+    let mutual = match config.mtls_listen {
+        Some(address) => Some(Listener::bind(address, tls.as_ref(), Clients::Certificates).await?),
+        None => None,
+    };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = match &config.public_url {
         Some(url) => checked_url(url)?,
         None => format!("{scheme}://{}", listener.address()?),
     };
     let outbound = Arc::new(Outbound::new(parse_networks(&config.outbound_allow)?));
-    let engine = Arc::new(build(config, &url, store, root, &outbound)?);
+    let mtls_url = match (&mutual, &config.mtls_public_url) {
+        (None, _) => None,
+        (Some(_), Some(url)) => Some(checked_url(url)?),
+        (Some(mutual), None) => Some(format!("https://{}", mutual.address()?)),
+    };
+    let engine = Arc::new(build(config, &url, mtls_url, store, root, &outbound)?);
     engine.recover().await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
@@ -197,14 +209,16 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     let push = checkpoint_targets(config, &outbound)?;
     let channels = crate::channels::configured(config, &outbound, &url)?;
     let (stop, stopped) = watch::channel(false);
-    let tasks = vec![
-        tokio::spawn(tenure_server::serve(listener, tenure_server::router(Arc::clone(&engine)), stopped.clone())),
-        tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)),
-    ];
+    let router = tenure_server::router(Arc::clone(&engine));
+    let mut tasks = vec![tokio::spawn(tenure_server::serve(listener, router.clone(), stopped.clone()))];
+    if let Some(mutual) = mutual {
+        tasks.push(tokio::spawn(tenure_server::serve(mutual, router, stopped.clone())));
+    }
+    tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)));
     Ok(Running { url, setup_token, stop, tasks })
 }
 
-fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbound: &Arc<Outbound>) -> anyhow::Result<Engine> {
+fn build(config: &Config, url: &str, mtls_url: Option<String>, store: Arc<dyn Store>, root: RootKey, outbound: &Arc<Outbound>) -> anyhow::Result<Engine> {
     Ok(Engine::new(
         Ports {
             store,
@@ -217,6 +231,7 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
         },
         Settings {
             public_url: url.to_owned(),
+            mtls_url,
             issuance_budget: config.issuance_budget,
             refusal_budget: config.refusal_budget,
             key_overlap: config.key_overlap,
@@ -228,6 +243,7 @@ fn build(config: &Config, url: &str, store: Arc<dyn Store>, root: RootKey, outbo
             review_within: config.review_within,
             transfer_window: config.transfer_window,
             lapsed_grace: config.lapsed_grace,
+            removal_hold: config.removal_hold,
             dormant_after: config.dormant_after,
             ..Settings::default()
         },
@@ -264,7 +280,7 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let store = open_store(&config, &root).await?;
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let done = build(&config, &url, store, root, &outbound)?.recover_administrator(args.person).await?;
+    let done = build(&config, &url, None, store, root, &outbound)?.recover_administrator(args.person).await?;
     eprintln!("{} administers again", done.person.id);
     if let Some(token) = &done.operator_token {
         let target = config.data.join("operator-token");

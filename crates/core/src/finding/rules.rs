@@ -187,6 +187,32 @@ pub static JOIN_TOKEN_REPLAYED: Rule = Rule {
     action: "find out who else held the token; enrol a new key with a new token; security resumes the identity",
 };
 
+/// Two hold one key (R59).
+pub static KEY_SHARED: Rule = Rule {
+    id: "key-shared",
+    title: "Two holders present one key or one binding",
+    severity: Severity::High,
+    frameworks: &["NHI9:2025", "NHI2:2025", "CSF2.0:PR.AA-03"],
+    aliases: &[],
+    evidence: "the binding and the marks of its holders (the keys that their credentials are bound to, else their addresses), or who presented the key for another identity",
+    blind_spots: "holders behind one address whose credentials are bound to no key; identities that are no agents, whose instances may share a key until each has its own",
+    false_positives: "an agent that moved to another address or made a new DPoP key while its last credential was alive: let it revoke that one before it stops; a public key that somebody only copied",
+    action: "give each agent an identity and a key of its own; if nobody can say who the second one is, revoke the identity",
+};
+
+/// What is known of the workload contradicts the binding (R86).
+pub static BINDING_BROKEN: Rule = Rule {
+    id: "binding-broken",
+    title: "What is told of a workload contradicts its binding",
+    severity: Severity::Critical,
+    frameworks: &["NHI2:2025", "NHI8:2025", "CSF2.0:PR.AA-03"],
+    aliases: &[],
+    evidence: "the signal, the claims that the binding fixes and that it contradicts, and what it told of them",
+    blind_spots: "changes of which no registered source tells; bindings to keys, which fix no claim of the platform",
+    false_positives: "a move that was planned: charter its binding anew by a request",
+    action: "find out who moved or changed the workload; if it was meant, have its binding chartered anew, and security resumes it",
+};
+
 /// A review waits beyond its deadline.
 pub static OVERDUE_REVIEW: Rule = Rule {
     id: "overdue-review",
@@ -216,6 +242,8 @@ pub static ALL: &[&Rule] = &[
     &EXCEPTION_ENDED,
     &EXCEPTION_BREACHED,
     &JOIN_TOKEN_REPLAYED,
+    &KEY_SHARED,
+    &BINDING_BROKEN,
     &OVERDUE_REVIEW,
 ];
 

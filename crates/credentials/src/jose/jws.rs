@@ -58,14 +58,30 @@ impl<'a> Jws<'a> {
     pub fn parse(token: &'a str, rules: &Rules<'_>) -> Result<Self, JoseError> {
         let parts = Parts::split(token, rules.max_bytes)?;
         let header = parts.header()?;
-        let algorithm = member(&header, "alg")?.ok_or(JoseError::Malformed)?;
+        Self::acceptable(&parts, &header, rules, &["jwk", "jku", "x5u", "x5c"])
+    }
+
+    /// Parses a compact JWS whose header has to bring the public key that made it: what it proves is that somebody holds that key.
+    ///
+    /// # Errors
+    /// Why it is refused before the signature is looked at.
+    pub fn parse_with_its_key(token: &'a str, rules: &Rules<'_>) -> Result<(Self, Jwk), JoseError> {
+        let parts = Parts::split(token, rules.max_bytes)?;
+        let header = parts.header()?;
+        let jws = Self::acceptable(&parts, &header, rules, &["jku", "x5u", "x5c"])?;
+        let key = header.get("jwk").ok_or(JoseError::KeyUnknown)?;
+        Ok((jws, Jwk::from_value(key).map_err(|_| JoseError::HeaderKeyRefused)?))
+    }
+
+    fn acceptable(parts: &Parts<'a>, header: &Map<String, Value>, rules: &Rules<'_>, other_keys: &[&str]) -> Result<Self, JoseError> {
+        let algorithm = member(header, "alg")?.ok_or(JoseError::Malformed)?;
         let algorithm = algorithm
             .parse::<Algorithm>()
             .ok()
             .filter(|a| rules.algorithms.contains(a))
             .ok_or(JoseError::AlgNotAllowed)?;
         let given = |names: &[&str]| names.iter().any(|name| header.contains_key(*name));
-        if given(&["jwk", "jku", "x5u", "x5c"]) {
+        if given(other_keys) {
             return Err(JoseError::HeaderKeyRefused);
         }
         if given(&["crit"]) {
@@ -74,8 +90,8 @@ impl<'a> Jws<'a> {
         if given(&["b64", "zip"]) {
             return Err(JoseError::HeaderOptionRefused);
         }
-        check_type(member(&header, "typ")?, rules.types)?;
-        let kid = read_kid(&header)?;
+        check_type(member(header, "typ")?, rules.types)?;
+        let kid = read_kid(header)?;
         let signature = from_base64url(parts.signature)
             .filter(|s| s.len() <= MAX_SIGNATURE_BYTES)
             .ok_or(JoseError::Malformed)?;

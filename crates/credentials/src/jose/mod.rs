@@ -10,7 +10,7 @@ mod jwk_set;
 mod jws;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use claims::{Claims, SKEW, claims_match};
+pub use claims::{Claims, SKEW};
 pub use error::JoseError;
 pub use json::read_object;
 pub use jwk::{Jwk, JwkError};

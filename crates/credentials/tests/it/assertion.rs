@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use tenure_core::id::JoinTokenId;
 use tenure_core::time::Timestamp;
-use tenure_credentials::assertion::{ENROLMENT_TYPE, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
+use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
 use tenure_credentials::jose::{JoseError, Jwk, JwkError, read_unverified};
 
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, now, p256, with, workload};
@@ -13,7 +13,7 @@ use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, now, p256, with, wor
 fn the_key_that_signed_is_found_among_several() {
     let (a, b, c) = (workload(1), workload(2), p256());
     let c = parse_workload_key(&c.jwk).unwrap();
-    let keys = [&c, &a.jwk, &b.jwk];
+    let keys = [&c, &a.jwk, &b.jwk].map(ClientKey::strict);
     for header in [
         json!({"alg": "EdDSA"}),
         json!({"alg": "EdDSA", "kid": b.jwk.thumbprint()}),
@@ -36,9 +36,9 @@ fn jsonwebtoken_makes_es256_assertions() {
     let key = p256();
     let jwk = parse_workload_key(&key.jwk).unwrap();
     let token = jsonwebtoken::encode(&Header::new(Algorithm::ES256), &assertion_claims(), &EncodingKey::from_ec_der(&key.pkcs8)).unwrap();
-    assert!(verify_client_assertion(&token, CLIENT, &[&jwk], ISSUER, now()).is_ok());
+    assert!(verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&jwk)], ISSUER, now()).is_ok());
     assert_eq!(
-        verify_client_assertion(&token, CLIENT, &[&workload(1).jwk], ISSUER, now()),
+        verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()),
         Err(JoseError::AlgNotAllowed)
     );
 }

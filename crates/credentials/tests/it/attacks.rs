@@ -1,12 +1,12 @@
 //! Hostile client assertions: each is refused, and says why by its code.
 
 use serde_json::{Value, json};
-use tenure_credentials::assertion::{ENROLMENT_TYPE, verify_client_assertion};
+use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, verify_client_assertion};
 
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, b64, now, with, workload};
 
 fn code_of(token: &str) -> &'static str {
-    verify_client_assertion(token, CLIENT, &[&workload(1).jwk], ISSUER, now()).map_or_else(|e| e.code(), |_| "accepted")
+    verify_client_assertion(token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()).map_or_else(|e| e.code(), |_| "accepted")
 }
 
 #[test]

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEn
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use tenure_credentials::external::{ExternalClaims, verify_external_token};
-use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, JwkSetError, claims_match};
+use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, JwkSetError};
 
 use crate::support::{NOW, b64, now, p256, with, workload};
 
@@ -167,22 +167,5 @@ fn sets_skip_what_they_can_not_use() {
         (" ".repeat(256 * 1024 + 1), JwkSetError::TooLarge),
     ] {
         assert_eq!(JwkSet::from_json(text.as_bytes()), Err(refusal));
-    }
-}
-
-#[test]
-fn rules_match_exactly_and_no_rules_match_nothing() {
-    let claims = claims();
-    let claims = claims.as_object().unwrap();
-    let rules = |value: Value| -> BTreeMap<String, Value> { value.as_object().unwrap().clone().into_iter().collect() };
-    assert!(claims_match(claims, &rules(json!({"sub": "repo:a/b", "project_id": "7", "run": 12}))));
-    for other in [
-        json!({}),
-        json!({"sub": "repo:a/B"}),
-        json!({"project_id": 7}),
-        json!({"absent": null}),
-        json!({"sub": "repo:a/b", "run": 13}),
-    ] {
-        assert!(!claims_match(claims, &rules(other.clone())), "{other}");
     }
 }

@@ -3,10 +3,12 @@
 
 mod assertion;
 mod attacks;
+mod dpop;
 mod external;
 mod opaque;
 mod random;
 mod root;
+mod signal;
 mod support;
 mod token;
 mod vectors;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use tenure_core::time::Span;
-use tenure_credentials::assertion::verify_client_assertion;
+use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
 use tenure_credentials::jose::{Jwk, JwkSet, read_unverified};
 use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::opaque::Parsed;
@@ -24,7 +24,7 @@ fn any_bit_flip_is_refused() {
             if is_access {
                 verify_access_token(token, &keys, ISSUER, now(), Span::default()).is_ok()
             } else {
-                verify_client_assertion(token, CLIENT, &[&client.jwk], ISSUER, now()).is_ok()
+                verify_client_assertion(token, CLIENT, &[ClientKey::strict(&client.jwk)], ISSUER, now()).is_ok()
             }
         };
         assert!(accepted(&token));
@@ -39,7 +39,7 @@ fn any_bit_flip_is_refused() {
 }
 
 fn everything(text: &str) {
-    let _ = verify_client_assertion(text, CLIENT, &[&workload(1).jwk], ISSUER, now());
+    let _ = verify_client_assertion(text, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now());
     let _ = read_unverified(text);
     let _ = Jwk::from_json(text);
     let _ = JwkSet::from_json(text.as_bytes());
@@ -65,7 +65,7 @@ proptest! {
     fn signed_nonsense_is_refused(payload in "[\\[\\]{}\",:a-z0-9 ]{0,200}") {
         let key = workload(1);
         let token = key.sign_raw(r#"{"alg":"EdDSA"}"#, &payload);
-        prop_assert!(verify_client_assertion(&token, CLIENT, &[&key.jwk], ISSUER, now()).is_err());
+        prop_assert!(verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&key.jwk)], ISSUER, now()).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tenure_core::credential::Confirmation;
+use tenure_core::delegation::MayAct;
 use tenure_core::entropy::SeededEntropy;
 use tenure_core::environment::Environment;
 use tenure_core::gate::{Ask, Facts, Permit, standing};
@@ -105,6 +107,11 @@ fn stored<T>(value: T) -> Stored<T> {
 
 /// A permit as the gate gives it to an identity in good standing.
 pub fn permit(actions: &[&str]) -> Permit {
+    permit_bound(actions, None, None, None)
+}
+
+/// The same for a credential that is bound to a key, for a task, or for others to act with.
+pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task: Option<&str>, may_act: Option<&MayAct>) -> Permit {
     let (owner, other) = (PersonId::from_u128(1), PersonId::from_u128(2));
     let (application, resource_id) = (ApplicationId::from_u128(3), ResourceId::from_u128(4));
     let actions: Vec<String> = actions.iter().map(|a| (*a).to_owned()).collect();
@@ -208,10 +215,10 @@ pub fn permit(actions: &[&str]) -> Permit {
         resource: &resource,
         binding: Some(BindingId::from_u128(9)),
         ttl: Some(Span::from_secs(600)),
-        confirmation: None,
-        task: None,
+        confirmation,
+        task,
         delegation: None,
-        may_act: None,
+        may_act,
     };
     let answer = Answer {
         allowed: true,

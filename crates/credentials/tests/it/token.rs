@@ -1,17 +1,21 @@
 //! Access tokens and receipts, read by another implementation.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Map, Value, json};
-use tenure_core::id::{CredentialId, EventId, IdentityId, SigningKeyId};
+use tenure_core::credential::Confirmation;
+use tenure_core::delegation::{Delegation, MayAct};
+use tenure_core::id::{CredentialId, EventId, IdentityId, ResourceId, SigningKeyId};
 use tenure_core::port::Committed;
 use tenure_core::row::Position;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
-use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, public_jwk, verify_access_token};
+use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, actors, public_jwk, subject, task_details, verify_access_token};
 
-use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, seed, with, workload};
+use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, permit_bound, release, seed, with, workload};
 
 fn ours() -> [VerifyingKey; 1] {
     [VerifyingKey::new(kid(), &public_of(&seed()).unwrap()).unwrap()]
@@ -40,10 +44,59 @@ fn jsonwebtoken_verifies_our_access_tokens_by_our_key_set() {
     );
 }
 
+/// RFC 9449 §6.1, RFC 9396 §9, RFC 8693 §4.4.
+#[test]
+fn a_bound_token_names_its_key_its_task_and_who_may_act() {
+    let may_act = MayAct {
+        actor: IdentityId::from_u128(9),
+        resource: ResourceId::from_u128(4),
+        actions: vec!["read".into()],
+        task: None,
+    };
+    let bound = Confirmation::Jkt("thumbprint".into());
+    let permit = permit_bound(&["read"], Some(&bound), Some("reconcile"), Some(&may_act));
+    let signer = TokenSigner::new(kid(), &seed()).unwrap();
+    let token = release(signer.sign(permit, ISSUER, commit())).expose().clone();
+    let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    assert_eq!(
+        payload,
+        json!({
+            "iss": ISSUER, "aud": "https://ledger.example/api", "sub": CLIENT, "client_id": CLIENT, "iat": NOW, "exp": NOW + 600,
+            "jti": CredentialId::from_u128(8), "scope": "read", "cnf": {"jkt": "thumbprint"}, "may_act": {"sub": may_act.actor},
+            "authorization_details": [{"type": "tenure_task", "task": "reconcile"}],
+        })
+    );
+    assert_eq!(check_at(&token, NOW).unwrap().confirmation, Some(bound));
+    assert_eq!(task_details("reconcile"), payload["authorization_details"]);
+}
+
+/// RFC 8693 §4.1: the subject is whom it is about, the outermost actor is the holder.
+#[test]
+fn a_derived_token_is_its_holders_and_about_its_subject() {
+    let chain = [1, 2, 7].map(IdentityId::from_u128).to_vec();
+    let delegation = Delegation {
+        chain: chain.clone(),
+        parents: vec![CredentialId::from_u128(20), CredentialId::from_u128(21)],
+        tasks: vec![None, None, None],
+    };
+    let act = actors(&delegation).unwrap();
+    assert_eq!(act, json!({"sub": chain[2], "act": {"sub": chain[1]}}));
+    assert_eq!(subject(Some(&delegation), chain[2]), chain[0]);
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(seed().expose()).unwrap();
+    let own = Workload { pair, jwk: workload(1).jwk };
+    let claims = json!({
+        "iss": ISSUER, "aud": "a", "sub": chain[0], "client_id": chain[2], "act": act, "iat": NOW, "exp": NOW + 600,
+        "jti": CredentialId::from_u128(8), "scope": ""
+    });
+    let read = check_at(&own.sign(&json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid()}), &claims), NOW).unwrap();
+    assert_eq!((read.subject, read.identity), (chain[0], chain[2]));
+}
+
 #[test]
 fn introspection_reads_what_was_signed() {
     let claims = check_at(&access_token(), NOW + 10).unwrap();
     assert_eq!((claims.credential, claims.identity), (CredentialId::from_u128(8), IdentityId::from_u128(7)));
+    assert_eq!((claims.subject, claims.confirmation), (claims.identity, None));
     assert_eq!(
         (claims.audience.as_str(), claims.scope),
         ("https://ledger.example/api", vec!["read".to_owned(), "write".to_owned()])
@@ -92,6 +145,9 @@ fn incomplete_claims_are_refused() {
     for (changes, refusal) in [
         (json!({"client_id": "idn_00000000000000000000000009"}), JoseError::SubjectWrong),
         (json!({"client_id": null}), JoseError::SubjectWrong),
+        (json!({"act": {"sub": "idn_00000000000000000000000009"}}), JoseError::SubjectWrong),
+        (json!({"act": {}}), JoseError::SubjectWrong),
+        (json!({"cnf": {"jwk": {}}}), JoseError::Malformed),
         (json!({"jti": "crd_x"}), JoseError::JtiMissing),
         (json!({"iat": null}), JoseError::IatMissing),
         (json!({"aud": null}), JoseError::AudienceWrong),

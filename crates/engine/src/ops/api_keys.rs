@@ -4,10 +4,11 @@ use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_core::changeset::Changeset;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
+use tenure_core::exceptional::Access;
 use tenure_core::exception::{Exception, ExceptionType};
 use tenure_core::gate::{self, Ask};
 use tenure_core::id::{CredentialId, CredentialKind, IdentityId};
-use tenure_core::identity::{CredentialType, Identity};
+use tenure_core::identity::{CredentialType, Identity, Kind};
 use tenure_core::policy::{Action, Attributes, Question, Value};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
@@ -18,6 +19,7 @@ use tenure_credentials::token::AccessClaims;
 
 use super::Asked;
 use super::enrol::bootstrap;
+use super::exceptional::About;
 use super::identities::owns_identity;
 use super::requests::facts::expect;
 use super::token::wanted_resource;
@@ -126,6 +128,14 @@ impl Engine {
         record.hash = Some(hash);
         changeset.insert(&record);
         changeset.spends.push(self.issuance_spend(id, now));
+        let about = About {
+            access: Access::ApiKeyIssued,
+            with: credential.to_string(),
+            identity: Some(id),
+            allowed_by: waiver.as_ref().map(|waiver| waiver.id.to_string()),
+            refused: None,
+        };
+        self.exceptional(&mut changeset, about);
         let view = ApiKeyIssued {
             id: credential,
             identity: id,
@@ -153,8 +163,10 @@ impl Engine {
             ("shared", Value::Bool(known.identity.charter.shared.is_some())),
             ("waived", Value::Set(self.waived(&known.identity, now).await?)),
             ("sender_constrained", Value::Bool(false)),
-            ("in_intent", Value::Bool(true)),
+            // A key is for no task in particular.
+            ("in_intent", Value::Bool(known.identity.charter.tasks.is_empty())),
             ("depth", Value::Long(0)),
+            ("through_agent", Value::Bool(known.identity.kind == Kind::Agent)),
             ("second_instance", Value::Bool(false)),
         ]))
     }
@@ -188,6 +200,8 @@ impl Engine {
         Ok(resource.map(|resource| AccessClaims {
             credential: credential.id,
             identity: credential.identity,
+            subject: credential.identity,
+            confirmation: None,
             audience: resource.uri.clone(),
             scope: credential.actions.clone(),
             issued_at: credential.issued_at,

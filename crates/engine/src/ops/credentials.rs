@@ -4,13 +4,15 @@ use tenure_api::views::CredentialView;
 use tenure_core::credential::Credential;
 use tenure_core::gate;
 use tenure_core::id::CredentialId;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, Usage};
 use tenure_core::liveness::credential_is_live;
 use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use super::identities::owns_identity;
+use super::token::exchange::{Ancestor, links};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -22,8 +24,18 @@ pub(crate) struct Held {
     pub known: Known,
     /// Alive, or why not.
     pub status: Result<(), Reason>,
-    /// What it may still be used for: what it was issued with ∩ what is held now.
+    /// What it may still be used for: what it was issued with ∩ what is held now ∩ the task ∩ what every link of its chain still hands on.
     pub actions: Vec<String>,
+    /// Those from whom it derives, the first link first.
+    pub ancestors: Vec<Ancestor>,
+}
+
+impl Held {
+    /// Bounds of use of its holder, and of everybody for whom the holder acts.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = &Usage> {
+        let ancestors = self.ancestors.iter().map(|ancestor| &ancestor.known);
+        std::iter::once(&self.known).chain(ancestors).filter_map(|known| known.identity.charter.usage.as_ref())
+    }
 }
 
 impl Engine {
@@ -37,15 +49,13 @@ impl Engine {
         let Some(known) = self.know(credential.identity).await? else {
             return Ok(None);
         };
-        let status = credential_is_live(&credential, &known.identity, known.scopes(), now);
-        let left = match status {
-            // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
-            Ok(()) => gate::standing(known.facts(now)).map(|standing| match known.resource(credential.resource) {
-                Some(resource) => standing.left(resource, &credential.actions, credential.created),
-                None => Vec::new(),
-            }),
-            Err(reason) => Err(reason),
+        let ancestors = match &credential.delegation {
+            Some(delegation) => Box::pin(self.ancestors(delegation)).await?,
+            None => Some(Vec::new()),
         };
+        // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
+        let left = credential_is_live(&credential, &known.identity, known.scopes(), now)
+            .and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
         let (status, actions) = match left {
             Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
             Ok(left) => (Ok(()), left),
@@ -56,6 +66,7 @@ impl Engine {
             known,
             status,
             actions,
+            ancestors: ancestors.unwrap_or_default(),
         }))
     }
 
@@ -88,4 +99,37 @@ impl Engine {
             identity_last_used: self.store.last_used(&identity.id.to_string()).await?,
         })
     }
+}
+
+/// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.
+fn left(known: &Known, credential: &Stored<Credential>, ancestors: Option<&[Ancestor]>, now: Timestamp) -> Result<Vec<String>, Reason> {
+    let standing = gate::standing(known.facts(now))?;
+    let Some(resource) = known.resource(credential.resource) else {
+        return Ok(Vec::new());
+    };
+    let mut left = standing.left(resource, &credential.actions, credential.created);
+    let links = ancestors.and_then(|ancestors| links(ancestors, now)).ok_or(Reason::ParentEnded)?;
+    // Of what hands authority on, the chain goes one further, to the actor whom it names.
+    let Some(may_act) = &credential.may_act else {
+        standing.intent(credential.task.as_deref())?;
+        left.retain(|action| standing.in_task(credential.task.as_deref(), action, resource.id).is_ok());
+        return if links.is_empty() || left.is_empty() {
+            Ok(left)
+        } else {
+            handed_on(&links, known, resource, &left, 0)
+        };
+    };
+    if !standing.charter().delegates.iter().any(|delegate| delegate.actor == may_act.actor) {
+        return Err(Reason::DelegationNotAllowed);
+    }
+    if !links.is_empty() {
+        let target = known.resource(may_act.resource).ok_or(Reason::ParentEnded)?;
+        handed_on(&links, known, target, &may_act.actions, 1)?;
+    }
+    Ok(left)
+}
+
+fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, actions: &[String], further: usize) -> Result<Vec<String>, Reason> {
+    let left = gate::handed_on(links, holder.identity.id, resource, actions, further);
+    left.ok().filter(|left| !left.is_empty()).ok_or(Reason::ParentEnded)
 }

@@ -1,7 +1,10 @@
 //! Runtime decisions (OpenID AuthZEN): may this identity do this on this resource, now?
 
+use serde::Deserialize;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
+use tenure_core::credential::Confirmation;
+use tenure_core::delegation::Delegation;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate;
 use tenure_core::id::{IdentityId, ResourceId};
@@ -12,6 +15,7 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKind, Stored};
 
+use super::credentials::Held;
 use super::introspect::Enforcer;
 use crate::Engine;
 use crate::counters::count;
@@ -46,18 +50,14 @@ impl Engine {
         if ask.subject.kind == "person" {
             return self.evaluate_person(enforcer, ask, &resource, now).await;
         }
-        let token = match ask.subject.properties.get("access_token") {
-            None => None,
-            Some(serde_json::Value::String(token)) => Some(token.as_str()),
-            Some(_) => {
-                return Err(OpError::field(
-                    "subject.properties.access_token",
-                    "access_token_malformed",
-                    "give the access token as a string",
-                ));
-            }
+        let token = token_of(ask)?;
+        let asked = Use {
+            action: &ask.action.name,
+            resource: &resource,
+            posture: posture_of(ask),
+            task: task_of(ask)?,
         };
-        let verdict = self.use_verdict(&ask.subject.id, token, &ask.action.name, &resource, posture_of(ask)).await?;
+        let verdict = self.use_verdict(&ask.subject.id, token, asked).await?;
         count(if verdict.refused.is_some() {
             &self.counters.denied
         } else {
@@ -85,7 +85,10 @@ impl Engine {
             actor: Actor::Identity { id: actor },
             control: ControlPoint::Use,
             asked: &action,
-            subjects: vec![id.to_string(), resource.id.to_string(), Self::enforcer_identity(enforcer).id.to_string()],
+            subjects: [id.to_string(), resource.id.to_string(), Self::enforcer_identity(enforcer).id.to_string()]
+                .into_iter()
+                .chain(verdict.chain.iter().filter(|link| **link != id).map(ToString::to_string))
+                .collect(),
             code: reason.code(),
             fields: &[],
             answer: verdict.answer.as_ref(),
@@ -115,20 +118,27 @@ impl Engine {
         Ok(found.filter(|resource| resource.uri == name))
     }
 
-    async fn use_verdict(&self, subject: &str, token: Option<&str>, action: &str, resource: &Resource, posture: Option<&str>) -> Result<Verdict, OpError> {
+    async fn use_verdict(&self, subject: &str, token: Option<ShownToken<'_>>, asked: Use<'_>) -> Result<Verdict, OpError> {
         let now = self.now();
+        let Use { action, resource, .. } = asked;
         let Ok(id) = subject.parse::<IdentityId>() else {
             return Ok(Verdict::refused(None, Reason::IdentityUnknown));
         };
         let proven = token.is_some();
-        let (known, environment) = match token {
+        let (known, environment, rest) = match token {
             // With a token, the decision is about what the token may be used for; nothing beyond it.
             Some(token) => {
-                let Some((claims, held)) = self.presented(token, now).await? else {
+                let Some((claims, held)) = self.presented(token.text, now).await? else {
                     return Ok(Verdict::refused(None, Reason::CredentialUnknown));
                 };
-                if claims.identity != id {
+                // Of authority that was handed on, a gateway may name either: whom the token is about, or who holds it.
+                if ![claims.identity, claims.subject].contains(&id) {
                     return Ok(Verdict::refused(None, Reason::ProofInvalid));
+                }
+                let id = claims.identity;
+                if held.credential.confirmation.is_some() && held.credential.confirmation != token.key {
+                    // Whoever showed it is not shown to be its holder: the record is the enforcement point's.
+                    return Ok(Verdict::refused(Some(id), Reason::TokenBound));
                 }
                 if let Err(reason) = held.status {
                     return Ok(Verdict {
@@ -142,29 +152,41 @@ impl Engine {
                         ..Verdict::refused(Some(id), Reason::WrongEnvironment)
                     });
                 }
-                if held.credential.resource != resource.id || !held.actions.iter().any(|held| held == action) {
+                let rest = Rest::of(&held, asked);
+                let in_scope = held.credential.resource == resource.id && held.actions.iter().any(|held| held == action);
+                if !in_scope && rest.intent.is_ok() {
                     return Ok(Verdict {
                         proven,
                         ..Verdict::refused(Some(id), Reason::OutsideScope)
                     });
                 }
-                (held.known, held.credential.environment.clone())
+                let environment = held.credential.environment.clone();
+                (held.known, environment, rest)
             }
             None => {
                 let Some(known) = self.know(id).await? else {
                     return Ok(Verdict::refused(None, Reason::IdentityUnknown));
                 };
                 let environment = known.identity.charter.environment.clone().unwrap_or_default();
-                (known, environment)
+                let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
+                let rest = Rest {
+                    intent,
+                    ..Rest::default()
+                };
+                (known, environment, rest)
             }
         };
+        let handed_on = self.handed_on(&known.identity, rest.delegation.as_ref()).await?;
         Ok(Verdict {
             proven,
-            ..self.decide_use(&known, &environment, action, resource, posture)
+            ..self.decide_use(&known, handed_on, &environment, asked, rest)
         })
     }
 
-    fn decide_use(&self, known: &Known, environment: &str, action: &str, resource: &Resource, posture: Option<&str>) -> Verdict {
+    fn decide_use(&self, known: &Known, handed_on: Attributes, environment: &str, asked: Use<'_>, rest: Rest) -> Verdict {
+        let Use {
+            action, resource, posture, ..
+        } = asked;
         let id = known.identity.id;
         let now = self.now();
         let standing = match gate::standing(known.facts(now)) {
@@ -172,8 +194,10 @@ impl Engine {
             Err(reason) => return Verdict::refused(Some(id), reason),
         };
         let held = standing.held(resource, &[action.to_owned()]);
-        let usage = standing.charter().usage.clone().unwrap_or_default();
-        let (in_hours, in_posture) = (usage.in_hours(now), usage.in_posture(posture));
+        // Who acts for others keeps to their bounds too.
+        let usages = standing.charter().usage.iter().chain(&rest.usages);
+        let broken = usages.clone().find(|usage| !usage.in_hours(now) || !usage.in_posture(posture));
+        let (in_hours, in_posture) = (usages.clone().all(|usage| usage.in_hours(now)), usages.clone().all(|usage| usage.in_posture(posture)));
         let answer = self.policy.decide(&Question {
             principal: questions::identity(&known.identity),
             action: Action::Use,
@@ -189,19 +213,71 @@ impl Engine {
                 ("in_hours", Value::Bool(in_hours)),
                 ("in_posture", Value::Bool(in_posture)),
                 ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
-                ("in_intent", Value::Bool(true)),
-                ("depth", Value::Long(0)),
-            ]),
+                ("in_intent", Value::Bool(rest.intent.is_ok())),
+            ])
+            .into_iter()
+            .chain(handed_on)
+            .collect(),
         });
-        let context = (!in_hours || !in_posture).then_some(Reason::WrongContext);
-        let refused = held.as_ref().err().copied().or(context).or_else(|| gate::check(&answer).err());
+        let context = broken.map(|_| Reason::WrongContext);
+        let intent = rest.intent.err();
+        let refused = held.as_ref().err().copied().or(intent).or(context).or_else(|| gate::check(&answer).err());
         Verdict {
             identity: Some(id),
             refused,
-            detail: (refused == Some(Reason::WrongContext)).then(|| wrong_context(&usage, in_hours, posture)),
+            detail: broken
+                .filter(|_| refused == Some(Reason::WrongContext))
+                .map(|usage| wrong_context(usage, usage.in_hours(now), posture)),
             grants: held.map(|held| held.grants).unwrap_or_default(),
             answer: Some(answer),
             proven: false,
+            chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
+        }
+    }
+}
+
+/// A use that is asked about.
+#[derive(Clone, Copy)]
+struct Use<'a> {
+    action: &'a str,
+    resource: &'a Resource,
+    /// What the enforcement point reports.
+    posture: Option<&'a str>,
+    /// The task at hand, as the enforcement point names it.
+    task: Option<&'a str>,
+}
+
+/// What bounds a use besides its holder's charter.
+struct Rest {
+    /// Whether it is part of a declared task, where tasks are declared (R54).
+    intent: Result<(), Reason>,
+    /// For whom the holder acts.
+    delegation: Option<Delegation>,
+    /// Bounds of use of those.
+    usages: Vec<Usage>,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            intent: Ok(()),
+            delegation: None,
+            usages: Vec::new(),
+        }
+    }
+}
+
+impl Rest {
+    fn of(held: &Held, asked: Use<'_>) -> Self {
+        let credential = &held.credential;
+        let declared = |task: &str| credential.delegation.iter().any(|delegation| delegation.declared().any(|(_, declared)| declared == task));
+        let named = |task: &str| credential.task.as_deref() == Some(task) || declared(task);
+        let task = credential.task.as_deref().and_then(|name| held.known.identity.charter.tasks.iter().find(|task| task.name == name));
+        let outside = task.is_some_and(|task| !task.covers(asked.action, asked.resource.id)) || asked.task.is_some_and(|task| !named(task));
+        Self {
+            intent: if outside { Err(Reason::OutsideIntent) } else { Ok(()) },
+            delegation: credential.delegation.clone(),
+            usages: held.usages().skip(usize::from(held.known.identity.charter.usage.is_some())).cloned().collect(),
         }
     }
 }
@@ -215,6 +291,8 @@ struct Verdict {
     answer: Option<Answer>,
     /// Whether the subject showed a token that holds, rather than being named only.
     proven: bool,
+    /// Who acts for whom, if somebody does.
+    chain: Vec<IdentityId>,
 }
 
 impl Verdict {
@@ -226,6 +304,7 @@ impl Verdict {
             grants: Vec::new(),
             answer: None,
             proven: false,
+            chain: Vec::new(),
         }
     }
 
@@ -241,14 +320,55 @@ impl Verdict {
                 policy_version,
                 grants: self.grants,
                 person_grants: Vec::new(),
+                chain: self.chain,
             },
         }
     }
 }
 
+/// A token that the enforcement point was shown.
+struct ShownToken<'a> {
+    text: &'a str,
+    /// The key whose proof the enforcement point has checked.
+    key: Option<Confirmation>,
+}
+
+fn token_of(ask: &Evaluation) -> Result<Option<ShownToken<'_>>, OpError> {
+    let properties = &ask.subject.properties;
+    let malformed = |field, code, hint| Err(OpError::field(field, code, hint));
+    let text = match properties.get("access_token") {
+        None => return Ok(None),
+        Some(serde_json::Value::String(text)) => text,
+        Some(_) => {
+            return malformed(
+                "subject.properties.access_token",
+                "access_token_malformed",
+                "give the access token as a string",
+            );
+        }
+    };
+    let Ok(key) = properties.get("cnf").map(Confirmation::deserialize).transpose() else {
+        return malformed(
+            "subject.properties.cnf",
+            "cnf_malformed",
+            "give the one key whose proof you have checked: {\"jkt\": …} or {\"x5t#S256\": …}",
+        );
+    };
+    Ok(Some(ShownToken { text, key }))
+}
+
 /// The posture that the enforcement point reports; anything but a text is none.
 fn posture_of(ask: &Evaluation) -> Option<&str> {
     ask.context.get("posture").and_then(serde_json::Value::as_str)
+}
+
+/// The task at hand, where the enforcement point knows it.
+fn task_of(ask: &Evaluation) -> Result<Option<&str>, OpError> {
+    match ask.context.get("task") {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(serde_json::Value::String(task)) => Ok(Some(task)),
+        Some(_) => Err(OpError::field("context.task", "task_malformed", "give the task's name as a string")),
+    }
 }
 
 /// Which bound of its charter the use is outside of.

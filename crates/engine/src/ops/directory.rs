@@ -7,6 +7,7 @@ use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
 use tenure_core::event::ControlPoint;
+use tenure_core::exceptional::Access;
 use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
 use tenure_core::person::{OperatorToken, Person, PersonState};
@@ -17,6 +18,7 @@ use tenure_core::signing_key::KeyUse;
 use tenure_core::time::Span;
 
 use super::Asked;
+use super::exceptional::About;
 use super::setup::OPERATOR_TOKEN_LIFE;
 use crate::Engine;
 use crate::caller::Caller;
@@ -55,6 +57,7 @@ impl Engine {
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.expect(&person).insert(&token);
+                    self.exceptional(&mut changeset, operator_token(&token));
                     Ok((changeset, (text, token)))
                 })
                 .await?;
@@ -321,6 +324,17 @@ impl Engine {
             self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
         })
         .await
+    }
+}
+
+/// An operator token stands for somebody who does not sign in: that is exceptional by itself.
+pub(crate) fn operator_token(token: &OperatorToken) -> About<'static> {
+    About {
+        access: Access::OperatorTokenCreated,
+        with: token.id.to_string(),
+        identity: None,
+        allowed_by: None,
+        refused: None,
     }
 }
 

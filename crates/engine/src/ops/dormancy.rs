@@ -275,7 +275,13 @@ impl Engine {
     /// A suspension was released: idleness counts anew, what was found about it is settled, and it is looked at.
     pub(crate) async fn resumed(&self, changeset: &mut Changeset, identity: &mut Identity, now: Timestamp) -> Result<(), OpError> {
         identity.resumed_at = Some(now);
-        let settled = [&rules::DORMANT, &rules::NEED_ENDED, &rules::EXCEPTION_ENDED, &rules::JOIN_TOKEN_REPLAYED];
+        let settled = [
+            &rules::DORMANT,
+            &rules::NEED_ENDED,
+            &rules::EXCEPTION_ENDED,
+            &rules::JOIN_TOKEN_REPLAYED,
+            &rules::BINDING_BROKEN,
+        ];
         let over: Vec<&Rule> = settled
             .into_iter()
             .filter(|rule| !identity.suspensions.iter().any(|cause| rule_of(cause.kind).is_some_and(|of| of.id == rule.id)))
@@ -322,11 +328,11 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::NeedEnded => Some(&rules::NEED_ENDED),
         SuspensionKind::ExceptionEnded => Some(&rules::EXCEPTION_ENDED),
         SuspensionKind::JoinTokenReplayed => Some(&rules::JOIN_TOKEN_REPLAYED),
+        SuspensionKind::BindingBroken => Some(&rules::BINDING_BROKEN),
         SuspensionKind::ByHand
         | SuspensionKind::TransferLapsed
         | SuspensionKind::ReviewOverdue
-        | SuspensionKind::Signalled
-        | SuspensionKind::BindingBroken => None,
+        | SuspensionKind::Signalled => None,
     }
 }
 

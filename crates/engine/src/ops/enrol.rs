@@ -5,6 +5,7 @@ use tenure_api::views::{JoinTokenIssued, Resource as Changed};
 use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::exceptional::Access;
 use tenure_core::gate;
 use tenure_core::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
 use tenure_core::identity::{Identity, WorkloadBinding};
@@ -16,6 +17,7 @@ use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use super::Asked;
+use super::exceptional::About;
 use super::identities::owns_identity;
 use crate::Engine;
 use crate::caller::Caller;
@@ -73,10 +75,13 @@ impl Engine {
                         .event(now, "join_token.created", ControlPoint::Issue)
                         .subject(id)
                         .subject(token_id)
+                        .fact("workload", standing.charter().workload_binding.workload())
+                        .fact("request", approval(&known.identity))
                         .fact("expires_at", token.expires_at);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     known.expect(&mut changeset);
                     changeset.insert(&token);
+                    self.exceptional(&mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));
                     Ok((changeset, (text, token, environment)))
                 })
                 .await?;
@@ -179,6 +184,7 @@ impl Engine {
                     },
                 );
                 changeset.replace(&known.identity, &identity).insert(&binding);
+                self.exceptional(&mut changeset, about(Access::JoinTokenUsed, &token, approval(&known.identity), None));
                 if !known.identity.bindings.is_empty() {
                     // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
                     self.review_rotation(&mut changeset, &identity, now).await?;
@@ -205,6 +211,10 @@ impl Engine {
                     self.replayed(&again).await?;
                 }
                 self.refuse_enrolment(&again, reason).await;
+                if reason == Reason::KeyAlreadyBound {
+                    let actor = Actor::Identity { id: again.identity };
+                    self.note_taken_key(actor, &again.identity.to_string(), key.thumbprint()).await;
+                }
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(other) => Err(other),
@@ -247,7 +257,7 @@ impl Engine {
     }
 
     async fn refuse_enrolment(&self, token: &JoinToken, reason: Reason) -> OpError {
-        self.record_refusal(Refusal {
+        let refusal = Refusal {
             actor: Actor::Identity { id: token.identity },
             control: ControlPoint::Issue,
             asked: "enrol",
@@ -255,8 +265,26 @@ impl Engine {
             code: reason.code(),
             fields: &[],
             answer: None,
-        })
-        .await;
+        };
+        let apart = |changeset: &mut Changeset| {
+            self.exceptional(changeset, about(Access::JoinTokenRefused, token, None, Some(reason.code())));
+        };
+        self.record_refusal_with(refusal, apart).await;
         OpError::refused(reason)
+    }
+}
+
+/// The request that approved an identity: a join token exists only by it.
+fn approval(identity: &Identity) -> Option<String> {
+    identity.activation.as_ref().map(|activation| activation.request.to_string())
+}
+
+fn about<'a>(access: Access, token: &JoinToken, allowed_by: Option<String>, refused: Option<&'a str>) -> About<'a> {
+    About {
+        access,
+        with: token.id.to_string(),
+        identity: Some(token.identity),
+        allowed_by,
+        refused,
     }
 }

@@ -47,6 +47,17 @@ struct Known {
     last: Option<FindingId>,
 }
 
+/// What a finding that is recorded apart is about, in words.
+#[derive(Clone, Copy)]
+pub(crate) struct Apart {
+    pub rule: &'static Rule,
+    /// The event that says what was seen.
+    pub seen: &'static str,
+    /// How its owner and security are told.
+    pub title: &'static str,
+    pub what: &'static str,
+}
+
 impl Engine {
     /// Opens a finding in this changeset, or counts it if it is open already. The id of a new one is returned; its event is then the
     /// changeset's last.
@@ -236,15 +247,26 @@ impl Engine {
         Ok(posture::posture(identity, &around, now))
     }
 
-    /// Records that an identity, or what somebody presented as its credential, was seen in another environment (R26). A finding that
-    /// can't be written now is lost, as the refusal that it is about is recorded already; the next one opens it.
+    /// Records that an identity, or what somebody presented as its credential, was seen in another environment (R26).
     pub(crate) async fn note_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value) {
-        if let Err(error) = self.raise_environment_mismatch(id, detail, evidence).await {
-            tracing::warn!(%error, identity = %id, "a finding could not be recorded now");
+        let about = Apart {
+            rule: &rules::ENVIRONMENT_MISMATCH,
+            seen: "identity.out_of_environment",
+            title: "An identity was used in another environment",
+            what: "It was presented in another environment than its own, and refused.",
+        };
+        self.note_apart(about, id, detail, evidence).await;
+    }
+
+    /// Records what was seen of an identity in a commit apart from what it was seen at. A finding that can't be written now is lost, as
+    /// what it is about is recorded already; the next one opens it.
+    pub(crate) async fn note_apart(&self, about: Apart, id: IdentityId, detail: &str, evidence: Value) {
+        if let Err(error) = self.raise_apart(about, id, detail, evidence).await {
+            tracing::warn!(%error, identity = %id, rule = about.rule.id, "a finding could not be recorded now");
         }
     }
 
-    async fn raise_environment_mismatch(&self, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
+    async fn raise_apart(&self, about: Apart, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
         let evidence = match evidence {
             Value::Object(map) => map,
             _ => Map::new(),
@@ -252,20 +274,19 @@ impl Engine {
         let Some(identity) = self.one::<Identity>(id).await? else { return Ok(()) };
         for _ in 0..4 {
             let now = self.now();
-            let rule = &rules::ENVIRONMENT_MISMATCH;
-            let known = self.known_finding(rule, &id.to_string(), detail).await?;
+            let known = self.known_finding(about.rule, &id.to_string(), detail).await?;
             if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
                 return Ok(());
             }
             let seen = self
-                .event(now, "identity.out_of_environment", ControlPoint::Use)
+                .event(now, about.seen, ControlPoint::Use)
                 .subject(id)
                 .fact("evidence", &evidence);
             let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
-            if self.raise(&mut changeset, rule, id, detail, evidence.clone(), now).await?.is_some() {
+            if self.raise(&mut changeset, about.rule, id, detail, evidence.clone(), now).await?.is_some() {
                 let owner: Vec<_> = identity.charter.owner.into_iter().collect();
-                let text = format!("{id} was presented in another environment than its own, and refused.\nLook: tenure finding list --subject {id}");
-                tell(&mut changeset, &owner, &[Role::Security], "An identity was used in another environment", &text);
+                let text = format!("{id}: {}\nLook: tenure finding list --subject {id}", about.what);
+                tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
             }
             match self.settle(changeset).await {
                 // Somebody else opened the same one.

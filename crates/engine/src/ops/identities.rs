@@ -16,6 +16,7 @@ use tenure_core::request::{Matter, Route};
 use tenure_core::row::{Record, RowKey, Stored};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
+use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
 use super::Asked;
 use super::requests::facts::Facts;
@@ -31,7 +32,7 @@ impl Engine {
     /// # Errors
     /// Every field that is missing or wrong, over a ceiling, no route is permitted, or the caller may not.
     pub async fn register(&self, caller: &Caller, ask: NewIdentity) -> Result<IdentityView, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
+        let result = self.recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
             let registered_by = self.accountable_person(caller)?;
             let (identity, committed) = self
                 .decide(|| async {
@@ -56,7 +57,7 @@ impl Engine {
                         return Err(OpError::Invalid(problems));
                     }
                     self.check_template_tier(&ask, identity.tier).await?;
-                    let binding = self.binding_of(&identity, references.issuer.as_ref(), now)?;
+                    let binding = self.binding_of(&identity, references.issuer.as_ref(), now).await?;
                     identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
                     let mut changeset = Changeset::new(caller.actor(), now, self.registered_event(&identity, &facts, now));
                     if ask.stage != Stage::Draft {
@@ -82,7 +83,9 @@ impl Engine {
                 .await?;
             self.identity_view(identity, 1, Some(&committed)).await
         })
-        .await
+        .await;
+        self.note_taken_binding(caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result).await;
+        result
     }
 
     /// The person who answers for what the caller registers: themselves, or the owner of the identity that calls.
@@ -93,7 +96,7 @@ impl Engine {
         }
     }
 
-    fn new_identity(&self, ask: &NewIdentity, charter: CharterDraft, registered_by: PersonId, now: Timestamp) -> Identity {
+    pub(crate) fn new_identity(&self, ask: &NewIdentity, charter: CharterDraft, registered_by: PersonId, now: Timestamp) -> Identity {
         Identity {
             id: IdentityId::generate(now, self.entropy.as_ref()),
             kind: ask.kind,
@@ -161,7 +164,7 @@ impl Engine {
     }
 
     /// The name against the pattern of every name, and against its kind's standard (R30).
-    async fn check_name(&self, ask: &NewIdentity) -> Result<Vec<FieldProblem>, OpError> {
+    pub(crate) async fn check_name(&self, ask: &NewIdentity) -> Result<Vec<FieldProblem>, OpError> {
         if let Err(problem) = parse_name("name", &ask.name) {
             return Ok(vec![problem]);
         }
@@ -169,9 +172,19 @@ impl Engine {
     }
 
     /// The binding that a charter asks for, and the key that makes it unique for ever (S-13, R75).
-    pub(crate) fn binding_of(&self, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
+    pub(crate) async fn binding_of(&self, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
         let (matches, once) = match &identity.charter.workload_binding {
-            None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::Certificate { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
+            None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
+            Some(WorkloadBinding::Certificate { certificate, .. }) => {
+                let refused = |error: CertificateError| OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string());
+                let thumbprint = pem_thumbprint(certificate).map_err(refused)?;
+                let once = Once {
+                    space: "certificate",
+                    key: thumbprint.clone(),
+                    until: None,
+                };
+                (BindingMatch::Certificate { thumbprint }, once)
+            }
             Some(WorkloadBinding::PublicKey { jwk, assertion_audience, .. }) => {
                 let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
                 let thumbprint = key.thumbprint().to_owned();
@@ -197,12 +210,7 @@ impl Engine {
                         "name a registered, confirmed issuer by its URL",
                     ));
                 };
-                let subject = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
-                let once = Once {
-                    space: "oidc_subject",
-                    key: format!("{} {subject}", issuer.url),
-                    until: None,
-                };
+                let once = self.claims_are_free(identity.id, issuer, claims).await?;
                 (
                     BindingMatch::Oidc {
                         issuer: issuer.id,
@@ -238,7 +246,8 @@ impl Engine {
     /// # Errors
     /// The state doesn't allow it, a field is wrong, `if_match` names another revision, it would widen, or the caller may not.
     pub async fn write_charter(&self, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: Option<u64>) -> Result<IdentityView, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
+        let wanted = charter.workload_binding.clone();
+        let result = self.recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
             let ((), committed) = self
                 .decide(|| async {
                     let now = self.now();
@@ -264,7 +273,9 @@ impl Engine {
             let stored = self.must::<Identity>("identity", id).await?;
             self.identity_view((*stored.value).clone(), stored.revision, Some(&committed)).await
         })
-        .await
+        .await;
+        self.note_taken_binding(caller.actor(), &id.to_string(), wanted.as_ref(), &result).await;
+        result
     }
 
     /// A draft with another charter.
@@ -304,7 +315,7 @@ impl Engine {
                 );
             }
             identity.bindings.clear();
-            if let Some((binding, once)) = self.binding_of(&identity, references.issuer.as_ref(), now)? {
+            if let Some((binding, once)) = self.binding_of(&identity, references.issuer.as_ref(), now).await? {
                 identity.bindings.push(binding.id);
                 changeset.insert(&binding);
                 changeset.once.push(once);

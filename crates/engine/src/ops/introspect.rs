@@ -12,13 +12,14 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::SKEW;
-use tenure_credentials::token::{AccessClaims, verify_access_token};
+use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
 use crate::Engine;
 use crate::counters::count;
 use crate::error::OpError;
 use crate::load::Known;
 use crate::ops::credentials::Held;
+use crate::ops::token::{Presented, TokenUse};
 use crate::questions;
 
 /// An enforcement point that has proven itself.
@@ -67,19 +68,24 @@ impl Engine {
         }
     }
 
-    /// The enforcement point behind a bearer token: a live access token of ours with the action `enforce`.
+    /// The enforcement point behind an access token: a live one of ours with the action `enforce`.
     ///
     /// # Errors
-    /// The token fails, is dead, or is for something else.
-    pub async fn authenticate_enforcer(&self, bearer: &str) -> Result<Enforcer, OpError> {
+    /// The token fails, is dead, is for something else, or is bound to a key that was not shown.
+    pub async fn authenticate_enforcer(&self, token: &str, shown: &Presented) -> Result<Enforcer, OpError> {
         let now = self.now();
-        let environment = self.claimed_environment(bearer).await?.ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
-        let claims = self.verified(&environment, bearer, now).await?;
+        let environment = self.claimed_environment(token).await?.ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let claims = self.verified(&environment, token, now).await?;
         let held = self
             .held(claims.credential, now)
             .await?
             .ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
         held.status.map_err(OpError::Unauthenticated)?;
+        let to = TokenUse {
+            asked: ENFORCE,
+            changes: false,
+        };
+        self.holds_key(&held.credential, token, shown, to, now).await?;
         if !claims.scope.iter().any(|action| action == ENFORCE) {
             self.refuse_identity(claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None)
                 .await;
@@ -171,8 +177,7 @@ impl Engine {
             return Ok(NOTHING);
         }
         // Who only introspects reports no posture: where the charter demands one, a decision has to be asked for (R53).
-        let usage = held.known.identity.charter.usage.as_ref();
-        if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
+        if held.usages().any(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
             return Ok(NOTHING);
         }
         self.touch(claims.identity.to_string(), now);
@@ -184,7 +189,7 @@ impl Engine {
             token: Some(ActiveToken {
                 scope: held.actions.join(" "),
                 client_id: claims.identity.to_string(),
-                sub: claims.identity.to_string(),
+                sub: claims.subject.to_string(),
                 aud: resource.uri.clone(),
                 iss: self.issuer_of(&environment.name),
                 jti: claims.credential.to_string(),
@@ -192,8 +197,8 @@ impl Engine {
                 iat: claims.issued_at.as_secs(),
                 token_type: token_type(held.credential.confirmation.as_ref()).into(),
                 cnf: held.credential.confirmation.clone(),
-                act: None,
-                authorization_details: None,
+                act: held.credential.delegation.as_ref().and_then(actors),
+                authorization_details: held.credential.task.as_deref().map(task_details),
             }),
         })
     }

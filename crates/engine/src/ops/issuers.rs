@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
+use serde_json::Value;
 use tenure_api::requests::NewIssuer;
 use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::{Changeset, Once};
+use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::IssuerId;
-use tenure_core::issuer::{Issuer, Preset, IssuerState};
+use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -142,12 +144,16 @@ impl Engine {
     /// # Errors
     /// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is no
     /// administrator.
-    pub async fn create_issuer(&self, caller: &Caller, ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
+    pub async fn create_issuer(&self, caller: &Caller, mut ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
+        if ask.url.is_empty() {
+            ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
+        }
         self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.create", ""), async {
             self.allow(caller, Action::Trust, inventory("issuer", "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
             let mut problems = check(&ask);
-            let algorithms = algorithms(&ask.algorithms, &mut problems);
+            problems.extend(check_preset(&ask));
+            let algorithms = algorithms(&ask.algorithms, ask.preset, &mut problems);
             for (n, name) in ask.environments.iter().take(MAX_NAMES).enumerate() {
                 if self.one::<Environment>(name).await?.is_none() {
                     problems.push(FieldProblem::new(
@@ -176,8 +182,8 @@ impl Engine {
                         audience: ask.audience.clone(),
                         environments: sorted(&ask.environments),
                         required_claims: sorted(&ask.required_claims),
-                        preset: Preset::default(),
-                        fixed_claims: std::collections::BTreeMap::new(),
+                        preset: ask.preset,
+                        fixed_claims: ask.fixed_claims.clone(),
                         state: if alone { IssuerState::Active } else { IssuerState::Proposed },
                         proposed_by,
                         confirmed_by: None,
@@ -192,6 +198,8 @@ impl Engine {
                         .fact("algorithms", &issuer.algorithms)
                         .fact("audience", &issuer.audience)
                         .fact("environments", &issuer.environments)
+                        .fact("preset", issuer.preset)
+                        .fact("fixed_claims", &issuer.fixed_claims)
                         .fact("required_claims", &issuer.required_claims);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     if let Some(fresh) = fresh {
@@ -441,8 +449,7 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
             "name 1 to 32 environments in which its proofs count",
         ));
     }
-    let good = |name: &String| !name.is_empty() && name.len() <= MAX_TEXT && !name.chars().any(char::is_control);
-    if ask.required_claims.len() > MAX_NAMES || !ask.required_claims.iter().all(good) {
+    if ask.required_claims.len() > MAX_NAMES || !ask.required_claims.iter().all(|name| claim::is_name(name)) {
         problems.push(FieldProblem::new(
             "required_claims",
             "required_claims_malformed",
@@ -452,8 +459,46 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
     problems
 }
 
-/// The algorithms by their one name; all that Tenure knows if none is given.
-fn algorithms(given: &[String], problems: &mut Vec<FieldProblem>) -> Vec<String> {
+/// What the platform behind an issuer demands of its registration (S-13).
+fn check_preset(ask: &NewIssuer) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let scalar = |value: &Value| value.is_boolean() || value.is_i64() || value.is_u64() || value.as_str().is_some_and(|text| text.len() <= MAX_TEXT);
+    let allowed = |value: &Value| match value {
+        Value::Array(several) => !several.is_empty() && several.len() <= MAX_NAMES && several.iter().all(scalar),
+        one => scalar(one),
+    };
+    if ask.fixed_claims.len() > MAX_NAMES || !ask.fixed_claims.iter().all(|(name, value)| claim::is_name(name) && allowed(value)) {
+        let hint = "give at most 32 claims by name, each a text, a whole number, a truth value, or a list of such of which one has to be there";
+        problems.push(FieldProblem::new("fixed_claims", "fixed_claims_malformed", hint));
+    } else if let Some(tenant) = ask.preset.tenant_claim(&ask.url) {
+        let is_id = |value: &Value| match value {
+            Value::Array(several) => several.iter().all(|one| ask.preset.is_id(one)),
+            one => ask.preset.is_id(one),
+        };
+        match ask.fixed_claims.get(tenant) {
+            None => {
+                let hint = format!(
+                    "everybody's jobs get tokens of this issuer: fix {tenant} to the id of your own, which stays when names change hands; {}",
+                    ask.preset.where_to_find()
+                );
+                problems.push(FieldProblem::new("fixed_claims", "tenant_claim_missing", hint));
+            }
+            Some(value) if !is_id(value) => {
+                let hint = format!("give {tenant} as the platform writes it, a text of digits and no name: {}", ask.preset.where_to_find());
+                problems.push(FieldProblem::new("fixed_claims", "tenant_claim_malformed", hint));
+            }
+            Some(_) => {}
+        }
+    }
+    if ask.preset.is_default_audience(&ask.url, &ask.audience) {
+        let hint = "this audience is in every token that the platform gives out for itself: choose one of your own and have jobs ask for it";
+        problems.push(FieldProblem::new("audience", "audience_is_default", hint));
+    }
+    problems
+}
+
+/// The algorithms by their one name; the preset's if none is given, or all that Tenure knows.
+pub(crate) fn algorithms(given: &[String], preset: Preset, problems: &mut Vec<FieldProblem>) -> Vec<String> {
     let mut known = Vec::new();
     for (n, name) in given.iter().take(MAX_NAMES).enumerate() {
         match name.parse::<Algorithm>() {
@@ -461,6 +506,9 @@ fn algorithms(given: &[String], problems: &mut Vec<FieldProblem>) -> Vec<String>
             Ok(_) => {}
             Err(error) => problems.push(FieldProblem::new(format!("algorithms[{n}]"), "algorithm_unknown", error.to_string())),
         }
+    }
+    if given.is_empty() && !preset.algorithms().is_empty() {
+        return preset.algorithms().iter().map(|name| (*name).to_owned()).collect();
     }
     let known = if given.is_empty() { Algorithm::ALL } else { &known };
     known.iter().map(|algorithm| algorithm.as_str().to_owned()).collect()

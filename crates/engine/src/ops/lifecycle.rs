@@ -587,7 +587,7 @@ fn releaser(caller: &Caller, owns: bool) -> Releaser {
     }
 }
 
-fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
+pub(crate) fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
     Attributes::from([
         ("owns", Value::Bool(owns)),
         ("placed_by_self", Value::Bool(placed_by == Some(by))),

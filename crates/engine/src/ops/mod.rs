@@ -1,12 +1,16 @@
 //! Use cases, one module a subject.
 
 pub mod api_keys;
+pub(crate) mod bindings;
+pub mod backchannel;
+pub(crate) mod callbacks;
 pub mod cli_sign_in;
 pub mod credentials;
 pub mod decide;
 pub mod directory;
 pub mod dormancy;
 pub mod enrol;
+pub mod exceptional;
 pub mod exceptions;
 pub mod findings;
 pub mod first_token;
@@ -30,6 +34,7 @@ pub mod person_access;
 pub mod policies;
 pub mod receipts;
 pub(crate) mod references;
+pub mod removals;
 pub mod renewals;
 pub mod requests;
 pub mod reviews;
@@ -37,12 +42,15 @@ pub mod revoke;
 pub mod setup;
 pub mod sign_in;
 pub mod sign_in_providers;
+pub mod signals;
+pub mod sources;
 pub mod state;
 pub mod templates;
 pub mod third_party;
 pub(crate) mod tiers;
 pub mod token;
 pub mod transfers;
+pub(crate) mod trust;
 pub mod why;
 
 use std::future::Future;

@@ -12,6 +12,7 @@ use tenure_core::policy::Action;
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::Stored;
+use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{Need, Standing};
 use tenure_core::time::Timestamp;
 
@@ -110,7 +111,8 @@ impl Engine {
                         if stored.standing == Standing::Closed {
                             return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
                         }
-                        let (mut changeset, need, more) = self.closing(caller.actor(), &stored, &reason, now).await?;
+                        let by = caller.must_be_person()?;
+                        let (mut changeset, need, more) = self.closing(caller.actor(), &stored, by, &reason, now).await?;
                         changeset.due.push(if more {
                             DueChange::Set(DueKind::Need, id.to_string(), now)
                         } else {
@@ -126,7 +128,7 @@ impl Engine {
         Ok(closed)
     }
 
-    async fn closing(&self, actor: Actor, stored: &Stored<Need>, reason: &str, now: Timestamp) -> Result<(Changeset, Need, bool), OpError> {
+    async fn closing(&self, actor: Actor, stored: &Stored<Need>, by: PersonId, reason: &str, now: Timestamp) -> Result<(Changeset, Need, bool), OpError> {
         let need = Need {
             standing: Standing::Closed,
             ..(*stored.value).clone()
@@ -139,6 +141,14 @@ impl Engine {
             .fact("reason", reason);
         let mut changeset = Changeset::new(actor, now, event);
         changeset.replace(stored, &need);
+        // One that holds already goes on; it ends in the same retirement.
+        let subject = SignalSubject {
+            kind: SubjectKind::Need,
+            id: need.name.clone(),
+        };
+        if self.open_removal(&subject, SignalKind::IntegrationRemoved).await?.is_none() {
+            self.removal_of_closed_need(&mut changeset, &need, by, reason, now).await?;
+        }
         let more = self.suspend_servants(&mut changeset, &need, now).await?;
         Ok((changeset, need, more))
     }
@@ -155,7 +165,7 @@ impl Engine {
         let Some(stored) = self.one::<Need>(id).await? else { return Ok(None) };
         let (mut changeset, more) = match (stored.standing, stored.ends_at) {
             (Standing::Open, Some(end)) if end <= now => {
-                let (changeset, _, more) = self.closing(system(), &stored, "its end has come", now).await?;
+                let (changeset, _, more) = self.closing(system(), &stored, stored.owner, "its end has come", now).await?;
                 (changeset, more)
             }
             (Standing::Open, Some(end)) => return Ok(Some(self.postponed(claimed, end, now))),

@@ -1,11 +1,15 @@
 //! What a charter names has to exist and to fit together: people, places, resources, third parties, and whoever vouches for the workload.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use tenure_core::application::Application;
 use tenure_core::changeset::Expect;
+use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::id::{PersonId, ResourceId};
-use tenure_core::identity::{CharterDraft, Identity, Kind, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
-use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
+use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::person::{Person, PersonClass, Role};
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::FieldProblem;
@@ -15,6 +19,7 @@ use tenure_core::sign_in::SignInProvider;
 use tenure_core::third_party::{CloudAccount, DataDomain, Need, Sensitivity, Standing, Vendor};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
+use tenure_credentials::certificate::pem_thumbprint;
 
 use crate::Engine;
 use crate::error::OpError;
@@ -76,6 +81,7 @@ impl Engine {
         Box::pin(self.check_data(charter, &mut references, &mut wrong)).await?;
         Box::pin(self.check_vendor(charter, &mut references, &mut wrong)).await?;
         Box::pin(self.check_binding(charter, &mut references, &mut wrong)).await?;
+        Box::pin(self.check_delegates(charter, &mut wrong)).await?;
         if let (Some(end), Some(life)) = (charter.expires_at, kind.max_life())
             && end.since(self.now()) > life
         {
@@ -146,10 +152,14 @@ impl Engine {
     }
 
     async fn check_places(&self, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
-        if let Some(id) = charter.application
-            && self.one::<Application>(id).await?.is_none()
-        {
-            wrong.add("application", "application_unknown", "name a registered application");
+        if let Some(id) = charter.application {
+            match self.one::<Application>(id).await? {
+                Some(application) if application.standing == Standing::Closed => {
+                    wrong.add("application", "application_retired", "name an application that is not retired");
+                }
+                Some(_) => {}
+                None => wrong.add("application", "application_unknown", "name a registered application"),
+            }
         }
         if let Some(name) = &charter.environment {
             match self.one::<Environment>(name).await? {
@@ -214,6 +224,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Who may act for it: other non-human identities of the same environment, none of them at its end (S-14).
+    async fn check_delegates(&self, charter: &CharterDraft, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+        for (n, delegate) in charter.delegates.iter().enumerate() {
+            let field = format!("delegates[{n}].actor");
+            let Some(actor) = self.one::<Identity>(delegate.actor).await? else {
+                wrong.add(&field, "identity_unknown", "name a registered non-human identity: tenure identity list");
+                continue;
+            };
+            if matches!(actor.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
+                wrong.add(&field, "identity_retired", "name an identity that has not ended");
+            } else if charter.environment.is_some() && actor.charter.environment != charter.environment {
+                wrong.add(&field, "wrong_environment", "name an identity of the charter's own environment");
+            }
+        }
+        Ok(())
+    }
+
     /// The third party, and what its contract allows (R12, R35).
     async fn check_vendor(&self, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
         let Some(id) = charter.vendor else { return Ok(()) };
@@ -259,12 +286,16 @@ impl Engine {
                 if charter.environment.as_ref().is_some_and(|name| !found.environments.contains(name)) {
                     let hint = "the issuer doesn't count in the charter's environment";
                     wrong.add("workload_binding.issuer", "issuer_not_for_environment", hint);
-                } else if let Some(claim) = found.required_claims.iter().find(|claim| !claims.contains_key(*claim)) {
-                    let hint = format!("fix the claim {claim}, as this issuer is shared");
-                    wrong.add("workload_binding.claims", "required_claim_missing", &hint);
+                } else if let Some((code, hint)) = against_issuer(found, claims) {
+                    wrong.add("workload_binding.claims", code, &hint);
                 }
             }
-            Some(WorkloadBinding::Certificate { .. } | WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) | None => {}
+            Some(WorkloadBinding::Certificate { certificate, .. }) => {
+                if let Err(error) = pem_thumbprint(certificate) {
+                    wrong.add("workload_binding.certificate", error.code(), &error.to_string());
+                }
+            }
+            Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) | None => {}
         }
         Ok(())
     }
@@ -349,4 +380,38 @@ impl Engine {
         }
         Ok(highest)
     }
+}
+
+/// What is wrong with the claims to which a charter binds a workload of this issuer (S-13): the first in the order of weight.
+fn against_issuer(issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Option<(&'static str, String)> {
+    let preset = issuer.preset;
+    let workload = preset.workload_claim();
+    match claims.get(workload) {
+        None if preset == Preset::Oidc => return Some(("subject_claim_missing", "fix the claim sub to one exact value".to_owned())),
+        None => {
+            let hint = format!("fix {workload}, which stays when names change hands: {}", preset.where_to_find());
+            return Some(("workload_claim_missing", hint));
+        }
+        Some(value) if !preset.is_id(value) => {
+            let hint = format!("give {workload} as text, exactly as the platform writes it: {}", preset.where_to_find());
+            return Some(("workload_claim_malformed", hint));
+        }
+        Some(_) => {}
+    }
+    let narrowing = preset.narrowing_claims();
+    if !narrowing.is_empty() && !narrowing.iter().any(|name| claims.contains_key(*name)) {
+        let hint = format!("fix one of {} as well: without it every branch and every job of the repository would do", narrowing.join(", "));
+        return Some(("narrowing_claim_missing", hint));
+    }
+    if let Some(missing) = issuer.required_claims.iter().find(|name| !claims.contains_key(*name)) {
+        return Some(("required_claim_missing", format!("fix the claim {missing}, as this issuer is shared")));
+    }
+    let contradicts = |name: &&String| {
+        let wanted = issuer.fixed_claims.get(*name);
+        claims.get(*name).zip(wanted).is_some_and(|(given, wanted)| !claim::is_one_of(given, wanted))
+    };
+    issuer.fixed_claims.keys().find(contradicts).map(|name| {
+        let hint = format!("leave {name} out: the issuer's registration fixes it to another value, so that no token has this one");
+        ("claim_contradicts_issuer", hint)
+    })
 }

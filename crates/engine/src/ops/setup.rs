@@ -6,6 +6,7 @@ use tenure_api::sign_in::Recovered;
 use tenure_api::views::SetupDone;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Personal};
+use tenure_core::exceptional::Access;
 use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
 use tenure_core::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::port::{ListQuery, StoreError};
@@ -16,6 +17,8 @@ use tenure_core::signing_key::KeyUse;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
+use super::directory::operator_token;
+use super::exceptional::About;
 use crate::Engine;
 use crate::error::OpError;
 use crate::notice::notify;
@@ -138,6 +141,7 @@ impl Engine {
             .insert(&receipt_key)
             .insert(&person)
             .insert(&token);
+        self.exceptional(&mut changeset, operator_token(&token));
         if self.settle(changeset).await?.is_none() {
             return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
         }
@@ -199,6 +203,14 @@ impl Engine {
                     changeset.replace(&stored, &person);
                 }
                 changeset.insert(&invitation);
+                let about = About {
+                    access: Access::AdministratorRecovered,
+                    with: invitation.id.to_string(),
+                    identity: None,
+                    allowed_by: None,
+                    refused: None,
+                };
+                self.exceptional(&mut changeset, about);
                 let mut operator = None;
                 if let Some(fresh) = before_sign_in {
                     let (text, token) = self.new_operator_token(id, OPERATOR_TOKEN_LIFE, now);

@@ -11,7 +11,7 @@ use tenure_api::views::Page;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{ControlPoint, Via};
 use tenure_core::id::{InvitationKind, PersonId, SessionId};
-use tenure_core::person::{Person, PersonState};
+use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::row::{Record, RowKey, RowKind, Stored};
@@ -141,6 +141,8 @@ impl Engine {
             .fact("browser", browser)
             .fact("expires_at", session.expires_at);
         changeset.event(event).expect(person).insert(&session);
+        // Who can stop everything has to get in where nothing else is written any more.
+        changeset.stands_for_stopping = person.is_active() && person.roles.contains(&Role::Security);
         Ok((secret, session))
     }
 
@@ -406,7 +408,6 @@ pub(crate) fn session_view(session: &Session, this: Option<SessionId>) -> Sessio
 #[cfg(test)]
 mod tests {
     use tenure_core::event::Actor;
-    use tenure_core::person::Role;
     use tenure_core::sign_in::SignInMethod;
     use tenure_core::time::Span;
 

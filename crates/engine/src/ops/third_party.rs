@@ -2,17 +2,19 @@
 
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewVendor, VendorEnded};
 use tenure_api::views::Resource as Changed;
+use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{CloudAccountId, PersonId, VendorId};
-use tenure_core::identity::Releaser;
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::Stored;
-use tenure_core::scope::{Hold, Scope};
+use tenure_core::removal::RemovalState;
+use tenure_core::scope::Scope;
+use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
 
 use super::Asked;
@@ -139,18 +141,16 @@ impl Engine {
                     let event = notify(event, &[vendor.owner], &[Role::Security], "A vendor has ended", &text);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &vendor);
-                    let receipt = self.cut_with_receipt(&mut changeset, scope.clone(), &reason, now).await?;
-                    let hold = Hold {
-                        scope: scope.clone(),
-                        placed_by: Some(by),
-                        releasable_by: Releaser::Security,
-                        reason: reason.clone(),
-                        at: now,
+                    let subject = SignalSubject {
+                        kind: SubjectKind::Vendor,
+                        id: vendor.name.clone(),
                     };
-                    match self.one::<Hold>(&scope).await? {
-                        Some(read) => changeset.replace(&read, &hold),
-                        None => changeset.insert(&hold),
+                    // A removal that waits, or holds until somebody decides, is decided by this.
+                    let removal = match self.open_removal(&subject, SignalKind::VendorTerminated).await? {
+                        Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
+                        _ => self.removal_by_hand(&mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
                     };
+                    let receipt = removal.receipts.first().copied().ok_or_else(|| OpError::Internal("a removal without its receipt".into()))?;
                     Ok((changeset, (vendor, stored.revision + 1, receipt)))
                 })
                 .await?;
@@ -165,9 +165,16 @@ impl Engine {
 
     /// That a scope hasn't ended for ever: nobody lets go what its end holds.
     pub(crate) async fn still_open(&self, scope: &Scope) -> Result<(), OpError> {
+        if let Some(removal) = self.removal_holding(scope).await? {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("{removal} holds it: tenure removal release {removal}"),
+            ));
+        }
         let closed = match scope {
             Scope::Vendor(id) => self.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
             Scope::CloudAccount(id) => self.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed),
+            Scope::Application(id) => self.one::<Application>(id).await?.is_some_and(|application| application.standing == Standing::Closed),
             _ => false,
         };
         if closed {

@@ -1,5 +1,6 @@
 //! What falls due, decided purely: the worker reads, asks here, and executes.
 
+pub mod adapters;
 pub mod dormancy;
 pub mod exception;
 pub mod expiry;
@@ -13,6 +14,7 @@ pub mod person_grant;
 pub mod posture;
 pub mod receipt;
 pub mod reconcile;
+pub mod removal;
 pub mod renewal;
 pub mod review;
 pub mod transfer;

@@ -38,7 +38,8 @@ impl Engine {
     /// The store can't be asked. Single items that fail are retried when their lease ends.
     pub async fn work_due(&self) -> Result<usize, OpError> {
         let mut done = 0;
-        for kind in DueKind::ALL {
+        // Calls back have a loop of their own: they wait for others.
+        for kind in DueKind::ALL.iter().filter(|kind| **kind != DueKind::Callback) {
             let reading = self.reading();
             // An unreliable clock stops what can't be undone, never a revocation (S-4).
             if !reading.reliable && *kind != DueKind::Receipt {
@@ -103,13 +104,15 @@ impl Engine {
             DueKind::Leaver => self.work_leaver(claimed, now).await?,
             DueKind::Transfer => self.work_transfer(claimed, now).await?,
             DueKind::Person => self.work_person(claimed, now).await?,
-            DueKind::Signal | DueKind::Removal | DueKind::Callback => None,
+            DueKind::Signal => self.work_signal(claimed, now).await?,
+            DueKind::Removal => self.work_removal(claimed, now).await?,
+            DueKind::Callback => None,
         };
         Ok(changeset.unwrap_or_else(|| self.nothing_left(claimed, now)))
     }
 
     /// The subject is gone or needs nothing: only the deadline goes, and the log says so.
-    fn nothing_left(&self, claimed: &Claimed, now: Timestamp) -> Changeset {
+    pub(crate) fn nothing_left(&self, claimed: &Claimed, now: Timestamp) -> Changeset {
         let event = self
             .event(now, "deadline.dropped", ControlPoint::Administer)
             .subject(&claimed.subject)

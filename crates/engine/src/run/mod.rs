@@ -1,5 +1,6 @@
 //! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a fencing token.
 
+mod callbacks;
 pub mod deadlines;
 pub mod notify;
 pub mod seal;
@@ -17,6 +18,7 @@ use crate::outbound::Push;
 pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&engine), stop.clone()),
+        callbacks::run(Arc::clone(&engine), stop.clone()),
         seal::run_sealer(Arc::clone(&engine), push, stop.clone()),
         notify::run(Arc::clone(&engine), channels, stop.clone()),
         upkeep::run(engine, stop),

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde::Deserialize;
 use serde_json::json;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{EventId, PersonId};
+use tenure_core::id::{EventId, PersonId, RequestId};
 use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::port::{ListQuery, LogEntry, StoreError};
 use tenure_core::row::{RowKind, Stored};
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use crate::Engine;
 use crate::error::OpError;
 use crate::notice::{MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
+use crate::ops::requests::ANSWER;
 use crate::plan::notice::{link, may_tell, told};
 
 /// Lets commits gather, and bounds what an idle channel costs.
@@ -315,9 +317,17 @@ impl Worker {
 
     /// The words of a notice, for a person as they are now; nothing if they can't be told.
     async fn notice(&self, leaf: &Leaf, person: Option<PersonId>) -> Result<Option<Notice>, OpError> {
-        let Some(told) = told(leaf) else { return Ok(None) };
+        let Some(mut told) = told(leaf) else { return Ok(None) };
+        let mut address = link(&self.engine.settings.public_url, &leaf.subjects);
+        let answer = told.data.remove(ANSWER).and_then(|fact| Answer::deserialize(fact).ok());
         let to = match person {
             None => {
+                if let Some(answer) = &answer {
+                    // Whoever relays the notice hands each their own.
+                    let people = self.people(told.to.clone(), &told.roles).await?;
+                    let links = people.into_iter().map(|person| json!({"person": person, "link": answer.link_of(&self.engine, person)}));
+                    told.data.insert(ANSWER.to_owned(), links.collect());
+                }
                 let nameless = |person| Recipient {
                     person,
                     name: None,
@@ -326,11 +336,14 @@ impl Worker {
                 told.to.into_iter().map(nameless).collect()
             }
             Some(id) => match self.engine.one::<Person>(id).await? {
-                Some(person) if person.state == PersonState::Active && person.email.is_some() => vec![Recipient {
-                    person: id,
-                    name: person.name.clone(),
-                    email: person.email.clone(),
-                }],
+                Some(person) if person.state == PersonState::Active && person.email.is_some() => {
+                    address = answer.map(|answer| answer.link_of(&self.engine, id)).or(address);
+                    vec![Recipient {
+                        person: id,
+                        name: person.name.clone(),
+                        email: person.email.clone(),
+                    }]
+                }
                 _ => return Ok(None),
             },
         };
@@ -340,7 +353,7 @@ impl Worker {
             at: Timestamp::from_micros(leaf.at),
             title: told.title,
             text: told.text,
-            link: link(&self.engine.settings.public_url, &leaf.subjects),
+            link: address,
             to,
             roles: told.roles,
             subjects: leaf.subjects.clone(),
@@ -364,6 +377,20 @@ impl Worker {
         let mut changeset = Changeset::new(actor(), now, event);
         changeset.replace(&stored, &outbox);
         self.engine.settle(changeset).await.map(|_| ())
+    }
+}
+
+/// What an event says about the answer that it asks for.
+#[derive(Deserialize)]
+struct Answer {
+    request: RequestId,
+    content_hash: String,
+    until: Timestamp,
+}
+
+impl Answer {
+    fn link_of(&self, engine: &Engine, person: PersonId) -> String {
+        engine.approval_link(self.request, &self.content_hash, person, self.until)
     }
 }
 

@@ -72,7 +72,8 @@ fn the_cases_show_each_policy_at_work_and_at_rest() {
 #[test]
 fn each_default_policy_says_what_it_is_for() {
     for policy in default_set().policies() {
-        assert!(policy.control.starts_with("NHI") && policy.control.ends_with(":2025"), "{policy:?}");
+        let known = policy.control.starts_with("NHI") && policy.control.ends_with(":2025") || policy.control == "ASI03:2026";
+        assert!(known, "{policy:?}");
         assert!(policy.doc.len() > 20 && !policy.actions.is_empty(), "{policy:?}");
     }
 }
@@ -259,6 +260,35 @@ fn s9_a_failing_policy_gives_nobody_the_right_to_disable() {
         })
         .allowed
     );
+}
+
+#[test]
+fn s12_a_source_can_signal_and_no_policy_lets_it_do_anything_else() {
+    let set = with_default("@id(\"all\") permit (principal, action, resource);");
+    let source = case("S-12: a source tells of the end of what it was registered for").question.principal;
+    for case in cases().into_iter().filter(|case| case.expect == Expect::Allow) {
+        let question = Question {
+            principal: source.clone(),
+            ..case.question
+        };
+        let answer = set.decide(&question);
+        let signals = question.action == Action::Signal;
+        assert!(answer.allowed == signals && answer.errored != signals, "{question:?}: {answer:?}");
+    }
+    // Nor does anybody else signal.
+    let person = case("security suspends anything").question.principal;
+    let signal = case("S-12: a source tells of the end of what it was registered for").question;
+    assert!(!set.decide(&Question { principal: person, ..signal }).allowed);
+}
+
+#[test]
+fn s12_a_failing_policy_does_not_keep_a_source_from_taking_authority_away() {
+    let set = with_default(&format!("@id(\"broken\") forbid (principal, action, resource) {FAILS};"));
+    let answer = set.decide(&case("S-12: a source tells of the end of what it was registered for").question);
+    assert!(answer.allowed && answer.errored && answer.policies == ["scoped-source"], "{answer:?}");
+    // What a policy that does not fail forbids stays forbidden.
+    let capped = case("S-12: a source holds no more than that by itself").question;
+    assert!(!set.decide(&capped).allowed);
 }
 
 #[test]

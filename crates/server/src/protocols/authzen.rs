@@ -13,7 +13,8 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Reply, Source, bearer, ok};
+use crate::extract::{Body, Reply, Source, authorization, ok};
+use crate::keys::Keys;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -21,13 +22,14 @@ pub(crate) fn routes() -> Router<App> {
         .route("/.well-known/authzen-configuration", get(configuration))
 }
 
-async fn evaluate(State(app): State<App>, Source(source): Source, headers: HeaderMap, Body(ask): Body<Evaluation>) -> Reply<Decision> {
-    let Some(token) = bearer(&headers)? else {
+async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, headers: HeaderMap, Body(ask): Body<Evaluation>) -> Reply<Decision> {
+    let Some((scheme, token)) = authorization(&headers)? else {
         return Err(Failure::of(
             Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer"),
         ));
     };
-    let enforcer = app.engine.authenticate_enforcer(&token).await.map_err(|error| {
+    let shown = keys.with_a_token(scheme)?;
+    let enforcer = app.engine.authenticate_enforcer(&token, &shown).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
             app.engine.count_stranger(*reason, &source);
         }

@@ -1,12 +1,15 @@
 //! Standard protocols.
 
 mod authzen;
+mod ciba;
+mod exchange;
 mod oauth;
+mod signals;
 
 use axum::Router;
 
 use crate::App;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().merge(oauth::routes()).merge(authzen::routes())
+    Router::new().merge(oauth::routes()).merge(ciba::routes()).merge(authzen::routes()).merge(signals::routes())
 }

@@ -11,15 +11,21 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tenure_core::problem::Reason;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::ops::backchannel::TENURE_ACCESS;
+use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 
+use super::{ciba, exchange};
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Reply, Source, bearer, body, ok};
+use crate::extract::{Path, Reply, Source, authorization, body, ok};
+use crate::keys::{Keys, challenge};
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What the token endpoint takes.
+const GRANTS: &[&str] = &[CLIENT_CREDENTIALS, JWT_BEARER, exchange::GRANT, ciba::GRANT];
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -31,16 +37,16 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 /// An OAuth error (RFC 6749 §5.2), with our own reason beside it.
-struct OAuthError {
+pub(super) struct OAuthError {
     status: StatusCode,
-    error: &'static str,
+    pub(super) error: &'static str,
     description: String,
     reason: Option<Reason>,
     policies: Vec<String>,
 }
 
 impl OAuthError {
-    fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
         Self {
             status,
             error,
@@ -50,11 +56,11 @@ impl OAuthError {
         }
     }
 
-    fn invalid_request(description: impl Into<String>) -> Self {
+    pub(super) fn invalid_request(description: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
-    fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
+    pub(super) fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
         Self {
             reason: Some(reason),
             ..Self::new(status, error, reason.hint())
@@ -73,7 +79,8 @@ impl IntoResponse for OAuthError {
         }
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let challenge = challenge(self.reason.map_or("", Reason::code));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
@@ -83,7 +90,7 @@ impl IntoResponse for OAuthError {
 }
 
 /// How an operation's failure reads in OAuth. `proof` says which error a failed proof is: of a client, or of a grant.
-fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
+pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
     let proof_status = if proof == "invalid_client" {
         StatusCode::UNAUTHORIZED
     } else {
@@ -100,7 +107,20 @@ fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             let (status, code) = match reason {
                 Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
                 Reason::ResourceUnknown => (StatusCode::BAD_REQUEST, "invalid_target"),
+                Reason::OutsideIntent | Reason::IntentMissing => (StatusCode::BAD_REQUEST, "invalid_authorization_details"),
+                // RFC 8693 §2.2.2: a subject token that is no good, or that policy doesn't take, is an invalid request.
+                Reason::DelegationNotAllowed | Reason::DelegationTooDeep | Reason::ParentEnded | Reason::CredentialUnknown => {
+                    (StatusCode::BAD_REQUEST, "invalid_request")
+                }
                 Reason::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+                Reason::DpopNonceNeeded => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
+                Reason::DpopInvalid => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
+                Reason::TokenBound => (StatusCode::UNAUTHORIZED, "invalid_token"),
+                Reason::AuthorizationPending => (StatusCode::BAD_REQUEST, "authorization_pending"),
+                Reason::SlowDown => (StatusCode::BAD_REQUEST, "slow_down"),
+                Reason::RequestDenied => (StatusCode::BAD_REQUEST, "access_denied"),
+                Reason::RequestExpired => (StatusCode::BAD_REQUEST, "expired_token"),
+                Reason::RequestUnknown => (StatusCode::BAD_REQUEST, "invalid_grant"),
                 Reason::ClockUnreliable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
                 Reason::PolicyDenied | Reason::PolicyError | Reason::NotAllowed => (StatusCode::FORBIDDEN, "access_denied"),
                 _ => (StatusCode::BAD_REQUEST, "unauthorized_client"),
@@ -120,6 +140,8 @@ fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
                 .join("; ");
             let error = if fields.iter().any(|field| field.field == "resource") {
                 "invalid_target"
+            } else if fields.iter().any(|field| field.field.starts_with("authorization_details")) {
+                "invalid_authorization_details"
             } else {
                 "invalid_request"
             };
@@ -140,14 +162,15 @@ fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
 }
 
 /// The parameters of a form; each at most once (RFC 6749 §3.2).
-struct Form {
+pub(super) struct Form {
     parameters: BTreeMap<String, String>,
     /// Whether the request has an `Authorization` header.
     authorization: bool,
+    keys: Keys,
 }
 
 impl Form {
-    async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
+    pub(super) async fn read(request: Request, app: &App) -> Result<Self, OAuthError> {
         let is_form = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -164,6 +187,7 @@ impl Form {
             return Err(OAuthError::invalid_request("send application/x-www-form-urlencoded"));
         }
         let authorization = request.headers().contains_key(header::AUTHORIZATION);
+        let keys = Keys::of_request(app, &request);
         let bytes = body(request, app)
             .await
             .map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
@@ -174,15 +198,19 @@ impl Form {
                 return Err(OAuthError::invalid_request("a parameter is given twice"));
             }
         }
-        Ok(Self { parameters, authorization })
+        Ok(Self {
+            parameters,
+            authorization,
+            keys,
+        })
     }
 
     /// A parameter; an empty one counts as left out (RFC 6749 §3.1).
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    fn must(&self, name: &str) -> Result<&str, OAuthError> {
+    pub(super) fn must(&self, name: &str) -> Result<&str, OAuthError> {
         self.get(name)
             .ok_or_else(|| OAuthError::invalid_request(format!("the parameter {name} is missing")))
     }
@@ -205,15 +233,48 @@ impl Form {
     }
 }
 
+/// The proof of a client by what it holds itself: an assertion by its own key, or its certificate.
+fn own_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
+    match form.client_assertion()? {
+        Some(assertion) => Ok(Some(Proof::ClientAssertion(assertion.to_owned()))),
+        None => client_proof(form),
+    }
+}
+
+/// A failure where an access token is shown: what is wrong with its key is said as any resource says it (RFC 9449 §7.1).
+fn at_resource(error: OpError) -> OAuthError {
+    let mut failure = oauth_error(error, "invalid_client");
+    if matches!(failure.reason, Some(Reason::DpopInvalid | Reason::DpopNonceNeeded)) {
+        failure.status = StatusCode::UNAUTHORIZED;
+    }
+    failure
+}
+
+/// The proof of a client that asks for itself: an assertion by its own key, its certificate (RFC 8705 §2.2), or an assertion by a registered issuer in its place (RFC 7523 §2.2), whose
+/// subject is the issuer's name for the workload and needs the identity as `client_id` beside it.
+pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
+    let Some(assertion) = form.client_assertion()? else {
+        // Without a name the certificate says nothing: a proof names its identity (S-13).
+        let shown = form.keys.certificate().filter(|_| form.get("client_id").is_some() && !form.authorization);
+        return Ok(shown.map(|thumbprint| Proof::Certificate(thumbprint.to_owned())));
+    };
+    let issuer = tenure_credentials::jose::read_unverified(assertion).ok().and_then(|unverified| unverified.issuer);
+    let is_own = form.get("client_id").is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));
+    Ok(Some(match is_own {
+        true => Proof::ClientAssertion(assertion.to_owned()),
+        false => Proof::ExternalToken(assertion.to_owned()),
+    }))
+}
+
 async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
     let form = Form::read(request, &app).await?;
     let (proof, failed) = match form.must("grant_type")? {
         CLIENT_CREDENTIALS => {
-            let Some(assertion) = form.client_assertion()? else {
+            let Some(proof) = own_proof(&form)? else {
                 app.engine.count_stranger(Reason::ProofMissing, &source);
                 return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
             };
-            (Proof::ClientAssertion(assertion.to_owned()), "invalid_client")
+            (proof, "invalid_client")
         }
         JWT_BEARER if form.client_assertion()?.is_some() || form.authorization => {
             return Err(OAuthError::invalid_request(
@@ -221,13 +282,25 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
             ));
         }
         JWT_BEARER => (Proof::ExternalToken(form.must("assertion")?.to_owned()), "invalid_grant"),
+        ciba::GRANT | exchange::GRANT => match client_proof(&form)? {
+            Some(proof) => (proof, "invalid_client"),
+            None => {
+                app.engine.count_stranger(Reason::ProofMissing, &source);
+                return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+            }
+        },
         _ => {
             return Err(OAuthError::new(
                 StatusCode::BAD_REQUEST,
                 "unsupported_grant_type",
-                format!("use {CLIENT_CREDENTIALS} or {JWT_BEARER}"),
+                format!("use {}", GRANTS.join(", ")),
             ));
         }
+    };
+    let grant = match form.must("grant_type")? {
+        ciba::GRANT => Grant::Backchannel(form.must("auth_req_id")?.to_owned()),
+        exchange::GRANT => exchange::grant(&form)?,
+        _ => Grant::Own,
     };
     let ask = TokenAsk {
         environment,
@@ -236,8 +309,8 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         resource: form.get("resource").map(str::to_owned),
         scope: form.get("scope").map(str::to_owned),
         authorization_details: form.get("authorization_details").map(str::to_owned),
-        grant: Grant::Own,
-        sender: Presented::default(),
+        grant,
+        sender: form.keys.for_a_token().map_err(|error| oauth_error(error, failed))?,
         source,
     };
     let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;
@@ -245,19 +318,23 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
-    let token = bearer(request.headers()).map_err(|Failure(problem)| OAuthError::invalid_request(problem.detail.unwrap_or_default()))?;
+    let token = authorization(request.headers()).map_err(|Failure(problem)| OAuthError::invalid_request(problem.detail.unwrap_or_default()))?;
     let form = Form::read(request, &app).await?;
-    let enforcer = match (token, form.client_assertion()?) {
-        (Some(token), None) => app.engine.authenticate_enforcer(&token).await.map_err(|error| {
-            if let OpError::Unauthenticated(reason) = &error {
-                app.engine.count_stranger(*reason, &source);
-            }
-            oauth_error(error, "invalid_client")
-        })?,
-        (None, Some(assertion)) => {
+    let asked_about = form.must("token")?.to_owned();
+    let enforcer = match (token, own_proof(&form)?) {
+        (Some((scheme, access_token)), None) => {
+            let shown = form.keys.with_a_token(scheme).map_err(at_resource)?;
+            app.engine.authenticate_enforcer(&access_token, &shown).await.map_err(|error| {
+                if let OpError::Unauthenticated(reason) = &error {
+                    app.engine.count_stranger(*reason, &source);
+                }
+                at_resource(error)
+            })?
+        }
+        (None, Some(proof)) => {
             let identity = app
                 .engine
-                .authenticate_assertion(&environment, form.get("client_id"), assertion, "introspection", &source)
+                .authenticate_client(&environment, form.get("client_id"), &proof, "introspection", &source)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?;
             app.engine.enforcer_of(&identity).await.map_err(|error| oauth_error(error, "invalid_client"))?
@@ -269,7 +346,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
     };
     let answer = app
         .engine
-        .introspect(&environment, &enforcer, form.must("token")?)
+        .introspect(&environment, &enforcer, &asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
@@ -277,14 +354,14 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
 
 async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
     let form = Form::read(request, &app).await?;
-    let Some(assertion) = form.client_assertion()? else {
+    let Some(proof) = own_proof(&form)? else {
         app.engine.count_stranger(Reason::ProofMissing, &source);
         return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
     };
     let token = form.must("token")?;
     let client = app
         .engine
-        .authenticate_assertion(&environment, form.get("client_id"), assertion, "revocation", &source)
+        .authenticate_client(&environment, form.get("client_id"), &proof, "revocation", &source)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     app.engine
@@ -310,15 +387,22 @@ async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Re
     // A name that has no environment has no metadata either.
     app.engine.key_set(&environment).await?;
     let issuer = app.engine.issuer_of(&environment);
-    let auth = json!(["private_key_jwt"]);
+    let details = [DETAIL_TYPES, &[TENURE_ACCESS]].concat();
+    let mtls = app.engine.settings().mtls_url.as_ref();
+    let mut auth = vec!["private_key_jwt"];
+    auth.extend(mtls.map(|_| "self_signed_tls_client_auth"));
     let algorithms = json!(["EdDSA", "Ed25519", "ES256"]);
-    ok(json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/jwks.json"),
         "introspection_endpoint": format!("{issuer}/introspect"),
         "revocation_endpoint": format!("{issuer}/revoke"),
-        "grant_types_supported": [CLIENT_CREDENTIALS, JWT_BEARER],
+        "backchannel_authentication_endpoint": format!("{issuer}/bc-authorize"),
+        "backchannel_token_delivery_modes_supported": ["poll", "ping"],
+        "backchannel_user_code_parameter_supported": false,
+        "authorization_details_types_supported": details,
+        "grant_types_supported": GRANTS,
         "response_types_supported": ["none"],
         "token_endpoint_auth_methods_supported": auth,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -326,5 +410,18 @@ async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Re
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "revocation_endpoint_auth_methods_supported": auth,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
-    }))
+        "dpop_signing_alg_values_supported": ["EdDSA", "Ed25519", "ES256"],
+        "tls_client_certificate_bound_access_tokens": mtls.is_some(),
+    });
+    if let (Some(base), Some(members)) = (mtls, metadata.as_object_mut()) {
+        let alias = |endpoint: &str| format!("{base}/env/{environment}/{endpoint}");
+        let aliases = json!({
+            "token_endpoint": alias("token"),
+            "introspection_endpoint": alias("introspect"),
+            "revocation_endpoint": alias("revoke"),
+            "backchannel_authentication_endpoint": alias("bc-authorize"),
+        });
+        members.insert("mtls_endpoint_aliases".into(), aliases);
+    }
+    ok(metadata)
 }

@@ -4,21 +4,21 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// The look of the pages, dark and light.
-pub(super) const STYLE: &str = include_str!("sign-in.css");
+pub(crate) const STYLE: &str = include_str!("sign-in.css");
 
 /// Markup in the making.
 #[derive(Default)]
-pub(super) struct Html(String);
+pub(crate) struct Html(String);
 
 impl Html {
     /// Adds markup that is written here.
-    pub(super) fn raw(mut self, markup: &'static str) -> Self {
+    pub(crate) fn raw(mut self, markup: &'static str) -> Self {
         self.0.push_str(markup);
         self
     }
 
     /// Adds somebody's text, good between tags and inside a quoted attribute.
-    pub(super) fn text(mut self, text: &str) -> Self {
+    pub(crate) fn text(mut self, text: &str) -> Self {
         for character in text.chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
@@ -33,14 +33,14 @@ impl Html {
     }
 
     /// Adds what was made before.
-    pub(super) fn part(mut self, part: Self) -> Self {
+    pub(crate) fn part(mut self, part: Self) -> Self {
         self.0.push_str(&part.0);
         self
     }
 }
 
 /// A whole page. Its forms go to this server; `loopback_forms` lets one lead on to a port of the reader's own machine.
-pub(super) fn page(status: StatusCode, title: &'static str, body: Html, loopback_forms: bool) -> Response {
+pub(crate) fn page(status: StatusCode, title: &'static str, body: Html, loopback_forms: bool) -> Response {
     let html = Html::default()
         .raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
         .raw("<meta name=\"color-scheme\" content=\"light dark\">\n<title>")

@@ -2,7 +2,7 @@
 
 mod cli;
 mod cookie;
-mod html;
+pub(crate) mod html;
 mod limit;
 mod oidc;
 mod passkey;
@@ -201,7 +201,7 @@ fn name(caller: &Caller) -> Option<String> {
 }
 
 /// A text as a query's value.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let pair = serde_urlencoded::to_string([("", text)]).unwrap_or_default();
     pair.strip_prefix('=').unwrap_or_default().to_owned()
 }

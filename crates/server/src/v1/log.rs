@@ -13,8 +13,11 @@ use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::exceptional::{Access, ExceptionalAccess};
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
@@ -27,6 +30,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/log/tile/{*path}", get(tile))
         .route("/v1/log/inclusion", get(inclusion))
         .route("/v1/log/consistency", get(consistency))
+        .route("/v1/log/exceptional", get(exceptional))
 }
 
 pub(crate) fn streams() -> Router<App> {
@@ -67,6 +71,22 @@ async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Repl
 
 async fn verify_state(State(app): State<App>, Operator(caller): Operator) -> Reply<StateReport> {
     ok(app.engine.verify_state(&caller).await?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exceptional {
+    after: Option<String>,
+    limit: Option<u16>,
+    access: Option<Access>,
+    identity: Option<String>,
+    with: Option<String>,
+}
+
+async fn exceptional(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<Exceptional>) -> Reply<Page<View<ExceptionalAccess>>> {
+    let access = ask.access.map(|access| access.as_str().to_owned());
+    let filters = [("access", access), ("identity", ask.identity), ("with", ask.with)];
+    ok(app.engine.exceptional_accesses(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
 }
 
 #[derive(Deserialize)]

@@ -9,10 +9,12 @@ mod needs;
 mod notifications;
 mod people;
 mod person_access;
+mod removals;
 mod requests;
 mod reviews;
 mod revocations;
 mod sign_in;
+mod sources;
 mod templates;
 mod third_party;
 mod transfers;
@@ -29,6 +31,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(exceptions::routes())
         .merge(findings::routes())
         .merge(needs::routes())
+        .merge(removals::routes())
         .merge(requests::routes())
         .merge(people::routes())
         .merge(transfers::routes())
@@ -36,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(reviews::routes())
         .merge(revocations::routes())
         .merge(sign_in::routes())
+        .merge(sources::routes())
         .merge(templates::routes())
         .merge(third_party::routes())
         .merge(log::routes())

@@ -5,12 +5,14 @@ mod cache;
 mod checkpoint;
 mod open;
 mod reader;
+mod reserve;
 mod view;
 mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::error::OpenError;
 use cache::Cache;
 use checkpoint::Checkpointer;
 use reader::Readers;
+use reserve::Reserve;
 use writer::{Job, Task, Writer};
 
 /// How many jobs may wait for the writer before callers wait to queue.
@@ -40,6 +43,7 @@ pub struct SqliteStore {
     cache: Arc<Cache>,
     readers: Readers,
     size: watch::Receiver<u64>,
+    full: Arc<AtomicBool>,
     // Taken in `drop`, in this order.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -57,17 +61,31 @@ impl SqliteStore {
         let path: PathBuf = path.as_ref().to_owned();
         let lock = open::lock(&path)?;
         open::protect(&path)?;
-        let mut connection = open::writer(&path)?;
-        open::migrate(&mut connection)?;
+        let connection = open::writer(&path).and_then(|mut connection| open::migrate(&mut connection).map(|()| connection));
+        let connection = match connection {
+            // On a full disk not even the index of the WAL can be made without the space that is reserved (S-16).
+            Err(OpenError::Sqlite(_)) => {
+                reserve::give_up_before_open(&path);
+                let mut connection = open::writer(&path)?;
+                open::migrate(&mut connection)?;
+                connection
+            }
+            opened => opened?,
+        };
         let head = reader::head(&connection)?;
         let cache = Arc::new(Cache::new(head, CACHE_BYTES));
         let (grown, size) = watch::channel(head.size);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let checkpointer = Checkpointer::start(&path)?;
-        let writer = Writer::new(connection, Arc::clone(&sealer), Arc::clone(&cache), grown);
+        let full = Arc::new(AtomicBool::new(false));
+        let of_writer = (Arc::clone(&sealer), Arc::clone(&cache), path.clone(), Arc::clone(&full));
         let writer = std::thread::Builder::new()
             .name("tenure-writer".into())
-            .spawn(move || writer.run(queue))
+            .spawn(move || {
+                let (sealer, cache, path, full) = of_writer;
+                let reserve = Reserve::of(&path, full);
+                Writer::new(connection, sealer, cache, grown, reserve).run(queue);
+            })
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(path);
         Ok(Self {
@@ -75,6 +93,7 @@ impl SqliteStore {
             cache,
             readers,
             size,
+            full,
             jobs: Some(jobs),
             writer: Some(writer),
             checkpointer: Some(checkpointer),
@@ -186,6 +205,10 @@ impl Store for SqliteStore {
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(self.on_writer(move |writer| writer.purge(now, n)))
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     fn grown(&self, seen: u64) -> BoxFuture<'_, ()> {

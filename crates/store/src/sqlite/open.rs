@@ -10,7 +10,7 @@ use crate::error::OpenError;
 use crate::migrations::{self, pending};
 
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
-const WAL_PAGES: u32 = 65_536;
+pub(super) const WAL_PAGES: u32 = 65_536;
 const STATEMENTS: usize = 64;
 
 /// Takes the lock that a store keeps for its life.

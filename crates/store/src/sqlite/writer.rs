@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tenure_core::port::{Claimed, DueKind, Head, Outcome, RowSealer, Seal, StoreError};
 use tenure_core::row::{Row, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cache::{self, Cache};
+use super::open;
 use super::reader::{self, Down};
+use super::reserve::Reserve;
 use super::view::SqliteView;
 use crate::batch::{self, NewRow, Prepared, Writes};
 use crate::pace::Pace;
@@ -19,6 +21,9 @@ use crate::row::{behind, signed, terms_column, text, unsigned};
 
 /// The most changesets in one transaction: a bound on how long a caller waits for others.
 const BATCH: usize = 1_024;
+
+/// Pages in the WAL at which the writer makes a checkpoint while space is short: 1 MiB.
+const SHORT_WAL_PAGES: u32 = 256;
 
 /// Between two looks for company.
 const NAP: Duration = Duration::from_micros(20);
@@ -38,12 +43,15 @@ pub(super) struct Writer {
     sealer: Arc<dyn RowSealer>,
     cache: Arc<Cache>,
     grown: watch::Sender<u64>,
+    reserve: Reserve,
 }
 
 /// Why a batch was not written.
 enum Failed {
     /// It was not, for certain.
     Before(StoreError),
+    /// It was not: SQLite failed before the COMMIT.
+    Sqlite(rusqlite::Error),
     /// The COMMIT failed: the file may or may not hold it.
     During(rusqlite::Error),
 }
@@ -55,23 +63,25 @@ impl From<StoreError> for Failed {
 }
 
 impl From<Down> for Failed {
-    fn from(error: Down) -> Self {
-        Self::Before(error.into())
+    fn from(Down(error): Down) -> Self {
+        Self::Sqlite(error)
     }
 }
 
 impl Writer {
-    pub(super) const fn new(connection: Connection, sealer: Arc<dyn RowSealer>, cache: Arc<Cache>, grown: watch::Sender<u64>) -> Self {
+    pub(super) const fn new(connection: Connection, sealer: Arc<dyn RowSealer>, cache: Arc<Cache>, grown: watch::Sender<u64>, reserve: Reserve) -> Self {
         Self {
             connection,
             sealer,
             cache,
             grown,
+            reserve,
         }
     }
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        self.pace_checkpoints();
         let mut changesets = Vec::new();
         let mut callers = Vec::new();
         let mut pace = Pace::new();
@@ -92,31 +102,85 @@ impl Writer {
             }
             let (size, begun) = (changesets.len(), Instant::now());
             if !changesets.is_empty() {
-                let outcomes = self.commit(&changesets);
+                let outcomes = self.commit(std::mem::take(&mut changesets));
                 for (caller, outcome) in callers.drain(..).zip(outcomes) {
                     // A caller that went away learns the outcome by writing the same id again.
                     let _ = caller.send(outcome);
                 }
-                changesets.clear();
                 pace.note(size, begun.elapsed());
             }
             if let Some(task) = task {
                 task(&mut self);
             }
+            if self.reserve.tend() {
+                self.pace_checkpoints();
+            }
         }
     }
 
-    fn commit(&mut self, changesets: &[Prepared]) -> Vec<Outcome> {
+    /// Writes the batch; where there is no room for it, what takes authority away and nothing else (S-16).
+    fn commit(&mut self, changesets: Vec<Prepared>) -> Vec<Outcome> {
+        if !self.reserve.is_given_up() {
+            let outcomes = self.outcomes(&changesets);
+            if !outcomes.contains(&Outcome::Full) {
+                return outcomes;
+            }
+        }
+        let essential: Vec<bool> = changesets.iter().map(|changeset| changeset.essential).collect();
+        let kept: Vec<Prepared> = changesets.into_iter().filter(|changeset| changeset.essential).collect();
+        if !kept.is_empty() {
+            self.give_up_reserve();
+        }
+        let mut written = if kept.is_empty() { Vec::new() } else { self.outcomes(&kept) }.into_iter();
+        let one = |essential| if essential { written.next() } else { None };
+        essential.into_iter().map(one).map(|outcome| outcome.unwrap_or(Outcome::Full)).collect()
+    }
+
+    fn give_up_reserve(&mut self) {
+        if !self.reserve.is_given_up() {
+            self.reserve.give_up();
+            self.pace_checkpoints();
+        }
+    }
+
+    /// While the reserve is in use, the WAL must not eat it up between two checkpoints: it is emptied often and used again.
+    fn pace_checkpoints(&self) {
+        let pages = if self.reserve.is_given_up() { SHORT_WAL_PAGES } else { open::WAL_PAGES };
+        if let Err(error) = self.connection.execute_batch(&format!("PRAGMA wal_autocheckpoint = {pages}")) {
+            tracing::warn!(%error, "the pace of checkpoints can't be set");
+        }
+    }
+
+    fn outcomes(&mut self, changesets: &[Prepared]) -> Vec<Outcome> {
         let outcome = match self.write(changesets) {
-            Ok(outcomes) => return outcomes,
+            Ok(outcomes) => {
+                self.reserve.note(false);
+                return outcomes;
+            }
             Err(Failed::Before(error)) => {
                 tracing::warn!(%error, changesets = changesets.len(), "a batch was not written");
                 Outcome::Unavailable(error.to_string())
             }
+            Err(Failed::Sqlite(error)) if self.reserve.is_full(&error) => {
+                self.reserve.note(true);
+                Outcome::Full
+            }
+            Err(Failed::Sqlite(error)) => {
+                tracing::warn!(%error, changesets = changesets.len(), "a batch was not written");
+                Outcome::Unavailable(error.to_string())
+            }
             Err(Failed::During(error)) => {
-                tracing::error!(%error, changesets = changesets.len(), "the outcome of a batch is not known");
+                let known = self.cache.stamp().head;
                 self.forget();
-                Outcome::Unknown
+                // SQLite writes the frame that makes a transaction count last: where there was no room, it is not there.
+                let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                if full && reader::head(&self.connection).is_ok_and(|head| head == known) {
+                    self.reserve.note(true);
+                    Outcome::Full
+                } else {
+                    tracing::error!(%error, changesets = changesets.len(), "the outcome of a batch is not known");
+                    Outcome::Unknown
+                }
             }
         };
         vec![outcome; changesets.len()]
@@ -159,7 +223,8 @@ impl Writer {
     }
 
     pub(super) fn claim(&mut self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> Result<Vec<Claimed>, StoreError> {
-        self.task(|transaction| {
+        // What deadlines take away waits behind this.
+        self.task(true, |transaction| {
             let (_, mut fence) = counters(transaction)?;
             let due = transaction
                 .prepare_cached(
@@ -188,7 +253,7 @@ impl Writer {
     }
 
     pub(super) fn seal(&mut self, seal: &Seal) -> Result<bool, StoreError> {
-        self.task(|transaction| {
+        self.task(false, |transaction| {
             if reader::sealed(transaction)?.map_or(0, |sealed| sealed.size) != seal.from {
                 return Ok(false);
             }
@@ -204,7 +269,10 @@ impl Writer {
     }
 
     pub(super) fn touch(&mut self, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
-        self.task(|transaction| {
+        if self.reserve.is_given_up() {
+            return Err(StoreError::Unavailable("the disk is full".into()));
+        }
+        self.task(false, |transaction| {
             let mut upsert = transaction.prepare_cached(
                 "INSERT INTO last_used (shard, subject, at) VALUES (0, $1, $2)
                  ON CONFLICT (shard, subject) DO UPDATE SET at = max(at, excluded.at)",
@@ -217,7 +285,7 @@ impl Writer {
     }
 
     pub(super) fn purge(&mut self, now: Timestamp, n: u32) -> Result<u64, StoreError> {
-        let (gone, keys) = self.task(|transaction| {
+        let (gone, keys) = self.task(false, |transaction| {
             let mut gone = 0;
             let mut keys = Vec::new();
             let rows = transaction
@@ -252,12 +320,27 @@ impl Writer {
         Ok(gone as u64)
     }
 
-    fn task<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Down>) -> Result<T, StoreError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Down)?;
-        let done = work(&transaction)?;
-        transaction.commit().map_err(Down)?;
-        Ok(done)
+    /// Works in a transaction of its own: where there is no room for what is vital, in the space that is reserved.
+    fn task<T>(&mut self, vital: bool, work: impl Fn(&Transaction<'_>) -> Result<T, Down>) -> Result<T, StoreError> {
+        match in_transaction(&mut self.connection, &work) {
+            Err(Down(error)) if self.reserve.is_full(&error) => {
+                self.reserve.note(true);
+                if !vital || self.reserve.is_given_up() {
+                    return Err(Down(error).into());
+                }
+                self.give_up_reserve();
+                Ok(in_transaction(&mut self.connection, &work)?)
+            }
+            done => Ok(done?),
+        }
     }
+}
+
+fn in_transaction<T>(connection: &mut Connection, work: impl Fn(&Transaction<'_>) -> Result<T, Down>) -> Result<T, Down> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 fn counters(connection: &Connection) -> Result<(Head, i64), Down> {

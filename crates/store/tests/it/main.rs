@@ -10,6 +10,7 @@
 mod commits;
 mod conformance;
 mod deadlines;
+mod full;
 mod log;
 mod postgres;
 mod rows;

@@ -212,3 +212,27 @@ async fn the_schema_is_the_one_on_record() {
     }
     check_snapshot("postgres.txt", &format!("{}\n", schema.join("\n")));
 }
+
+#[tokio::test]
+async fn s16_a_disk_that_is_full_over_there_loses_nothing() {
+    let database = postgres();
+    let store = connect(&database).await;
+    committed(store.commit(writes(1, 1, put(identity("a"), 0, "one", &[]))).await);
+    // As PostgreSQL fails when its disk is full: 53100, in the middle of the transaction.
+    by_hand(
+        &database,
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' \
+         USING ERRCODE = 'disk_full'; END $$; CREATE TRIGGER full_disk BEFORE INSERT ON record FOR EACH ROW EXECUTE FUNCTION full_disk()",
+    )
+    .await;
+    let later = || writes(2, 1, put(identity("b"), 0, "two", &[]));
+    let outcome = store.commit(later()).await;
+    assert!(matches!(&outcome, Outcome::Unavailable(why) if why.contains("No space left")), "{outcome:?}");
+    assert_eq!(store.head().await.unwrap().size, 1);
+    assert!(store.load(&[identity("b")]).await.unwrap().rows[0].is_none());
+    // What writes no row is not hindered, and with room the same commit is taken.
+    committed(store.commit(changeset(3, secs(1))).await);
+    by_hand(&database, "DROP TRIGGER full_disk ON record").await;
+    committed(store.commit(later()).await);
+    assert!(store.load(&[identity("b")]).await.unwrap().rows[0].is_some());
+}

@@ -32,7 +32,7 @@ async fn the_files_are_their_owners_only() {
     let store = sqlite(&path);
     committed(store.commit(changeset(1, secs(1))).await);
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
-    assert_eq!(files.len(), 4, "database, WAL, index of the WAL, lock");
+    assert_eq!(files.len(), 5, "database, WAL, index of the WAL, lock, reserve");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
     }

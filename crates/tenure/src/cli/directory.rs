@@ -1,12 +1,15 @@
 //! Set-up, applications, environments, resources, issuers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use serde_json::Value;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
 use tenure_client::ListQuery;
 use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId};
+use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
 
 use super::context::{Context, read_secret, word};
@@ -25,6 +28,7 @@ const RESOURCES: &[Column] = &[
 ];
 const ISSUERS: &[Column] = &[
     ("ID", "/id"),
+    ("PRESET", "/preset"),
     ("URL", "/url"),
     ("AUDIENCE", "/audience"),
     ("ENVIRONMENTS", "/environments"),
@@ -293,14 +297,22 @@ impl Resource {
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
-  tenure issuer create --url https://token.actions.githubusercontent.com --audience https://tenure.example.com \\
-    --environment prod --required-claim repository_id
-  tenure issuer confirm iss_…               by a second administrator")]
+  tenure issuer propose --preset github_actions --audience https://tenure.example.com --environment prod \\
+    --tenant-claim repository_owner_id=1234     the id of your organisation: gh api orgs/ORG --jq .id
+  tenure issuer propose --preset gitlab --audience https://tenure.example.com --environment prod \\
+    --tenant-claim namespace_id=72              one for each group: glab api groups/GROUP
+  tenure issuer propose --preset kubernetes --url https://oidc.cluster-7.example.com --audience tenure --environment prod
+  tenure issuer propose --url https://ci.example.com --audience https://tenure.example.com --environment prod
+  tenure issuer confirm iss_…                   by a second administrator")]
 pub enum Issuer {
     /// Proposes an issuer; a second administrator confirms it.
-    Create {
-        /// The issuer identifier: an https URL; its discovery document must name the same.
-        #[arg(long)]
+    #[command(alias = "create")]
+    Propose {
+        /// What sort of platform it is: which ids its tokens carry, and what a binding to it has to fix.
+        #[arg(long, value_parser = word::<Preset>, default_value = "oidc", value_name = "PLATFORM", help = "oidc, github_actions, gitlab or kubernetes")]
+        preset: Preset,
+        /// The issuer identifier: an https URL; its discovery document must name the same. The preset's own if not given.
+        #[arg(long, default_value = "", hide_default_value = true)]
         url: String,
         /// The audience that its tokens must name, exactly and alone.
         #[arg(long)]
@@ -311,6 +323,10 @@ pub enum Issuer {
         /// A signature algorithm accepted of it; all that Tenure knows if none is given.
         #[arg(long = "algorithm", value_name = "ALG")]
         algorithms: Vec<String>,
+        /// A claim that every token must have with this value, such as the immutable id of your tenant; several values of one claim are a
+        /// choice.
+        #[arg(long = "tenant-claim", value_name = "CLAIM=VALUE", value_parser = claim)]
+        tenant_claims: Vec<(String, String)>,
         /// A claim that every binding to it must fix.
         #[arg(long = "required-claim", value_name = "CLAIM")]
         required_claims: Vec<String>,
@@ -345,19 +361,23 @@ impl Issuer {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create {
+            Self::Propose {
+                preset,
                 url,
                 audience,
                 environments,
                 algorithms,
+                tenant_claims,
                 required_claims,
             } => context.out.record(
                 &client
                     .create_issuer(&NewIssuer {
+                        preset,
                         url,
                         audience,
                         environments,
                         algorithms,
+                        fixed_claims: choices(tenant_claims),
                         required_claims,
                     })
                     .await?,
@@ -373,6 +393,27 @@ impl Issuer {
             Self::Show { id } => context.out.record(&client.issuer(id).await?),
         }
     }
+}
+
+/// `CLAIM=VALUE`.
+fn claim(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as CLAIM=VALUE, e.g. repository_owner_id=1234".to_owned()),
+    }
+}
+
+/// The claims, each with its value as text, as CI platforms write their ids; several values of one are a list.
+fn choices(given: Vec<(String, String)>) -> BTreeMap<String, Value> {
+    let mut values: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (name, value) in given {
+        values.entry(name).or_default().push(Value::String(value));
+    }
+    let one_or_list = |mut several: Vec<Value>| match several.pop() {
+        Some(only) if several.is_empty() => only,
+        last => Value::Array(several.into_iter().chain(last).collect()),
+    };
+    values.into_iter().map(|(name, several)| (name, one_or_list(several))).collect()
 }
 
 /// A query with the filters that were given.

@@ -8,12 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tenure_client::Export;
+use tenure_client::{Export, ListQuery};
+use tenure_core::exceptional::Access;
+use tenure_core::id::IdentityId;
 use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_export, verify_inclusion};
 
-use super::context::{Context, read_input};
+use super::context::{Context, read_input, word};
+use super::directory::filtered;
 use super::failure::Failure;
-use super::output::{Column, clean, line, raw};
+use super::output::{Column, Paging, clean, line, raw};
 
 /// Follows what happens. An interruption loses no event and repeats none.
 #[derive(Args)]
@@ -70,6 +73,25 @@ pub enum Log {
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Lists what let somebody in besides the ordinary way: join tokens, API keys, operator tokens, recoveries.
+    #[command(after_help = "\
+Examples:
+  tenure log exceptional --all
+  tenure log exceptional --access join_token_refused
+  tenure log exceptional --identity idn_… -o json")]
+    Exceptional {
+        /// Only this sort.
+        #[arg(long, value_parser = word::<Access>, value_name = "ACCESS", help = sorts())]
+        access: Option<Access>,
+        /// Only about this identity.
+        #[arg(long)]
+        identity: Option<IdentityId>,
+        /// Only with this join token, API key, operator token or invitation, by id.
+        #[arg(long, value_name = "ID")]
+        with: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Proves that an entry is in the log, and checks the proof.
     Inclusion {
         /// The entry's index.
@@ -82,6 +104,22 @@ pub enum Log {
     Verify(Verify),
     /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is any.
     VerifyState,
+}
+
+const EXCEPTIONAL: &[Column] = &[
+    ("AT", "/at"),
+    ("ACCESS", "/access"),
+    ("BY", "/actor/id"),
+    ("WITH", "/with"),
+    ("IDENTITY", "/identity"),
+    ("ALLOWED BY", "/allowed_by"),
+    ("REFUSED", "/refused"),
+];
+
+/// The sorts of exceptional access, for the help.
+fn sorts() -> String {
+    let names: Vec<&str> = Access::ALL.iter().map(|access| access.as_str()).collect();
+    format!("Only this sort: {}", names.join(", "))
 }
 
 const FAULTY_ROWS: &[Column] = &[("KIND", "/kind"), ("ID", "/id"), ("FAULT", "/fault")];
@@ -120,6 +158,21 @@ impl Log {
             Self::Key => line(&context.anonymous()?.log_key().await?),
             Self::Checkpoint => line(&context.anonymous()?.checkpoint().await?),
             Self::Export { file } => export(context.client()?.export().await?, file).await,
+            Self::Exceptional {
+                access,
+                identity,
+                with,
+                paging,
+            } => {
+                let client = context.client()?;
+                let query = filtered([
+                    ("access", access.map(|access| access.as_str().to_owned())),
+                    ("identity", identity.map(|identity| identity.to_string())),
+                    ("with", with),
+                ]);
+                let page = async |query: ListQuery| client.exceptional_accesses(&query).await;
+                context.out.list(&paging, query, EXCEPTIONAL, page).await
+            }
             Self::Inclusion { index, key } => inclusion(context, index, key).await,
             Self::Verify(verify) => verify.run(context),
             Self::VerifyState => {

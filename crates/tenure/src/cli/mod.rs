@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything said about it to standard error. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
+mod access;
 mod context;
 mod directory;
 mod exception;
@@ -14,10 +15,13 @@ mod output;
 mod package;
 mod person;
 mod policy;
+mod removal;
 mod request;
 mod review;
 mod revocation;
 mod sign_in;
+mod signal;
+mod source;
 mod template;
 mod third_party;
 mod transfer;
@@ -99,6 +103,9 @@ enum Command {
     Naming(third_party::Naming),
     #[command(subcommand)]
     Vendor(third_party::Vendor),
+    /// Removals: something that identities live by has ended.
+    #[command(subcommand)]
+    Removal(removal::Removal),
     #[command(subcommand)]
     CloudAccount(third_party::CloudAccount),
     #[command(subcommand)]
@@ -120,11 +127,17 @@ enum Command {
     #[command(subcommand)]
     Receipt(revocation::Receipt),
     #[command(subcommand)]
+    Source(source::Source),
+    #[command(subcommand)]
+    Signal(signal::Signal),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Key(workload::Key),
     #[command(subcommand)]
     Token(workload::Token),
+    #[command(subcommand)]
+    Access(access::Access),
     Enrol(workload::Enrol),
     Events(log::Events),
     #[command(subcommand)]
@@ -173,6 +186,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Template(verb) => verb.run(&context).await?,
         Command::Naming(verb) => verb.run(&context).await?,
         Command::Vendor(verb) => verb.run(&context).await?,
+        Command::Removal(verb) => verb.run(&context).await?,
         Command::CloudAccount(verb) => verb.run(&context).await?,
         Command::DataDomain(verb) => verb.run(&context).await?,
         Command::Package(verb) => verb.run(&context).await?,
@@ -187,9 +201,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cut(verb) => verb.run(&context).await?,
         Command::Hold(verb) => verb.run(&context).await?,
         Command::Receipt(verb) => verb.run(&context).await?,
+        Command::Source(verb) => verb.run(&context).await?,
+        Command::Signal(verb) => verb.run(&context).await?,
         Command::Policy(verb) => Box::pin(verb.run(&context)).await?,
         Command::Key(verb) => verb.run(&context)?,
         Command::Token(verb) => verb.run(&context).await?,
+        Command::Access(verb) => Box::pin(verb.run(&context)).await?,
         Command::Enrol(enrol) => enrol.run(&context).await?,
         Command::Events(events) => events.run(&context).await?,
         Command::Log(verb) => verb.run(&context).await?,

@@ -198,6 +198,7 @@ impl Request {
                     entitlement: Entitlement { actions, resource },
                     starts_at,
                     duration,
+                    task: None,
                 };
                 opened(context, client.open_request(&NewRequest { matter, purpose }).await?)
             }

@@ -11,6 +11,7 @@
 mod browser;
 mod world;
 
+mod agents;
 mod attacks;
 mod authzen;
 mod cli;

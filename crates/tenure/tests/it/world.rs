@@ -475,6 +475,19 @@ impl World {
         self.present(&assertion, environment).await
     }
 
+    /// Asks for a token for a task of the charter (RFC 9396).
+    pub async fn ask_task(&self, key: &Key, id: &str, task: &str) -> Answer {
+        let assertion = key.assertion(id, &self.issuer("production"));
+        let details = json!([{"type": "tenure_task", "task": task}]).to_string();
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", &assertion),
+            ("authorization_details", &details),
+        ];
+        self.form("", "/env/production/token", &fields).await
+    }
+
     /// Presents an assertion at the token endpoint.
     pub async fn present(&self, assertion: &str, environment: &str) -> Answer {
         let fields = [

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use tenure_api::requests::NewEnvironment;
 use tenure_core::person::Role;
@@ -11,6 +13,8 @@ const DISCOVERY: &str = "https://issuer.example.com/tenant/.well-known/openid-co
 
 fn ask() -> NewIssuer {
     NewIssuer {
+        preset: Preset::Oidc,
+        fixed_claims: BTreeMap::new(),
         url: URL.into(),
         audience: "tenure".into(),
         environments: vec!["prod".into()],
@@ -142,6 +146,8 @@ async fn only_an_administrator_causes_a_request() {
 async fn all_wrong_fields_are_named_at_once_and_nothing_is_fetched() {
     let world = ready().await;
     let bad = NewIssuer {
+        preset: Preset::Oidc,
+        fixed_claims: BTreeMap::new(),
         url: "https://issuer.example.com/#here".into(),
         audience: " ".into(),
         environments: vec!["prod".into(), "nowhere".into()],

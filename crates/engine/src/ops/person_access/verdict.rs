@@ -83,6 +83,7 @@ impl Engine {
                 policy_version,
                 grants: Vec::new(),
                 person_grants: verdict.grants,
+                chain: Vec::new(),
             },
         })
     }
@@ -116,6 +117,7 @@ impl Engine {
                 ("in_data_domains", Value::Bool(true)),
                 ("in_intent", Value::Bool(true)),
                 ("depth", Value::Long(0)),
+                ("through_agent", Value::Bool(false)),
             ]),
         });
         // Beyond any policy: without a grant of their own that is in force, and unless they are at work, a person uses nothing.

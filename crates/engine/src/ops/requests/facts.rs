@@ -6,7 +6,7 @@ use serde_json::json;
 use tenure_core::changeset::Expect;
 use tenure_core::exception::{Exception, ExceptionSubject};
 use tenure_core::gate;
-use tenure_core::id::{IdentityId, PersonId, TeamId};
+use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
 use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
@@ -200,6 +200,7 @@ impl Engine {
                 entitlement,
                 starts_at,
                 duration,
+                ..
             } => self.facts_of_access(matter, *identity, entitlement, *starts_at, *duration, now).await?,
             Matter::Charter { identity, charter } => self.facts_of_charter(matter, *identity, charter, now).await?,
             Matter::Renewal { identity, until } => self.facts_of_renewal(matter, *identity, *until, now).await?,
@@ -382,6 +383,7 @@ impl Engine {
                 format!("the charter doesn't contain {action} on {}", resource.id),
             ));
         }
+        check_task(matter, &known.identity.charter, entitlement, resource.id)?;
         if known.identity.grants.len() >= crate::ops::grants::MAX_GRANTS {
             return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));
         }
@@ -497,6 +499,17 @@ impl Engine {
         }];
         facts.subjects = vec![template.name.clone()];
         Ok(facts)
+    }
+}
+
+/// That the task which access is asked for is one of the charter's, and takes it (R54).
+fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement, resource: ResourceId) -> Result<(), OpError> {
+    let Matter::Access { task: Some(name), .. } = matter else { return Ok(()) };
+    let task = charter.tasks.iter().find(|task| task.name == *name);
+    let task = task.ok_or_else(|| OpError::because(Reason::OutsideIntent, "the charter declares no task of this name"))?;
+    match entitlement.actions.iter().find(|action| !task.covers(action, resource)) {
+        Some(action) => Err(OpError::because(Reason::OutsideIntent, format!("the task {name} doesn't take {action} on {resource}"))),
+        None => Ok(()),
     }
 }
 

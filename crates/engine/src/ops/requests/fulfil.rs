@@ -1,6 +1,7 @@
 //! Fulfilment: what was approved comes about in the commit of its last vote, or at its start.
 
 use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::delegation::{delegates_narrow, tasks_narrow};
 use tenure_core::event::ControlPoint;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId, PersonId};
@@ -41,9 +42,11 @@ impl Engine {
                 entitlement,
                 starts_at,
                 duration,
+                ..
             } => {
                 let stored = self.must::<Identity>("identity", identity).await?;
                 self.granted(changeset, &stored, entitlement, starts_at.unwrap_or(now).max(now), duration, request, now)?;
+                self.call_back(changeset, request, now).await?;
             }
             Matter::Charter { identity, charter } => {
                 let stored = self.must::<Identity>("identity", identity).await?;
@@ -105,6 +108,7 @@ impl Engine {
             }
             Matter::Exception { exception } => self.drop_exception(changeset, *exception, now).await?,
             Matter::Policy { policy } => self.drop_policy(changeset, *policy, now).await?,
+            Matter::Access { .. } => self.call_back(changeset, request, now).await?,
             _ => {}
         }
         Ok(())
@@ -426,7 +430,13 @@ pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
     let renewal = to.renewal.is_none() || to.renewal == from.renewal;
     let cadence = to.rotation_cadence == from.rotation_cadence || (to.rotation_cadence.is_some() && to.rotation_cadence < from.rotation_cadence);
     let shared = to.shared.is_none() || to.shared == from.shared;
+    let tasks = tasks_narrow(&from.tasks, &to.tasks);
+    let delegates = delegates_narrow(&from.delegates, &to.delegates);
+    let bound = to.sender_constrained || !from.sender_constrained;
     let same = CharterDraft {
+        tasks: from.tasks.clone(),
+        delegates: from.delegates.clone(),
+        sender_constrained: from.sender_constrained,
         scope: from.scope.clone(),
         data_domains: from.data_domains.clone(),
         repositories: from.repositories.clone(),
@@ -442,7 +452,7 @@ pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         shared: from.shared.clone(),
         ..to.clone()
     } == *from;
-    scope && domains && repositories && types && ends && ttl && coverage && triggers && usage && renewal && cadence && shared && same
+    scope && domains && repositories && types && ends && ttl && coverage && triggers && usage && renewal && cadence && shared && tasks && delegates && bound && same
 }
 
 /// The refusal of a change that needs an approval.

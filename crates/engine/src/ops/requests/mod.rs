@@ -3,6 +3,7 @@
 pub(crate) mod deadlines;
 pub(crate) mod facts;
 pub(crate) mod fulfil;
+pub mod link;
 mod vote;
 
 use sha2::{Digest, Sha256};
@@ -27,7 +28,9 @@ use crate::error::OpError;
 use crate::notice::notify;
 use crate::questions::{self, inventory};
 
-const MAX_PURPOSE: usize = 1_000;
+/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
+pub(crate) const ANSWER: &str = "answer";
+pub(crate) const MAX_PURPOSE: usize = 1_000;
 
 impl Engine {
     /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
@@ -206,7 +209,8 @@ impl Engine {
                 request.lapses_at,
                 request.id
             );
-            *event = notify(event.clone(), &people, &roles, title, &text);
+            let answer = serde_json::json!({"request": request.id, "content_hash": request.content_hash, "until": request.lapses_at});
+            *event = notify(event.clone().fact(ANSWER, answer), &people, &roles, title, &text);
         }
     }
 

@@ -1,13 +1,17 @@
 //! The token endpoint's use case: a workload proves itself and gets a credential of minutes.
 
+mod backchannel;
+pub(crate) mod exchange;
 mod instances;
+pub(crate) mod intent;
 mod prove;
 mod sender;
 
+use serde_json::json;
 use tenure_api::views::TokenIssued;
 use tenure_core::binding::BindingState;
 use tenure_core::changeset::{Changeset, Expect, Spend};
-use tenure_core::delegation::{Delegation, MayAct};
+use tenure_core::delegation::MayAct;
 use tenure_core::environment::Environment;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate::{self, Ask, Delegated, Held};
@@ -21,9 +25,14 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
 use tenure_core::time::{Span, Timestamp};
 
+pub use self::exchange::ACCESS_TOKEN_TYPE;
+use self::exchange::Ancestor;
 use self::instances::Mark;
+pub use self::intent::DETAIL_TYPES;
+use self::intent::{Intent, granted_task, within_task};
 pub use self::prove::Proof;
-pub use self::sender::Presented;
+pub(crate) use self::sender::{SeenProofs, TokenUse};
+pub use self::sender::{Dpop, Presented};
 use super::introspect::token_type;
 use crate::Engine;
 use crate::counters::count;
@@ -56,6 +65,14 @@ pub struct TokenAsk {
 }
 
 impl TokenAsk {
+    /// What is asked, in the record of a refusal.
+    const fn asked(&self) -> &'static str {
+        match self.grant {
+            Grant::Exchange(_) => "token_exchange",
+            _ => self.proof.method(),
+        }
+    }
+
     /// The actions that are asked for.
     fn actions(&self) -> Vec<String> {
         let scope = self.scope.as_deref().unwrap_or_default();
@@ -68,6 +85,10 @@ impl TokenAsk {
 pub enum Grant {
     /// The identity's own grants.
     Own,
+    /// What another identity handed on (RFC 8693): the token by which it did, for Tenure itself, with `may_act`.
+    Exchange(String),
+    /// What the identity asked for while it runs (R56): the `auth_req_id` under which its request was opened.
+    Backchannel(String),
 }
 
 /// What a grant comes to.
@@ -76,11 +97,13 @@ struct Wanted {
     held: Held,
     /// The task that it is for.
     task: Option<String>,
-    /// Whether what is asked for is part of the declared task, where tasks have to be declared.
-    in_intent: bool,
+    /// Why what is asked for is not part of a declared task, where it isn't.
+    outside: Option<Reason>,
     may_act: Option<MayAct>,
-    /// The chain that it derives from, and when the shortest-lived parent ends.
-    delegation: Option<(Delegation, Timestamp)>,
+    /// What it derives from.
+    delegated: Option<Delegated>,
+    /// Those whose authority was handed on, the first link first.
+    ancestors: Vec<Ancestor>,
     /// The granted details (RFC 9396 §7).
     details: Option<serde_json::Value>,
     /// Of a token exchange (RFC 8693 §2.2.1).
@@ -108,6 +131,9 @@ impl Engine {
     pub async fn issue_token(&self, ask: TokenAsk) -> Result<TokenIssued, OpError> {
         let environment = self.one::<Environment>(&ask.environment).await?.ok_or(OpError::NotFound("environment"))?;
         let id = self.claimed_identity(ask.client_id.as_deref(), &ask.proof, &ask.source)?;
+        if let Grant::Backchannel(auth_req_id) = &ask.grant {
+            self.unless_answered(&ask, id, auth_req_id).await?;
+        }
         let outcome = self.decide(|| self.decide_issuance(&ask, id, &environment)).await;
         match outcome {
             Ok((issued, committed)) => self.hand_over(id, issued, &committed).await,
@@ -115,8 +141,16 @@ impl Engine {
                 self.count_stranger(reason, &ask.source);
                 Err(OpError::Unauthenticated(reason))
             }
+            // A step of the protocol, which the client answers with the same request once more.
+            Err(OpError::Refused {
+                reason: reason @ Reason::DpopNonceNeeded,
+                ..
+            }) => {
+                self.count_stranger(reason, &ask.source);
+                Err(OpError::refused(reason))
+            }
             Err(OpError::Refused { reason, detail, answer }) => {
-                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), reason.code(), &[], answer.as_deref())
+                self.refuse_identity(id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref())
                     .await;
                 if reason == Reason::WrongEnvironment {
                     self.note_proof_elsewhere(id, &ask.environment).await;
@@ -124,7 +158,7 @@ impl Engine {
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(OpError::Invalid(fields)) => {
-                self.refuse_identity(id, ControlPoint::Issue, ask.proof.method(), "invalid", &fields, None)
+                self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None)
                     .await;
                 Err(OpError::Invalid(fields))
             }
@@ -178,21 +212,29 @@ impl Engine {
         let wanted = self.wanted(ask, &known, &standing, now).await?;
         let ttl = standing.charter().credential_ttl;
         let mark = Mark::of(sender.confirmation.as_ref(), &ask.source);
-        let second_instance = instances::is_second(&proven.binding, &mark, now);
+        let second_instance = self.is_second(&known.identity, &proven.binding, &mark, now).await?;
         let mut context = issue_context(&ask.proof, &known, &environment.name, ttl, self.waived(&known.identity, now).await?, now);
-        context.insert("sender_constrained", Value::Bool(sender.confirmation.is_some()));
-        context.insert("in_intent", Value::Bool(wanted.in_intent));
-        let depth = wanted.delegation.as_ref().map_or(0, |(delegation, _)| delegation.depth());
-        context.insert("depth", Value::Long(i64::try_from(depth).unwrap_or(i64::MAX)));
+        // A token that names its actor serves nobody else, and is no use to whoever else has it.
+        let confirmation = sender.confirmation.as_ref().filter(|_| wanted.may_act.is_none());
+        context.insert("sender_constrained", Value::Bool(confirmation.is_some() || wanted.may_act.is_some()));
+        context.insert("in_intent", Value::Bool(wanted.outside.is_none()));
+        let delegation = wanted.delegated.as_ref().map(Delegated::delegation);
+        context.extend(self.handed_on(&known.identity, delegation).await?);
         context.insert("second_instance", Value::Bool(second_instance));
-        let answer = self.policy.decide(&Question {
+        let question = Question {
             principal: questions::identity(&known.identity),
             action: Action::Issue,
             resource: questions::resource(&wanted.resource),
             context,
-        });
+        };
+        let answer = self.policy.decide(&question);
+        if second_instance {
+            self.note_second(&known.identity, &proven.binding, &mark, answer.allowed).await;
+        }
         let credential = CredentialId::generate(now, self.entropy.as_ref());
-        let delegated = wanted.delegation.as_ref().map(|(delegation, until)| Delegated { delegation, until: *until });
+        if let Some(reason) = wanted.outside {
+            return Err(OpError::by_policy(reason, answer));
+        }
         let permit = standing
             .permit(
                 Ask {
@@ -202,15 +244,18 @@ impl Engine {
                     resource: &wanted.resource,
                     binding: Some(proven.binding.id),
                     ttl: None,
-                    confirmation: sender.confirmation.as_ref(),
+                    confirmation,
                     task: wanted.task.as_deref(),
-                    delegation: delegated.as_ref(),
+                    delegation: wanted.delegated.as_ref(),
                     may_act: wanted.may_act.as_ref(),
                 },
                 &wanted.held,
                 &answer,
             )
-            .map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+            .map_err(|reason| match reason {
+                Reason::PolicyDenied if second_instance && self.is_for_one(question) => OpError::by_policy(Reason::SecondInstance, answer.clone()),
+                other => OpError::by_policy(other, answer.clone()),
+            })?;
         let record = permit.record();
         let mut event = self
             .event(now, "credential.issued", ControlPoint::Issue)
@@ -234,6 +279,8 @@ impl Engine {
         }
         if let Some(delegation) = &record.delegation {
             event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
+            let tasks: Vec<_> = delegation.declared().map(|(identity, task)| json!({"identity": identity, "task": task})).collect();
+            event = event.fact("tasks", tasks);
             for link in &delegation.chain {
                 event = event.subject(link);
             }
@@ -245,16 +292,21 @@ impl Engine {
         known.expect(&mut changeset);
         changeset.expect(&environment).expect(&wanted.resource);
         changeset.expects.extend(wanted.expects);
-        self.note_instance(&mut changeset, &known.identity, &proven.binding, mark, record.expires_at, second_instance, now)
-            .await?;
+        for ancestor in &wanted.ancestors {
+            ancestor.expect(&mut changeset);
+        }
+        self.note_instance(&mut changeset, &known.identity, &proven.binding, &mark, record.expires_at, second_instance, now);
         if let Some(issuer) = &proven.issuer {
             changeset.expect(issuer);
         }
         for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants.contains(&grant.id)) {
             changeset.expect(grant);
         }
+        if let Grant::Backchannel(auth_req_id) = &ask.grant {
+            self.redeem_answer(&mut changeset, id, auth_req_id, credential, now).await?;
+        }
         changeset.insert(&record);
-        changeset.once.push(proven.once);
+        changeset.once.extend(proven.once);
         changeset.once.extend(sender.once);
         changeset.spends.push(self.issuance_spend(id, now));
         let signer = self.token_signer(&environment, now).await?;
@@ -273,22 +325,31 @@ impl Engine {
     /// What the grant that was asked for comes to, before policy is asked.
     async fn wanted(&self, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
         match &ask.grant {
-            Grant::Own => self.wanted_own(ask, known, standing, now).await,
+            Grant::Own => self.wanted_own(ask, known, standing, now),
+            Grant::Exchange(subject_token) => Box::pin(self.wanted_exchange(ask, subject_token, known, standing, now)).await,
+            Grant::Backchannel(auth_req_id) => self.wanted_backchannel(ask, known, auth_req_id, now).await,
         }
     }
 
     /// A credential under the identity's own authority.
-    async fn wanted_own(&self, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, _now: Timestamp) -> Result<Wanted, OpError> {
-        let resource = wanted_resource(known, ask.resource.as_deref(), standing)?;
-        let held = standing.held(&resource, &ask.actions())?;
+    fn wanted_own(&self, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+        let intent = Intent::parse(ask.authorization_details.as_deref())?;
+        if let Some(detail) = &intent.delegation {
+            return self.wanted_hand_on(ask, known, standing, Vec::new(), detail, now);
+        }
+        let resource = wanted_resource(known, intent.resource(ask.resource.as_deref())?, standing)?;
+        let asked = intent.actions(ask.actions())?;
+        let held = standing.held(&resource, &asked)?;
+        let (held, outside) = within_task(standing, &resource, intent.task(), &asked, held);
         Ok(Wanted {
-            in_intent: true,
+            outside,
+            details: intent.task().map(|task| granted_task(task, &resource, &held.actions)),
+            task: intent.task().map(str::to_owned),
             resource,
             held,
-            task: None,
             may_act: None,
-            delegation: None,
-            details: None,
+            delegated: None,
+            ancestors: Vec::new(),
             issued_token_type: None,
             expects: Vec::new(),
         })

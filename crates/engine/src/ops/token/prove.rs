@@ -1,16 +1,17 @@
 //! How workloads prove themselves: exactly one binding of the identity that a proof names must match (S-13).
 
-use tenure_core::binding::{Binding, BindingMatch, BindingState};
+use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once, Spend};
+use tenure_core::claim;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::IdentityId;
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::{Identity, IdentityState, Kind};
 use tenure_core::issuer::{Issuer, IssuerState};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
-use tenure_credentials::assertion::{verify_client_assertion, verify_first_proof};
-use tenure_credentials::external::{claims_match, verify_external_token};
+use tenure_credentials::assertion::{ClientKey, verify_client_assertion, verify_first_proof};
+use tenure_credentials::external::{ExternalClaims, verify_external_token};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk};
 
 use crate::Engine;
@@ -26,15 +27,18 @@ pub enum Proof {
     ExternalToken(String),
     /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
     Registration(String),
+    /// A TLS connection with a bound client certificate: its thumbprint (RFC 8705 §2.2).
+    Certificate(String),
 }
 
 impl Proof {
-    pub(super) const fn method(&self) -> &'static str {
+    pub(crate) const fn method(&self) -> &'static str {
         match self {
             Self::ClientAssertion(_) => "private_key_jwt",
             Self::ExternalToken(_) => "jwt_bearer",
             // The same proof of the same key, with the name in place of the id that was not there yet.
             Self::Registration(_) => "private_key_jwt",
+            Self::Certificate(_) => "self_signed_tls_client_auth",
         }
     }
 }
@@ -43,8 +47,9 @@ impl Proof {
 pub(crate) struct Proven {
     pub binding: Stored<Binding>,
     /// The external issuer that vouched, if one did.
-    pub(super) issuer: Option<Stored<Issuer>>,
-    pub(super) once: Once,
+    pub(crate) issuer: Option<Stored<Issuer>>,
+    /// What is used up by it; a handshake can't be shown twice.
+    pub(crate) once: Option<Once>,
 }
 
 impl Engine {
@@ -60,7 +65,7 @@ impl Engine {
                 let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
                 unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
             }
-            (None, Proof::ExternalToken(_) | Proof::Registration(_)) => Err(OpError::field(
+            (None, Proof::ExternalToken(_) | Proof::Registration(_) | Proof::Certificate(_)) => Err(OpError::field(
                 "client_id",
                 "client_id_missing",
                 "name the identity as client_id: a proof names its identity",
@@ -74,15 +79,26 @@ impl Engine {
             Proof::ClientAssertion(assertion) => self.prove_key(known, assertion, issuer, now),
             Proof::ExternalToken(token) => self.prove_external(known, token, environment, now).await,
             Proof::Registration(proof) => self.prove_registration(known, proof, issuer, now),
+            Proof::Certificate(thumbprint) => prove_certificate(known, thumbprint, now),
         }
     }
 
     fn prove_key(&self, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
         let (keys, bindings) = self.bound_keys(known)?;
-        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+        let endpoint = format!("{issuer}/token");
+        let keys: Vec<ClientKey<'_>> = keys
+            .iter()
+            .zip(&bindings)
+            .map(|(key, binding)| ClientKey {
+                key: key.as_ref(),
+                other_audience: takes_endpoint(binding).then_some(endpoint.as_str()),
+            })
+            .collect();
         let client = known.identity.id.to_string();
         let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
-        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+        let proven = proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)?;
+        is_recent(&proven.binding, verified.issued_at)?;
+        Ok(proven)
     }
 
     fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
@@ -120,30 +136,33 @@ impl Engine {
                 verified = verify(&*self.issuer_keys(&issuer, true).await?);
             }
             let Ok(external) = verified else { continue };
-            if !claims_match(&external.claims, claims) {
+            // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
+            if claim::first_broken(&external.claims, &issuer.fixed_claims).is_some() || !claim::match_all(&external.claims, claims) {
                 continue;
             }
             if matched.is_some() {
                 return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
             }
-            let once = Once {
-                space: "jti",
-                key: format!("external {}", external.token_hash),
-                until: Some(external.replay_until),
-            };
-            matched = Some((binding.clone(), issuer, once));
+            matched = Some((binding.clone(), issuer, external));
         }
-        let (binding, issuer, once) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
+        let (binding, issuer, external) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
+        is_recent(&binding, external.issued_at)?;
+        in_its_repositories(&known.identity, &issuer, &external)?;
+        let once = Once {
+            space: "jti",
+            key: format!("external {}", external.token_hash),
+            until: Some(external.replay_until),
+        };
         Ok(Proven {
             binding,
             issuer: Some(issuer),
-            once,
+            once: Some(once),
         })
     }
 
     /// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
     /// what a revocation needs.
-    fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
+    pub(super) fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
         let limit = self.settings.issuance_budget.saturating_mul(10);
         Spend {
             budget: format!("{purpose}/{id}"),
@@ -165,7 +184,22 @@ impl Engine {
         source: &str,
     ) -> Result<Stored<Identity>, OpError> {
         let proof = Proof::ClientAssertion(assertion.to_owned());
-        let id = self.claimed_identity(client_id, &proof, source)?;
+        self.authenticate_client(environment, client_id, &proof, purpose, source).await
+    }
+
+    /// Authenticates an identity by a proof of its own outside the token endpoint, and uses the proof up.
+    ///
+    /// # Errors
+    /// The proof fails or was used before.
+    pub async fn authenticate_client(
+        &self,
+        environment: &str,
+        client_id: Option<&str>,
+        proof: &Proof,
+        purpose: &'static str,
+        source: &str,
+    ) -> Result<Stored<Identity>, OpError> {
+        let id = self.claimed_identity(client_id, proof, source)?;
         let result = self
             .decide(|| async {
                 let now = self.now();
@@ -176,7 +210,7 @@ impl Engine {
                 ) {
                     return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
                 }
-                let proven = self.prove(&known, &proof, &self.issuer_of(environment), environment, now).await?;
+                let proven = self.prove(&known, proof, &self.issuer_of(environment), environment, now).await?;
                 if proven.binding.state == BindingState::Suspended {
                     return Err(OpError::Unauthenticated(Reason::BindingSuspended));
                 }
@@ -186,7 +220,7 @@ impl Engine {
                     .fact("purpose", purpose);
                 let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
                 changeset.expect(&known.identity).expect(&proven.binding);
-                changeset.once.push(proven.once);
+                changeset.once.extend(proven.once);
                 changeset.spends.push(self.authentication_spend(id, purpose, now));
                 Ok((changeset, known.identity))
             })
@@ -207,6 +241,72 @@ impl Engine {
     }
 }
 
+/// Demands that a proof is newer than what was heard of its workload (R86).
+pub(crate) fn is_recent(binding: &Binding, made_at: Option<Timestamp>) -> Result<(), OpError> {
+    match &binding.recheck {
+        Some(recheck) if made_at.is_none_or(|made_at| made_at <= recheck.since) => Err(OpError::because(
+            Reason::BindingUnverified,
+            format!("{} said at {} that the workload was changed: come with a proof made after that", recheck.because, recheck.since),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Demands of a pipeline that its charter lists the repository that its token names, by name or by immutable id (R9). The binding fixes
+/// the id where the platform has one, so that a name that somebody else took over is not enough.
+fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &ExternalClaims) -> Result<(), OpError> {
+    if identity.kind != Kind::Pipeline {
+        return Ok(());
+    }
+    let named: Vec<String> = issuer
+        .preset
+        .repository_claims()
+        .iter()
+        .filter_map(|name| claim::find(&external.claims, name))
+        .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        .collect();
+    let listed = named.iter().any(|name| identity.charter.repositories.contains(name));
+    // A platform that doesn't know repositories names none; one that does names it in every token.
+    if listed || (named.is_empty() && !issuer.preset.names_repositories()) {
+        return Ok(());
+    }
+    let detail = if named.is_empty() {
+        "the token names no repository".to_owned()
+    } else {
+        format!("the token names {}, which the charter's repositories don't list", named.join(" / "))
+    };
+    Err(OpError::because(Reason::RepositoryNotPermitted, detail))
+}
+
+/// The one binding with this certificate; the handshake has proven its key a moment ago.
+fn prove_certificate(known: &Known, shown: &str, now: Timestamp) -> Result<Proven, OpError> {
+    let is_shown = |binding: &&Stored<Binding>| match &binding.matches {
+        BindingMatch::Certificate { thumbprint } => binding.state != BindingState::Removed && thumbprint == shown,
+        _ => false,
+    };
+    let mut matching = known.bindings.iter().flatten().filter(is_shown);
+    let (Some(binding), None) = (matching.next(), matching.next()) else {
+        return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+    };
+    is_recent(binding, Some(now))?;
+    Ok(Proven {
+        binding: binding.clone(),
+        issuer: None,
+        once: None,
+    })
+}
+
+/// Whether assertions of this binding may be addressed to the token endpoint.
+fn takes_endpoint(binding: &Binding) -> bool {
+    matches!(
+        binding.matches,
+        BindingMatch::PublicKey {
+            assertion_audience: AssertionAudience::TokenEndpoint,
+            ..
+        }
+    )
+}
+
 /// Keys, and the bindings that name them.
 type BoundKeys = (Vec<std::sync::Arc<Jwk>>, Vec<Stored<Binding>>);
 
@@ -218,5 +318,9 @@ fn proven_by(known: &Known, bindings: &[Stored<Binding>], key_index: usize, jti:
         key: format!("{} {jti}", known.identity.id),
         until: Some(replay_until),
     };
-    Ok(Proven { binding, issuer: None, once })
+    Ok(Proven {
+        binding,
+        issuer: None,
+        once: Some(once),
+    })
 }

@@ -133,13 +133,20 @@ on_both! {
     async fn r11_an_agent_is_dedicated_bounded_and_short(world: World) {
         let key = Key::new();
         let charter = with(&world.charter(key.jwk()), json!({"expires_at": in_secs(29 * 86_400)}));
+        is_refused(&world, "agent", &charter, &[("tasks", "tasks_missing")]).await;
+        let task = |actions: &[&str]| json!({"tasks": [{"name": "export", "purpose": "exports invoices", "scope": [{"actions": actions, "resource": world.orders}]}]});
+        is_refused(&world, "agent", &with(&charter, task(&["write"])), &[("tasks[0].scope", "task_outside_scope")]).await;
+        let charter = with(&charter, task(&["read"]));
         let shared = json!({"shared": {"consumers": ["a", "b"], "migration_plan": "split it"}});
         is_refused(&world, "agent", &with(&charter, shared), &[("shared", "agent_shared")]).await;
         is_refused(&world, "agent", &with(&charter, json!({"scope": [{"actions": ["*"], "resource": world.orders}]})), &[("scope", "agent_scope_unbounded")]).await;
         is_refused(&world, "agent", &with(&charter, json!({"expires_at": in_secs(31 * 86_400)})), &[("expires_at", "life_too_long")]).await;
         is_refused(&world, "agent", &with(&charter, json!({"credential_ttl": "16m"})), &[("credential_ttl", "credential_ttl_out_of_range")]).await;
         let id = active(&world, "agent", "invoice-agent", &charter).await;
-        let issued = world.ask_token(&key, &id, "production").await.expect(200);
+        // Each of its credentials is for a task that it declares.
+        let refused = world.ask_token(&key, &id, "production").await.expect(400);
+        assert_eq!((refused.text("/error"), refused.code()), ("invalid_authorization_details".to_owned(), "intent_missing".to_owned()));
+        let issued = world.ask_task(&key, &id, "export").await.expect(200);
         assert!((1..=900).contains(&issued.body["expires_in"].as_i64().unwrap()), "{}", issued.body);
         let view = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
         assert_eq!((&view.body["ceilings"]["max_duration"], &view.body["tier"]), (&json!("30d"), &json!("medium")));
@@ -251,7 +258,8 @@ on_both! {
         let user = json!({"workload_binding": {"type": "directory_user", "workload": "w", "user": "olu@example.com"}});
         let charter = with(&world.charter(Key::new().jwk()), user);
         for kind in ["service_account", "workload", "bot", "agent", "device"] {
-            let charter = with(&charter, json!({"expires_at": in_secs(20 * 86_400)}));
+            let tasks = json!([{"name": "t", "purpose": "p", "scope": charter["scope"]}]);
+            let charter = with(&charter, json!({"expires_at": in_secs(20 * 86_400), "tasks": tasks}));
             is_refused(&world, kind, &charter, &[("workload_binding", "binding_is_directory_user")]).await;
         }
         let draft = hand_in(&world, "workload", "drafted", &charter, "draft").await.expect(201).text("/id");

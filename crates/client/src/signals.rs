@@ -1,0 +1,66 @@
+//! Sources of signals, and what they send.
+
+use reqwest::Method;
+use tenure_api::requests::Because;
+use tenure_api::signals::{DeliveryTaken, NewSource, SourceMade, SourceView};
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::id::{SignalId, SourceId};
+use tenure_core::signal::Signal;
+
+use crate::{Client, ClientError, ListQuery, json, segment};
+
+/// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
+impl Client {
+    /// `POST /v1/sources`: the reply has the source's secret, this once.
+    pub async fn create_source(&self, ask: &NewSource) -> Result<SourceMade, ClientError> {
+        self.post("/v1/sources", ask).await
+    }
+
+    /// `GET /v1/sources`; filters: `name`, `format`, `owner`, `state`.
+    pub async fn sources(&self, query: &ListQuery) -> Result<Page<View<SourceView>>, ClientError> {
+        self.list("/v1/sources", query).await
+    }
+
+    /// `GET /v1/sources/{id}`.
+    pub async fn source(&self, id: SourceId) -> Result<View<SourceView>, ClientError> {
+        self.get(&format!("/v1/sources/{id}")).await
+    }
+
+    /// `POST /v1/sources/{id}/confirm`: by another administrator than who proposed it.
+    pub async fn confirm_source(&self, id: SourceId) -> Result<View<SourceView>, ClientError> {
+        self.step(&format!("/v1/sources/{id}/confirm")).await
+    }
+
+    /// `POST /v1/sources/{id}/remove`: for ever.
+    pub async fn remove_source(&self, id: SourceId, because: &Because) -> Result<View<SourceView>, ClientError> {
+        self.post(&format!("/v1/sources/{id}/remove"), because).await
+    }
+
+    /// `POST /v1/sources/{id}/rotate-key`: the old secret is dead, the reply has the new one.
+    pub async fn rotate_source_key(&self, id: SourceId) -> Result<SourceMade, ClientError> {
+        self.step(&format!("/v1/sources/{id}/rotate-key")).await
+    }
+
+    /// `GET /v1/signals`; filters: `source`, `kind`, `subject` as `type:name`, `state`.
+    pub async fn signals(&self, query: &ListQuery) -> Result<Page<View<Signal>>, ClientError> {
+        self.list("/v1/signals", query).await
+    }
+
+    /// `GET /v1/signals/{id}`.
+    pub async fn signal(&self, id: SignalId) -> Result<View<Signal>, ClientError> {
+        self.get(&format!("/v1/signals/{id}")).await
+    }
+
+    /// `POST /signals/{source}`: a delivery as the source makes it, with its headers and its raw body. The client's own token is not sent.
+    pub async fn deliver(&self, source: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<DeliveryTaken, ClientError> {
+        let mut request = self
+            .http
+            .request(Method::POST, format!("{}/signals/{}", self.base, segment(source)))
+            .timeout(self.timeout)
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        json(request).await
+    }
+}

@@ -1,0 +1,395 @@
+//! Removals: something that identities live by has ended, and they end with it (R83–R87, S-12).
+//!
+//! One playbook, whatever ended and whoever says so: everything is cut and held in the commit that hears of it; for a time somebody of
+//! security can let it go; then it retires, with receipts. A source that would hold more than it may waits for a person.
+
+mod blast;
+mod work;
+
+use tenure_api::removals::{ConfirmRemoval, NewRemoval};
+use tenure_api::views::Resource as View;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{PersonId, RemovalId};
+use tenure_core::person::Role;
+use tenure_core::policy::Action;
+use tenure_core::port::DueKind;
+use tenure_core::problem::Reason;
+use tenure_core::removal::{Because, Removal, RemovalState};
+use tenure_core::row::Stored;
+use tenure_core::scope::Scope;
+use tenure_core::signal::{Effect, MAX_SUBJECT, Signal, SignalKind, SignalSubject, Source, SubjectKind};
+use tenure_core::third_party::Need;
+use tenure_core::time::Timestamp;
+
+use super::Asked;
+use super::lifecycle::{check_reason, enabling};
+use super::lists::Listed;
+use super::sign_in::assurance_fact;
+use super::signals::effects::signal_question;
+pub(crate) use work::{LEAVER, Raised};
+
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::plan::removal::{Ending, ends_for_good};
+use crate::questions::{administration, inventory, owns};
+
+impl Listed for Removal {
+    const NAME: &'static str = "removal";
+    fn accountable(&self) -> Option<PersonId> {
+        self.owner
+    }
+}
+
+impl Engine {
+    /// Says by hand that something has ended, or only what that would do.
+    ///
+    /// # Errors
+    /// There is no such thing, it has ended already, the effect isn't the one that was looked at, or the caller is neither its owner nor
+    /// of security nor an administrator.
+    pub async fn raise_removal(&self, caller: &Caller, ask: NewRemoval) -> Result<View<Removal>, OpError> {
+        check_reason(&ask.reason)?;
+        let kind = kind_of(&ask)?;
+        let raised = self
+            .recorded(caller, Asked::new(ControlPoint::Suspend, "removal.raise", &ask.subject), async {
+                let by = caller.must_be_person()?;
+                if ask.dry_run {
+                    let now = self.now();
+                    let (removal, _) = self.to_raise(caller, &ask, kind, by, now).await?;
+                    return Ok(View {
+                        record: removal,
+                        revision: 0,
+                        log: None,
+                    });
+                }
+                let (removal, committed) = self
+                    .decide(|| async {
+                        let now = self.now();
+                        let (removal, ending) = self.to_raise(caller, &ask, kind, by, now).await?;
+                        let event = self
+                            .removal_event("removal.raised", ControlPoint::Suspend, &removal, now)
+                            .fact("assurance", assurance_fact(caller));
+                        let mut changeset = Changeset::new(caller.actor(), now, event);
+                        let removal = self.hold_removal(&mut changeset, removal, &ending, Some(by), now).await?;
+                        changeset.insert(&removal);
+                        Ok((changeset, removal))
+                    })
+                    .await?;
+                self.changed(removal, 1, &committed).await
+            })
+            .await?;
+        self.poke.notify_one();
+        Ok(raised)
+    }
+
+    /// What somebody would raise, if they may.
+    async fn to_raise(&self, caller: &Caller, ask: &NewRemoval, kind: SignalKind, by: PersonId, now: Timestamp) -> Result<(Removal, Ending), OpError> {
+        let ending = self.ending(&ask.subject).await?.ok_or(OpError::NotFound("subject of a removal"))?;
+        let own = ending.owner == Some(by);
+        let about = || inventory(ask.subject.kind.as_str(), &ask.subject.id, "");
+        self.allow(caller, Action::Suspend, about(), owns(own)).or_else(|refused| {
+            self.allow(caller, Action::Administer, about(), administration(false, false))
+                .map_err(|_| refused)
+        })?;
+        if ending.closed {
+            return Err(OpError::because(Reason::IllegalTransition, "it has ended already"));
+        }
+        if let Some(open) = self.open_removal(&ending.subject, kind).await? {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                format!("{} is under way for it: tenure removal show {}", open.id, open.id),
+            ));
+        }
+        let planned = self.plan_removal(kind, &ending, now).await?;
+        if planned.blast.count == 0 && ending.scope.is_none() && ask.subject.kind != SubjectKind::Need {
+            return Err(OpError::NotFound("identity that lives by it"));
+        }
+        same_plan(ask.expect.as_deref(), &planned.digest)?;
+        let raised = Raised {
+            kind,
+            ending: &ending,
+            because: Because::Person(by),
+            reason: &ask.reason,
+            planned,
+        };
+        Ok((self.planned_removal(raised, now), ending))
+    }
+
+    /// The removal of a subject that waits, holds or retires, if one does. One that only holds doesn't stand in the way of one for good.
+    pub(crate) async fn open_removal(&self, subject: &SignalSubject, kind: SignalKind) -> Result<Option<Stored<Removal>>, OpError> {
+        for state in [RemovalState::Held, RemovalState::Waiting, RemovalState::Retiring] {
+            let terms = [format!("subject={subject}"), format!("state={}", state.as_str())];
+            let mut after = None;
+            loop {
+                let (rows, next) = self.rows::<Removal>(&terms, after).await?;
+                let found = rows
+                    .into_iter()
+                    .find(|row| row.subject == *subject && (ends_for_good(row.kind) || !ends_for_good(kind)));
+                if found.is_some() {
+                    return Ok(found);
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// One removal. What waits shows what confirming it would do now.
+    ///
+    /// # Errors
+    /// No such removal, or the caller may not read it.
+    pub async fn removal(&self, caller: &Caller, id: RemovalId) -> Result<View<Removal>, OpError> {
+        let mut view = self.get::<Removal>(caller, &id.to_string()).await?;
+        if view.record.state == RemovalState::Waiting
+            && let Some(ending) = self.ending(&view.record.subject).await?
+        {
+            let planned = self.plan_removal(view.record.kind, &ending, self.now()).await?;
+            view.record.blast = planned.blast;
+            view.record.digest = planned.digest;
+        }
+        Ok(view)
+    }
+
+    /// A person of security has looked at what a source wants ended, and lets it happen.
+    ///
+    /// # Errors
+    /// It doesn't wait, it would do another thing than what was looked at, or the caller isn't of security or not freshly signed in.
+    pub async fn confirm_removal(&self, caller: &Caller, id: RemovalId, ask: ConfirmRemoval) -> Result<View<Removal>, OpError> {
+        let confirmed = self
+            .recorded(caller, Asked::new(ControlPoint::Suspend, "removal.confirm", id), async {
+                let by = security(caller)?;
+                let ((removal, revision), committed) = self
+                    .decide(|| async {
+                        let now = self.now();
+                        let fresh = self.freshness(caller, now).await?;
+                        let answer = self.allow(caller, Action::Suspend, inventory("removal", id, ""), owns(false))?;
+                        let stored = self.must::<Removal>("removal", id).await?;
+                        must_become(&stored, RemovalState::Held)?;
+                        if stored.state != RemovalState::Waiting {
+                            return Err(illegal(&stored, RemovalState::Held));
+                        }
+                        let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+                        let planned = self.plan_removal(stored.kind, &ending, now).await?;
+                        same_plan(Some(&ask.digest), &planned.digest)?;
+                        self.source_may_with(&stored, planned.held).await?;
+                        let removal = Removal {
+                            blast: planned.blast,
+                            digest: planned.digest,
+                            confirmed_by: Some(by),
+                            ..(*stored.value).clone()
+                        };
+                        let event = self
+                            .removal_event("removal.confirmed", ControlPoint::Suspend, &removal, now)
+                            .fact("digest", &removal.digest)
+                            .fact("policies", &answer.policies)
+                            .fact("assurance", assurance_fact(caller));
+                        let mut changeset = Changeset::new(caller.actor(), now, event);
+                        fresh.expect(&mut changeset);
+                        let removal = self.hold_removal(&mut changeset, removal, &ending, Some(by), now).await?;
+                        changeset.replace(&stored, &removal);
+                        Ok((changeset, (removal, stored.revision + 1)))
+                    })
+                    .await?;
+                self.changed(removal, revision, &committed).await
+            })
+            .await?;
+        self.poke.notify_one();
+        Ok(confirmed)
+    }
+
+    /// That the policy lets the source of a removal's signal have this done, a person having confirmed it.
+    async fn source_may_with(&self, removal: &Removal, blast: u32) -> Result<(), OpError> {
+        let Because::Signal(signal) = removal.because else { return Ok(()) };
+        let signal = self.must::<Signal>("signal", signal).await?;
+        let source = self.must::<Source>("source", signal.source).await?;
+        let answer = self.policy.decide(&signal_question(&source, &signal.word, blast, true));
+        if answer.allowed {
+            return Ok(());
+        }
+        Err(OpError::Refused {
+            reason: if answer.errored { Reason::PolicyError } else { Reason::PolicyDenied },
+            detail: Some("the source's signals may not have this done by the policy in force: raise it by hand, or release it".into()),
+            answer: Some(Box::new(answer)),
+        })
+    }
+
+    /// Lets a removal go, or refuses to confirm it. Holds and suspensions of its own are lifted; what was cut stays cut.
+    ///
+    /// # Errors
+    /// It retires already or is over; the caller isn't of security, not freshly signed in, or had it held.
+    pub async fn release_removal(&self, caller: &Caller, id: RemovalId, reason: String) -> Result<View<Removal>, OpError> {
+        check_reason(&reason)?;
+        let released = self
+            .recorded(caller, Asked::new(ControlPoint::Resume, "removal.release", id), async {
+                let by = security(caller)?;
+                let ((removal, revision), committed) = self.decide(|| self.releasing(caller, id, by, &reason)).await?;
+                self.changed(removal, revision, &committed).await
+            })
+            .await?;
+        self.poke.notify_one();
+        Ok(released)
+    }
+
+    async fn releasing(&self, caller: &Caller, id: RemovalId, by: PersonId, reason: &str) -> Result<(Changeset, (Removal, u64)), OpError> {
+        let now = self.now();
+        let fresh = self.freshness(caller, now).await?;
+        let stored = self.must::<Removal>("removal", id).await?;
+        let placed_by = stored.confirmed_by.or(match stored.because {
+            Because::Person(person) => Some(person),
+            Because::Signal(_) => None,
+        });
+        let answer = self.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
+        if placed_by == Some(by) {
+            return Err(OpError::refused(Reason::SamePerson));
+        }
+        must_become(&stored, RemovalState::Released)?;
+        let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+        let held = stored.state == RemovalState::Held;
+        if held && ending.closed && stored.scope.is_some() || held && ending.closed && stored.subject.kind == SubjectKind::Need {
+            return Err(OpError::because(
+                Reason::IllegalTransition,
+                "what it is about has ended for ever: its identities stay held, and are retired",
+            ));
+        }
+        let mut removal = Removal {
+            state: RemovalState::Released,
+            released: Some((by, reason.to_owned())),
+            cursor: None,
+            ..(*stored.value).clone()
+        };
+        let text = format!("{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}", removal.id);
+        let event = self
+            .removal_event("removal.released", ControlPoint::Resume, &removal, now)
+            .fact("released_because", reason)
+            .fact("policies", &answer.policies)
+            .fact("assurance", assurance_fact(caller));
+        let event = notify(event, &removal.blast.owners, &[Role::Security], "A removal was released", &text);
+        let mut changeset = Changeset::new(caller.actor(), now, event);
+        fresh.expect(&mut changeset);
+        if held && removal.scope.is_some() {
+            self.lift_hold(&mut changeset, &removal, reason, now).await?;
+        } else if held {
+            self.lift_batch(&mut changeset, &mut removal, &ending, now).await?;
+        }
+        changeset.due.push(match &removal.cursor {
+            Some(_) => DueChange::Set(DueKind::Removal, id.to_string(), now),
+            None => DueChange::Clear(DueKind::Removal, id.to_string()),
+        });
+        changeset.replace(&stored, &removal);
+        Ok((changeset, (removal, stored.revision + 1)))
+    }
+
+    /// Begins the removal that goes with an end which somebody has decided for ever, in the commit that records that.
+    pub(crate) async fn removal_by_hand(
+        &self,
+        changeset: &mut Changeset,
+        kind: SignalKind,
+        subject: SignalSubject,
+        by: PersonId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Removal, OpError> {
+        let (removal, ending) = self.planned_by_hand(kind, subject, by, reason, now).await?;
+        let removal = self.hold_removal(changeset, removal, &ending, Some(by), now).await?;
+        changeset.insert(&removal);
+        Ok(removal)
+    }
+
+    /// The same where the identities are held by the end itself: what is left is that they retire.
+    pub(crate) async fn removal_of_closed_need(&self, changeset: &mut Changeset, need: &Need, by: PersonId, reason: &str, now: Timestamp) -> Result<(), OpError> {
+        let subject = SignalSubject {
+            kind: SubjectKind::Need,
+            id: need.name.clone(),
+        };
+        let (removal, _) = self.planned_by_hand(SignalKind::IntegrationRemoved, subject, by, reason, now).await?;
+        let removal = self.now_held(changeset, removal, now);
+        changeset.insert(&removal);
+        Ok(())
+    }
+
+    async fn planned_by_hand(&self, kind: SignalKind, subject: SignalSubject, by: PersonId, reason: &str, now: Timestamp) -> Result<(Removal, Ending), OpError> {
+        let ending = self.ending(&subject).await?.ok_or(OpError::NotFound("subject of a removal"))?;
+        let planned = self.plan_removal(kind, &ending, now).await?;
+        let raised = Raised {
+            kind,
+            ending: &ending,
+            because: Because::Person(by),
+            reason,
+            planned,
+        };
+        Ok((self.planned_removal(raised, now), ending))
+    }
+
+    /// The removal that holds a scope, if one does: the scope isn't let go behind its back.
+    pub(crate) async fn removal_holding(&self, scope: &Scope) -> Result<Option<RemovalId>, OpError> {
+        for state in [RemovalState::Held, RemovalState::Retiring] {
+            let terms = [format!("scope={scope}"), format!("state={}", state.as_str())];
+            let (rows, _) = self.rows::<Removal>(&terms, None).await?;
+            if let Some(found) = rows.first() {
+                return Ok(Some(found.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What happened to the subject, as asked or as is usual for its sort.
+fn kind_of(ask: &NewRemoval) -> Result<SignalKind, OpError> {
+    if ask.subject.id.is_empty() || ask.subject.id.len() > MAX_SUBJECT {
+        return Err(OpError::field("subject.id", "subject_malformed", "give its name or its id, in 1 to 150 bytes"));
+    }
+    let usual = match ask.subject.kind {
+        SubjectKind::Application => SignalKind::ApplicationRetired,
+        SubjectKind::Vendor => SignalKind::VendorTerminated,
+        SubjectKind::CloudAccount => SignalKind::CloudAccountDeleted,
+        SubjectKind::Need => SignalKind::IntegrationRemoved,
+        SubjectKind::Repository => SignalKind::RepositoryArchived,
+        SubjectKind::Workload | SubjectKind::Identity => SignalKind::WorkloadRemoved,
+        SubjectKind::Person => {
+            return Err(OpError::field(
+                "subject.type",
+                "subject_is_a_person",
+                "a person leaves by `tenure person depart`: what they answer for goes to others",
+            ));
+        }
+    };
+    let kind = ask.kind.unwrap_or(usual);
+    if kind.effect() == Effect::Leaver {
+        Ok(kind)
+    } else {
+        Err(OpError::field("kind", "kind_ends_nothing", "name a kind that ends something, or leave it out"))
+    }
+}
+
+fn same_plan(expected: Option<&str>, digest: &str) -> Result<(), OpError> {
+    if expected.is_some_and(|expected| expected != digest) {
+        Err(OpError::refused(Reason::PlanChanged))
+    } else {
+        Ok(())
+    }
+}
+
+/// The person, where only somebody of security may do it: the kernel of S-12, whatever the policy says.
+fn security(caller: &Caller) -> Result<PersonId, OpError> {
+    match caller {
+        Caller::Person { person, .. } if person.holds(Role::Security) => Ok(person.id),
+        _ => Err(OpError::because(Reason::NotAllowed, "only a person of security may do this")),
+    }
+}
+
+fn must_become(removal: &Removal, next: RemovalState) -> Result<(), OpError> {
+    if removal.state.may_become(next) { Ok(()) } else { Err(illegal(removal, next)) }
+}
+
+fn illegal(removal: &Removal, next: RemovalState) -> OpError {
+    OpError::because(
+        Reason::IllegalTransition,
+        format!("a removal that is {} can't become {}", removal.state.as_str(), next.as_str()),
+    )
+}
+

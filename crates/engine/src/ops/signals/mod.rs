@@ -1,0 +1,410 @@
+//! Reception of signals (S-12): a delivery is authenticated over its raw bytes, read into words, held against its source's registration, and
+//! durable before it is acknowledged. What comes of it is worked off afterwards.
+//!
+//! A delivery is known by the hash of its body, for ever: the ids that platforms put beside the body are not under their signature, so that a
+//! captured delivery could come again under a new one.
+
+pub(crate) mod effects;
+mod workloads;
+
+use sha2::{Digest, Sha256};
+use tenure_api::signals::{DeliveryTaken, SignalTaken};
+use tenure_core::changeset::{Changeset, DueChange, Once, Spend};
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::id::{SignalId, SourceId};
+use tenure_core::person::Person;
+use tenure_core::port::{DueKind, ListQuery};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::row::{RowKind, Stored};
+use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::jose::{Algorithm, JoseError};
+use tenure_credentials::opaque::{OpaqueKind, Parsed};
+use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
+
+use super::lists::ListAsk;
+use super::setup::personal;
+use crate::Engine;
+use crate::error::OpError;
+use crate::plan::adapters::{self, Headers, MAX_FACTS};
+use crate::refusals::{OF_NO_INTEREST, Refusal, window};
+
+const OPERATION: &str = "signal.deliver";
+
+/// A delivery as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The id or the name of the source in the address.
+    pub source: &'a str,
+    /// The headers, by lower-case name.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The raw body.
+    pub body: &'a [u8],
+    /// Where it comes from, for the record of strangers.
+    pub from: &'a str,
+}
+
+/// Why a delivery was not taken. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// As any operation.
+    #[error(transparent)]
+    Refused(#[from] OpError),
+    /// A security event token is not what it has to be.
+    #[error(transparent)]
+    Token(SetError),
+}
+
+/// A delivery that its source made.
+struct Authentic {
+    source: Stored<Source>,
+    /// The security event token that it is, if it is one.
+    token: Option<SecurityEvent>,
+}
+
+impl Engine {
+    /// Takes a delivery, whole or not at all. What was taken is durable before this returns.
+    ///
+    /// # Errors
+    /// Why nothing was taken.
+    pub async fn take_delivery(&self, delivery: Delivery<'_>) -> Result<DeliveryTaken, NotTaken> {
+        let now = self.now();
+        let authentic = self.authentic(delivery, now).await.inspect_err(|failure| {
+            if matches!(failure, NotTaken::Token(_) | NotTaken::Refused(OpError::Unauthenticated(_))) {
+                self.count_stranger(Reason::SignalNotAuthentic, delivery.from);
+            }
+        })?;
+        let source = authentic.source.id;
+        let digest = crate::keys::base64url(&Sha256::digest(delivery.body));
+        let taken = match judged(&delivery, &authentic) {
+            Ok(words) if words.is_empty() => {
+                self.count_aside(OF_NO_INTEREST, source);
+                return Ok(DeliveryTaken {
+                    signals: Vec::new(),
+                    duplicate: false,
+                });
+            }
+            Ok(words) => self.take(&authentic, &words, &digest).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(signals) => {
+                self.poke.notify_one();
+                Ok(DeliveryTaken { signals, duplicate: false })
+            }
+            Err(OpError::Refused {
+                reason: Reason::ProofReplayed, ..
+            }) => Ok(DeliveryTaken {
+                signals: self.taken_before(source, digest).await?,
+                duplicate: true,
+            }),
+            Err(OpError::Refused {
+                reason: Reason::BudgetSpent, ..
+            }) => Err(self.not_taken(source, OpError::refused(Reason::SignalsTooFast)).await.into()),
+            Err(error) => Err(self.not_taken(source, error).await.into()),
+        }
+    }
+
+    /// Records that a source was refused.
+    async fn not_taken(&self, source: SourceId, error: OpError) -> OpError {
+        let (code, fields) = match &error {
+            OpError::Refused { reason, .. } => (reason.code(), &[][..]),
+            OpError::Invalid(fields) => ("invalid", fields.as_slice()),
+            _ => return error,
+        };
+        self.record_refusal(Refusal {
+            actor: Actor::Source { id: source },
+            control: ControlPoint::Request,
+            asked: OPERATION,
+            subjects: vec![source.to_string()],
+            code,
+            fields,
+            answer: None,
+        })
+        .await;
+        error
+    }
+
+    /// A delivery with the source that made it.
+    async fn authentic(&self, delivery: Delivery<'_>, now: Timestamp) -> Result<Authentic, NotTaken> {
+        let stranger = || NotTaken::from(OpError::Unauthenticated(Reason::SignalNotAuthentic));
+        let source = self.find_source(delivery.source).await?.ok_or_else(stranger)?;
+        if source.state != SourceState::Active {
+            return Err(stranger());
+        }
+        if let SourceKey::Keys { .. } = &source.key {
+            let token = Some(self.verified_token(&source, delivery, now).await?);
+            return Ok(Authentic { source, token });
+        }
+        if !self.holds_secret(&source, delivery, now)? {
+            return Err(stranger());
+        }
+        Ok(Authentic { source, token: None })
+    }
+
+    async fn verified_token(&self, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<SecurityEvent, NotTaken> {
+        let SourceKey::Keys {
+            issuer,
+            audience,
+            jwks_uri,
+            algorithms,
+        } = &source.key
+        else {
+            return Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into());
+        };
+        let malformed = || NotTaken::Token(JoseError::Malformed.into());
+        let is_set = |kind: &str| {
+            kind.split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("application/secevent+jwt")
+        };
+        if !Headers(delivery.headers).get("content-type").is_some_and(is_set) {
+            return Err(malformed());
+        }
+        let token = std::str::from_utf8(delivery.body).map_err(|_| malformed())?;
+        let algorithms: Vec<Algorithm> = algorithms.iter().filter_map(|name| name.parse().ok()).collect();
+        let registration = source.id.to_string();
+        let mut verified = Err(JoseError::KeyUnknown.into());
+        // A key that the set lacks is looked for once more in a fresh one.
+        for refetch in [false, true] {
+            if verified == Err(SetError::Jose(JoseError::KeyUnknown)) {
+                let keys = self.keys_at(&registration, jwks_uri, refetch).await?;
+                verified = verify_set(token, &keys, &algorithms, issuer, audience, now);
+            }
+        }
+        verified.map_err(NotTaken::Token)
+    }
+
+    /// Whether a delivery was made with the source's own secret.
+    fn holds_secret(&self, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<bool, OpError> {
+        let headers = Headers(delivery.headers);
+        let body = delivery.body;
+        Ok(match (source.format, &source.key) {
+            (Format::Github, SourceKey::Hmac { sealed }) => match headers.get("x-hub-signature-256") {
+                Some(signature) => is_github_signature(self.open_source_key(source.id, sealed)?.expose(), signature, body),
+                None => false,
+            },
+            (Format::Gitlab, SourceKey::Hmac { sealed }) => {
+                let parts = (headers.get("webhook-id"), headers.get("webhook-timestamp"), headers.get("webhook-signature"));
+                let (Some(id), Some(at), Some(signature)) = parts else { return Ok(false) };
+                is_standard_signature(self.open_source_key(source.id, sealed)?.expose(), id, at, signature, body, now)
+            }
+            (Format::CloudEvents | Format::Kubernetes, SourceKey::Hmac { sealed }) => match headers.get("tenure-signature") {
+                Some(signature) => is_timed_signature(self.open_source_key(source.id, sealed)?.expose(), signature, body, now),
+                None => false,
+            },
+            (Format::Gitlab, SourceKey::Token { hash }) => self.is_token(source.id, headers.get("x-gitlab-token"), hash),
+            (Format::Kubernetes, SourceKey::Token { hash }) => {
+                let scheme_and_token = headers.get("authorization").and_then(|value| value.split_once(' '));
+                let bearer = scheme_and_token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+                self.is_token(source.id, bearer.map(|(_, token)| token), hash)
+            }
+            _ => false,
+        })
+    }
+
+    fn is_token(&self, source: SourceId, given: Option<&str>, hash: &str) -> bool {
+        let parsed = given.and_then(|text| Parsed::parse(text.trim()).ok());
+        parsed.is_some_and(|parsed| parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && self.opaque.matches(&parsed, hash))
+    }
+
+    /// Writes the signals of a delivery, all in one commit.
+    async fn take(&self, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
+        let source = &authentic.source;
+        let (signals, _) = self
+            .decide(|| async {
+                let now = self.now();
+                let mut changeset: Option<Changeset> = None;
+                let mut signals = Vec::with_capacity(words.len());
+                for word in words {
+                    let signal = received(SignalId::generate(now, self.entropy.as_ref()), source.id, word, digest, now);
+                    let event = self.received_event(&signal, now).await?;
+                    let changeset = match &mut changeset {
+                        Some(changeset) => changeset.event(event),
+                        none => none.insert(Changeset::new(Actor::Source { id: source.id }, now, event)),
+                    };
+                    changeset.insert(&signal);
+                    changeset.due.push(DueChange::Set(DueKind::Signal, signal.id.to_string(), now));
+                    signals.push(taken(&signal));
+                }
+                let mut changeset = changeset.ok_or_else(|| OpError::Internal("a delivery without words was to be taken".into()))?;
+                // The source with the key that was checked, and no later one.
+                changeset.expect(source);
+                let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
+                changeset.once.extend(used_up(source.id, digest, jti));
+                changeset.spends.push(rate(source, signals.len(), now));
+                Ok((changeset, signals))
+            })
+            .await?;
+        Ok(signals)
+    }
+
+    async fn received_event(&self, signal: &Signal, now: Timestamp) -> Result<Event, OpError> {
+        let subject = &signal.word.subject;
+        let mut event = self
+            .event(now, "signal.received", ControlPoint::Request)
+            .subject(signal.id)
+            .subject(signal.source)
+            .fact("source", signal.source)
+            .fact("kind", signal.word.kind)
+            .fact("occurred_at", signal.word.occurred_at)
+            .fact("digest", &signal.digest);
+        if subject.kind != SubjectKind::Person {
+            return Ok(event.fact("subject", subject.to_string()));
+        }
+        // By what key a source knows a person is theirs to have erased.
+        event = event.fact("subject", subject.kind.as_str());
+        let ask = ListAsk::new([("source_key", Some(subject.id.clone()))], None, Some(1));
+        let (people, _) = self.page::<Person>(ask).await?;
+        Ok(match people.first() {
+            Some(person) => event.subject(person.id).personal(personal(self, person.id, "source_key", &subject.id)),
+            None => event,
+        })
+    }
+
+    /// The signals of a delivery that came before, as they stand now.
+    async fn taken_before(&self, source: SourceId, digest: String) -> Result<Vec<SignalTaken>, OpError> {
+        let query = ListQuery {
+            kind: RowKind::Signal,
+            terms: vec![format!("digest={digest}"), format!("source={source}")],
+            after: None,
+            limit: 1_000,
+        };
+        let page = self.store.list(&query).await?;
+        let mut signals = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            let signal = row.decode::<Signal>().map_err(tenure_core::port::StoreError::from)?;
+            signals.push(taken(&signal));
+        }
+        Ok(signals)
+    }
+}
+
+/// The words of a delivery, if its source may say all of them.
+fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<Vec<Word>, OpError> {
+    let source = &authentic.source;
+    let words = match &authentic.token {
+        Some(token) => adapters::read_set(&token.claims),
+        None => adapters::read(source.format, &Headers(delivery.headers), delivery.body),
+    };
+    let words = words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
+    for word in &words {
+        let (kind, subject) = (word.kind.as_str(), &word.subject);
+        if !source.kinds.contains(&word.kind) {
+            return Err(OpError::because(
+                Reason::SignalOutsideSource,
+                format!("it holds a signal of kind {kind}, which {} may not send", source.name),
+            ));
+        }
+        if !is_well_formed(&subject.id) || !source.covers(subject) {
+            return Err(OpError::because(
+                Reason::SignalOutsideSource,
+                format!(
+                    "it holds a {kind} about a {} that is outside the subjects of {}",
+                    subject.kind.as_str(),
+                    source.name
+                ),
+            ));
+        }
+        if word.facts.len() > MAX_FACTS || word.facts.values().any(|fact| fact.is_array() || fact.is_object()) {
+            return Err(OpError::field("facts", "facts_malformed", "send at most 32 facts with plain values"));
+        }
+    }
+    Ok(words)
+}
+
+/// Whether a name can stand for one thing only: no part of it is empty, goes up, or is hidden.
+pub(crate) fn is_well_formed(id: &str) -> bool {
+    let plain =
+        |c: char| !c.is_control() && !matches!(c, '*' | '\\' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.trim() == part;
+    !id.is_empty() && id.len() <= MAX_SUBJECT && id.chars().all(plain) && id.split('/').all(part)
+}
+
+fn received(id: SignalId, source: SourceId, word: &Word, digest: &str, now: Timestamp) -> Signal {
+    Signal {
+        id,
+        source,
+        word: Word {
+            // What is said to have happened later than now would stand above every true word until then.
+            occurred_at: word.occurred_at.map(|at| at.min(now)),
+            ..word.clone()
+        },
+        digest: digest.to_owned(),
+        received_at: now,
+        state: SignalState::Received,
+        outcome: SignalOutcome::default(),
+    }
+}
+
+fn taken(signal: &Signal) -> SignalTaken {
+    SignalTaken {
+        id: signal.id,
+        kind: signal.word.kind,
+        subject: signal.word.subject.clone(),
+        state: signal.state,
+    }
+}
+
+/// What a delivery uses up, for ever: its body and, of a token, its id, which stays the same where a signature is bent.
+fn used_up(source: SourceId, digest: &str, jti: Option<&str>) -> impl Iterator<Item = Once> {
+    let jti = jti.map(|jti| format!("{source} jti {jti}"));
+    [Some(format!("{source} {digest}")), jti].into_iter().flatten().map(|key| Once {
+        space: "signal",
+        key,
+        until: None,
+    })
+}
+
+fn rate(source: &Source, signals: usize, now: Timestamp) -> Spend {
+    let start = window(now);
+    Spend {
+        budget: format!("signals/{}", source.id),
+        window: start,
+        until: start.plus(Span::from_mins(2)),
+        by: u32::try_from(signals).unwrap_or(u32::MAX),
+        limit: source.rate_per_minute,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_well_formed;
+
+    #[test]
+    fn a_name_has_one_reading() {
+        for good in [
+            "acme/payments",
+            "prod/deployment/web",
+            "hr/4711",
+            "Acme Corp",
+            "aws/123456789012",
+            "...",
+            "a..b/c",
+        ] {
+            assert!(is_well_formed(good), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            "acme/",
+            "/acme",
+            "acme//payments",
+            "acme/../evil",
+            "acme/./x",
+            "..",
+            " acme",
+            "acme/ x",
+            "acme\n",
+            "acme\\x",
+            "acme/*",
+            "ac\u{200b}me",
+            "ac\u{202e}me",
+        ] {
+            assert!(!is_well_formed(bad), "{bad:?}");
+        }
+        assert!(!is_well_formed(&"x".repeat(151)));
+    }
+}

@@ -1,0 +1,224 @@
+//! Removals, decided purely: whom the end of something concerns, what a plan's digest says, and which step comes next.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use tenure_core::id::{IdentityId, PersonId};
+use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
+use tenure_core::removal::{Removal, RemovalState};
+use tenure_core::scope::Scope;
+use tenure_core::signal::{Effect, SignalKind, SignalSubject, SubjectKind};
+use tenure_core::time::{Span, Timestamp};
+
+/// What a subject stands for here, and how the identities that live by it are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The subject, by the name that it has here.
+    pub subject: SignalSubject,
+    /// The scope that is cut and held as one, if the subject is one.
+    pub scope: Option<Scope>,
+    /// Who answers for it.
+    pub owner: Option<PersonId>,
+    /// The identity, if the subject is one.
+    pub identity: Option<IdentityId>,
+    /// Terms of lists: whatever has one of them may be concerned.
+    pub terms: Vec<String>,
+    /// Whether it is over already.
+    pub closed: bool,
+}
+
+impl Ending {
+    /// Whether an identity that was found by the terms is concerned.
+    pub fn concerns(&self, identity: &Identity) -> bool {
+        let lists = |name: &String| name.to_lowercase() == self.subject.id.to_lowercase();
+        self.subject.kind != SubjectKind::Repository || identity.charter.repositories.iter().any(lists)
+    }
+}
+
+/// Whether an identity can still be taken anything from.
+pub const fn has_not_ended(state: IdentityState) -> bool {
+    matches!(
+        state,
+        IdentityState::Draft | IdentityState::Pending | IdentityState::Active | IdentityState::Suspended
+    )
+}
+
+/// Whether an identity works, or would once its causes are released: what is cut and held.
+pub const fn can_be_held(state: IdentityState) -> bool {
+    matches!(state, IdentityState::Active | IdentityState::Suspended)
+}
+
+/// The hash over what a removal does to whom: the same for a dry run and its effect.
+pub fn digest(kind: SignalKind, subject: &SignalSubject, identities: &BTreeMap<String, IdentityState>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("tenure removal v1\n{}\n{}\n{}\n", kind.as_str(), subject.kind.as_str(), subject.id.len()));
+    hash.update(&subject.id);
+    for (id, state) in identities {
+        hash.update(format!("\n{id} {}", state.as_str()));
+    }
+    format!("sha256:{}", hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Whether a removal of this kind cuts what was issued and ends in retirement; what another system only stopped is held and nothing more.
+pub fn ends_for_good(kind: SignalKind) -> bool {
+    kind.effect() != Effect::Hold
+}
+
+/// What a removal demands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it waits for a person, or is over.
+    Nothing,
+    /// Nothing until then.
+    Later(Timestamp),
+    /// More identities are to be cut and held.
+    HoldMore,
+    /// Its hold is over: what ended is closed, and retirement begins.
+    Retire,
+    /// More identities are to retire.
+    RetireMore,
+    /// All have begun to retire: it is done once the last has.
+    Watch,
+    /// More identities are to be let go.
+    LiftMore,
+}
+
+/// Decides.
+pub fn step(removal: &Removal, now: Timestamp) -> Step {
+    let unfinished = removal.cursor.is_some();
+    match (removal.state, removal.retire_at) {
+        (RemovalState::Waiting | RemovalState::Done, _) => Step::Nothing,
+        (RemovalState::Released, _) if unfinished => Step::LiftMore,
+        (RemovalState::Released, _) => Step::Nothing,
+        (RemovalState::Held, _) if unfinished => Step::HoldMore,
+        (RemovalState::Held, None) => Step::Nothing,
+        (RemovalState::Held, Some(at)) if at > now => Step::Later(at),
+        (RemovalState::Held, Some(_)) => Step::Retire,
+        (RemovalState::Retiring, _) if unfinished => Step::RetireMore,
+        (RemovalState::Retiring, _) => Step::Watch,
+    }
+}
+
+/// What becomes of one identity when the hold is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It begins to retire.
+    Retire,
+    /// It never began: it is given up.
+    Close,
+    /// Nothing: it has ended, or security let it go by itself.
+    Spare,
+}
+
+/// Decides for one identity that is concerned.
+pub fn end_of(removal: &Removal, identity: &Identity) -> End {
+    match identity.state {
+        IdentityState::Draft | IdentityState::Pending => End::Close,
+        state if can_be_held(state) && (removal.scope.is_some() || is_held_by(removal, identity)) => End::Retire,
+        _ => End::Spare,
+    }
+}
+
+/// Whether an identity is suspended for this removal. Beyond the causes that are kept, being suspended at all has to do.
+pub fn is_held_by(removal: &Removal, identity: &Identity) -> bool {
+    const KEPT: usize = 16;
+    let need = removal.subject.kind == SubjectKind::Need;
+    let caused = cause_of(removal, identity).is_some();
+    caused || identity.suspensions.len() >= KEPT || (need && identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::NeedEnded))
+}
+
+/// The place of the cause that this removal placed.
+pub fn cause_of(removal: &Removal, identity: &Identity) -> Option<usize> {
+    let mark = removal.mark();
+    identity.suspensions.iter().position(|cause| cause.reason.starts_with(&mark))
+}
+
+/// When a removal that retires is looked at again: soon at first, then less and less often.
+pub fn watched_again(removal: &Removal, now: Timestamp) -> Timestamp {
+    let since = removal.retire_at.map_or(Span::from_secs(0), |began| now.since(began));
+    let wait = (since.as_micros() / 2).clamp(Span::from_secs(1).as_micros(), Span::from_mins(5).as_micros());
+    now.plus(Span::from_micros(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::{RemovalId, SignalId};
+    use tenure_core::removal::{Because, BlastRadius};
+
+    use super::*;
+
+    fn removal(state: RemovalState, retire_at: Option<Timestamp>, cursor: Option<&str>) -> Removal {
+        Removal {
+            id: RemovalId::from_u128(5),
+            kind: SignalKind::PipelineDeleted,
+            subject: SignalSubject {
+                kind: SubjectKind::Repository,
+                id: "acme/payments".into(),
+            },
+            scope: None,
+            because: Because::Signal(SignalId::from_u128(1)),
+            reason: "gone".into(),
+            blast: BlastRadius::default(),
+            digest: String::new(),
+            state,
+            created_at: Timestamp::from_secs(0),
+            held_at: None,
+            retire_at,
+            confirmed_by: None,
+            released: None,
+            retired: 0,
+            done_at: None,
+            owner: None,
+            receipts: Vec::new(),
+            cursor: cursor.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_is_held_stays_held_until_its_time_and_nothing_waiting_moves_by_itself() {
+        let at = Timestamp::from_secs(100);
+        let before = Timestamp::from_secs(99);
+        assert_eq!(step(&removal(RemovalState::Waiting, Some(at), None), at), Step::Nothing);
+        assert_eq!(step(&removal(RemovalState::Held, Some(at), None), before), Step::Later(at));
+        assert_eq!(step(&removal(RemovalState::Held, Some(at), None), at), Step::Retire);
+        // Whoever is not held yet is held before anything retires.
+        assert_eq!(step(&removal(RemovalState::Held, Some(at), Some("x")), at), Step::HoldMore);
+        assert_eq!(step(&removal(RemovalState::Held, None, None), at), Step::Nothing);
+        assert_eq!(step(&removal(RemovalState::Retiring, Some(at), Some("x")), at), Step::RetireMore);
+        assert_eq!(step(&removal(RemovalState::Retiring, Some(at), None), at), Step::Watch);
+        assert_eq!(step(&removal(RemovalState::Released, Some(at), Some("x")), at), Step::LiftMore);
+        assert_eq!(step(&removal(RemovalState::Released, Some(at), None), at), Step::Nothing);
+        assert_eq!(step(&removal(RemovalState::Done, Some(at), None), at), Step::Nothing);
+    }
+
+    #[test]
+    fn the_digest_changes_with_whatever_would_be_done() {
+        let subject = |id: &str| SignalSubject {
+            kind: SubjectKind::Application,
+            id: id.into(),
+        };
+        let of = |pairs: &[(&str, IdentityState)]| pairs.iter().map(|(id, state)| ((*id).to_owned(), *state)).collect::<BTreeMap<_, _>>();
+        let one = of(&[("idn_1", IdentityState::Active)]);
+        let base = digest(SignalKind::ApplicationRetired, &subject("billing"), &one);
+        assert_eq!(base, digest(SignalKind::ApplicationRetired, &subject("billing"), &one));
+        for other in [
+            digest(SignalKind::WorkloadRemoved, &subject("billing"), &one),
+            digest(SignalKind::ApplicationRetired, &subject("edge"), &one),
+            digest(SignalKind::ApplicationRetired, &subject("billing"), &of(&[("idn_1", IdentityState::Suspended)])),
+            digest(
+                SignalKind::ApplicationRetired,
+                &subject("billing"),
+                &of(&[("idn_1", IdentityState::Active), ("idn_2", IdentityState::Active)]),
+            ),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn only_what_stops_without_ending_is_held_without_retirement() {
+        for kind in SignalKind::ALL {
+            assert_eq!(ends_for_good(*kind), *kind != SignalKind::WorkloadDisabled);
+        }
+    }
+}

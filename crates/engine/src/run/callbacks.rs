@@ -1,0 +1,57 @@
+//! Calls back, apart from every other deadline: somebody's slow endpoint must hold up nothing but itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tenure_core::port::DueKind;
+use tenure_core::time::Span;
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::counters::count;
+use crate::error::OpError;
+
+/// Longer than a call takes, so that nobody else makes it meanwhile.
+const LEASE: Span = Span::from_secs(15);
+const BATCH: u16 = 32;
+const IDLE: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Makes the calls that are due now, all at once; returns how many.
+    ///
+    /// # Errors
+    /// The store can't be asked.
+    pub async fn work_callbacks(&self) -> Result<usize, OpError> {
+        let now = self.now();
+        let claimed = self.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
+        let mut work = stream::iter(claimed)
+            .map(|claimed| async move { (Box::pin(self.work_callback(&claimed, now)).await, claimed) })
+            .buffer_unordered(usize::from(BATCH));
+        let mut done = 0;
+        while let Some((worked, claimed)) = work.next().await {
+            match worked {
+                Ok(()) => done += 1,
+                Err(error) => {
+                    count(&self.counters.retried);
+                    tracing::warn!(%error, subject = claimed.subject, "a call back is retried when its lease ends");
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match engine.work_callbacks().await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::warn!(%error, "nobody can be called back now"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(IDLE) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}

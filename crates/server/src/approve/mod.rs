@@ -1,0 +1,96 @@
+//! The approval page: where a link in a notice leads. It shows what is asked for, and takes the answer of the one person whose link it is.
+
+mod page;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use tenure_api::request::NewVote;
+use tenure_core::problem::Reason;
+use tenure_engine::caller::Caller;
+use tenure_engine::error::OpError;
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{Form, Path, Source};
+use crate::sign_in::{Browser, encoded};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new().route("/approve/{link}", get(show).post(answer))
+}
+
+async fn show(State(app): State<App>, Source(source): Source, Browser(caller): Browser, Path(link): Path<String>) -> Result<Response, Failure> {
+    let caller = match reader(&app, &source, caller, &link).await? {
+        Ok(caller) => caller,
+        Err(response) => return Ok(response),
+    };
+    Ok(match app.engine.approval(&caller, &link).await {
+        Ok(approval) => page::approval(&link, &approval),
+        Err(error) => page::problem(error.into()),
+    })
+}
+
+/// The answer that a form of the page sends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    content_hash: String,
+    decision: Decision,
+    #[serde(default)]
+    comment: String,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Decision {
+    Approve,
+    Deny,
+}
+
+async fn answer(
+    State(app): State<App>,
+    Source(source): Source,
+    Browser(caller): Browser,
+    Path(link): Path<String>,
+    Form(answered): Form<Answered>,
+) -> Result<Response, Failure> {
+    let caller = match reader(&app, &source, caller, &link).await? {
+        Ok(caller) => caller,
+        Err(response) => return Ok(response),
+    };
+    let vote = NewVote {
+        content_hash: answered.content_hash,
+        comment: answered.comment,
+    };
+    let approves = answered.decision == Decision::Approve;
+    Ok(match app.engine.answer_by_link(&caller, &link, approves, vote).await {
+        // The page is read again, so that loading it anew votes for nothing.
+        Ok(_) => Redirect::to(&format!("/approve/{link}")).into_response(),
+        Err(error) => page::problem(error.into()),
+    })
+}
+
+/// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that and back. A link that
+/// isn't good leads nobody anywhere, and costs its sender their share of attempts.
+async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> Result<Result<Caller, Response>, Failure> {
+    app.sign_ins.count(source)?;
+    match app.engine.linked(link).await {
+        Ok(_) => {}
+        Err(OpError::NotFound(_)) => {
+            if caller.is_none() {
+                app.engine.count_stranger(Reason::ProofInvalid, source);
+            }
+            return Ok(Err(page::not_good()));
+        }
+        Err(other) => return Err(other.into()),
+    }
+    match caller {
+        Some(caller) if app.engine.me(&caller).fresh => Ok(Ok(caller)),
+        _ => {
+            let back = encoded(&format!("/approve/{link}"));
+            Ok(Err(Redirect::to(&format!("/sign-in?fresh=true&return_to={back}")).into_response()))
+        }
+    }
+}

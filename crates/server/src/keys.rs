@@ -1,0 +1,134 @@
+//! The keys that a request shows besides its credentials: the client certificate of its connection (RFC 8705), and a DPoP proof (RFC 9449).
+//!
+//! The certificate comes from the handshake that this process made, never from a header: whatever sits in front of the server can't
+//! claim one.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tenure_core::problem::Reason;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::token::{Dpop, Presented};
+
+use crate::App;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// A connection to the listener that asks for client certificates.
+#[derive(Debug, Clone)]
+pub(crate) struct MutualTls {
+    /// SHA-256 over the DER of the certificate, base64url, if the client has one.
+    pub certificate: Option<Arc<str>>,
+}
+
+/// How a credential is sent (RFC 6750 §2.1, RFC 9449 §7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+/// What a request shows.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    certificate: Option<String>,
+    proofs: Vec<Option<String>>,
+    method: String,
+    url: String,
+}
+
+impl Keys {
+    pub(crate) fn of(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let mutual = extensions.get::<MutualTls>();
+        let settings = app.engine.settings();
+        let base = match (mutual, &settings.mtls_url) {
+            (Some(_), Some(base)) => base,
+            _ => &settings.public_url,
+        };
+        let proofs: Vec<_> = headers.get_all(DPOP).iter().map(|value| value.to_str().ok().map(str::to_owned)).collect();
+        Self {
+            certificate: mutual.and_then(|mutual| mutual.certificate.as_deref()).map(str::to_owned),
+            method: if proofs.is_empty() { String::new() } else { method.to_string() },
+            url: if proofs.is_empty() { String::new() } else { format!("{base}{}", uri.path()) },
+            proofs,
+        }
+    }
+
+    pub(crate) fn of_request(app: &App, request: &Request) -> Self {
+        Self::of(app, request.method(), request.uri(), request.headers(), request.extensions())
+    }
+
+    /// The certificate, if the connection has one.
+    pub(crate) fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    /// What a client shows that asks for a token.
+    pub(crate) fn for_a_token(self) -> Result<Presented, OpError> {
+        Ok(Presented {
+            dpop: match self.proofs.as_slice() {
+                [] => None,
+                [Some(proof)] => Some(Dpop {
+                    proof: proof.clone(),
+                    method: self.method,
+                    url: self.url,
+                }),
+                _ => return Err(OpError::because(Reason::DpopInvalid, "send one DPoP header, with one proof")),
+            },
+            certificate: self.certificate,
+        })
+    }
+
+    /// What is shown with an access token. A proof counts only with the scheme that says so: a bound token shown as a bearer is refused,
+    /// whatever else comes along.
+    pub(crate) fn with_a_token(self, scheme: Scheme) -> Result<Presented, OpError> {
+        match scheme {
+            Scheme::Bearer => Ok(Presented {
+                certificate: self.certificate,
+                dpop: None,
+            }),
+            Scheme::Dpop if self.proofs.is_empty() => Err(OpError::because(Reason::DpopInvalid, "send the proof in a DPoP header")),
+            Scheme::Dpop => self.for_a_token(),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Keys {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(app, &parts.method, &parts.uri, &parts.headers, &parts.extensions))
+    }
+}
+
+/// What a client that was not let in may do about it (RFC 6750 §3, RFC 9449 §7.1, §9).
+pub(crate) fn challenge(code: &str) -> HeaderValue {
+    HeaderValue::from_static(match code {
+        "token_bound" => r#"DPoP error="invalid_token", algs="EdDSA ES256""#,
+        "dpop_invalid" => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
+        "dpop_nonce_needed" => r#"DPoP error="use_dpop_nonce", algs="EdDSA ES256""#,
+        _ => "Bearer",
+    })
+}
+
+/// Gives whoever uses DPoP the nonce for their next proof, with every reply (RFC 9449 §8.2).
+pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: Next) -> Response {
+    let asked = request.headers().contains_key(DPOP);
+    let mut response = next.run(request).await;
+    let challenged = || {
+        let challenge = response.headers().get(header::WWW_AUTHENTICATE);
+        challenge.is_some_and(|value| value.as_bytes().starts_with(b"DPoP"))
+    };
+    if asked || challenged() {
+        let nonce = app.engine.dpop_nonce();
+        if let Ok(value) = HeaderValue::try_from(nonce) {
+            response.headers_mut().insert(DPOP_NONCE, value);
+        }
+    }
+    response
+}

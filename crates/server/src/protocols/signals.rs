@@ -1,0 +1,102 @@
+//! Where sources deliver: webhooks by their platforms' own rules, and security event tokens by push (RFC 8935).
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::json;
+use tenure_api::problem::Problem;
+use tenure_core::problem::Reason;
+use tenure_credentials::jose::JoseError;
+use tenure_credentials::signal::SetError;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::signals::{Delivery, NotTaken};
+
+use crate::App;
+use crate::error::{Failure, problem_of};
+use crate::extract::{Path, Source};
+
+/// The largest delivery in bytes.
+const MAX_DELIVERY: usize = 1024 * 1024;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/signals/{source}", post(deliver))
+        .layer(DefaultBodyLimit::max(MAX_DELIVERY))
+}
+
+async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from): Source, request: Request) -> Result<Response, Failure> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, &app)
+        .await
+        .map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("send at most 1 MiB in one delivery")))?;
+    let plain: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+        .collect();
+    let delivery = Delivery {
+        source: &source,
+        headers: &plain,
+        body: &body,
+        from: &from,
+    };
+    let taken = app.engine.take_delivery(delivery).await;
+    // Which rules a reply follows depends on what was sent, not on which source there is.
+    if is_set(&headers) {
+        return match taken {
+            Ok(_) => Ok(StatusCode::ACCEPTED.into_response()),
+            Err(failure) => set_failure(failure),
+        };
+    }
+    match taken {
+        Ok(taken) => Ok((StatusCode::ACCEPTED, Json(taken)).into_response()),
+        Err(NotTaken::Token(_)) => Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into()),
+        // Its sender is a platform and can mend nothing: what it sent can't be read.
+        Err(NotTaken::Refused(error @ OpError::Invalid(_))) => Err(Failure::of(Problem {
+            status: 400,
+            ..problem_of(error)
+        })),
+        Err(NotTaken::Refused(error)) => Err(error.into()),
+    }
+}
+
+fn is_set(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/secevent+jwt")
+}
+
+/// A failure as RFC 8935, section 2.3, has it; what is not the token's fault stays what it is.
+fn set_failure(failure: NotTaken) -> Result<Response, Failure> {
+    let (err, description) = match failure {
+        NotTaken::Token(error) => (set_error(error), error.to_string()),
+        NotTaken::Refused(OpError::Unauthenticated(reason)) => ("authentication_failed", reason.hint().to_owned()),
+        NotTaken::Refused(OpError::Refused {
+            reason: reason @ Reason::SignalOutsideSource,
+            detail,
+            ..
+        }) => ("access_denied", detail.unwrap_or_else(|| reason.hint().to_owned())),
+        NotTaken::Refused(OpError::Invalid(fields)) => {
+            let hints: Vec<String> = fields.into_iter().map(|field| field.hint).collect();
+            ("invalid_request", hints.join("; "))
+        }
+        NotTaken::Refused(other) => return Err(other.into()),
+    };
+    Ok((StatusCode::BAD_REQUEST, Json(json!({"err": err, "description": description}))).into_response())
+}
+
+/// The error codes of RFC 8935, section 2.4.
+const fn set_error(error: SetError) -> &'static str {
+    match error {
+        SetError::Jose(JoseError::IssuerWrong) => "invalid_issuer",
+        SetError::Jose(JoseError::AudienceWrong) => "invalid_audience",
+        SetError::Jose(JoseError::KeyUnknown | JoseError::KidMissing | JoseError::AlgNotAllowed | JoseError::HeaderKeyRefused) => "invalid_key",
+        SetError::Jose(JoseError::SignatureInvalid) => "authentication_failed",
+        _ => "invalid_request",
+    }
+}

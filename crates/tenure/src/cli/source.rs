@@ -1,0 +1,214 @@
+//! Sources of signals.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use tenure_api::requests::Because;
+use tenure_api::signals::{NewSource, SourceAuth, SourceMade};
+use tenure_core::id::{PersonId, SourceId};
+use tenure_core::signal::{Format, SignalKind};
+
+use super::context::{Context, must_be_new, word, write_new_secret};
+use super::directory::filtered;
+use super::failure::Failure;
+use super::output::{Column, Paging, line};
+
+const COLUMNS: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("FORMAT", "/format"),
+    ("AUTH", "/auth/type"),
+    ("OWNER", "/owner"),
+    ("RATE", "/rate_per_minute"),
+    ("STATE", "/state"),
+];
+
+/// Sources of signals: platforms whose word holds and retires identities.
+#[derive(Subcommand)]
+#[command(after_help = "\
+Example:
+  tenure source propose --name github --format github --auth hmac --owner per_… \\
+    --kind pipeline_deleted --kind repository_archived --subject 'repository:acme/*' --out github.secret
+  tenure source confirm src_…               by a second administrator
+  …and GitHub gets the delivery_url and the secret")]
+pub enum Source {
+    /// Proposes a source; a second administrator confirms it. Prints its secret once, or writes it to a file.
+    Propose(Box<Propose>),
+    /// Lists sources.
+    List {
+        /// Only in this state: proposed, active or removed.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only of this format.
+        #[arg(long)]
+        format: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Shows a source.
+    Show {
+        /// The source's id.
+        id: SourceId,
+    },
+    /// Confirms a proposed source.
+    Confirm {
+        /// The source's id.
+        id: SourceId,
+    },
+    /// Listens to a source no more, for ever.
+    Remove {
+        /// The source's id.
+        id: SourceId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Makes a source's secret anew. The old one is dead at once.
+    RotateKey {
+        /// The source's id.
+        id: SourceId,
+        /// The new file for the secret; without one it is printed.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// How a source is authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Auth {
+    /// HMAC over the raw body: github, gitlab, kubernetes, cloud_events.
+    Hmac,
+    /// A secret in a header: gitlab, kubernetes.
+    Token,
+    /// Signatures under published keys: set.
+    Keys,
+}
+
+/// What a source is registered with.
+#[derive(Args)]
+pub struct Propose {
+    /// Its name, part of its delivery URL.
+    #[arg(long)]
+    name: String,
+    /// How it words its signals: set, cloud_events, github, gitlab or kubernetes.
+    #[arg(long, value_parser = word::<Format>)]
+    format: Format,
+    /// Who answers for it.
+    #[arg(long)]
+    owner: PersonId,
+    /// A kind of signals that it may send, e.g. pipeline_deleted; may be given several times.
+    #[arg(long = "kind", required = true, value_parser = word::<SignalKind>)]
+    kinds: Vec<SignalKind>,
+    /// A pattern of subjects, e.g. 'repository:acme/*'; may be given several times.
+    #[arg(long = "subject", required = true, value_name = "PATTERN")]
+    subjects: Vec<String>,
+    /// Signals that it may send in a minute; 600 if not given.
+    #[arg(long, value_name = "N")]
+    rate_per_minute: Option<u32>,
+    /// Identities that it may hold in an hour before a person of security has to confirm; 25 if not given.
+    #[arg(long, value_name = "N")]
+    blast_cap: Option<u32>,
+    /// The template from which the identities of new workloads are drafted.
+    #[arg(long)]
+    template: Option<String>,
+    /// The URL of the registered issuer whose tokens prove the workloads that it tells of.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// How it is authenticated.
+    #[arg(long, value_enum)]
+    auth: Auth,
+    /// With keys: the `iss` of its tokens.
+    #[arg(long, value_name = "URL", required_if_eq("auth", "keys"))]
+    set_issuer: Option<String>,
+    /// With keys: the `aud` that they must name.
+    #[arg(long, value_name = "AUDIENCE", required_if_eq("auth", "keys"))]
+    set_audience: Option<String>,
+    /// With keys: where its key set is; found by its discovery document if not given.
+    #[arg(long, value_name = "URL")]
+    jwks_uri: Option<String>,
+    /// With keys: an algorithm accepted of it, e.g. RS256; may be given several times.
+    #[arg(long = "algorithm", value_name = "ALG")]
+    algorithms: Vec<String>,
+    /// The new file for the secret; without one it is printed.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Propose {
+    fn ask(self) -> anyhow::Result<(NewSource, Option<PathBuf>)> {
+        let auth = match self.auth {
+            Auth::Hmac => SourceAuth::Hmac {},
+            Auth::Token => SourceAuth::Token {},
+            Auth::Keys => SourceAuth::Keys {
+                issuer: self.set_issuer.unwrap_or_default(),
+                audience: self.set_audience.unwrap_or_default(),
+                jwks_uri: self.jwks_uri,
+                algorithms: self.algorithms,
+            },
+        };
+        if self.out.is_some() && self.auth == Auth::Keys {
+            return Err(Failure::usage("--out: a source that signs with its own keys has no secret of ours").into());
+        }
+        let ask = NewSource {
+            name: self.name,
+            format: self.format,
+            owner: self.owner,
+            kinds: self.kinds,
+            subjects: self.subjects,
+            rate_per_minute: self.rate_per_minute,
+            blast_cap: self.blast_cap,
+            template: self.template,
+            issuer: self.issuer,
+            auth,
+        };
+        Ok((ask, self.out))
+    }
+}
+
+impl Source {
+    /// Does it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client()?;
+        match self {
+            Self::Propose(propose) => {
+                let (ask, out) = propose.ask()?;
+                must_be_new(out.as_deref())?;
+                let made = client.create_source(&ask).await?;
+                let source = &made.source.record;
+                eprintln!("the source {} delivers to {}", source.id, source.delivery_url);
+                if !source.single_person {
+                    eprintln!(
+                        "hint: it is not listened to before another administrator runs: tenure source confirm {}",
+                        source.id
+                    );
+                }
+                hand_over(context, &made, out)
+            }
+            Self::List { state, format, paging } => {
+                let query = filtered([("state", state), ("format", format)]);
+                context.out.list(&paging, query, COLUMNS, async |query| client.sources(&query).await).await
+            }
+            Self::Show { id } => context.out.record(&client.source(id).await?),
+            Self::Confirm { id } => context.out.record(&client.confirm_source(id).await?),
+            Self::Remove { id, reason } => context.out.record(&client.remove_source(id, &Because { reason }).await?),
+            Self::RotateKey { id, out } => {
+                must_be_new(out.as_deref())?;
+                let made = client.rotate_source_key(id).await?;
+                eprintln!("the old secret is dead: give the new one to {} now", made.source.record.name);
+                hand_over(context, &made, out)
+            }
+        }
+    }
+}
+
+/// The secret goes to a file or, alone, to standard output; as JSON the whole reply does.
+fn hand_over(context: &Context, made: &SourceMade, out: Option<PathBuf>) -> anyhow::Result<()> {
+    match (out, &made.secret) {
+        (Some(path), Some(secret)) => {
+            write_new_secret(&path, secret)?;
+            context.out.record(&made.source)
+        }
+        (_, Some(secret)) if !context.out.is_json() => line(secret),
+        _ => context.out.record(made),
+    }
+}
