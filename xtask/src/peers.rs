@@ -37,7 +37,9 @@ pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     postgresql()?;
     chromium()?;
     cvc5()?;
-    npm(&workspace.root.join("xtask/peers"), &folder)?;
+    let manifests = workspace.root.join("xtask/peers");
+    npm(&manifests, &folder)?;
+    python(&manifests.join("requirements-tests.txt"), &folder.join("venv-tests"))?;
     Ok(folder)
 }
 
@@ -46,7 +48,8 @@ pub fn for_bench(workspace: &Workspace, with_openbao: bool) -> Result<PathBuf> {
     let (folder, _lock) = lock(workspace)?;
     postgresql()?;
     if with_openbao {
-        python(&workspace.root.join("xtask/peers"), &folder)?;
+        python(&workspace.root.join("xtask/peers/requirements.txt"), &folder.join("venv"))?;
+        openbao(&folder)?;
     }
     Ok(folder)
 }
@@ -136,16 +139,15 @@ fn npm(manifests: &Path, folder: &Path) -> Result<()> {
     Ok(fs::write(stamp, lock)?)
 }
 
-fn python(manifests: &Path, folder: &Path) -> Result<()> {
-    let requirements = manifests.join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements)?;
-    let environment = folder.join("venv");
+/// An environment of Python's with exactly these packages.
+fn python(requirements: &Path, environment: &Path) -> Result<()> {
+    let wanted = fs::read_to_string(requirements)?;
     let stamp = environment.join(".installed");
-    if is_stamped(&stamp, &wanted) && openbao(folder).is_ok() {
+    if is_stamped(&stamp, &wanted) {
         return Ok(());
     }
     let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(&environment);
+    make.args(["-m", "venv", "--clear"]).arg(environment);
     if shown(&mut make).is_err() {
         say("Python or its venv module is missing");
         apt(&["python3", "python3-venv"])?;
@@ -162,9 +164,8 @@ fn python(manifests: &Path, folder: &Path) -> Result<()> {
         "--require-hashes",
         "--requirement",
     ])
-    .arg(&requirements);
+    .arg(requirements);
     shown(&mut pip)?;
-    openbao(folder)?;
     Ok(fs::write(stamp, wanted)?)
 }
 
@@ -236,9 +237,10 @@ mod tests {
 
     #[test]
     fn python_packages_are_pinned_by_hash() {
-        let requirements = include_str!("../peers/requirements.txt");
-        let lines: Vec<_> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:")));
+        for requirements in [include_str!("../peers/requirements.txt"), include_str!("../peers/requirements-tests.txt")] {
+            let lines: Vec<_> = requirements.lines().filter(|line| !line.starts_with('#')).collect();
+            assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("==") && line.contains("--hash=sha256:")));
+        }
     }
 
     #[test]

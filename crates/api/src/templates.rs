@@ -28,6 +28,9 @@ pub struct FirstToken {
     /// The actions wanted, separated by spaces; all that are held if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The task of the charter that it is for; an identity whose charter declares tasks names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
 }
 
 impl std::fmt::Debug for FirstToken {

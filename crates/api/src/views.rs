@@ -230,6 +230,9 @@ pub struct ActiveToken {
     /// The task that it is for, as RFC 9396 words it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization_details: Option<serde_json::Value>,
+    /// Until when the asking enforcement point may go on accepting it while Tenure can't be reached, in seconds since the epoch; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenure_accept_until: Option<i64>,
 }
 
 /// The answer to an evaluation.

@@ -5,11 +5,11 @@
 //!
 //! ```no_run
 //! # async fn example(client: tenure_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-//! use tenure_client::{TokenRequest, assertion::WorkloadKey};
+//! use tenure_client::{TokenProof, TokenRequest, assertion::WorkloadKey};
 //!
 //! let key = WorkloadKey::from_text(&std::fs::read_to_string("billing-exporter.key")?)?;
 //! let assertion = key.client_assertion("idn_01k9…", &client.issuer_of("prod"))?;
-//! let token = client.token("prod", &TokenRequest::Assertion { assertion, resource: None, scope: None }).await?;
+//! let token = client.token("prod", &TokenRequest::new(TokenProof::Assertion(assertion))).await?;
 //! # drop(token);
 //! # Ok(())
 //! # }

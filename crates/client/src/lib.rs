@@ -44,7 +44,7 @@ pub use backchannel::{AccessAsk, AccessWaits, ClientProof};
 pub use error::{ClientError, OAuthFailure};
 pub use events::EventStream;
 pub use log::Export;
-pub use oauth::TokenRequest;
+pub use oauth::{TokenProof, TokenRequest};
 pub use revocations::TenureKeys;
 pub use tenure_api::log::{ConsistencyProof, FaultyRow, FeedActor, FeedEvent, InclusionProof, StateFault, StateReport};
 

@@ -11,60 +11,82 @@ pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 
 /// What a workload asks of the token endpoint.
 #[derive(Clone)]
-pub enum TokenRequest {
-    /// With an assertion by its own key (RFC 7523 §2.2).
-    Assertion {
-        /// The signed assertion, good for one use.
-        assertion: String,
-        /// The resource's identifier (RFC 8707); may be left out if the identity holds exactly one.
-        resource: Option<String>,
-        /// The actions, separated by spaces; all that it holds if left out.
-        scope: Option<String>,
-    },
-    /// With a token of a registered issuer (RFC 7523 §2.1).
+pub struct TokenRequest {
+    /// How it proves itself.
+    pub proof: TokenProof,
+    /// The resource's identifier (RFC 8707); may be left out if the identity holds exactly one.
+    pub resource: Option<String>,
+    /// The actions, separated by spaces; all that it holds if left out.
+    pub scope: Option<String>,
+    /// The declared task, or to whom authority is handed on (RFC 9396): an array of objects with a `type`.
+    pub authorization_details: Option<Value>,
+    /// The token by which another identity handed on authority, to be exchanged (RFC 8693).
+    pub subject_token: Option<String>,
+}
+
+/// How a workload proves itself at the token endpoint.
+#[derive(Clone)]
+pub enum TokenProof {
+    /// By a signed assertion of its own key (RFC 7523 §2.2), good for one use.
+    Assertion(String),
+    /// By a token of a registered issuer (RFC 7523 §2.1, for an exchange §2.2).
     External {
         /// The identity's id.
         client_id: String,
         /// The issuer's token.
         assertion: String,
-        /// The resource's identifier (RFC 8707); may be left out if the identity holds exactly one.
-        resource: Option<String>,
-        /// The actions, separated by spaces; all that it holds if left out.
-        scope: Option<String>,
     },
+}
+
+impl TokenRequest {
+    /// A request for all that the identity holds on its only resource.
+    pub const fn new(proof: TokenProof) -> Self {
+        Self {
+            proof,
+            resource: None,
+            scope: None,
+            authorization_details: None,
+            subject_token: None,
+        }
+    }
+
+    fn form(&self) -> Vec<(&'static str, String)> {
+        let mut form = Vec::new();
+        match (&self.proof, &self.subject_token) {
+            (TokenProof::External { client_id, assertion }, None) => {
+                form.push(("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()));
+                form.push(("client_id", client_id.clone()));
+                form.push(("assertion", assertion.clone()));
+            }
+            (TokenProof::Assertion(assertion) | TokenProof::External { assertion, .. }, subject_token) => {
+                form.push(("client_assertion_type", ASSERTION_TYPE.to_owned()));
+                form.push(("client_assertion", assertion.clone()));
+                if let TokenProof::External { client_id, .. } = &self.proof {
+                    form.push(("client_id", client_id.clone()));
+                }
+                match subject_token {
+                    None => form.push(("grant_type", "client_credentials".to_owned())),
+                    Some(token) => {
+                        form.push(("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned()));
+                        form.push(("subject_token", token.clone()));
+                        form.push(("subject_token_type", "urn:ietf:params:oauth:token-type:access_token".to_owned()));
+                    }
+                }
+            }
+        }
+        form.extend(self.resource.iter().map(|resource| ("resource", resource.clone())));
+        form.extend(self.scope.iter().map(|scope| ("scope", scope.clone())));
+        form.extend(self.authorization_details.iter().map(|details| ("authorization_details", details.to_string())));
+        form
+    }
 }
 
 /// Every method fails with [`ClientError`]: what OAuth says if the server refuses, else what broke.
 impl Client {
     /// `POST /env/{environment}/token`.
     pub async fn token(&self, environment: &str, ask: &TokenRequest) -> Result<TokenIssued, ClientError> {
-        let (mut form, resource, scope) = match ask {
-            TokenRequest::Assertion { assertion, resource, scope } => (
-                vec![
-                    ("grant_type", "client_credentials"),
-                    ("client_assertion_type", ASSERTION_TYPE),
-                    ("client_assertion", assertion.as_str()),
-                ],
-                resource,
-                scope,
-            ),
-            TokenRequest::External {
-                client_id,
-                assertion,
-                resource,
-                scope,
-            } => (
-                vec![
-                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                    ("client_id", client_id.as_str()),
-                    ("assertion", assertion.as_str()),
-                ],
-                resource,
-                scope,
-            ),
-        };
-        form.extend(resource.iter().map(|resource| ("resource", resource.as_str())));
-        form.extend(scope.iter().map(|scope| ("scope", scope.as_str())));
+        let form = ask.form();
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         json(self.form(environment, "token", &form)).await
     }
 

@@ -206,7 +206,12 @@ pub fn binding_breaks(
 ) -> Vec<String> {
     let BindingMatch::Oidc { claims, .. } = matches else { return Vec::new() };
     let contradicted = |(name, fixed): &(&String, &serde_json::Value)| facts.get(*name).is_some_and(|now| !is_one_of(now, fixed));
-    let mut broken: Vec<String> = claims.iter().chain(fixed_by_issuer).filter(contradicted).map(|(name, _)| name.clone()).collect();
+    let mut broken: Vec<String> = claims
+        .iter()
+        .chain(fixed_by_issuer)
+        .filter(contradicted)
+        .map(|(name, _)| name.clone())
+        .collect();
     broken.sort_unstable();
     broken.dedup();
     broken
@@ -250,7 +255,10 @@ mod tests {
         assert_eq!(breaks(json!({"repository_id": "75"})), ["repository_id"]);
         // The repository went to another tenant: the issuer's own claim no longer holds.
         assert_eq!(breaks(json!({"repository_id": "74", "repository_owner_id": 10})), ["repository_owner_id"]);
-        assert_eq!(breaks(json!({"ref": "refs/heads/evil", "repository_owner_id": 10})), ["ref", "repository_owner_id"]);
+        assert_eq!(
+            breaks(json!({"ref": "refs/heads/evil", "repository_owner_id": 10})),
+            ["ref", "repository_owner_id"]
+        );
         let several = map(&json!({"repository_owner_id": ["9", "10"]}));
         assert!(binding_breaks(&oidc, &several, json!({"repository_owner_id": 10}).as_object().unwrap()).is_empty());
         let key = BindingMatch::Certificate { thumbprint: "x".into() };

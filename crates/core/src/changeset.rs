@@ -182,3 +182,64 @@ impl Changeset {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::RowKind;
+
+    fn changeset(events: &[(&'static str, ControlPoint)]) -> Changeset {
+        let mut events = events.iter().map(|(kind, control)| Event::new(EventId::from_u128(1), kind, *control));
+        let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
+        changeset.events.extend(events);
+        changeset
+    }
+
+    fn with_new(mut changeset: Changeset, kind: RowKind) -> Changeset {
+        changeset.puts.push(Put {
+            key: RowKey { kind, id: "x".into() },
+            replaces: 0,
+            body: Vec::new(),
+            terms: Vec::new(),
+            droppable_after: None,
+        });
+        changeset
+    }
+
+    #[test]
+    fn s16_space_is_reserved_for_what_only_takes_away() {
+        let revoked = ("credential.revoked", ControlPoint::Revoke);
+        for taking in [revoked, ("identity.suspended", ControlPoint::Suspend), ("identity.retiring", ControlPoint::Retire)] {
+            assert!(changeset(&[taking]).is_essential());
+            assert!(changeset(&[taking, ("review.opened", ControlPoint::Review)]).is_essential());
+            assert!(with_new(changeset(&[taking]), RowKind::Cut).is_essential());
+        }
+        for giving in [
+            ("request.approved", ControlPoint::Approve),
+            ("credential.issued", ControlPoint::Issue),
+            ("identity.renewed", ControlPoint::Renew),
+            ("identity.resumed", ControlPoint::Resume),
+            ("sign_in.bound", ControlPoint::Administer),
+            ("identity.transferred", ControlPoint::Transfer),
+        ] {
+            assert!(!changeset(&[giving]).is_essential(), "{giving:?}");
+            assert!(!changeset(&[revoked, giving]).is_essential(), "{giving:?} rides along");
+        }
+        for kind in [RowKind::Credential, RowKind::Grant, RowKind::OperatorToken, RowKind::Passkey, RowKind::Session] {
+            assert!(!with_new(changeset(&[revoked]), kind).is_essential(), "{kind:?} rides along");
+        }
+        assert!(!changeset(&[("access.refused", ControlPoint::Use)]).is_essential());
+    }
+
+    #[test]
+    fn s16_security_can_sign_in_and_bind_nothing_new() {
+        let sign_in = |kind| {
+            let mut changeset = with_new(changeset(&[("sign_in.succeeded", ControlPoint::Use), ("session.started", ControlPoint::Use)]), kind);
+            changeset.stands_for_stopping = true;
+            changeset
+        };
+        assert!(sign_in(RowKind::Session).is_essential());
+        assert!(!sign_in(RowKind::Passkey).is_essential());
+        assert!(!sign_in(RowKind::SignInBinding).is_essential());
+    }
+}

@@ -126,7 +126,14 @@ mod tests {
     fn values_are_exact_and_a_list_is_a_choice_of_the_issuers_rules_alone() {
         let claims = map(json!({"owner": "1234", "n": 7}));
         assert!(match_all(&claims, &rules(json!({"owner": "1234", "n": 7}))));
-        for other in [json!({}), json!({"owner": "12345"}), json!({"owner": 1234}), json!({"owner": ["1234"]}), json!({"Owner": "1234"}), json!({"owner": "1234 "})] {
+        for other in [
+            json!({}),
+            json!({"owner": "12345"}),
+            json!({"owner": 1234}),
+            json!({"owner": ["1234"]}),
+            json!({"Owner": "1234"}),
+            json!({"owner": "1234 "}),
+        ] {
             assert!(!match_all(&claims, &rules(other.clone())), "{other}");
         }
         assert_eq!(first_broken(&claims, &rules(json!({}))), None);
@@ -134,7 +141,10 @@ mod tests {
         assert_eq!(first_broken(&claims, &rules(json!({"owner": ["99", "12"]}))), Some("owner"));
         assert_eq!(first_broken(&claims, &rules(json!({"missing": "x"}))), Some("missing"));
         // A token that brings the list itself is not one of its members.
-        assert_eq!(first_broken(&map(json!({"owner": ["99", "1234"]})), &rules(json!({"owner": ["99", "1234"]}))), Some("owner"));
+        assert_eq!(
+            first_broken(&map(json!({"owner": ["99", "1234"]})), &rules(json!({"owner": ["99", "1234"]}))),
+            Some("owner")
+        );
     }
 
     #[test]

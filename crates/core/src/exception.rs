@@ -27,6 +27,8 @@ pub enum ExceptionType {
     Dormancy,
     /// A review later than its cadence (R39).
     LateReview,
+    /// An enforcement point goes on accepting what it knows while Tenure can't be reached, where the resource allows it (S-16).
+    AcceptUnreachable,
     /// A contractor's access before the usual steps (R110). The only type for people.
     FastOnboarding,
 }
@@ -39,6 +41,7 @@ impl ExceptionType {
         Self::SharedUse,
         Self::Dormancy,
         Self::LateReview,
+        Self::AcceptUnreachable,
         Self::FastOnboarding,
     ];
 
@@ -50,6 +53,7 @@ impl ExceptionType {
             Self::SharedUse => "shared_use",
             Self::Dormancy => "dormancy",
             Self::LateReview => "late_review",
+            Self::AcceptUnreachable => "accept_unreachable",
             Self::FastOnboarding => "fast_onboarding",
         }
     }
@@ -62,6 +66,7 @@ impl ExceptionType {
             Self::SharedUse => &["consumers", "migration_plan"],
             Self::Dormancy => &["monitoring", "scope_reduction", "documented_expiry"],
             Self::LateReview => &["monitoring"],
+            Self::AcceptUnreachable => &["monitoring", "local_limit"],
             Self::FastOnboarding => &["sponsor"],
         }
     }
@@ -70,7 +75,7 @@ impl ExceptionType {
     pub const fn max_duration(self) -> Span {
         match self {
             Self::FastOnboarding => Span::from_days(14),
-            Self::LateReview => Span::from_days(30),
+            Self::LateReview | Self::AcceptUnreachable => Span::from_days(30),
             _ => Span::from_days(90),
         }
     }

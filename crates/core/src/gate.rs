@@ -166,7 +166,8 @@ impl Standing<'_> {
         let life = longest.min(ask.ttl.unwrap_or(longest));
         // Who may act is bound more tightly than to a key: nobody but the actor gets anything for it, with a proof of its own.
         let unbound = ask.confirmation.is_none() && ask.may_act.is_none();
-        if self.charter.sender_constrained && ask.kind == CredentialType::AccessToken && unbound {
+        let constrained = self.charter.sender_constrained || ask.delegation.is_some_and(Delegated::bound);
+        if constrained && ask.kind == CredentialType::AccessToken && unbound {
             return Err(Reason::SenderConstraintNeeded);
         }
         if let Some(delegated) = ask.delegation {
@@ -343,3 +344,6 @@ impl Permit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,9 +126,10 @@ impl Action {
         }
     }
 
-    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9). A source's word gives nobody any.
+    /// Whether it takes authority away: such an action is not blocked by a policy that errors (S-9). A source's word may: what it takes away
+    /// waits for a person then, so that no failing policy lifts the source's bounds.
     pub const fn disables(self) -> bool {
-        matches!(self, Self::Suspend | Self::Revoke | Self::Complete | Self::Signal)
+        matches!(self, Self::Suspend | Self::Revoke | Self::Complete)
     }
 }
 

@@ -22,6 +22,9 @@ pub enum Verification {
 pub enum WhenUnreachable {
     /// Refuse.
     Deny,
+    /// Those of them that have an exception in force (`accept_unreachable`) may go on accepting what they were told is alive, until it or the
+    /// exception ends; the others refuse.
+    Accept,
 }
 
 /// A resource.

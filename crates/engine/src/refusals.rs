@@ -16,13 +16,28 @@ use crate::error::OpError;
 
 /// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
 pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";
+/// What stands for every source that has no line of its own.
+const OTHERS: &str = "others";
 const WINDOW: Span = Span::from_mins(1);
-/// Sources told apart in one minute; the rest share one line.
+/// Lines of one minute; the rest share one line for each reason.
 const MAX_KEYS: usize = 1_000;
+/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them (S-16).
+const MAX_NAMED: usize = 3_000;
+/// Lines in memory, however long they can't be written: beyond, minutes share their lines too.
+const MAX_HELD: usize = 2_000;
+const HOUR: Span = Span::from_mins(60);
 
 /// Refusals of the running minute that have no event of their own.
 #[derive(Debug, Default)]
-pub(crate) struct Aggregates(Mutex<BTreeMap<(Timestamp, String, String), u64>>);
+pub(crate) struct Aggregates(Mutex<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    by: BTreeMap<(Timestamp, String, String), u64>,
+    /// The hour that `named` is about.
+    hour: Timestamp,
+    named: usize,
+}
 
 /// How often, by the start of its minute, code and source.
 type Counted = ((Timestamp, String, String), u64);
@@ -46,32 +61,49 @@ pub(crate) struct Refusal<'a> {
 }
 
 pub(crate) fn window(now: Timestamp) -> Timestamp {
-    let width = WINDOW.as_micros();
+    floor(now, WINDOW)
+}
+
+fn floor(now: Timestamp, width: Span) -> Timestamp {
+    let width = width.as_micros();
     Timestamp::from_micros(now.as_micros().div_euclid(width) * width)
 }
 
 impl Aggregates {
     fn count(&self, now: Timestamp, code: &str, source: &str) {
         let mut counts = self.0.lock();
-        let key = (window(now), code.to_owned(), source.to_owned());
-        let key = if counts.len() >= MAX_KEYS && !counts.contains_key(&key) {
-            (key.0, key.1, "others".to_owned())
-        } else {
-            key
-        };
-        *counts.entry(key).or_default() += 1;
+        let hour = floor(now, HOUR);
+        if counts.hour != hour {
+            (counts.hour, counts.named) = (hour, 0);
+        }
+        let mut key = (window(now), code.to_owned(), source.to_owned());
+        if !counts.by.contains_key(&key) {
+            if counts.by.len() < MAX_KEYS && counts.named < MAX_NAMED {
+                counts.named += 1;
+            } else {
+                OTHERS.clone_into(&mut key.2);
+                if counts.by.len() >= MAX_HELD
+                    && let Some((minute, ..)) = counts.by.keys().find(|(_, held, source)| held == code && source == OTHERS)
+                {
+                    key.0 = *minute;
+                }
+            }
+        }
+        *counts.by.entry(key).or_default() += 1;
     }
 
     fn take_before(&self, window: Timestamp) -> Vec<Counted> {
         let mut counts = self.0.lock();
-        let done: Vec<_> = counts.keys().filter(|(start, _, _)| *start < window).cloned().collect();
-        done.into_iter().filter_map(|key| counts.remove(&key).map(|count| (key, count))).collect()
+        let done: Vec<_> = counts.by.keys().filter(|(start, _, _)| *start < window).cloned().collect();
+        done.into_iter()
+            .filter_map(|key| counts.by.remove(&key).map(|count| (key, count)))
+            .collect()
     }
 
     fn put_back(&self, taken: Vec<Counted>) {
         let mut counts = self.0.lock();
         for (key, count) in taken {
-            *counts.entry(key).or_default() += count;
+            *counts.by.entry(key).or_default() += count;
         }
     }
 }
@@ -120,7 +152,7 @@ impl Engine {
         more(&mut changeset);
         match self.settle(changeset).await {
             Ok(_) => {}
-            Err(OpError::Refused { .. }) => self.aggregates.count(now, refusal.code, &who),
+            Err(OpError::Refused { .. } | OpError::DiskFull) => self.aggregates.count(now, refusal.code, &who),
             Err(error) => {
                 tracing::warn!(%error, "a refusal could not be recorded one by one; it is counted");
                 self.aggregates.count(now, refusal.code, &who);

@@ -11,6 +11,7 @@ use tenure_core::port::{DueKind, Outcome, RowSealer};
 use tenure_core::receipt::{Receipt, Target};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::scope::Scope;
+use tenure_core::signal::Signal;
 use tenure_core::time::Timestamp;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
@@ -35,6 +36,8 @@ pub struct Checker {
     fences: BTreeMap<(DueKind, String), u64>,
     once: BTreeMap<(&'static str, String), (EventId, Option<Timestamp>)>,
     spent: BTreeMap<(String, Timestamp), u32>,
+    /// The commits that took a source's deliveries.
+    deliveries: BTreeMap<String, EventId>,
     secrets: Vec<Vec<u8>>,
     kinds: BTreeMap<String, u64>,
 }
@@ -53,6 +56,7 @@ impl Checker {
             fences: BTreeMap::new(),
             once: BTreeMap::new(),
             spent: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
             secrets: Vec::new(),
             kinds: BTreeMap::new(),
         }
@@ -90,6 +94,8 @@ impl Checker {
             check_gate(put, changeset.at, before)?;
         }
         crate::authority::check(changeset, before)?;
+        crate::effects::check(changeset, before)?;
+        self.check_deliveries(changeset)?;
         self.check_once(changeset)?;
         self.check_spends(changeset)?;
         for change in &changeset.due {
@@ -100,6 +106,18 @@ impl Checker {
                     "fence",
                     format!("the lease {fence} of {} {subject} was lost, and its work was taken", kind.as_str()),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A delivery is taken once, however often it comes.
+    fn check_deliveries(&mut self, changeset: &Changeset) -> Result<(), Broken> {
+        for put in changeset.puts.iter().filter(|put| put.key.kind == RowKind::Signal && put.replaces == 0) {
+            let Ok(signal) = serde_json::from_slice::<Signal>(&put.body) else { continue };
+            let by = self.deliveries.insert(format!("{} {}", signal.source, signal.digest), changeset.id);
+            if by.is_some_and(|by| by != changeset.id) {
+                return Err(("s12", format!("{} was taken before", put.key)));
             }
         }
         Ok(())

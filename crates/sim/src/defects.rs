@@ -15,6 +15,12 @@ pub fn tampered(mut changeset: Changeset, before: &Dump, planted: Option<Planted
         Some(Planted::VotesOutliveEdits) if has("request.amended") => keep_votes,
         Some(Planted::TransfersForgetCuts) if has("identity.transferred") => forget_cut,
         Some(Planted::NarrowingWidens) if has("identity.narrowed") => widen,
+        Some(Planted::SkipsParents) if has("credential.issued") => forget_parents,
+        Some(Planted::SignalsActivate) if has("signal.worked_off") => activate,
+        Some(Planted::ForgetsDeliveries) if has("signal.received") => {
+            changeset.once.clear();
+            return changeset;
+        }
         _ => return changeset,
     };
     for put in &mut changeset.puts {
@@ -24,7 +30,7 @@ pub fn tampered(mut changeset: Changeset, before: &Dump, planted: Option<Planted
             .and_then(|row| serde_json::from_slice(&row.body).ok())
             .unwrap_or_default();
         if let Ok(mut new) = serde_json::from_slice::<Value>(&put.body)
-            && matches!(put.key.kind, RowKind::Request | RowKind::Identity)
+            && matches!(put.key.kind, RowKind::Request | RowKind::Identity | RowKind::Credential)
         {
             change(&mut new, &old);
             put.body = new.to_string().into_bytes();
@@ -67,5 +73,19 @@ fn widen(new: &mut Value, _: &Value) {
     let actions = new.pointer_mut("/charter/scope/0/actions").and_then(Value::as_array_mut);
     if let Some(actions) = actions {
         actions.push(json!("enforce"));
+    }
+}
+
+/// Nobody knows any more what it derives from.
+fn forget_parents(new: &mut Value, _: &Value) {
+    if let Some(credential) = new.as_object_mut() {
+        credential.remove("delegation");
+    }
+}
+
+/// A deployment is all that it takes.
+fn activate(new: &mut Value, old: &Value) {
+    if old.is_null() && new["state"] == "draft" {
+        new["state"] = json!("active");
     }
 }

@@ -23,7 +23,7 @@ use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
 
-fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>) -> Result<T, Broken> {
+pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>) -> Result<T, Broken> {
     match finish(future, 10_000) {
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(("setup", format!("{what}: {error}"))),
@@ -188,7 +188,8 @@ impl World {
         for (place, owner) in [(0, 4), (1, 5)] {
             self.workload(place, owner)?;
         }
-        Ok(())
+        self.source()?;
+        self.chain()
     }
 
     fn workload(&mut self, place: usize, owner: usize) -> Result<(), Broken> {

@@ -104,6 +104,12 @@ pub enum Intent {
     Hold(Scope),
     /// Release a scope.
     Release(Scope),
+    /// Get a token that hands authority on, or that derives from one.
+    Derive(Box<Derived>),
+    /// Say something as a source.
+    Signal(&'static str),
+    /// Raise, confirm or release a removal.
+    Removal(&'static str),
     /// Hand out a join token.
     JoinToken(IdentityId),
     /// Enrol a key.
@@ -121,6 +127,23 @@ impl Intent {
             _ => None,
         }
     }
+}
+
+/// A credential of a chain, as it was asked for.
+#[derive(Debug, Clone)]
+pub struct Derived {
+    /// Who is to hold it.
+    pub id: IdentityId,
+    /// Whether the proof is good.
+    pub kind: &'static str,
+    /// The proof.
+    pub proof: Hidden<String>,
+    /// The place.
+    pub place: usize,
+    /// What it derives from: places in the model's list, the first link first.
+    pub parents: Vec<usize>,
+    /// The link that it is handed on to, if it is.
+    pub to: Option<usize>,
 }
 
 /// When something was asked.
@@ -146,6 +169,8 @@ pub enum Fact {
     Request(RequestId, RequestState),
     /// A revocation, at this place of the log.
     Revoked(u64),
+    /// What was shown to somebody before a removal, and what it then was: its digests.
+    Removal(String, String),
     /// A join token.
     JoinToken(String),
     /// The newest checkpoint.
@@ -162,6 +187,7 @@ impl fmt::Display for Fact {
             Self::Verdict(yes, actions) => write!(f, "{yes} {}", actions.join(" ")),
             Self::Request(id, state) => write!(f, "{id} is {}", state.as_str()),
             Self::Revoked(index) => write!(f, "in force at {index}"),
+            Self::Removal(shown, is) => write!(f, "a removal of {is}, shown as {shown}"),
             Self::JoinToken(_) => f.write_str("a join token"),
             Self::Checkpoint(checkpoint) => write!(f, "{:?}", checkpoint.as_deref().map(|text| text.lines().nth(1).unwrap_or_default())),
             Self::Done(n) => write!(f, "done {n}"),

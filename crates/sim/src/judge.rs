@@ -9,7 +9,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
 use tenure_log::Leaf;
 
-use crate::intent::{Asked, Fact, Intent};
+use crate::intent::{Asked, Derived, Fact, Intent};
 use crate::model::{Broken, Issued, record};
 use crate::world::World;
 
@@ -60,7 +60,25 @@ impl World {
                 }
             }
             (Intent::Issue(id, kind, proof, place, resource), Fact::Token(token)) => {
-                self.handed_out(*id, kind, &proof.0, (*place, *resource), asked, *token)?
+                let places = self.places.get(*place);
+                let uri = places.and_then(|place| place.resources.get(*resource)).map(|(_, uri)| uri.clone());
+                let derived = Derived {
+                    id: *id,
+                    kind,
+                    proof: proof.clone(),
+                    place: *place,
+                    parents: Vec::new(),
+                    to: None,
+                };
+                self.handed_out(&derived, uri.unwrap_or_default(), asked, *token)?;
+            }
+            (Intent::Derive(derived), Fact::Token(token)) => {
+                let uri = self.places.get(derived.place).and_then(|place| place.resources.first());
+                let uri = uri.filter(|_| derived.to.is_none()).map(|(_, uri)| uri.clone());
+                self.handed_out(derived, uri.unwrap_or_else(|| "tenure".into()), asked, *token)?;
+            }
+            (Intent::Removal(what), Fact::Removal(shown, is)) if shown != is => {
+                return Err(("s12", format!("somebody looked at {shown} to {what} a removal, and it was {is}")));
             }
             (Intent::Introspect(n), Fact::Verdict(true, actions)) => self.accepted(*n, &actions, asked)?,
             (Intent::Evaluate(id, with, action), Fact::Verdict(true, _)) => {
@@ -107,20 +125,13 @@ impl World {
     }
 
     /// A token was handed out.
-    fn handed_out(
-        &mut self,
-        id: IdentityId,
-        kind: &str,
-        proof: &str,
-        (place, resource): (usize, usize),
-        asked: Asked,
-        token: TokenIssued,
-    ) -> Result<(), Broken> {
+    fn handed_out(&mut self, derived: &Derived, resource: String, asked: Asked, token: TokenIssued) -> Result<(), Broken> {
+        let (id, kind, proof) = (derived.id, derived.kind, &derived.proof.0);
         let what = token.credential;
         if !matches!(kind, "well" | "with a proof that was used") {
             return Err(("proof", format!("{what} was issued {kind}")));
         }
-        if !self.model.spent.insert(proof.to_owned()) {
+        if !self.model.spent.insert(proof.clone()) {
             return Err(("once", format!("{what} was issued on a proof that was used before")));
         }
         let dump = self.dump();
@@ -131,7 +142,7 @@ impl World {
             .and_then(|entry| Leaf::parse(&entry.leaf).ok());
         let recorded = leaf
             .as_ref()
-            .is_some_and(|leaf| leaf.kind == "credential.issued" && leaf.subjects == [what.to_string(), id.to_string()]);
+            .is_some_and(|leaf| leaf.kind == "credential.issued" && leaf.subjects.starts_with(&[what.to_string(), id.to_string()]));
         if !recorded {
             return Err(("inv2", format!("{what} was handed out and its issuance is not in the log at {index}")));
         }
@@ -149,20 +160,23 @@ impl World {
             return Err((broken.0, format!("{what} was issued: {}", broken.1)));
         }
         self.model.secrets.push(token.access_token.clone());
-        let place = self.places.get(place);
-        self.model.issued.push(Issued {
+        let place = self.places.get(derived.place);
+        let issued = Issued {
             id: what,
             identity: id,
             index,
             token: token.access_token,
             environment: place.map(|place| place.environment.clone()).unwrap_or_default(),
-            resource: place
-                .and_then(|place| place.resources.get(resource))
-                .map(|(_, uri)| uri.clone())
-                .unwrap_or_default(),
+            resource,
             resource_id: row.resource.to_string(),
             expires_at: row.expires_at,
-        });
+            parents: derived.parents.clone(),
+            to: derived.to,
+        };
+        if let Some(broken) = self.model.refuses_parents(&dump, &issued, asked, &self.loosening()) {
+            return Err((broken.0, format!("{what} was issued: {}", broken.1)));
+        }
+        self.model.issued.push(issued);
         Ok(())
     }
 

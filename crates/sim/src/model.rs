@@ -48,6 +48,10 @@ pub struct Issued {
     pub resource_id: String,
     /// Its end.
     pub expires_at: Timestamp,
+    /// What it derives from: places in the list of what was handed out.
+    pub parents: Vec<usize>,
+    /// The link of the chain that it was handed on to.
+    pub to: Option<usize>,
 }
 
 /// Something that was taken away, and may be given back.
@@ -166,6 +170,9 @@ impl Model {
         if self.revoked.get(&id).is_some_and(|at| *at < since) {
             return Some(("inv4", format!("{id} was revoked")));
         }
+        if let Some(broken) = self.refuses_parents(dump, credential, asked, loosening) {
+            return Some(broken);
+        }
         if let Some(action) = actions.iter().find(|action| !self.rests(dump, credential, action, asked)) {
             return Some(("left", format!("{action} rests on no live grant that was there when {id} was issued")));
         }
@@ -182,6 +189,19 @@ impl Model {
             return Some(("inv4", format!("{scope} was cut after {id} was issued")));
         }
         self.refuses(dump, credential.identity, asked, loosening)
+    }
+
+    /// Whether one of those that a credential derives from is dead: then it is too (S-14).
+    pub fn refuses_parents(&self, dump: &Dump, credential: &Issued, asked: Asked, loosening: &BTreeSet<String>) -> Option<Broken> {
+        credential.parents.iter().filter_map(|n| self.issued.get(*n)).find_map(|parent| {
+            let over = asked.at >= parent.expires_at;
+            let why = match self.refuses_credential(dump, parent, &[], asked, loosening) {
+                Some((_, why)) => why,
+                None if over => format!("{} is over", parent.id),
+                None => return None,
+            };
+            Some(("s14", format!("{} derives from {}: {why}", credential.id, parent.id)))
+        })
     }
 
     /// Whether a grant that was there when the credential was issued gives the action; one that changed since it was asked may have.

@@ -141,14 +141,17 @@ impl World {
             0..70 if self.subjects.len() < MAX_SUBJECTS => self.register(engine),
             0..110 => self.enable(engine),
             110..180 => self.disable(engine),
-            180..370 => self.issue(node, engine),
+            180..335 => self.issue(node, engine),
+            335..370 => self.delegate(engine),
             370..490 => self.introspect(engine),
             490..570 => self.evaluate(engine),
             570..640 => self.revoke(engine),
             640..680 => self.bootstrap(engine),
             680..695 => self.directory(engine),
             695..775 => self.person(engine),
-            775..905 => self.request(engine),
+            775..860 => self.request(engine),
+            860..890 => self.signal(node, engine),
+            890..905 => self.removal(engine),
             _ => Some(self.upkeep(engine)),
         }
     }
@@ -340,7 +343,7 @@ impl World {
     }
 
     /// A proof, and whether it is good, old or bad.
-    fn proof(&mut self, subject: &Subject, environment: &str) -> Option<(&'static str, String)> {
+    pub(crate) fn proof(&mut self, subject: &Subject, environment: &str) -> Option<(&'static str, String)> {
         let roll = self.rng.below(100);
         if roll >= 85
             && let Some(proof) = self.rng.pick(&subject.proofs)

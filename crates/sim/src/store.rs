@@ -45,6 +45,12 @@ pub enum Planted {
     TransfersForgetCuts,
     /// A narrower charter gains an action.
     NarrowingWidens,
+    /// A derived credential forgets what it derives from.
+    SkipsParents,
+    /// What a signal drafts is active.
+    SignalsActivate,
+    /// A delivery that comes twice has an effect twice.
+    ForgetsDeliveries,
 }
 
 /// A commit as it went through the store.

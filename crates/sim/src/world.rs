@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tenure_core::entropy::SeededEntropy;
-use tenure_core::id::PersonId;
+use tenure_core::id::{IdentityId, PersonId};
 use tenure_core::identity::Identity;
 use tenure_core::policy::PolicyEngine;
 use tenure_core::port::RowSealer;
@@ -40,6 +40,8 @@ const MAX_TASKS: usize = 5;
 const BUDGET: u32 = 6;
 /// How long an identity goes on without its owner, and then stays suspended; short, so that both end within a run.
 const TRANSFER_WINDOW: Span = Span::from_mins(12);
+/// How long a removal holds; short, too.
+const REMOVAL_HOLD: Span = Span::from_mins(30);
 const LAPSED_GRACE: Span = Span::from_mins(40);
 const ROOT_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
 /// Where every node says that it is reached.
@@ -101,6 +103,10 @@ pub struct World {
     pub kept: Vec<String>,
     /// The platform's key.
     pub platform: Holder,
+    /// The platform as a source of signals.
+    pub feed: crate::signals::Feed,
+    /// The identities of the chain, in its order.
+    pub links: Vec<IdentityId>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) checker: Checker,
     pub(crate) tasks: Vec<Task>,
@@ -187,6 +193,8 @@ impl World {
             model: Model::default(),
             kept: Vec::new(),
             platform,
+            feed: crate::signals::Feed::default(),
+            links: Vec::new(),
             shared: Shared::new(memory, seed, planted),
             checker: Checker::new(root_key()?, BUDGET),
             tasks: Vec::new(),
@@ -229,6 +237,7 @@ impl World {
             key_overlap: Span::from_mins(5),
             transfer_window: TRANSFER_WINDOW,
             lapsed_grace: LAPSED_GRACE,
+            removal_hold: REMOVAL_HOLD,
             ..Settings::default()
         };
         Ok(Arc::new(Engine::new(ports, settings)))

@@ -134,6 +134,7 @@ pub struct Delegated {
     held: Held,
     delegation: Delegation,
     until: Timestamp,
+    bound: bool,
 }
 
 impl Delegated {
@@ -154,6 +155,11 @@ impl Delegated {
         self.until
     }
 
+    /// Whether somebody of the chain gets only credentials that are bound to a key: what derives from them is bound too.
+    pub const fn bound(&self) -> bool {
+        self.bound
+    }
+
     fn new(resource: &Resource, held: Held, links: &[Link<'_>], holder: IdentityId, task: Option<&str>) -> Self {
         let end = held.until;
         let tasks = links.iter().map(|link| link.credential.may_act.as_ref().and_then(|may_act| may_act.task.clone()));
@@ -165,12 +171,13 @@ impl Delegated {
                 parents: links.iter().map(|link| link.credential.id).collect(),
                 tasks: tasks.chain([task.map(str::to_owned)]).collect(),
             },
+            bound: links.iter().any(|link| link.facts.identity.charter.sender_constrained),
             until: links.iter().map(|link| link.credential.expires_at).fold(end, Timestamp::min),
         }
     }
 }
 
-/// Of what is asked for, what each of these lets through; with nothing asked for, all that they let through of `offered`.
+/// What is asked for, if the test lets all of it through; with nothing asked for, what it lets through of `offered`.
 fn through(asked: &[String], offered: &[String], test: impl Fn(&str) -> Result<(), Reason>) -> Result<Vec<String>, Reason> {
     if !asked.is_empty() {
         for action in asked {
@@ -178,15 +185,12 @@ fn through(asked: &[String], offered: &[String], test: impl Fn(&str) -> Result<(
         }
         return Ok(asked.to_vec());
     }
-    let mut why = Reason::DelegationNotAllowed;
-    let mut kept = Vec::new();
-    for action in offered {
-        match test(action) {
-            Ok(()) => kept.push(action.clone()),
-            Err(reason) => why = reason,
-        }
+    let kept: Vec<String> = offered.iter().filter(|action| test(action).is_ok()).cloned().collect();
+    match offered.first().map(|action| test(action)) {
+        _ if !kept.is_empty() => Ok(kept),
+        Some(Err(reason)) => Err(reason),
+        _ => Err(Reason::DelegationNotAllowed),
     }
-    if kept.is_empty() { Err(why) } else { Ok(kept) }
 }
 
 /// The authority that `actor` has over these links, for actions on a resource and for a task of its own (RFC 8693, S-14).
@@ -197,6 +201,7 @@ pub fn delegated(links: &[Link<'_>], actor: &Standing<'_>, task: Option<&str>, r
     let holder = actor.facts.identity.id;
     let handings = handings(links, holder, 0)?;
     let last = handings.last().ok_or(Reason::DelegationNotAllowed)?;
+    actor.intent(task)?;
     let actions = through(asked, &last.may_act.actions, |action| {
         handings.iter().try_for_each(|handing| handing.admits(action, resource))?;
         actor.held(resource, &[action.to_owned()])?;
@@ -244,6 +249,7 @@ pub fn hand_on(links: &[Link<'_>], holder: &Standing<'_>, tenure: &Resource, ask
     let handings = handings(links, id, 1)?;
     let delegate = holder.charter.delegates.iter().find(|delegate| delegate.actor == ask.actor);
     let delegate = delegate.ok_or(Reason::DelegationNotAllowed)?;
+    holder.intent(ask.task)?;
     let actions = through(ask.actions, &ask.resource.actions, |action| {
         handings.iter().try_for_each(|handing| handing.admits(action, ask.resource))?;
         holder.held(ask.resource, &[action.to_owned()])?;

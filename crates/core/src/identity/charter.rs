@@ -533,6 +533,12 @@ impl CharterDraft {
                 "say how each consumer gets an identity of its own",
             );
         }
+        if let Some(url) = &self.notification_endpoint
+            && !is_endpoint(url)
+        {
+            let hint = "give an https:// URL without user, fragment or spaces; http:// only where the operator allows its address";
+            check.wrong("notification_endpoint", "endpoint_malformed", hint);
+        }
         super::kinds::check(kind, self, &mut check);
         match (owner, environment, application, binding, expires_at, coverage) {
             (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => {
@@ -624,6 +630,14 @@ impl CharterDraft {
     pub fn has_wildcard(&self) -> bool {
         self.scope.iter().any(Entitlement::is_wildcard)
     }
+}
+
+/// Whether this is an address that can be called. Where it leads is checked when it is.
+fn is_endpoint(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+    let plain = url.len() <= MAX_TEXT && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    plain && !host.is_empty() && !host.contains('@')
 }
 
 /// Whether a text can be an action: an OAuth scope token, so that it can stand in a token's `scope`.

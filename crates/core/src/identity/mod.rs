@@ -151,8 +151,16 @@ impl Identity {
     /// # Errors
     /// Every field that is missing or wrong.
     pub fn complete_charter(&self) -> Result<Charter, Vec<crate::problem::FieldProblem>> {
-        let complete = self.charter.complete(self.kind, self.created_at)?;
-        match self.charter.delegates.iter().position(|delegate| delegate.actor == self.id) {
+        self.complete_with(&self.charter)
+    }
+
+    /// Another charter for it, complete.
+    ///
+    /// # Errors
+    /// Every field that is missing or wrong.
+    pub fn complete_with(&self, charter: &CharterDraft) -> Result<Charter, Vec<crate::problem::FieldProblem>> {
+        let complete = charter.complete(self.kind, self.created_at)?;
+        match charter.delegates.iter().position(|delegate| delegate.actor == self.id) {
             None => Ok(complete),
             Some(n) => Err(vec![crate::problem::FieldProblem::new(
                 format!("charter.delegates[{n}].actor"),

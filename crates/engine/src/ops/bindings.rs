@@ -27,7 +27,9 @@ impl Engine {
     pub(crate) async fn claims_are_free(&self, identity: IdentityId, issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Result<Once, OpError> {
         let others = self.bindings_like(issuer, claims).await?;
         let in_the_way = |binding: &&Stored<Binding>| {
-            let BindingMatch::Oidc { claims: theirs, .. } = &binding.matches else { return false };
+            let BindingMatch::Oidc { claims: theirs, .. } = &binding.matches else {
+                return false;
+            };
             let own_and_over = binding.identity == identity && binding.state == BindingState::Removed;
             !own_and_over && claim::overlap(claims, theirs)
         };
@@ -85,7 +87,9 @@ impl Engine {
                 ..
             })
         );
-        let Some(WorkloadBinding::PublicKey { jwk, .. }) = binding.filter(|_| refused) else { return };
+        let Some(WorkloadBinding::PublicKey { jwk, .. }) = binding.filter(|_| refused) else {
+            return;
+        };
         if let Ok(key) = parse_workload_key(jwk) {
             self.note_taken_key(actor, wanted_for, key.thumbprint()).await;
         }

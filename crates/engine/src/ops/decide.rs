@@ -17,6 +17,7 @@ use tenure_core::row::{RowKind, Stored};
 
 use super::credentials::Held;
 use super::introspect::Enforcer;
+use super::signals::effects::use_stamp;
 use crate::Engine;
 use crate::counters::count;
 use crate::error::OpError;
@@ -66,8 +67,12 @@ impl Engine {
         if let Some(id) = verdict.identity {
             if verdict.refused.is_some() {
                 self.record_use_refusal(enforcer, id, &resource, &ask.action.name, &verdict).await;
-            } else if verdict.proven {
-                self.touch(id.to_string(), now);
+            } else {
+                // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity from idling.
+                self.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
+                if verdict.proven {
+                    self.touch(id.to_string(), now);
+                }
             }
         } else if let Some(reason) = verdict.refused {
             // Whoever showed the gateway something that is nobody's is a stranger behind that gateway.

@@ -2,7 +2,6 @@
 
 use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
-use tenure_core::third_party::Standing;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
@@ -15,6 +14,7 @@ use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
 use tenure_core::resource::Resource;
 use tenure_core::signing_key::KeyUse;
+use tenure_core::third_party::Standing;
 use tenure_core::time::Span;
 
 use super::Asked;

@@ -278,10 +278,7 @@ impl Engine {
             if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
                 return Ok(());
             }
-            let seen = self
-                .event(now, about.seen, ControlPoint::Use)
-                .subject(id)
-                .fact("evidence", &evidence);
+            let seen = self.event(now, about.seen, ControlPoint::Use).subject(id).fact("evidence", &evidence);
             let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
             if self.raise(&mut changeset, about.rule, id, detail, evidence.clone(), now).await?.is_some() {
                 let owner: Vec<_> = identity.charter.owner.into_iter().collect();

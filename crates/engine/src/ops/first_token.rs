@@ -4,12 +4,14 @@
 //! is issued through the same gate as every other. Whatever can be known to be wrong is refused before the first of them; if the second
 //! is refused all the same, the reply names the identity and says why it has no credential.
 
+use serde_json::json;
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::templates::{FirstToken, Registered, TokenRefused};
 use tenure_core::event::ControlPoint;
 use tenure_core::identity::{CharterDraft, WorkloadBinding};
 use tenure_core::problem::Reason;
 use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
+use tenure_credentials::token::TASK_DETAIL;
 
 use super::Asked;
 use super::token::{Grant, Presented, Proof, TokenAsk};
@@ -45,7 +47,7 @@ impl Engine {
                 proof: Proof::Registration(wanted.proof),
                 resource: wanted.resource,
                 scope: wanted.scope,
-                authorization_details: None,
+                authorization_details: wanted.task.map(|task| json!([{"type": TASK_DETAIL, "task": task}]).to_string()),
                 grant: Grant::Own,
                 sender: Presented::default(),
                 source,

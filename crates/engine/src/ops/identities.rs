@@ -32,59 +32,61 @@ impl Engine {
     /// # Errors
     /// Every field that is missing or wrong, over a ceiling, no route is permitted, or the caller may not.
     pub async fn register(&self, caller: &Caller, ask: NewIdentity) -> Result<IdentityView, OpError> {
-        let result = self.recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
-            let registered_by = self.accountable_person(caller)?;
-            let (identity, committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let (charter, clipped) = self.templated(&ask, now).await?;
-                    let mut identity = self.new_identity(&ask, charter, registered_by, now);
-                    let mut problems: Vec<FieldProblem> = self.check_name(&ask).await?;
-                    if ask.stage != Stage::Draft {
-                        problems.extend(identity.complete_charter().err().unwrap_or_default());
-                    }
-                    let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
-                    identity.tier = references.tier(identity.kind, &identity.charter);
-                    if ask.stage != Stage::Draft && !problems.is_empty() {
-                        return Err(OpError::Invalid(problems));
-                    }
-                    let matter = Matter::Activation { identity: identity.id };
-                    let mut facts = self.facts_of_identity(&matter, &identity, &identity.charter, &references, now).await?;
-                    facts.interested.extend(caller.person_id());
-                    facts.clipped = clipped;
-                    self.may_ask(caller, &facts)?;
-                    if !problems.is_empty() {
-                        return Err(OpError::Invalid(problems));
-                    }
-                    self.check_template_tier(&ask, identity.tier).await?;
-                    let binding = self.binding_of(&identity, references.issuer.as_ref(), now).await?;
-                    identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
-                    let mut changeset = Changeset::new(caller.actor(), now, self.registered_event(&identity, &facts, now));
-                    if ask.stage != Stage::Draft {
-                        identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
-                        changeset.event(self.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
-                        identity = self.ask_for_activation(caller, &mut changeset, identity, facts, now).await?;
-                        if ask.stage == Stage::Active && identity.state != IdentityState::Active {
-                            return Err(OpError::refused(Reason::ApprovalNeeded));
+        let result = self
+            .recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
+                let registered_by = self.accountable_person(caller)?;
+                let (identity, committed) = self
+                    .decide(|| async {
+                        let now = self.now();
+                        let (charter, clipped) = self.templated(&ask, now).await?;
+                        let mut identity = self.new_identity(&ask, charter, registered_by, now);
+                        let mut problems: Vec<FieldProblem> = self.check_name(&ask).await?;
+                        if ask.stage != Stage::Draft {
+                            problems.extend(identity.complete_charter().err().unwrap_or_default());
                         }
-                    }
-                    changeset.once.push(Once {
-                        space: "identity_name",
-                        key: ask.name.clone(),
-                        until: None,
-                    });
-                    if let Some((binding, once)) = binding {
-                        changeset.insert(&binding);
-                        changeset.once.push(once);
-                    }
-                    changeset.insert(&identity);
-                    Ok((changeset, identity))
-                })
-                .await?;
-            self.identity_view(identity, 1, Some(&committed)).await
-        })
-        .await;
-        self.note_taken_binding(caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result).await;
+                        let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
+                        identity.tier = references.tier(identity.kind, &identity.charter);
+                        if ask.stage != Stage::Draft && !problems.is_empty() {
+                            return Err(OpError::Invalid(problems));
+                        }
+                        let matter = Matter::Activation { identity: identity.id };
+                        let mut facts = self.facts_of_identity(&matter, &identity, &identity.charter, &references, now).await?;
+                        facts.interested.extend(caller.person_id());
+                        facts.clipped = clipped;
+                        self.may_ask(caller, &facts)?;
+                        if !problems.is_empty() {
+                            return Err(OpError::Invalid(problems));
+                        }
+                        self.check_template_tier(&ask, identity.tier).await?;
+                        let binding = self.binding_of(&identity, references.issuer.as_ref(), now).await?;
+                        identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
+                        let mut changeset = Changeset::new(caller.actor(), now, self.registered_event(&identity, &facts, now));
+                        if ask.stage != Stage::Draft {
+                            identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
+                            changeset.event(self.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
+                            identity = self.ask_for_activation(caller, &mut changeset, identity, facts, now).await?;
+                            if ask.stage == Stage::Active && identity.state != IdentityState::Active {
+                                return Err(OpError::refused(Reason::ApprovalNeeded));
+                            }
+                        }
+                        changeset.once.push(Once {
+                            space: "identity_name",
+                            key: ask.name.clone(),
+                            until: None,
+                        });
+                        if let Some((binding, once)) = binding {
+                            changeset.insert(&binding);
+                            changeset.once.push(once);
+                        }
+                        changeset.insert(&identity);
+                        Ok((changeset, identity))
+                    })
+                    .await?;
+                self.identity_view(identity, 1, Some(&committed)).await
+            })
+            .await;
+        self.note_taken_binding(caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result)
+            .await;
         result
     }
 
@@ -247,33 +249,34 @@ impl Engine {
     /// The state doesn't allow it, a field is wrong, `if_match` names another revision, it would widen, or the caller may not.
     pub async fn write_charter(&self, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: Option<u64>) -> Result<IdentityView, OpError> {
         let wanted = charter.workload_binding.clone();
-        let result = self.recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
-            let ((), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Identity>("identity", id).await?;
-                    if if_match.is_some_and(|wanted| wanted != stored.revision) {
-                        return Err(OpError::Stale(stored.revision));
-                    }
-                    let changeset = match stored.state {
-                        // What was denied, withdrawn or has lapsed can be written again and handed in anew.
-                        IdentityState::Pending if stored.request.is_none() => self.redrafted(caller, &stored, &charter, now).await?,
-                        IdentityState::Draft => self.redrafted(caller, &stored, &charter, now).await?,
-                        IdentityState::Active | IdentityState::Suspended => self.narrowed(caller, &stored, &charter, now).await?,
-                        state => {
-                            return Err(OpError::because(
-                                Reason::IllegalTransition,
-                                format!("the charter of an identity that is {} is fixed", state.as_str()),
-                            ));
+        let result = self
+            .recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
+                let ((), committed) = self
+                    .decide(|| async {
+                        let now = self.now();
+                        let stored = self.must::<Identity>("identity", id).await?;
+                        if if_match.is_some_and(|wanted| wanted != stored.revision) {
+                            return Err(OpError::Stale(stored.revision));
                         }
-                    };
-                    Ok((changeset, ()))
-                })
-                .await?;
-            let stored = self.must::<Identity>("identity", id).await?;
-            self.identity_view((*stored.value).clone(), stored.revision, Some(&committed)).await
-        })
-        .await;
+                        let changeset = match stored.state {
+                            // What was denied, withdrawn or has lapsed can be written again and handed in anew.
+                            IdentityState::Pending if stored.request.is_none() => self.redrafted(caller, &stored, &charter, now).await?,
+                            IdentityState::Draft => self.redrafted(caller, &stored, &charter, now).await?,
+                            IdentityState::Active | IdentityState::Suspended => self.narrowed(caller, &stored, &charter, now).await?,
+                            state => {
+                                return Err(OpError::because(
+                                    Reason::IllegalTransition,
+                                    format!("the charter of an identity that is {} is fixed", state.as_str()),
+                                ));
+                            }
+                        };
+                        Ok((changeset, ()))
+                    })
+                    .await?;
+                let stored = self.must::<Identity>("identity", id).await?;
+                self.identity_view((*stored.value).clone(), stored.revision, Some(&committed)).await
+            })
+            .await;
         self.note_taken_binding(caller.actor(), &id.to_string(), wanted.as_ref(), &result).await;
         result
     }
@@ -327,7 +330,7 @@ impl Engine {
 
     /// An active identity with a narrower charter.
     async fn narrowed(&self, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
-        let mut problems = charter.complete(stored.kind, stored.created_at).err().unwrap_or_default();
+        let mut problems = stored.complete_with(charter).err().unwrap_or_default();
         problems.extend(unchangeable(&stored.charter, charter));
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));

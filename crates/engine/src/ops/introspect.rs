@@ -8,7 +8,8 @@ use tenure_core::gate;
 use tenure_core::identity::{ENFORCE, Identity};
 use tenure_core::policy::{Action, Attributes, Question, Value};
 use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
+use tenure_core::exception::{Exception, ExceptionType};
+use tenure_core::resource::{Resource, WhenUnreachable};
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::SKEW;
@@ -199,8 +200,26 @@ impl Engine {
                 cnf: held.credential.confirmation.clone(),
                 act: held.credential.delegation.as_ref().and_then(actors),
                 authorization_details: held.credential.task.as_deref().map(task_details),
+                tenure_accept_until: self.accepted_until(enforcer, &resource, &claims, now).await?,
             }),
         })
+    }
+
+    /// Until when the enforcement point may go on accepting a token while Tenure can't be reached: not at all, unless the resource says so
+    /// and the enforcement point has an exception in force (S-16).
+    async fn accepted_until(&self, enforcer: &Enforcer, resource: &Resource, claims: &AccessClaims, now: Timestamp) -> Result<Option<i64>, OpError> {
+        if resource.when_unreachable == WhenUnreachable::Deny {
+            return Ok(None);
+        }
+        let mut until = None;
+        for id in &enforcer.known.identity.exceptions {
+            let exception = self.one::<Exception>(id).await?;
+            let ends_at = exception
+                .filter(|found| found.kind == ExceptionType::AcceptUnreachable && found.is_in_force(now))
+                .and_then(|found| found.ends_at);
+            until = until.max(ends_at);
+        }
+        Ok(until.map(|until| until.min(claims.expires_at).as_secs()))
     }
 
     /// The credential behind a token that a caller shows us, with whether it is alive.

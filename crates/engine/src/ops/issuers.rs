@@ -8,22 +8,22 @@ use serde::Deserialize;
 use serde_json::Value;
 use tenure_api::requests::NewIssuer;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, Once};
+use tenure_core::changeset::Once;
 use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
-use tenure_core::id::IssuerId;
+use tenure_core::id::{IssuerId, PersonId};
 use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::problem::FieldProblem;
 use tenure_core::row::RowKind;
 use tenure_core::sign_in::SignInProvider;
 use tenure_core::time::Span;
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
 use super::Asked;
-use super::sign_in::assurance_fact;
+use super::trust::{Names, Standing, Trusted};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -137,6 +137,36 @@ pub(crate) struct Discovery {
     pub authorization_response_iss_parameter_supported: bool,
 }
 
+impl Trusted for Issuer {
+    const NAMES: Names = Names {
+        what: "issuer",
+        kind: "issuer",
+        confirm: "issuer.confirm",
+        remove: "issuer.remove",
+        activated: "issuer.activated",
+        removed: "issuer.removed",
+    };
+    fn standing(&self) -> Standing {
+        self.state.into()
+    }
+    fn proposed_by(&self) -> PersonId {
+        self.proposed_by
+    }
+    fn confirmed(self, by: PersonId) -> Self {
+        Self {
+            state: IssuerState::Active,
+            confirmed_by: Some(by),
+            ..self
+        }
+    }
+    fn removed(self) -> Self {
+        Self {
+            state: IssuerState::Removed,
+            ..self
+        }
+    }
+}
+
 impl Engine {
     /// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so, while
     /// there is no other.
@@ -170,10 +200,8 @@ impl Engine {
             let (issuer, committed) = self
                 .decide(|| async {
                     let now = self.now();
-                    let alone = self.has_one_administrator().await?;
+                    let proposing = self.proposing(caller, now).await?;
                     let earlier = self.earlier_registrations(&ask.url, IssuerUse::Workloads).await?;
-                    // Alone, proposing is confirming.
-                    let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
                     let issuer = Issuer {
                         id: IssuerId::generate(now, self.entropy.as_ref()),
                         url: ask.url.clone(),
@@ -184,10 +212,10 @@ impl Engine {
                         required_claims: sorted(&ask.required_claims),
                         preset: ask.preset,
                         fixed_claims: ask.fixed_claims.clone(),
-                        state: if alone { IssuerState::Active } else { IssuerState::Proposed },
+                        state: if proposing.alone { IssuerState::Active } else { IssuerState::Proposed },
                         proposed_by,
                         confirmed_by: None,
-                        single_person: alone,
+                        single_person: proposing.alone,
                         created_at: now,
                     };
                     let event = self
@@ -201,16 +229,7 @@ impl Engine {
                         .fact("preset", issuer.preset)
                         .fact("fixed_claims", &issuer.fixed_claims)
                         .fact("required_claims", &issuer.required_claims);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    if let Some(fresh) = fresh {
-                        fresh.expect(&mut changeset);
-                        let activated = self
-                            .event(now, "issuer.activated", ControlPoint::Administer)
-                            .subject(issuer.id)
-                            .fact("single_person", true);
-                        changeset.event(activated);
-                    }
-                    changeset.insert(&issuer);
+                    let mut changeset = self.proposal(caller, now, proposing, &issuer, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
                         // Two that are proposed at the same moment use the same number: one of them conflicts.
@@ -269,36 +288,7 @@ impl Engine {
     /// # Errors
     /// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
     pub async fn confirm_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.confirm", id), async {
-            let ((issuer, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Issuer>("issuer", id).await?;
-                    let confirmed_by = self.second_person(caller, "issuer", id, stored.proposed_by)?;
-                    let fresh = self.freshness(caller, now).await?;
-                    if stored.state != IssuerState::Proposed {
-                        return Err(OpError::because(Reason::IllegalTransition, "only a proposed issuer can be confirmed"));
-                    }
-                    let issuer = Issuer {
-                        state: IssuerState::Active,
-                        confirmed_by: Some(confirmed_by),
-                        ..(*stored.value).clone()
-                    };
-                    let event = self
-                        .event(now, "issuer.activated", ControlPoint::Administer)
-                        .subject(id)
-                        .subject(issuer.proposed_by)
-                        .fact("single_person", false)
-                        .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    fresh.expect(&mut changeset);
-                    changeset.replace(&stored, &issuer);
-                    Ok((changeset, (issuer, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(issuer, revision, &committed).await
-        })
-        .await
+        self.confirm_trusted(caller, &id.to_string()).await
     }
 
     /// Ends the trust in an issuer, for ever. One administrator is enough to take trust away.
@@ -306,31 +296,7 @@ impl Engine {
     /// # Errors
     /// No such issuer, it was removed before, or the caller is no administrator.
     pub async fn remove_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.remove", id), async {
-            self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
-            let ((issuer, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Issuer>("issuer", id).await?;
-                    if stored.state == IssuerState::Removed {
-                        return Err(OpError::because(Reason::IllegalTransition, "the issuer was removed before"));
-                    }
-                    let issuer = Issuer {
-                        state: IssuerState::Removed,
-                        ..(*stored.value).clone()
-                    };
-                    let event = self
-                        .event(now, "issuer.removed", ControlPoint::Administer)
-                        .subject(id)
-                        .fact("from", stored.state);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &issuer);
-                    Ok((changeset, (issuer, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(issuer, revision, &committed).await
-        })
-        .await
+        self.remove_trusted(caller, &id.to_string(), None).await
     }
 
     /// The keys of an issuer; `refetch` when a proof names a key that they lack.

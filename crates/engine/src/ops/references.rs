@@ -400,7 +400,10 @@ fn against_issuer(issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Option<(
     }
     let narrowing = preset.narrowing_claims();
     if !narrowing.is_empty() && !narrowing.iter().any(|name| claims.contains_key(*name)) {
-        let hint = format!("fix one of {} as well: without it every branch and every job of the repository would do", narrowing.join(", "));
+        let hint = format!(
+            "fix one of {} as well: without it every branch and every job of the repository would do",
+            narrowing.join(", ")
+        );
         return Some(("narrowing_claim_missing", hint));
     }
     if let Some(missing) = issuer.required_claims.iter().find(|name| !claims.contains_key(*name)) {

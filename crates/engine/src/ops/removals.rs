@@ -4,6 +4,8 @@
 //! security can let it go; then it retires, with receipts. A source that would hold more than it may waits for a person.
 
 mod blast;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
@@ -243,10 +245,11 @@ impl Engine {
             Because::Person(person) => Some(person),
             Because::Signal(_) => None,
         });
-        let answer = self.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
+        // The kernel of S-11: no policy can let somebody release what they had held.
         if placed_by == Some(by) {
             return Err(OpError::refused(Reason::SamePerson));
         }
+        let answer = self.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
         must_become(&stored, RemovalState::Released)?;
         let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
         let held = stored.state == RemovalState::Held;

@@ -2,13 +2,13 @@
 
 use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::{Changeset, Once};
+use tenure_core::changeset::Once;
 use tenure_core::event::ControlPoint;
-use tenure_core::id::SignInProviderId;
+use tenure_core::id::{PersonId, SignInProviderId};
 use tenure_core::issuer::IssuerState;
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::problem::FieldProblem;
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::SignInProvider;
@@ -16,7 +16,7 @@ use tenure_credentials::jose::Algorithm;
 
 use super::Asked;
 use super::issuers::{Discovery, IssuerUse, allowed_url};
-use super::sign_in::assurance_fact;
+use super::trust::{Names, Standing, Trusted};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -29,6 +29,37 @@ const MAX_SECRET: usize = 1_000;
 const MAX_METHODS: usize = 32;
 /// Providers on the sign-in page.
 const MAX_PROVIDERS: u16 = 20;
+
+impl Trusted for SignInProvider {
+    const NAMES: Names = Names {
+        what: "provider",
+        kind: KIND,
+        confirm: "sign_in_provider.confirm",
+        remove: "sign_in_provider.remove",
+        activated: "sign_in_provider.activated",
+        removed: "sign_in_provider.removed",
+    };
+    fn standing(&self) -> Standing {
+        self.state.into()
+    }
+    fn proposed_by(&self) -> PersonId {
+        self.proposed_by
+    }
+    fn confirmed(self, by: PersonId) -> Self {
+        Self {
+            state: IssuerState::Active,
+            confirmed_by: Some(by),
+            ..self
+        }
+    }
+    fn removed(self) -> Self {
+        Self {
+            state: IssuerState::Removed,
+            client_secret: None,
+            ..self
+        }
+    }
+}
 
 impl Engine {
     /// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked so, while
@@ -49,10 +80,8 @@ impl Engine {
             let (provider, committed) = self
                 .decide(|| async {
                     let now = self.now();
-                    let alone = self.has_one_administrator().await?;
+                    let proposing = self.proposing(caller, now).await?;
                     let earlier = self.earlier_registrations(&ask.issuer, IssuerUse::People).await?;
-                    // Alone, proposing is confirming.
-                    let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
                     let id = SignInProviderId::generate(now, self.entropy.as_ref());
                     let provider = SignInProvider {
                         id,
@@ -68,10 +97,10 @@ impl Engine {
                         jwks_uri: found.jwks_uri.clone(),
                         algorithms: algorithms(&found.id_token_signing_alg_values_supported),
                         names_itself: found.authorization_response_iss_parameter_supported,
-                        state: if alone { IssuerState::Active } else { IssuerState::Proposed },
+                        state: if proposing.alone { IssuerState::Active } else { IssuerState::Proposed },
                         proposed_by,
                         confirmed_by: None,
-                        single_person: alone,
+                        single_person: proposing.alone,
                         created_at: now,
                     };
                     let event = self
@@ -83,17 +112,7 @@ impl Engine {
                         .fact("authorization_endpoint", &provider.authorization_endpoint)
                         .fact("token_endpoint", &provider.token_endpoint)
                         .fact("jwks_uri", &provider.jwks_uri);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    if let Some(fresh) = fresh {
-                        fresh.expect(&mut changeset);
-                        let activated = self
-                            .event(now, "sign_in_provider.activated", ControlPoint::Administer)
-                            .subject(id)
-                            .fact("single_person", true)
-                            .fact("assurance", assurance_fact(caller));
-                        changeset.event(activated);
-                    }
-                    changeset.insert(&provider);
+                    let mut changeset = self.proposal(caller, now, proposing, &provider, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
                         // As in the registration of issuers: two of the same moment use the same number, whatever they are for.
@@ -113,36 +132,8 @@ impl Engine {
     /// # Errors
     /// No such provider, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
     pub async fn confirm_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.confirm", id), async {
-            let ((provider, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<SignInProvider>("sign-in provider", id).await?;
-                    let confirmed_by = self.second_person(caller, KIND, id, stored.proposed_by)?;
-                    let fresh = self.freshness(caller, now).await?;
-                    if stored.state != IssuerState::Proposed {
-                        return Err(OpError::because(Reason::IllegalTransition, "only a proposed provider can be confirmed"));
-                    }
-                    let provider = SignInProvider {
-                        state: IssuerState::Active,
-                        confirmed_by: Some(confirmed_by),
-                        ..(*stored.value).clone()
-                    };
-                    let event = self
-                        .event(now, "sign_in_provider.activated", ControlPoint::Administer)
-                        .subject(id)
-                        .subject(provider.proposed_by)
-                        .fact("single_person", false)
-                        .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    fresh.expect(&mut changeset);
-                    changeset.replace(&stored, &provider);
-                    Ok((changeset, (provider, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(self.provider_view(&provider), revision, &committed).await
-        })
-        .await
+        let confirmed = self.confirm_trusted(caller, &id.to_string()).await?;
+        Ok(self.changed_provider(&confirmed))
     }
 
     /// Ends the sign-in by a provider, for ever. One administrator is enough to take trust away.
@@ -150,32 +141,8 @@ impl Engine {
     /// # Errors
     /// No such provider, it was removed before, or the caller may not.
     pub async fn remove_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "sign_in_provider.remove", id), async {
-            self.allow(caller, Action::Trust, inventory(KIND, id, ""), administration(false, false))?;
-            let ((provider, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<SignInProvider>("sign-in provider", id).await?;
-                    if stored.state == IssuerState::Removed {
-                        return Err(OpError::because(Reason::IllegalTransition, "the provider was removed before"));
-                    }
-                    let provider = SignInProvider {
-                        state: IssuerState::Removed,
-                        client_secret: None,
-                        ..(*stored.value).clone()
-                    };
-                    let event = self
-                        .event(now, "sign_in_provider.removed", ControlPoint::Revoke)
-                        .subject(id)
-                        .fact("from", stored.state);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &provider);
-                    Ok((changeset, (provider, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(self.provider_view(&provider), revision, &committed).await
-        })
-        .await
+        let removed = self.remove_trusted(caller, &id.to_string(), None).await?;
+        Ok(self.changed_provider(&removed))
     }
 
     /// All providers, without their secrets.
@@ -238,6 +205,14 @@ impl Engine {
     /// The redirect URI that a provider has to know.
     pub(crate) fn redirect_uri(&self) -> String {
         format!("{}/sign-in/oidc/callback", self.settings.public_url)
+    }
+
+    fn changed_provider(&self, changed: &View<SignInProvider>) -> View<SignInProviderView> {
+        View {
+            record: self.provider_view(&changed.record),
+            revision: changed.revision,
+            log: changed.log.clone(),
+        }
     }
 
     fn provider_view(&self, provider: &SignInProvider) -> SignInProviderView {

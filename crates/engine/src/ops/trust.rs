@@ -5,6 +5,7 @@ use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::PersonId;
+use tenure_core::issuer::IssuerState;
 use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::row::Record;
@@ -24,6 +25,16 @@ pub(crate) enum Standing {
     Proposed,
     Active,
     Removed,
+}
+
+impl From<IssuerState> for Standing {
+    fn from(state: IssuerState) -> Self {
+        match state {
+            IssuerState::Proposed => Self::Proposed,
+            IssuerState::Active => Self::Active,
+            IssuerState::Removed => Self::Removed,
+        }
+    }
 }
 
 /// The names of what happens to a sort of registration.

@@ -56,7 +56,7 @@ pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
         ExceptionType::WeakerCredential => charter.has_weaker_credential(),
         ExceptionType::SharedUse => charter.shared.is_some(),
         // These put off what the clock does; their end lets it go on.
-        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::FastOnboarding => false,
+        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::AcceptUnreachable | ExceptionType::FastOnboarding => false,
     }
 }
 

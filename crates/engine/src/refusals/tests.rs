@@ -230,6 +230,43 @@ fn what_could_not_be_written_is_counted_on() {
     assert!(aggregates.take_before(next).is_empty());
 }
 
+#[test]
+fn s16_no_number_of_addresses_makes_more_lines_than_an_hour_has() {
+    let aggregates = Aggregates::default();
+    let address = |n: usize| format!("2001:db8:{:x}:{:x}::/64", n / 60_000, n % 60_000);
+    let (mut lines, mut counted) = (0, 0);
+    for minute in 0..60 {
+        let now = Timestamp::from_secs(3_600 + minute * 60);
+        for n in 0..5_000 {
+            let reason = ["proof_invalid", "proof_missing"][n % 2];
+            aggregates.count(now, reason, &address(usize::try_from(minute).unwrap() * 5_000 + n));
+        }
+        let taken = aggregates.take_before(now.plus(MINUTE));
+        lines += taken.len();
+        counted += taken.iter().map(|(_, count)| count).sum::<u64>();
+    }
+    assert_eq!(counted, 300_000, "each is counted");
+    // The named ones of the hour, and a line for each reason in each minute.
+    assert_eq!(lines, MAX_NAMED + 2 * 60);
+    // The next hour has names again.
+    aggregates.count(Timestamp::from_secs(7_200), "proof_invalid", "192.0.2.1");
+    assert_eq!(aggregates.take_before(Timestamp::from_secs(8_000))[0].0.2, "192.0.2.1");
+}
+
+#[test]
+fn s16_what_cannot_be_written_for_days_stays_small() {
+    let aggregates = Aggregates::default();
+    for minute in 0..3 * 1_440_u32 {
+        for n in 0..3 {
+            let now = Timestamp::from_secs(i64::from(minute) * 60);
+            aggregates.count(now, ["a", "b"][n % 2], &format!("10.{}.{}.{n}", minute / 250, minute % 250));
+        }
+    }
+    let taken = aggregates.take_before(Timestamp::from_secs(1 << 40));
+    assert!(taken.len() <= MAX_HELD + 2, "{}", taken.len());
+    assert_eq!(taken.iter().map(|(_, count)| count).sum::<u64>(), 3 * 3 * 1_440);
+}
+
 #[tokio::test]
 async fn a_known_caller_beyond_its_budget_is_counted() {
     let org = org(by_key).await;

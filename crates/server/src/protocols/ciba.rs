@@ -72,5 +72,8 @@ fn failure(error: OpError) -> OAuthError {
     };
     let mut failure = oauth_error(error, "invalid_client");
     failure.error = code.unwrap_or(failure.error);
+    if failure.error == "access_denied" {
+        failure.status = StatusCode::FORBIDDEN;
+    }
     failure
 }

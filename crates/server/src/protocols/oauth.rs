@@ -38,7 +38,7 @@ pub(crate) fn routes() -> Router<App> {
 
 /// An OAuth error (RFC 6749 §5.2), with our own reason beside it.
 pub(super) struct OAuthError {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     pub(super) error: &'static str,
     description: String,
     reason: Option<Reason>,

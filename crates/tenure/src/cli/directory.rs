@@ -227,6 +227,9 @@ pub enum Resource {
         /// online: it asks Tenure at each use, a revocation counts at once; offline: it checks signatures, a revoked token counts to its end.
         #[arg(long, value_parser = word::<Verification>, default_value = "online", value_name = "HOW")]
         verification: Verification,
+        /// deny: it refuses while Tenure can't be reached; accept: an enforcement point with an exception `accept_unreachable` may go on for a while.
+        #[arg(long, value_parser = word::<WhenUnreachable>, default_value = "deny", value_name = "WHAT")]
+        when_unreachable: WhenUnreachable,
     },
     /// Lists resources.
     List {
@@ -262,6 +265,7 @@ impl Resource {
                 environment,
                 data_domains,
                 verification,
+                when_unreachable,
             } => {
                 let ask = NewResource {
                     uri,
@@ -271,7 +275,7 @@ impl Resource {
                     environment,
                     data_domains,
                     verification,
-                    when_unreachable: WhenUnreachable::Deny,
+                    when_unreachable,
                 };
                 context.out.record(&client.create_resource(&ask).await?)
             }

@@ -39,6 +39,7 @@ Types and the controls that each demands:
   shared_use         consumers, migration_plan
   dormancy           monitoring, scope_reduction, documented_expiry
   late_review        monitoring
+  accept_unreachable monitoring, local_limit
 Nothing waives the owner or the expiry.
 
 Example:

@@ -103,7 +103,6 @@ enum Command {
     Naming(third_party::Naming),
     #[command(subcommand)]
     Vendor(third_party::Vendor),
-    /// Removals: something that identities live by has ended.
     #[command(subcommand)]
     Removal(removal::Removal),
     #[command(subcommand)]

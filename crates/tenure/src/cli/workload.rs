@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 use tenure_api::requests::Enrol as EnrolRequest;
 use tenure_client::assertion::WorkloadKey;
-use tenure_client::{Client, ClientError, TokenRequest};
+use tenure_client::{Client, ClientError, TokenProof, TokenRequest};
 use tenure_core::id::IdentityId;
 
 use super::context::{Context, read_secret, write_new_secret};
@@ -54,7 +55,10 @@ impl Key {
 Examples:
   tenure token get --identity idn_… --key exporter.key --environment prod
   tenure token get --identity idn_… --key exporter.key --environment prod --scope write -o json | jq -r .access_token
-  tenure token get --identity idn_… --oidc-token-file ci.jwt --environment prod")]
+  tenure token get --identity idn_… --oidc-token-file ci.jwt --environment prod
+  tenure token get --identity idn_… --key agent.key --environment prod --task reconcile
+  tenure token get --identity idn_A --key a.key --environment prod --task reconcile --resource https://orders --delegate-to idn_B
+  tenure token get --identity idn_B --key b.key --environment prod --exchange from-a.token")]
 pub enum Token {
     /// Gets an access token with the workload's own key, or with a token of a registered issuer.
     Get(Get),
@@ -82,6 +86,15 @@ pub struct Get {
     /// The actions, separated by spaces; all that it holds if left out.
     #[arg(long)]
     scope: Option<String>,
+    /// The task of its charter that the token is for; an agent always names one.
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Hands authority on: a token with which this other identity may act for it, on --resource, for --scope at most.
+    #[arg(long, value_name = "IDENTITY")]
+    delegate_to: Option<IdentityId>,
+    /// Acts for another identity: a file with the token by which that one handed on authority; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    exchange: Option<PathBuf>,
     /// The issuer identifier to sign for, where the server's public URL is not the one that is connected to.
     #[arg(long, value_name = "URL")]
     audience: Option<String>,
@@ -97,23 +110,42 @@ impl Token {
             environment,
             resource,
             scope,
+            task,
+            delegate_to,
+            exchange,
             audience,
         }) = self;
         let client = context.anonymous()?;
         let audience = audience.unwrap_or_else(|| client.issuer_of(&environment));
-        let ask = match (key, oidc_token_file) {
-            (Some(path), _) => {
-                let assertion = WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?;
-                TokenRequest::Assertion { assertion, resource, scope }
-            }
-            (None, Some(path)) => TokenRequest::External {
+        let proof = match (key, oidc_token_file) {
+            (Some(path), _) => TokenProof::Assertion(WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?),
+            (None, Some(path)) => TokenProof::External {
                 client_id: identity.to_string(),
                 assertion: read_secret(&path)?,
-                resource,
-                scope,
             },
             (None, None) => return Err(Failure::usage("give --key or --oidc-token-file").into()),
         };
+        let subject_token = exchange.as_deref().map(read_secret).transpose()?;
+        let mut ask = TokenRequest {
+            resource,
+            scope,
+            authorization_details: task.as_ref().map(|task| json!([{"type": "tenure_task", "task": task}])),
+            subject_token,
+            ..TokenRequest::new(proof)
+        };
+        if let Some(actor) = delegate_to {
+            // The token itself is for Tenure; what is named here is what the actor may do.
+            let Some(resource) = ask.resource.take() else {
+                return Err(Failure::usage("name with --resource where the other identity is to act").into());
+            };
+            let scope = ask.scope.take().unwrap_or_default();
+            let actions: Vec<&str> = scope.split(' ').filter(|action| !action.is_empty()).collect();
+            let mut detail = json!({"type": "tenure_delegation", "actor": actor, "locations": [resource], "actions": actions});
+            if let (Some(detail), Some(task)) = (detail.as_object_mut(), task) {
+                detail.insert("task".to_owned(), json!(task));
+            }
+            ask.authorization_details = Some(json!([detail]));
+        }
         match client.token(&environment, &ask).await {
             Ok(issued) => context.out.record(&issued),
             Err(error) => {

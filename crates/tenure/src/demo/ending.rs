@@ -17,7 +17,7 @@ use super::wire::Answer;
 /// One record refuses everything that an application's identities were issued; the receipt's id.
 pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::Result<String> {
     step(
-        14,
+        17,
         "An application is cut",
         "One record refuses everything that was issued to it until now: by introspection (RFC 7662), at once after the answer.",
     )?;
@@ -43,7 +43,7 @@ pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::
 /// What the cut did at each enforcement, signed.
 pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
     step(
-        15,
+        18,
         "The receipt",
         "Signed: asked, in force, and what each enforcement did, with a live credential as the positive control.",
     )?;
@@ -68,7 +68,7 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
 /// The log is verified from a copy, and a changed byte of it is found.
 pub async fn log(harbour: &Organisation) -> anyhow::Result<()> {
     step(
-        16,
+        19,
         "The log is verified offline",
         "The auditor exports it; every leaf is hashed again, and the root compared with the signed checkpoint.",
     )?;
@@ -82,7 +82,7 @@ pub async fn log(harbour: &Organisation) -> anyhow::Result<()> {
     let verified = verify_export(export.as_slice(), &expected).map_err(|faults| anyhow::anyhow!("the log has faults: {faults}"))?;
     say!("    {} entries, root {}", verified.entries, hex(&verified.root))?;
 
-    step(17, "One byte of the export is changed, and found", "Whoever holds a copy needs nobody's word.")?;
+    step(20, "One byte of the export is changed, and found", "Whoever holds a copy needs nobody's word.")?;
     let mut tampered = export;
     let place = tampered.len() / 2;
     let byte = tampered.get_mut(place).context("the export is empty")?;

@@ -3,6 +3,7 @@
 //! Every step goes through the public HTTP API and checks what comes back; the first one that isn't as it should be ends the demo
 //! with exit code 1.
 
+mod agents;
 mod approvals;
 mod ending;
 mod files;
@@ -10,6 +11,7 @@ mod leaving;
 mod organisation;
 mod page;
 mod story;
+mod triggers;
 mod using;
 mod wire;
 
@@ -27,6 +29,8 @@ use crate::server;
 
 /// How long an identity goes on without its owner here: a week would be long to watch.
 const TRANSFER_WINDOW: Span = Span::from_secs(5);
+/// How long a removal can be released here.
+const REMOVAL_HOLD: Span = Span::from_secs(2);
 
 /// Shows a small organisation, approvals, a leaver, a cut and its proof: a server of its own, no account, no database, a few seconds.
 #[derive(Debug, Clone, clap::Args)]
@@ -55,6 +59,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         data: folder.clone(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         transfer_window: TRANSFER_WINDOW,
+        removal_hold: REMOVAL_HOLD,
         ..Config::default()
     };
     if args.keep {

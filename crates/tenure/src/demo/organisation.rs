@@ -52,6 +52,7 @@ impl Organisation {
         let setup_token = std::fs::read_to_string(folder.join("setup-token")).context("the server left no set-up token")?;
         let name = "Ada Lindqvist";
         let body = json!({"setup_token": setup_token, "name": name, "email": "ada@harbour.example"});
+        let issuer = format!("{}/env/production", wire.url());
         let done = wire
             .aloud(Speaker { name: "Ada", token: "" }, Method::POST, "/v1/setup", Some(&body), &["/person/id"])
             .await?;
@@ -66,6 +67,7 @@ impl Organisation {
             people: BTreeMap::new(),
             keys: BTreeMap::new(),
         };
+        this.places.ids.insert("server:production".into(), issuer);
         this.know("ada", name, &id, token);
         Ok(this)
     }
@@ -199,6 +201,9 @@ impl Organisation {
                 if let Some(id) = made.at("/id").as_str() {
                     self.places.ids.insert(format!("{noun}:{name}"), id.to_owned());
                 }
+                if let Some(uri) = made.at("/uri").as_str() {
+                    self.places.ids.insert(format!("resource-uri:{name}"), uri.to_owned());
+                }
             }
         }
         for (kind, standard) in keyed(&mut file, "naming_standards")? {
@@ -272,7 +277,7 @@ impl Organisation {
         if charter.pointer("/workload_binding/type") == Some(&json!("join_token")) {
             self.enrol(&self.by_id(&owner)?.token, &id, &key).await?;
         }
-        if let Some(grant) = entry.get("grant") {
+        for grant in entry.get("grants").and_then(Value::as_array).into_iter().flatten() {
             self.grant(&asker, &id, grant).await?;
         }
         self.places.ids.insert(format!("identity:{name}"), id);
@@ -313,7 +318,7 @@ impl Organisation {
     }
 
     /// Lets everybody vote whom a request waits for.
-    async fn settle(&self, request: &str) -> anyhow::Result<()> {
+    pub async fn settle(&self, request: &str) -> anyhow::Result<()> {
         let sam = self.person("sam")?;
         let path = format!("/v1/requests/{request}");
         // At most as many votes as a route has places.

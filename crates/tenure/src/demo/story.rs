@@ -10,9 +10,10 @@ use tenure_client::assertion::WorkloadKey;
 use super::organisation::Organisation;
 use super::page::step;
 use super::wire::{Answer, Wire};
-use super::{approvals, ending, leaving, using};
+use super::{agents, approvals, ending, leaving, triggers, using};
 
-const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The sort of proof that workloads make (RFC 7523).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,6 +47,10 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
     let leave = leaving::departure(&harbour).await?;
     using::policy(&harbour).await?;
     leaving::lapse(&harbour, &leave).await?;
+
+    triggers::pipeline(&harbour).await?;
+    let more = agents::more(&harbour, &gateway).await?;
+    agents::parent(&harbour, &gateway, &more).await?;
 
     let receipt = ending::cut(&harbour, &gateway, &token).await?;
     ending::receipt(&harbour, &receipt).await?;

@@ -142,6 +142,20 @@ impl Wire {
         send(if token.is_empty() { request } else { request.bearer_auth(token) }).await
     }
 
+    /// Delivers a webhook, and shows it.
+    pub async fn webhook(&self, name: &str, path: &str, headers: &[(&str, &str)], body: String) -> anyhow::Result<Answer> {
+        say!("    {name} > POST {path}")?;
+        let brief: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {}", shortened(value))).collect();
+        say!("      {}", brief.join("  "))?;
+        let mut request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = send(request.body(body)).await?;
+        say!("      < {} {}", answer.status, shown(&answer.body))?;
+        Ok(answer)
+    }
+
     /// Fetches a document as it is.
     pub async fn bytes(&self, who: Speaker<'_>, path: &str) -> anyhow::Result<Vec<u8>> {
         say!("    {} > GET {path}", who.name)?;

@@ -1,12 +1,14 @@
 //! Agents and those who act for others: declared tasks (R54, RFC 9396), and the chain of a delegation in the record (R57, RFC 8693).
 
+use std::process::{Command, Output, Stdio};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::on_both;
-use crate::world::{Answer, Key, ORDERS, World, in_secs};
+use crate::world::{Answer, Key, ORDERS, Store, World, in_secs};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -300,4 +302,45 @@ on_both! {
 
 fn charter_scope(chain: &Chain) -> Value {
     json!([{"actions": ["read"], "resource": chain.world.orders}])
+}
+
+#[tokio::test]
+async fn the_command_line_declares_tasks_and_hands_authority_on() {
+    let chain = Chain::new(World::start(Store::Sqlite).await).await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let tenure = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        command.env("TENURE_SERVER", &chain.world.server.url).args(arguments).args(["-o", "json"]);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let made = |output: Output| -> Value {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let register = async |name: &str, part: Part<'_>| {
+        let jwk = made(tenure(&["key", "generate", "--out", &path(name)]));
+        let mut charter = chain.charter(&Key::new(), &part);
+        charter["workload_binding"]["jwk"] = jwk;
+        let body = json!({"kind": part.kind, "name": name, "charter": charter, "stage": "pending"});
+        let id = chain.world.post(&chain.world.owner, "/v1/identities", body).await.expect(201).text("/id");
+        chain.world.activate(&chain.world.manager, &id).await.expect(200);
+        id
+    };
+    let tool = register("tool", PLAIN).await;
+    let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"])];
+    let agent = register("agent", Part { kind: "agent", tasks, delegates: &[(&tool, &["read"], 0)], ..PLAIN }).await;
+    let (agent_key, tool_key) = (path("agent"), path("tool"));
+    let by_agent = ["token", "get", "--environment", "production", "--identity", &agent, "--key", &agent_key, "--resource", ORDERS];
+    let refused = tenure(&by_agent);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("declare a task"), "{}", String::from_utf8_lossy(&refused.stderr));
+    let with_task = [&by_agent[..], &["--task", "reconcile"]].concat();
+    assert_eq!(made(tenure(&with_task))["scope"], "read");
+    let handed = made(tenure(&[&with_task[..], &["--delegate-to", &tool]].concat()));
+    std::fs::write(path("handed"), handed["access_token"].as_str().unwrap()).unwrap();
+    let taken = ["token", "get", "--environment", "production", "--identity", &tool, "--key", &tool_key, "--exchange", &path("handed")];
+    let taken = made(tenure(&taken));
+    assert_eq!((&taken["scope"], &taken["issued_token_type"]), (&json!("read"), &json!(ACCESS_TOKEN)));
+    assert!(chain.world.is_live(taken["access_token"].as_str().unwrap()).await);
 }

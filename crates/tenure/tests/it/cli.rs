@@ -52,6 +52,7 @@ fn help_teaches_and_usage_errors_are_told_apart() {
         "receipt",
         "key",
         "token",
+        "access",
         "enrol",
         "exception",
         "finding",

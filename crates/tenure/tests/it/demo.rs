@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 /// The steps, in their order.
-const STEPS: [&str; 17] = [
+const STEPS: [&str; 20] = [
     "The organisation is loaded",
     "A charter without an owner is refused",
     "A job of minutes gets its decision and its credential in one call",
@@ -21,6 +21,9 @@ const STEPS: [&str; 17] = [
     "Somebody leaves, and each of her identities is offered to somebody",
     "Meanwhile, a policy changes by two people",
     "At the deadline, what nobody took is suspended",
+    "A repository is archived, and its pipeline ends",
+    "An agent asks for more while it runs, and gets it for minutes",
+    "Another agent acts for it, and loses that with its parent",
     "An application is cut",
     "The receipt",
     "The log is verified offline",

@@ -11,6 +11,7 @@ const CONTROLS: &[(&str, &[&str])] = &[
     ("shared_use", &["consumers", "migration_plan"]),
     ("dormancy", &["monitoring", "scope_reduction", "documented_expiry"]),
     ("late_review", &["monitoring"]),
+    ("accept_unreachable", &["monitoring", "local_limit"]),
 ];
 
 /// A whole proposal of a type for an identity.
@@ -28,7 +29,7 @@ async fn propose(world: &World, ask: Value) -> Answer {
 }
 
 /// Proposes as the owner; the manager and security approve.
-async fn granted(world: &World, kind: &str, identity: &str, duration: &str) -> String {
+pub async fn granted(world: &World, kind: &str, identity: &str, duration: &str) -> String {
     let proposed = propose(world, proposal(kind, identity, duration)).await.expect(201);
     approved(world, &proposed).await;
     proposed.text("/id")
@@ -72,7 +73,7 @@ async fn submit(world: &World, id: &str) -> Answer {
     world.post(&world.owner, &format!("/v1/identities/{id}/submit"), json!({})).await
 }
 
-async fn activate(world: &World, id: &str) {
+pub async fn activate(world: &World, id: &str) {
     let request = submit(world, id).await.expect(200).text("/request");
     for token in [&world.manager, &world.security] {
         if world.get(&world.security, &format!("/v1/requests/{request}")).await.text("/state") == "open" {

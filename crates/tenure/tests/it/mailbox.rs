@@ -180,3 +180,27 @@ impl Hooks {
         self.script.got.lock().unwrap().clone()
     }
 }
+
+/// An endpoint that is called back; it ends with the test.
+pub struct Pings {
+    script: Script,
+}
+
+impl Pings {
+    /// Answers the first call with the first status, and so on; the last one stays, and 0 is no answer.
+    pub fn start(statuses: &[u16]) -> Self {
+        let arguments: Vec<String> = statuses.iter().map(u16::to_string).collect();
+        Self {
+            script: Script::start("pings.mjs", &arguments, Arc::default()),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/called", self.script.port)
+    }
+
+    /// Every call so far: `method`, `path`, `headers`, `body`.
+    pub fn calls(&self) -> Vec<Value> {
+        self.script.got.lock().unwrap().clone()
+    }
+}

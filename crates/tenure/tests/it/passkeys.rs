@@ -2,7 +2,7 @@
 
 pub(crate) mod authenticator;
 mod chromium;
-mod devtools;
+pub(crate) mod devtools;
 pub(crate) mod visitor;
 
 use reqwest::Method;

@@ -89,6 +89,15 @@ impl Provider {
 
     /// A token for the workload with this number.
     pub async fn token(&self, workload: usize, tenant: &str, audience: &str) -> String {
+        self.token_saying(workload, tenant, audience, &json!({})).await
+    }
+
+    /// A token with the claims of another platform.
+    pub async fn shaped(&self, claims: &Value, audience: &str) -> String {
+        self.token_saying(0, "blue", audience, claims).await
+    }
+
+    async fn token_saying(&self, workload: usize, tenant: &str, audience: &str, claims: &Value) -> String {
         let (id, secret) = (format!("workload-{workload}"), format!("a secret of workload {workload}"));
         let fields = [
             ("grant_type", "client_credentials"),
@@ -97,7 +106,7 @@ impl Provider {
             ("scope", tenant),
             ("resource", audience),
         ];
-        World::answer(self.http.post(format!("{}/token", self.url)).form(&fields))
+        World::answer(self.http.post(format!("{}/token", self.url)).header("claims", claims.to_string()).form(&fields))
             .await
             .expect(200)
             .text("/access_token")
@@ -139,7 +148,7 @@ async fn bound(world: &World, provider: &Provider, name: &str, workload: usize) 
 }
 
 /// Demands that the exchange is refused as any failed proof is, and that nothing was issued.
-async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
+pub async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
     let before = world.events_of("credential.issued", id).await.len();
     let answer = exchange(world, id, token, environment).await.expect(400);
     assert_eq!(

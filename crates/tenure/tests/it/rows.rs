@@ -25,7 +25,7 @@ fn problems(answer: &Answer) -> Vec<(String, String)> {
 }
 
 /// Refusals for this reason that the log has about a subject.
-async fn refusals(world: &World, subject: &str, reason: &str) -> Vec<Value> {
+pub async fn refusals(world: &World, subject: &str, reason: &str) -> Vec<Value> {
     world
         .events_of("access.refused", subject)
         .await

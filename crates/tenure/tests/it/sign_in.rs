@@ -13,7 +13,7 @@ use crate::peers::node;
 use crate::world::{Answer, Key, Store, World, random};
 
 /// A running provider of people; it ends with the test.
-struct People {
+pub(crate) struct People {
     child: Child,
     _stdin: ChildStdin,
     url: String,
@@ -44,11 +44,11 @@ impl People {
     }
 
     /// One that says what it is told to.
-    fn forger() -> Self {
+    pub(crate) fn forger() -> Self {
         Self::start("forger.mjs", &[])
     }
 
-    async fn lie(&self, lie: Value) {
+    pub(crate) async fn lie(&self, lie: Value) {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         World::answer(http.put(format!("{}/lie", self.url)).json(&lie)).await.expect(200);
     }
@@ -69,13 +69,13 @@ impl Drop for People {
 }
 
 /// A world with a provider.
-struct Place {
-    provider: People,
+pub(crate) struct Place {
+    pub(crate) provider: People,
     id: String,
 }
 
 impl Place {
-    async fn new(world: &World, provider: People) -> Self {
+    pub(crate) async fn new(world: &World, provider: People) -> Self {
         let made = provider.register(world, &world.admin).await.expect(201);
         assert_eq!((made.text("/state"), &made.body["single_person"]), ("active".into(), &json!(true)));
         let id = made.text("/id");
@@ -102,7 +102,7 @@ impl Place {
     }
 
     /// Signs in; the page on which it ends.
-    async fn sign_in(&self, world: &World, browser: &Browser, login: &str, amr: &str) -> Page {
+    pub(crate) async fn sign_in(&self, world: &World, browser: &Browser, login: &str, amr: &str) -> Page {
         let page = self.as_far_as_the_callback(world, browser, login, amr, "").await;
         browser.get(&page.leads()).await
     }
@@ -114,7 +114,7 @@ impl Place {
     }
 
     /// A person's browser after their first sign-in, by an invitation of an administrator's.
-    async fn bound(&self, world: &World, admin: &str, person: &str, login: &str) -> Browser {
+    pub(crate) async fn bound(&self, world: &World, admin: &str, person: &str, login: &str) -> Browser {
         let browser = invited(world, &invite(world, admin, person).await).await;
         self.sign_in(world, &browser, login, "hwk").await.expect(303);
         browser

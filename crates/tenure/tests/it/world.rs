@@ -233,6 +233,7 @@ pub fn in_secs(secs: i64) -> String {
 }
 
 fn client() -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
@@ -267,9 +268,12 @@ impl World {
     }
 
     pub async fn start_with(store: Store, environment: &[(&str, &str)]) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self::start_for(store, environment, client()).await
+    }
+
+    /// A world whose server is reached with this client.
+    pub async fn start_for(store: Store, environment: &[(&str, &str)], http: reqwest::Client) -> Self {
         let server = Server::start(store, environment);
-        let http = client();
         let mut world = Self {
             server,
             http,

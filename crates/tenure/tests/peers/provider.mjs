@@ -1,7 +1,7 @@
 // An OpenID provider that vouches for workloads: node-oidc-provider, one client a workload, JWTs by the client credentials grant.
 //
 // Usage: provider.mjs PORT ALG KID, with port 0 for a free one. Says {"issuer", "pid"} once it listens. A scope is what the token
-// says as its claim `tenant`.
+// says as its claim `tenant`; a header `claims` holds further ones.
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -40,9 +40,11 @@ const provider = new Provider(issuer, {
   },
   formats: {
     customizers: {
-      jwt: (_, token, jwt) => {
+      jwt: (ctx, token, jwt) => {
         jwt.header = { typ: 'JWT' };
         jwt.payload.tenant = token.scope;
+        // The claims of the platform that it stands for.
+        Object.assign(jwt.payload, JSON.parse(ctx.get('claims') || '{}'));
       },
     },
   },

@@ -274,6 +274,50 @@ async fn keys_are_fetched_when_they_are_old_or_one_is_missing_but_not_too_often(
 }
 
 #[tokio::test]
+async fn s13_a_key_set_that_discovery_moves_is_not_followed() {
+    let world = ready().await;
+    let issuer = registered(&world).await;
+    let evil = "https://evil.example.com/keys";
+    world.web.publish(DISCOVERY, &json!({"issuer": URL, "jwks_uri": evil}).to_string());
+    world.web.publish(evil, &key("evil"));
+    for _ in 0..3 {
+        world.clock.advance(Span::from_mins(11));
+        assert_eq!(kid(&world.engine.issuer_keys(&issuer, true).await.unwrap()), "one");
+    }
+    // Nor when the fixed place is gone: after an hour there are no keys at all.
+    world.web.withdraw(JWKS);
+    world.clock.advance(Span::from_mins(61));
+    assert!(matches!(world.engine.issuer_keys(&issuer, true).await, Err(OpError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
+    let world = ready().await;
+    let gitlab = "https://gitlab.example.com";
+    world.web.publish(
+        &format!("{gitlab}/.well-known/openid-configuration"),
+        &json!({"issuer": gitlab, "jwks_uri": JWKS}).to_string(),
+    );
+    let own = NewIssuer {
+        preset: Preset::Gitlab,
+        url: gitlab.into(),
+        required_claims: Vec::new(),
+        ..ask()
+    };
+    // An instance of one's own has no other tenant; the shared one has.
+    let issuer = world.engine.create_issuer(&world.admin, own.clone()).await.unwrap().record;
+    assert_eq!((issuer.preset, issuer.algorithms), (Preset::Gitlab, vec!["RS256".to_owned()]));
+    for url in ["", "https://gitlab.com", "https://gitlab.com/"] {
+        let shared = NewIssuer {
+            url: url.into(),
+            ..own.clone()
+        };
+        let refused = codes(world.engine.create_issuer(&world.admin, shared).await.unwrap_err());
+        assert_eq!(refused, [("fixed_claims".to_owned(), "tenant_claim_missing".to_owned())], "{url}");
+    }
+}
+
+#[tokio::test]
 async fn keys_outlive_an_outage_for_an_hour_and_no_longer() {
     let world = ready().await;
     let issuer = registered(&world).await;

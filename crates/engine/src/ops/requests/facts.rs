@@ -413,7 +413,7 @@ impl Engine {
                 format!("an identity that is {} has no charter to widen", stored.state.as_str()),
             ));
         }
-        let mut problems = charter.complete(stored.kind, stored.created_at).err().unwrap_or_default();
+        let mut problems = stored.complete_with(charter).err().unwrap_or_default();
         let references = self.check_references(stored.kind, charter, &mut problems).await?;
         problems.extend(super::fulfil::unchangeable(&stored.charter, charter));
         if !problems.is_empty() {

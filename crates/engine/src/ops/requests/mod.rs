@@ -201,11 +201,13 @@ impl Engine {
     pub(crate) fn tell_approvers(&self, changeset: &mut Changeset, request: &Request, title: &str) {
         let (people, roles) = approvers(request);
         if let Some(event) = changeset.events.last_mut() {
+            // In one line: what somebody wrote must not look like what we say, such as where to answer.
+            let purpose = request.purpose.split_whitespace().collect::<Vec<_>>().join(" ");
             let text = format!(
                 "{} ({})\nPurpose: {}\nIt lapses at {}.\nAnswer: tenure request show {}",
                 request.id,
                 request.workflow(),
-                request.purpose,
+                purpose,
                 request.lapses_at,
                 request.id
             );

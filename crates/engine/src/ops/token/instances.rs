@@ -80,6 +80,10 @@ impl Engine {
         second: bool,
         now: Timestamp,
     ) {
+        if identity.kind != Kind::Agent && binding.recheck.is_none() {
+            changeset.expect(binding);
+            return;
+        }
         let mut seen = (*binding.value).clone();
         if let Some(recheck) = seen.recheck.take() {
             let verified = self

@@ -430,3 +430,6 @@ fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, wai
         ("weaker_credential", Value::Bool(false)),
     ])
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,7 +246,10 @@ pub(crate) fn is_recent(binding: &Binding, made_at: Option<Timestamp>) -> Result
     match &binding.recheck {
         Some(recheck) if made_at.is_none_or(|made_at| made_at <= recheck.since) => Err(OpError::because(
             Reason::BindingUnverified,
-            format!("{} said at {} that the workload was changed: come with a proof made after that", recheck.because, recheck.since),
+            format!(
+                "{} said at {} that the workload was changed: come with a proof made after that",
+                recheck.because, recheck.since
+            ),
         )),
         _ => Ok(()),
     }

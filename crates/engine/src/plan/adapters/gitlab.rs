@@ -208,7 +208,9 @@ fn release(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
 #[derive(Deserialize)]
 struct DeploymentEvent {
     status: String,
-    environment: String,
+    /// None, once the environment is gone.
+    #[serde(default)]
+    environment: Option<String>,
     #[serde(default)]
     environment_tier: Option<String>,
     #[serde(default)]
@@ -221,23 +223,17 @@ struct DeploymentEvent {
 fn deployment(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     let event: DeploymentEvent = body_of("a deployment event", body)?;
     // One of the four that a deployment sends: its start.
-    if event.status != "running" {
+    let Some(environment) = event.environment.as_deref().filter(|name| event.status == "running" && !name.is_empty()) else {
         return Ok(Vec::new());
-    }
-    if event.environment.is_empty() {
-        return Err(AdapterError::Member {
-            path: "environment",
-            expected: "the environment's name",
-        });
-    }
+    };
     let at = time("status_changed_at", event.status_changed_at.as_deref())?;
     let facts = event
         .project
         .facts()
-        .text("environment", Some(&event.environment))
+        .text("environment", Some(environment))
         .text("deployment_tier", event.environment_tier.as_deref())
         .id("deployment_id", event.deployment_id);
-    let word = event.project.word(SignalKind::WorkloadCreated, Some(&event.environment), at, facts)?;
+    let word = event.project.word(SignalKind::WorkloadCreated, Some(environment), at, facts)?;
     Ok(vec![word])
 }
 

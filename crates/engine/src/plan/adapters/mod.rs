@@ -209,4 +209,6 @@ impl Facts {
 }
 
 #[cfg(test)]
+mod published_tests;
+#[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::ROLES;
 use crate::passkeys::authenticator::Authenticator;
 use crate::passkeys::register;
 use crate::passkeys::visitor::Visitor;
+use crate::signals;
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 
 /// A caller: the token, and who the log says it is.
@@ -459,6 +460,19 @@ impl Stage {
         self.made(&self.world.admin, "/v1/sign-in-providers", body).await
     }
 
+    async fn signal_source(&self) -> signals::Source {
+        signals::source(&self.world, signals::registration(&self.world, &self.new_name(), "cloud_events", "hmac")).await
+    }
+
+    async fn signal(&self) -> String {
+        let source = self.signal_source().await;
+        let confirm = format!("/v1/sources/{}/confirm", source.id);
+        self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
+        let body = signals::event(&self.new_name(), "application.retired", &format!("application:{}", self.new_name()));
+        let taken = signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
+        taken.expect(202).text("/signals/0/id")
+    }
+
     async fn issuer(&self) -> String {
         let body = json!({"url": format!("{}/{}", self.documents, self.new_name()), "audience": "https://tenure.example", "environments": ["production"]});
         self.made(&self.world.admin, "/v1/issuers", body).await
@@ -631,6 +645,8 @@ impl<'a> Cell<'a> {
             "difference" => stage.difference().await,
             "provider" => stage.provider().await,
             "issuer" => stage.issuer().await,
+            "signal source" => stage.signal_source().await.id,
+            "signal" => stage.signal().await,
             "package" => stage.package().await,
             "template" => stage.template_in_force().await,
             "team" => stage.made(admin, "/v1/teams", json!({"name": stage.new_name()})).await,

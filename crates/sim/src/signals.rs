@@ -1,0 +1,189 @@
+//! What a source says of workloads, twice, late and out of order; and the removals that follow from it or are raised by hand.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use serde_json::json;
+use tenure_api::removals::{ConfirmRemoval, NewRemoval};
+use tenure_api::signals::{NewSource, SourceAuth};
+use tenure_core::id::RemovalId;
+use tenure_core::row::RowKind;
+use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
+use tenure_core::time::Span;
+use tenure_engine::Engine;
+use tenure_engine::error::OpError;
+use tenure_engine::ops::signals::{Delivery, NotTaken};
+
+use crate::furnish::done;
+use crate::intent::{Fact, Intent};
+use crate::model::Broken;
+use crate::ops::{TEMPLATE, because, by};
+use crate::workload::ISSUER;
+use crate::world::{Operation, World};
+
+const NAME: &str = "platform";
+/// Small, so that some removals wait for a person.
+const BLAST_CAP: u32 = 2;
+/// What the source says, by how often: mostly what doesn't end anything.
+const KINDS: &[(SignalKind, &str)] = &[
+    (SignalKind::WorkloadCreated, "workload.created"),
+    (SignalKind::WorkloadCreated, "workload.created"),
+    (SignalKind::WorkloadChanged, "workload.changed"),
+    (SignalKind::WorkloadChanged, "workload.changed"),
+    (SignalKind::WorkloadDisabled, "workload.disabled"),
+    (SignalKind::WorkloadRemoved, "workload.removed"),
+    (SignalKind::RunEnded, "run.ended"),
+    (SignalKind::Released, "release.published"),
+];
+/// Deliveries that may come again.
+const KEPT: usize = 6;
+
+/// The source, as the platform holds it.
+#[derive(Default)]
+pub struct Feed {
+    secret: String,
+    /// What was sent lately: the signature's header and the body.
+    sent: Vec<(String, String)>,
+}
+
+impl World {
+    /// A source that two administrators registered.
+    pub(crate) fn source(&mut self) -> Result<(), Broken> {
+        let missing = || ("setup", "something is missing".to_owned());
+        let engine = Arc::clone(&self.nodes.first().ok_or_else(missing)?.engine);
+        let (first, second) = (self.people.first().ok_or_else(missing)?, self.people.last().ok_or_else(missing)?);
+        let admin = done("sign in", engine.authenticate_person(&first.token))?;
+        let second = done("sign in", engine.authenticate_person(&second.token))?;
+        let mut kinds: Vec<SignalKind> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        kinds.dedup();
+        let ask = NewSource {
+            name: NAME.into(),
+            format: Format::CloudEvents,
+            owner: self.people.get(4).ok_or_else(missing)?.id,
+            kinds,
+            subjects: vec!["workload:*".into()],
+            rate_per_minute: Some(30),
+            blast_cap: Some(BLAST_CAP),
+            template: Some(TEMPLATE.into()),
+            issuer: Some(ISSUER.into()),
+            auth: SourceAuth::Hmac {},
+        };
+        let made = done("create a source", engine.create_source(&admin, ask))?;
+        done("confirm a source", engine.confirm_source(&second, made.source.record.id))?;
+        self.feed.secret = made.secret.ok_or_else(missing)?;
+        self.model.secrets.push(self.feed.secret.clone());
+        Ok(())
+    }
+
+    /// The source says something, new or again.
+    pub(crate) fn signal(&mut self, node: usize, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+        if self.rng.per_mille(250)
+            && let Some((header, body)) = self.rng.pick(&self.feed.sent).cloned()
+        {
+            return Some((Intent::Other("hear a signal again"), delivery(engine, header, body)));
+        }
+        let (_, kind) = *self.rng.pick(KINDS)?;
+        let number = self.next_number();
+        let workload = match kind {
+            "workload.created" if self.rng.per_mille(600) => format!("deployed-{}", self.rng.below(4)),
+            _ => self.subject()?.name.clone(),
+        };
+        // What happened a while ago is told late, and so after what happened since.
+        let ago = Span::from_secs(i64::try_from(self.rng.below(if self.rng.per_mille(300) { 3_000 } else { 5 })).ok()?);
+        let now = self.time.now();
+        let body = json!({
+            "specversion": "1.0", "id": format!("n{number}"), "source": "https://platform.sim", "type": format!("dev.tenure.{kind}.v1"),
+            "subject": format!("workload:{workload}"), "time": now.minus(ago).to_string(),
+            "data": {"sub": if self.rng.per_mille(700) { workload } else { "another".to_owned() }},
+        })
+        .to_string();
+        let at = now.as_secs();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.feed.secret.as_bytes());
+        let tag = hmac::sign(&key, format!("{at}.{body}").as_bytes());
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let header = format!("t={at},v1={hex}");
+        if self.feed.sent.len() == KEPT {
+            self.feed.sent.remove(0);
+        }
+        self.feed.sent.push((header.clone(), body.clone()));
+        if self.rng.per_mille(200)
+            && let Some(other) = self.nodes.get(1 - node.min(1)).map(|node| Arc::clone(&node.engine))
+        {
+            // The network delivers it twice.
+            self.begin(1 - node.min(1), Intent::Signal(kind), delivery(other, header.clone(), body.clone()));
+        }
+        Some((Intent::Signal(kind), delivery(engine, header, body)))
+    }
+
+    /// Somebody says by hand that a workload has ended, or security decides about what waits or is held.
+    pub(crate) fn removal(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+        let dump = self.dump();
+        let open: Vec<RemovalId> = dump
+            .rows
+            .keys()
+            .filter(|key| key.kind == RowKind::Removal)
+            .filter_map(|key| key.id.parse().ok())
+            .collect();
+        let token = self.operator()?;
+        let Some(id) = self.rng.pick(&open).copied().filter(|_| self.rng.per_mille(800)) else {
+            return self.raise(engine, token);
+        };
+        Some(match self.rng.below(2) {
+            0 => (
+                Intent::Removal("confirm"),
+                by(engine, token, async move |engine, caller| {
+                    let digest = engine.removal(&caller, id).await?.record.digest;
+                    let confirmed = engine.confirm_removal(&caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
+                    Ok(Fact::Removal(digest, confirmed.record.digest))
+                }),
+            ),
+            _ => (
+                Intent::Removal("release"),
+                by(engine, token, async move |engine, caller| {
+                    engine.release_removal(&caller, id, because()).await.map(|_| Fact::Done(1))
+                }),
+            ),
+        })
+    }
+
+    fn raise(&self, engine: Arc<Engine>, token: String) -> Option<(Intent, Operation)> {
+        let ask = NewRemoval {
+            subject: SignalSubject {
+                kind: SubjectKind::Workload,
+                id: self.subject()?.name.clone(),
+            },
+            kind: self.rng.per_mille(500).then_some(SignalKind::WorkloadDisabled),
+            reason: because(),
+            dry_run: true,
+            expect: None,
+        };
+        let raise = async move |engine: Arc<Engine>, caller| {
+            let seen = engine.raise_removal(&caller, ask.clone()).await?.record.digest;
+            let ask = NewRemoval {
+                dry_run: false,
+                expect: Some(seen.clone()),
+                ..ask
+            };
+            let raised = engine.raise_removal(&caller, ask).await?;
+            Ok(Fact::Removal(seen, raised.record.digest))
+        };
+        Some((Intent::Removal("raise"), by(engine, token, raise)))
+    }
+}
+
+fn delivery(engine: Arc<Engine>, signature: String, body: String) -> Operation {
+    Box::pin(async move {
+        let headers = [("content-type", "application/cloudevents+json"), ("tenure-signature", signature.as_str())];
+        let delivery = Delivery {
+            source: NAME,
+            headers: &headers,
+            body: body.as_bytes(),
+            from: "sim",
+        };
+        match Box::pin(engine.take_delivery(delivery)).await {
+            Ok(taken) => Ok(Fact::Done(taken.signals.len() as u64)),
+            Err(NotTaken::Refused(error)) => Err(error),
+            Err(NotTaken::Token(_)) => Err(OpError::Internal("a CloudEvent was taken for a token".into())),
+        }
+    })
+}

@@ -1,0 +1,1 @@
+//! Stock clients: openid-client with DPoP, authlib and requests with certificates.
