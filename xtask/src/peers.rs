@@ -37,6 +37,7 @@ pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     postgresql()?;
     chromium()?;
     cvc5()?;
+    certificates()?;
     let manifests = workspace.root.join("xtask/peers");
     npm(&manifests, &folder)?;
     python(&manifests.join("requirements-tests.txt"), &folder.join("venv-tests"))?;
@@ -109,6 +110,15 @@ fn cvc5() -> Result<()> {
     }
     say("cvc5 is missing");
     apt(&["cvc5"])
+}
+
+/// What makes certificates, and a client that connects with them.
+fn certificates() -> Result<()> {
+    if succeeds(Command::new("openssl").arg("version")) && succeeds(Command::new("curl").arg("--version")) {
+        return Ok(());
+    }
+    say("OpenSSL or curl is missing");
+    apt(&["openssl", "curl"])
 }
 
 fn npm(manifests: &Path, folder: &Path) -> Result<()> {

@@ -131,7 +131,15 @@ impl WorkloadKey {
     }
 
     fn compact(&self, typ: &str, claims: &Value) -> String {
-        let header = json!({"alg": "EdDSA", "kid": self.thumbprint(), "typ": typ});
+        self.signed(&json!({"alg": "EdDSA", "kid": self.thumbprint(), "typ": typ}), claims)
+    }
+
+    /// A proof for somebody who doesn't know the key yet: it brings it.
+    pub(crate) fn compact_with_key(&self, typ: &str, claims: &Value) -> String {
+        self.signed(&json!({"alg": "EdDSA", "jwk": self.public_jwk(), "typ": typ}), claims)
+    }
+
+    fn signed(&self, header: &Value, claims: &Value) -> String {
         let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.pair.sign(jws.as_bytes());
         jws.push('.');
@@ -188,7 +196,7 @@ pub fn sign_registration(key: &WorkloadKey, name: &str, audience: &str, now: Tim
 }
 
 /// The operating system's generator.
-struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(clippy::panic, reason = "a process that can't draw randomness must not go on with predictable keys")]
@@ -200,7 +208,7 @@ impl Entropy for SystemEntropy {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a proof is dated where it is made, outside of the domain")]
-fn wall_clock() -> Timestamp {
+pub(crate) fn wall_clock() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
@@ -213,7 +221,7 @@ fn join_token_id(text: &str) -> Result<JoinTokenId, ProofError> {
     format!("jnt_{id}").parse().map_err(|_| ProofError::NoJoinToken)
 }
 
-fn fresh_id(entropy: &dyn Entropy) -> String {
+pub(crate) fn fresh_id(entropy: &dyn Entropy) -> String {
     let mut id = [0u8; 16];
     entropy.fill(&mut id);
     URL_SAFE_NO_PAD.encode(id)

@@ -18,6 +18,7 @@
 pub mod assertion;
 mod backchannel;
 mod directory;
+pub mod dpop;
 mod error;
 mod events;
 mod exceptions;

@@ -50,7 +50,7 @@ impl TokenRequest {
         }
     }
 
-    fn form(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn form(&self) -> Vec<(&'static str, String)> {
         let mut form = Vec::new();
         match (&self.proof, &self.subject_token) {
             (TokenProof::External { client_id, assertion }, None) => {

@@ -64,6 +64,12 @@ impl Preset {
         }
     }
 
+    /// The platform whose issuer everybody shares at this URL, whatever its registration says: its rules can't be got round.
+    pub fn at_shared(url: &str) -> Option<Self> {
+        let same = |shared: &str| url.strip_prefix(shared).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::ALL.iter().copied().find(|preset| preset.default_url().is_some_and(same))
+    }
+
     /// The algorithms that are meant where none is named; empty for all that are known.
     pub const fn algorithms(self) -> &'static [&'static str] {
         match self {

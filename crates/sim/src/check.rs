@@ -93,8 +93,8 @@ impl Checker {
             check_put(put, before)?;
             check_gate(put, changeset.at, before)?;
         }
-        crate::authority::check(changeset, before)?;
         crate::effects::check(changeset, before)?;
+        crate::authority::check(changeset, before)?;
         self.check_deliveries(changeset)?;
         self.check_once(changeset)?;
         self.check_spends(changeset)?;

@@ -104,7 +104,12 @@ impl World {
     pub(crate) fn delegate(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let now = self.time.now();
         // What was handed on and may still be good, or was good a moment ago.
-        let recent = |n: &usize| self.model.issued.get(*n).is_some_and(|issued| issued.to.is_some() && now < issued.expires_at.plus(Span::from_mins(1)));
+        let recent = |n: &usize| {
+            self.model
+                .issued
+                .get(*n)
+                .is_some_and(|issued| issued.to.is_some() && now < issued.expires_at.plus(Span::from_mins(1)))
+        };
         let handed: Vec<usize> = (0..self.model.issued.len()).rev().filter(recent).take(4).collect();
         let taken = self.rng.pick(&handed).copied().filter(|_| self.rng.per_mille(750));
         let (holder, grant, parents) = match taken {

@@ -53,7 +53,11 @@ fn sides<T: Record>(put: &Put, before: &Dump) -> Result<(Option<T>, T), Broken> 
 fn signalled(old: Option<&Identity>, new: &Identity) -> Result<(), Broken> {
     let broken = |what: &str| Err(("s12", format!("a signal {what} {}", new.id)));
     let Some(old) = old else {
-        return if new.state == IdentityState::Draft { Ok(()) } else { broken("made more than a draft of") };
+        return if new.state == IdentityState::Draft {
+            Ok(())
+        } else {
+            broken("made more than a draft of")
+        };
     };
     if new.state == IdentityState::Active && old.state != IdentityState::Active {
         return broken("activated");
@@ -134,5 +138,8 @@ fn retired(changeset: &Changeset, before: &Dump, old: Option<&Identity>, new: &I
     if due {
         return Ok(());
     }
-    Err(("s12", format!("{} retires by {}, which is {:?}", new.id, put.key, removal.map(|removal| removal.state))))
+    Err((
+        "s12",
+        format!("{} retires by {}, which is {:?}", new.id, put.key, removal.map(|removal| removal.state)),
+    ))
 }

@@ -34,6 +34,7 @@ pub mod world;
 use std::collections::BTreeMap;
 
 pub use model::Violation;
+pub use ops::Focus;
 pub use store::Planted;
 use world::World;
 
@@ -52,7 +53,12 @@ pub struct Report {
 
 /// Runs a seed for so many steps; with a defect, if one is planted. `verbose` prints the trace as it grows.
 pub fn run(seed: u64, steps: u64, planted: Option<Planted>, verbose: bool) -> Report {
-    match World::new(seed, planted, verbose) {
+    run_on(seed, steps, planted, None, verbose)
+}
+
+/// The same with most of what is asked of one sort, so that what is sought there is found soon.
+pub fn run_on(seed: u64, steps: u64, planted: Option<Planted>, focus: Option<Focus>, verbose: bool) -> Report {
+    match World::new(seed, planted, focus, verbose) {
         Ok(mut world) => {
             let violation = world.run(steps).err();
             Report {

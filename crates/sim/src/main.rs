@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tenure_sim::Focus;
 
 /// Replays one seed with its trace, or a range of seeds with one line each.
 #[derive(Debug, Parser)]
@@ -17,6 +18,9 @@ struct Args {
     /// Seeds to run, as FROM..TO.
     #[arg(long, value_name = "FROM..TO", value_parser = range)]
     seeds: Option<(u64, u64)>,
+    /// What is asked most.
+    #[arg(long, value_enum)]
+    focus: Option<Focus>,
     /// Steps before the faults stop.
     #[arg(long, default_value_t = 400)]
     steps: u64,
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
     let mut bad = 0_u64;
     let mut kinds = std::collections::BTreeMap::<String, u64>::new();
     for seed in from..to {
-        let report = tenure_sim::run(seed, args.steps, None, verbose);
+        let report = tenure_sim::run_on(seed, args.steps, None, args.focus, verbose);
         for (kind, n) in report.kinds {
             *kinds.entry(kind).or_default() += n;
         }

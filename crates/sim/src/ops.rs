@@ -25,11 +25,12 @@ use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
+use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
 
 /// Identities of a run: few, so that what happens meets.
-const MAX_SUBJECTS: usize = 9;
+const MAX_SUBJECTS: usize = 11;
 /// The template of what a rule approves.
 pub const TEMPLATE: &str = "ephemeral";
 
@@ -60,6 +61,30 @@ fn resume(engine: Arc<Engine>, token: String, id: IdentityId) -> Operation {
 
 pub(crate) fn because() -> String {
     "as the seed wants".into()
+}
+
+/// A sort of what is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Focus {
+    /// Requests and votes.
+    Requests,
+    /// Authority that is handed on.
+    Delegation,
+    /// A source's words.
+    Signals,
+}
+
+impl Focus {
+    /// A roll that comes to it, or to what shows what came of it.
+    fn roll(self, rng: &Rng) -> u64 {
+        match self {
+            Self::Requests => 775 + rng.below(75),
+            Self::Delegation if rng.per_mille(400) => 370 + rng.below(270),
+            Self::Delegation => 335 + rng.below(35),
+            Self::Signals if rng.per_mille(400) => 905 + rng.below(95),
+            Self::Signals => 850 + rng.below(40),
+        }
+    }
 }
 
 impl World {
@@ -137,7 +162,11 @@ impl World {
         if self.subjects.len() < 2 {
             return self.register(engine);
         }
-        match self.rng.below(1_000) {
+        let roll = match &self.focus {
+            Some(focus) if self.rng.per_mille(500) => focus.roll(&self.rng),
+            _ => self.rng.below(1_000),
+        };
+        match roll {
             0..70 if self.subjects.len() < MAX_SUBJECTS => self.register(engine),
             0..110 => self.enable(engine),
             110..180 => self.disable(engine),
@@ -146,11 +175,11 @@ impl World {
             370..490 => self.introspect(engine),
             490..570 => self.evaluate(engine),
             570..640 => self.revoke(engine),
-            640..680 => self.bootstrap(engine),
-            680..695 => self.directory(engine),
-            695..775 => self.person(engine),
-            775..860 => self.request(engine),
-            860..890 => self.signal(node, engine),
+            640..690 => self.bootstrap(engine),
+            690..700 => self.directory(engine),
+            700..775 => self.person(engine),
+            775..850 => self.request(engine),
+            850..890 => self.signal(node, engine),
             890..905 => self.removal(engine),
             _ => Some(self.upkeep(engine)),
         }

@@ -23,7 +23,7 @@ use crate::world::{Operation, World};
 
 const NAME: &str = "platform";
 /// Small, so that some removals wait for a person.
-const BLAST_CAP: u32 = 2;
+const BLAST_CAP: u32 = 1;
 /// What the source says, by how often: mostly what doesn't end anything.
 const KINDS: &[(SignalKind, &str)] = &[
     (SignalKind::WorkloadCreated, "workload.created"),

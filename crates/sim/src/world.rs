@@ -27,6 +27,7 @@ use crate::clock::{NodeClock, Time};
 use crate::exec;
 use crate::intent::{Asked, Fact, Intent, Subject};
 use crate::model::{Broken, Model, Violation, record};
+use crate::ops::Focus;
 use crate::policies::LoadedOnce;
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Observed, Planted, Shared};
@@ -107,6 +108,8 @@ pub struct World {
     pub feed: crate::signals::Feed,
     /// The identities of the chain, in its order.
     pub links: Vec<IdentityId>,
+    /// What is asked most.
+    pub focus: Option<Focus>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) checker: Checker,
     pub(crate) tasks: Vec<Task>,
@@ -171,7 +174,7 @@ impl World {
     ///
     /// # Errors
     /// What went wrong before the first step.
-    pub fn new(seed: u64, planted: Option<Planted>, verbose: bool) -> Result<Self, Broken> {
+    pub fn new(seed: u64, planted: Option<Planted>, focus: Option<Focus>, verbose: bool) -> Result<Self, Broken> {
         let sealer = RowMac::new(&root_key()?);
         let sealer: Arc<dyn RowSealer> = if planted == Some(Planted::WeakDigests) {
             Arc::new(WeakDigests(sealer))
@@ -194,6 +197,7 @@ impl World {
             kept: Vec::new(),
             platform,
             feed: crate::signals::Feed::default(),
+            focus,
             links: Vec::new(),
             shared: Shared::new(memory, seed, planted),
             checker: Checker::new(root_key()?, BUDGET),

@@ -83,9 +83,11 @@ pub async fn run(load: Load, operation: &Operation<'_>) -> Result<Measured> {
     let end = begin + load.measured;
     let next = Cell::new(0);
     let mut loops = pin!(join_all((0..load.connections).map(|_| drive(operation, &next, begin, end))));
-    tokio::select! {
-        _ = &mut loops => bail!("the requests ran out while warming up"),
-        () = sleep_until(begin.into()) => {}
+    if !load.warm_up.is_zero() {
+        tokio::select! {
+            _ = &mut loops => bail!("the requests ran out while warming up"),
+            () = sleep_until(begin.into()) => {}
+        }
     }
     let before = Used::now(operation);
     let early = tokio::select! {

@@ -7,6 +7,7 @@ mod http;
 mod load;
 mod openbao;
 mod report;
+mod signals;
 mod stats;
 mod tenure;
 
@@ -32,6 +33,8 @@ use crate::process::abandoned;
 use crate::workspace::{Workspace, make_folder, must};
 
 const WARM_UP: Duration = Duration::from_secs(2);
+/// Webhooks of the burst.
+const WEBHOOKS: usize = 10_000;
 
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
@@ -127,6 +130,7 @@ async fn measure(workspace: &Workspace, args: &Args, peers: &Path, folder: &Path
     };
     let mut report = Report {
         rows: Vec::new(),
+        notes: Vec::new(),
         fdatasync: disk::fdatasync_p50(folder)?,
         connections: load.connections,
         seconds: args.seconds,
@@ -137,13 +141,13 @@ async fn measure(workspace: &Workspace, args: &Args, peers: &Path, folder: &Path
     let program = workspace.target.join("release/tenure");
     if matches!(args.engine, Engine::Sqlite | Engine::Both) {
         let server = Tenure::start(&program, &folder.join("sqlite"), None).await?;
-        all(server, "tenure sqlite", load, &mut report.rows).await?;
+        all(server, "tenure sqlite", load, &mut report).await?;
     }
     if matches!(args.engine, Engine::Postgres | Engine::Both) {
         let postgres = Postgres::start(folder, Durability::Durable).await?;
         let family = Group::Family(postgres.pid().context("PostgreSQL is not running")?);
         let server = Tenure::start(&program, &folder.join("postgres"), Some((postgres.url(), family))).await?;
-        let measured = all(server, "tenure postgres", load, &mut report.rows).await;
+        let measured = all(server, "tenure postgres", load, &mut report).await;
         postgres.stop().await?;
         measured?;
     }
@@ -167,7 +171,7 @@ async fn peer(program: &Path, folder: &Path, load: Load, rows: &mut Vec<Row>) ->
     server.stop().await
 }
 
-async fn all(server: Tenure, engine: &'static str, load: Load, rows: &mut Vec<Row>) -> Result<()> {
+async fn all(server: Tenure, engine: &'static str, load: Load, report: &mut Report) -> Result<()> {
     for (work, operation) in [
         (Work::Issuance, "durable issuance"),
         (Work::Introspection, "introspection"),
@@ -178,7 +182,7 @@ async fn all(server: Tenure, engine: &'static str, load: Load, rows: &mut Vec<Ro
             .await
             .with_context(|| format!("could not measure {operation} of {engine}"))?;
         push(
-            rows,
+            &mut report.rows,
             Row {
                 operation,
                 engine,
@@ -187,6 +191,24 @@ async fn all(server: Tenure, engine: &'static str, load: Load, rows: &mut Vec<Ro
             },
         );
     }
+    let signals::Burst { measured, drained } = server
+        .burst(WEBHOOKS, load.connections)
+        .await
+        .with_context(|| format!("could not measure signals of {engine}"))?;
+    report.notes.push(format!(
+        "{engine}: a burst of {WEBHOOKS} signed webhooks: {} acknowledged, each recorded once; all worked off {:.1} s after the last",
+        measured.answers,
+        drained.as_secs_f64()
+    ));
+    push(
+        &mut report.rows,
+        Row {
+            operation: "signals",
+            engine,
+            compared: false,
+            measured,
+        },
+    );
     server.stop().await
 }
 

@@ -23,6 +23,8 @@ pub struct Row {
 pub struct Report {
     /// The operations in the order of the table; the peer's first.
     pub rows: Vec<Row>,
+    /// What a row can't say, in sentences.
+    pub notes: Vec<String>,
     /// Median of one durable 4 KiB write.
     pub fdatasync: Duration,
     /// Connections of the generator.
@@ -69,6 +71,9 @@ impl Report {
                 self.ratio(row, BATCH).map_or_else(|| "-".to_owned(), shown),
             );
         }
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
         for row in &self.rows {
             if let Some(example) = &row.measured.example {
                 let _ = writeln!(
@@ -98,7 +103,7 @@ impl Report {
                 })
             })
             .collect();
-        json!({ "connections": self.connections, "seconds": self.seconds, "fdatasync_p50_us": micros(self.fdatasync), "rows": rows })
+        json!({ "connections": self.connections, "seconds": self.seconds, "fdatasync_p50_us": micros(self.fdatasync), "rows": rows, "notes": self.notes })
     }
 
     /// How many times the peer's rate, and its rate per server CPU second.
@@ -156,6 +161,7 @@ mod tests {
         ];
         Report {
             rows,
+            notes: vec!["tenure sqlite: nothing lost".to_owned()],
             fdatasync: Duration::from_micros(210),
             connections: 32,
             seconds: 10,
@@ -175,6 +181,7 @@ mod tests {
         let table = report().table();
         assert!(table.contains("introspection tenure sqlite: 3 errors, one of them: 401 no"), "{table}");
         assert!(table.contains("15.0 (30.0)") && table.contains("fdatasync of 4 KiB p50 0.21 ms"), "{table}");
+        assert!(table.contains("tenure sqlite: nothing lost"), "{table}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::assertion::{Key, encode, form};
 use super::cpu::Group;
 use super::http::{Api, Connection, request, text};
 use super::load::{Load, Measured, Operation, run};
+use super::signals::{self, Burst};
 use crate::process::{Server, free_port};
 use crate::workspace::output;
 
@@ -37,6 +38,9 @@ pub struct Tenure {
     resource: String,
     workloads: Vec<Workload>,
     enforcement_point: Workload,
+    /// Who set it up, by the header that authenticates them, and who owns what is in it.
+    administrator: String,
+    owner: String,
 }
 
 /// An identity with the key that proves it.
@@ -100,6 +104,8 @@ impl Tenure {
             resource: String::new(),
             workloads: Vec::new(),
             enforcement_point,
+            administrator: String::new(),
+            owner: String::new(),
         })
     }
 
@@ -112,10 +118,12 @@ impl Tenure {
         let done = api
             .call("POST", "/v1/setup", &json!({ "setup_token": setup_token.trim(), "name": "Bench" }))
             .await?;
-        api.authorization = Some(format!("authorization: Bearer {}", text(&done, "/operator_token")?));
+        self.administrator = format!("authorization: Bearer {}", text(&done, "/operator_token")?);
+        api.authorization = Some(self.administrator.clone());
         // Who owns identities holds the role, and asks for them; their manager approves.
         let (manager, approver) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
         let (person, owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
+        self.owner.clone_from(&person);
         let application = api.call("POST", "/v1/applications", &json!({ "name": "bench", "owner": person })).await?;
         api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
             .await?;
@@ -161,6 +169,15 @@ impl Tenure {
                 .await
             }
         }
+    }
+
+    /// Sends it a burst of signed webhooks and looks for each in what it recorded.
+    pub async fn burst(&self, count: usize, connections: usize) -> Result<Burst> {
+        let api = Api {
+            address: self.address,
+            authorization: Some(self.administrator.clone()),
+        };
+        signals::burst(&api, &self.owner, count, connections, self.group(), self.database).await
     }
 
     /// Stops it.
@@ -324,6 +341,9 @@ mod tests {
                     && json["action"]["name"] == "read";
                 (200, json!({ "decision": right }))
             }
+            "/signals/bench-ci" if head.contains("x-hub-signature-256: sha256=") && json["action"] == "completed" => {
+                (202, json!({ "signals": [{ "id": "sig_1" }], "duplicate": false }))
+            }
             _ if !head.contains(OPERATOR) => (401, json!({ "code": "unauthenticated" })),
             "/v1/people" if json["roles"] == json!(["manager"]) => (201, json!({ "id": "per_2" })),
             "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => (201, json!({ "id": "per_1" })),
@@ -357,8 +377,16 @@ mod tests {
                     (422, json!({ "code": "charter_incomplete" }))
                 }
             }
+            "/v1/sources" if json["owner"] == "per_1" => (201, json!({ "id": "src_1", "state": "active", "secret": "tnr_whk_toy" })),
+            "/v1/signals?source=src_1&state=received&limit=1" => (200, json!({ "items": [] })),
+            "/v1/signals?source=src_1&limit=200" => (200, json!({ "items": [run_of("0"), run_of("1")], "next": "sig_2" })),
+            "/v1/signals?source=src_1&limit=200&after=sig_2" => (200, json!({ "items": [run_of("2")] })),
             _ => (400, json!({ "code": "unexpected", "path": path, "body": body })),
         }
+    }
+
+    fn run_of(run: &str) -> Value {
+        json!({ "word": { "facts": { "run_id": run } } })
     }
 
     async fn toy() -> SocketAddr {
@@ -413,6 +441,10 @@ mod tests {
             let measured = tenure.measure(work, load).await.unwrap();
             assert!(measured.answers > 0 && measured.errors == 0, "{work:?}: {measured:?}");
         }
+        let burst = tenure.burst(3, 2).await.unwrap();
+        assert_eq!((burst.measured.answers, burst.measured.errors), (3, 0));
+        let lost = tenure.burst(4, 2).await.err().unwrap().to_string();
+        assert!(lost.contains("4 were acknowledged, but 3 are recorded"), "{lost}");
         tenure.stop().await.unwrap();
     }
 

@@ -162,7 +162,9 @@ impl Delegated {
 
     fn new(resource: &Resource, held: Held, links: &[Link<'_>], holder: IdentityId, task: Option<&str>) -> Self {
         let end = held.until;
-        let tasks = links.iter().map(|link| link.credential.may_act.as_ref().and_then(|may_act| may_act.task.clone()));
+        let tasks = links
+            .iter()
+            .map(|link| link.credential.may_act.as_ref().and_then(|may_act| may_act.task.clone()));
         Self {
             resource: resource.id,
             held,

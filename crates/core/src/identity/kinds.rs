@@ -307,7 +307,10 @@ mod tests {
             (json!({"tasks": [task("", "read")]}), &["task_name_malformed"]),
             (json!({"tasks": [task("a", "read"), task("a", "read")]}), &["task_twice"]),
             (json!({"tasks": [task("a", "write")]}), &["task_outside_scope"]),
-            (json!({"tasks": [{"name": "a", "purpose": " ", "scope": []}]}), &["task_purpose_missing", "task_scope_missing"]),
+            (
+                json!({"tasks": [{"name": "a", "purpose": " ", "scope": []}]}),
+                &["task_purpose_missing", "task_scope_missing"],
+            ),
             (json!({"delegates": [delegate(1, "read", 3), delegate(2, "read", 0)]}), &[]),
             (json!({"delegates": [delegate(1, "read", 4)]}), &["onward_out_of_range"]),
             (json!({"delegates": [delegate(1, "read", 0), delegate(1, "read", 0)]}), &["delegate_twice"]),

@@ -1,6 +1,5 @@
 //! Tokens of external issuers.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};

@@ -271,7 +271,8 @@ fn check_message(message: &str) -> Result<(), OpError> {
 /// The request's matter: access for the identity itself, on a resource of its charter, under a task where the charter declares some.
 fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
     let problem = |code, hint| OpError::field("authorization_details", code, hint);
-    let form = "send one element {\"type\":\"tenure_access\",\"locations\":[uri],\"actions\":[…],\"duration_secs\":n} and, where the charter declares tasks, \"task\"";
+    let form =
+        "send one element {\"type\":\"tenure_access\",\"locations\":[uri],\"actions\":[…],\"duration_secs\":n} and, where the charter declares tasks, \"task\"";
     if text.len() > MAX_DETAILS {
         return Err(problem("details_too_long", "use at most 8 KiB"));
     }

@@ -14,6 +14,7 @@ use tenure_core::issuer::Issuer;
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 use tenure_credentials::assertion::parse_workload_key;
+use tenure_credentials::certificate::pem_thumbprint;
 
 use super::findings::Apart;
 use crate::Engine;
@@ -87,11 +88,13 @@ impl Engine {
                 ..
             })
         );
-        let Some(WorkloadBinding::PublicKey { jwk, .. }) = binding.filter(|_| refused) else {
-            return;
+        let thumbprint = match binding.filter(|_| refused) {
+            Some(WorkloadBinding::PublicKey { jwk, .. }) => parse_workload_key(jwk).ok().map(|key| key.thumbprint().to_owned()),
+            Some(WorkloadBinding::Certificate { certificate, .. }) => pem_thumbprint(certificate).ok(),
+            _ => None,
         };
-        if let Ok(key) = parse_workload_key(jwk) {
-            self.note_taken_key(actor, wanted_for, key.thumbprint()).await;
+        if let Some(thumbprint) = thumbprint {
+            self.note_taken_key(actor, wanted_for, &thumbprint).await;
         }
     }
 

@@ -34,7 +34,9 @@ impl Held {
     /// Bounds of use of its holder, and of everybody for whom the holder acts.
     pub(crate) fn usages(&self) -> impl Iterator<Item = &Usage> {
         let ancestors = self.ancestors.iter().map(|ancestor| &ancestor.known);
-        std::iter::once(&self.known).chain(ancestors).filter_map(|known| known.identity.charter.usage.as_ref())
+        std::iter::once(&self.known)
+            .chain(ancestors)
+            .filter_map(|known| known.identity.charter.usage.as_ref())
     }
 }
 
@@ -54,8 +56,7 @@ impl Engine {
             None => Some(Vec::new()),
         };
         // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
-        let left = credential_is_live(&credential, &known.identity, known.scopes(), now)
-            .and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
+        let left = credential_is_live(&credential, &known.identity, known.scopes(), now).and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
         let (status, actions) = match left {
             Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
             Ok(left) => (Ok(()), left),

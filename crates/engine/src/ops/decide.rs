@@ -174,10 +174,7 @@ impl Engine {
                 };
                 let environment = known.identity.charter.environment.clone().unwrap_or_default();
                 let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
-                let rest = Rest {
-                    intent,
-                    ..Rest::default()
-                };
+                let rest = Rest { intent, ..Rest::default() };
                 (known, environment, rest)
             }
         };
@@ -189,9 +186,7 @@ impl Engine {
     }
 
     fn decide_use(&self, known: &Known, handed_on: Attributes, environment: &str, asked: Use<'_>, rest: Rest) -> Verdict {
-        let Use {
-            action, resource, posture, ..
-        } = asked;
+        let Use { action, resource, posture, .. } = asked;
         let id = known.identity.id;
         let now = self.now();
         let standing = match gate::standing(known.facts(now)) {
@@ -202,7 +197,10 @@ impl Engine {
         // Who acts for others keeps to their bounds too.
         let usages = standing.charter().usage.iter().chain(&rest.usages);
         let broken = usages.clone().find(|usage| !usage.in_hours(now) || !usage.in_posture(posture));
-        let (in_hours, in_posture) = (usages.clone().all(|usage| usage.in_hours(now)), usages.clone().all(|usage| usage.in_posture(posture)));
+        let (in_hours, in_posture) = (
+            usages.clone().all(|usage| usage.in_hours(now)),
+            usages.clone().all(|usage| usage.in_posture(posture)),
+        );
         let answer = self.policy.decide(&Question {
             principal: questions::identity(&known.identity),
             action: Action::Use,
@@ -275,9 +273,17 @@ impl Default for Rest {
 impl Rest {
     fn of(held: &Held, asked: Use<'_>) -> Self {
         let credential = &held.credential;
-        let declared = |task: &str| credential.delegation.iter().any(|delegation| delegation.declared().any(|(_, declared)| declared == task));
+        let declared = |task: &str| {
+            credential
+                .delegation
+                .iter()
+                .any(|delegation| delegation.declared().any(|(_, declared)| declared == task))
+        };
         let named = |task: &str| credential.task.as_deref() == Some(task) || declared(task);
-        let task = credential.task.as_deref().and_then(|name| held.known.identity.charter.tasks.iter().find(|task| task.name == name));
+        let task = credential
+            .task
+            .as_deref()
+            .and_then(|name| held.known.identity.charter.tasks.iter().find(|task| task.name == name));
         let outside = task.is_some_and(|task| !task.covers(asked.action, asked.resource.id)) || asked.task.is_some_and(|task| !named(task));
         Self {
             intent: if outside { Err(Reason::OutsideIntent) } else { Ok(()) },
@@ -345,11 +351,7 @@ fn token_of(ask: &Evaluation) -> Result<Option<ShownToken<'_>>, OpError> {
         None => return Ok(None),
         Some(serde_json::Value::String(text)) => text,
         Some(_) => {
-            return malformed(
-                "subject.properties.access_token",
-                "access_token_malformed",
-                "give the access token as a string",
-            );
+            return malformed("subject.properties.access_token", "access_token_malformed", "give the access token as a string");
         }
     };
     let Ok(key) = properties.get("cnf").map(Confirmation::deserialize).transpose() else {

@@ -456,6 +456,10 @@ fn check_preset(ask: &NewIssuer) -> Vec<FieldProblem> {
             Some(_) => {}
         }
     }
+    if let Some(shared) = Preset::at_shared(&ask.url).filter(|shared| *shared != ask.preset) {
+        let hint = format!("everybody's jobs get tokens of this issuer: register it with the preset {}", shared.as_str());
+        problems.push(FieldProblem::new("preset", "preset_wrong", hint));
+    }
     if ask.preset.is_default_audience(&ask.url, &ask.audience) {
         let hint = "this audience is in every token that the platform gives out for itself: choose one of your own and have jobs ask for it";
         problems.push(FieldProblem::new("audience", "audience_is_default", hint));

@@ -253,7 +253,8 @@ impl Engine {
         must_become(&stored, RemovalState::Released)?;
         let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
         let held = stored.state == RemovalState::Held;
-        if held && ending.closed && stored.scope.is_some() || held && ending.closed && stored.subject.kind == SubjectKind::Need {
+        let for_ever = ending.closed && (stored.scope.is_some() || stored.subject.kind == SubjectKind::Need);
+        if held && for_ever {
             return Err(OpError::because(
                 Reason::IllegalTransition,
                 "what it is about has ended for ever: its identities stay held, and are retired",

@@ -32,7 +32,7 @@ const MAX_PROVIDERS: u16 = 20;
 
 impl Trusted for SignInProvider {
     const NAMES: Names = Names {
-        what: "provider",
+        what: "sign-in provider",
         kind: KIND,
         confirm: "sign_in_provider.confirm",
         remove: "sign_in_provider.remove",

@@ -13,7 +13,12 @@ use crate::sign_in::html::{Html, page};
 /// The page of a request, with its buttons as long as it waits for this reader.
 pub(super) fn approval(link: &str, approval: &Approval) -> Response {
     let request = &approval.request.request;
-    let mut body = Html::default().raw("<p class=\"lead\">").part(named(&approval.asker)).raw(" asks ").part(headline(approval)).raw("</p>\n<dl>\n");
+    let mut body = Html::default()
+        .raw("<p class=\"lead\">")
+        .part(named(&approval.asker))
+        .raw(" asks ")
+        .part(headline(approval))
+        .raw("</p>\n<dl>\n");
     body = facts(body, approval);
     body = body.raw("</dl>\n");
     if !request.votes.is_empty() {
@@ -56,7 +61,9 @@ pub(super) fn problem(failure: Failure) -> Response {
 
 /// Older browsers read this in place of `frame-ancestors`.
 fn framed(mut response: Response) -> Response {
-    response.headers_mut().insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
     response
 }
 
@@ -82,10 +89,14 @@ fn headline(approval: &Approval) -> Html {
             .raw("</strong>."),
         Matter::Activation { .. } => Html::default().raw("that an identity becomes active with its charter."),
         Matter::Charter { .. } => Html::default().raw("for a wider charter."),
-        Matter::Renewal { until, .. } => Html::default().raw("that an identity goes on until <strong>").text(&until.to_string()).raw("</strong>."),
-        Matter::PersonAccess { duration, .. } => {
-            Html::default().raw("for access of a person for <strong>").text(&duration.to_string()).raw("</strong>.")
-        }
+        Matter::Renewal { until, .. } => Html::default()
+            .raw("that an identity goes on until <strong>")
+            .text(&until.to_string())
+            .raw("</strong>."),
+        Matter::PersonAccess { duration, .. } => Html::default()
+            .raw("for access of a person for <strong>")
+            .text(&duration.to_string())
+            .raw("</strong>."),
         Matter::Exception { .. } => Html::default().raw("that a control is waived."),
         Matter::Roles { roles, .. } => Html::default()
             .raw("that a person's roles become <strong>")
@@ -108,7 +119,10 @@ fn facts(mut html: Html, approval: &Approval) -> Html {
     let view = &approval.request;
     let request = &view.request;
     html = fact(html, "Purpose", text(&request.purpose));
-    if let Matter::Access { entitlement, task, starts_at, .. } = &request.matter {
+    if let Matter::Access {
+        entitlement, task, starts_at, ..
+    } = &request.matter
+    {
         html = fact(html, "What", access(entitlement, approval.resource.as_deref()));
         if let Some(task) = task {
             html = fact(html, "For its task", text(task));
@@ -143,7 +157,12 @@ fn facts(mut html: Html, approval: &Approval) -> Html {
         html = fact(html, "Risk tier", text(tier.as_str()));
     }
     for clipped in &request.clipped {
-        let cut = Html::default().text(&clipped.field).raw(": ").text(&clipped.given).raw(" in place of ").text(&clipped.wanted);
+        let cut = Html::default()
+            .text(&clipped.field)
+            .raw(": ")
+            .text(&clipped.given)
+            .raw(" in place of ")
+            .text(&clipped.wanted);
         html = fact(html, "Cut down", cut);
     }
     html = fact(html, "Route", text(&route(request.route)));

@@ -18,9 +18,7 @@ pub(super) fn grant(form: &Form) -> Result<Grant, OAuthError> {
         }
     }
     if form.get("actor_token").is_some() || form.get("actor_token_type").is_some() {
-        return Err(OAuthError::invalid_request(
-            "the actor is who authenticates as the client: send no actor_token",
-        ));
+        return Err(OAuthError::invalid_request("the actor is who authenticates as the client: send no actor_token"));
     }
     if form.get("audience").is_some() {
         let hint = "name the target by its identifier, as resource (RFC 8707)";

@@ -1,6 +1,6 @@
 //! Seeds: the kept ones first, two hundred of a range, the same one twice, and defects that have to be found.
 
-use tenure_sim::{Planted, run};
+use tenure_sim::{Focus, Planted, run, run_on};
 
 /// Steps of a run before the faults stop.
 const STEPS: u64 = 400;
@@ -103,6 +103,16 @@ fn the_runs_reach_what_they_check() {
         "person.suspended",
         "person.resumed",
         "policy.changed",
+        "signal.received",
+        "signal.worked_off",
+        "workload.mover",
+        "removal.raised",
+        "removal.waiting",
+        "removal.confirmed",
+        "removal.held",
+        "removal.released",
+        "removal.retiring",
+        "removal.done",
         "access.refused",
         "access.refused_aggregate",
     ] {
@@ -112,12 +122,17 @@ fn the_runs_reach_what_they_check() {
 
 /// The planted defect breaks this invariant within two hundred seeds.
 fn finds(planted: Planted, invariant: &str) {
+    finds_on(planted, None, invariant);
+}
+
+/// The same in runs that are mostly about it.
+fn finds_on(planted: Planted, focus: Option<Focus>, invariant: &str) {
     let mut others = std::collections::BTreeMap::<&str, u32>::new();
     for seed in 0..200 {
-        match run(seed, STEPS, Some(planted), false).violation {
+        match run_on(seed, STEPS, Some(planted), focus, false).violation {
             Some(violation) if violation.invariant == invariant => {
                 // What caught it must be the defect and not the seed.
-                assert_eq!(run(seed, STEPS, None, false).violation, None);
+                assert_eq!(run_on(seed, STEPS, None, focus, false).violation, None);
                 return;
             }
             Some(violation) => *others.entry(violation.invariant).or_default() += 1,
@@ -159,7 +174,7 @@ fn planted_approvals_by_who_asks_break_s8() {
 
 #[test]
 fn planted_votes_that_outlive_an_edit_break_s8() {
-    finds(Planted::VotesOutliveEdits, "s8");
+    finds_on(Planted::VotesOutliveEdits, Some(Focus::Requests), "s8");
 }
 
 #[test]
@@ -180,4 +195,19 @@ fn planted_forgotten_keys_are_used_twice() {
 #[test]
 fn planted_leases_without_fences_are_acknowledged_late() {
     finds(Planted::IgnoresFences, "fence");
+}
+
+#[test]
+fn planted_credentials_that_forget_their_parents_break_s14() {
+    finds_on(Planted::SkipsParents, Some(Focus::Delegation), "s14");
+}
+
+#[test]
+fn planted_signals_that_activate_break_s12() {
+    finds_on(Planted::SignalsActivate, Some(Focus::Signals), "s12");
+}
+
+#[test]
+fn planted_deliveries_that_count_twice_break_s12() {
+    finds_on(Planted::ForgetsDeliveries, Some(Focus::Signals), "s12");
 }

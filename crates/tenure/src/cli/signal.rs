@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
+use tenure_api::removals::NewRemoval;
 use tenure_client::ListQuery;
 use tenure_core::entropy::Entropy;
 use tenure_core::id::{SignalId, SourceId};
@@ -36,7 +37,8 @@ Examples:
   tenure signal send --source assets --secret-file assets.secret \\
     --kind application_retired --subject application:billing
   tenure signal send --source github --secret-file github.secret --format github \\
-    --file payload.json --header 'X-GitHub-Event: repository'")]
+    --file payload.json --header 'X-GitHub-Event: repository'
+  tenure signal send --source assets --kind application_retired --subject application:billing --dry-run")]
 pub enum Signal {
     /// Lists signals.
     List {
@@ -71,8 +73,8 @@ pub struct Send {
     #[arg(long)]
     source: String,
     /// The file with the source's secret, `-` is standard input.
-    #[arg(long, value_name = "FILE")]
-    secret_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    secret_file: Option<PathBuf>,
     /// What happened, e.g. application_retired.
     #[arg(long, value_parser = word::<SignalKind>, requires = "subject", required_unless_present = "file")]
     kind: Option<SignalKind>,
@@ -97,6 +99,9 @@ pub struct Send {
     /// The source's secret is a token in a header, and not an HMAC key: gitlab, kubernetes.
     #[arg(long = "as-bearer", requires = "file")]
     as_bearer: bool,
+    /// Sends nothing, and shows the removal that the signal would begin: whom it concerns, and what with them.
+    #[arg(long, requires = "kind")]
+    dry_run: bool,
 }
 
 impl Signal {
@@ -127,7 +132,10 @@ impl Signal {
 
 impl Send {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let secret = read_secret(&self.secret_file)?;
+        let Some(secret_file) = self.secret_file.as_ref().filter(|_| !self.dry_run) else {
+            return self.plan(context).await;
+        };
+        let secret = read_secret(secret_file)?;
         let (format, body) = match (&self.file, self.kind, &self.subject) {
             (Some(path), ..) => (self.format.unwrap_or(Format::CloudEvents), read_input(path)?),
             (None, Some(kind), Some(subject)) => (Format::CloudEvents, self.cloud_event(kind, subject).to_string()),
@@ -156,6 +164,18 @@ impl Send {
             );
         }
         context.out.record(&taken)
+    }
+
+    async fn plan(self, context: &Context) -> anyhow::Result<()> {
+        let subject = self.subject.ok_or_else(|| Failure::usage("--dry-run: give --kind and --subject"))?;
+        let ask = NewRemoval {
+            subject,
+            kind: self.kind,
+            reason: format!("dry run of a signal of {}", self.source),
+            dry_run: true,
+            expect: None,
+        };
+        context.out.record(&context.client()?.raise_removal(&ask).await?)
     }
 
     fn cloud_event(&self, kind: SignalKind, subject: &SignalSubject) -> Value {

@@ -56,12 +56,36 @@ Examples:
   tenure token get --identity idn_… --key exporter.key --environment prod
   tenure token get --identity idn_… --key exporter.key --environment prod --scope write -o json | jq -r .access_token
   tenure token get --identity idn_… --oidc-token-file ci.jwt --environment prod
+  tenure token get --identity idn_… --key exporter.key --environment prod --dpop-key dpop.key
+  tenure token proof --dpop-key dpop.key --url https://orders.internal/v1/orders --token-file token
   tenure token get --identity idn_… --key agent.key --environment prod --task reconcile
   tenure token get --identity idn_A --key a.key --environment prod --task reconcile --resource https://orders --delegate-to idn_B
   tenure token get --identity idn_B --key b.key --environment prod --exchange from-a.token")]
 pub enum Token {
     /// Gets an access token with the workload's own key, or with a token of a registered issuer.
-    Get(Get),
+    Get(Box<Get>),
+    /// Makes the proof that a bound token needs for one request (DPoP, RFC 9449), for the header `DPoP`.
+    Proof(Proof),
+}
+
+/// `token proof`.
+#[derive(Args)]
+pub struct Proof {
+    /// The key that the token is bound to, as `tenure key generate` wrote it.
+    #[arg(long, value_name = "FILE")]
+    dpop_key: PathBuf,
+    /// The request's method.
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The request's address, as the server knows it.
+    #[arg(long)]
+    url: String,
+    /// The server's nonce, from the header `DPoP-Nonce` of its last reply.
+    #[arg(long)]
+    nonce: Option<String>,
+    /// The file with the access token; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
 }
 
 /// `token get`.
@@ -95,6 +119,9 @@ pub struct Get {
     /// Acts for another identity: a file with the token by which that one handed on authority; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     exchange: Option<PathBuf>,
+    /// Binds the token to this key, so that nobody can use it without (DPoP, RFC 9449): a file as `tenure key generate` writes it.
+    #[arg(long, value_name = "FILE")]
+    dpop_key: Option<PathBuf>,
     /// The issuer identifier to sign for, where the server's public URL is not the one that is connected to.
     #[arg(long, value_name = "URL")]
     audience: Option<String>,
@@ -103,7 +130,20 @@ pub struct Get {
 impl Token {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let Self::Get(Get {
+        match self {
+            Self::Get(get) => get.run(context).await,
+            Self::Proof(proof) => {
+                let key = WorkloadKey::from_text(&read_secret(&proof.dpop_key)?)?;
+                let token = read_secret(&proof.token_file)?;
+                line(&key.dpop_proof(&proof.method, &proof.url, proof.nonce.as_deref(), Some(token.trim())))
+            }
+        }
+    }
+}
+
+impl Get {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let Self {
             identity,
             key,
             oidc_token_file,
@@ -113,8 +153,9 @@ impl Token {
             task,
             delegate_to,
             exchange,
+            dpop_key,
             audience,
-        }) = self;
+        } = self;
         let client = context.anonymous()?;
         let audience = audience.unwrap_or_else(|| client.issuer_of(&environment));
         let proof = match (key, oidc_token_file) {
@@ -146,7 +187,14 @@ impl Token {
             }
             ask.authorization_details = Some(json!([detail]));
         }
-        match client.token(&environment, &ask).await {
+        let issued = match dpop_key {
+            Some(path) => {
+                let bound_to = WorkloadKey::from_text(&read_secret(&path)?)?;
+                client.bound_token(&environment, &ask, &bound_to, &audience).await
+            }
+            None => client.token(&environment, &ask).await,
+        };
+        match issued {
             Ok(issued) => context.out.record(&issued),
             Err(error) => {
                 explain_audience(&client, &environment, &audience, &error).await;

@@ -429,9 +429,13 @@ on_both! {
 async fn s17_a_notification_endpoint_inside_the_network_is_not_called() {
     let pings = Pings::start(&[204]);
     let world = World::start_with(Store::Sqlite, &[("TENURE_OUTBOUND_ALLOW", "192.0.2.0/24")]).await;
-    for (n, endpoint) in [pings.url(), pings.url().replace("http://", "https://"), "http://169.254.169.254/latest/meta-data".into()]
-        .into_iter()
-        .enumerate()
+    for (n, endpoint) in [
+        pings.url(),
+        pings.url().replace("http://", "https://"),
+        "http://169.254.169.254/latest/meta-data".into(),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let agent = Agent::new(&world, &format!("agent-{n}"), json!({"notification_endpoint": endpoint})).await;
         let asked = agent
@@ -440,9 +444,7 @@ async fn s17_a_notification_endpoint_inside_the_network_is_not_called() {
             .expect(200);
         let id = asked.text("/request");
         world.approve(&world.manager, &id).await.expect(200);
-        world
-            .until(async || !world.events_of("request.called_back", &id).await.is_empty())
-            .await;
+        world.until(async || !world.events_of("request.called_back", &id).await.is_empty()).await;
         let called = world.events_of("request.called_back", &id).await.remove(0);
         assert!(called["data"]["why"].as_str().unwrap().contains("may not be reached"), "{called}");
         // Who isn't called still polls.
@@ -457,13 +459,16 @@ async fn r56_a_question_that_nobody_answers_lapses() {
     let pings = Pings::start(&[204]);
     let agent = Agent::new(&world, "lonely-agent", json!({"notification_endpoint": pings.url()})).await;
     let asked = agent
-        .ask(&world, 60, "refund of order 12", &[("client_notification_token", "token"), ("requested_expiry", "86400")])
+        .ask(
+            &world,
+            60,
+            "refund of order 12",
+            &[("client_notification_token", "token"), ("requested_expiry", "86400")],
+        )
         .await
         .expect(200);
     assert_eq!(asked.body["expires_in"], 4, "no longer than requests wait here");
-    world
-        .until(async || request(&world, &asked.text("/request")).await["state"] == "lapsed")
-        .await;
+    world.until(async || request(&world, &asked.text("/request")).await["state"] == "lapsed").await;
     let late = agent.fetch(&world, &asked.text("/auth_req_id")).await.expect(400);
     assert_eq!((late.text("/error").as_str(), late.code().as_str()), ("expired_token", "request_expired"));
     assert_eq!(

@@ -44,6 +44,8 @@ fn help_teaches_and_usage_errors_are_told_apart() {
         "environment",
         "resource",
         "issuer",
+        "source",
+        "signal",
         "identity",
         "grant",
         "credential",

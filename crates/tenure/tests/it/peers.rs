@@ -15,7 +15,7 @@ pub const AUDIENCE: &str = "https://tenure.example/production";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// Where the packages are.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let given = std::env::var_os("TENURE_TEST_PEERS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"));
     assert!(

@@ -95,7 +95,7 @@ on_both! {
         let (id, key) = world.exporter("exporter").await;
         let kept = world.token(&key, &id, "production").await;
         // A set that lets only pipelines get credentials and enforcement points work.
-        let changed = put_in_force(&world, |text| text.replacen("context.method == \"private_key_jwt\"", "context.method == \"nothing\"", 1)).await.expect(201);
+        let changed = put_in_force(&world, |text| text.replacen("[\"private_key_jwt\", ", "[\"nothing\", ", 1)).await.expect(201);
         assert_eq!((changed.text("/state"), &changed.body["single_person"]), ("fulfilled".into(), &json!(true)));
         let refused = world.ask_token(&key, &id, "production").await.expect(403);
         assert_eq!(refused.text("/reason_code"), "policy_denied");

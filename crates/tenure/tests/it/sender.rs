@@ -124,7 +124,7 @@ impl World {
 
     /// Tenure as a resource, and an active identity that may read and ask there, with its key.
     async fn steward(&self) -> (String, Key) {
-        let body = json!({"uri": self.server.url, "type": "tenure", "actions": ["read", "request"], "application": self.application, "environment": "production"});
+        let body = json!({"uri": self.server.url, "type": "tenure", "actions": ["read", "request"], "application": self.application, "environment": "production", "verification": "online"});
         let tenure = self.post(&self.admin, "/v1/resources", body).await.expect(201).text("/id");
         let key = Key::new();
         let mut charter = self.charter(key.jwk());

@@ -1,6 +1,8 @@
 //! Sources of signals and what becomes of their deliveries on the way in (S-12).
 
 mod attacks;
+mod batches;
+mod cli;
 mod starts;
 mod tokens;
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tenure_api::requests::NewEnvironment;
 use tenure_core::person::Role;
+use tenure_core::problem::Reason;
 
 use super::*;
 use crate::run::seal::tests::{World, world};
@@ -307,6 +308,17 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
     // An instance of one's own has no other tenant; the shared one has.
     let issuer = world.engine.create_issuer(&world.admin, own.clone()).await.unwrap().record;
     assert_eq!((issuer.preset, issuer.algorithms), (Preset::Gitlab, vec!["RS256".to_owned()]));
+    // Nobody gets round a shared issuer's rules by another preset.
+    for url in [
+        "https://gitlab.com",
+        "https://token.actions.githubusercontent.com",
+        "https://token.actions.githubusercontent.com/acme",
+    ] {
+        let plain = NewIssuer { url: url.into(), ..ask() };
+        let refused = codes(world.engine.create_issuer(&world.admin, plain).await.unwrap_err());
+        assert_eq!(refused, [("preset".to_owned(), "preset_wrong".to_owned())], "{url}");
+    }
+    assert_eq!(Preset::at_shared("https://gitlab.com.example.com"), None);
     for url in ["", "https://gitlab.com", "https://gitlab.com/"] {
         let shared = NewIssuer {
             url: url.into(),

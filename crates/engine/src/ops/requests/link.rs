@@ -133,8 +133,12 @@ impl Engine {
     /// As [`Engine::approval`] and [`Engine::vote`].
     pub async fn answer_by_link(&self, caller: &Caller, link: &str, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
         let (stored, whose) = self.linked(link).await?;
-        self.recorded(caller, Asked::new(ControlPoint::Approve, "request.open_link", stored.id), self.is_theirs(caller, whose))
-            .await?;
+        self.recorded(
+            caller,
+            Asked::new(ControlPoint::Approve, "request.open_link", stored.id),
+            self.is_theirs(caller, whose),
+        )
+        .await?;
         if stored.state != tenure_core::request::RequestState::Open {
             return Err(not_open(stored.state));
         }

@@ -180,8 +180,9 @@ impl Engine {
         changeset.expect(source);
         let answer = self.policy.decide(&signal_question(source, word, 0, false));
         // A policy that fails doesn't stand in the way of what takes away (S-9): that goes on, and waits for a person below.
-        let takes = !matches!(word.kind.effect(), Effect::Joiner | Effect::Review);
-        if !answer.allowed && !(answer.errored && takes) {
+        let gives = matches!(word.kind.effect(), Effect::Joiner | Effect::Review);
+        let counts = answer.allowed || (answer.errored && !gives);
+        if !counts {
             let reason = if answer.errored { Reason::PolicyError } else { Reason::PolicyDenied };
             if let Some(event) = changeset.events.first_mut() {
                 *event = event.clone().fact("reason", reason).fact("policies", &answer.policies);

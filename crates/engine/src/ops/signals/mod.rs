@@ -77,14 +77,19 @@ impl Engine {
         let source = authentic.source.id;
         let digest = crate::keys::base64url(&Sha256::digest(delivery.body));
         let taken = match judged(&delivery, &authentic) {
-            Ok(words) if words.is_empty() => {
+            Ok((words, _)) if words.is_empty() => {
                 self.count_aside(OF_NO_INTEREST, source);
                 return Ok(DeliveryTaken {
                     signals: Vec::new(),
                     duplicate: false,
                 });
             }
-            Ok(words) => self.take(&authentic, &words, &digest).await,
+            Ok((words, left_out)) => {
+                if left_out > 0 {
+                    self.count_aside(Reason::SignalOutsideSource.code(), source);
+                }
+                self.take(&authentic, &words, &digest).await
+            }
             Err(error) => Err(error),
         };
         match taken {
@@ -282,14 +287,20 @@ impl Engine {
     }
 }
 
-/// The words of a delivery, if its source may say all of them.
-fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<Vec<Word>, OpError> {
+/// The words of a delivery, if its source may say them: of a platform's those that it may say, if there are any, and how many were left out.
+fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<(Vec<Word>, usize), OpError> {
     let source = &authentic.source;
     let words = match &authentic.token {
         Some(token) => adapters::read_set(&token.claims),
         None => adapters::read(source.format, &Headers(delivery.headers), delivery.body),
     };
-    let words = words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
+    let mut words = words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
+    // What a platform sends together is the doing of many: nobody may keep the rest from being heard by adding what its source may not say.
+    let all = words.len();
+    let mixed = matches!(source.format, Format::Github | Format::Gitlab | Format::Kubernetes) && words.iter().any(|word| may_say(source, word));
+    if mixed {
+        words.retain(|word| may_say(source, word));
+    }
     for word in &words {
         let (kind, subject) = (word.kind.as_str(), &word.subject);
         if !source.kinds.contains(&word.kind) {
@@ -312,7 +323,12 @@ fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<Vec<Word>, O
             return Err(OpError::field("facts", "facts_malformed", "send at most 32 facts with plain values"));
         }
     }
-    Ok(words)
+    let left_out = all - words.len();
+    Ok((words, left_out))
+}
+
+fn may_say(source: &Source, word: &Word) -> bool {
+    source.kinds.contains(&word.kind) && is_well_formed(&word.subject.id) && source.covers(&word.subject)
 }
 
 /// Whether a name can stand for one thing only: no part of it is empty, goes up, or is hidden.
@@ -320,7 +336,9 @@ pub(crate) fn is_well_formed(id: &str) -> bool {
     let plain =
         |c: char| !c.is_control() && !matches!(c, '*' | '\\' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.trim() == part;
-    !id.is_empty() && id.len() <= MAX_SUBJECT && id.chars().all(plain) && id.split('/').all(part)
+    // SPIFFE and WIMSE ids are names with a scheme.
+    let path = id.strip_prefix("spiffe://").or_else(|| id.strip_prefix("wimse://")).unwrap_or(id);
+    !id.is_empty() && id.len() <= MAX_SUBJECT && id.chars().all(plain) && path.split('/').all(part)
 }
 
 fn received(id: SignalId, source: SourceId, word: &Word, digest: &str, now: Timestamp) -> Signal {
@@ -383,6 +401,7 @@ mod tests {
             "aws/123456789012",
             "...",
             "a..b/c",
+            "spiffe://example.org/payments",
         ] {
             assert!(is_well_formed(good), "{good}");
         }
@@ -400,6 +419,8 @@ mod tests {
             "acme\n",
             "acme\\x",
             "acme/*",
+            "https://example.org/payments",
+            "spiffe:///payments",
             "ac\u{200b}me",
             "ac\u{202e}me",
         ] {

@@ -46,7 +46,9 @@ impl Engine {
 
     async fn decide_wait(&self, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<Option<(Changeset, Wait)>, OpError> {
         let now = self.now();
-        let Some(request) = self.request_behind(auth_req_id, id) else { return Ok(None) };
+        let Some(request) = self.request_behind(auth_req_id, id) else {
+            return Ok(None);
+        };
         let (Some(known), Some(waiting)) = (self.know(id).await?, self.one::<Backchannel>(request).await?) else {
             return Ok(None);
         };
@@ -88,7 +90,11 @@ impl Engine {
         let given: Vec<Option<Stored<GrantRecord>>> = known
             .grants
             .iter()
-            .filter(|grant| grant.as_ref().is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now)))
+            .filter(|grant| {
+                grant
+                    .as_ref()
+                    .is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now))
+            })
             .cloned()
             .collect();
         if given.is_empty() {
@@ -98,7 +104,11 @@ impl Engine {
             grants: &given,
             ..known.facts(now)
         })?;
-        let resource = known.resources.iter().flatten().find(|resource| resource.id.to_string() == entitlement.resource);
+        let resource = known
+            .resources
+            .iter()
+            .flatten()
+            .find(|resource| resource.id.to_string() == entitlement.resource);
         let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| *uri == resource.uri));
         let resource = resource
             .cloned()

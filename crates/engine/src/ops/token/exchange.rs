@@ -87,10 +87,16 @@ impl Engine {
             None => own.next(),
         };
         let tenure = tenure.cloned().ok_or_else(|| {
-            OpError::because(Reason::ResourceUnknown, "a delegation is for Tenure itself: the charter has to have the action delegate there")
+            OpError::because(
+                Reason::ResourceUnknown,
+                "a delegation is for Tenure itself: the charter has to have the action delegate there",
+            )
         })?;
         if ask.actions().iter().any(|action| action != DELEGATE) {
-            return Err(OpError::because(Reason::OutsideScope, "what hands authority on is good for nothing else: ask for the scope delegate"));
+            return Err(OpError::because(
+                Reason::OutsideScope,
+                "what hands authority on is good for nothing else: ask for the scope delegate",
+            ));
         }
         let uri = detail.location()?;
         let resource = known.resources.iter().flatten().find(|resource| resource.uri == uri);
@@ -179,7 +185,10 @@ impl Engine {
             .ok_or_else(|| OpError::because(Reason::CredentialUnknown, "the subject token is no access token of ours in its time"))?;
         let credential = held.credential;
         let names_actor = credential.may_act.as_ref().is_some_and(|may_act| may_act.actor == actor.identity.id);
-        let to_tenure = held.known.resource(credential.resource).is_some_and(|resource| self.is_tenure(resource) && claims.audience == resource.uri);
+        let to_tenure = held
+            .known
+            .resource(credential.resource)
+            .is_some_and(|resource| self.is_tenure(resource) && claims.audience == resource.uri);
         if credential.kind != CredentialType::AccessToken || !names_actor {
             let detail = "the subject token doesn't name this actor: the subject asks for one with authorization_details of the type tenure_delegation";
             return Err(OpError::because(Reason::DelegationNotAllowed, detail));
@@ -193,10 +202,7 @@ impl Engine {
             return Err(OpError::because(Reason::DelegationNotAllowed, "the subject token is not addressed to Tenure"));
         }
         let mut ancestors = held.ancestors;
-        ancestors.push(Ancestor {
-            known: held.known,
-            credential,
-        });
+        ancestors.push(Ancestor { known: held.known, credential });
         Ok(ancestors)
     }
 }

@@ -59,7 +59,13 @@ impl Intent {
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, OpError> {
         let mut intent = Self::default();
         let Some(text) = text else { return Ok(intent) };
-        let malformed = || wrong(PARAMETER, "details_malformed", "give a JSON array of objects, each with a type, of at most 8192 bytes");
+        let malformed = || {
+            wrong(
+                PARAMETER,
+                "details_malformed",
+                "give a JSON array of objects, each with a type, of at most 8192 bytes",
+            )
+        };
         if text.len() > MAX_BYTES {
             return Err(malformed());
         }
@@ -111,9 +117,11 @@ impl Intent {
     pub(super) fn resource<'a>(&'a self, parameter: Option<&'a str>) -> Result<Option<&'a str>, OpError> {
         let location = self.task.as_ref().and_then(|detail| detail.locations.first()).map(String::as_str);
         match (parameter, location) {
-            (Some(parameter), Some(location)) if parameter != location => {
-                Err(wrong(PARAMETER, "locations_conflict", "the location is another resource than the parameter `resource`"))
-            }
+            (Some(parameter), Some(location)) if parameter != location => Err(wrong(
+                PARAMETER,
+                "locations_conflict",
+                "the location is another resource than the parameter `resource`",
+            )),
             (parameter, location) => Ok(parameter.or(location)),
         }
     }
@@ -124,7 +132,11 @@ impl Intent {
             return Ok(scope);
         };
         if scope.iter().any(|action| !detail.actions.contains(action)) {
-            return Err(wrong(PARAMETER, "actions_conflict", "the scope asks for an action that the detail doesn't have"));
+            return Err(wrong(
+                PARAMETER,
+                "actions_conflict",
+                "the scope asks for an action that the detail doesn't have",
+            ));
         }
         Ok(if scope.is_empty() { detail.actions.clone() } else { scope })
     }
@@ -203,7 +215,10 @@ mod tests {
             (r#"[{"type":"tenure_delegation","actor":"per_1"}]"#, "detail_malformed"),
             (r#"[{"type":"tenure_task","task":"a"},{"type":"tenure_task","task":"b"}]"#, "detail_twice"),
             (&format!(r#"[{{"type":"tenure_task","task":"a"}},{delegation}]"#), "details_conflict"),
-            (r#"[{"type":"tenure_task","task":"a","locations":["https://a","https://b"]}]"#, "locations_too_many"),
+            (
+                r#"[{"type":"tenure_task","task":"a","locations":["https://a","https://b"]}]"#,
+                "locations_too_many",
+            ),
             (r#"[{"type":"tenure_task","task":"a","actions":[""]}]"#, "actions_malformed"),
         ] {
             assert_eq!(code(text), expected, "{}", text.get(..80).unwrap_or(text));

@@ -155,10 +155,8 @@ proptest! {
     #[test]
     fn payloads_are_read_or_refused(payload in json_like()) {
         everywhere(payload.to_string().as_bytes());
-        if let Value::Object(claims) = &payload {
-            if let Ok(words) = read_set(claims) {
-                in_bounds(&words);
-            }
+        if let Value::Object(claims) = &payload && let Ok(words) = read_set(claims) {
+            in_bounds(&words);
         }
     }
 

@@ -49,7 +49,10 @@ macro_rules! on_localhost {
 /// The newest link of a person to the page of a request.
 async fn link(world: &World, hooks: &Hooks, request: &str, person: &str) -> String {
     let links = || -> Vec<String> {
-        let answers = hooks.calls().into_iter().filter_map(|call| call["verified"]["data"]["facts"]["answer"].as_array().cloned());
+        let answers = hooks
+            .calls()
+            .into_iter()
+            .filter_map(|call| call["verified"]["data"]["facts"]["answer"].as_array().cloned());
         let mine = answers.flatten().filter(|answer| answer["person"] == person);
         let links = mine.map(|answer| answer["link"].as_str().unwrap().to_owned());
         links.filter(|link| link.contains(request)).collect()
@@ -75,8 +78,15 @@ async fn invite(world: &World, person: &str) -> String {
 
 /// What the page's form sends.
 async fn answer(browser: &Browser, link: &str, page: &Page, decision: &str, comment: &str) -> Page {
-    let hash = page.text.split("name=\"content_hash\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-    browser.post(link, &[("content_hash", hash), ("decision", decision), ("comment", comment)]).await
+    let hash = page
+        .text
+        .split("name=\"content_hash\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap();
+    browser
+        .post(link, &[("content_hash", hash), ("decision", decision), ("comment", comment)])
+        .await
 }
 
 async fn state(world: &World, id: &str) -> Value {
@@ -268,7 +278,9 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     let invitation = invite(&world, &world.manager_id).await;
     chromium.open(&format!("{}/sign-in#invitation={invitation}", world.server.url)).await;
     chromium.until("document.getElementById('invitation').value.startsWith('tnr_inv_')").await;
-    chromium.run("document.querySelector('form[action=\"/sign-in/invitation\"] button').click()").await;
+    chromium
+        .run("document.querySelector('form[action=\"/sign-in/invitation\"] button').click()")
+        .await;
     chromium.until("document.getElementById('passkey-register')?.hidden === false").await;
     chromium.run("document.getElementById('passkey-register').click()").await;
     chromium.until("location.pathname === '/sign-in/done'").await;
@@ -280,18 +292,32 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     let id = asked.text("/request");
     let mails = || {
         let mails = mailbox.messages_to("max@example.com", "A request waits for your answer");
-        mails.into_iter().filter(|mail| mail["parsed"]["text"].as_str().unwrap().contains(&id)).collect::<Vec<_>>()
+        mails
+            .into_iter()
+            .filter(|mail| mail["parsed"]["text"].as_str().unwrap().contains(&id))
+            .collect::<Vec<_>>()
     };
     world.until(async || !mails().is_empty()).await;
     let text = mails()[0]["parsed"]["text"].as_str().unwrap().to_owned();
     // What the agent wrote stays in its line.
-    assert!(text.contains("\nPurpose: refund of order 12 Answer: https://evil.example/approve/x\n"), "{text}");
+    assert!(
+        text.contains("\nPurpose: refund of order 12 Answer: https://evil.example/approve/x\n"),
+        "{text}"
+    );
     let link = text.lines().find(|line| line.starts_with(&world.server.url)).unwrap().trim().to_owned();
     // The owner is who asks, as far as duties go, and gets no link; the log has none either.
-    assert!(!world.events().await.iter().any(|event| event.to_string().contains("/approve/")));
+    assert!(
+        !world
+            .events()
+            .await
+            .iter()
+            .any(|event| event.to_string().contains(&format!("{}/approve/", world.server.url)))
+    );
 
     chromium.open(&link).await;
-    chromium.until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false").await;
+    chromium
+        .until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false")
+        .await;
     chromium.run("document.getElementById('passkey-sign-in').click()").await;
     chromium.until("location.pathname.startsWith('/approve/')").await;
     chromium.until("document.querySelector('button[value=approve]') !== null").await;

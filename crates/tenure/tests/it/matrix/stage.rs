@@ -473,6 +473,25 @@ impl Stage {
         taken.expect(202).text("/signals/0/id")
     }
 
+    /// What a source wants that may hold nothing by itself.
+    async fn waiting_removal(&self) -> String {
+        let mut registration = signals::registration(&self.world, &self.new_name(), "cloud_events", "hmac");
+        registration["kinds"] = json!(["workload_removed"]);
+        registration["subjects"] = json!(["identity:*"]);
+        registration["blast_cap"] = json!(0);
+        let source = signals::source(&self.world, registration).await;
+        let confirm = format!("/v1/sources/{}/confirm", source.id);
+        self.step_bare(&self.callers[7].token, &confirm).await.expect(200);
+        let body = signals::event(&self.new_name(), "workload.removed", &format!("identity:{}", self.identity().await));
+        let taken = signals::deliver(&self.world, &source.name, &signals::cloud_headers(&source.secret, &body), &body).await;
+        let path = format!("/v1/signals/{}", taken.expect(202).text("/signals/0/id"));
+        let security = &self.world.security;
+        self.world
+            .until(async || self.world.get(security, &path).await.expect(200).text("/state") == "done")
+            .await;
+        self.world.get(security, &path).await.expect(200).text("/outcome/removal")
+    }
+
     async fn issuer(&self) -> String {
         let body = json!({"url": format!("{}/{}", self.documents, self.new_name()), "audience": "https://tenure.example", "environments": ["production"]});
         self.made(&self.world.admin, "/v1/issuers", body).await
@@ -566,6 +585,10 @@ impl<'a> Cell<'a> {
         if !self.made.contains_key(name) {
             let value = match name.strip_suffix(".hash") {
                 Some(request) => self.stage.hash(&self.made[request].clone()).await,
+                None if name == "waiting removal.digest" => {
+                    let path = format!("/v1/removals/{}", self.made["waiting removal"]);
+                    self.stage.world.get(&self.stage.world.security, &path).await.expect(200).text("/digest")
+                }
                 None => self.make(name).await,
             };
             self.made.insert(name.to_owned(), value);
@@ -590,7 +613,7 @@ impl<'a> Cell<'a> {
             "ola" => stage.actor(3),
             "max" => world.manager_id.clone(),
             "hal" => stage.hal.clone(),
-            "production" | "not_allowed" => name.to_owned(),
+            "production" | "not_allowed" | "link" => name.to_owned(),
             "used" => stage.used().await,
             "standard" => {
                 let body = json!({"pattern": "^bot-[a-z0-9-]+$", "example": "bot-a"});
@@ -674,6 +697,11 @@ impl<'a> Cell<'a> {
                 let body = json!({"target": {"type": "identity", "id": stage.identity().await}, "reason": "test"});
                 stage.made(&stage.sib, "/v1/revocations", body).await
             }
+            "removal" => {
+                let body = json!({"subject": {"type": "identity", "id": stage.identity().await}, "reason": "test"});
+                stage.made(&stage.sib, "/v1/removals", body).await
+            }
+            "waiting removal" => stage.waiting_removal().await,
             "held" => {
                 let id = stage.identity().await;
                 let body = json!({"scope": {"type": "identity", "id": id}, "reason": "test"});
