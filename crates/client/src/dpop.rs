@@ -18,7 +18,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tenure_api::views::TokenIssued;
 use tenure_core::entropy::Entropy;
 use tenure_core::time::Timestamp;
@@ -38,24 +38,17 @@ impl WorkloadKey {
 }
 
 /// Signs a DPoP proof for one request.
-pub fn sign_dpop(
-    key: &WorkloadKey,
-    method: &str,
-    url: &str,
-    nonce: Option<&str>,
-    token: Option<&str>,
-    now: Timestamp,
-    entropy: &dyn Entropy,
-) -> String {
+pub fn sign_dpop(key: &WorkloadKey, method: &str, url: &str, nonce: Option<&str>, token: Option<&str>, now: Timestamp, entropy: &dyn Entropy) -> String {
     let address = url.split(['?', '#']).next().unwrap_or(url);
-    let mut claims = json!({"jti": fresh_id(entropy), "htm": method, "htu": address, "iat": now.as_secs()});
-    if let Some(nonce) = nonce {
-        claims["nonce"] = json!(nonce);
-    }
-    if let Some(token) = token {
-        claims["ath"] = json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes())));
-    }
-    key.compact_with_key("dpop+jwt", &claims)
+    let mut claims = Map::from_iter([
+        ("jti".to_owned(), json!(fresh_id(entropy))),
+        ("htm".to_owned(), json!(method)),
+        ("htu".to_owned(), json!(address)),
+        ("iat".to_owned(), json!(now.as_secs())),
+    ]);
+    claims.extend(nonce.map(|nonce| ("nonce".to_owned(), json!(nonce))));
+    claims.extend(token.map(|token| ("ath".to_owned(), json!(URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()))))));
+    key.compact_with_key("dpop+jwt", &Value::Object(claims))
 }
 
 impl Client {
@@ -76,8 +69,7 @@ impl Client {
             let next = response.headers().get(DPOP_NONCE).and_then(|value| value.to_str().ok()).map(str::to_owned);
             if response.status().is_success() {
                 let body = response.bytes().await.map_err(|error| ClientError::transport(&error))?;
-                return serde_json::from_slice(&body)
-                    .map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")));
+                return serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")));
             }
             let refusal = error::refused(response).await;
             // The server wants its nonce in the proof: with it, the same assertion is good for a second try, and no third is made.
@@ -91,7 +83,6 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use tenure_core::entropy::SeededEntropy;
 
     use super::*;
@@ -101,7 +92,15 @@ mod tests {
         let entropy = SeededEntropy::new(6);
         let key = WorkloadKey::draw(&entropy).unwrap();
         let url = "https://orders.internal/v1/orders?page=2#top";
-        let proof = sign_dpop(&key, "GET", url, Some("n"), Some("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"), Timestamp::from_secs(9), &entropy);
+        let proof = sign_dpop(
+            &key,
+            "GET",
+            url,
+            Some("n"),
+            Some("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"),
+            Timestamp::from_secs(9),
+            &entropy,
+        );
         let part = |n: usize| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(proof.split('.').nth(n).unwrap()).unwrap()).unwrap();
         assert_eq!(part(0), json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": key.public_jwk()}));
         let claims = part(1);

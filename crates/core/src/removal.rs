@@ -215,7 +215,14 @@ mod tests {
     fn nothing_is_released_once_it_retires_and_nothing_retires_unheld() {
         use RemovalState::{Done, Held, Released, Retiring, Waiting};
         assert!(Waiting.may_become(Held) && Waiting.may_become(Released) && Held.may_become(Retiring) && Held.may_become(Released));
-        for (from, to) in [(Waiting, Retiring), (Retiring, Released), (Retiring, Held), (Released, Held), (Done, Held), (Done, Released)] {
+        for (from, to) in [
+            (Waiting, Retiring),
+            (Retiring, Released),
+            (Retiring, Held),
+            (Released, Held),
+            (Done, Held),
+            (Done, Released),
+        ] {
             assert!(!from.may_become(to), "{from:?} {to:?}");
         }
     }

@@ -71,7 +71,9 @@ pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[ClientKey<'_>
         return Err(JoseError::SubjectWrong);
     }
     let other = keys.get(key_index).and_then(|client| client.other_audience);
-    claims.is_only_for(issuer).or_else(|refusal| other.map_or(Err(refusal), |other| claims.is_only_for(other)))?;
+    claims
+        .is_only_for(issuer)
+        .or_else(|refusal| other.map_or(Err(refusal), |other| claims.is_only_for(other)))?;
     let expires_at = claims.valid_at(now, MAX_PROOF_LIFE, SKEW)?;
     Ok(ClientAssertion {
         jti: claims.jti()?.to_owned(),

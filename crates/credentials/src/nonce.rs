@@ -88,7 +88,13 @@ mod tests {
         assert!(key("cd").accepts(&nonce, now).is_none());
         let mut bytes = from_base64url(&nonce).unwrap();
         bytes[7] ^= 1;
-        for made_up in [to_base64url(&bytes), to_base64url(&bytes[..8]), nonce[..nonce.len() - 4].to_owned(), "x".into(), String::new()] {
+        for made_up in [
+            to_base64url(&bytes),
+            to_base64url(&bytes[..8]),
+            nonce[..nonce.len() - 4].to_owned(),
+            "x".into(),
+            String::new(),
+        ] {
             assert!(key("ab").accepts(&made_up, now).is_none(), "{made_up}");
         }
         assert!(!format!("{:?}", key("ab")).contains("ab"));

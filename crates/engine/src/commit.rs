@@ -92,7 +92,12 @@ impl Engine {
     {
         for _ in 0..DECISIONS {
             // On the heap: decisions are large, and every caller's future would hold one.
-            let (changeset, value) = Box::pin(decision()).await?;
+            // The set that the decision is made under: one that is put in force before it is committed, has it made again.
+            let basis = self.policy.basis();
+            let (mut changeset, value) = Box::pin(decision()).await?;
+            if !disables(&changeset) {
+                changeset.expects.push(basis);
+            }
             if let Some(committed) = self.settle(changeset).await? {
                 return Ok((value, committed));
             }

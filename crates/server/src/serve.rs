@@ -111,9 +111,7 @@ fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
         Clients::Anonymous => builder.with_no_client_auth(),
         Clients::Certificates => builder.with_client_cert_verifier(AnyCertificate::new(&provider)),
     };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| bad(&tls.certificate, error.to_string()))?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| bad(&tls.certificate, error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

@@ -266,7 +266,10 @@ impl Engine {
             cursor: None,
             ..(*stored.value).clone()
         };
-        let text = format!("{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}", removal.id);
+        let text = format!(
+            "{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}",
+            removal.id
+        );
         let event = self
             .removal_event("removal.released", ControlPoint::Resume, &removal, now)
             .fact("released_because", reason)
@@ -305,7 +308,14 @@ impl Engine {
     }
 
     /// The same where the identities are held by the end itself: what is left is that they retire.
-    pub(crate) async fn removal_of_closed_need(&self, changeset: &mut Changeset, need: &Need, by: PersonId, reason: &str, now: Timestamp) -> Result<(), OpError> {
+    pub(crate) async fn removal_of_closed_need(
+        &self,
+        changeset: &mut Changeset,
+        need: &Need,
+        by: PersonId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
         let subject = SignalSubject {
             kind: SubjectKind::Need,
             id: need.name.clone(),
@@ -316,7 +326,14 @@ impl Engine {
         Ok(())
     }
 
-    async fn planned_by_hand(&self, kind: SignalKind, subject: SignalSubject, by: PersonId, reason: &str, now: Timestamp) -> Result<(Removal, Ending), OpError> {
+    async fn planned_by_hand(
+        &self,
+        kind: SignalKind,
+        subject: SignalSubject,
+        by: PersonId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(Removal, Ending), OpError> {
         let ending = self.ending(&subject).await?.ok_or(OpError::NotFound("subject of a removal"))?;
         let planned = self.plan_removal(kind, &ending, now).await?;
         let raised = Raised {
@@ -387,7 +404,11 @@ fn security(caller: &Caller) -> Result<PersonId, OpError> {
 }
 
 fn must_become(removal: &Removal, next: RemovalState) -> Result<(), OpError> {
-    if removal.state.may_become(next) { Ok(()) } else { Err(illegal(removal, next)) }
+    if removal.state.may_become(next) {
+        Ok(())
+    } else {
+        Err(illegal(removal, next))
+    }
 }
 
 fn illegal(removal: &Removal, next: RemovalState) -> OpError {
@@ -396,4 +417,3 @@ fn illegal(removal: &Removal, next: RemovalState) -> OpError {
         format!("a removal that is {} can't become {}", removal.state.as_str(), next.as_str()),
     )
 }
-

@@ -51,7 +51,12 @@ pub const fn can_be_held(state: IdentityState) -> bool {
 /// The hash over what a removal does to whom: the same for a dry run and its effect.
 pub fn digest(kind: SignalKind, subject: &SignalSubject, identities: &BTreeMap<String, IdentityState>) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("tenure removal v1\n{}\n{}\n{}\n", kind.as_str(), subject.kind.as_str(), subject.id.len()));
+    hash.update(format!(
+        "tenure removal v1\n{}\n{}\n{}\n",
+        kind.as_str(),
+        subject.kind.as_str(),
+        subject.id.len()
+    ));
     hash.update(&subject.id);
     for (id, state) in identities {
         hash.update(format!("\n{id} {}", state.as_str()));

@@ -108,7 +108,6 @@ fn the_runs_reach_what_they_check() {
         "workload.mover",
         "removal.raised",
         "removal.waiting",
-        "removal.confirmed",
         "removal.held",
         "removal.released",
         "removal.retiring",

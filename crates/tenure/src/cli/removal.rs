@@ -121,11 +121,17 @@ impl Removal {
                     expect: None,
                 };
                 let planned = client.raise_removal(&ask).await?;
-                eprintln!("hint: nothing was changed; to do exactly this: tenure removal raise … --expect {}", planned.record.digest);
+                eprintln!(
+                    "hint: nothing was changed; to do exactly this: tenure removal raise … --expect {}",
+                    planned.record.digest
+                );
                 context.out.record(&planned.record)
             }
             Self::Raise { what, reason, expect, yes } => {
-                confirm(&format!("this revokes and holds everything that lives by {}, and retires it later", what.subject), yes)?;
+                confirm(
+                    &format!("this revokes and holds everything that lives by {}, and retires it later", what.subject),
+                    yes,
+                )?;
                 let ask = NewRemoval {
                     subject: what.subject,
                     kind: what.kind,
@@ -135,7 +141,10 @@ impl Removal {
                 };
                 let raised = client.raise_removal(&ask).await?;
                 if let Some(at) = raised.record.retire_at {
-                    eprintln!("hint: it retires at {at}; somebody else of security can stop that: tenure removal release {}", raised.record.id);
+                    eprintln!(
+                        "hint: it retires at {at}; somebody else of security can stop that: tenure removal release {}",
+                        raised.record.id
+                    );
                 }
                 context.out.record(&raised)
             }

@@ -153,7 +153,11 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     assert_eq!((world.size().await, plan.blast.count, plan.blast.identities.len()), (before, 10_000, 1_000));
     let removal = engine.raise_removal(&world.admin, ask(false, Some(plan.digest.clone()))).await.unwrap().record;
     assert_eq!((removal.digest, removal.state, removal.receipts.len()), (plan.digest, RemovalState::Held, 1));
-    assert_eq!(world.size().await, before + 2, "one commit with the raising and the holding, whatever the number");
+    assert_eq!(
+        world.size().await,
+        before + 2,
+        "one commit with the raising and the holding, whatever the number"
+    );
     // Nobody retires before the hold is over, and what was raised isn't raised twice.
     assert!(engine.raise_removal(&world.admin, ask(false, None)).await.is_err());
     settled(&world).await;
@@ -162,8 +166,14 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
     engine.work_due().await.unwrap();
     let retiring = engine.must::<Removal>("removal", removal.id).await.unwrap();
     assert_eq!((retiring.state, retiring.retired), (RemovalState::Retiring, 50));
-    assert_eq!(engine.must::<Application>("application", application.id).await.unwrap().standing, Standing::Closed);
-    assert_eq!((state(&world, 50).await != IdentityState::Active, state(&world, 51).await), (true, IdentityState::Active));
+    assert_eq!(
+        engine.must::<Application>("application", application.id).await.unwrap().standing,
+        Standing::Closed
+    );
+    assert_eq!(
+        (state(&world, 50).await != IdentityState::Active, state(&world, 51).await),
+        (true, IdentityState::Active)
+    );
     engine.work_due().await.unwrap();
     assert_eq!(engine.must::<Removal>("removal", removal.id).await.unwrap().retired, 100);
 }
@@ -174,7 +184,14 @@ async fn more_than_fit_in_one_commit_are_held_right_after_and_let_go_by_somebody
     let engine = &world.engine;
     source(&world, 1_000).await;
     of_repository(&world, 1, 250).await;
-    let signal = say(&world, SignalKind::PipelineDeleted, subject(SubjectKind::Repository, "Acme/Payments"), None, json!({})).await;
+    let signal = say(
+        &world,
+        SignalKind::PipelineDeleted,
+        subject(SubjectKind::Repository, "Acme/Payments"),
+        None,
+        json!({}),
+    )
+    .await;
     let id = signal.outcome.removal.unwrap();
     settled(&world).await;
     for n in [1, 100, 101, 250] {
@@ -207,7 +224,9 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     put(&world, |changeset| {
         for id in 1..=6 {
             let charter = CharterDraft {
-                workload_binding: Some(WorkloadBinding::JoinToken { workload: format!("prod/w{id}") }),
+                workload_binding: Some(WorkloadBinding::JoinToken {
+                    workload: format!("prod/w{id}"),
+                }),
                 ..CharterDraft::default()
             };
             changeset.insert(&active(id, charter, owner, engine.now()));
@@ -216,7 +235,14 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     .await;
     let gone = async |n: u128| {
         world.clock.advance(Span::from_mins(1));
-        say(&world, SignalKind::WorkloadRemoved, subject(SubjectKind::Workload, &format!("prod/w{n}")), None, json!({})).await
+        say(
+            &world,
+            SignalKind::WorkloadRemoved,
+            subject(SubjectKind::Workload, &format!("prod/w{n}")),
+            None,
+            json!({}),
+        )
+        .await
     };
     for n in 1..=3 {
         gone(n).await;
@@ -247,7 +273,10 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     let seen = digest(engine.removal(&security, waiting).await.unwrap());
     assert!(engine.confirm_removal(&world.admin, waiting, seen.clone()).await.is_err());
     engine.confirm_removal(&security, waiting, seen).await.unwrap();
-    assert_eq!((state(&world, 4).await, state(&world, 40).await), (IdentityState::Suspended, IdentityState::Suspended));
+    assert_eq!(
+        (state(&world, 4).await, state(&world, 40).await),
+        (IdentityState::Suspended, IdentityState::Suspended)
+    );
     // An hour later the source may hold again.
     world.clock.advance(Span::from_mins(61));
     gone(5).await;
@@ -295,7 +324,10 @@ async fn s12_a_signal_never_brings_back_what_stands_or_has_ended_and_an_older_on
     let made = say(&world, SignalKind::WorkloadCreated, web(), None, json!({})).await;
     let draft = *made.outcome.identities.first().unwrap();
     let stored = engine.must::<Identity>("identity", draft).await.unwrap();
-    assert_eq!((stored.state, stored.registered_by, stored.name.as_str()), (IdentityState::Draft, owner, "prod-web"));
+    assert_eq!(
+        (stored.state, stored.registered_by, stored.name.as_str()),
+        (IdentityState::Draft, owner, "prod-web")
+    );
     world.clock.advance(Span::from_mins(1));
     let again = say(&world, SignalKind::WorkloadCreated, web(), None, json!({})).await;
     assert_eq!(again.outcome.identities, [draft]);
@@ -346,7 +378,14 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
         })
         .await;
     }
-    let moved = say(&world, SignalKind::RepositoryMoved, subject(SubjectKind::Repository, REPOSITORY), None, json!({"repository_id": 74})).await;
+    let moved = say(
+        &world,
+        SignalKind::RepositoryMoved,
+        subject(SubjectKind::Repository, REPOSITORY),
+        None,
+        json!({"repository_id": 74}),
+    )
+    .await;
     assert_eq!(moved.outcome.identities.len(), 2);
     let broken = engine.must::<Identity>("identity", IdentityId::from_u128(2)).await.unwrap();
     assert_eq!((state(&world, 1).await, broken.state), (IdentityState::Active, IdentityState::Suspended));

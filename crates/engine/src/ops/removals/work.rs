@@ -114,7 +114,12 @@ impl Engine {
         removal.state = RemovalState::Held;
         removal.held_at = Some(now);
         removal.retire_at = for_good.then(|| now.plus(self.settings.removal_hold));
-        let then = removal.retire_at.map_or_else(String::new, |at| format!(" They retire at {at} unless somebody of security releases them: tenure removal release {}", removal.id));
+        let then = removal.retire_at.map_or_else(String::new, |at| {
+            format!(
+                " They retire at {at} unless somebody of security releases them: tenure removal release {}",
+                removal.id
+            )
+        });
         let text = format!(
             "{}: something has ended that {} identities live by. They are held{}.{then}\nLook: tenure removal show {}",
             removal.id,
@@ -169,7 +174,14 @@ impl Engine {
     }
 
     /// Holds the next identities of a removal whose subject is no scope.
-    async fn hold_batch(&self, changeset: &mut Changeset, removal: &mut Removal, ending: &Ending, placed_by: Option<PersonId>, now: Timestamp) -> Result<(), OpError> {
+    async fn hold_batch(
+        &self,
+        changeset: &mut Changeset,
+        removal: &mut Removal,
+        ending: &Ending,
+        placed_by: Option<PersonId>,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
         let (rows, next) = self.concerned_by(ending, removal.cursor.as_deref(), HELD_AT_ONCE).await?;
         for stored in rows.iter().filter(|row| removal::can_be_held(row.state)) {
             self.hold_one(changeset, stored, removal, placed_by, now).await?;
@@ -311,7 +323,9 @@ impl Engine {
         };
         changeset.replace(&stored, &removal);
         match again {
-            Some(at) => changeset.due.push(DueChange::Retry(DueKind::Removal, claimed.subject.clone(), claimed.fence, at)),
+            Some(at) => changeset
+                .due
+                .push(DueChange::Retry(DueKind::Removal, claimed.subject.clone(), claimed.fence, at)),
             None => acknowledge(&mut changeset, claimed),
         }
         Ok(Some(changeset))
@@ -402,7 +416,10 @@ impl Engine {
     /// Whether an identity of the subject has not come to the end of its retirement: its last receipt is still open.
     async fn still_retiring(&self, ending: &Ending) -> Result<bool, OpError> {
         if let Some(id) = ending.identity {
-            return Ok(self.one::<Identity>(id).await?.is_some_and(|identity| identity.state == IdentityState::Retiring));
+            return Ok(self
+                .one::<Identity>(id)
+                .await?
+                .is_some_and(|identity| identity.state == IdentityState::Retiring));
         }
         for term in &ending.terms {
             let mut after = None;
@@ -424,8 +441,13 @@ impl Engine {
     fn finish_removal(&self, changeset: &mut Changeset, removal: &mut Removal, now: Timestamp) {
         removal.state = RemovalState::Done;
         removal.done_at = Some(now);
-        let text = format!("{}: its {} identities are retired, each with its receipt.\nLook: tenure removal show {}", removal.id, removal.retired, removal.id);
-        let event = self.removal_event("removal.done", ControlPoint::Retire, removal, now).fact("retired", removal.retired);
+        let text = format!(
+            "{}: its {} identities are retired, each with its receipt.\nLook: tenure removal show {}",
+            removal.id, removal.retired, removal.id
+        );
+        let event = self
+            .removal_event("removal.done", ControlPoint::Retire, removal, now)
+            .fact("retired", removal.retired);
         changeset.event(notify(event, &removal.blast.owners, &[Role::Security], "A removal is done", &text));
     }
 }

@@ -132,7 +132,11 @@ impl Engine {
 
     fn close_turn(&self, changeset: &mut Changeset, claimed: &Claimed, said: &Said, turn: Turn, now: Timestamp) {
         if let Some(event) = changeset.events.first_mut() {
-            *event = event.clone().fact("state", turn.state).fact("what", &turn.outcome.what).fact("removal", turn.outcome.removal);
+            *event = event
+                .clone()
+                .fact("state", turn.state)
+                .fact("what", &turn.outcome.what)
+                .fact("removal", turn.outcome.removal);
         }
         let signal = Signal {
             state: turn.state,
@@ -168,7 +172,11 @@ impl Engine {
             event = event.fact("workflow", workflow);
         }
         // The keys of people are no public facts.
-        if word.subject.kind == SubjectKind::Person { event } else { event.fact("subject", &word.subject) }
+        if word.subject.kind == SubjectKind::Person {
+            event
+        } else {
+            event.fact("subject", &word.subject)
+        }
     }
 
     /// Whether the signal counts at all: its source, the policy, and what was heard of its subject before.
@@ -209,7 +217,10 @@ impl Engine {
             let stale = heard.at > at || (heard.at == at && ends && word.kind.effect() == Effect::Joiner);
             if adds && stale && said.signal.outcome.cursor.is_none() {
                 changeset.expect(heard);
-                return Ok(Some(Turn::of(SignalState::Stale, format!("{} was said of it at {}", heard.kind.as_str(), heard.at))));
+                return Ok(Some(Turn::of(
+                    SignalState::Stale,
+                    format!("{} was said of it at {}", heard.kind.as_str(), heard.at),
+                )));
             }
         }
         let heard = Heard {
@@ -453,7 +464,12 @@ pub(crate) fn use_stamp(identity: &impl std::fmt::Display, resource: &str, actio
 /// The facts of a word that bindings fix, as evidence.
 pub(crate) fn evidence(said: &Said, broken: &[String]) -> Map<String, Json> {
     let word = said.word();
-    let told: Map<String, Json> = word.facts.iter().filter(|(name, _)| broken.contains(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let told: Map<String, Json> = word
+        .facts
+        .iter()
+        .filter(|(name, _)| broken.contains(name))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     let mut map = Map::new();
     map.insert("signal".into(), Json::String(said.signal.id.to_string()));
     map.insert("broken".into(), broken.to_vec().into());

@@ -53,7 +53,10 @@ impl Engine {
         };
         // First bound to what the platform proves, if that is registered and told; else to a key that is enrolled by hand.
         let mut why = String::new();
-        for binding in [self.binding_by_issuer(said).await?, Some(WorkloadBinding::JoinToken { workload: workload.clone() })] {
+        for binding in [
+            self.binding_by_issuer(said).await?,
+            Some(WorkloadBinding::JoinToken { workload: workload.clone() }),
+        ] {
             let Some(binding) = binding else { continue };
             let ask = NewIdentity {
                 kind: template.kind,
@@ -73,7 +76,11 @@ impl Engine {
                     return Ok(turn);
                 }
                 Err(OpError::Invalid(problems)) => {
-                    why = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.hint)).collect::<Vec<_>>().join("; ");
+                    why = problems
+                        .iter()
+                        .map(|problem| format!("{}: {}", problem.field, problem.hint))
+                        .collect::<Vec<_>>()
+                        .join("; ");
                 }
                 Err(OpError::Refused { reason, detail, .. }) => why = detail.unwrap_or_else(|| reason.hint().to_owned()),
                 Err(other) => return Err(other),
@@ -230,7 +237,13 @@ impl Engine {
                 said.signal.id, said.source.id, said.signal.id
             );
             if let Some(event) = changeset.events.first_mut() {
-                *event = notify(event.clone().fact("alert", true), &[], &[Role::Security], "Changed workloads wait for you", &text);
+                *event = notify(
+                    event.clone().fact("alert", true),
+                    &[],
+                    &[Role::Security],
+                    "Changed workloads wait for you",
+                    &text,
+                );
             }
             outcome.what = "over the source's blast cap: nothing was held, and newer proofs are demanded".into();
         }
@@ -351,14 +364,20 @@ fn name_of(workload: &str, end: &str) -> String {
     const ROOM: usize = 56;
     let mut name = String::new();
     for letter in workload.to_lowercase().chars() {
-        let letter = if letter.is_ascii_lowercase() || letter.is_ascii_digit() { letter } else { '-' };
+        let letter = if letter.is_ascii_lowercase() || letter.is_ascii_digit() {
+            letter
+        } else {
+            '-'
+        };
         if letter != '-' || !name.ends_with('-') {
             name.push(letter);
         }
     }
     let kept = name.len().saturating_sub(ROOM);
     let mut name = name.get(kept..).unwrap_or_default().trim_matches('-').to_owned();
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+    if name.is_empty() {
+        name.push_str("workload");
+    } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         name.insert_str(0, "w-");
     }
     if !end.is_empty() {

@@ -152,7 +152,8 @@ impl Engine {
                 ..
             }) => self.count_stranger(*reason, &credential.identity.to_string()),
             Err(OpError::Refused { reason, .. }) => {
-                self.refuse_identity(credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None).await;
+                self.refuse_identity(credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None)
+                    .await;
             }
             _ => {}
         }
@@ -178,10 +179,7 @@ impl Engine {
 
     async fn use_up(&self, id: IdentityId, checked: &Checked, asked: &str, now: Timestamp) -> Result<(), OpError> {
         self.decide(|| async {
-            let event = self
-                .event(now, "identity.authenticated", ControlPoint::Use)
-                .subject(id)
-                .fact("purpose", asked);
+            let event = self.event(now, "identity.authenticated", ControlPoint::Use).subject(id).fact("purpose", asked);
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.once.push(checked.once());
             changeset.spends.push(self.authentication_spend(id, "proof", now));

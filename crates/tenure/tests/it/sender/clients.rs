@@ -155,7 +155,11 @@ async fn the_command_line_binds_tokens() {
     charter["scope"] = json!([{"actions": ["enforce"], "resource": world.orders}]);
     charter["sender_constrained"] = json!(true);
     let id = world.active("gate", charter).await;
-    let get = format!("token get --identity {id} --key {} --environment production --dpop-key {} -o json", path("gate.key"), path("dpop.key"));
+    let get = format!(
+        "token get --identity {id} --key {} --environment production --dpop-key {} -o json",
+        path("gate.key"),
+        path("dpop.key")
+    );
     let issued: Value = serde_json::from_str(&run(words(&get)).await).unwrap();
     assert_eq!(issued["token_type"], "DPoP");
     let token = issued["access_token"].as_str().unwrap();
@@ -164,7 +168,14 @@ async fn the_command_line_binds_tokens() {
     std::fs::write(path("token"), token).unwrap();
     let url = format!("{}{INTROSPECT}", world.server.url);
     let nonce = world.dpop_nonce().await;
-    let make = format!("token proof --dpop-key {} --method POST --url {url} --nonce {nonce} --token-file {}", path("dpop.key"), path("token"));
+    let make = format!(
+        "token proof --dpop-key {} --method POST --url {url} --nonce {nonce} --token-file {}",
+        path("dpop.key"),
+        path("token")
+    );
     let proof = run(words(&make)).await;
-    world.show(Method::POST, INTROSPECT, "DPoP", token, &[proof.trim()], about(&world.gateway)).await.expect(200);
+    world
+        .show(Method::POST, INTROSPECT, "DPoP", token, &[proof.trim()], about(&world.gateway))
+        .await
+        .expect(200);
 }

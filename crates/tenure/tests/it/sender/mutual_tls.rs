@@ -94,7 +94,10 @@ pub(super) fn certified(world: &World, certificate: &str) -> Value {
 }
 
 fn code(body: &Value) -> &str {
-    ["code", "reason_code", "error"].iter().find_map(|name| body[*name].as_str()).unwrap_or_default()
+    ["code", "reason_code", "error"]
+        .iter()
+        .find_map(|name| body[*name].as_str())
+        .unwrap_or_default()
 }
 
 /// Where the listener with certificates is, as the metadata say it.
@@ -144,7 +147,13 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     }
     let (status, body, _) = certificates.curl(endpoint, Some("exporter"), &[], &["grant_type=client_credentials"]).await;
     assert_eq!((status, code(&body)), (401, "proof_missing"), "a proof names its identity");
-    let taken = world.register("second", certified(&world, &std::fs::read_to_string(certificates.path("exporter.pem")).unwrap()), "draft").await;
+    let taken = world
+        .register(
+            "second",
+            certified(&world, &std::fs::read_to_string(certificates.path("exporter.pem")).unwrap()),
+            "draft",
+        )
+        .await;
     assert_eq!((taken.status, taken.code().as_str()), (409, "key_already_bound"));
 
     // The enforcement point's token is bound as well: from its own connection it is good, and from no other.
@@ -178,7 +187,12 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
         ("no certificate", introspection, None, &spoofed[..1]),
         ("headers in place of one", introspection, None, &spoofed[..]),
         ("headers and another one", introspection, Some("stranger"), &spoofed[..]),
-        ("the listener that asks for none", &format!("{}{INTROSPECT}", world.server.url), Some("gate"), &spoofed[..]),
+        (
+            "the listener that asks for none",
+            &format!("{}{INTROSPECT}", world.server.url),
+            Some("gate"),
+            &spoofed[..],
+        ),
     ] {
         let (status, body, head) = certificates.curl(url, certificate, headers, &[&about]).await;
         assert_eq!((status, code(&body)), (401, "token_bound"), "{what}");
@@ -186,7 +200,14 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     }
     // With the token that was evaluated above with another key than its own.
     assert_eq!(world.refused(&gate, "token_bound").await, 6);
-    let (status, body, _) = certificates.curl(&format!("{}{TOKEN}", world.server.url), Some("exporter"), &spoofed[1..], &["grant_type=client_credentials", &format!("client_id={id}")]).await;
+    let (status, body, _) = certificates
+        .curl(
+            &format!("{}{TOKEN}", world.server.url),
+            Some("exporter"),
+            &spoofed[1..],
+            &["grant_type=client_credentials", &format!("client_id={id}")],
+        )
+        .await;
     assert_eq!((status, code(&body)), (401, "proof_missing"), "headers prove nobody");
 }
 
@@ -202,14 +223,23 @@ async fn a_certificate_binds_whatever_proved_the_client() {
     let mut charter = world.charter(key.jwk());
     charter["sender_constrained"] = json!(true);
     let id = world.active("exporter", charter).await;
-    let form = |assertion: &str| ["grant_type=client_credentials".to_owned(), format!("client_assertion_type={ASSERTION_TYPE}"), format!("client_assertion={assertion}")];
+    let form = |assertion: &str| {
+        [
+            "grant_type=client_credentials".to_owned(),
+            format!("client_assertion_type={ASSERTION_TYPE}"),
+            format!("client_assertion={assertion}"),
+        ]
+    };
     let ask = async |certificate: Option<&str>, headers: &[&str]| {
         let form = form(&key.assertion(&id, &world.issuer("production")));
         certificates.curl(endpoint, certificate, headers, &form.each_ref().map(String::as_str)).await
     };
     let (status, issued, _) = ask(Some("client"), &[]).await;
     assert_eq!(status, 200, "{issued}");
-    assert_eq!(part(issued["access_token"].as_str().unwrap(), 1)["cnf"], json!({"x5t#S256": certificates.thumbprint("client")}));
+    assert_eq!(
+        part(issued["access_token"].as_str().unwrap(), 1)["cnf"],
+        json!({"x5t#S256": certificates.thumbprint("client")})
+    );
     let (status, body, _) = ask(None, &[]).await;
     assert_eq!((status, code(&body)), (400, "sender_constraint_needed"));
     // A proof is for the address that the client used, which is this listener's.
@@ -223,7 +253,13 @@ async fn a_certificate_binds_whatever_proved_the_client() {
     // Where nobody asks for certificates, the metadata offer none.
     let plain = World::start(Store::Sqlite).await;
     let metadata = plain.get("", "/.well-known/oauth-authorization-server/env/production").await.expect(200);
-    assert_eq!((&metadata.body["tls_client_certificate_bound_access_tokens"], &metadata.body["mtls_endpoint_aliases"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        (
+            &metadata.body["tls_client_certificate_bound_access_tokens"],
+            &metadata.body["mtls_endpoint_aliases"]
+        ),
+        (&json!(false), &Value::Null)
+    );
     assert_eq!(metadata.body["dpop_signing_alg_values_supported"], json!(["EdDSA", "Ed25519", "ES256"]));
     for (certificate, code) in [("", "certificate_not_one"), ("-----BEGIN PRIVATE KEY-----", "certificate_private")] {
         let refused = plain.register("x", certified(&plain, certificate), "pending").await.expect(422);

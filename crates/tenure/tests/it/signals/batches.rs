@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{deliver, github_headers, received, registration, source};
 use crate::on_both;
-use crate::world::World;
 
 fn removal(namespace: &str, name: &str) -> Value {
     json!({"stage": "ResponseComplete", "verb": "delete", "requestURI": "/apis", "user": {"username": "ada"}, "responseStatus": {"code": 200},

@@ -124,7 +124,10 @@ fn audited(event: &Audited<'_>, words: &mut Vec<Word>) -> Result<(), AdapterErro
         "delete" => SignalKind::WorkloadRemoved,
         "deletecollection" => {
             let gone = event.response_object.map(Object::read_list).unwrap_or_default();
-            words.extend(gone.iter().map(|object| named(workload, &about.namespace, object.name(), SignalKind::WorkloadRemoved, at)));
+            words.extend(
+                gone.iter()
+                    .map(|object| named(workload, &about.namespace, object.name(), SignalKind::WorkloadRemoved, at)),
+            );
             return Ok(());
         }
         _ => return Ok(()),
