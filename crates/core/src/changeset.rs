@@ -209,7 +209,11 @@ mod tests {
     #[test]
     fn s16_space_is_reserved_for_what_only_takes_away() {
         let revoked = ("credential.revoked", ControlPoint::Revoke);
-        for taking in [revoked, ("identity.suspended", ControlPoint::Suspend), ("identity.retiring", ControlPoint::Retire)] {
+        for taking in [
+            revoked,
+            ("identity.suspended", ControlPoint::Suspend),
+            ("identity.retiring", ControlPoint::Retire),
+        ] {
             assert!(changeset(&[taking]).is_essential());
             assert!(changeset(&[taking, ("review.opened", ControlPoint::Review)]).is_essential());
             assert!(with_new(changeset(&[taking]), RowKind::Cut).is_essential());
@@ -234,7 +238,10 @@ mod tests {
     #[test]
     fn s16_security_can_sign_in_and_bind_nothing_new() {
         let sign_in = |kind| {
-            let mut changeset = with_new(changeset(&[("sign_in.succeeded", ControlPoint::Use), ("session.started", ControlPoint::Use)]), kind);
+            let mut changeset = with_new(
+                changeset(&[("sign_in.succeeded", ControlPoint::Use), ("session.started", ControlPoint::Use)]),
+                kind,
+            );
             changeset.stands_for_stopping = true;
             changeset
         };

@@ -24,7 +24,11 @@ async fn until_full(world: &World, id: &str, key: &Key) -> Vec<String> {
 async fn health(world: &World) -> (u16, String, bool) {
     let ready = world.get("", "/readyz").await;
     let metrics = world.text("", "/metrics").await;
-    (ready.status, ready.body.as_str().unwrap_or_default().to_owned(), metrics.contains("\ntenure_disk_full 1\n"))
+    (
+        ready.status,
+        ready.body.as_str().unwrap_or_default().to_owned(),
+        metrics.contains("\ntenure_disk_full 1\n"),
+    )
 }
 
 #[tokio::test]
@@ -55,14 +59,19 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
 
     // What takes authority away works, each way.
     let security = world.security.clone();
-    let suspended = world.post(&security, &format!("/v1/identities/{third}/suspend"), json!({"reason": "test"})).await;
+    let suspended = world
+        .post(&security, &format!("/v1/identities/{third}/suspend"), json!({"reason": "test"}))
+        .await;
     suspended.expect(200);
     let receipt = world.revoke("identity", &id).await.expect(201).text("/id");
     assert!(!world.is_live(&live).await);
     for credential in acknowledged.iter().take(20) {
         world.revoke("credential", credential).await.expect(201);
     }
-    world.post(&security, &format!("/v1/identities/{other}/retire"), json!({"reason": "test"})).await.expect(200);
+    world
+        .post(&security, &format!("/v1/identities/{other}/retire"), json!({"reason": "test"}))
+        .await
+        .expect(200);
     assert!(!world.is_live(&others).await && !world.is_allowed(&other, Some(&others), "read").await);
     // The revocation's receipt is worked on and signed, the retirement is brought to its end, and the log is sealed.
     world.until_state(&other, "retired").await;
@@ -86,7 +95,11 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
     world.http = reqwest::Client::builder().no_proxy().build().unwrap();
     assert!(!world.is_live(&live).await && !world.is_live(&others).await);
     for (n, credential) in acknowledged.iter().enumerate() {
-        let state = world.get(&world.auditor, &format!("/v1/credentials/{credential}")).await.expect(200).text("/state");
+        let state = world
+            .get(&world.auditor, &format!("/v1/credentials/{credential}"))
+            .await
+            .expect(200)
+            .text("/state");
         assert_ne!(state, "live", "{n}");
     }
     world.post(&world.owner, "/v1/identities", draft.clone()).await.expect(503);
@@ -94,7 +107,9 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
 
     // With room, everything works again.
     disk.make_room();
-    world.until(async || world.post(&world.owner, "/v1/identities", draft.clone()).await.status == 201).await;
+    world
+        .until(async || world.post(&world.owner, "/v1/identities", draft.clone()).await.status == 201)
+        .await;
     world.until(async || health(&world).await == (200, "ok\n".into(), false)).await;
 }
 
@@ -122,12 +137,25 @@ fn bad_request(world: &World, n: usize) -> reqwest::RequestBuilder {
         4 => token(&[("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", &noise)]),
         5 => token(&[("grant_type", "urn:openid:params:grant-type:ciba"), ("auth_req_id", &noise)]),
         6 => by_assertion(&assertion()).header("DPoP", &noise),
-        7 => by_assertion(&assertion()).header("DPoP", Key::new().sign(&json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": Key::new().jwk()}), &json!({"jti": noise, "htm": "POST", "htu": "x", "iat": now()}))),
-        8 => post(&format!("/signals/{noise}")).header("X-Hub-Signature-256", format!("sha256={noise}")).body(noise.clone()),
+        7 => by_assertion(&assertion()).header(
+            "DPoP",
+            Key::new().sign(
+                &json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": Key::new().jwk()}),
+                &json!({"jti": noise, "htm": "POST", "htu": "x", "iat": now()}),
+            ),
+        ),
+        8 => post(&format!("/signals/{noise}"))
+            .header("X-Hub-Signature-256", format!("sha256={noise}"))
+            .body(noise.clone()),
         9 => post("/signals/github").header("X-Gitlab-Token", &noise).body("{}"),
-        10 => post("/signals/hr").header("content-type", "application/secevent+jwt").body(Key::new().sign(&json!({"alg": "EdDSA", "typ": "secevent+jwt", "kid": noise}), &json!({"iss": noise, "jti": noise}))),
+        10 => post("/signals/hr").header("content-type", "application/secevent+jwt").body(Key::new().sign(
+            &json!({"alg": "EdDSA", "typ": "secevent+jwt", "kid": noise}),
+            &json!({"iss": noise, "jti": noise}),
+        )),
         11 => post("/env/production/introspect").bearer_auth(&noise).form(&[("token", &noise)]),
-        12 => post("/access/v1/evaluation").bearer_auth(format!("tnr_{noise}")).json(&json!({"subject": {"type": "identity", "id": noise}})),
+        12 => post("/access/v1/evaluation")
+            .bearer_auth(format!("tnr_{noise}"))
+            .json(&json!({"subject": {"type": "identity", "id": noise}})),
         13 => world.http.get(at("/v1/identities")),
         14 => world.http.get(at("/v1/people")).bearer_auth(&noise),
         15 => world.http.get(at("/v1/people")).header("authorization", format!("DPoP {noise}")),
