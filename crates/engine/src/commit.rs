@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tenure_api::views::Logged;
-use tenure_core::changeset::{Changeset, Spend};
+use tenure_core::changeset::{Changeset, Expect, Spend};
 use tenure_core::event::{Actor, ControlPoint, Event, Via};
 use tenure_core::id::{EventId, PersonId};
 use tenure_core::policy_set::InForce;
@@ -29,8 +29,14 @@ impl Engine {
         Event::new(EventId::generate(now, self.entropy.as_ref()), kind, control)
     }
 
-    /// Commits, or says that the decision has to be made again (`None`).
-    pub(crate) async fn settle(&self, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+    /// Commits what no policy was asked about, or says that it has to be decided again (`None`).
+    pub(crate) async fn settle(&self, changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        self.settle_under(self.policy.basis(), changeset).await
+    }
+
+    /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when another set was
+    /// put in force since, unless it takes authority away.
+    pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it asks of the API.
@@ -42,7 +48,7 @@ impl Engine {
         }
         let disables = disables(&changeset);
         if !disables {
-            changeset.expects.push(self.policy.basis());
+            changeset.expects.push(basis);
         }
         let mut attempt = 0;
         loop {
@@ -92,13 +98,10 @@ impl Engine {
     {
         for _ in 0..DECISIONS {
             // On the heap: decisions are large, and every caller's future would hold one.
-            // The set that the decision is made under: one that is put in force before it is committed, has it made again.
+            // Taken before the decision: a set that is put in force while it is made, has it made again.
             let basis = self.policy.basis();
-            let (mut changeset, value) = Box::pin(decision()).await?;
-            if !disables(&changeset) {
-                changeset.expects.push(basis);
-            }
-            if let Some(committed) = self.settle(changeset).await? {
+            let (changeset, value) = Box::pin(decision()).await?;
+            if let Some(committed) = self.settle_under(basis, changeset).await? {
                 return Ok((value, committed));
             }
         }

@@ -68,8 +68,9 @@ impl Engine {
     /// Works one thing off. Whoever changed what was read is taken account of at once; who took the lease has the work.
     async fn work_one(&self, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
         for _ in 0..ATTEMPTS {
+            let basis = self.policy.basis();
             let changeset = self.work(claimed, now).await?;
-            if self.settle(changeset).await?.is_some() {
+            if self.settle_under(basis, changeset).await?.is_some() {
                 return Ok(());
             }
         }
