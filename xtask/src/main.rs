@@ -51,7 +51,8 @@ enum Task {
     Deps,
     /// Install the software by other people that tests and benches run against. Done already: returns at once.
     Peers(peers::Args),
-    /// Measure issuance, introspection and decisions on both engines beside OpenBao's AppRole login, in one run.
+    /// Measure issuance (plain, with DPoP, over mTLS, by token exchange), introspection, decisions and signals on both engines, beside OpenBao's AppRole login,
+    /// in one run.
     ///
     /// Builds release binaries, starts each server in turn on this machine, and measures it through its public API with a load generator that keeps its
     /// connections open. Prints a table and writes target/bench.json.

@@ -48,6 +48,7 @@ pub fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
 pub fn for_bench(workspace: &Workspace, with_openbao: bool) -> Result<PathBuf> {
     let (folder, _lock) = lock(workspace)?;
     postgresql()?;
+    certificates()?;
     if with_openbao {
         python(&workspace.root.join("xtask/peers/requirements.txt"), &folder.join("venv"))?;
         openbao(&folder)?;

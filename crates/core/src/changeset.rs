@@ -117,7 +117,10 @@ impl Changeset {
 
     /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
     pub fn is_essential(&self) -> bool {
-        let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
+        // A refusal takes nothing, whatever was asked for.
+        let takes = |event: &Event| {
+            event.kind != "access.refused" && matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire)
+        };
         let gives = |event: &Event| {
             matches!(
                 event.control,
@@ -232,7 +235,9 @@ mod tests {
         for kind in [RowKind::Credential, RowKind::Grant, RowKind::OperatorToken, RowKind::Passkey, RowKind::Session] {
             assert!(!with_new(changeset(&[revoked]), kind).is_essential(), "{kind:?} rides along");
         }
-        assert!(!changeset(&[("access.refused", ControlPoint::Use)]).is_essential());
+        for control in [ControlPoint::Use, ControlPoint::Suspend, ControlPoint::Revoke, ControlPoint::Retire] {
+            assert!(!changeset(&[("access.refused", control)]).is_essential(), "{control:?} was refused");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ reasons! {
     /// The owner is not an active person.
     OwnerNotActive = "owner_not_active", "the accountable owner must be an active person: transfer the identity";
     /// A scope of the identity is on hold.
-    ScopeOnHold = "scope_on_hold", "the owner, application or environment is on hold: ask security";
+    ScopeOnHold = "scope_on_hold", "the owner, application, environment, vendor or cloud account is on hold: ask security";
     /// No live grant covers what was asked.
     NoLiveGrant = "no_live_grant", "request access: no live grant of this identity covers it";
     /// Outside the charter's scope.
@@ -82,7 +82,7 @@ reasons! {
     /// The proof was used before.
     ProofReplayed = "proof_replayed", "each proof is good for one use: make a new one with a fresh jti";
     /// No proof was presented.
-    ProofMissing = "proof_missing", "present a proof of identity";
+    ProofMissing = "proof_missing", "present a proof of identity: an assertion, a token, or a client certificate at the address for certificates";
     /// No binding, or more than one, matches the proof.
     BindingNotMatched = "binding_not_matched", "exactly one binding of the identity must match the proof";
     /// The binding is suspended.
@@ -98,13 +98,13 @@ reasons! {
     /// The caller may not do this.
     NotAllowed = "not_allowed", "ask somebody whose role allows it";
     /// Done by someone who must not be the same person.
-    SamePerson = "same_person", "somebody other than the person who placed it has to do this";
+    SamePerson = "same_person", "somebody other than the person who placed, proposed or confirmed it has to do this";
     /// The join token was used, is too old, or is unknown.
-    JoinTokenSpent = "join_token_spent", "ask the owner for a new join token";
+    JoinTokenSpent = "join_token_spent", "each is good for one use and ten minutes; a second use suspends the identity until security resumes it. Then ask the owner for a new one";
     /// The key is bound to another identity.
     KeyAlreadyBound = "key_already_bound", "make a key of its own for each identity: keys are never shared or reassigned";
     /// The approver is not another person than who asks.
-    SelfApproval = "self_approval", "another accountable person has to approve: not who asked, registered it or benefits";
+    SelfApproval = "self_approval", "another accountable person has to approve: not who asked, answers for what asked, registered it or benefits";
     /// The approver fills no open place of the route.
     NotEligible = "not_eligible", "the request's route names who may approve it";
     /// What was read is not what stands now.
@@ -112,7 +112,7 @@ reasons! {
     /// No route is permitted.
     NoRoute = "no_route", "no policy permits a way of approving this: ask for less, or for an exception";
     /// Somebody has to approve it first.
-    ApprovalNeeded = "approval_needed", "hand it in as pending: its request waits for the approvers that it names";
+    ApprovalNeeded = "approval_needed", "hand a new identity in as pending, or ask for a wider charter (tenure request charter): the request names its approvers";
     /// Wider or longer than a ceiling allows.
     OverCeiling = "over_ceiling", "ask for what the template, the risk tier or the vendor allows";
     /// A renewal whose conditions fail.
@@ -142,7 +142,7 @@ reasons! {
     /// A complete feed lacks too many of the records that it had (invariant 6).
     FeedTooShort = "feed_too_short", "so much missing reads as a failed export: nothing was changed; check the export, or hand it in with complete=false";
     /// The signal's signature or secret is wrong, or the source isn't active.
-    SignalNotAuthentic = "signal_not_authentic", "sign the raw body with the source's current key; the source has to be confirmed";
+    SignalNotAuthentic = "signal_not_authentic", "check the source's name and that it is confirmed; sign the raw body with its current secret as its format wants, within 5 minutes where the time is signed";
     /// The signal is of a kind or about a subject that its source may not speak of.
     SignalOutsideSource = "signal_outside_source", "the source's registration names its kinds and its subjects: propose another one for more";
     /// The source sends more than it may.
@@ -160,9 +160,9 @@ reasons! {
     /// A credential without a key where the charter demands one.
     SenderConstraintNeeded = "sender_constraint_needed", "the charter allows only bound tokens: send a DPoP proof or connect with a client certificate";
     /// The declared task doesn't take what is asked.
-    OutsideIntent = "outside_intent", "what is asked for is not part of the declared task: declare another one, or ask for more";
+    OutsideIntent = "outside_intent", "the charter declares no such task, or what is asked for is not part of it: declare another one, or ask for more";
     /// No task was declared.
-    IntentMissing = "intent_missing", "declare a task of the charter in authorization_details, type tenure_task";
+    IntentMissing = "intent_missing", "declare a task of the charter in authorization_details, type tenure_task (on the command line: --task)";
     /// Nobody delegated this to the actor.
     DelegationNotAllowed = "delegation_not_allowed", "the subject's charter has to name the actor as a delegate, and the subject token has to authorise it";
     /// Handed on too often.

@@ -97,7 +97,7 @@ const fn status_of(reason: Reason) -> u16 {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let challenge = crate::keys::challenge(&self.0.code);
+        let challenge = crate::keys::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
         let mut response = (status, Json(*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

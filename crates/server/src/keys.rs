@@ -4,6 +4,7 @@
 //! claim one.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -11,8 +12,9 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, he
 use axum::middleware::Next;
 use axum::response::Response;
 use tenure_core::problem::Reason;
+use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
-use tenure_engine::ops::token::{Dpop, Presented};
+use tenure_engine::ops::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof};
 
 use crate::App;
 
@@ -24,6 +26,8 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub(crate) struct MutualTls {
     /// SHA-256 over the DER of the certificate, base64url, if the client has one.
     pub certificate: Option<Arc<str>>,
+    /// When its handshake began. No handshake takes up an earlier one, so each proves the certificate's key anew.
+    pub since: Instant,
 }
 
 /// How a credential is sent (RFC 6750 §2.1, RFC 9449 §7.1).
@@ -37,6 +41,8 @@ pub(crate) enum Scheme {
 #[derive(Debug)]
 pub(crate) struct Keys {
     certificate: Option<String>,
+    /// When the handshake began that proved the certificate's key.
+    proven_at: Timestamp,
     proofs: Vec<Option<String>>,
     method: String,
     url: String,
@@ -51,7 +57,10 @@ impl Keys {
             _ => &settings.public_url,
         };
         let proofs: Vec<_> = headers.get_all(DPOP).iter().map(|value| value.to_str().ok().map(str::to_owned)).collect();
+        // Rather too old by a part of a millisecond than too new.
+        let age = mutual.map_or(0, |mutual| i64::try_from(mutual.since.elapsed().as_millis()).map_or(i64::MAX, |age| age.saturating_add(1)));
         Self {
+            proven_at: app.engine.now().minus(Span::from_millis(age)),
             certificate: mutual.and_then(|mutual| mutual.certificate.as_deref()).map(str::to_owned),
             method: if proofs.is_empty() { String::new() } else { method.to_string() },
             url: if proofs.is_empty() { String::new() } else { format!("{base}{}", uri.path()) },
@@ -63,9 +72,12 @@ impl Keys {
         Self::of(app, request.method(), request.uri(), request.headers(), request.extensions())
     }
 
-    /// The certificate, if the connection has one.
-    pub(crate) fn certificate(&self) -> Option<&str> {
-        self.certificate.as_deref()
+    /// What the connection proves of its client, if it has a certificate.
+    pub(crate) fn certificate(&self) -> Option<Proof> {
+        self.certificate.as_ref().map(|thumbprint| Proof::Certificate {
+            thumbprint: thumbprint.clone(),
+            proven_at: self.proven_at,
+        })
     }
 
     /// What a client shows that asks for a token.
@@ -107,8 +119,12 @@ impl FromRequestParts<App> for Keys {
 }
 
 /// What a client that was not let in may do about it (RFC 6750 §3, RFC 9449 §7.1, §9).
-pub(crate) fn challenge(code: &str) -> HeaderValue {
+pub(crate) fn challenge(code: &str, why: &str) -> HeaderValue {
     HeaderValue::from_static(match code {
+        // No DPoP proof stands in for the certificate (RFC 8705 §3).
+        "token_bound" if why.starts_with(CERTIFICATE_WANTED) => {
+            r#"Bearer error="invalid_token", error_description="the token is bound to a TLS client certificate: show it over a connection with that one""#
+        }
         "token_bound" => r#"DPoP error="invalid_token", algs="EdDSA ES256""#,
         "dpop_invalid" => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
         "dpop_nonce_needed" => r#"DPoP error="use_dpop_nonce", algs="EdDSA ES256""#,

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -14,6 +14,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use tenure_credentials::certificate::thumbprint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -112,6 +113,11 @@ fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
         Clients::Certificates => builder.with_client_cert_verifier(AnyCertificate::new(&provider)),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| bad(&tls.certificate, error.to_string()))?;
+    if clients == Clients::Certificates {
+        // A resumed session would show a certificate whose key nobody proved in this handshake.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -188,10 +194,12 @@ async fn encrypted(
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
+    let since = Instant::now();
     let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
     let session = stream.get_ref().1;
     let mutual = (clients == Clients::Certificates).then(|| MutualTls {
         certificate: session.peer_certificates().and_then(<[_]>::first).map(|der| thumbprint(der).into()),
+        since,
     });
     let http = if session.alpn_protocol() == Some(b"h2") {
         http.http2_only()

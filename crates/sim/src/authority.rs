@@ -78,17 +78,17 @@ struct Commit<'a> {
 
 impl Commit<'_> {
     /// A record as this commit writes it, if it does.
-    fn written<T: Record>(&self, key: &RowKey) -> Option<T> {
+    fn written<T: Record + Clone>(&self, key: &RowKey) -> Option<T> {
         let put = self.changeset.puts.iter().find(|put| put.key == *key)?;
         serde_json::from_slice(&put.body).ok()
     }
 
-    fn was<T: Record>(&self, key: &RowKey) -> Option<T> {
+    fn was<T: Record + Clone>(&self, key: &RowKey) -> Option<T> {
         record(self.before, key)
     }
 
     /// Both sides of a write.
-    fn sides<T: Record>(&self, put: &Put) -> Result<(Option<T>, T), Broken> {
+    fn sides<T: Record + Clone>(&self, put: &Put) -> Result<(Option<T>, T), Broken> {
         match serde_json::from_slice(&put.body) {
             Ok(new) => Ok((self.was(&put.key), new)),
             Err(error) => Err(("inv3", format!("{} can't be read: {error}", put.key))),
@@ -103,7 +103,7 @@ impl Commit<'_> {
             .find(|request| request.state == RequestState::Fulfilled && wanted(request))
     }
 
-    fn stays<T: Record + PartialEq>(&self, put: &Put, is_terminal: impl Fn(&T) -> bool) -> Result<(), Broken> {
+    fn stays<T: Record + Clone + PartialEq>(&self, put: &Put, is_terminal: impl Fn(&T) -> bool) -> Result<(), Broken> {
         match self.sides::<T>(put)? {
             (Some(old), new) if is_terminal(&old) && old != new => Err(("inv5", format!("{} changed after its end", put.key))),
             _ => Ok(()),

@@ -38,7 +38,7 @@ pub struct Checker {
     spent: BTreeMap<(String, Timestamp), u32>,
     /// The commits that took a source's deliveries.
     deliveries: BTreeMap<String, EventId>,
-    secrets: Vec<Vec<u8>>,
+    secrets: Vec<String>,
     kinds: BTreeMap<String, u64>,
 }
 
@@ -219,10 +219,11 @@ impl Checker {
     }
 
     fn search(&self, content: &[u8]) -> Result<(), Broken> {
-        match self.secrets.iter().find(|secret| contains(content, secret)) {
-            Some(_) => Err(("inv8", format!("a secret stands in {}", String::from_utf8_lossy(content)))),
-            None => Ok(()),
+        let shown = shows(content, self.secrets.iter().map(String::as_str));
+        if shown {
+            return Err(("inv8", format!("a secret stands in {}", String::from_utf8_lossy(content))));
         }
+        Ok(())
     }
 
     /// New secrets are looked for in everything, as they may be known later than they were written.
@@ -233,16 +234,15 @@ impl Checker {
                 Some((_, signature)) => signature,
                 None => secret.get(secret.len().saturating_sub(35)..secret.len().saturating_sub(6)).unwrap_or(secret),
             };
-            let part = part.as_bytes().to_vec();
             let everywhere = dump
                 .entries
                 .iter()
                 .map(|entry| entry.leaf.as_slice())
                 .chain(dump.rows.values().map(|row| row.body.as_slice()));
-            if everywhere.into_iter().any(|content| contains(content, &part)) {
+            if everywhere.into_iter().any(|content| shows(content, [part])) {
                 return Err(("inv8", format!("the secret {secret} was stored")));
             }
-            self.secrets.push(part);
+            self.secrets.push(part.to_owned());
         }
         Ok(())
     }
@@ -252,9 +252,9 @@ impl Checker {
         let sealed = (key.kind == RowKind::SigningKey).then(|| serde_json::from_slice::<Value>(body).ok()).flatten();
         let sealed = sealed.as_ref().and_then(|row| row.get("sealed")).and_then(Value::as_str);
         if let Some(seed) = sealed.and_then(|sealed| self.root.open_seed("signing-key", &key.id, sealed).ok()) {
-            self.secrets.push(base64url(seed.expose()).into_bytes());
+            self.secrets.push(base64url(seed.expose()));
             self.secrets
-                .push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
+                .push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
 
@@ -263,9 +263,9 @@ impl Checker {
     /// # Errors
     /// The rule that is broken.
     pub fn all_rows(&self, dump: &Dump) -> Result<(), Broken> {
+        let rows: BTreeMap<(&str, &str), _> = dump.rows.iter().map(|(key, row)| ((key.kind.as_str(), key.id.as_str()), (key, row))).collect();
         for ((kind, id), (revision, index, digest)) in &self.logged {
-            let row = dump.rows.iter().find(|(key, _)| key.kind.as_str() == kind && key.id == *id);
-            match row {
+            match rows.get(&(kind.as_str(), id.as_str())) {
                 Some((key, row)) if row.revision == *revision && row.position.index == *index && self.sealer.digest(key, *revision, &row.body) == *digest => {}
                 None if kind == RowKind::Credential.as_str() => {}
                 _ => return Err(("inv3", format!("the row {kind}/{id} is not as the log says"))),
@@ -283,11 +283,13 @@ impl Checker {
     }
 }
 
-fn contains(content: &[u8], part: &[u8]) -> bool {
+/// Whether one of the parts stands in the content.
+fn shows<'a>(content: &[u8], parts: impl IntoIterator<Item = &'a str>) -> bool {
+    let mut parts = parts.into_iter();
     // Rows and leaves are texts; searching texts is what the standard library does fast.
-    match (std::str::from_utf8(content), std::str::from_utf8(part)) {
-        (Ok(content), Ok(part)) => content.contains(part),
-        _ => content.windows(part.len().max(1)).any(|window| window == part),
+    match std::str::from_utf8(content) {
+        Ok(text) => parts.any(|part| text.contains(part)),
+        Err(_) => parts.any(|part| content.windows(part.len().max(1)).any(|window| window == part.as_bytes())),
     }
 }
 

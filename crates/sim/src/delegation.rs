@@ -128,10 +128,8 @@ impl World {
         let work = place.resources.first()?.1.clone();
         let (kind, proof) = self.proof(&subject, &place.environment)?;
         let to = if on { Some(holder + 1) } else { None };
-        let details = match to.and_then(|to| self.links.get(to)) {
-            Some(actor) => Some(json!([{"type": "tenure_delegation", "actor": actor, "locations": [work], "actions": ["read"]}]).to_string()),
-            None => None,
-        };
+        let actor = to.and_then(|to| self.links.get(to));
+        let details = actor.map(|actor| json!([{"type": "tenure_delegation", "actor": actor, "locations": [work], "actions": ["read"]}]).to_string());
         let ask = TokenAsk {
             environment: place.environment.clone(),
             client_id: Some(id.to_string()),

@@ -6,6 +6,7 @@ use tenure_core::changeset::{Changeset, Put};
 use tenure_core::event::Actor;
 use tenure_core::id::IdentityId;
 use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::person::{Person, Role};
 use tenure_core::removal::{Removal, RemovalState};
 use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::signal::{Effect, Heard, Signal, SignalState};
@@ -42,7 +43,7 @@ pub fn check(changeset: &Changeset, before: &Dump) -> Result<(), Broken> {
     Ok(())
 }
 
-fn sides<T: Record>(put: &Put, before: &Dump) -> Result<(Option<T>, T), Broken> {
+fn sides<T: Record + Clone>(put: &Put, before: &Dump) -> Result<(Option<T>, T), Broken> {
     match serde_json::from_slice(&put.body) {
         Ok(new) => Ok((record(before, &put.key), new)),
         Err(error) => Err(("inv3", format!("{} can't be read: {error}", put.key))),
@@ -108,6 +109,9 @@ fn removed(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broken
         };
     }
     let begins = new.state == RemovalState::Held && was != Some(RemovalState::Held);
+    if begins && was == Some(RemovalState::Waiting) {
+        confirmed(changeset, before, &new)?;
+    }
     if !begins || new.scope.is_some() || new.blast.count > AT_ONCE {
         return Ok(());
     }
@@ -122,6 +126,18 @@ fn removed(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broken
         return Err(("s12", format!("{} said that it holds {said:?}, and holds {held:?}", new.id)));
     }
     Ok(())
+}
+
+/// What waits is held because somebody of security said so, and never by itself.
+fn confirmed(changeset: &Changeset, before: &Dump, new: &Removal) -> Result<(), Broken> {
+    let by = match changeset.actor {
+        Actor::Person { id, .. } if new.confirmed_by == Some(id) => record::<Person>(before, &RowKey::new(RowKind::Person, id)),
+        _ => None,
+    };
+    if by.is_some_and(|person| person.holds(Role::Security)) {
+        return Ok(());
+    }
+    Err(("s12", format!("{} waited, and {:?} had it held", new.id, changeset.actor)))
 }
 
 /// What a removal retires, it held until then, and nobody had let it go.

@@ -184,22 +184,22 @@ impl World {
         for place in 0..self.places.len() {
             self.enforcement_point(place, security)?;
         }
-        // Two workloads to begin with, one in each place, asked for by their owners.
-        for (place, owner) in [(0, 4), (1, 5)] {
-            self.workload(place, owner)?;
+        // Three workloads to begin with, asked for by their owners; the last has yet to enrol a key.
+        for (place, owner, bound) in [(0, 4, Bound::Key), (1, 5, Bound::Key), (1, 6, Bound::Join)] {
+            self.workload(place, owner, bound)?;
         }
         self.source()?;
         self.chain()
     }
 
-    fn workload(&mut self, place: usize, owner: usize) -> Result<(), Broken> {
+    fn workload(&mut self, place: usize, owner: usize, bound: Bound) -> Result<(), Broken> {
         let missing = || ("setup", "something is missing".to_owned());
         let mut subject = Subject {
             id: IdentityId::from_u128(0),
-            name: format!("first-{place}"),
+            name: format!("first-{}", self.subjects.len()),
             seed: self.rng.bytes(),
             place,
-            bound: Bound::Key,
+            bound,
             join_tokens: Vec::new(),
             proofs: Vec::new(),
         };

@@ -1,11 +1,15 @@
 //! The reference model: what was acknowledged to callers, and what follows from it. It knows nothing of how the engine decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{CredentialId, GrantId, IdentityId, PersonId};
 use tenure_core::identity::Identity;
-use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::row::{Record, Row, RowKey, RowKind};
 use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
 use tenure_store::Dump;
@@ -228,9 +232,32 @@ pub fn grant(dump: &Dump, id: GrantId) -> Option<Grant> {
     record(dump, &RowKey::new(RowKind::Grant, id))
 }
 
+/// What was read of a row, which is kept with it: no other row has its address as long as it is.
+type Known = (Arc<Row>, Rc<dyn Any>);
+
+/// Rows that are kept as they were read.
+const KEPT: usize = 4_096;
+
+thread_local! {
+    /// The same rows are asked about in every step, and reading them would be most of a run.
+    static READ: RefCell<HashMap<(TypeId, *const Row), Known>> = RefCell::default();
+}
+
 /// A record as its row says, read without the engine's help.
-pub fn record<T: Record>(dump: &Dump, key: &RowKey) -> Option<T> {
-    serde_json::from_slice(&dump.rows.get(key)?.body).ok()
+pub fn record<T: Record + Clone>(dump: &Dump, key: &RowKey) -> Option<T> {
+    let row = dump.rows.get(key)?;
+    let place = (TypeId::of::<T>(), Arc::as_ptr(row));
+    READ.with_borrow_mut(|read| {
+        if let Some(known) = read.get(&place).and_then(|(_, known)| known.downcast_ref::<T>()) {
+            return Some(known.clone());
+        }
+        let record: T = serde_json::from_slice(&row.body).ok()?;
+        if read.len() >= KEPT {
+            read.clear();
+        }
+        read.insert(place, (Arc::clone(row), Rc::new(record.clone())));
+        Some(record)
+    })
 }
 
 /// Whether a row was written after something was asked.

@@ -30,7 +30,7 @@ use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
 
 /// Identities of a run: few, so that what happens meets.
-const MAX_SUBJECTS: usize = 11;
+const MAX_SUBJECTS: usize = 12;
 /// The template of what a rule approves.
 pub const TEMPLATE: &str = "ephemeral";
 
@@ -81,7 +81,7 @@ impl Focus {
             Self::Requests => 775 + rng.below(75),
             Self::Delegation if rng.per_mille(400) => 370 + rng.below(270),
             Self::Delegation => 335 + rng.below(35),
-            Self::Signals if rng.per_mille(400) => 905 + rng.below(95),
+            Self::Signals if rng.per_mille(400) => 890 + rng.below(110),
             Self::Signals => 850 + rng.below(40),
         }
     }
@@ -180,7 +180,7 @@ impl World {
             700..775 => self.person(engine),
             775..850 => self.request(engine),
             850..890 => self.signal(node, engine),
-            890..905 => self.removal(engine),
+            890..915 => self.removal(engine),
             _ => Some(self.upkeep(engine)),
         }
     }

@@ -13,7 +13,7 @@ use tenure_engine::Engine;
 
 use crate::intent::{Fact, Intent, Subject};
 use crate::model::{identity, record};
-use crate::ops::{because, by, stands};
+use crate::ops::{Focus, because, by, stands};
 use crate::policies;
 use crate::world::{Operation, World};
 
@@ -25,9 +25,12 @@ impl World {
     /// Something about a request.
     pub(crate) fn request(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let open = self.open_request();
+        // Where requests are what it is about, what was voted on is edited more often.
+        let voted = open.as_ref().is_some_and(|request| !request.votes.is_empty());
+        let votes = if voted && self.focus == Some(Focus::Requests) { 30 } else { 52 };
         match (self.rng.below(100), open) {
-            (0..52, Some(request)) => self.vote(engine, &request),
-            (52..63, Some(request)) => self.amend(engine, &request),
+            (roll, Some(request)) if roll < votes => self.vote(engine, &request),
+            (0..63, Some(request)) => self.amend(engine, &request),
             (63..66, Some(request)) => self.withdraw(engine, &request),
             (66..68, _) => self.propose_policy(engine),
             _ => self.ask_for_more(engine),

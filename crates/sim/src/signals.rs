@@ -7,6 +7,7 @@ use serde_json::json;
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::signals::{NewSource, SourceAuth};
 use tenure_core::id::RemovalId;
+use tenure_core::removal::{Removal, RemovalState};
 use tenure_core::row::RowKind;
 use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::time::Span;
@@ -16,7 +17,7 @@ use tenure_engine::ops::signals::{Delivery, NotTaken};
 
 use crate::furnish::done;
 use crate::intent::{Fact, Intent};
-use crate::model::Broken;
+use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, because, by};
 use crate::workload::ISSUER;
 use crate::world::{Operation, World};
@@ -118,31 +119,25 @@ impl World {
     /// Somebody says by hand that a workload has ended, or security decides about what waits or is held.
     pub(crate) fn removal(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let dump = self.dump();
-        let open: Vec<RemovalId> = dump
-            .rows
-            .keys()
-            .filter(|key| key.kind == RowKind::Removal)
-            .filter_map(|key| key.id.parse().ok())
-            .collect();
+        let removals = dump.rows.keys().filter(|key| key.kind == RowKind::Removal);
+        let mut removals: Vec<Removal> = removals.filter_map(|key| record(&dump, key)).collect();
+        // Mostly what somebody has to decide about, and of that what was asked for last.
+        removals.sort_by_key(|removal| (removal.state == RemovalState::Waiting, removal.state == RemovalState::Held, removal.id));
+        let known = match self.rng.below(10) {
+            0..6 => removals.last(),
+            6..8 => self.rng.pick(&removals),
+            _ => None,
+        };
         let token = self.operator()?;
-        let Some(id) = self.rng.pick(&open).copied().filter(|_| self.rng.per_mille(800)) else {
+        let Some((id, state)) = known.map(|removal| (removal.id, removal.state)) else {
             return self.raise(engine, token);
         };
-        Some(match self.rng.below(2) {
-            0 => (
-                Intent::Removal("confirm"),
-                by(engine, token, async move |engine, caller| {
-                    let digest = engine.removal(&caller, id).await?.record.digest;
-                    let confirmed = engine.confirm_removal(&caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
-                    Ok(Fact::Removal(digest, confirmed.record.digest))
-                }),
-            ),
-            _ => (
-                Intent::Removal("release"),
-                by(engine, token, async move |engine, caller| {
-                    engine.release_removal(&caller, id, because()).await.map(|_| Fact::Done(1))
-                }),
-            ),
+        let confirms = if state == RemovalState::Waiting { 700 } else { 200 };
+        Some(if self.rng.per_mille(confirms) {
+            (Intent::Removal("confirm"), confirm(engine, token, id, self.rng.per_mille(150)))
+        } else {
+            let release = async move |engine: Arc<Engine>, caller| engine.release_removal(&caller, id, because()).await.map(|_| Fact::Done(1));
+            (Intent::Removal("release"), by(engine, token, release))
         })
     }
 
@@ -169,6 +164,16 @@ impl World {
         };
         Some((Intent::Removal("raise"), by(engine, token, raise)))
     }
+}
+
+/// Looks at a removal and confirms what was seen; or something else, which nobody saw.
+fn confirm(engine: Arc<Engine>, token: String, id: RemovalId, unseen: bool) -> Operation {
+    by(engine, token, async move |engine: Arc<Engine>, caller| {
+        let seen = engine.removal(&caller, id).await?.record.digest;
+        let digest = if unseen { format!("sha256:{}", "0".repeat(64)) } else { seen };
+        let confirmed = engine.confirm_removal(&caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
+        Ok(Fact::Removal(digest, confirmed.record.digest))
+    })
 }
 
 fn delivery(engine: Arc<Engine>, signature: String, body: String) -> Operation {

@@ -58,7 +58,7 @@ pub struct Observed {
     /// What was to be written, as the engine sent it, or as it would with the planted defect.
     pub changeset: Changeset,
     /// Everything as it was before.
-    pub before: Dump,
+    pub before: Arc<Dump>,
     /// What the engine was told.
     pub told: Outcome,
     /// Whether it was written by this call.
@@ -73,6 +73,8 @@ pub struct Shared {
     observed: Mutex<Vec<Observed>>,
     planted: Option<Planted>,
     stale: Mutex<BTreeMap<RowKey, Arc<Row>>>,
+    /// What the store holds, until somebody writes.
+    dumped: Mutex<Option<Arc<Dump>>>,
 }
 
 impl Shared {
@@ -85,6 +87,7 @@ impl Shared {
             observed: Mutex::default(),
             planted,
             stale: Mutex::default(),
+            dumped: Mutex::default(),
         })
     }
 
@@ -99,8 +102,14 @@ impl Shared {
     }
 
     /// Everything that the store holds.
-    pub fn dump(&self) -> Dump {
-        self.inner.dump()
+    pub fn dump(&self) -> Arc<Dump> {
+        Arc::clone(self.dumped.lock().get_or_insert_with(|| Arc::new(self.inner.dump())))
+    }
+
+    /// Whatever changes the store goes through here.
+    fn changed<T>(&self, by: T) -> T {
+        *self.dumped.lock() = None;
+        by
     }
 
     fn faulty(&self) -> bool {
@@ -141,7 +150,8 @@ impl FaultyStore {
     }
 
     fn write(&self, changeset: &Changeset) -> Outcome {
-        finish(self.shared.inner.commit(spoiled(changeset.clone(), self.shared.planted)), 1).unwrap_or(Outcome::Unknown)
+        let outcome = finish(self.shared.inner.commit(spoiled(changeset.clone(), self.shared.planted)), 1);
+        self.shared.changed(outcome.unwrap_or(Outcome::Unknown))
     }
 
     fn commit_now(&self, changeset: Changeset) -> Outcome {
@@ -249,7 +259,7 @@ impl Store for FaultyStore {
     }
 
     fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
-        Box::pin(self.read(self.shared.inner.claim(kind, now, lease, n)))
+        Box::pin(self.read(async move { self.shared.changed(self.shared.inner.claim(kind, now, lease, n).await) }))
     }
 
     fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
@@ -285,7 +295,7 @@ impl Store for FaultyStore {
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.read(self.shared.inner.purge(now, n)))
+        Box::pin(self.read(async move { self.shared.changed(self.shared.inner.purge(now, n).await) }))
     }
 
     fn grown(&self, seen: u64) -> BoxFuture<'_, ()> {

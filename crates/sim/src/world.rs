@@ -258,7 +258,7 @@ impl World {
     }
 
     /// Everything that the store holds.
-    pub fn dump(&self) -> Dump {
+    pub fn dump(&self) -> Arc<Dump> {
         self.shared.dump()
     }
 

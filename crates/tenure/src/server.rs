@@ -99,6 +99,8 @@ impl Clock for SystemClock {
 pub struct Running {
     /// The base URL.
     pub url: String,
+    /// The base URL at which client certificates are asked for, if there is one.
+    pub mtls_url: Option<String>,
     /// The file with the set-up token, if set-up was not done yet.
     pub setup_token: Option<PathBuf>,
     stop: watch::Sender<bool>,
@@ -135,6 +137,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             config.data.display(),
             running.url
         );
+    }
+    if let Some(url) = &running.mtls_url {
+        eprintln!("and, for clients with certificates, {url}");
     }
     eprintln!("Tenure serves {}", running.url);
     terminated().await?;
@@ -192,7 +197,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         (Some(_), Some(url)) => Some(checked_url(url)?),
         (Some(mutual), None) => Some(format!("https://{}", mutual.address()?)),
     };
-    let engine = Arc::new(build(config, &url, mtls_url, store, root, &outbound)?);
+    let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound)?);
     engine.recover().await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
@@ -215,7 +220,13 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         tasks.push(tokio::spawn(tenure_server::serve(mutual, router, stopped.clone())));
     }
     tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)));
-    Ok(Running { url, setup_token, stop, tasks })
+    Ok(Running {
+        url,
+        mtls_url,
+        setup_token,
+        stop,
+        tasks,
+    })
 }
 
 fn build(config: &Config, url: &str, mtls_url: Option<String>, store: Arc<dyn Store>, root: RootKey, outbound: &Arc<Outbound>) -> anyhow::Result<Engine> {

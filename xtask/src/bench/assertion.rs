@@ -1,4 +1,4 @@
-//! Client assertions (`private_key_jwt`, RFC 7523 with RFC 7523bis' strict audience), signed before they are measured.
+//! Client assertions (`private_key_jwt`, RFC 7523 with RFC 7523bis' strict audience) and DPoP proofs (RFC 9449), signed before they are measured.
 
 use anyhow::{Context, Result};
 use aws_lc_rs::rand;
@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-const HEADER: &str = r#"{"alg":"EdDSA","typ":"client-authentication+jwt"}"#;
 /// How long an assertion is good for: the time to sign a measurement's worth, and the measurement.
 const LIFE_SECONDS: i64 = 540;
 
@@ -27,25 +26,43 @@ impl Key {
 
     /// A fresh assertion of `client` for the issuer `audience`, at `now` in seconds since the epoch.
     pub fn assertion(&self, client: &str, audience: &str, now: i64) -> Result<String> {
-        let mut random = [0u8; 16];
-        rand::fill(&mut random).ok().context("no random bytes")?;
-        let claims = json!({ "iss": client, "sub": client, "aud": audience, "jti": URL_SAFE_NO_PAD.encode(random), "iat": now, "exp": now + LIFE_SECONDS });
-        let mut jws = URL_SAFE_NO_PAD.encode(HEADER);
+        let claims = json!({ "iss": client, "sub": client, "aud": audience, "jti": random()?, "iat": now, "exp": now + LIFE_SECONDS });
+        Ok(self.sign(&json!({ "alg": "EdDSA", "typ": "client-authentication+jwt" }), &claims))
+    }
+
+    /// A fresh DPoP proof for one POST to `url`, with the server's nonce, at `now` in seconds since the epoch.
+    pub fn proof(&self, url: &str, nonce: &str, now: i64) -> Result<String> {
+        let claims = json!({ "jti": random()?, "htm": "POST", "htu": url, "iat": now, "nonce": nonce });
+        Ok(self.sign(&json!({ "alg": "EdDSA", "typ": "dpop+jwt", "jwk": self.jwk() }), &claims))
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let mut jws = URL_SAFE_NO_PAD.encode(header.to_string());
         jws.push('.');
         URL_SAFE_NO_PAD.encode_string(claims.to_string(), &mut jws);
         let signature = self.0.sign(jws.as_bytes());
         jws.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
-        Ok(jws)
+        jws
     }
 }
 
-/// The form of a token request (RFC 6749 §4.4.2, RFC 7523 §2.2, RFC 8707).
-pub fn form(assertion: &str, resource: &str) -> String {
-    format!(
-        "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}&resource={}",
-        encode(resource)
-    )
+fn random() -> Result<String> {
+    let mut random = [0u8; 16];
+    rand::fill(&mut random).ok().context("no random bytes")?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
+/// The form of a client's request at the token endpoint (RFC 6749 §4.4.2, RFC 7523 §2.2), with the parameters of its grant.
+pub fn form(assertion: &str, parameters: &[(&str, &str)]) -> String {
+    let mut form = format!("client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}");
+    for (name, value) in parameters {
+        form.push('&');
+        form.push_str(name);
+        form.push('=');
+        form.push_str(&encode(value));
+    }
+    form
 }
 
 /// The application/x-www-form-urlencoded form of a value.
@@ -88,14 +105,35 @@ mod tests {
     }
 
     #[test]
-    fn no_two_assertions_have_the_same_id() {
+    fn no_two_assertions_or_proofs_have_the_same_id() {
         let key = Key::generate().unwrap();
-        let id = || decode(key.assertion("a", "b", 0).unwrap().split('.').nth(1).unwrap())["jti"].clone();
-        assert_ne!(id(), id());
+        let id = |jws: Result<String>| decode(jws.unwrap().split('.').nth(1).unwrap())["jti"].clone();
+        assert_ne!(id(key.assertion("a", "b", 0)), id(key.assertion("a", "b", 0)));
+        assert_ne!(id(key.proof("a", "b", 0)), id(key.proof("a", "b", 0)));
+    }
+
+    #[test]
+    fn a_proof_is_for_one_request_and_brings_its_key_and_the_nonce() {
+        let key = Key::generate().unwrap();
+        let jws = key.proof("http://127.0.0.1:1/env/bench/token", "n-1", 1_000).unwrap();
+        let (signed, signature) = jws.rsplit_once('.').unwrap();
+        let (header, claims) = signed.split_once('.').unwrap();
+        let (header, claims) = (decode(header), decode(claims));
+        assert_eq!(header, json!({ "alg": "EdDSA", "typ": "dpop+jwt", "jwk": key.jwk() }));
+        let public = URL_SAFE_NO_PAD.decode(header["jwk"]["x"].as_str().unwrap()).unwrap();
+        UnparsedPublicKey::new(&ED25519, public)
+            .verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())
+            .unwrap();
+        let expected = json!({ "jti": claims["jti"], "htm": "POST", "htu": "http://127.0.0.1:1/env/bench/token", "iat": 1_000, "nonce": "n-1" });
+        assert_eq!(claims, expected);
     }
 
     #[test]
     fn forms_are_encoded() {
-        assert!(form("a.b-c_d", "https://bench.example/a b").ends_with("&client_assertion=a.b-c_d&resource=https%3A%2F%2Fbench.example%2Fa%20b"));
+        let form = form("a.b-c_d", &[("grant_type", "x:y"), ("resource", "https://bench.example/a b")]);
+        assert!(
+            form.ends_with("&client_assertion=a.b-c_d&grant_type=x%3Ay&resource=https%3A%2F%2Fbench.example%2Fa%20b"),
+            "{form}"
+        );
     }
 }

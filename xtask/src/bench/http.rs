@@ -4,19 +4,25 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::tls::Client;
 
 const MAX_HEADERS: usize = 64;
 const MAX_REPLY: usize = 4 << 20;
 const READ_AHEAD: usize = 16 << 10;
 
-/// A connection that stays open.
+/// A connection that stays open, in the clear or over TLS.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     reusable: bool,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub struct Reply {
     pub status: u16,
     /// The whole body.
     pub body: Vec<u8>,
+    /// The nonce for the client's next DPoP proof (RFC 9449 §8.2).
+    pub dpop_nonce: Option<String>,
 }
 
 impl Reply {
@@ -41,12 +49,20 @@ impl Reply {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects in the clear.
     pub async fn open(address: SocketAddr) -> Result<Self> {
+        Self::open_as(address, None).await
+    }
+
+    /// Connects; over TLS, with its certificate, as a client that has one.
+    pub async fn open_as(address: SocketAddr, client: Option<&Client>) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("could not connect to {address}"))?;
         stream.set_nodelay(true)?;
         Ok(Self {
-            stream,
+            stream: match client {
+                Some(client) => Box::new(client.connect(stream, address).await?),
+                None => Box::new(stream),
+            },
             buffer: Vec::with_capacity(READ_AHEAD),
             reusable: true,
         })
@@ -62,6 +78,8 @@ impl Connection {
         // Whatever goes wrong from here on, the next reply would be out of step.
         self.reusable = false;
         self.stream.write_all(request).await?;
+        // TLS keeps what the socket did not take at once.
+        self.stream.flush().await?;
         let head = loop {
             if let Some(head) = parse_head(&self.buffer)? {
                 break head;
@@ -74,7 +92,11 @@ impl Connection {
             Body::Chunked => self.chunks().await?,
         };
         self.reusable = head.stays_open;
-        Ok(Reply { status: head.status, body })
+        Ok(Reply {
+            status: head.status,
+            body,
+            dpop_nonce: head.dpop_nonce,
+        })
     }
 
     async fn fill(&mut self) -> Result<()> {
@@ -122,6 +144,7 @@ struct Head {
     length: usize,
     status: u16,
     body: Body,
+    dpop_nonce: Option<String>,
     stays_open: bool,
 }
 
@@ -158,6 +181,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
         length,
         status,
         body,
+        dpop_nonce: header("dpop-nonce").map(str::to_owned),
         stays_open,
     }))
 }
@@ -248,7 +272,7 @@ pub mod tests {
     async fn replies_of_each_form_follow_one_another_on_a_connection() {
         let address = toy(&[
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwiki\r\n5\r\npedia\r\n0\r\n\r\n",
+            "HTTP/1.1 201 Created\r\nDPoP-Nonce: n-1\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwiki\r\n5\r\npedia\r\n0\r\n\r\n",
             "HTTP/1.1 204 No Content\r\n\r\n",
             "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\nconnection: close\r\n\r\noops",
         ])
@@ -259,13 +283,13 @@ pub mod tests {
             connection
                 .exchange(&request)
                 .await
-                .map(|reply| (reply.status, String::from_utf8(reply.body).unwrap()))
+                .map(|reply| (reply.status, String::from_utf8(reply.body).unwrap(), reply.dpop_nonce))
                 .unwrap()
         };
-        assert_eq!(next().await, (200, "hello".to_owned()));
-        assert_eq!(next().await, (201, "wikipedia".to_owned()));
-        assert_eq!(next().await, (204, String::new()));
-        assert_eq!(next().await, (500, "oops".to_owned()));
+        assert_eq!(next().await, (200, "hello".to_owned(), None));
+        assert_eq!(next().await, (201, "wikipedia".to_owned(), Some("n-1".to_owned())));
+        assert_eq!(next().await, (204, String::new(), None));
+        assert_eq!(next().await, (500, "oops".to_owned(), None));
         assert!(!connection.is_reusable());
     }
 

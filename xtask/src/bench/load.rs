@@ -12,6 +12,7 @@ use tokio::time::{sleep, sleep_until};
 use super::cpu::Group;
 use super::http::{Connection, Reply};
 use super::stats::{Latencies, Summary};
+use super::tls::Client;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +78,17 @@ impl Measured {
     }
 }
 
-/// Runs the load. Ends early, with the time that it took, if the requests run out.
+/// Runs the load in the clear. Ends early, with the time that it took, if the requests run out.
 pub async fn run(load: Load, operation: &Operation<'_>) -> Result<Measured> {
+    run_as(load, operation, None).await
+}
+
+/// Runs the load; over TLS, with its certificate on each connection, as a client that has one.
+pub async fn run_as(load: Load, operation: &Operation<'_>, client: Option<&Client>) -> Result<Measured> {
     let begin = Instant::now() + load.warm_up;
     let end = begin + load.measured;
     let next = Cell::new(0);
-    let mut loops = pin!(join_all((0..load.connections).map(|_| drive(operation, &next, begin, end))));
+    let mut loops = pin!(join_all((0..load.connections).map(|_| drive(operation, client, &next, begin, end))));
     if !load.warm_up.is_zero() {
         tokio::select! {
             _ = &mut loops => bail!("the requests ran out while warming up"),
@@ -132,7 +138,7 @@ impl Tally {
 }
 
 /// One closed loop. Counts what ends inside the measurement.
-async fn drive(operation: &Operation<'_>, next: &Cell<usize>, begin: Instant, end: Instant) -> Tally {
+async fn drive(operation: &Operation<'_>, client: Option<&Client>, next: &Cell<usize>, begin: Instant, end: Instant) -> Tally {
     let mut tally = Tally::default();
     let mut connection: Option<Connection> = None;
     loop {
@@ -143,7 +149,7 @@ async fn drive(operation: &Operation<'_>, next: &Cell<usize>, begin: Instant, en
             None
         };
         let Some(request) = request else { return tally };
-        let reply = exchange(operation.address, &mut connection, request).await;
+        let reply = exchange(operation.address, client, &mut connection, request).await;
         let now = Instant::now();
         let failed = reply.is_err();
         if now >= begin && now <= end {
@@ -160,9 +166,9 @@ async fn drive(operation: &Operation<'_>, next: &Cell<usize>, begin: Instant, en
     }
 }
 
-async fn exchange(address: SocketAddr, connection: &mut Option<Connection>, request: &[u8]) -> Result<Reply> {
+async fn exchange(address: SocketAddr, client: Option<&Client>, connection: &mut Option<Connection>, request: &[u8]) -> Result<Reply> {
     if !connection.as_ref().is_some_and(Connection::is_reusable) {
-        *connection = Some(Connection::open(address).await?);
+        *connection = Some(Connection::open_as(address, client).await?);
     }
     match connection {
         Some(connection) => connection.exchange(request).await,

@@ -10,6 +10,7 @@ mod report;
 mod signals;
 mod stats;
 mod tenure;
+mod tls;
 
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -25,8 +26,9 @@ use self::cpu::Group;
 use self::http::{Connection, request};
 use self::load::{Load, Measured};
 use self::openbao::{OpenBao, Token};
-use self::report::{BATCH, Report, Row, STORED};
+use self::report::{BATCH, Beside, Report, Row, STORED};
 use self::tenure::{Tenure, Work};
+use self::tls::Client;
 use crate::peers;
 use crate::postgres::{Durability, Postgres};
 use crate::process::abandoned;
@@ -39,8 +41,8 @@ const WEBHOOKS: usize = 10_000;
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How long each operation is measured.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=120))]
+    /// How long each operation is measured: at most 60, since what is signed before has to last to the end.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
     /// Connections of the load generator, each with one request under way.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
@@ -163,7 +165,7 @@ async fn peer(program: &Path, folder: &Path, load: Load, rows: &mut Vec<Row>) ->
             Row {
                 operation: "AppRole login",
                 engine,
-                compared: false,
+                beside: None,
                 measured,
             },
         );
@@ -172,10 +174,12 @@ async fn peer(program: &Path, folder: &Path, load: Load, rows: &mut Vec<Row>) ->
 }
 
 async fn all(server: Tenure, engine: &'static str, load: Load, report: &mut Report) -> Result<()> {
-    for (work, operation) in [
-        (Work::Issuance, "durable issuance"),
-        (Work::Introspection, "introspection"),
-        (Work::Decision, "decision"),
+    for (work, operation, beside) in [
+        (Work::Issuance, "durable issuance", Some(Beside::Peer)),
+        (Work::Dpop, "issuance, DPoP", Some(Beside::Plain)),
+        (Work::Exchange, "token exchange", Some(Beside::Plain)),
+        (Work::Introspection, "introspection", None),
+        (Work::Decision, "decision", None),
     ] {
         let measured = server
             .measure(work, load)
@@ -186,7 +190,7 @@ async fn all(server: Tenure, engine: &'static str, load: Load, report: &mut Repo
             Row {
                 operation,
                 engine,
-                compared: work == Work::Issuance,
+                beside,
                 measured,
             },
         );
@@ -205,7 +209,24 @@ async fn all(server: Tenure, engine: &'static str, load: Load, report: &mut Repo
         Row {
             operation: "signals",
             engine,
-            compared: false,
+            beside: None,
+            measured,
+        },
+    );
+    let server = server
+        .with_certificates()
+        .await
+        .with_context(|| format!("could not start {engine} with client certificates"))?;
+    let measured = server
+        .issuance(load)
+        .await
+        .with_context(|| format!("could not measure issuance over mTLS of {engine}"))?;
+    push(
+        &mut report.rows,
+        Row {
+            operation: "issuance, mTLS",
+            engine,
+            beside: Some(Beside::Plain),
             measured,
         },
     );
@@ -229,9 +250,9 @@ fn push(rows: &mut Vec<Row>, row: Row) {
     rows.push(row);
 }
 
-/// Whether a server answers `path` with 2xx.
-async fn answers(address: SocketAddr, path: &str) -> bool {
-    match Connection::open(address).await {
+/// Whether a server answers `path` with 2xx; over TLS to a client that has a certificate.
+async fn answers(address: SocketAddr, client: Option<&Client>, path: &str) -> bool {
+    match Connection::open_as(address, client).await {
         Ok(mut connection) => connection
             .exchange(&request("GET", path, address, &[], b""))
             .await

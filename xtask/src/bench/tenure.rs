@@ -1,18 +1,24 @@
 //! Tenure itself, set up and measured through its public API.
 
+mod bound;
+mod exchange;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::assertion::{Key, encode, form};
 use super::cpu::Group;
 use super::http::{Api, Connection, request, text};
-use super::load::{Load, Measured, Operation, run};
+use super::load::{Load, Measured, Operation, run, run_as};
 use super::signals::{self, Burst};
+use super::tls::{Certificates, Client};
 use crate::process::{Server, free_port};
 use crate::workspace::output;
 
@@ -28,19 +34,81 @@ const TRIAL_RATE: f64 = 30_000.0;
 const RESERVE: f64 = 1.6;
 const FORM: &str = "content-type: application/x-www-form-urlencoded";
 const JSON: &str = "content-type: application/json";
+const TOKEN_PATH: &str = "/env/bench/token";
+/// What the reply to a request for a token has.
+const ISSUED: &str = "\"access_token\"";
 
 /// A running server with an environment, a resource, its enforcement point, and workloads that may read it.
 pub struct Tenure {
     server: Server,
+    launch: Launch,
     database: Option<Group>,
     address: SocketAddr,
     issuer: String,
     resource: String,
     workloads: Vec<Workload>,
     enforcement_point: Workload,
+    registrar: Registrar,
     /// Who set it up, by the header that authenticates them, and who owns what is in it.
     administrator: String,
     owner: String,
+}
+
+/// How it is started, and started again on what it has.
+struct Launch {
+    program: PathBuf,
+    data: PathBuf,
+    store: Option<String>,
+    public_url: String,
+}
+
+impl Launch {
+    /// Starts the binary with no budgets to run into; with certificates, with TLS, and a second listener that asks for a client's.
+    fn server(&self, listen: SocketAddr, mutual: Option<(&Certificates, SocketAddr)>) -> Result<Server> {
+        let mut command = Command::new(&self.program);
+        command
+            .args(["server", "--listen", &listen.to_string(), "--data"])
+            .arg(&self.data)
+            .env("TENURE_PUBLIC_URL", &self.public_url);
+        if let Some(store) = &self.store {
+            command.env("TENURE_STORE", store);
+        }
+        if let Some((certificates, address)) = mutual {
+            command
+                .env("TENURE_TLS_CERTIFICATE", certificates.path("server.pem"))
+                .env("TENURE_TLS_KEY", certificates.path("server.key"))
+                .env("TENURE_MTLS_LISTEN", address.to_string());
+        }
+        for name in budgets(&output(Command::new(&self.program).args(["server", "--help"]))?) {
+            command.env(name, "1000000000");
+        }
+        let log = if mutual.is_some() { "server-tls.log" } else { "server.log" };
+        Server::spawn("tenure", command, &self.data.join(log))
+    }
+}
+
+/// Who asks for identities and who approves them, and what all of their charters say.
+struct Registrar {
+    owner: Api,
+    manager: Api,
+    charter: Value,
+}
+
+/// Where requests go.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    Clear(SocketAddr),
+    /// To the listener that asks for certificates, as this client.
+    Tls(SocketAddr, &'a Client),
+}
+
+impl<'a> To<'a> {
+    fn parts(self) -> (SocketAddr, Option<&'a Client>) {
+        match self {
+            Self::Clear(address) => (address, None),
+            Self::Tls(address, client) => (address, Some(client)),
+        }
+    }
 }
 
 /// An identity with the key that proves it.
@@ -60,6 +128,10 @@ struct Issued {
 pub enum Work {
     /// A fresh proof in, an access token out, its event durable before.
     Issuance,
+    /// The same with a DPoP proof per request (RFC 9449): the token is bound to its key.
+    Dpop,
+    /// A live token and a fresh proof of the actor in, a token by which it acts out (RFC 8693).
+    Exchange,
     /// RFC 7662, asked by the enforcement point.
     Introspection,
     /// OpenID AuthZEN, asked by the enforcement point.
@@ -71,39 +143,42 @@ impl Tenure {
     pub async fn start(program: &Path, data: &Path, database: Option<(String, Group)>) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let mut command = Command::new(program);
-        command
-            .args(["server", "--listen", &address.to_string(), "--data"])
-            .arg(data)
-            .env("TENURE_PUBLIC_URL", format!("http://{address}"));
-        if let Some((url, _)) = &database {
-            command.env("TENURE_STORE", url);
-        }
-        for name in budgets(&output(Command::new(program).args(["server", "--help"]))?) {
-            command.env(name, "1000000000");
-        }
-        let mut server = Server::spawn("tenure", command, &data.join("server.log"))?;
-        server.until(async || super::answers(address, "/readyz").await).await?;
-        let mut tenure = Self::before_set_up(server, address, database.map(|(_, group)| group))?;
+        let (store, group) = database.unzip();
+        let launch = Launch {
+            program: program.to_owned(),
+            data: data.to_owned(),
+            store,
+            public_url: format!("http://{address}"),
+        };
+        let mut server = launch.server(address, None)?;
+        server.until(async || super::answers(address, None, "/readyz").await).await?;
+        let mut tenure = Self::before_set_up(server, launch, address, group)?;
         let set_up = tenure.set_up(data).await;
         set_up.with_context(|| format!("could not set Tenure up; its log says:\n{}", tenure.server.log_tail()))?;
         Ok(tenure)
     }
 
-    fn before_set_up(server: Server, address: SocketAddr, database: Option<Group>) -> Result<Self> {
+    fn before_set_up(server: Server, launch: Launch, address: SocketAddr, database: Option<Group>) -> Result<Self> {
         let enforcement_point = Workload {
             id: String::new(),
             key: Key::generate()?,
         };
         let issuer = format!("http://{address}/env/{ENVIRONMENT}");
+        let nobody = || Api { address, authorization: None };
         Ok(Self {
             server,
+            launch,
             database,
             address,
             issuer,
             resource: String::new(),
             workloads: Vec::new(),
             enforcement_point,
+            registrar: Registrar {
+                owner: nobody(),
+                manager: nobody(),
+                charter: Value::Null,
+            },
             administrator: String::new(),
             owner: String::new(),
         })
@@ -121,8 +196,8 @@ impl Tenure {
         self.administrator = format!("authorization: Bearer {}", text(&done, "/operator_token")?);
         api.authorization = Some(self.administrator.clone());
         // Who owns identities holds the role, and asks for them; their manager approves.
-        let (manager, approver) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
-        let (person, owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
+        let (manager, as_manager) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
+        let (person, as_owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
         self.owner.clone_from(&person);
         let application = api.call("POST", "/v1/applications", &json!({ "name": "bench", "owner": person })).await?;
         api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
@@ -139,18 +214,28 @@ impl Tenure {
             "rotation_cadence": "30d", "credential_ttl": "30m", "coverage": "role_based",
             "parties": { "requester": person, "operator": "bench", "beneficiary": "bench" },
         });
+        self.registrar = Registrar {
+            owner: as_owner,
+            manager: as_manager,
+            charter,
+        };
+        let may = |action: &str| json!({ "scope": [{ "actions": [action], "resource": self.resource }] });
         for n in 0..WORKLOADS {
-            self.workloads
-                .push(register(&owner, &approver, &charter, &format!("workload-{n}"), "read", &self.resource).await?);
+            self.workloads.push(self.registrar.register(&format!("workload-{n}"), &may("read")).await?);
         }
-        self.enforcement_point = register(&owner, &approver, &charter, "enforcement-point", "enforce", &self.resource).await?;
+        self.enforcement_point = self.registrar.register("enforcement-point", &may("enforce")).await?;
         Ok(())
     }
 
     /// Measures one kind of work.
     pub async fn measure(&self, work: Work, load: Load) -> Result<Measured> {
         match work {
-            Work::Issuance => self.issuance(load).await,
+            Work::Issuance => {
+                let sign = async |count: usize| self.token_requests(count);
+                self.prepared(load, To::Clear(self.address), ISSUED, sign).await
+            }
+            Work::Dpop => self.dpop(load).await,
+            Work::Exchange => self.exchange(load).await,
             Work::Introspection => {
                 self.questions("/env/bench/introspect", FORM, "\"active\":true", load, |issued| {
                     format!("token={}", encode(&issued.token))
@@ -185,21 +270,21 @@ impl Tenure {
         self.server.stop(Signal::TERM).await
     }
 
-    /// A short trial shows how many assertions the measurement can use; they are signed before it starts.
-    async fn issuance(&self, load: Load) -> Result<Measured> {
+    /// A short trial shows how many requests the measurement can use; they are signed before it starts.
+    async fn prepared(&self, load: Load, to: To<'_>, expected: &str, sign: impl AsyncFn(usize) -> Result<Vec<Vec<u8>>>) -> Result<Measured> {
         let trial = Load {
             warm_up: load.warm_up / 2,
             measured: load.warm_up / 2,
             ..load
         };
-        let requests = self.token_requests((TRIAL_RATE * load.warm_up.as_secs_f64()) as usize)?;
-        let trial = self.run(trial, "\"access_token\"", &requests).await?;
+        let requests = sign((TRIAL_RATE * load.warm_up.as_secs_f64()) as usize).await?;
+        let trial = self.run(trial, to, expected, &requests).await?;
         if trial.answers == 0 {
             return Ok(trial);
         }
         let seconds = (load.warm_up + load.measured).as_secs_f64();
-        let requests = self.token_requests((trial.rate() * seconds * RESERVE) as usize + load.connections)?;
-        self.run(load, "\"access_token\"", &requests).await
+        let requests = sign((trial.rate() * seconds * RESERVE) as usize + load.connections).await?;
+        self.run(load, to, expected, &requests).await
     }
 
     /// Puts a question about each of many live tokens, over and over.
@@ -226,42 +311,61 @@ impl Tenure {
         run(load, &operation).await
     }
 
-    async fn run(&self, load: Load, expected: &str, requests: &[Vec<u8>]) -> Result<Measured> {
+    async fn run(&self, load: Load, to: To<'_>, expected: &str, requests: &[Vec<u8>]) -> Result<Measured> {
+        let (address, client) = to.parts();
         let operation = Operation {
-            address: self.address,
+            address,
             request: &|n| requests.get(n).map(Vec::as_slice),
             expected,
             server: self.group(),
             database: self.database,
         };
-        run(load, &operation).await
+        run_as(load, &operation, client).await
     }
 
     fn token_requests(&self, count: usize) -> Result<Vec<Vec<u8>>> {
-        self.workloads.iter().cycle().take(count).map(|workload| self.token_request(workload)).collect()
+        self.workloads
+            .iter()
+            .cycle()
+            .take(count)
+            .map(|workload| self.token_request(workload, &[]))
+            .collect()
     }
 
-    fn token_request(&self, workload: &Workload) -> Result<Vec<u8>> {
+    fn token_request(&self, workload: &Workload, headers: &[&str]) -> Result<Vec<u8>> {
         let assertion = workload.key.assertion(&workload.id, &self.issuer, now())?;
-        Ok(request(
-            "POST",
-            "/env/bench/token",
-            self.address,
-            &[FORM],
-            form(&assertion, RESOURCE).as_bytes(),
-        ))
+        let parameters = [("grant_type", "client_credentials"), ("resource", RESOURCE)];
+        Ok(self.at_token_endpoint(headers, &form(&assertion, &parameters)))
+    }
+
+    fn at_token_endpoint(&self, headers: &[&str], form: &str) -> Vec<u8> {
+        request("POST", TOKEN_PATH, self.address, &[&[FORM], headers].concat(), form.as_bytes())
     }
 
     async fn issue(&self, workload: &Workload) -> Result<Issued> {
-        let reply = Connection::open(self.address).await?.exchange(&self.token_request(workload)?).await?;
+        Ok(Issued {
+            token: self.token(To::Clear(self.address), &self.token_request(workload, &[])?).await?,
+            identity: workload.id.clone(),
+        })
+    }
+
+    /// The token that one request gets.
+    async fn token(&self, to: To<'_>, request: &[u8]) -> Result<String> {
+        let (address, client) = to.parts();
+        let reply = Connection::open_as(address, client).await?.exchange(request).await?;
         if !reply.is_success() {
             bail!("the token endpoint answered {}", reply.summary());
         }
         let body: Value = serde_json::from_slice(&reply.body)?;
-        Ok(Issued {
-            token: text(&body, "/access_token")?.to_owned(),
-            identity: workload.id.clone(),
-        })
+        Ok(text(&body, "/access_token")?.to_owned())
+    }
+
+    /// Sends what is to be measured once, and looks into the token: a measurement of another kind of token under this one's name would be worthless.
+    async fn look(&self, to: To<'_>, requests: Vec<Vec<u8>>, claim: &str) -> Result<()> {
+        let token = self.token(to, requests.first().context("no requests")?).await?;
+        let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+        let claims: Value = serde_json::from_slice(&payload.context("the access token is no JWT")?)?;
+        text(&claims, claim).map(|_| ())
     }
 
     fn group(&self) -> Group {
@@ -281,24 +385,26 @@ async fn employ(api: &Api, person: &Value) -> Result<(String, Api)> {
     Ok((id, as_them))
 }
 
-/// An identity that its owner asks for and the owner's manager approves.
-async fn register(owner: &Api, manager: &Api, charter: &Value, name: &str, action: &str, resource: &str) -> Result<Workload> {
-    let key = Key::generate()?;
-    let mut charter = charter.clone();
-    if let Some(facts) = charter.as_object_mut() {
-        facts.insert("scope".to_owned(), json!([{ "actions": [action], "resource": resource }]));
-        facts.insert(
-            "workload_binding".to_owned(),
-            json!({ "type": "public_key", "workload": name, "jwk": key.jwk() }),
-        );
+impl Registrar {
+    /// An identity with these facts in its charter, which its owner asks for and the owner's manager approves.
+    async fn register(&self, name: &str, facts: &Value) -> Result<Workload> {
+        let key = Key::generate()?;
+        let mut charter = self.charter.clone();
+        if let (Some(charter), Some(facts)) = (charter.as_object_mut(), facts.as_object()) {
+            charter.extend(facts.clone());
+            charter.insert(
+                "workload_binding".to_owned(),
+                json!({ "type": "public_key", "workload": name, "jwk": key.jwk() }),
+            );
+        }
+        let asked = json!({ "kind": "workload", "name": name, "charter": charter, "stage": "pending" });
+        let id = text(&self.owner.call("POST", "/v1/identities", &asked).await?, "/id")?.to_owned();
+        let approved = self.manager.call("POST", &format!("/v1/identities/{id}/activate"), &Value::Null).await?;
+        if text(&approved, "/state")? != "active" {
+            bail!("{id} is not active after its approval: {approved}");
+        }
+        Ok(Workload { id, key })
     }
-    let asked = json!({ "kind": "workload", "name": name, "charter": charter, "stage": "pending" });
-    let id = text(&owner.call("POST", "/v1/identities", &asked).await?, "/id")?.to_owned();
-    let approved = manager.call("POST", &format!("/v1/identities/{id}/activate"), &Value::Null).await?;
-    if text(&approved, "/state")? != "active" {
-        bail!("{id} is not active after its approval: {approved}");
-    }
-    Ok(Workload { id, key })
 }
 
 /// The variables that `tenure server --help` names for issuance budgets: the bench must not run into them.
@@ -318,141 +424,4 @@ fn now() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    const OPERATOR: &str = "authorization: Bearer tnr_op_toy";
-
-    /// What a toy of Tenure answers; it refuses what the real one would refuse for its form.
-    fn answer(path: &str, head: &str, body: &str) -> (u16, Value) {
-        let json: Value = serde_json::from_str(body).unwrap_or_default();
-        let form = || body.contains("client_assertion=ey") && body.contains("&resource=https%3A%2F%2Forders.bench.example%2F");
-        let asked_by_point = head.contains("authorization: Bearer token-of-a-workload");
-        match path {
-            "/v1/setup" if json["setup_token"] == "once" => (201, json!({ "operator_token": "tnr_op_toy" })),
-            "/env/bench/token" if form() => (200, json!({ "access_token": "token-of-a-workload", "token_type": "Bearer" })),
-            "/env/bench/introspect" if asked_by_point && body == "token=token-of-a-workload" => (200, json!({ "active": true })),
-            "/access/v1/evaluation" if asked_by_point => {
-                let right = json["subject"]["properties"]["access_token"] == "token-of-a-workload"
-                    && json["resource"]["id"] == "res_1"
-                    && json["action"]["name"] == "read";
-                (200, json!({ "decision": right }))
-            }
-            "/signals/bench-ci" if head.contains("x-hub-signature-256: sha256=") && json["action"] == "completed" => {
-                (202, json!({ "signals": [{ "id": "sig_1" }], "duplicate": false }))
-            }
-            _ if !head.contains(OPERATOR) => (401, json!({ "code": "unauthenticated" })),
-            "/v1/people" if json["roles"] == json!(["manager"]) => (201, json!({ "id": "per_2" })),
-            "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => (201, json!({ "id": "per_1" })),
-            "/v1/people/per_1/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy" })),
-            "/v1/people/per_2/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy_manager" })),
-            path if path.starts_with("/v1/identities/") && path.ends_with("/activate") && head.contains("tnr_op_toy_manager") => {
-                (200, json!({ "state": "active" }))
-            }
-            "/v1/applications" if json["owner"] == "per_1" => (201, json!({ "id": "app_1" })),
-            "/v1/environments" if json["name"] == "bench" => (201, json!({ "name": "bench" })),
-            "/v1/resources" if json["application"] == "app_1" => (201, json!({ "id": "res_1" })),
-            "/v1/identities" => {
-                let charter = &json["charter"];
-                let facts = [
-                    "owner",
-                    "purpose",
-                    "scope",
-                    "trust_boundary",
-                    "environment",
-                    "application",
-                    "workload_binding",
-                    "expires_at",
-                    "retirement",
-                    "coverage",
-                    "parties",
-                ];
-                let complete = facts.iter().all(|fact| !charter[fact].is_null()) && charter["scope"][0]["resource"] == "res_1" && json["stage"] == "pending";
-                if complete {
-                    (201, json!({ "id": format!("idn_{}", json["name"].as_str().unwrap()) }))
-                } else {
-                    (422, json!({ "code": "charter_incomplete" }))
-                }
-            }
-            "/v1/sources" if json["owner"] == "per_1" => (201, json!({ "id": "src_1", "state": "active", "secret": "tnr_whk_toy" })),
-            "/v1/signals?source=src_1&state=received&limit=1" => (200, json!({ "items": [] })),
-            "/v1/signals?source=src_1&limit=200" => (200, json!({ "items": [run_of("0"), run_of("1")], "next": "sig_2" })),
-            "/v1/signals?source=src_1&limit=200&after=sig_2" => (200, json!({ "items": [run_of("2")] })),
-            _ => (400, json!({ "code": "unexpected", "path": path, "body": body })),
-        }
-    }
-
-    fn run_of(run: &str) -> Value {
-        json!({ "word": { "facts": { "run_id": run } } })
-    }
-
-    async fn toy() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let mut bytes = Vec::new();
-                    loop {
-                        let text = String::from_utf8(bytes.clone()).unwrap();
-                        let whole = text
-                            .split_once("\r\n\r\n")
-                            .filter(|(head, body)| head.ends_with(&format!("content-length: {}", body.len())));
-                        let Some((head, body)) = whole else {
-                            if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-                                return;
-                            }
-                            continue;
-                        };
-                        let (status, reply) = answer(head.split(' ').nth(1).unwrap(), head, body);
-                        let reply = reply.to_string();
-                        stream
-                            .write_all(format!("HTTP/1.1 {status} Toy\r\ncontent-length: {}\r\n\r\n{reply}", reply.len()).as_bytes())
-                            .await
-                            .unwrap();
-                        bytes.clear();
-                    }
-                });
-            }
-        });
-        address
-    }
-
-    #[tokio::test]
-    async fn it_is_set_up_and_measured_through_the_public_api() {
-        let data = tempfile::tempdir().unwrap();
-        std::fs::write(data.path().join("setup-token"), "once\n").unwrap();
-        let mut process = Command::new("sleep");
-        process.arg("60");
-        let server = Server::spawn("toy", process, &data.path().join("log")).unwrap();
-        let mut tenure = Tenure::before_set_up(server, toy().await, None).unwrap();
-        tenure.set_up(data.path()).await.unwrap();
-        assert_eq!(tenure.workloads.len(), WORKLOADS);
-        assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
-        let load = Load {
-            connections: 2,
-            warm_up: Duration::from_millis(60),
-            measured: Duration::from_millis(60),
-        };
-        for work in [Work::Issuance, Work::Introspection, Work::Decision] {
-            let measured = tenure.measure(work, load).await.unwrap();
-            assert!(measured.answers > 0 && measured.errors == 0, "{work:?}: {measured:?}");
-        }
-        let burst = tenure.burst(3, 2).await.unwrap();
-        assert_eq!((burst.measured.answers, burst.measured.errors), (3, 0));
-        let lost = tenure.burst(4, 2).await.err().unwrap().to_string();
-        assert!(lost.contains("4 were acknowledged, but 3 are recorded"), "{lost}");
-        tenure.stop().await.unwrap();
-    }
-
-    #[test]
-    fn budgets_are_found_in_the_help() {
-        let help =
-            "  --listen <ADDR> [env: TENURE_LISTEN=]\n  --issuance-budget <N>  per identity and minute [env: TENURE_ISSUANCE_BUDGET=]\n TENURE_ISSUANCE_BUDGET";
-        assert_eq!(budgets(help), ["TENURE_ISSUANCE_BUDGET"]);
-        assert!(budgets("nothing").is_empty());
-    }
-}
+mod tests;

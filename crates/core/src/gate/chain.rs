@@ -209,7 +209,11 @@ pub fn delegated(links: &[Link<'_>], actor: &Standing<'_>, task: Option<&str>, r
         actor.held(resource, &[action.to_owned()])?;
         actor.in_task(task, action, resource.id)
     })?;
-    let held = actor.held(resource, &actions)?;
+    let mut held = actor.held(resource, &actions)?;
+    // Whoever checks the token by itself sees its end only: it doesn't outlast the grants of those for whom it is.
+    for handing in &handings {
+        held.until = held.until.min(handing.standing.held(resource, &actions)?.until);
+    }
     Ok(Delegated::new(resource, held, links, holder, task))
 }
 

@@ -267,6 +267,38 @@ fn what_is_granted_later_revives_no_link() {
 }
 
 #[test]
+fn a_derived_credential_ends_with_the_grants_of_each_link() {
+    let all = Drawn {
+        scope: 15,
+        granted: 15,
+        delegated: 15,
+        named: 15,
+        task: None,
+        onward: 0,
+        life: 60,
+    };
+    let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
+    let (mut subject, actor) = (kept(0, &all), kept(1, &all));
+    let until = |subject: &Kept| {
+        let link = Link {
+            facts: facts(subject, &owner),
+            credential: &subject.credential,
+            tenure: &tenure,
+        };
+        let actor = standing(facts(&actor, &owner)).unwrap();
+        delegated(&[link], &actor, None, &target, &some(1)).unwrap().until()
+    };
+    assert_eq!(until(&subject), NOW.plus(Span::from_secs(60)));
+    let grant = subject.grants[0].take().unwrap();
+    let shorter = Grant {
+        ends_at: NOW.plus(Span::from_secs(30)),
+        ..(*grant.value).clone()
+    };
+    subject.grants[0] = Some(stored(shorter, 1));
+    assert_eq!(until(&subject), NOW.plus(Span::from_secs(30)));
+}
+
+#[test]
 fn no_permit_for_another_holder_or_another_resource() {
     let all = Drawn {
         scope: 15,

@@ -462,7 +462,7 @@ impl CharterDraft {
             "workload_binding",
             "workload_binding_missing",
             self.workload_binding.clone(),
-            "say how the workload proves itself: public_key, oidc or join_token",
+            "say how the workload proves itself: public_key, oidc, certificate or join_token",
         );
         if let Some(binding) = &binding {
             let _ = check.text("workload_binding.workload", "workload", Some(binding.workload()), "name the intended workload");

@@ -46,7 +46,7 @@ pub(super) fn check(kind: Kind, charter: &CharterDraft, check: &mut Checker) {
         check.wrong(
             "workload_binding",
             "binding_is_directory_user",
-            "bind it to what the workload itself proves: public_key, oidc of its platform, or join_token; never to a person's directory",
+            "bind it to what the workload itself proves: public_key, oidc of its platform, certificate, or join_token; never to a person's directory",
         );
     }
     if let Some(usage) = &charter.usage {

@@ -376,7 +376,9 @@ impl Engine {
     /// No such identity, or the caller may not read it.
     pub async fn identity(&self, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
         let stored = self.must::<Identity>("identity", id).await?;
-        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
+        // Who registered a draft has to finish it.
+        let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
+        self.may_read(caller, "identity", &id.to_string(), drafts || owns_identity(caller, &stored)).await?;
         self.identity_view((*stored.value).clone(), stored.revision, None).await
     }
 

@@ -87,7 +87,7 @@ impl Engine {
             changes: false,
         };
         self.holds_key(&held.credential, token, shown, to, now).await?;
-        if !claims.scope.iter().any(|action| action == ENFORCE) {
+        if !held.actions.iter().any(|action| action == ENFORCE) {
             self.refuse_identity(claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None)
                 .await;
             return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));

@@ -240,6 +240,10 @@ impl Engine {
             seen(ask.revision, &stored)?;
             let released = stored.suspensions.get(cause);
             let placed_by = released.and_then(|cause| cause.placed_by);
+            if placed_by == Some(by) && released.is_some_and(|cause| cause.kind == SuspensionKind::Signalled) {
+                let detail = "a signal of a source that you answer for holds it: security releases it";
+                return Err(OpError::because(Reason::SamePerson, detail));
+            }
             let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
             let answer = self.allow(
                 caller,

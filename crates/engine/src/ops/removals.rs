@@ -88,7 +88,10 @@ impl Engine {
 
     /// What somebody would raise, if they may.
     async fn to_raise(&self, caller: &Caller, ask: &NewRemoval, kind: SignalKind, by: PersonId, now: Timestamp) -> Result<(Removal, Ending), OpError> {
-        let ending = self.ending(&ask.subject).await?.ok_or(OpError::NotFound("subject of a removal"))?;
+        let ending = self
+            .ending(&ask.subject)
+            .await?
+            .ok_or(OpError::NotFound("subject of a removal: name it as it is registered"))?;
         let own = ending.owner == Some(by);
         let about = || inventory(ask.subject.kind.as_str(), &ask.subject.id, "");
         self.allow(caller, Action::Suspend, about(), owns(own)).or_else(|refused| {
@@ -106,7 +109,7 @@ impl Engine {
         }
         let planned = self.plan_removal(kind, &ending, now).await?;
         if planned.blast.count == 0 && ending.scope.is_none() && ask.subject.kind != SubjectKind::Need {
-            return Err(OpError::NotFound("identity that lives by it"));
+            return Err(OpError::NotFound("subject here: nothing lives by it"));
         }
         same_plan(ask.expect.as_deref(), &planned.digest)?;
         let raised = Raised {

@@ -79,7 +79,7 @@ impl IntoResponse for OAuthError {
         }
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = challenge(self.reason.map_or("", Reason::code));
+            let challenge = challenge(self.reason.map_or("", Reason::code), &self.description);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -255,8 +255,7 @@ fn at_resource(error: OpError) -> OAuthError {
 pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
     let Some(assertion) = form.client_assertion()? else {
         // Without a name the certificate says nothing: a proof names its identity (S-13).
-        let shown = form.keys.certificate().filter(|_| form.get("client_id").is_some() && !form.authorization);
-        return Ok(shown.map(|thumbprint| Proof::Certificate(thumbprint.to_owned())));
+        return Ok(form.keys.certificate().filter(|_| form.get("client_id").is_some() && !form.authorization));
     };
     let issuer = tenure_credentials::jose::read_unverified(assertion).ok().and_then(|unverified| unverified.issuer);
     let is_own = form.get("client_id").is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));

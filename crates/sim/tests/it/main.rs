@@ -65,8 +65,11 @@ fn inv10_the_same_seed_gives_the_same_trace() {
 #[test]
 fn the_runs_reach_what_they_check() {
     let mut kinds = std::collections::BTreeMap::<String, u64>::new();
-    for seed in 0..40 {
-        for (kind, n) in run(seed, STEPS, None, false).kinds {
+    let about = [None, Some(Focus::Requests), Some(Focus::Signals), None];
+    for (seed, focus) in (0..40).zip(about.into_iter().cycle()) {
+        let report = run_on(seed, STEPS, None, focus, false);
+        assert_eq!(report.violation, None, "{focus:?}");
+        for (kind, n) in report.kinds {
             *kinds.entry(kind).or_default() += n;
         }
     }
@@ -108,6 +111,7 @@ fn the_runs_reach_what_they_check() {
         "workload.mover",
         "removal.raised",
         "removal.waiting",
+        "removal.confirmed",
         "removal.held",
         "removal.released",
         "removal.retiring",

@@ -202,7 +202,7 @@ fn control(text: &str) -> Result<NewControl, String> {
 /// Business needs, which identities serve: projects, integrations, contracts.
 #[derive(Subcommand)]
 #[command(after_help = "\
-When a need closes, the identities that serve it are suspended, though they be in use.
+When a need closes, the identities that serve it are suspended, though they be in use, and retire after the hold (tenure removal list).
 
 Examples:
   tenure need create --type project --name atlas --owner per_… --ends-at 2027-03-31T00:00:00Z
@@ -242,7 +242,7 @@ pub enum Need {
         /// The need's id.
         id: NeedId,
     },
-    /// Closes a need for ever: the identities that serve it are suspended.
+    /// Closes a need for ever: the identities that serve it are suspended, and retire after the hold.
     Close {
         /// The need's id.
         id: NeedId,

@@ -101,7 +101,7 @@ fn of_problem(problem: &Problem) -> Vec<String> {
     lines.extend(problem.fields.iter().map(|field| format!("  {}: {} [{}]", field.field, field.hint, field.code)));
     lines.extend(problem.hint.iter().map(|hint| format!("hint: {hint}")));
     if problem.status == 401 {
-        lines.push("hint: the operator token comes from TENURE_TOKEN, --token-file or DATA/operator-token".to_owned());
+        lines.push("hint: an operator token, where one is wanted, comes from TENURE_TOKEN, --token-file or DATA/operator-token".to_owned());
     }
     if !problem.policies.is_empty() {
         let version = problem

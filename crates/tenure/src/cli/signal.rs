@@ -42,7 +42,7 @@ Examples:
 pub enum Signal {
     /// Lists signals.
     List {
-        /// Only of this source.
+        /// Only of this source, by its id.
         #[arg(long)]
         source: Option<SourceId>,
         /// Only of this kind.
@@ -75,7 +75,7 @@ pub struct Send {
     /// The file with the source's secret, `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     secret_file: Option<PathBuf>,
-    /// What happened, e.g. application_retired.
+    /// What happened, e.g. application_retired; sent as a CloudEvent, to a source of that format.
     #[arg(long, value_parser = word::<SignalKind>, requires = "subject", required_unless_present = "file")]
     kind: Option<SignalKind>,
     /// To what, as type:name, e.g. application:billing.
@@ -99,7 +99,7 @@ pub struct Send {
     /// The source's secret is a token in a header, and not an HMAC key: gitlab, kubernetes.
     #[arg(long = "as-bearer", requires = "file")]
     as_bearer: bool,
-    /// Sends nothing, and shows the removal that the signal would begin: whom it concerns, and what with them.
+    /// Sends nothing, and shows the removal that the signal would begin: whom it concerns, and what with them. It asks as you do, and not as the source: what the source may say, and its cap, are not looked at.
     #[arg(long, requires = "kind")]
     dry_run: bool,
 }

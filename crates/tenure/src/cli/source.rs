@@ -26,9 +26,11 @@ const COLUMNS: &[Column] = &[
 /// Sources of signals: platforms whose word holds and retires identities.
 #[derive(Subcommand)]
 #[command(after_help = "\
-Example:
+Examples:
   tenure source propose --name github --format github --auth hmac --owner per_… \\
-    --kind pipeline_deleted --kind repository_archived --subject 'repository:acme/*' --out github.secret
+    --kind repository_archived --kind pipeline_changed --subject 'repository:acme/*' --out github.secret
+  tenure source propose --name cluster-a --format kubernetes --auth token --owner per_… --kind workload_created \\
+    --kind workload_removed --subject 'workload:prod/*' --template deployment --out cluster-a.secret
   tenure source confirm src_…               by a second administrator
   …and GitHub gets the delivery_url and the secret")]
 pub enum Source {
@@ -93,13 +95,13 @@ pub struct Propose {
     /// How it words its signals: set, cloud_events, github, gitlab or kubernetes.
     #[arg(long, value_parser = word::<Format>)]
     format: Format,
-    /// Who answers for it.
+    /// Who answers for it; drafts that it has made stand in this person's name.
     #[arg(long)]
     owner: PersonId,
-    /// A kind of signals that it may send, e.g. pipeline_deleted; may be given several times.
+    /// A kind of signals that it may send, e.g. repository_archived (docs/reference/signals.md lists them); may be given several times.
     #[arg(long = "kind", required = true, value_parser = word::<SignalKind>)]
     kinds: Vec<SignalKind>,
-    /// A pattern of subjects, e.g. 'repository:acme/*'; may be given several times.
+    /// A pattern of subjects, type:name or type:prefix*, e.g. 'repository:acme/*'; may be given several times.
     #[arg(long = "subject", required = true, value_name = "PATTERN")]
     subjects: Vec<String>,
     /// Signals that it may send in a minute; 600 if not given.
@@ -108,7 +110,7 @@ pub struct Propose {
     /// Identities that it may hold in an hour before a person of security has to confirm; 25 if not given.
     #[arg(long, value_name = "N")]
     blast_cap: Option<u32>,
-    /// The template from which the identities of new workloads are drafted.
+    /// The template from which the identities of new workloads are drafted; workload_created needs one.
     #[arg(long)]
     template: Option<String>,
     /// The URL of the registered issuer whose tokens prove the workloads that it tells of.

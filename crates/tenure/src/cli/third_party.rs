@@ -76,7 +76,7 @@ pub enum Vendor {
         /// The vendor's id.
         id: VendorId,
     },
-    /// Ends a vendor for ever: everything that its identities hold is revoked, and they are held.
+    /// Ends a vendor for ever: everything that its identities hold is revoked, they are held, and retire after the hold.
     End {
         /// The vendor's id.
         id: VendorId,

@@ -59,8 +59,9 @@ Examples:
   tenure token get --identity idn_… --key exporter.key --environment prod --dpop-key dpop.key
   tenure token proof --dpop-key dpop.key --url https://orders.internal/v1/orders --token-file token
   tenure token get --identity idn_… --key agent.key --environment prod --task reconcile
-  tenure token get --identity idn_A --key a.key --environment prod --task reconcile --resource https://orders --delegate-to idn_B
-  tenure token get --identity idn_B --key b.key --environment prod --exchange from-a.token")]
+  tenure token get --identity idn_A --key a.key --environment prod --task reconcile --resource https://orders --delegate-to idn_B \\
+    -o json | jq -r .access_token > from-a.token
+  tenure token get --identity idn_B --key b.key --environment prod --exchange from-a.token --task check-invoices")]
 pub enum Token {
     /// Gets an access token with the workload's own key, or with a token of a registered issuer.
     Get(Box<Get>),

@@ -142,6 +142,8 @@ fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
          \n  tenure request list                  what was asked, by whom, and who approved it\
          \n  tenure finding list                  what is not as it should be\
          \n  tenure transfer list                 what the leaver answered for\
+         \n  tenure signal list                   what GitHub said, and what came of it\
+         \n  tenure removal list                  what ended, and what it took with it\
          \n  tenure receipt list                  what was revoked, and how that was proven\
          \n  tenure log export -f copy.ndjson && tenure log verify copy.ndjson\
          \n\nThat token stands for Ada, an administrator, for eight hours; {folder}/people has one for each of the others.\

@@ -194,6 +194,10 @@ on_both! {
         // More than was given.
         let wider = agent.form(&world, "token", &[("grant_type", GRANT), ("auth_req_id", &auth_req_id), ("scope", "write read")]).await;
         assert_eq!(wider.expect(400).text("/error"), "invalid_scope");
+        // Less of it is said by the scope: details that would be passed over are refused, and use nothing up.
+        let details = wants_to_write(1).to_string();
+        let narrower = agent.form(&world, "token", &[("grant_type", GRANT), ("auth_req_id", &auth_req_id), ("authorization_details", &details)]).await;
+        assert_eq!(narrower.expect(400).text("/error"), "invalid_authorization_details");
         agent.fetch(&world, &auth_req_id).await.expect(200);
 
         // A proof that was taken for a question is good for no other, pending or not.

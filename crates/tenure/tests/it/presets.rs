@@ -12,11 +12,11 @@ use crate::signals;
 use crate::world::{Answer, Key, Store, World, in_secs, now, random};
 
 const OWNER: &str = "1234";
-const REPOSITORY: &str = "74";
+pub const REPOSITORY: &str = "74";
 const ACCOUNT: &str = "6f2d1c3a-0000-4aaa-8bbb-123456789abc";
 
 /// What a job of `acme/billing` in its environment `production` is told by GitHub.
-fn github(with: &Value) -> Value {
+pub fn github(with: &Value) -> Value {
     let mut claims = json!({
         "sub": "repo:acme/billing:environment:production", "repository": "acme/billing", "repository_id": REPOSITORY,
         "repository_owner": "acme", "repository_owner_id": OWNER, "ref": "refs/heads/main", "environment": "production",
@@ -42,13 +42,13 @@ async fn trust(world: &World, provider: &Provider, preset: &str, with: Value) ->
     world.post(&world.admin, "/v1/issuers", body).await
 }
 
-async fn github_is_trusted(world: &World, provider: &Provider) -> Answer {
+pub async fn github_is_trusted(world: &World, provider: &Provider) -> Answer {
     trust(world, provider, "github_actions", json!({"fixed_claims": {"repository_owner_id": OWNER}}))
         .await
         .expect(201)
 }
 
-fn pipeline(world: &World, provider: &Provider, repositories: &[&str], claims: &Value) -> Value {
+pub fn pipeline(world: &World, provider: &Provider, repositories: &[&str], claims: &Value) -> Value {
     let mut charter = world.charter(json!({}));
     charter["workload_binding"] = json!({"type": "oidc", "workload": "pipeline/release", "issuer": provider.url, "claims": claims});
     charter["repositories"] = json!(repositories);
@@ -61,14 +61,14 @@ async fn register(world: &World, kind: &str, name: &str, charter: &Value, stage:
     world.post(&world.owner, "/v1/identities", body).await
 }
 
-async fn active(world: &World, kind: &str, name: &str, charter: &Value) -> String {
+pub async fn active(world: &World, kind: &str, name: &str, charter: &Value) -> String {
     let id = register(world, kind, name, charter, "pending").await.expect(201).text("/id");
     world.activate(&world.manager, &id).await.expect(200);
     id
 }
 
 /// Demands that a proof is refused for this reason, that it is in the log under the identity's name, and that nothing was issued.
-async fn is_refused(world: &World, id: &str, proof: &str, reason: &str) {
+pub async fn is_refused(world: &World, id: &str, proof: &str, reason: &str) {
     let before = (refusals(world, id, reason).await.len(), world.events_of("credential.issued", id).await.len());
     let answer = exchange(world, id, proof, "production").await.expect(400);
     assert_eq!(answer.code(), reason);
@@ -76,7 +76,7 @@ async fn is_refused(world: &World, id: &str, proof: &str, reason: &str) {
     assert_eq!(after, (before.0 + 1, before.1));
 }
 
-async fn is_issued(world: &World, provider: &Provider, id: &str, claims: &Value) -> Answer {
+pub async fn is_issued(world: &World, provider: &Provider, id: &str, claims: &Value) -> Answer {
     exchange(world, id, &provider.shaped(claims, AUDIENCE).await, "production").await.expect(200)
 }
 

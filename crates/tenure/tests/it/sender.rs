@@ -1,6 +1,7 @@
 //! Bound tokens: DPoP with nonces (RFC 9449), certificates (RFC 8705), and what a stolen token is worth without its key: nothing.
 
 mod attacks;
+mod chains;
 mod clients;
 mod mutual_tls;
 

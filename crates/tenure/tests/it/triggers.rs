@@ -1,6 +1,7 @@
 //! What signals set off, and what a removal does to whom (R8, R15, R77, R80, R82–R88, R94, S-12).
 
 mod attacks;
+mod platforms;
 
 use serde_json::{Value, json};
 

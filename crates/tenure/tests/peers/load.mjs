@@ -6,5 +6,6 @@ import { pathToFileURL } from 'node:url';
 export async function load(name) {
   const folder = join(process.env.TENURE_TEST_PEERS, 'node_modules', name);
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json')));
-  return import(pathToFileURL(join(folder, manifest.main)).href);
+  const main = manifest.main ?? manifest.exports['.'].node.import;
+  return import(pathToFileURL(join(folder, main)).href);
 }

@@ -6,6 +6,7 @@ use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::id::IdentityId;
 use tenure_core::identity::{ENFORCE, Identity, IdentityState, MORE_REPOSITORIES, repository_term, workload_term};
+use tenure_core::liveness::credential_is_live;
 use tenure_core::removal::BlastRadius;
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::scope::Scope;
@@ -184,11 +185,13 @@ impl Engine {
         if *count >= CREDENTIALS {
             return Ok(());
         }
+        let Some(known) = self.know(id).await? else { return Ok(()) };
+        let is_live = |credential: &Stored<Credential>| credential_is_live(credential, &known.identity, known.scopes(), now).is_ok();
         let terms = vec![format!("identity={id}")];
         let mut after = None;
         loop {
             let (rows, next) = self.listed::<Credential>(RowKind::Credential, terms.clone(), after, PAGE).await?;
-            for credential in rows.iter().filter(|c| c.revoked_at.is_none() && now < c.expires_at) {
+            for credential in rows.iter().filter(|credential| is_live(credential)) {
                 *count = count.saturating_add(1).min(CREDENTIALS);
                 add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
             }

@@ -281,9 +281,9 @@ impl Engine {
         Ok(people)
     }
 
-    /// The persons whom a charter names as running it or gaining from it.
+    /// The persons whom a charter names as running it or gaining from it, be it as the owners of those who act for it.
     async fn served_by(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = Vec::new();
+        let mut people = self.handed_to(charter).await?;
         let Some(parties) = &charter.parties else { return Ok(people) };
         for party in [&parties.operator, &parties.beneficiary] {
             if let Ok(person) = party.parse::<PersonId>() {
@@ -297,6 +297,16 @@ impl Engine {
             } else if let Ok(identity) = party.parse::<IdentityId>() {
                 people.extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
             }
+        }
+        Ok(people)
+    }
+
+    /// Who answers for those that may act for it: what it gets, they get a part in. Its own owner gains nothing by that.
+    async fn handed_to(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
+        let mut people = Vec::new();
+        for delegate in &charter.delegates {
+            let actor = self.one::<Identity>(delegate.actor).await?;
+            people.extend(actor.and_then(|actor| actor.charter.owner).filter(|owner| charter.owner != Some(*owner)));
         }
         Ok(people)
     }
@@ -515,4 +525,40 @@ fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement
 
 pub(crate) fn expect<T: Record>(stored: &Stored<T>) -> Expect {
     Expect::Revision(stored.value.key(), stored.revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::changeset::Changeset;
+    use tenure_core::delegation::Delegate;
+    use tenure_core::event::ControlPoint;
+    use tenure_core::person::Role;
+
+    use super::*;
+    use crate::ops::exceptions::tests::active;
+    use crate::run::deadlines::system;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn s8_nobody_approves_that_authority_is_handed_to_what_they_answer_for() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let own = world.admin.person_id().unwrap();
+        let other = world.person(Role::Security).await.person_id().unwrap();
+        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        changeset.insert(&active(1, CharterDraft::default(), own, now));
+        changeset.insert(&active(2, CharterDraft::default(), other, now));
+        engine.settle(changeset).await.unwrap().unwrap();
+        let delegate = |actor| Delegate {
+            actor: IdentityId::from_u128(actor),
+            scope: Vec::new(),
+            onward: 0,
+        };
+        let charter = CharterDraft {
+            owner: Some(own),
+            delegates: vec![delegate(1), delegate(2), delegate(3)],
+            ..CharterDraft::default()
+        };
+        assert_eq!(engine.interested_in(&charter).await.unwrap(), [other]);
+    }
 }

@@ -307,7 +307,7 @@ impl Engine {
         if self.spend_blast(changeset, said, held, now).await? {
             let removal = self.hold_removal(changeset, removal, &ending, Some(said.source.owner), now).await?;
             changeset.insert(&removal);
-            turn = Turn::done(format!("{} identities are held", removal.blast.count));
+            turn = Turn::done(format!("identities held: {}", removal.blast.count));
             turn.outcome.identities = removal.blast.identities.iter().take(100).copied().collect();
             turn.outcome.removal = Some(removal.id);
         } else {

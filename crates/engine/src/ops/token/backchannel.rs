@@ -18,6 +18,7 @@ use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::row::{Record, Stored};
 use tenure_core::time::Timestamp;
 
+use super::intent::PARAMETER;
 use super::{TokenAsk, Wanted};
 use crate::Engine;
 use crate::error::OpError;
@@ -83,6 +84,11 @@ impl Engine {
 
     /// What the request gave, and that alone.
     pub(super) async fn wanted_backchannel(&self, ask: &TokenAsk, known: &Known, auth_req_id: &str, now: Timestamp) -> Result<Wanted, OpError> {
+        if ask.authorization_details.is_some() {
+            // Passed over, a narrower wish would get the whole answer.
+            let hint = "leave it out: the answer is what the request asked for, and scope names less of it";
+            return Err(OpError::field(PARAMETER, "details_not_here", hint));
+        }
         let (waiting, request) = self.answered(&known.identity, &ask.environment, auth_req_id, now).await?;
         let Matter::Access { entitlement, task, .. } = &request.matter else {
             return Err(OpError::refused(Reason::RequestUnknown));

@@ -32,7 +32,7 @@ pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, granted_task, within_task};
 pub use self::prove::Proof;
 pub(crate) use self::sender::{SeenProofs, TokenUse};
-pub use self::sender::{Dpop, Presented};
+pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
 use super::introspect::token_type;
 use crate::Engine;
 use crate::counters::count;

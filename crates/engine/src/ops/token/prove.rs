@@ -27,8 +27,13 @@ pub enum Proof {
     ExternalToken(String),
     /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
     Registration(String),
-    /// A TLS connection with a bound client certificate: its thumbprint (RFC 8705 §2.2).
-    Certificate(String),
+    /// A TLS connection with a bound client certificate (RFC 8705 §2.2).
+    Certificate {
+        /// SHA-256 over its DER, base64url.
+        thumbprint: String,
+        /// When the handshake proved its key: requests may follow on the connection long after.
+        proven_at: Timestamp,
+    },
 }
 
 impl Proof {
@@ -38,7 +43,7 @@ impl Proof {
             Self::ExternalToken(_) => "jwt_bearer",
             // The same proof of the same key, with the name in place of the id that was not there yet.
             Self::Registration(_) => "private_key_jwt",
-            Self::Certificate(_) => "self_signed_tls_client_auth",
+            Self::Certificate { .. } => "self_signed_tls_client_auth",
         }
     }
 }
@@ -65,7 +70,7 @@ impl Engine {
                 let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
                 unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
             }
-            (None, Proof::ExternalToken(_) | Proof::Registration(_) | Proof::Certificate(_)) => Err(OpError::field(
+            (None, Proof::ExternalToken(_) | Proof::Registration(_) | Proof::Certificate { .. }) => Err(OpError::field(
                 "client_id",
                 "client_id_missing",
                 "name the identity as client_id: a proof names its identity",
@@ -79,7 +84,7 @@ impl Engine {
             Proof::ClientAssertion(assertion) => self.prove_key(known, assertion, issuer, now),
             Proof::ExternalToken(token) => self.prove_external(known, token, environment, now).await,
             Proof::Registration(proof) => self.prove_registration(known, proof, issuer, now),
-            Proof::Certificate(thumbprint) => prove_certificate(known, thumbprint, now),
+            Proof::Certificate { thumbprint, proven_at } => prove_certificate(known, thumbprint, *proven_at),
         }
     }
 
@@ -247,7 +252,7 @@ pub(crate) fn is_recent(binding: &Binding, made_at: Option<Timestamp>) -> Result
         Some(recheck) if made_at.is_none_or(|made_at| made_at <= recheck.since) => Err(OpError::because(
             Reason::BindingUnverified,
             format!(
-                "{} said at {} that the workload was changed: come with a proof made after that",
+                "{} said at {} that the workload was changed: come with a proof made after that, over a new connection if it is a certificate",
                 recheck.because, recheck.since
             ),
         )),
@@ -281,8 +286,8 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
     Err(OpError::because(Reason::RepositoryNotPermitted, detail))
 }
 
-/// The one binding with this certificate; the handshake has proven its key a moment ago.
-fn prove_certificate(known: &Known, shown: &str, now: Timestamp) -> Result<Proven, OpError> {
+/// The one binding with this certificate, whose key the handshake has proven.
+fn prove_certificate(known: &Known, shown: &str, proven_at: Timestamp) -> Result<Proven, OpError> {
     let is_shown = |binding: &&Stored<Binding>| match &binding.matches {
         BindingMatch::Certificate { thumbprint } => binding.state != BindingState::Removed && thumbprint == shown,
         _ => false,
@@ -291,7 +296,7 @@ fn prove_certificate(known: &Known, shown: &str, now: Timestamp) -> Result<Prove
     let (Some(binding), None) = (matching.next(), matching.next()) else {
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
-    is_recent(binding, Some(now))?;
+    is_recent(binding, Some(proven_at))?;
     Ok(Proven {
         binding: binding.clone(),
         issuer: None,

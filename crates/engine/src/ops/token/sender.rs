@@ -22,6 +22,9 @@ use crate::error::OpError;
 /// Proofs of one nonce that a node remembers; past that it answers none more until the next nonce.
 const MAX_PROOFS: usize = 200_000;
 
+/// What is said of a token that is bound to a certificate which the connection doesn't have; by it the challenge is chosen.
+pub const CERTIFICATE_WANTED: &str = "the token is bound to a TLS client certificate";
+
 /// The keys that a client showed with a request.
 #[derive(Debug, Clone, Default)]
 pub struct Presented {
@@ -172,7 +175,8 @@ impl Engine {
                 }
             }
             (Some(Confirmation::Certificate(thumbprint)), None) if presented.certificate.as_ref() == Some(thumbprint) => Ok(None),
-            (Some(_), _) => Err(OpError::refused(Reason::TokenBound)),
+            (Some(Confirmation::Certificate(_)), _) => Err(OpError::because(Reason::TokenBound, CERTIFICATE_WANTED)),
+            (Some(Confirmation::Jkt(_)), None) => Err(OpError::refused(Reason::TokenBound)),
             (None, Some(_)) => Err(OpError::because(Reason::DpopInvalid, "the token is not bound to a DPoP key")),
         }
     }

@@ -117,13 +117,35 @@ struct WorkflowRun {
     event: Option<String>,
     #[serde(default)]
     conclusion: Option<String>,
+    /// None, once a fork is gone.
+    #[serde(default)]
+    head_repository: Option<HeadRepository>,
     #[serde(default)]
     updated_at: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct HeadRepository {
+    id: u64,
+}
+
+impl WorkflowRun {
+    /// Whether it can't have had an identity, so that nothing ends with it: it waits for leave to run, or it is of a fork's pull request to a
+    /// public repository, which anybody may open and to which the platform gives no token.
+    fn had_no_identity(&self, repository: &Repository) -> bool {
+        let of_pull_request = matches!(
+            self.event.as_deref(),
+            Some("pull_request" | "pull_request_review" | "pull_request_review_comment")
+        );
+        let of_fork = self.head_repository.as_ref().map(|head| head.id) != Some(repository.id);
+        let public = repository.visibility.as_deref() == Some("public");
+        self.conclusion.as_deref() == Some("action_required") || (of_pull_request && of_fork && public)
+    }
+}
+
 fn workflow_run(body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     let event: WorkflowRunEvent = body_of("a workflow_run event", body)?;
-    if event.action != "completed" {
+    if event.action != "completed" || event.workflow_run.had_no_identity(&event.repository) {
         return Ok(Vec::new());
     }
     let run = event.workflow_run;

@@ -46,6 +46,30 @@ fn the_end_of_a_run_names_the_run_as_its_tokens_do() {
 }
 
 #[test]
+fn s12_a_strangers_pull_request_ends_no_run_of_ours() {
+    let run = |visibility: &str, event: &str, conclusion: &str, head: &Value| {
+        let mut repository = repository();
+        repository["visibility"] = json!(visibility);
+        let body = json!({"action": "completed", "repository": repository, "workflow_run": {
+            "id": 99, "event": event, "conclusion": conclusion, "head_repository": head}});
+        deliver("workflow_run", &body).unwrap().len()
+    };
+    let (own, fork, gone) = (json!({"id": 42}), json!({"id": 43}), json!(null));
+    assert_eq!(run("public", "pull_request", "success", &fork), 0);
+    assert_eq!(run("public", "pull_request", "failure", &gone), 0);
+    assert_eq!(run("public", "push", "action_required", &own), 0);
+    for (visibility, event, head) in [
+        ("public", "pull_request", &own),
+        ("public", "pull_request_target", &fork),
+        ("public", "push", &own),
+        // A private repository may let the pull requests of its forks have tokens.
+        ("private", "pull_request", &fork),
+    ] {
+        assert_eq!(run(visibility, event, "success", head), 1, "{visibility} {event}");
+    }
+}
+
+#[test]
 fn a_push_counts_if_it_touches_a_pipeline() {
     let body = push_of(&json!([{"added": [], "modified": ["src/lib.rs"], "removed": []},
                                {"added": [], "modified": [".github/workflows/ci.yml"], "removed": []}]));

@@ -65,6 +65,12 @@ impl Chromium {
 
     /// One command of the DevTools protocol and its result.
     pub async fn call(&mut self, method: &str, params: Value) -> Value {
+        let said = self.ask(method, params).await;
+        said.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The same; the error is Chromium's.
+    async fn ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.next += 1;
         let id = self.next;
         let mut command = json!({"id": id, "method": method, "params": params});
@@ -80,7 +86,7 @@ impl Chromium {
             .unwrap_or_else(|_| panic!("{method} did not end"))
     }
 
-    async fn reply(&mut self, id: u64, method: &str) -> Value {
+    async fn reply(&mut self, id: u64, method: &str) -> Result<Value, Value> {
         loop {
             let mut message = Vec::new();
             self.from.read_until(0, &mut message).await.unwrap();
@@ -88,8 +94,8 @@ impl Chromium {
             message.pop();
             let mut message: Value = serde_json::from_slice(&message).unwrap();
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].take();
+                let error = message["error"].take();
+                return if error.is_null() { Ok(message["result"].take()) } else { Err(error) };
             }
         }
     }
@@ -118,9 +124,10 @@ impl Chromium {
     pub async fn until(&mut self, script: &str) {
         let end = Instant::now() + PATIENCE;
         loop {
-            let said = self.call("Runtime.evaluate", json!({"expression": script, "returnByValue": true})).await;
-            if said["result"]["value"] == true {
-                return;
+            // A page that is left while the script runs answers with an error.
+            match self.ask("Runtime.evaluate", json!({"expression": script, "returnByValue": true})).await {
+                Ok(said) if said["result"]["value"] == true => return,
+                _ => {}
             }
             if Instant::now() > end {
                 let page = self.run("location.href + '\\n' + document.body.innerText").await;

@@ -214,4 +214,45 @@ on_both! {
         assert_eq!((made.text("/token_refused/code"), made.text("/state")), ("outside_scope".to_owned(), "active".to_owned()));
         assert!(made.body.get("token").is_none());
     }
+
+    async fn r61_an_agent_gets_its_first_credential_for_a_task_in_the_same_call(world: World) {
+        let jobs = Jobs::start(&world, json!({})).await;
+        let scope = json!([{"actions": ["read", "write"], "resource": jobs.orders}]);
+        let tasks = json!([
+            {"name": "report", "purpose": "reports on orders", "scope": [{"actions": ["read"], "resource": jobs.orders}]},
+            {"name": "refund", "purpose": "refunds orders", "scope": [{"actions": ["write"], "resource": jobs.orders}]},
+        ]);
+        let shown = world.get(&world.owner, "/v1/templates/job").await.expect(200);
+        let mut defaults = shown.body["defaults"].clone();
+        defaults["scope"] = scope.clone();
+        defaults["tasks"] = tasks;
+        jobs.put("helper", json!({"name": "helper", "kind": "agent", "max_scope": scope, "defaults": defaults})).await.expect(201);
+        let register = async |name: &str, key: &Key, token: Value| {
+            let mut ask = jobs.ask(name, key, json!({}));
+            (ask["kind"], ask["template"]) = (json!("agent"), json!("helper"));
+            ask["token"] = token;
+            ask["token"]["proof"] = json!(jobs.proof(key, name, json!({})));
+            world.post(&world.owner, "/v1/identities", ask).await.expect(201)
+        };
+        let key = Key::new();
+        let began = Instant::now();
+        let made = register("helper-1", &key, json!({"task": "report"})).await;
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert_eq!((made.text("/state"), made.text("/kind"), made.text("/token/scope")), ("active".into(), "agent".into(), "read".into()));
+        assert_eq!(made.text("/token/authorization_details/0/task"), "report");
+        let issued = world.events_of("credential.issued", &made.text("/token/credential")).await;
+        assert_eq!((issued.len(), &issued[0]["data"]["task"]), (1, &json!("report")));
+        assert_eq!(world.get(&world.security, &format!("/v1/requests/{}", made.text("/activation/request"))).await.expect(200).text("/route"), "auto");
+        // Without a task, with another's, or for more than its task takes, there is an identity and no credential; both are on record.
+        for (name, token, code) in [
+            ("helper-2", json!({}), "intent_missing"),
+            ("helper-3", json!({"task": "rob"}), "outside_intent"),
+            ("helper-4", json!({"task": "report", "scope": "write"}), "outside_intent"),
+        ] {
+            let made = register(name, &Key::new(), token).await;
+            assert_eq!((made.text("/token_refused/code"), made.text("/state")), (code.to_owned(), "active".to_owned()), "{name}");
+            assert!(made.body.get("token").is_none());
+            assert_eq!(crate::rows::refusals(&world, &made.text("/id"), code).await.len(), 1);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
+use crate::signals;
 use crate::world::Store;
 
 /// Certificates for a server and its clients, made by OpenSSL.
@@ -41,14 +42,24 @@ impl Certificates {
         base64url_sha256(&std::fs::read(self.path(&format!("{name}.der"))).unwrap())
     }
 
-    fn client(&self) -> reqwest::Client {
+    fn client(&self, certificate: Option<&str>) -> reqwest::Client {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let authority = reqwest::Certificate::from_pem(&std::fs::read(self.path("ca.pem")).unwrap()).unwrap();
-        reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
+        let read = |file: &str| std::fs::read(self.path(file)).unwrap();
+        let authority = reqwest::Certificate::from_pem(&read("ca.pem")).unwrap();
+        let mut client = reqwest::Client::builder().no_proxy().tls_certs_only([authority]);
+        if let Some(name) = certificate {
+            let pem = [read(&format!("{name}.key")), read(&format!("{name}.pem"))].concat();
+            client = client.identity(reqwest::Identity::from_pem(&pem).unwrap());
+        }
+        client.build().unwrap()
+    }
+
+    pub async fn world(&self) -> World {
+        self.world_on(Store::Sqlite).await
     }
 
     /// A world whose server has a second listener, which asks for certificates.
-    pub async fn world(&self) -> World {
+    pub async fn world_on(&self, store: Store) -> World {
         let text = |name: &str| self.path(name).to_str().unwrap().to_owned();
         let environment = [
             ("TENURE_TLS_CERTIFICATE", text("server.pem")),
@@ -56,11 +67,11 @@ impl Certificates {
             ("TENURE_MTLS_LISTEN", "127.0.0.1:0".to_owned()),
         ];
         let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        World::start_for(Store::Sqlite, &environment, self.client()).await
+        World::start_for(store, &environment, self.client(None)).await
     }
 
     /// What curl gets: with a client certificate or without, with headers, and a form or JSON.
-    async fn curl(&self, url: &str, certificate: Option<&str>, headers: &[&str], body: &[&str]) -> (u16, Value, String) {
+    pub async fn curl(&self, url: &str, certificate: Option<&str>, headers: &[&str], body: &[&str]) -> (u16, Value, String) {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--dump-header", "-", "--http1.1", "--noproxy", "*", "--cacert"]);
         command.arg(self.path("ca.pem"));
@@ -196,7 +207,7 @@ async fn curl_gets_and_uses_a_token_that_is_bound_to_its_certificate() {
     ] {
         let (status, body, head) = certificates.curl(url, certificate, headers, &[&about]).await;
         assert_eq!((status, code(&body)), (401, "token_bound"), "{what}");
-        assert!(head.contains(r#"www-authenticate: dpop error="invalid_token""#), "{what}");
+        assert!(head.contains(r#"www-authenticate: bearer error="invalid_token", error_description="the token is bound to a tls"#), "{what}: {head}");
     }
     // With the token that was evaluated above with another key than its own.
     assert_eq!(world.refused(&gate, "token_bound").await, 6);
@@ -264,5 +275,59 @@ async fn a_certificate_binds_whatever_proved_the_client() {
     for (certificate, code) in [("", "certificate_not_one"), ("-----BEGIN PRIVATE KEY-----", "certificate_private")] {
         let refused = plain.register("x", certified(&plain, certificate), "pending").await.expect(422);
         assert!(refused.field_codes().iter().any(|given| given == code), "{}", refused.body);
+    }
+}
+
+/// A handshake is a proof of its own time, however long its connection is used (R86).
+async fn an_older_connection_is_an_older_proof(store: Store) {
+    let certificates = Certificates::new();
+    let world = certificates.world_on(store).await;
+    let endpoint = aliases(&world).await["token_endpoint"].as_str().unwrap().to_owned();
+    let id = world.active("exporter", certified(&world, &certificates.self_signed("exporter"))).await;
+    let fields = [("grant_type", "client_credentials"), ("client_id", id.as_str())];
+    let ask = async |from: &reqwest::Client| World::answer(from.post(&endpoint).form(&fields)).await;
+    let open = certificates.client(Some("exporter"));
+    let token = ask(&open).await.expect(200).text("/access_token");
+
+    let mut platform = signals::registration(&world, "platform", "cloud_events", "hmac");
+    platform["kinds"] = json!(["workload_changed"]);
+    platform["subjects"] = json!(["workload:*"]);
+    let platform = signals::source(&world, platform).await;
+    let body = signals::event("1", "workload.changed", "workload:deployment/exporter");
+    let heard = signals::deliver(&world, &platform.name, &signals::cloud_headers(&platform.secret, &body), &body).await.expect(202);
+    world.until(async || !world.events_of("workload.mover", &id).await.is_empty()).await;
+    for _ in 0..2 {
+        assert_eq!(ask(&open).await.expect(400).code(), "binding_unverified");
+    }
+    assert_eq!(world.refused(&id, "binding_unverified").await, 2);
+    // What it has is not taken away, and a new handshake is a new proof, once and for all.
+    let form = world.form(&world.gateway, INTROSPECT, &[("token", &token)]).await.expect(200);
+    assert_eq!(form.body["active"], json!(true));
+    ask(&certificates.client(Some("exporter"))).await.expect(200);
+    let verified = world.events_of("binding.verified", &id).await;
+    assert_eq!((verified.len(), &verified[0]["data"]["signal"]), (1, &json!(heard.text("/signals/0/id"))));
+    ask(&open).await.expect(200);
+
+    // No handshake stands on an earlier one: sessions are not resumed here, by none of TLS's two ways.
+    let address = endpoint.trim_start_matches("https://").split('/').next().unwrap();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut command = Command::new("openssl");
+        command.current_dir(certificates.path("")).args(["s_client", "-connect", address, "-CAfile", "ca.pem", version, "-reconnect"]);
+        command.args(["-cert", "exporter.pem", "-key", "exporter.key"]).stdin(std::process::Stdio::null());
+        let said = tokio::task::spawn_blocking(move || command.output().unwrap().stdout).await.unwrap();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("New, TLSv1") && !said.contains("Reused,") && !said.contains("Post-Handshake New Session Ticket"), "{version}: {said}");
+    }
+}
+
+mod r86_a_connection_from_before_the_change_proves_nothing_after_it {
+    use super::*;
+    #[tokio::test]
+    async fn sqlite() {
+        an_older_connection_is_an_older_proof(Store::Sqlite).await;
+    }
+    #[tokio::test]
+    async fn postgres() {
+        an_older_connection_is_an_older_proof(Store::Postgres).await;
     }
 }
