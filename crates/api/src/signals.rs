@@ -21,6 +21,9 @@ pub struct NewSource {
     pub kinds: Vec<SignalKind>,
     /// About what: patterns such as `repository:acme/*` or `application:payments`.
     pub subjects: Vec<String>,
+    /// The environments whose workloads and repositories it speaks of; all if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
     /// Signals that it may send in a minute; 600 if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<u32>,
@@ -75,6 +78,9 @@ pub struct SourceView {
     pub kinds: Vec<SignalKind>,
     /// About what.
     pub subjects: Vec<String>,
+    /// The environments whose workloads and repositories it speaks of; all if empty.
+    #[serde(default)]
+    pub environments: Vec<String>,
     /// Signals that it may send in a minute.
     pub rate_per_minute: u32,
     /// Identities that its signals may hold in an hour before a person of security has to confirm.

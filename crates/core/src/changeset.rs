@@ -118,9 +118,8 @@ impl Changeset {
     /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
     pub fn is_essential(&self) -> bool {
         // A refusal takes nothing, whatever was asked for.
-        let takes = |event: &Event| {
-            event.kind != "access.refused" && matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire)
-        };
+        let takes =
+            |event: &Event| event.kind != "access.refused" && matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
         let gives = |event: &Event| {
             matches!(
                 event.control,

@@ -90,6 +90,9 @@ pub struct Removal {
     pub subject: SignalSubject,
     /// The scope that is cut and held as one, where the subject is one; else each identity is.
     pub scope: Option<Scope>,
+    /// The environments that it is bounded to; empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<String>,
     /// What asked for it.
     pub because: Because,
     /// Why, in words.

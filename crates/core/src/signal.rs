@@ -293,6 +293,9 @@ pub struct Source {
     pub kinds: Vec<SignalKind>,
     /// About what: patterns such as `repository:acme/*` or `application:payments`.
     pub subjects: Vec<String>,
+    /// The environments whose workloads and repositories it speaks of; empty: every environment's. Two platforms may have the same names.
+    #[serde(default)]
+    pub environments: Vec<String>,
     /// Signals that it may send in a minute.
     pub rate_per_minute: u32,
     /// Identities that its signals may hold in an hour before a person of security has to confirm.

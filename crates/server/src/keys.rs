@@ -58,7 +58,9 @@ impl Keys {
         };
         let proofs: Vec<_> = headers.get_all(DPOP).iter().map(|value| value.to_str().ok().map(str::to_owned)).collect();
         // Rather too old by a part of a millisecond than too new.
-        let age = mutual.map_or(0, |mutual| i64::try_from(mutual.since.elapsed().as_millis()).map_or(i64::MAX, |age| age.saturating_add(1)));
+        let age = mutual.map_or(0, |mutual| {
+            i64::try_from(mutual.since.elapsed().as_millis()).map_or(i64::MAX, |age| age.saturating_add(1))
+        });
         Self {
             proven_at: app.engine.now().minus(Span::from_millis(age)),
             certificate: mutual.and_then(|mutual| mutual.certificate.as_deref()).map(str::to_owned),

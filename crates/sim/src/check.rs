@@ -253,8 +253,7 @@ impl Checker {
         let sealed = sealed.as_ref().and_then(|row| row.get("sealed")).and_then(Value::as_str);
         if let Some(seed) = sealed.and_then(|sealed| self.root.open_seed("signing-key", &key.id, sealed).ok()) {
             self.secrets.push(base64url(seed.expose()));
-            self.secrets
-                .push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect());
+            self.secrets.push(seed.expose().iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
 

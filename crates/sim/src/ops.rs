@@ -410,8 +410,15 @@ impl World {
         Some((kind, proof))
     }
 
-    /// What was issued: mostly of late.
+    /// What was issued: mostly of late; where chains are what it is about, often the newest one that derives, or what it derives from.
     fn credential(&self) -> Option<usize> {
+        if self.focus == Some(Focus::Delegation)
+            && self.rng.per_mille(600)
+            && let Some(derived) = self.model.issued.iter().rposition(|issued| !issued.parents.is_empty())
+        {
+            let parents = &self.model.issued.get(derived)?.parents;
+            return Some(self.rng.pick(parents).copied().filter(|_| self.rng.per_mille(400)).unwrap_or(derived));
+        }
         let n = self.model.issued.len() as u64;
         let back = self.rng.below(n.min(if self.rng.per_mille(700) { 6 } else { n }));
         usize::try_from(n.checked_sub(back + 1)?).ok()

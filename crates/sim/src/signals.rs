@@ -63,6 +63,7 @@ impl World {
             owner: self.people.get(4).ok_or_else(missing)?.id,
             kinds,
             subjects: vec!["workload:*".into()],
+            environments: Vec::new(),
             rate_per_minute: Some(30),
             blast_cap: Some(BLAST_CAP),
             template: Some(TEMPLATE.into()),

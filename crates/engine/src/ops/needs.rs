@@ -146,7 +146,7 @@ impl Engine {
             kind: SubjectKind::Need,
             id: need.name.clone(),
         };
-        if self.open_removal(&subject, SignalKind::IntegrationRemoved).await?.is_none() {
+        if self.open_removal(&subject, &[], SignalKind::IntegrationRemoved).await?.is_none() {
             self.removal_of_closed_need(&mut changeset, &need, by, reason, now).await?;
         }
         let more = self.suspend_servants(&mut changeset, &need, now).await?;

@@ -89,7 +89,7 @@ impl Engine {
     /// What somebody would raise, if they may.
     async fn to_raise(&self, caller: &Caller, ask: &NewRemoval, kind: SignalKind, by: PersonId, now: Timestamp) -> Result<(Removal, Ending), OpError> {
         let ending = self
-            .ending(&ask.subject)
+            .ending(&ask.subject, &[])
             .await?
             .ok_or(OpError::NotFound("subject of a removal: name it as it is registered"))?;
         let own = ending.owner == Some(by);
@@ -101,7 +101,7 @@ impl Engine {
         if ending.closed {
             return Err(OpError::because(Reason::IllegalTransition, "it has ended already"));
         }
-        if let Some(open) = self.open_removal(&ending.subject, kind).await? {
+        if let Some(open) = self.open_removal(&ending.subject, &[], kind).await? {
             return Err(OpError::because(
                 Reason::IllegalTransition,
                 format!("{} is under way for it: tenure removal show {}", open.id, open.id),
@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// The removal of a subject that waits, holds or retires, if one does. One that only holds doesn't stand in the way of one for good.
-    pub(crate) async fn open_removal(&self, subject: &SignalSubject, kind: SignalKind) -> Result<Option<Stored<Removal>>, OpError> {
+    pub(crate) async fn open_removal(&self, subject: &SignalSubject, environments: &[String], kind: SignalKind) -> Result<Option<Stored<Removal>>, OpError> {
         for state in [RemovalState::Held, RemovalState::Waiting, RemovalState::Retiring] {
             let terms = [format!("subject={subject}"), format!("state={}", state.as_str())];
             let mut after = None;
@@ -131,7 +131,7 @@ impl Engine {
                 let (rows, next) = self.rows::<Removal>(&terms, after).await?;
                 let found = rows
                     .into_iter()
-                    .find(|row| row.subject == *subject && (ends_for_good(row.kind) || !ends_for_good(kind)));
+                    .find(|row| row.subject == *subject && row.environments == environments && (ends_for_good(row.kind) || !ends_for_good(kind)));
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -151,7 +151,7 @@ impl Engine {
     pub async fn removal(&self, caller: &Caller, id: RemovalId) -> Result<View<Removal>, OpError> {
         let mut view = self.get::<Removal>(caller, &id.to_string()).await?;
         if view.record.state == RemovalState::Waiting
-            && let Some(ending) = self.ending(&view.record.subject).await?
+            && let Some(ending) = self.ending(&view.record.subject, &view.record.environments).await?
         {
             let planned = self.plan_removal(view.record.kind, &ending, self.now()).await?;
             view.record.blast = planned.blast;
@@ -178,7 +178,7 @@ impl Engine {
                         if stored.state != RemovalState::Waiting {
                             return Err(illegal(&stored, RemovalState::Held));
                         }
-                        let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+                        let ending = self.ending(&stored.subject, &stored.environments).await?.ok_or(OpError::NotFound("subject of the removal"))?;
                         let planned = self.plan_removal(stored.kind, &ending, now).await?;
                         same_plan(Some(&ask.digest), &planned.digest)?;
                         self.source_may_with(&stored, planned.held).await?;
@@ -254,7 +254,7 @@ impl Engine {
         }
         let answer = self.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
         must_become(&stored, RemovalState::Released)?;
-        let ending = self.ending(&stored.subject).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+        let ending = self.ending(&stored.subject, &stored.environments).await?.ok_or(OpError::NotFound("subject of the removal"))?;
         let held = stored.state == RemovalState::Held;
         let for_ever = ending.closed && (stored.scope.is_some() || stored.subject.kind == SubjectKind::Need);
         if held && for_ever {
@@ -337,7 +337,7 @@ impl Engine {
         reason: &str,
         now: Timestamp,
     ) -> Result<(Removal, Ending), OpError> {
-        let ending = self.ending(&subject).await?.ok_or(OpError::NotFound("subject of a removal"))?;
+        let ending = self.ending(&subject, &[]).await?.ok_or(OpError::NotFound("subject of a removal"))?;
         let planned = self.plan_removal(kind, &ending, now).await?;
         let raised = Raised {
             kind,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::parse_name;
+use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{PersonId, SourceId};
 use tenure_core::issuer::Preset;
@@ -34,6 +34,7 @@ use crate::questions::{administration, inventory};
 
 const KIND: &str = "source";
 const SEAL_LABEL: &str = "source-key";
+const MAX_ENVIRONMENTS: usize = 16;
 const RATE: u32 = 600;
 const MAX_RATE: u32 = 60_000;
 const BLAST_CAP: u32 = 25;
@@ -118,6 +119,7 @@ impl Engine {
                         owner: ask.owner,
                         kinds: ask.kinds.clone(),
                         subjects: ask.subjects.clone(),
+                        environments: ask.environments.clone(),
                         rate_per_minute: ask.rate_per_minute.unwrap_or(RATE),
                         blast_cap: ask.blast_cap.unwrap_or(BLAST_CAP),
                         template: ask.template.clone(),
@@ -137,6 +139,7 @@ impl Engine {
                         .fact("format", source.format)
                         .fact("kinds", &source.kinds)
                         .fact("subjects", &source.subjects)
+                        .fact("environments", &source.environments)
                         .fact("rate_per_minute", source.rate_per_minute)
                         .fact("blast_cap", source.blast_cap)
                         .fact("template", &source.template)
@@ -330,6 +333,31 @@ impl Engine {
         if owner.is_none_or(|owner| owner.state != PersonState::Active) {
             problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person who answers for it"));
         }
+        ask.environments.sort_unstable();
+        ask.environments.dedup();
+        for name in ask.environments.iter().take(MAX_ENVIRONMENTS) {
+            if parse_name("environments", name).is_err() || self.one::<Environment>(name).await?.is_none() {
+                problems.push(FieldProblem::new("environments", "environment_unknown", "name registered environments: tenure environment list"));
+                break;
+            }
+        }
+        if ask.environments.len() > MAX_ENVIRONMENTS {
+            problems.push(FieldProblem::new("environments", "too_many", "name at most 16 environments"));
+        }
+        let of_all = |kind: &SignalKind| {
+            matches!(
+                kind,
+                SignalKind::ApplicationRetired
+                    | SignalKind::VendorTerminated
+                    | SignalKind::CloudAccountDeleted
+                    | SignalKind::IntegrationRemoved
+                    | SignalKind::EmploymentEnded
+            )
+        };
+        if let Some(kind) = ask.kinds.iter().find(|kind| !ask.environments.is_empty() && of_all(kind)) {
+            let hint = format!("{} is of no one environment: leave environments out, or register another source for it", kind.as_str());
+            problems.push(FieldProblem::new("environments", "kind_of_every_environment", hint));
+        }
         if let Some(template) = &ask.template
             && (parse_name("template", template).is_err() || self.one::<Template>(template).await?.is_none())
         {
@@ -378,6 +406,7 @@ impl Engine {
             owner: source.owner,
             kinds: source.kinds.clone(),
             subjects: source.subjects.clone(),
+            environments: source.environments.clone(),
             rate_per_minute: source.rate_per_minute,
             blast_cap: source.blast_cap,
             template: source.template.clone(),

@@ -146,7 +146,7 @@ impl Engine {
                         id: vendor.name.clone(),
                     };
                     // A removal that waits, or holds until somebody decides, is decided by this.
-                    let removal = match self.open_removal(&subject, SignalKind::VendorTerminated).await? {
+                    let removal = match self.open_removal(&subject, &[], SignalKind::VendorTerminated).await? {
                         Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
                         _ => self.removal_by_hand(&mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
                     };

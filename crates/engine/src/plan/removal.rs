@@ -17,6 +17,8 @@ pub struct Ending {
     pub subject: SignalSubject,
     /// The scope that is cut and held as one, if the subject is one.
     pub scope: Option<Scope>,
+    /// The environments whose identities are meant; empty: every environment's.
+    pub environments: Vec<String>,
     /// Who answers for it.
     pub owner: Option<PersonId>,
     /// The identity, if the subject is one.
@@ -31,7 +33,13 @@ impl Ending {
     /// Whether an identity that was found by the terms is concerned.
     pub fn concerns(&self, identity: &Identity) -> bool {
         let lists = |name: &String| name.to_lowercase() == self.subject.id.to_lowercase();
-        self.subject.kind != SubjectKind::Repository || identity.charter.repositories.iter().any(lists)
+        let named = self.subject.kind != SubjectKind::Repository || identity.charter.repositories.iter().any(lists);
+        named && self.meant(identity)
+    }
+
+    /// Whether an identity is of an environment that is meant.
+    pub fn meant(&self, identity: &Identity) -> bool {
+        self.environments.is_empty() || identity.charter.environment.as_ref().is_some_and(|name| self.environments.contains(name))
     }
 }
 
@@ -161,6 +169,7 @@ mod tests {
                 id: "acme/payments".into(),
             },
             scope: None,
+            environments: Vec::new(),
             because: Because::Signal(SignalId::from_u128(1)),
             reason: "gone".into(),
             blast: BlastRadius::default(),

@@ -107,6 +107,10 @@ pub struct Propose {
     /// Signals that it may send in a minute; 600 if not given.
     #[arg(long, value_name = "N")]
     rate_per_minute: Option<u32>,
+    /// An environment whose workloads and repositories it speaks of; give it again for more. All of them if none is given: two clusters
+    /// may well have workloads of the same name.
+    #[arg(long = "environment", value_name = "NAME")]
+    environments: Vec<String>,
     /// Identities that it may hold in an hour before a person of security has to confirm; 25 if not given.
     #[arg(long, value_name = "N")]
     blast_cap: Option<u32>,
@@ -157,6 +161,7 @@ impl Propose {
             owner: self.owner,
             kinds: self.kinds,
             subjects: self.subjects,
+            environments: self.environments,
             rate_per_minute: self.rate_per_minute,
             blast_cap: self.blast_cap,
             template: self.template,

@@ -36,11 +36,20 @@ pub(crate) struct Planned {
 }
 
 impl Engine {
-    /// What a subject stands for here; none if nothing by that name or id is known.
-    pub(crate) async fn ending(&self, subject: &SignalSubject) -> Result<Option<Ending>, OpError> {
+    /// What a subject stands for here, bounded to these environments if any are named; none if nothing by that name or id is known.
+    pub(crate) async fn ending(&self, subject: &SignalSubject, environments: &[String]) -> Result<Option<Ending>, OpError> {
+        let found = self.named_ending(subject).await?;
+        Ok(found.map(|found| Ending {
+            environments: environments.to_vec(),
+            ..found
+        }))
+    }
+
+    async fn named_ending(&self, subject: &SignalSubject) -> Result<Option<Ending>, OpError> {
         let by_term = |term: String| Ending {
             subject: subject.clone(),
             scope: None,
+            environments: Vec::new(),
             owner: None,
             identity: None,
             terms: vec![term],
@@ -118,7 +127,7 @@ impl Engine {
     pub(crate) async fn concerned_by(&self, ending: &Ending, after: Option<&str>, n: u16) -> Result<(Vec<Stored<Identity>>, Option<String>), OpError> {
         if let Some(id) = ending.identity {
             let found = if after.is_none() { self.one::<Identity>(id).await? } else { None };
-            return Ok((found.into_iter().collect(), None));
+            return Ok((found.into_iter().filter(|found| ending.meant(found)).collect(), None));
         }
         let mut found = BTreeMap::new();
         let mut more = false;
@@ -221,6 +230,7 @@ impl Engine {
 
 fn of(subject: &SignalSubject, name: String, term: String) -> Ending {
     Ending {
+        environments: Vec::new(),
         subject: SignalSubject { kind: subject.kind, id: name },
         scope: None,
         owner: None,

@@ -36,6 +36,7 @@ async fn source(world: &World, blast_cap: u32) -> Source {
         owner: world.admin.person_id().unwrap(),
         kinds: SignalKind::ALL.to_vec(),
         subjects: vec!["repository:*".into(), "workload:*".into(), "application:*".into()],
+        environments: Vec::new(),
         rate_per_minute: 600,
         blast_cap,
         template: Some("service".into()),

@@ -52,6 +52,7 @@ impl Engine {
             kind: raised.kind,
             subject: raised.ending.subject.clone(),
             scope: raised.ending.scope.clone(),
+            environments: raised.ending.environments.clone(),
             because: raised.because,
             reason: raised.reason.to_owned(),
             blast: raised.planned.blast,
@@ -288,7 +289,7 @@ impl Engine {
             Step::Later(at) => return Ok(Some(self.postponed(claimed, at, now))),
             _ => {}
         }
-        let Some(ending) = self.ending(&stored.subject).await? else { return Ok(None) };
+        let Some(ending) = self.ending(&stored.subject, &stored.environments).await? else { return Ok(None) };
         let mut removal = (*stored.value).clone();
         let control = if step == Step::LiftMore { ControlPoint::Resume } else { ControlPoint::Retire };
         let mut changeset = Changeset::new(system(), now, self.removal_event("removal.worked_on", control, &removal, now));

@@ -518,7 +518,10 @@ fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement
     let task = charter.tasks.iter().find(|task| task.name == *name);
     let task = task.ok_or_else(|| OpError::because(Reason::OutsideIntent, "the charter declares no task of this name"))?;
     match entitlement.actions.iter().find(|action| !task.covers(action, resource)) {
-        Some(action) => Err(OpError::because(Reason::OutsideIntent, format!("the task {name} doesn't take {action} on {resource}"))),
+        Some(action) => Err(OpError::because(
+            Reason::OutsideIntent,
+            format!("the task {name} doesn't take {action} on {resource}"),
+        )),
         None => Ok(()),
     }
 }

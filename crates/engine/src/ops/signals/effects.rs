@@ -274,7 +274,7 @@ impl Engine {
     /// Something ended, or another system stopped it: a removal begins, or waits for a person of security.
     pub(crate) async fn begin_removal(&self, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
         let word = said.word();
-        let Some(ending) = self.ending(&word.subject).await? else {
+        let Some(ending) = self.ending(&word.subject, &said.source.environments).await? else {
             return Ok(Turn::ignored("nothing by that name is known here"));
         };
         if ending.closed {
@@ -285,7 +285,7 @@ impl Engine {
         if planned.blast.count == 0 && !(registered && ends_for_good(word.kind)) {
             return Ok(Turn::ignored("no identity here lives by it"));
         }
-        if let Some(open) = self.open_removal(&ending.subject, word.kind).await? {
+        if let Some(open) = self.open_removal(&ending.subject, &ending.environments, word.kind).await? {
             // A scope holds whoever comes to it later; of others, only what is not held yet makes another removal.
             let all_held = ending.scope.is_some() || open.held_at.is_none() || !self.any_active(&ending).await?;
             if all_held {
@@ -335,7 +335,7 @@ impl Engine {
 
     /// A release or a changed integration: whoever answers for each identity sees what it may beside what it did (R88).
     async fn release_reviewed(&self, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
-        let Some(ending) = self.ending(&said.word().subject).await? else {
+        let Some(ending) = self.ending(&said.word().subject, &said.source.environments).await? else {
             return Ok(Turn::ignored("nothing by that name is known here"));
         };
         let mut outcome = said.signal.outcome.clone();

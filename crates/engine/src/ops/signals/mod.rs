@@ -16,7 +16,7 @@ use tenure_core::person::Person;
 use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::{RowKind, Stored};
-use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
+use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::{Algorithm, JoseError};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
@@ -239,7 +239,9 @@ impl Engine {
                 changeset.expect(source);
                 let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
                 changeset.once.extend(used_up(source.id, digest, jti));
-                changeset.spends.push(rate(source, signals.len(), now));
+                let ends = signals.iter().filter(|signal| takes_away(signal.kind)).count();
+                changeset.spends.extend(rate(source, "signals", signals.len() - ends, now));
+                changeset.spends.extend(rate(source, "endings", ends, now));
                 Ok((changeset, signals))
             })
             .await?;
@@ -376,15 +378,21 @@ fn used_up(source: SourceId, digest: &str, jti: Option<&str>) -> impl Iterator<I
     })
 }
 
-fn rate(source: &Source, signals: usize, now: Timestamp) -> Spend {
+/// What the source spends of its minute. What takes away has a budget of its own, so that nobody keeps an end from being heard by making
+/// the same source say other things (S-12).
+fn rate(source: &Source, budget: &str, signals: usize, now: Timestamp) -> Option<Spend> {
     let start = window(now);
-    Spend {
-        budget: format!("signals/{}", source.id),
+    (signals > 0).then(|| Spend {
+        budget: format!("{budget}/{}", source.id),
         window: start,
         until: start.plus(Span::from_mins(2)),
         by: u32::try_from(signals).unwrap_or(u32::MAX),
         limit: source.rate_per_minute,
-    }
+    })
+}
+
+const fn takes_away(kind: SignalKind) -> bool {
+    matches!(kind.effect(), Effect::Leaver | Effect::Hold | Effect::TaskEnd | Effect::PersonLeaves)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Engine {
         if said.word().subject.kind != SubjectKind::Workload {
             return Ok(Turn::done("no draft was made: only a workload gets one"));
         }
-        if let Some(known) = self.identity_of_workload(workload).await? {
+        if let Some(known) = self.identity_of_workload(workload, &said.source.environments).await? {
             let mut turn = Turn::done(format!("{known} is registered for it: nothing was made, and its state stays as it is"));
             turn.outcome.identities.push(known);
             return Ok(turn);
@@ -98,12 +98,13 @@ impl Engine {
     }
 
     /// An identity that is registered for a workload and has not ended.
-    async fn identity_of_workload(&self, workload: &str) -> Result<Option<IdentityId>, OpError> {
+    async fn identity_of_workload(&self, workload: &str, environments: &[String]) -> Result<Option<IdentityId>, OpError> {
         let mut after = None;
         loop {
             let (rows, next) = self.listed::<Identity>(RowKind::Identity, vec![workload_term(workload)], after, 200).await?;
             let lives = |row: &&Stored<Identity>| has_not_ended(row.state) || row.state == IdentityState::Retiring;
-            if let Some(found) = rows.iter().find(lives) {
+            let meant = |row: &&Stored<Identity>| environments.is_empty() || row.charter.environment.as_ref().is_some_and(|name| environments.contains(name));
+            if let Some(found) = rows.iter().filter(meant).find(lives) {
                 return Ok(Some(found.id));
             }
             after = next;
@@ -188,7 +189,7 @@ impl Engine {
     /// A workload, a pipeline or a repository was changed: what its bindings fix is held against what is told. What contradicts it is cut
     /// and held; else nothing is issued but on a proof that is newer than the signal (R77, R86).
     pub(crate) async fn workload_moves(&self, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
-        let Some(ending) = self.ending(&said.word().subject).await? else {
+        let Some(ending) = self.ending(&said.word().subject, &said.source.environments).await? else {
             return Ok(Turn::ignored("nothing by that name is known here"));
         };
         let mut outcome = said.signal.outcome.clone();
@@ -297,7 +298,7 @@ impl Engine {
 
     /// A run has ended, whatever came of it: what its identities hold is cut, and those whose charters say so retire (R16, R68).
     pub(crate) async fn task_ends(&self, changeset: &mut Changeset, said: &Said, now: Timestamp) -> Result<Turn, OpError> {
-        let Some(ending) = self.ending(&said.word().subject).await? else {
+        let Some(ending) = self.ending(&said.word().subject, &said.source.environments).await? else {
             return Ok(Turn::ignored("nothing by that name is known here"));
         };
         let mut outcome = said.signal.outcome.clone();

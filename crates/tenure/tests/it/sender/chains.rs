@@ -26,7 +26,9 @@ impl World {
         if !cnf.is_null() {
             properties["cnf"] = cnf;
         }
-        self.show(Method::POST, EVALUATION, "Bearer", &self.gateway, &[], Some(self.question(id, properties))).await.expect(200)
+        self.show(Method::POST, EVALUATION, "Bearer", &self.gateway, &[], Some(self.question(id, properties)))
+            .await
+            .expect(200)
     }
 }
 
@@ -35,12 +37,19 @@ async fn constrained(chain: &Chain, name: &str, part: Part<'_>) -> Party {
     let key = Key::new();
     let mut charter = chain.charter(&key, &part);
     charter["sender_constrained"] = json!(true);
-    Party { id: chain.world.active(name, charter).await, key }
+    Party {
+        id: chain.world.active(name, charter).await,
+        key,
+    }
 }
 
 /// The form by which a party that a key of its own proves takes up what a token hands on.
 fn taken_up<'a>(assertion: &'a str, subject_token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut form = vec![("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion), ("grant_type", EXCHANGE)];
+    let mut form = vec![
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion),
+        ("grant_type", EXCHANGE),
+    ];
     form.extend([("subject_token", subject_token), ("subject_token_type", ACCESS_TOKEN)]);
     form.extend_from_slice(more);
     form
@@ -195,7 +204,16 @@ async fn exchanged_over_certificates(store: Store) {
     charter["sender_constrained"] = json!(true);
     let actor = world.active("actor", charter).await;
     let delegates: &[(&str, &[&str], u8)] = &[(&actor, ALL, 0)];
-    let subject = chain.party("subject", Part { actions: ALL, delegates, ..PLAIN }).await;
+    let subject = chain
+        .party(
+            "subject",
+            Part {
+                actions: ALL,
+                delegates,
+                ..PLAIN
+            },
+        )
+        .await;
     let token = chain.delegate(&subject, &actor, &[], None).await.expect(200).text("/access_token");
     certificates.self_signed("thief");
     let exchange = async |certificate: Option<&str>, scope: &str| {

@@ -32,6 +32,32 @@ on_both_with! { LONG;
         assert!(kinds.iter().all(|kind| kind == "signal.received"), "{kinds:?}");
     }
 
+    async fn s12_a_source_of_one_environment_is_nobody_in_another(world: World) {
+        service_template(&world).await;
+        let staging = |name: &str, kinds: Value| {
+            let mut bounded = registration(&world, name, "cloud_events", "hmac");
+            bounded["kinds"] = kinds;
+            bounded["subjects"] = json!(["workload:*", "repository:*", "application:*"]);
+            bounded["environments"] = json!(["staging"]);
+            bounded
+        };
+        // An application is of no one environment, and no source is bound to one that isn't there.
+        let wide = staging("wide", json!(["workload_removed", "application_retired"]));
+        world.post(&world.admin, "/v1/sources", wide).await.expect(422);
+        let mut nowhere = staging("nowhere", json!(["workload_removed"]));
+        nowhere["environments"] = json!(["moon"]);
+        world.post(&world.admin, "/v1/sources", nowhere).await.expect(422);
+        // A cluster of staging has a workload and a repository of the names that production has.
+        let cluster = source(&world, staging("cluster", json!(["workload_removed", "repository_archived"]))).await;
+        let (id, _, token) = living(&world, "web", json!({"repositories": ["acme/web"]})).await;
+        for (kind, subject) in [("workload.removed", "workload:prod/deployment/web"), ("repository.archived", "repository:acme/web")] {
+            let said = say(&world, &cluster, kind, subject, Value::Null).await;
+            assert_eq!(said["state"], "ignored", "{said}");
+        }
+        assert!(world.is_live(&token).await);
+        assert_eq!(identity(&world, &id).await["state"], "active");
+    }
+
     async fn s12_a_stale_word_makes_nothing(world: World) {
         let forge = platform(&world, "forge", 25).await;
         let mut first: Value = serde_json::from_str(&event(&random(), "workload.created", "workload:prod/deployment/web")).unwrap();

@@ -37,9 +37,15 @@ async fn send(world: &World, hook: &Source, event: &str, payload: &Value) -> Val
 /// Delivers it, and waits until it is worked off.
 async fn tell(world: &World, hook: &Source, event: &str, payload: &Value) -> Value {
     let answer = send(world, hook, event, payload).await;
-    assert_eq!((&answer["status"], answer["body"]["signals"].as_array().map(Vec::len)), (&json!(202), Some(1)), "{answer}");
+    assert_eq!(
+        (&answer["status"], answer["body"]["signals"].as_array().map(Vec::len)),
+        (&json!(202), Some(1)),
+        "{answer}"
+    );
     let path = format!("/v1/signals/{}", answer["body"]["signals"][0]["id"].as_str().unwrap());
-    world.until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received").await;
+    world
+        .until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received")
+        .await;
     world.get(&world.security, &path).await.expect(200).body
 }
 
