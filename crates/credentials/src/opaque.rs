@@ -47,7 +47,15 @@ pub enum OpaqueKind {
 
 impl OpaqueKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Operator, Self::Join, Self::Setup, Self::Session, Self::Invitation, Self::ApiKey, Self::Source];
+    pub const ALL: &[Self] = &[
+        Self::Operator,
+        Self::Join,
+        Self::Setup,
+        Self::Session,
+        Self::Invitation,
+        Self::ApiKey,
+        Self::Source,
+    ];
 
     /// The name in the token.
     pub const fn as_str(self) -> &'static str {

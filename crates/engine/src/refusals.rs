@@ -95,9 +95,7 @@ impl Aggregates {
     fn take_before(&self, window: Timestamp) -> Vec<Counted> {
         let mut counts = self.0.lock();
         let done: Vec<_> = counts.by.keys().filter(|(start, _, _)| *start < window).cloned().collect();
-        done.into_iter()
-            .filter_map(|key| counts.by.remove(&key).map(|count| (key, count)))
-            .collect()
+        done.into_iter().filter_map(|key| counts.by.remove(&key).map(|count| (key, count))).collect()
     }
 
     fn put_back(&self, taken: Vec<Counted>) {

@@ -234,7 +234,9 @@ impl Config {
             );
         }
         if self.tls.is_none() && self.mtls_listen.is_some() {
-            bail!("`mtls_listen` needs a certificate of the server's own\nhint: set `tls` (certificate, key): the handshake with a client can't be left to a proxy");
+            bail!(
+                "`mtls_listen` needs a certificate of the server's own\nhint: set `tls` (certificate, key): the handshake with a client can't be left to a proxy"
+            );
         }
         Ok(())
     }
@@ -295,6 +297,9 @@ mod tests {
         config.tls_in_front = true;
         assert!(config.check_exposure().is_ok());
         config.mtls_listen = Some(config.listen);
-        assert!(config.check_exposure().is_err(), "client certificates are shown in a handshake with this server");
+        assert!(
+            config.check_exposure().is_err(),
+            "client certificates are shown in a handshake with this server"
+        );
     }
 }

@@ -469,7 +469,11 @@ impl CharterDraft {
             if let WorkloadBinding::Oidc { claims, .. } = binding {
                 // Which of them identify the workload is the issuer's to say, and checked with the references.
                 if claims.is_empty() {
-                    check.wrong("workload_binding.claims", "claims_missing", "fix the claims that name the workload to exact values");
+                    check.wrong(
+                        "workload_binding.claims",
+                        "claims_missing",
+                        "fix the claims that name the workload to exact values",
+                    );
                 }
                 let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
                 if claims.len() > MAX_ITEMS || !claims.keys().all(|name| crate::claim::is_name(name)) || !claims.values().all(exact) {

@@ -37,7 +37,10 @@ fn the_rfcs_proofs_hold_for_their_requests_only() {
     };
     let made = 1_562_262_616;
     let proof = verify_dpop_proof(FOR_THE_TOKEN, &token_request, Timestamp::from_secs(made)).unwrap();
-    assert_eq!((proof.thumbprint.as_str(), proof.jti.as_str(), proof.nonce), (THUMBPRINT, "-BwC3ESc6acc2lTc", None));
+    assert_eq!(
+        (proof.thumbprint.as_str(), proof.jti.as_str(), proof.nonce),
+        (THUMBPRINT, "-BwC3ESc6acc2lTc", None)
+    );
     assert_eq!(access_token_hash(ACCESS_TOKEN), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
     let use_of_it = Expected {
         method: "GET",
@@ -54,7 +57,13 @@ fn the_rfcs_proofs_hold_for_their_requests_only() {
     assert_eq!(other(Expected { method: "POST", ..use_of_it }), Err("htm_wrong"));
     assert_eq!(other(Expected { url: URL, ..use_of_it }), Err("htu_wrong"));
     assert_eq!(other(Expected { token: None, ..use_of_it }), Err("ath_wrong"));
-    assert_eq!(other(Expected { token: Some("other"), ..use_of_it }), Err("ath_wrong"));
+    assert_eq!(
+        other(Expected {
+            token: Some("other"),
+            ..use_of_it
+        }),
+        Err("ath_wrong")
+    );
 }
 
 fn claims() -> Value {
@@ -85,7 +94,10 @@ fn a_proof_brings_its_own_public_key_and_nothing_else() {
     assert_eq!((proof.thumbprint.as_str(), proof.nonce.as_deref()), (key.jwk.thumbprint(), Some("n")));
     for (changes, code) in [
         (json!({"jwk": null}), "key_unknown"),
-        (json!({"jwk": with(jwk.clone(), &json!({"d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}))}), "header_key_refused"),
+        (
+            json!({"jwk": with(jwk.clone(), &json!({"d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}))}),
+            "header_key_refused",
+        ),
         (json!({"jwk": {"kty": "oct", "k": "c2VjcmV0"}}), "header_key_refused"),
         (json!({"jwk": workload(2).jwk.to_json()}), "signature_invalid"),
         (json!({"jwk": p256().jwk}), "alg_not_allowed"),
@@ -172,7 +184,10 @@ fn a_charter_names_one_certificate_and_no_key() {
     let code = |text: &str| pem_thumbprint(text).map_err(|error| error.code());
     assert_eq!(code(&format!("{pem}{pem}")), Err("certificate_not_one"));
     assert_eq!(code(""), Err("certificate_not_one"));
-    assert_eq!(code("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), Err("certificate_malformed"));
+    assert_eq!(
+        code("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        Err("certificate_malformed")
+    );
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     assert_eq!(code(&format!("{pem}{key}")), Err("certificate_private"));
 }

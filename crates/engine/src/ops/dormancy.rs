@@ -329,10 +329,7 @@ fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
         SuspensionKind::ExceptionEnded => Some(&rules::EXCEPTION_ENDED),
         SuspensionKind::JoinTokenReplayed => Some(&rules::JOIN_TOKEN_REPLAYED),
         SuspensionKind::BindingBroken => Some(&rules::BINDING_BROKEN),
-        SuspensionKind::ByHand
-        | SuspensionKind::TransferLapsed
-        | SuspensionKind::ReviewOverdue
-        | SuspensionKind::Signalled => None,
+        SuspensionKind::ByHand | SuspensionKind::TransferLapsed | SuspensionKind::ReviewOverdue | SuspensionKind::Signalled => None,
     }
 }
 

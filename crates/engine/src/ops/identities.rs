@@ -378,7 +378,8 @@ impl Engine {
         let stored = self.must::<Identity>("identity", id).await?;
         // Who registered a draft has to finish it.
         let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
-        self.may_read(caller, "identity", &id.to_string(), drafts || owns_identity(caller, &stored)).await?;
+        self.may_read(caller, "identity", &id.to_string(), drafts || owns_identity(caller, &stored))
+            .await?;
         self.identity_view((*stored.value).clone(), stored.revision, None).await
     }
 

@@ -450,7 +450,10 @@ fn check_preset(ask: &NewIssuer) -> Vec<FieldProblem> {
                 problems.push(FieldProblem::new("fixed_claims", "tenant_claim_missing", hint));
             }
             Some(value) if !is_id(value) => {
-                let hint = format!("give {tenant} as the platform writes it, a text of digits and no name: {}", ask.preset.where_to_find());
+                let hint = format!(
+                    "give {tenant} as the platform writes it, a text of digits and no name: {}",
+                    ask.preset.where_to_find()
+                );
                 problems.push(FieldProblem::new("fixed_claims", "tenant_claim_malformed", hint));
             }
             Some(_) => {}

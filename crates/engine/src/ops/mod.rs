@@ -1,8 +1,8 @@
 //! Use cases, one module a subject.
 
 pub mod api_keys;
-pub(crate) mod bindings;
 pub mod backchannel;
+pub(crate) mod bindings;
 pub(crate) mod callbacks;
 pub mod cli_sign_in;
 pub mod credentials;

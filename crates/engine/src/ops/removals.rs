@@ -178,7 +178,10 @@ impl Engine {
                         if stored.state != RemovalState::Waiting {
                             return Err(illegal(&stored, RemovalState::Held));
                         }
-                        let ending = self.ending(&stored.subject, &stored.environments).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+                        let ending = self
+                            .ending(&stored.subject, &stored.environments)
+                            .await?
+                            .ok_or(OpError::NotFound("subject of the removal"))?;
                         let planned = self.plan_removal(stored.kind, &ending, now).await?;
                         same_plan(Some(&ask.digest), &planned.digest)?;
                         self.source_may_with(&stored, planned.held).await?;
@@ -254,7 +257,10 @@ impl Engine {
         }
         let answer = self.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
         must_become(&stored, RemovalState::Released)?;
-        let ending = self.ending(&stored.subject, &stored.environments).await?.ok_or(OpError::NotFound("subject of the removal"))?;
+        let ending = self
+            .ending(&stored.subject, &stored.environments)
+            .await?
+            .ok_or(OpError::NotFound("subject of the removal"))?;
         let held = stored.state == RemovalState::Held;
         let for_ever = ending.closed && (stored.scope.is_some() || stored.subject.kind == SubjectKind::Need);
         if held && for_ever {

@@ -337,7 +337,11 @@ impl Engine {
         ask.environments.dedup();
         for name in ask.environments.iter().take(MAX_ENVIRONMENTS) {
             if parse_name("environments", name).is_err() || self.one::<Environment>(name).await?.is_none() {
-                problems.push(FieldProblem::new("environments", "environment_unknown", "name registered environments: tenure environment list"));
+                problems.push(FieldProblem::new(
+                    "environments",
+                    "environment_unknown",
+                    "name registered environments: tenure environment list",
+                ));
                 break;
             }
         }
@@ -355,7 +359,10 @@ impl Engine {
             )
         };
         if let Some(kind) = ask.kinds.iter().find(|kind| !ask.environments.is_empty() && of_all(kind)) {
-            let hint = format!("{} is of no one environment: leave environments out, or register another source for it", kind.as_str());
+            let hint = format!(
+                "{} is of no one environment: leave environments out, or register another source for it",
+                kind.as_str()
+            );
             problems.push(FieldProblem::new("environments", "kind_of_every_environment", hint));
         }
         if let Some(template) = &ask.template

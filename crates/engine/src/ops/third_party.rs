@@ -11,8 +11,8 @@ use tenure_core::person::{Person, Role};
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::Stored;
 use tenure_core::removal::RemovalState;
+use tenure_core::row::Stored;
 use tenure_core::scope::Scope;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
@@ -148,9 +148,16 @@ impl Engine {
                     // A removal that waits, or holds until somebody decides, is decided by this.
                     let removal = match self.open_removal(&subject, &[], SignalKind::VendorTerminated).await? {
                         Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
-                        _ => self.removal_by_hand(&mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
+                        _ => {
+                            self.removal_by_hand(&mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now)
+                                .await?
+                        }
                     };
-                    let receipt = removal.receipts.first().copied().ok_or_else(|| OpError::Internal("a removal without its receipt".into()))?;
+                    let receipt = removal
+                        .receipts
+                        .first()
+                        .copied()
+                        .ok_or_else(|| OpError::Internal("a removal without its receipt".into()))?;
                     Ok((changeset, (vendor, stored.revision + 1, receipt)))
                 })
                 .await?;
@@ -174,7 +181,10 @@ impl Engine {
         let closed = match scope {
             Scope::Vendor(id) => self.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
             Scope::CloudAccount(id) => self.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed),
-            Scope::Application(id) => self.one::<Application>(id).await?.is_some_and(|application| application.standing == Standing::Closed),
+            Scope::Application(id) => self
+                .one::<Application>(id)
+                .await?
+                .is_some_and(|application| application.standing == Standing::Closed),
             _ => false,
         };
         if closed {

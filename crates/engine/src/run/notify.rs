@@ -325,7 +325,9 @@ impl Worker {
                 if let Some(answer) = &answer {
                     // Whoever relays the notice hands each their own.
                     let people = self.people(told.to.clone(), &told.roles).await?;
-                    let links = people.into_iter().map(|person| json!({"person": person, "link": answer.link_of(&self.engine, person)}));
+                    let links = people
+                        .into_iter()
+                        .map(|person| json!({"person": person, "link": answer.link_of(&self.engine, person)}));
                     told.data.insert(ANSWER.to_owned(), links.collect());
                 }
                 let nameless = |person| Recipient {

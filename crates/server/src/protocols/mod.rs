@@ -11,5 +11,9 @@ use axum::Router;
 use crate::App;
 
 pub(crate) fn routes() -> Router<App> {
-    Router::new().merge(oauth::routes()).merge(ciba::routes()).merge(authzen::routes()).merge(signals::routes())
+    Router::new()
+        .merge(oauth::routes())
+        .merge(ciba::routes())
+        .merge(authzen::routes())
+        .merge(signals::routes())
 }

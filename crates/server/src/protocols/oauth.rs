@@ -257,8 +257,12 @@ pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
         // Without a name the certificate says nothing: a proof names its identity (S-13).
         return Ok(form.keys.certificate().filter(|_| form.get("client_id").is_some() && !form.authorization));
     };
-    let issuer = tenure_credentials::jose::read_unverified(assertion).ok().and_then(|unverified| unverified.issuer);
-    let is_own = form.get("client_id").is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));
+    let issuer = tenure_credentials::jose::read_unverified(assertion)
+        .ok()
+        .and_then(|unverified| unverified.issuer);
+    let is_own = form
+        .get("client_id")
+        .is_none_or(|client| issuer.as_deref().is_none_or(|issuer| issuer == client));
     Ok(Some(match is_own {
         true => Proof::ClientAssertion(assertion.to_owned()),
         false => Proof::ExternalToken(assertion.to_owned()),

@@ -30,7 +30,11 @@ pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More>
     let id = harbour.places.id("identity:support-agent")?.to_owned();
     let task = json!([{"type": "tenure_task", "task": "find-order"}]).to_string();
     let orders = harbour.places.id("resource-uri:orders-db")?;
-    let fields = [("grant_type", "client_credentials"), ("authorization_details", task.as_str()), ("resource", orders)];
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("authorization_details", task.as_str()),
+        ("resource", orders),
+    ];
     let reading = ask(harbour, "support-agent", "token", &fields).await?.text("/access_token")?;
     let denied = decide(harbour, gateway, &id, &reading, "write").await?;
     ensure!(denied.at("/decision") == &json!(false), "the agent writes with a task that only reads");
@@ -62,7 +66,11 @@ pub async fn more(harbour: &Organisation, gateway: &str) -> anyhow::Result<More>
         .filter_map(|vote| vote.get("by").and_then(Value::as_str))
         .map(|by| harbour.name_of(by))
         .collect();
-    ensure!(settled.text("/state")? == "fulfilled" && voters.len() == 2, "two did not approve: {}", settled.body);
+    ensure!(
+        settled.text("/state")? == "fulfilled" && voters.len() == 2,
+        "two did not approve: {}",
+        settled.body
+    );
     say!("    approved by {}", voters.join(" and "))?;
     let given = aloud(harbour, "support-agent", "token", &fetch).await?;
     ensure!(given.status == 200, "the agent did not get what was approved: {}", given.body);
@@ -104,7 +112,11 @@ pub async fn parent(harbour: &Organisation, gateway: &str, more: &More) -> anyho
     ensure!(exchanged.status == 200, "the exchange was refused: {}", exchanged.body);
     let derived = exchanged.text("/access_token")?;
     let before = harbour.wire.form_quiet(gateway, "/env/production/introspect", &[("token", &derived)]).await?;
-    say!("    orders-gateway introspects it: for {}, by {}", harbour.name_of(&before.text("/sub")?), harbour.name_of(&before.text("/act/sub")?))?;
+    say!(
+        "    orders-gateway introspects it: for {}, by {}",
+        harbour.name_of(&before.text("/sub")?),
+        harbour.name_of(&before.text("/act/sub")?)
+    )?;
     let allowed = decide(harbour, gateway, courier, &derived, "write").await?;
     ensure!(allowed.at("/decision") == &json!(true), "the courier may not: {}", allowed.body);
 

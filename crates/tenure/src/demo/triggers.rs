@@ -24,7 +24,10 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     let proposed = harbour.wire.aloud(ada.speaks(), Method::POST, "/v1/sources", Some(&body), &parts).await?;
     ensure!(proposed.text("/state")? == "proposed", "one administrator was enough: {}", proposed.body);
     let confirm = format!("/v1/sources/{}/confirm", proposed.text("/id")?);
-    let confirmed = harbour.wire.aloud(bea.speaks(), Method::POST, &confirm, None, &["/state", "/confirmed_by"]).await?;
+    let confirmed = harbour
+        .wire
+        .aloud(bea.speaks(), Method::POST, &confirm, None, &["/state", "/confirmed_by"])
+        .await?;
     ensure!(confirmed.text("/state")? == "active", "the source is not confirmed: {}", confirmed.body);
 
     let id = harbour.places.id("identity:ci-insights")?;
@@ -40,18 +43,28 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     let delivery = archived().to_string();
     let signature = github_signature(&proposed.text("/secret")?, delivery.as_bytes());
     let path = format!("/signals/{}", proposed.text("/id")?);
-    let headers = [("x-github-event", "repository"), ("x-github-delivery", "7b1e2f10"), ("x-hub-signature-256", signature.as_str())];
+    let headers = [
+        ("x-github-event", "repository"),
+        ("x-github-delivery", "7b1e2f10"),
+        ("x-hub-signature-256", signature.as_str()),
+    ];
     let forged = [headers[0], headers[1], ("x-hub-signature-256", "sha256=00")];
     let refused = harbour.wire.webhook("somebody", &path, &forged, delivery.clone()).await?;
     ensure!(refused.status == 401, "an unsigned delivery was taken");
     let taken = harbour.wire.webhook("GitHub", &path, &headers, delivery.clone()).await?;
-    ensure!(taken.status == 202 && taken.at("/duplicate") == &json!(false), "the delivery was not taken: {}", taken.body);
+    ensure!(
+        taken.status == 202 && taken.at("/duplicate") == &json!(false),
+        "the delivery was not taken: {}",
+        taken.body
+    );
 
     let list = "/v1/removals?subject=repository:harbour/insights";
-    let held = harbour
-        .until(&sam.token, list, |answer| answer.items().next().is_some())
-        .await?;
-    ensure!(held.at("/items/0/digest") == planned.at("/digest"), "the effect is not what the plan said: {}", held.body);
+    let held = harbour.until(&sam.token, list, |answer| answer.items().next().is_some()).await?;
+    ensure!(
+        held.at("/items/0/digest") == planned.at("/digest"),
+        "the effect is not what the plan said: {}",
+        held.body
+    );
     say!("    the removal took exactly what the plan named: the digests are the same")?;
     let refused = harbour.ask_token(key, id, "production").await?;
     ensure!(refused.status != 200, "the pipeline still gets tokens");
@@ -60,9 +73,7 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     ensure!(again.at("/duplicate") == &json!(true), "a delivery counted twice: {}", again.body);
 
     let identity = format!("/v1/identities/{id}");
-    harbour
-        .until(&sam.token, &identity, |answer| answer.at("/state") == &json!("retired"))
-        .await?;
+    harbour.until(&sam.token, &identity, |answer| answer.at("/state") == &json!("retired")).await?;
     let parts = ["/state", "/retirement/because"];
     harbour.wire.aloud(mia.speaks(), Method::GET, &identity, None, &parts).await?;
     Ok(())

@@ -61,7 +61,10 @@ impl Chain {
         charter["expires_at"] = json!(in_secs(20 * 86_400));
         charter["scope"] = on(part.actions);
         if !part.delegates.is_empty() {
-            charter["scope"].as_array_mut().unwrap().push(json!({"actions": ["delegate"], "resource": self.tenure}));
+            charter["scope"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"actions": ["delegate"], "resource": self.tenure}));
         }
         let task = |(name, actions): &(&str, &[&str])| json!({"name": name, "purpose": "p", "scope": on(actions)});
         charter["tasks"] = part.tasks.iter().map(task).collect();
@@ -329,17 +332,52 @@ async fn the_command_line_declares_tasks_and_hands_authority_on() {
     };
     let tool = register("tool", PLAIN).await;
     let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"])];
-    let agent = register("agent", Part { kind: "agent", tasks, delegates: &[(&tool, &["read"], 0)], ..PLAIN }).await;
+    let agent = register(
+        "agent",
+        Part {
+            kind: "agent",
+            tasks,
+            delegates: &[(&tool, &["read"], 0)],
+            ..PLAIN
+        },
+    )
+    .await;
     let (agent_key, tool_key) = (path("agent"), path("tool"));
-    let by_agent = ["token", "get", "--environment", "production", "--identity", &agent, "--key", &agent_key, "--resource", ORDERS];
+    let by_agent = [
+        "token",
+        "get",
+        "--environment",
+        "production",
+        "--identity",
+        &agent,
+        "--key",
+        &agent_key,
+        "--resource",
+        ORDERS,
+    ];
     let refused = tenure(&by_agent);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("declare a task"), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("declare a task"),
+        "{}",
+        String::from_utf8_lossy(&refused.stderr)
+    );
     let with_task = [&by_agent[..], &["--task", "reconcile"]].concat();
     assert_eq!(made(tenure(&with_task))["scope"], "read");
     let handed = made(tenure(&[&with_task[..], &["--delegate-to", &tool]].concat()));
     std::fs::write(path("handed"), handed["access_token"].as_str().unwrap()).unwrap();
-    let taken = ["token", "get", "--environment", "production", "--identity", &tool, "--key", &tool_key, "--exchange", &path("handed")];
+    let taken = [
+        "token",
+        "get",
+        "--environment",
+        "production",
+        "--identity",
+        &tool,
+        "--key",
+        &tool_key,
+        "--exchange",
+        &path("handed"),
+    ];
     let taken = made(tenure(&taken));
     assert_eq!((&taken["scope"], &taken["issued_token_type"]), (&json!("read"), &json!(ACCESS_TOKEN)));
     assert!(chain.world.is_live(taken["access_token"].as_str().unwrap()).await);

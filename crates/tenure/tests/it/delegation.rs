@@ -33,9 +33,17 @@ struct Three {
 async fn three(chain: &Chain, name: &str) -> Three {
     let all: &[&str] = &["read", "write", "enforce"];
     let c = chain.party(&format!("{name}-c"), Part { actions: all, ..PLAIN }).await;
-    let b = Part { actions: all, delegates: &[(&c.id, all, 0)], ..PLAIN };
+    let b = Part {
+        actions: all,
+        delegates: &[(&c.id, all, 0)],
+        ..PLAIN
+    };
     let b = chain.party(&format!("{name}-b"), b).await;
-    let a = Part { actions: all, delegates: &[(&b.id, all, 1)], ..PLAIN };
+    let a = Part {
+        actions: all,
+        delegates: &[(&b.id, all, 1)],
+        ..PLAIN
+    };
     let a = chain.party(&format!("{name}-a"), a).await;
     let first = chain.delegate(&a, &b.id, &[], None).await.expect(200);
     let first = (first.text("/access_token"), first.text("/credential"));
@@ -47,7 +55,12 @@ async fn three(chain: &Chain, name: &str) -> Three {
         chain.exchange(&c, &second.0, &read).await.expect(200).text("/access_token"),
     ];
     let enforcing = chain.exchange(&c, &second.0, &[("scope", "enforce")]).await.expect(200).text("/access_token");
-    Three { parties: [a, b, c], handed: [first, second], derived, enforcing }
+    Three {
+        parties: [a, b, c],
+        handed: [first, second],
+        derived,
+        enforcing,
+    }
 }
 
 impl Three {

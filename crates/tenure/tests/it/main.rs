@@ -41,6 +41,6 @@ mod review3;
 mod rows;
 mod sender;
 mod sign_in;
-mod space;
 mod signals;
+mod space;
 mod triggers;

@@ -43,7 +43,10 @@ pub async fn source(world: &World, registration: Value) -> Source {
 
 /// A delivery to the source with this id or name.
 pub async fn deliver(world: &World, source: &str, headers: &Headers, body: &str) -> Answer {
-    let mut request = world.http.request(Method::POST, format!("{}/signals/{source}", world.server.url)).body(body.to_owned());
+    let mut request = world
+        .http
+        .request(Method::POST, format!("{}/signals/{source}", world.server.url))
+        .body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, value);
     }

@@ -73,7 +73,10 @@ async fn service_template(world: &World) {
         },
     });
     let body = json!({"template": template, "purpose": "services"});
-    world.call(reqwest::Method::PUT, &world.admin, "/v1/templates/service", Some(body)).await.expect(201);
+    world
+        .call(reqwest::Method::PUT, &world.admin, "/v1/templates/service", Some(body))
+        .await
+        .expect(201);
 }
 
 /// Has the source say something, and waits until that is worked off.
@@ -90,7 +93,9 @@ async fn hear(world: &World, from: &Source, body: &Value) -> Value {
     let body = body.to_string();
     let taken = deliver(world, &from.name, &cloud_headers(&from.secret, &body), &body).await.expect(202);
     let path = format!("/v1/signals/{}", taken.text("/signals/0/id"));
-    world.until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received").await;
+    world
+        .until(async || world.get(&world.security, &path).await.expect(200).text("/state") != "received")
+        .await;
     world.get(&world.security, &path).await.expect(200).body
 }
 
@@ -118,7 +123,11 @@ async fn nothing_for(world: &World, key: &Key, id: &str) {
 }
 
 async fn removal(world: &World, id: &Value) -> Value {
-    world.get(&world.security, &format!("/v1/removals/{}", id.as_str().unwrap())).await.expect(200).body
+    world
+        .get(&world.security, &format!("/v1/removals/{}", id.as_str().unwrap()))
+        .await
+        .expect(200)
+        .body
 }
 
 async fn until_done(world: &World, id: &Value) -> Value {

@@ -289,7 +289,9 @@ impl Engine {
             Step::Later(at) => return Ok(Some(self.postponed(claimed, at, now))),
             _ => {}
         }
-        let Some(ending) = self.ending(&stored.subject, &stored.environments).await? else { return Ok(None) };
+        let Some(ending) = self.ending(&stored.subject, &stored.environments).await? else {
+            return Ok(None);
+        };
         let mut removal = (*stored.value).clone();
         let control = if step == Step::LiftMore { ControlPoint::Resume } else { ControlPoint::Retire };
         let mut changeset = Changeset::new(system(), now, self.removal_event("removal.worked_on", control, &removal, now));

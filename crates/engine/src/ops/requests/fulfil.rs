@@ -452,7 +452,22 @@ pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         shared: from.shared.clone(),
         ..to.clone()
     } == *from;
-    scope && domains && repositories && types && ends && ttl && coverage && triggers && usage && renewal && cadence && shared && tasks && delegates && bound && same
+    scope
+        && domains
+        && repositories
+        && types
+        && ends
+        && ttl
+        && coverage
+        && triggers
+        && usage
+        && renewal
+        && cadence
+        && shared
+        && tasks
+        && delegates
+        && bound
+        && same
 }
 
 /// The refusal of a change that needs an approval.

@@ -31,8 +31,8 @@ use self::instances::Mark;
 pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, granted_task, within_task};
 pub use self::prove::Proof;
-pub(crate) use self::sender::{SeenProofs, TokenUse};
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
+pub(crate) use self::sender::{SeenProofs, TokenUse};
 use super::introspect::token_type;
 use crate::Engine;
 use crate::counters::count;
@@ -158,8 +158,7 @@ impl Engine {
                 Err(OpError::Refused { reason, detail, answer })
             }
             Err(OpError::Invalid(fields)) => {
-                self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None)
-                    .await;
+                self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
                 Err(OpError::Invalid(fields))
             }
             Err(other) => Err(other),
@@ -279,7 +278,10 @@ impl Engine {
         }
         if let Some(delegation) = &record.delegation {
             event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
-            let tasks: Vec<_> = delegation.declared().map(|(identity, task)| json!({"identity": identity, "task": task})).collect();
+            let tasks: Vec<_> = delegation
+                .declared()
+                .map(|(identity, task)| json!({"identity": identity, "task": task}))
+                .collect();
             event = event.fact("tasks", tasks);
             for link in &delegation.chain {
                 event = event.subject(link);
@@ -388,7 +390,6 @@ impl Engine {
         })
         .await;
     }
-
 }
 
 /// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
