@@ -245,7 +245,7 @@ on_both! {
         assert!(world.is_live(&access).await);
     }
 
-    async fn a_join_token_enrols_one_key_that_is_proven(world: World) {
+    async fn s15_a_join_token_enrols_one_key_that_is_proven(world: World) {
         let (id, join) = join_token(&world, "enroller").await;
         let (_, other_join) = join_token(&world, "other-enroller").await;
         let (key, thief) = (Key::new(), Key::new());

@@ -118,7 +118,7 @@ on_both! {
         assert_eq!(world.ask_token(&key, &used, "production").await.expect(400).code(), "identity_retired");
     }
 
-    async fn a_join_token_enrols_one_key_once(world: World) {
+    async fn s15_a_join_token_that_is_presented_twice_suspends(world: World) {
         let id = joining(&world, "edge-7").await;
         let key = Key::new();
         assert_eq!(world.ask_token(&key, &id, "production").await.expect(401).body["error"], "invalid_client");

@@ -195,7 +195,7 @@ on_both! {
         assert_eq!(changes(&world).await, before);
     }
 
-    async fn unusual_but_right_assertions_count_once(world: World) {
+    async fn s15_unusual_but_right_assertions_count_once(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let issuer = world.issuer("production");
         let with = |header: Value, claims_with: Value| key.sign(&header, &claims(&id, &issuer, claims_with));

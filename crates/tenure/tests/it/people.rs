@@ -187,7 +187,22 @@ on_both! {
         assert_eq!(world.person_is(&una).await.body["roles"], json!([]));
     }
 
-    async fn r78_like_nothing_works_before_the_start_and_r79_nothing_after_the_end(world: World) {
+    async fn r78_a_new_hire_of_the_feed_is_active_from_the_start_on(world: World) {
+        let hire = json!({
+            "source": "hr", "complete": false, "format": "csv",
+            "content": format!("key,name,email,class,starts_at\n77,Nia Hire,nia@example.com,employee,{}\n", in_secs(4)),
+        });
+        world.import(hire).await.expect(200);
+        let page = world.get(&world.security, "/v1/people?source=hr").await.expect(200);
+        let nia = page.text("/items/0/id");
+        assert_eq!(page.text("/items/0/state"), "preboarding");
+        world.post(&world.admin, &format!("/v1/people/{nia}/operator-tokens"), json!({})).await.expect(422);
+        assert!(world.events_of("person.started", &nia).await.is_empty());
+        world.until(async || world.person_is(&nia).await.text("/state") == "active").await;
+        assert_eq!(world.events_of("person.started", &nia).await[0]["data"]["workflow"], "human.joiner");
+    }
+
+    async fn r78_nothing_works_before_the_start_and_r79_nothing_after_the_end(world: World) {
         let body = json!({"name": "Tim", "class": "contractor", "starts_at": in_secs(3), "ends_at": in_secs(8), "roles": ["requester"]});
         let tim = world.post(&world.admin, "/v1/people", body).await.expect(201).text("/id");
         assert_eq!(world.person_is(&tim).await.text("/state"), "preboarding");

@@ -15,7 +15,8 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
     let form = || body.contains("client_assertion=ey") && body.contains("&resource=https%3A%2F%2Forders.bench.example%2F");
     let asked_for = |parameter: &str| body.split('&').any(|given| given == parameter);
-    let delegation = "authorization_details=%5B%7B%22actions%22%3A%5B%22read%22%5D%2C%22actor%22%3A%22idn_workload-";
+    // In whichever order its members come: a build of the whole workspace keeps them as they were written.
+    let delegates = body.contains("authorization_details=") && body.contains("%22actor%22%3A%22idn_workload-") && body.contains("tenure_delegation");
     let asked_by_point = head.contains("authorization: Bearer token-of-a-workload");
     match path {
         "/v1/setup" if json["setup_token"] == "once" => (201, json!({ "operator_token": "tnr_op_toy" })),
@@ -31,7 +32,7 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
             200,
             json!({ "access_token": bearing(&json!({ "cnf": { "x5t#S256": "certificate" } })), "token_type": "Bearer" }),
         ),
-        "/env/bench/token" if body.contains(delegation) => (200, json!({ "access_token": "token-of-a-principal" })),
+        "/env/bench/token" if delegates => (200, json!({ "access_token": "token-of-a-principal" })),
         "/env/bench/token" if asked_for("subject_token=token-of-a-principal") && asked_for(EXCHANGE) => (
             200,
             json!({ "access_token": bearing(&json!({ "act": { "sub": "idn_workload-0" } })), "token_type": "Bearer" }),
