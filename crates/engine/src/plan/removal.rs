@@ -39,8 +39,13 @@ impl Ending {
 
     /// Whether an identity is of an environment that is meant.
     pub fn meant(&self, identity: &Identity) -> bool {
-        self.environments.is_empty() || identity.charter.environment.as_ref().is_some_and(|name| self.environments.contains(name))
+        is_of(&self.environments, identity)
     }
+}
+
+/// Whether an identity is of one of these environments; of any, if none is named.
+pub fn is_of(environments: &[String], identity: &Identity) -> bool {
+    environments.is_empty() || identity.charter.environment.as_ref().is_some_and(|name| environments.contains(name))
 }
 
 /// Whether an identity can still be taken anything from.

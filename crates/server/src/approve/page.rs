@@ -2,13 +2,12 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use tenure_api::problem::Problem;
 use tenure_core::identity::Entitlement;
 use tenure_core::request::{Matter, Place, RequestState, Route, Vote};
 use tenure_engine::ops::requests::link::{Approval, Named};
 
 use crate::error::Failure;
-use crate::sign_in::html::{Html, page};
+use crate::sign_in::html::{self, Html, page};
 
 /// The page of a request, with its buttons as long as it waits for this reader.
 pub(super) fn approval(link: &str, approval: &Approval) -> Response {
@@ -44,19 +43,7 @@ pub(super) fn not_good() -> Response {
 
 /// The page of an answer that was not taken.
 pub(super) fn problem(failure: Failure) -> Response {
-    let Problem {
-        status, code, detail, hint, ..
-    } = *failure.0;
-    let body = Html::default()
-        .raw("<p class=\"problem\">")
-        .text(&detail.unwrap_or_else(|| code.replace('_', " ")))
-        .raw("</p>\n<p>")
-        .text(&hint.unwrap_or_default())
-        .raw("</p>\n<p><small>")
-        .text(&code)
-        .raw("</small></p>\n");
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    framed(page(status, "That did not work", body, false))
+    framed(html::problem(failure, ""))
 }
 
 /// Older browsers read this in place of `frame-ancestors`.

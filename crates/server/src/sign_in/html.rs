@@ -2,6 +2,9 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tenure_api::problem::Problem;
+
+use crate::error::Failure;
 
 /// The look of the pages, dark and light.
 pub(crate) const STYLE: &str = include_str!("sign-in.css");
@@ -62,6 +65,24 @@ pub(crate) fn page(status: StatusCode, title: &'static str, body: Html, loopback
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     response
+}
+
+/// The page of what did not work; `after` is markup that stands at its end.
+pub(crate) fn problem(failure: Failure, after: &'static str) -> Response {
+    let Problem {
+        status, code, detail, hint, ..
+    } = *failure.0;
+    let body = Html::default()
+        .raw("<p class=\"problem\">")
+        .text(&detail.unwrap_or_else(|| code.replace('_', " ")))
+        .raw("</p>\n<p>")
+        .text(&hint.unwrap_or_default())
+        .raw("</p>\n<p><small>")
+        .text(&code)
+        .raw("</small></p>\n")
+        .raw(after);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    page(status, "That did not work", body, false)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tenure_api::problem::Problem;
 use tenure_core::event::Via;
 use tenure_core::secret::Secret;
 use tenure_engine::caller::Caller;
@@ -178,19 +177,7 @@ async fn style() -> Response {
 
 /// A sign-in that did not work, as a page.
 fn problem(failure: Failure) -> Response {
-    let Problem {
-        status, code, detail, hint, ..
-    } = *failure.0;
-    let body = Html::default()
-        .raw("<p class=\"problem\">")
-        .text(&detail.unwrap_or_else(|| code.replace('_', " ")))
-        .raw("</p>\n<p>")
-        .text(&hint.unwrap_or_default())
-        .raw("</p>\n<p><small>")
-        .text(&code)
-        .raw("</small></p>\n<a class=\"choice\" href=\"/sign-in\">Back to the sign-in page</a>\n");
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    page(status, "That did not work", body, false)
+    html::problem(failure, "<a class=\"choice\" href=\"/sign-in\">Back to the sign-in page</a>\n")
 }
 
 fn name(caller: &Caller) -> Option<String> {

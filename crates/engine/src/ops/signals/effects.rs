@@ -213,7 +213,7 @@ impl Engine {
         let adds = matches!(word.kind.effect(), Effect::Joiner | Effect::Mover);
         if let Some(heard) = &read {
             // At the same instant an end weighs more than a beginning.
-            let ends = matches!(heard.kind.effect(), Effect::Leaver | Effect::Hold);
+            let ends = begins_removal(heard.kind);
             let stale = heard.at > at || (heard.at == at && ends && word.kind.effect() == Effect::Joiner);
             if adds && stale && said.signal.outcome.cursor.is_none() {
                 changeset.expect(heard);
@@ -230,7 +230,7 @@ impl Engine {
             at,
         };
         match &read {
-            Some(newer) if newer.at > at || (newer.at == at && !ends_for_good_word(word.kind)) => changeset.expect(newer),
+            Some(newer) if newer.at > at || (newer.at == at && !begins_removal(word.kind)) => changeset.expect(newer),
             Some(older) => changeset.replace(older, &heard),
             None => changeset.insert(&heard),
         };
@@ -452,7 +452,7 @@ impl Engine {
 }
 
 /// Whether a word ends something, so that it outweighs others of the same instant.
-fn ends_for_good_word(kind: SignalKind) -> bool {
+fn begins_removal(kind: SignalKind) -> bool {
     matches!(kind.effect(), Effect::Leaver | Effect::Hold)
 }
 

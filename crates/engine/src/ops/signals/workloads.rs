@@ -24,7 +24,7 @@ use crate::Engine;
 use crate::error::OpError;
 use crate::notice::notify;
 use crate::ops::dormancy::ByRule;
-use crate::plan::removal::{can_be_held, has_not_ended};
+use crate::plan::removal::{can_be_held, has_not_ended, is_of};
 
 /// Names that are tried before a draft is given up.
 const NAMES: usize = 3;
@@ -103,8 +103,7 @@ impl Engine {
         loop {
             let (rows, next) = self.listed::<Identity>(RowKind::Identity, vec![workload_term(workload)], after, 200).await?;
             let lives = |row: &&Stored<Identity>| has_not_ended(row.state) || row.state == IdentityState::Retiring;
-            let meant = |row: &&Stored<Identity>| environments.is_empty() || row.charter.environment.as_ref().is_some_and(|name| environments.contains(name));
-            if let Some(found) = rows.iter().filter(meant).find(lives) {
+            if let Some(found) = rows.iter().filter(|row| is_of(environments, row)).find(lives) {
                 return Ok(Some(found.id));
             }
             after = next;
