@@ -73,6 +73,8 @@ const RULES: &[Rule] = &[
             "tenure-engine",
         ],
     ),
+    // It measures the product through its public interfaces.
+    rule("tenure-bench", "dev", &["xtask"]),
     // It runs the checks, so it must build while the rest doesn't.
     rule("xtask", "dev", &[]),
 ];

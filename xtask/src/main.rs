@@ -1,22 +1,11 @@
 //! Development tasks of Tenure, run as `cargo xtask <task>`.
 
-mod bench;
-mod check;
-mod deps;
-mod layers;
-mod metadata;
-mod peers;
-mod postgres;
-mod process;
-mod suite;
-mod workspace;
-
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-
-use crate::workspace::Workspace;
+use xtask::workspace::Workspace;
+use xtask::{bench, check, deps, layers, long, peers, release, suite, upgrade};
 
 /// Development tasks of Tenure.
 ///
@@ -39,8 +28,16 @@ enum Task {
     ///   cargo xtask test
     ///   cargo xtask test -p tenure-store
     ///   cargo xtask test --fast -E 'test(r22)'
+    ///   cargo xtask test --long                   what takes too long for every change, all parts
+    ///   cargo xtask test --long seeds --long flakes
     #[command(verbatim_doc_comment)]
-    Test(suite::Args),
+    Test {
+        #[command(flatten)]
+        suite: suite::Args,
+        /// Run the long form instead: all parts, or this one; may be repeated.
+        #[arg(long, value_enum, value_name = "PART", num_args = 0..=1, default_missing_value = "all")]
+        long: Vec<long::Part>,
+    },
     /// Check formatting, lints, layers, dependencies and licences; all of them, even if one fails.
     Check,
     /// `check`, then `test`: what a change must pass.
@@ -55,13 +52,25 @@ enum Task {
     /// in one run.
     ///
     /// Builds release binaries, starts each server in turn on this machine, and measures it through its public API with a load generator that keeps its
-    /// connections open. Prints a table and writes target/bench.json.
+    /// connections open. Prints a table and writes target/bench.json. `cargo xtask bench --help` lists the options.
     ///
     /// Examples:
     ///   cargo xtask bench
     ///   cargo xtask bench --engine sqlite --skip-openbao --seconds 5
-    #[command(verbatim_doc_comment)]
+    ///   cargo xtask bench --smoke                              debug, a moment each, no figures: that it runs
+    ///   cargo xtask bench --compare ../before/target/release/tenure
+    #[command(verbatim_doc_comment, disable_help_flag = true)]
     Bench(bench::Args),
+    /// Build what a release consists of, into target/release-<version>: the stripped binary, its symbols, checksums, licences of third parties, an SBOM.
+    Release(release::Args),
+    /// Upgrade live from an earlier release: builds it, lets it write, and opens what it wrote with this tree's build.
+    ///
+    /// Examples:
+    ///   cargo xtask upgrade                    from the newest release in xtask/releases.toml
+    ///   cargo xtask upgrade --from 0.1.0
+    ///   cargo xtask upgrade --from 0.1.0 --keep        writes tests/upgrade/0.1.0 anew
+    #[command(verbatim_doc_comment)]
+    Upgrade(upgrade::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,10 +83,10 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
-    // One thread: the generator of the bench shares two cores with what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match task {
-        Task::Test(args) => runtime.block_on(suite::run(&workspace, &args)),
+        Task::Test { suite, long } if long.is_empty() => runtime.block_on(suite::run(&workspace, &suite)),
+        Task::Test { suite, long } => runtime.block_on(long::run(&workspace, &suite, &long)),
         Task::Check => Ok(check::run(&workspace)),
         Task::Ci => {
             let checked = check::run(&workspace);
@@ -87,6 +96,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Layers => Ok(check::report("layers", layers::check(&workspace))),
         Task::Deps => Ok(check::report("deps", deps::check(&workspace))),
         Task::Peers(args) => peers::run(&workspace, &args).map(|()| ExitCode::SUCCESS),
-        Task::Bench(args) => bench::run(&workspace, &args, &runtime),
+        Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Release(args) => release::run(&workspace, &args),
+        Task::Upgrade(args) => runtime.block_on(upgrade::run(&workspace, &args)),
     }
 }

@@ -26,6 +26,9 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Its Cargo.toml.
+    #[serde(default)]
+    pub manifest_path: PathBuf,
     /// Its licence as an SPDX expression.
     pub license: Option<String>,
     /// What its manifest asks for.

@@ -13,7 +13,7 @@ use crate::postgres::{Durability, Postgres};
 use crate::workspace::{Workspace, show};
 
 /// Options of `test`.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Install and start nothing and leave out documentation tests: tests that need PostgreSQL or a peer start
     /// their own or skip themselves.
@@ -22,9 +22,30 @@ pub struct Args {
     /// Arguments for `cargo nextest run`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NEXTEST ARGS")]
     nextest: Vec<String>,
+    /// Variables for the tests.
+    #[arg(skip)]
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Args {
+    /// The same with more arguments for nextest.
+    pub fn with(&self, nextest: &[&str]) -> Self {
+        let mut args = self.clone();
+        args.nextest.extend(nextest.iter().map(|arg| (*arg).to_owned()));
+        args
+    }
+
+    /// The same with a variable that the tests read.
+    pub fn telling(mut self, name: &'static str, value: String) -> Self {
+        self.environment.push((name, value));
+        self
+    }
 }
 
 /// Runs the suite; the exit code is that of the part that failed, nextest's first.
+///
+/// # Errors
+/// The servers can't be had, or a signal came.
 pub async fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     // From here on no signal ends us before the servers are stopped.
     let mut signals = Signals::listen()?;
@@ -33,7 +54,8 @@ pub async fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     }
     let peers = peers::for_tests(workspace)?;
     let postgres = Postgres::start(&peers, Durability::Fast).await?;
-    let places = [("TENURE_TEST_POSTGRES", postgres.url()), ("TENURE_TEST_PEERS", peers.display().to_string())];
+    let mut places = vec![("TENURE_TEST_POSTGRES", postgres.url()), ("TENURE_TEST_PEERS", peers.display().to_string())];
+    places.extend(args.environment.iter().cloned());
     for (name, place) in &places {
         eprintln!("test: {name}={place}");
     }

@@ -110,11 +110,12 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A fresh, empty database on a real server; it goes when this is dropped.
+/// A database on a real server; it goes when this is dropped.
 pub struct TestPostgres {
     url: String,
     name: String,
     server: Arc<Server>,
+    kept: bool,
 }
 
 impl TestPostgres {
@@ -122,12 +123,18 @@ impl TestPostgres {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Leaves the database to its server, for [`copied_postgres`]; gives its name.
+    pub fn keep(mut self) -> String {
+        self.kept = true;
+        self.name.clone()
+    }
 }
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
         // A private server goes with all its databases.
-        if self.server.process.is_none() {
+        if self.server.process.is_none() && !self.kept {
             self.server.execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
     }
@@ -150,14 +157,32 @@ pub fn durable_postgres() -> TestPostgres {
     database_on(Arc::new(Server::private(&["shared_buffers=256MB", "max_wal_size=4GB"])))
 }
 
+/// The server that is shared between processes, if `TENURE_TEST_POSTGRES` names one: what is kept there is found by other tests.
+pub fn shared_postgres() -> Option<String> {
+    std::env::var(SERVER).ok()
+}
+
+/// Makes a database with the content of another one of the same server, which nobody may be connected to.
+///
+/// # Panics
+/// If there is no such database.
+pub fn copied_postgres(template: &str) -> TestPostgres {
+    create(Server::shared(), &format!(" TEMPLATE {template}"))
+}
+
 fn database_on(server: Arc<Server>) -> TestPostgres {
+    create(server, "")
+}
+
+fn create(server: Arc<Server>, template: &str) -> TestPostgres {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("tenure_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    server.execute(&format!("CREATE DATABASE {name}"));
+    server.execute(&format!("CREATE DATABASE {name}{template}"));
     TestPostgres {
         url: server.url_of(&name),
         name,
         server,
+        kept: false,
     }
 }
 

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenure_core::secret::Secret;
+use tenure_core::time::Clock;
 use tenure_engine::notice::Notify;
 use tenure_server::outbound::{MailNotify, MailSettings, Outbound, WebhookNotify};
 
 use crate::config::{Config, MailConfig, WebhookConfig};
-use crate::server::SystemClock;
 
 /// Each channel that the configuration has.
-pub fn configured(config: &Config, outbound: &Arc<Outbound>, url: &str) -> anyhow::Result<Vec<Arc<dyn Notify>>> {
+pub fn configured(config: &Config, outbound: &Arc<Outbound>, url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<dyn Notify>>> {
     let mut channels: Vec<Arc<dyn Notify>> = Vec::new();
     if let Some(mail) = &config.mail {
         channels.push(Arc::new(MailNotify::new(mail_settings(mail)?)?));
     }
     if let Some(webhook) = &config.webhook {
-        channels.push(Arc::new(webhook_of(webhook, outbound, url)?));
+        channels.push(Arc::new(webhook_of(webhook, outbound, url, clock)?));
     }
     Ok(channels)
 }
@@ -43,11 +43,11 @@ fn mail_settings(mail: &MailConfig) -> anyhow::Result<MailSettings> {
     })
 }
 
-fn webhook_of(webhook: &WebhookConfig, outbound: &Arc<Outbound>, url: &str) -> anyhow::Result<WebhookNotify> {
+fn webhook_of(webhook: &WebhookConfig, outbound: &Arc<Outbound>, url: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<WebhookNotify> {
     let Some(secret) = secret("TENURE_WEBHOOK_SECRET", webhook.secret_file.as_ref())? else {
         bail!("`webhook` needs `secret_file` or TENURE_WEBHOOK_SECRET: what it posts is signed");
     };
-    Ok(WebhookNotify::new(Arc::clone(outbound), Arc::new(SystemClock), &webhook.url, &secret, url)?)
+    Ok(WebhookNotify::new(Arc::clone(outbound), Arc::clone(clock), &webhook.url, &secret, url)?)
 }
 
 /// A secret from its variable, or else from its file, without the line's end.

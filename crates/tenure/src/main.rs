@@ -1,11 +1,5 @@
 //! The one binary: server, command line and demo.
 
-mod channels;
-mod cli;
-mod config;
-mod demo;
-mod server;
-
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -14,5 +8,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Fails only if a provider is installed already, and nothing ran before this line.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    cli::main()
+    tenure::main()
 }

@@ -11,7 +11,7 @@ use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::outbound::Push;
 use tenure_engine::{Engine, Ports, Settings};
-use tenure_policy::{CedarPolicy, Loader};
+use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
 use tenure_server::{Clients, Listener, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
@@ -129,7 +129,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         config.listen = listen;
     }
     start_log(config.json_logs)?;
-    let running = start(&config).await?;
+    let running = start(&config, Arc::new(SystemClock)).await?;
     if let Some(path) = &running.setup_token {
         eprintln!("the set-up token is in {} for 15 minutes", path.display());
         eprintln!(
@@ -148,7 +148,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_log(json: bool) -> anyhow::Result<()> {
+/// Logs to standard error what `TENURE_LOG` says, once a process.
+///
+/// # Errors
+/// Something logs already.
+pub fn start_log(json: bool) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if json {
@@ -169,9 +173,15 @@ pub async fn terminated() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens everything and serves in the background.
-pub async fn start(config: &Config) -> anyhow::Result<Running> {
+/// Opens everything and serves in the background, with the time that `clock` tells.
+///
+/// # Errors
+/// The configuration, the store, or an address can't be used.
+pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     config.check_exposure()?;
+    if config.solver.is_some() && !Solver::BUILT_IN {
+        bail!("`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`");
+    }
     make_folder(&config.data)?;
     // A new key would be none of a database that exists.
     let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
@@ -197,7 +207,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         (Some(_), Some(url)) => Some(checked_url(url)?),
         (Some(mutual), None) => Some(format!("https://{}", mutual.address()?)),
     };
-    let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound)?);
+    let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound, Arc::clone(&clock))?);
     engine.recover().await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
@@ -212,7 +222,7 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
         }
     };
     let push = checkpoint_targets(config, &outbound)?;
-    let channels = crate::channels::configured(config, &outbound, &url)?;
+    let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
     let (stop, stopped) = watch::channel(false);
     let router = tenure_server::router(Arc::clone(&engine));
     let mut tasks = vec![tokio::spawn(tenure_server::serve(listener, router.clone(), stopped.clone()))];
@@ -229,13 +239,21 @@ pub async fn start(config: &Config) -> anyhow::Result<Running> {
     })
 }
 
-fn build(config: &Config, url: &str, mtls_url: Option<String>, store: Arc<dyn Store>, root: RootKey, outbound: &Arc<Outbound>) -> anyhow::Result<Engine> {
+fn build(
+    config: &Config,
+    url: &str,
+    mtls_url: Option<String>,
+    store: Arc<dyn Store>,
+    root: RootKey,
+    outbound: &Arc<Outbound>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Engine> {
     Ok(Engine::new(
         Ports {
             store,
             policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
             policies: Arc::new(Loader),
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(OsEntropy),
             fetch: Arc::clone(outbound) as _,
             root,
@@ -291,7 +309,8 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let store = open_store(&config, &root).await?;
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let done = build(&config, &url, None, store, root, &outbound)?.recover_administrator(args.person).await?;
+    let done = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?
+        .recover_administrator(args.person).await?;
     eprintln!("{} administers again", done.person.id);
     if let Some(token) = &done.operator_token {
         let target = config.data.join("operator-token");

@@ -28,9 +28,10 @@ fn kept_seeds() {
 }
 
 macro_rules! seeds {
-    ($($name:ident = $range:expr;)*) => {
+    ($($(#[$long:meta])? $name:ident = $range:expr;)*) => {
         $(
             #[test]
+            $(#[$long])?
             fn $name() {
                 clean($range);
             }
@@ -47,6 +48,14 @@ seeds! {
     seeds_125 = 125..150;
     seeds_150 = 150..175;
     seeds_175 = 175..200;
+    #[ignore = "long: more seeds"]
+    seeds_0200 = 200..650;
+    #[ignore = "long: more seeds"]
+    seeds_0650 = 650..1_100;
+    #[ignore = "long: more seeds"]
+    seeds_1100 = 1_100..1_550;
+    #[ignore = "long: more seeds"]
+    seeds_1550 = 1_550..2_000;
 }
 
 #[test]

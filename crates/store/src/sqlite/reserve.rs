@@ -143,16 +143,9 @@ fn allocate(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file: File = options.open(path)?;
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut block = vec![0_u8; 1 << 16];
     for _ in 0..BYTES / (1 << 16) {
-        for word in block.chunks_exact_mut(8) {
-            // xorshift64: cheap noise.
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
-        }
+        aws_lc_rs::rand::fill(&mut block).map_err(|_| std::io::Error::other("the system's random generator failed"))?;
         file.write_all(&block)?;
     }
     file.sync_all()

@@ -18,6 +18,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -67,7 +68,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         config.listen = free_address()?;
         config.public_url = Some(format!("http://localhost:{}", config.listen.port()));
     }
-    let running = server::start(&config).await.context("the demo's server can't start")?;
+    say!("A server of its own starts, and a small organisation is loaded.")?;
+    let running = server::start(&config, Arc::new(server::SystemClock)).await.context("the demo's server can't start")?;
     let ended = Box::pin(show(&args, &running.url, &folder)).await;
     running.stop().await;
     match ended {

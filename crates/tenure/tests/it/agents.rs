@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, ORDERS, Store, World, in_secs};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -162,7 +162,7 @@ pub fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
-on_both! {
+on_one! {
     async fn r54_outside_the_declared_task_is_denied_at_issuance_and_at_each_decision(world: World) {
         let chain = Chain::new(world).await;
         let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"]), ("correct", &["read", "write"])];

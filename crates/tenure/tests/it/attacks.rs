@@ -8,19 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, Server, Store, World, assertion_claims, now, random};
-
-/// Every event so far but the records of refusals.
-pub async fn changes(world: &World) -> Vec<Value> {
-    world
-        .events()
-        .await
-        .into_iter()
-        // Refusals are recorded, and Tenure looks after its identities by itself: neither is a change that somebody made.
-        .filter(|event| !event["kind"].as_str().unwrap().starts_with("access.refused") && event["actor"]["type"] != "system")
-        .collect()
-}
 
 /// Sends exactly these bytes, which no HTTP library would; gives the status, the head and the body.
 async fn raw(world: &World, request: impl AsRef<[u8]>) -> (u16, String, String) {
@@ -66,7 +55,7 @@ fn enrolment(world: &World, key: &Key, join_token: &str, with: &Value) -> Value 
     json!({"join_token": join_token, "jwk": key.jwk(), "proof": key.sign(&json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims)})
 }
 
-on_both! {
+on_one! {
     async fn bodies_are_read_strictly(world: World) {
         let (id, _) = world.exporter("exporter").await;
         let secret = &world.security;
@@ -115,7 +104,7 @@ on_both! {
             ("a secret as a target", "/v1/revocations", json_type, json!({"target": {"type": secret, "id": "x"}, "reason": "x"}).to_string().into(), 400, "body_malformed"),
             ("a secret as an issuer", "/v1/issuers", json_type, json!({"url": secret, "audience": "x", "environments": [secret], "algorithms": [secret]}).to_string().into(), 422, "fields_invalid"),
         ];
-        let before = changes(&world).await;
+        let before = world.changes().await;
         for (what, path, content_type, body, status, code) in cases {
             let caller = if path == suspend { &world.security } else if path == "/v1/identities" { &world.owner } else { &world.admin };
             let mut request = world.http.post(format!("{}{path}", world.server.url)).bearer_auth(caller).body(body);
@@ -127,7 +116,7 @@ on_both! {
             assert!(is_problem(&answer), "{what}: {:?}", answer.headers);
             assert!(!answer.body.to_string().contains(&secret[12..]), "{what}: {}", answer.body);
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         // Those of a known caller that were understood and refused stand in the log.
         let refused = |fields: &str| {
             let fields = fields.to_owned();
@@ -142,7 +131,7 @@ on_both! {
     async fn headers_paths_and_queries_play_no_tricks(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let url = &world.server.url;
-        let before = changes(&world).await;
+        let before = world.changes().await;
         // Who is asked with two names is not asked at all.
         let people = format!("{url}/v1/people");
         for pair in [[&world.admin, &world.admin], [&world.auditor, &world.admin], [&world.admin, &world.auditor]] {
@@ -206,7 +195,7 @@ on_both! {
         // Where it came from can't be claimed, nor can who it is.
         let request = world.http.post(&people).header("x-forwarded-for", "127.0.0.1").header("x-remote-user", "Ada").header("x-http-method-override", "GET").json(&json!({"name": "a"}));
         World::answer(request).await.expect(401);
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
     }
 
     async fn no_token_passes_for_another(world: World) {
@@ -222,7 +211,7 @@ on_both! {
         let renamed = |token: &str, from: &str, to: &str| token.replacen(from, to, 1);
         let as_operator = renamed(&join, "tnr_join_", "tnr_op_");
         let as_join = renamed(&world.admin, "tnr_op_", "tnr_join_");
-        let before = changes(&world).await;
+        let before = world.changes().await;
 
         for token in [&access, &join, &signed, &assertion, &world.gateway, &as_operator, &credential, &id] {
             for (method, path) in [(Method::GET, "/v1/people"), (Method::POST, "/v1/revocations"), (Method::GET, "/v1/log/export"), (Method::GET, "/v1/events")] {
@@ -241,7 +230,7 @@ on_both! {
             world.post("", "/v1/setup", json!({"setup_token": token, "name": "Eve"})).await.expect(409);
             world.present(token, "production").await.expect(401);
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         assert!(world.is_live(&access).await);
     }
 
@@ -249,7 +238,7 @@ on_both! {
         let (id, join) = join_token(&world, "enroller").await;
         let (_, other_join) = join_token(&world, "other-enroller").await;
         let (key, thief) = (Key::new(), Key::new());
-        let before = changes(&world).await;
+        let before = world.changes().await;
         let good = |key: &Key| enrolment(&world, key, &join, &json!({}));
         let mut by_another = good(&key);
         by_another["proof"] = good(&thief)["proof"].clone();
@@ -280,7 +269,7 @@ on_both! {
             assert_eq!(answer.status, status, "{what}: {}", answer.body);
             assert!(is_problem(&answer) && !answer.body.to_string().contains(&join));
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         assert!(world.events_of("access.refused", &id).await.len() >= 8);
         // A key is one identity's for ever, even where its holder asks for a second.
         let twice = enrolment(&world, &world.gateway_key, &join, &json!({}));
@@ -325,7 +314,7 @@ on_both! {
         let hits = Arc::new(AtomicUsize::new(0));
         let web = hostile(Arc::clone(&hits)).await;
         let register = async |url: &str| world.post(&world.admin, "/v1/issuers", json!({"url": url, "audience": "x", "environments": ["production"]})).await;
-        let before = changes(&world).await;
+        let before = world.changes().await;
         for (url, code) in [
             ("http://169.254.169.254", "url_malformed"),
             ("http://169.254.169.254/latest/meta-data/", "url_malformed"),
@@ -381,7 +370,7 @@ on_both! {
             // What the server saw there is not told.
             assert!(!answer.body.to_string().contains("s3cret"), "{}", answer.body);
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         assert!(world.events().await.iter().filter(|event| event["kind"] == "access.refused").count() >= 40);
         // Nobody but an administrator makes the server ask at all.
         let seen = hits.load(Ordering::SeqCst);
@@ -395,12 +384,12 @@ on_both! {
         // This world is set up: the token that did it is spent, and so is any other.
         let path = world.server.data().join("setup-token");
         let spent = std::fs::read_to_string(&path).unwrap_or_else(|_| "tnr_setup_x".into());
-        let before = changes(&world).await;
+        let before = world.changes().await;
         for token in [spent.trim(), "tnr_setup_x", "", &world.admin] {
             let answer = world.post("", "/v1/setup", json!({"setup_token": token, "name": "Eve"})).await.expect(409);
             assert!(is_problem(&answer) && (token.is_empty() || !answer.body.to_string().contains(token)));
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         let people = world.get(&world.admin, "/v1/people?role=administrator").await.expect(200);
         assert_eq!(people.body["items"].as_array().unwrap().len(), 1);
     }
@@ -541,7 +530,7 @@ async fn only_the_set_up_token_sets_up() {
 #[tokio::test]
 async fn the_servers_own_log_never_shows_a_secret() {
     for level in ["info", "trace"] {
-        let world = World::start_with(Store::Postgres, &[("TENURE_LOG", level)]).await;
+        let world = World::binary(Store::Postgres, &[("TENURE_LOG", level)]).await;
         let (id, key) = world.exporter("exporter").await;
         let assertion = key.assertion(&id, &world.issuer("production"));
         let access = world.present(&assertion, "production").await.expect(200).text("/access_token");
@@ -593,7 +582,7 @@ async fn the_servers_own_log_never_shows_a_secret() {
         secrets.extend([access, assertion, join, proof, setup.trim().to_owned(), world.gateway.clone()]);
         secrets.extend([&world.admin, &world.owner, &world.security, &world.auditor].map(String::clone));
         world.server.stop();
-        let said = world.server.said.lock().unwrap().clone();
+        let said = world.server.said();
         assert!(said.contains("Tenure serves") && (level != "trace" || said.contains("TRACE")));
         for secret in secrets.iter().filter(|secret| secret.len() > 20) {
             // Neither the whole nor the part that makes it secret.

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::attacks::changes;
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, ORDERS, World};
 
 async fn ask(world: &World, caller: &str, body: Value) -> Answer {
@@ -34,7 +33,7 @@ fn merge(body: &mut Value, with: &Value) {
     }
 }
 
-on_both! {
+on_one! {
     async fn only_a_gateway_of_the_resource_is_answered(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let token = world.token(&key, &id, "production").await;
@@ -111,7 +110,7 @@ on_both! {
         let middle = token.find('.').unwrap() + 30;
         bent.replace_range(middle..=middle, if token.as_bytes()[middle] == b'A' { "B" } else { "A" });
         let claim = json!({"environment": "staging", "owner": "me", "actions": ["write"], "roles": ["administrator"], "data_domains": [], "owns": true, "live_grant": true});
-        let before = changes(&world).await;
+        let before = world.changes().await;
 
         let cases: Vec<(&str, Value, &str)> = vec![
             ("another action", json!({"action": {"name": "write"}}), "outside_scope"),
@@ -148,7 +147,7 @@ on_both! {
             let answer = world.evaluate(who, None, action).await.expect(200);
             assert_eq!(answer.body["decision"], json!(decision), "{who} {action}");
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         // Refusals about a known identity name it, the resource and the gateway.
         let refusals = world.events_of("access.refused", &id).await;
         assert!(refusals.len() >= 9);
@@ -161,7 +160,7 @@ on_both! {
     async fn malformed_questions_are_no_decisions(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let token = world.token(&key, &id, "production").await;
-        let before = changes(&world).await;
+        let before = world.changes().await;
         let with = |with: Value| question(&world, &id, &token, &with).to_string();
         let good = with(json!({}));
         let cases: Vec<(&str, String, u16, &str)> = vec![
@@ -192,7 +191,7 @@ on_both! {
         }
         let two = world.http.post(format!("{}/access/v1/evaluation", world.server.url)).bearer_auth(&world.gateway).bearer_auth(&world.gateway).header("content-type", "application/json").body(good);
         assert_eq!(World::answer(two).await.expect(400).code(), "request_malformed");
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         let metadata = world.get("", "/.well-known/authzen-configuration").await.expect(200);
         assert_eq!(metadata.text("/policy_decision_point"), world.server.url);
         assert_eq!(metadata.text("/access_evaluation_endpoint"), format!("{}/access/v1/evaluation", world.server.url));

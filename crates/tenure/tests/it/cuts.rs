@@ -46,7 +46,7 @@ impl Member {
     }
 }
 
-on_both! {
+on_both! { because "a cut is ordered against issuance by the log of the engine";
     async fn a_cut_kills_exactly_what_it_covers(world: World) {
         let mut world = world;
         let (other_owner, _) = world.person("Oda", &["requester", "owner"]).await;

@@ -36,7 +36,7 @@ async fn issue_until_it_dies(world: &World, key: &Key, id: &str, acknowledged: &
     }
 }
 
-on_both! {
+on_both! { because "what was acknowledged is what the engine wrote", by |store| World::binary(store, &[]);
     async fn every_acknowledged_credential_outlives_a_crash(world: World) {
         let mut world = world;
         let mut workloads = Vec::new();
@@ -118,7 +118,7 @@ on_both! {
 
 #[tokio::test]
 async fn a_row_that_was_edited_by_hand_is_not_trusted() {
-    let mut world = World::start(Store::Sqlite).await;
+    let mut world = World::binary(Store::Sqlite, &[]).await;
     let (id, key) = world.exporter("exporter").await;
     let (bystander, bystander_key) = world.exporter("bystander").await;
     let token = world.token(&key, &id, "production").await;
@@ -160,7 +160,7 @@ async fn a_row_that_was_edited_by_hand_is_not_trusted() {
 
 #[tokio::test]
 async fn a_second_server_on_one_file_is_refused() {
-    let world = World::start(Store::Sqlite).await;
+    let world = World::binary(Store::Sqlite, &[]).await;
     let output = Command::new(env!("CARGO_BIN_EXE_tenure"))
         .args(["server", "--listen", "127.0.0.1:0", "--data"])
         .arg(world.server.data())

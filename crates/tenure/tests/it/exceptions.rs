@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::on_both;
-use crate::world::{Answer, Key, World, in_secs};
+use crate::{in_real_time, on_one};
+use crate::world::{Answer, Key, Store, World, in_secs};
 
 const CONTROLS: &[(&str, &[&str])] = &[
     ("wildcard_scope", &["monitoring", "scope_reduction"]),
@@ -92,7 +92,7 @@ async fn recorded(world: &World, reason: &str) -> usize {
         .count()
 }
 
-on_both! {
+on_one! {
     async fn r19_no_exception_is_for_a_class_or_a_person_and_none_is_inherited(world: World) {
         let (draft, _) = wildcard_draft(&world, "importer").await;
         for subject in [json!({"type": "class", "id": "human"}), json!({"class": "human"}), json!("human"), json!({"type": "identity", "id": "*"}), json!({"type": "person", "id": world.owner_id})] {
@@ -267,12 +267,14 @@ on_both! {
     }
 
     async fn r112_the_end_of_an_exception_removes_the_access_that_needed_it(world: World) {
+        world.hold();
         let (draft, key) = wildcard_draft(&world, "importer").await;
         let first = granted(&world, "wildcard_scope", &draft, "8s").await;
         activate(&world, &draft).await;
         let token = world.token(&key, &draft, "production").await;
         assert!(world.is_allowed(&draft, Some(&token), "write").await);
         // It ends by itself: what needed it is suspended, everything that it holds is refused, and its owner is told.
+        world.pass(8).await;
         until_exception(&world, &first, "expired").await;
         assert_eq!(identity(&world, &draft).await.text("/suspensions/0/kind"), "exception_ended");
         assert!(!world.is_live(&token).await && !world.is_allowed(&draft, Some(&token), "write").await);
@@ -450,18 +452,25 @@ on_both! {
     }
 
     async fn attack_an_expired_exception_lets_nothing_in(world: World) {
+        world.hold();
         let (draft, _) = wildcard_draft(&world, "importer").await;
         let id = granted(&world, "wildcard_scope", &draft, "1s").await;
+        world.pass(1).await;
         until_exception(&world, &id, "expired").await;
         assert_eq!(submit(&world, &draft).await.expect(403).code(), "no_route");
         // A request that was opened while it was in force is not approved after its end.
         let second = propose(&world, proposal("wildcard_scope", &draft, "4s")).await.expect(201);
         approved(&world, &second).await;
         let request = submit(&world, &draft).await.expect(200).text("/request");
+        world.pass(4).await;
         until_exception(&world, &second.text("/id"), "expired").await;
         for token in [&world.manager, &world.security] {
             let _ = world.approve(token, &request).await;
         }
         assert_ne!(identity(&world, &draft).await.text("/state"), "active");
     }
+}
+
+in_real_time! {
+    attack_an_expired_exception_lets_nothing_in on World::binary(Store::Sqlite, &[]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::{in_real_time, on_both};
 use crate::world::{Key, Store, World, in_secs, random};
 
 async fn findings(world: &World, rule: &str, subject: &str, state: &str) -> Vec<Value> {
@@ -30,7 +30,7 @@ async fn servant(world: &World, name: &str, need: &str) -> (String, Key) {
     (world.active(name, charter).await, key)
 }
 
-on_both! {
+on_both! { because "findings are found by terms, deadlines are claimed";
     async fn r26_a_finding_is_raised(world: World) {
         let key = Key::new();
         let staging = world.resource("https://orders.staging.internal", "staging", "online").await;
@@ -69,14 +69,15 @@ on_both! {
     }
 
     async fn r41_a_fresh_identity_lacks_nothing(world: World) {
+        world.hold();
         let (id, _) = world.exporter("exporter").await;
         let posture = world.get(&world.owner, &format!("/v1/identities/{id}/posture")).await.expect(200);
         assert_eq!(posture.body["broken"], json!([]));
         for rule in ["missing-owner", "missing-expiry", "missing-scope", "missing-trigger"] {
             assert!(posture.body["rules"].as_array().unwrap().contains(&json!(rule)));
         }
-        // The check runs by itself within a second of the activation.
-        world.until(async || !world.events_of("identity.posture_checked", &id).await.is_empty()).await;
+        // The check runs by itself within a second of the activation: the clock stands still meanwhile, so it is due at once.
+        world.until_at_once(async || !world.events_of("identity.posture_checked", &id).await.is_empty()).await;
         let time = |event: &Value| event["at"].as_i64().unwrap();
         let checked = world.events_of("identity.posture_checked", &id).await;
         let activated = world.events_of("identity.activated", &id).await;
@@ -132,13 +133,15 @@ on_both! {
     }
 
     async fn r76_a_need_ends_by_its_date(world: World) {
+        world.hold();
         let project = need(&world, "many", Some(in_secs(25))).await;
         let mut all = Vec::new();
         for n in 0..4 {
             all.push(servant(&world, &format!("servant-{n}"), &project).await.0);
         }
+        world.pass(25).await;
         for id in &all {
-            world.until_within(std::time::Duration::from_secs(60), async || identity(&world, id).await["state"] == "suspended").await;
+            world.until_state(id, "suspended").await;
         }
         let shown = world.get(&world.auditor, &format!("/v1/needs/{project}")).await.expect(200);
         assert_eq!(shown.text("/standing"), "closed");
@@ -210,57 +213,52 @@ on_both! {
     }
 }
 
-async fn dormant(store: Store) {
-    let world = World::start_with(store, &[("TENURE_DORMANT_AFTER", "4s")]).await;
-    let (id, key) = world.exporter("sleeper").await;
-    let (kept, _) = world.exporter("quarterly").await;
-    let controls: Vec<Value> = ["monitoring", "scope_reduction", "documented_expiry"]
-        .map(|control| json!({"control": control, "description": "runbook 3"}))
-        .into();
-    let ask =
-        json!({"type": "dormancy", "subject": {"type": "identity", "id": kept}, "reason": "runs each quarter", "compensating": controls, "duration": "30d"});
-    let request = world.post(&world.owner, "/v1/exceptions", ask).await.expect(201).text("/request");
-    world.approve(&world.manager, &request).await.expect(200);
-    world.approve(&world.security, &request).await.expect(200);
-    world.token(&key, &id, "production").await;
-    world.until_state(&id, "suspended").await;
-    let shown = identity(&world, &id).await;
-    assert_eq!(
-        (&shown["suspensions"][0]["kind"], &shown["suspensions"][0]["releasable_by"]),
-        (&json!("dormant"), &json!("owner"))
-    );
-    assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_suspended");
-    assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
-    let suspended = world.events_of("identity.suspended", &id).await;
-    assert_eq!(suspended[0]["data"]["notify"]["to"], json!([world.owner_id]));
-    // An exception sends it to a review instead, and it works on.
-    world.until(async || !world.events_of("review.opened", &kept).await.is_empty()).await;
-    let state = identity(&world, &kept).await["state"].clone();
-    assert_eq!(state, "active");
-    assert_eq!(world.events_of("review.opened", &kept).await[0]["data"]["trigger"], "dormancy");
-    // Its owner wakes it: idleness counts anew, and the finding is settled.
-    world
-        .post(&world.owner, &format!("/v1/identities/{id}/resume"), json!({"reason": "month end"}))
-        .await
-        .expect(200);
-    assert!(findings(&world, "dormant", &id, "open").await.is_empty());
-    let again = world.ask_token(&key, &id, "production").await;
-    assert_eq!(again.status, 200, "{}", again.body);
-    world.until_state(&id, "suspended").await;
-    assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
-    assert_eq!(findings(&world, "dormant", &id, "resolved").await.len(), 1);
+on_both! { because "deadlines are claimed from the engine", by |store| World::start_with(store, &[("TENURE_DORMANT_AFTER", "4s")]);
+    async fn r76_what_is_not_used_is_suspended_or_reviewed(world: World) {
+        world.hold();
+        let (id, key) = world.exporter("sleeper").await;
+        let (kept, _) = world.exporter("quarterly").await;
+        let controls: Vec<Value> = ["monitoring", "scope_reduction", "documented_expiry"]
+            .map(|control| json!({"control": control, "description": "runbook 3"}))
+            .into();
+        let ask =
+            json!({"type": "dormancy", "subject": {"type": "identity", "id": kept}, "reason": "runs each quarter", "compensating": controls, "duration": "30d"});
+        let request = world.post(&world.owner, "/v1/exceptions", ask).await.expect(201).text("/request");
+        world.approve(&world.manager, &request).await.expect(200);
+        world.approve(&world.security, &request).await.expect(200);
+        world.token(&key, &id, "production").await;
+        world.pass(4).await;
+        world.until_state(&id, "suspended").await;
+        let shown = identity(&world, &id).await;
+        assert_eq!(
+            (&shown["suspensions"][0]["kind"], &shown["suspensions"][0]["releasable_by"]),
+            (&json!("dormant"), &json!("owner"))
+        );
+        assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_suspended");
+        assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
+        let suspended = world.events_of("identity.suspended", &id).await;
+        assert_eq!(suspended[0]["data"]["notify"]["to"], json!([world.owner_id]));
+        // An exception sends it to a review instead, and it works on.
+        world.until(async || !world.events_of("review.opened", &kept).await.is_empty()).await;
+        let state = identity(&world, &kept).await["state"].clone();
+        assert_eq!(state, "active");
+        assert_eq!(world.events_of("review.opened", &kept).await[0]["data"]["trigger"], "dormancy");
+        // Its owner wakes it: idleness counts anew, and the finding is settled.
+        world
+            .post(&world.owner, &format!("/v1/identities/{id}/resume"), json!({"reason": "month end"}))
+            .await
+            .expect(200);
+        assert!(findings(&world, "dormant", &id, "open").await.is_empty());
+        let again = world.ask_token(&key, &id, "production").await;
+        assert_eq!(again.status, 200, "{}", again.body);
+        world.pass(4).await;
+        world.until_state(&id, "suspended").await;
+        assert_eq!(findings(&world, "dormant", &id, "open").await.len(), 1);
+        assert_eq!(findings(&world, "dormant", &id, "resolved").await.len(), 1);
+    }
 }
 
-mod r76_what_is_not_used_is_suspended_or_reviewed {
-    use super::*;
-
-    #[tokio::test]
-    async fn sqlite() {
-        dormant(Store::Sqlite).await;
-    }
-
-    #[tokio::test]
-    async fn postgres() {
-        dormant(Store::Postgres).await;
-    }
+in_real_time! {
+    r76_what_is_not_used_is_suspended_or_reviewed on World::binary(Store::Sqlite, &[("TENURE_DORMANT_AFTER", "4s")]);
+    r76_a_need_ends_by_its_date on World::binary(Store::Sqlite, &[]);
 }

@@ -7,13 +7,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::on_both;
-use crate::world::{Key, Store, World};
+use crate::world::{Key, Store, World, now};
 
 fn address(world: &World) -> String {
     world.server.url.trim_start_matches("http://").to_owned()
 }
 
-on_both! {
+on_both! { because "races of commits, and what the engine lets be altered";
     async fn a_token_revoked_while_its_request_is_under_way_commits_nothing(world: World) {
         let (eve, token) = world.person("Eve", &["administrator"]).await;
         let id = world.events_of("operator_token.created", &eve).await[0]["subjects"][1].as_str().unwrap().to_owned();
@@ -93,7 +93,7 @@ on_both! {
 
 #[tokio::test]
 async fn silent_connections_are_closed() {
-    let world = World::start(Store::Sqlite).await;
+    let world = World::binary(Store::Sqlite, &[]).await;
     let started = Instant::now();
     let mut silent = TcpStream::connect(address(&world)).await.unwrap();
     let mut half = TcpStream::connect(address(&world)).await.unwrap();
@@ -110,7 +110,7 @@ async fn silent_connections_are_closed() {
 
 #[tokio::test]
 async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
-    let mut world = World::start(Store::Sqlite).await;
+    let mut world = World::binary(Store::Sqlite, &[]).await;
     let (id, _) = world.exporter("exporter").await;
     world
         .post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"}))
@@ -147,7 +147,7 @@ async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
 
 #[tokio::test]
 async fn an_administrator_is_recovered_with_the_root_key_alone() {
-    let mut world = World::start(Store::Sqlite).await;
+    let mut world = World::binary(Store::Sqlite, &[]).await;
     let recover = |folder: &std::path::Path, url: &str| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
         command
@@ -171,4 +171,44 @@ async fn an_administrator_is_recovered_with_the_root_key_alone() {
     std::fs::remove_file(folder.join("root-key")).unwrap();
     assert!(!recover(&folder, &url).status.success());
     assert!(!folder.join("root-key").exists(), "a root key was made up");
+}
+
+/// The clock of the tests is a value that a test hands over: nothing that somebody can say to a server moves its time.
+#[tokio::test]
+async fn the_servers_time_can_not_be_moved_from_outside() {
+    // No variable, and no flag.
+    for name in ["TENURE_CLOCK", "TENURE_TEST_CLOCK", "TENURE_NOW", "TENURE_TIME", "TENURE_CLOCK_OFFSET"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+        server.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).env(name, "2099-01-01T00:00:00Z");
+        let output = server.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(&format!("the variable {name} is wrong")), "{said}");
+    }
+    for flag in ["--clock", "--now", "--time", "--test-clock"] {
+        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let output = server.args(["server", flag, "2099-01-01T00:00:00Z"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+    }
+    // No header, query or member of a body: what is committed is of the machine's time.
+    let world = World::binary(Store::Sqlite, &[]).await;
+    let before = now();
+    for (n, name) in ["date", "x-now", "x-time", "x-tenure-time", "x-tenure-clock", "x-test-clock"].iter().enumerate() {
+        let ask = world.http.post(format!("{}/v1/applications?now=2099-01-01T00:00:00Z", world.server.url));
+        let body = json!({"name": format!("app-{n}"), "owner": world.owner_id});
+        let answer = World::answer(ask.bearer_auth(&world.admin).header(*name, "2099-01-01T00:00:00Z").json(&body)).await;
+        assert!([201, 400].contains(&answer.status), "{}", answer.body);
+    }
+    let body = json!({"name": "late", "owner": world.owner_id, "now": "2099-01-01T00:00:00Z"});
+    world.post(&world.admin, "/v1/applications", body).await.expect(400);
+    for event in world.events().await {
+        assert!(event["at"].as_i64().unwrap() <= (now() + 1) * 1_000_000 && now() >= before, "{event}");
+    }
+    // And the binary holds nothing that could.
+    let program = std::fs::read(env!("CARGO_BIN_EXE_tenure")).unwrap();
+    assert!(contains(&program, b"SystemClock") && !contains(&program, b"TestClock"));
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::on_both;
+use crate::on_one;
 use crate::peers::{AUDIENCE, Provider, exchange, oidc_binding, trust};
 use crate::world::{Answer, Key, World};
 
@@ -72,7 +72,7 @@ impl Issuers {
     }
 }
 
-on_both! {
+on_one! {
     async fn r31_an_issued_credential_is_in_the_inventory_and_in_the_log(world: World) {
         let issuers = Issuers::start(world).await;
         let world = &issuers.world;

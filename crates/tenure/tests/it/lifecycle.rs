@@ -1,11 +1,9 @@
 //! From draft to active and to the end by idleness; enrolment; people's authority; budgets.
 
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::{in_real_time, on_both};
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 
 async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Option<&str>) -> Answer {
@@ -35,7 +33,7 @@ async fn joining(world: &World, name: &str) -> String {
     world.active(name, charter).await
 }
 
-on_both! {
+on_both! { because "deadlines are claimed from the engine";
     async fn a_draft_is_completed_under_its_revision_and_becomes_active(world: World) {
         let key = Key::new();
         let mut charter = world.charter(key.jwk());
@@ -95,6 +93,7 @@ on_both! {
     }
 
     async fn idleness_retires_and_use_postpones_it(world: World) {
+        world.hold();
         let (key, idle_key) = (Key::new(), Key::new());
         let mut charter = world.charter(key.jwk());
         charter["retirement"] = json!([{"type": "idle", "after": "3s"}]);
@@ -102,12 +101,14 @@ on_both! {
         charter["workload_binding"]["jwk"] = idle_key.jwk();
         let idle = world.active("idle", charter).await;
         let state = async |id: &str| world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200).text("/state");
-        let begun = Instant::now();
-        world.until(async || {
+        for _ in 0..7 {
             world.token(&key, &used, "production").await;
-            begun.elapsed() > Duration::from_secs(7)
-        }).await;
-        assert_eq!((state(&used).await.as_str(), state(&idle).await.as_str()), ("active", "retired"));
+            world.pass(1).await;
+        }
+        world.token(&key, &used, "production").await;
+        world.until_state(&idle, "retired").await;
+        assert_eq!(state(&used).await, "active");
+        world.pass(3).await;
         world.until_state(&used, "retired").await;
         for id in [&used, &idle] {
             let answer = world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200);
@@ -253,4 +254,8 @@ async fn issuance_beyond_the_budget_is_refused_and_recorded_sqlite() {
 #[tokio::test]
 async fn issuance_beyond_the_budget_is_refused_and_recorded_postgres() {
     issues_within_its_budget(Store::Postgres).await;
+}
+
+in_real_time! {
+    idleness_retires_and_use_postpones_it on World::binary(Store::Sqlite, &[]);
 }

@@ -108,7 +108,7 @@ async fn proof(world: &World, path: &str) -> Answer {
     world.get("", path).await.expect(200)
 }
 
-on_both! {
+on_both! { because "tiles, checkpoints and feeds are read from the engine";
     async fn the_feed_gives_each_event_once_and_in_order_across_an_interruption(world: World) {
         let before = world.events().await.len();
         let mut feed = Feed::open(&world, None).await;

@@ -44,3 +44,4 @@ mod sign_in;
 mod signals;
 mod space;
 mod triggers;
+mod upgrade;

@@ -5,8 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::attacks::changes;
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, ORDERS, World, assertion_claims, now, random};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -71,7 +70,7 @@ fn credentials<'a>(assertion: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a 
     fields
 }
 
-on_both! {
+on_one! {
     async fn a_forged_or_bent_assertion_proves_nothing(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let (other, other_key) = world.exporter("other").await;
@@ -169,7 +168,7 @@ on_both! {
             ("only dots", "..".into()),
             ("no JWT", "tnr_op_00000000000000000000000000".into()),
         ];
-        let before = changes(&world).await;
+        let before = world.changes().await;
         for (what, assertion) in &cases {
             // Once as it says by itself, once with the name beside it.
             for more in [&[][..], &[("client_id", id.as_str())]] {
@@ -185,14 +184,14 @@ on_both! {
                 assert_eq!(ask(&world, &format!("/env/production/{path}"), &fields).await.status, 401, "{what} at {path}");
             }
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         assert!(world.is_live(&access).await);
         // A right proof under a wrong name.
         for name in [other.as_str(), "idn_00000000000000000000000000", "idn_x", "*", "../x"] {
             let answer = ask(&world, "/env/production/token", &credentials(&good(), &[("client_id", name)])).await.expect(401);
             assert_eq!(answer.text("/reason_code"), "proof_invalid", "{name}");
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
     }
 
     async fn s15_unusual_but_right_assertions_count_once(world: World) {
@@ -241,7 +240,7 @@ on_both! {
     async fn a_good_proof_gets_no_more_than_the_charter_gives(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
-        let before = changes(&world).await;
+        let before = world.changes().await;
         let cases: &[Wish<'_>] = &[
             (&[("scope", "write")], "invalid_scope", "outside_scope"),
             (&[("scope", "read write")], "invalid_scope", "outside_scope"),
@@ -266,7 +265,7 @@ on_both! {
             let answer = ask(&world, "/env/staging/token", &credentials(&assertion, &[])).await;
             assert!(matches!((answer.status, answer.code().as_str()), (401 | 400, "proof_invalid" | "wrong_environment")), "{aud}: {}", answer.body);
         }
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         let token = ask(&world, "/env/production/token", &credentials(&key.assertion(&id, &world.issuer("production")), &[("scope", "read"), ("resource", ORDERS)])).await.expect(200);
         assert_eq!(token.text("/scope"), "read");
     }
@@ -275,7 +274,7 @@ on_both! {
         let (id, key) = world.exporter("exporter").await;
         let issuer = world.issuer("production");
         let token = world.token(&key, &id, "production").await;
-        let before = changes(&world).await;
+        let before = world.changes().await;
         let form = "application/x-www-form-urlencoded";
         let pair = |name: &str, value: &str| serde_urlencoded_pair(name, value);
         let assertion = || [pair("client_assertion_type", ASSERTION_TYPE), pair("client_assertion", &key.assertion(&id, &issuer))].join("&");
@@ -333,7 +332,7 @@ on_both! {
         assert_eq!(World::answer(twice).await.expect(400).text("/error"), "invalid_request");
         let mixed = world.http.post(format!("{issuer}/introspect")).form(&[("token", token.as_str()), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &key.assertion(&id, &issuer))]).bearer_auth(&world.gateway);
         assert_eq!(World::answer(mixed).await.expect(400).text("/error"), "invalid_request");
-        assert_eq!(changes(&world).await, before);
+        assert_eq!(world.changes().await, before);
         assert!(world.is_live(&token).await);
     }
 

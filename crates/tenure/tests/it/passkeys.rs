@@ -10,28 +10,8 @@ use serde_json::{Value, json};
 
 use self::authenticator::Authenticator;
 use self::visitor::Visitor;
+use crate::on_one;
 use crate::world::{Store, World};
-
-/// A world under a host name, which passkeys need.
-async fn localhost(store: Store) -> World {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
-    World::start_with(store, &[("TENURE_LISTEN", &listen), ("TENURE_PUBLIC_URL", &url)]).await
-}
-
-/// Makes of `async fn name(world: World)` a test on each engine, under a host name.
-macro_rules! on_localhost {
-    ($(async fn $name:ident($world:ident: World) $body:block)*) => {$(
-        mod $name {
-            use super::*;
-            async fn run($world: World) $body
-            #[tokio::test]
-            async fn sqlite() { run(localhost(Store::Sqlite).await).await; }
-            #[tokio::test]
-            async fn postgres() { run(localhost(Store::Postgres).await).await; }
-        }
-    )*};
-}
 
 /// An invitation's secret.
 async fn invite(world: &World, person: &str) -> String {
@@ -75,7 +55,7 @@ async fn refusals(world: &World, passkey: &str) -> Vec<String> {
     refused.filter(sign_in).map(reason).collect()
 }
 
-on_localhost! {
+on_one! { by |store| World::on_localhost(store, &[]);
     async fn s7_an_invited_person_registers_a_passkey_and_signs_in_with_it(world: World) {
         let invitation = invite(&world, &world.owner_id).await;
         let (browser, mut authenticator) = (Visitor::new(&world), Authenticator::es256(&world));

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, ORDERS, World};
 
 /// The audience by which the provider's tokens are meant for us.
@@ -159,7 +159,7 @@ pub async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
     assert_eq!(world.events_of("credential.issued", id).await.len(), before);
 }
 
-on_both! {
+on_one! {
     async fn a_token_of_a_foreign_oidc_server_is_exchanged(world: World) {
         let provider = Provider::start("ES256", "first");
         let issuer = trust(&world, &provider).await;
@@ -309,7 +309,7 @@ async fn the_provider_may_be_down_and_may_rotate_its_key() {
         if exchange(&world, &id, &proof, "production").await.status == 200 {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        world.pass(1).await;
     }
     panic!("the rotated key was not looked up within 45 s");
 }

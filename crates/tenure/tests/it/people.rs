@@ -2,22 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::{in_real_time, on_both, on_one};
 use crate::world::{Answer, Key, Store, World, in_secs};
-
-/// As `on_both`, with settings of the server.
-macro_rules! on_both_with {
-    ($environment:expr, $(async fn $name:ident($world:ident: World) $body:block)*) => {$(
-        mod $name {
-            use super::*;
-            async fn run($world: World) $body
-            #[tokio::test]
-            async fn sqlite() { run(World::start_with(Store::Sqlite, $environment).await).await; }
-            #[tokio::test]
-            async fn postgres() { run(World::start_with(Store::Postgres, $environment).await).await; }
-        }
-    )*};
-}
 
 /// Somebody with identities: their id, token, and each identity with its key.
 struct Leaver {
@@ -134,7 +120,7 @@ fn outcomes(report: &Answer) -> Vec<(String, String)> {
     items.iter().map(|item| (text(&item["key"]), text(&item["outcome"]))).collect()
 }
 
-on_both! {
+on_both! { because "transfers and imports find their rows by terms, deadlines are claimed";
     async fn r01_neither_class_is_made_by_the_others_way(world: World) {
         for body in [json!({"name": "robo", "class": "non_human"}), json!({"name": "robo", "kind": "bot"})] {
             assert_eq!(world.post(&world.admin, "/v1/people", body).await.expect(422).code(), "class_mismatch");
@@ -188,6 +174,7 @@ on_both! {
     }
 
     async fn r78_a_new_hire_of_the_feed_is_active_from_the_start_on(world: World) {
+        world.hold();
         let hire = json!({
             "source": "hr", "complete": false, "format": "csv",
             "content": format!("key,name,email,class,starts_at\n77,Nia Hire,nia@example.com,employee,{}\n", in_secs(4)),
@@ -198,19 +185,23 @@ on_both! {
         assert_eq!(page.text("/items/0/state"), "preboarding");
         world.post(&world.admin, &format!("/v1/people/{nia}/operator-tokens"), json!({})).await.expect(422);
         assert!(world.events_of("person.started", &nia).await.is_empty());
+        world.pass(4).await;
         world.until(async || world.person_is(&nia).await.text("/state") == "active").await;
         assert_eq!(world.events_of("person.started", &nia).await[0]["data"]["workflow"], "human.joiner");
     }
 
     async fn r78_nothing_works_before_the_start_and_r79_nothing_after_the_end(world: World) {
+        world.hold();
         let body = json!({"name": "Tim", "class": "contractor", "starts_at": in_secs(3), "ends_at": in_secs(8), "roles": ["requester"]});
         let tim = world.post(&world.admin, "/v1/people", body).await.expect(201).text("/id");
         assert_eq!(world.person_is(&tim).await.text("/state"), "preboarding");
         let tokens = format!("/v1/people/{tim}/operator-tokens");
         world.post(&world.admin, &tokens, json!({})).await.expect(422);
+        world.pass(3).await;
         world.until(async || world.person_is(&tim).await.text("/state") == "active").await;
         let token = world.post(&world.admin, &tokens, json!({})).await.expect(201).text("/operator_token");
         world.get(&token, &format!("/v1/people/{tim}")).await.expect(200);
+        world.pass(5).await;
         world.until(async || world.person_is(&tim).await.text("/state") == "departed").await;
         world.get(&token, &format!("/v1/people/{tim}")).await.expect(401);
         assert_eq!(world.events_of("person.started", &tim).await.len(), 1);
@@ -221,6 +212,7 @@ on_both! {
     }
 
     async fn r79_a_contractors_end_opens_transfers(world: World) {
+        world.hold();
         let (heir, heir_token) = world.person("Hal", &["owner"]).await;
         let body = json!({"name": "Con", "class": "contractor", "ends_at": in_secs(6), "roles": ["requester", "owner"], "manager": world.manager_id});
         let (con, con_token) = world.person_as(body).await;
@@ -230,6 +222,7 @@ on_both! {
         let made = json!({"kind": "workload", "name": "con-1", "charter": charter, "stage": "pending"});
         let id = world.post(&con_token, "/v1/identities", made).await.expect(201).text("/id");
         world.activate(&world.manager, &id).await.expect(200);
+        world.pass(6).await;
         world.until(async || world.person_is(&con).await.text("/state") == "departed").await;
         world.token(&key, &id, "production").await;
         let transfer = world.transfer_of(&id).await;
@@ -555,8 +548,9 @@ on_both! {
     }
 }
 
-on_both_with! { &[("TENURE_TRANSFER_WINDOW", "8s"), ("TENURE_LAPSED_GRACE", "6s")],
+on_both! { because "the deadlines of a leaver are claimed from the engine", by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "8s"), ("TENURE_LAPSED_GRACE", "6s")]);
     async fn r91_every_identity_of_a_leaver_has_another_owner_or_stops_by_the_deadline(world: World) {
+        world.hold();
         let (heir, heir_token) = world.person("Hal", &["owner"]).await;
         let leaver = world.leaver(&world.manager_id, Some(&heir), 30).await;
         world.step(&world.admin, &format!("/v1/people/{}/depart", leaver.id)).await.expect(200);
@@ -568,6 +562,7 @@ on_both_with! { &[("TENURE_TRANSFER_WINDOW", "8s"), ("TENURE_LAPSED_GRACE", "6s"
         for (id, _) in taken {
             world.accept(&heir_token, id).await.expect(200);
         }
+        world.pass(8).await;
         for (id, _) in left {
             world.until_state(id, "suspended").await;
             let identity = world.identity_is(id).await;
@@ -584,6 +579,7 @@ on_both_with! { &[("TENURE_TRANSFER_WINDOW", "8s"), ("TENURE_LAPSED_GRACE", "6s"
         world.post(&world.security, &format!("/v1/identities/{id}/transfer"), json!({"to": heir})).await.expect(201);
         world.accept(&heir_token, id).await.expect(200);
         assert_eq!(world.identity_is(id).await.text("/state"), "active");
+        world.pass(6).await;
         for (id, _) in &left[1..] {
             world.until_state(id, "retired").await;
         }
@@ -591,4 +587,23 @@ on_both_with! { &[("TENURE_TRANSFER_WINDOW", "8s"), ("TENURE_LAPSED_GRACE", "6s"
         assert_eq!(lapsed.body["items"].as_array().unwrap().len(), 18);
         assert_eq!(world.identity_is(id).await.text("/state"), "active", "what was taken in time stays");
     }
+}
+
+on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "3s"), ("TENURE_LAPSED_GRACE", "3s")]);
+    async fn r91_what_nobody_takes_stops_and_later_retires(world: World) {
+        world.hold();
+        let leaver = world.leaver(&world.manager_id, None, 1).await;
+        world.step(&world.admin, &format!("/v1/people/{}/depart", leaver.id)).await.expect(200);
+        let (id, key) = &leaver.owned[0];
+        world.pass(3).await;
+        world.until_state(id, "suspended").await;
+        assert_eq!(world.ask_token(key, id, "production").await.expect(400).code(), "identity_suspended");
+        world.pass(3).await;
+        world.until_state(id, "retired").await;
+    }
+}
+
+in_real_time! {
+    r78_a_new_hire_of_the_feed_is_active_from_the_start_on on World::binary(Store::Sqlite, &[]);
+    r91_what_nobody_takes_stops_and_later_retires on World::binary(Store::Sqlite, &[("TENURE_TRANSFER_WINDOW", "3s"), ("TENURE_LAPSED_GRACE", "3s")]);
 }

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::{in_real_time, on_both};
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 
 fn read_orders(world: &World) -> Value {
@@ -101,7 +100,7 @@ async fn put_package(world: &World, token: &str, name: &str, package: Value) -> 
     world.call(Method::PUT, token, &format!("/v1/packages/{name}"), Some(package)).await
 }
 
-on_both! {
+on_both! { because "deadlines are claimed, access is found by terms";
     async fn r01_people_and_identities_take_different_workflows(world: World) {
         let (person, token) = employee(&world, "Pia").await;
         let human = world.ask(&token, access(&person, &read_orders(&world), "1d"), "closes the books").await.expect(201);
@@ -248,6 +247,7 @@ on_both! {
     }
 
     async fn r110_a_contractor_starts_early_in_a_box_that_the_manager_approved(world: World) {
+        world.hold();
         let contractor = json!({"name": "Cy", "class": "contractor", "manager": world.manager_id, "ends_at": in_secs(90 * 86_400)});
         let (person, token) = world.person_as(contractor).await;
         let fast = |duration: &str| {
@@ -280,7 +280,8 @@ on_both! {
         assert_eq!((&exception["approved_by"], &exception["request"]), (&json!([world.manager_id]), &json!(request.text("/id"))));
         assert_eq!(held(&world, &person).await[0]["exception"], exception["id"]);
         // When the box ends, access ends.
-        world.until_within(Duration::from_secs(90), async || !may(&world, &person, "read").await).await;
+        world.pass(60).await;
+        world.until(async || !may(&world, &person, "read").await).await;
         world.until(async || held(&world, &person).await.is_empty()).await;
         world.until(async || {
             let listed = world.get(&world.auditor, &format!("/v1/exceptions?person={person}&state=expired")).await.expect(200);
@@ -304,6 +305,7 @@ on_both! {
     }
 
     async fn r110_early_access_works_only_once_the_contractor_is_at_work(world: World) {
+        world.hold();
         let start = json!({"name": "Cy", "class": "contractor", "manager": world.manager_id, "starts_at": in_secs(5), "ends_at": in_secs(86_400)});
         let person = joiner(&world, start).await;
         let mut matter = access(&person, &read_orders(&world), "1h");
@@ -314,12 +316,14 @@ on_both! {
         let grants = held(&world, &person).await;
         assert_eq!((&grants[0]["state"], &grants[0]["live"]), (&json!("scheduled"), &json!(false)));
         assert!(!may(&world, &person, "read").await);
+        world.pass(5).await;
         world.until(async || may(&world, &person, "read").await).await;
         let started = world.get(&world.auditor, &format!("/v1/people/{person}")).await.expect(200);
         assert_eq!(started.text("/state"), "active");
     }
 
     async fn r117_the_manager_on_record_approves_and_a_start_in_the_future_holds_it(world: World) {
+        world.hold();
         let person = joiner(&world, json!({"name": "Jo", "manager": world.manager_id, "starts_at": in_secs(6)})).await;
         let (other, other_token) = world.person("Mo", &["manager"]).await;
         let request = world.ask(&world.admin, access(&person, &read_orders(&world), "1d"), "joins billing").await.expect(201);
@@ -333,6 +337,7 @@ on_both! {
         // Approved, and held until the start date.
         assert_eq!(approved.text("/state"), "approved");
         assert!(held(&world, &person).await.is_empty() && !may(&world, &person, "read").await);
+        world.pass(6).await;
         world.until(async || may(&world, &person, "read").await).await;
         let done = world.get(&world.auditor, &format!("/v1/requests/{id}")).await.expect(200);
         assert_eq!(done.text("/state"), "fulfilled");
@@ -470,18 +475,16 @@ on_both! {
     }
 }
 
-/// Access that is reviewed within seconds, on each engine.
-mod r116_access_lapses_without_its_early_review {
-    use super::*;
-
-    async fn run(store: Store) {
-        let world = World::start_with(store, &[("TENURE_EARLY_REVIEW", "8s")]).await;
+on_both! { because "deadlines are claimed from the engine", by |store| World::start_with(store, &[("TENURE_EARLY_REVIEW", "8s")]);
+    async fn r116_access_lapses_without_its_early_review(world: World) {
+        world.hold();
         let (kept, kept_token, kept_grant, _) = reader(&world, "Kai").await;
         let (lapsing, _, lapsing_grant, _) = reader(&world, "Lea").await;
         let (refused, _, refused_grant, _) = reader(&world, "Ria").await;
         assert!(held(&world, &kept).await[0]["review_by"].is_string());
         // Halfway there, the manager is asked.
         let open = async |grant: &str| reviews(&world, &format!("person_grant={grant}&state=open")).await;
+        world.pass(4).await;
         for grant in [&kept_grant, &lapsing_grant, &refused_grant] {
             world.until(async || !open(grant).await.is_empty()).await;
         }
@@ -494,6 +497,7 @@ mod r116_access_lapses_without_its_early_review {
         complete(&world, &world.manager, &id, "revoke").await.expect(200);
         assert!(!may(&world, &refused, "read").await);
         // Nobody answered for the third: it lapses, and the review with it.
+        world.pass(4).await;
         world.until(async || !may(&world, &lapsing, "read").await).await;
         world.until(async || held(&world, &lapsing).await.is_empty()).await;
         let expired = &world.events_of("person_grant.expired", &lapsing_grant).await[0];
@@ -504,28 +508,17 @@ mod r116_access_lapses_without_its_early_review {
         assert_eq!(reviews(&world, &format!("person_grant={lapsing_grant}")).await[0]["state"], "lapsed");
         assert!(may(&world, &kept, "read").await && held(&world, &kept).await[0].get("review_by").is_none());
     }
-
-    #[tokio::test]
-    async fn sqlite() {
-        run(Store::Sqlite).await;
-    }
-    #[tokio::test]
-    async fn postgres() {
-        run(Store::Postgres).await;
-    }
 }
 
-/// Reviews that nobody answers, on each engine.
-mod r93_an_identity_whose_review_nobody_answers_is_suspended {
-    use super::*;
-
-    async fn run(store: Store) {
-        let world = World::start_with(store, &[("TENURE_REVIEW_WITHIN", "4s")]).await;
+on_both! { because "deadlines are claimed from the engine", by |store| World::start_with(store, &[("TENURE_REVIEW_WITHIN", "4s")]);
+    async fn r93_an_identity_whose_review_nobody_answers_is_suspended(world: World) {
+        world.hold();
         let mut charter = world.charter(Key::new().jwk());
         charter["workload_binding"] = json!({"type": "join_token", "workload": "vm/exporter"});
         let id = world.active("exporter", charter).await;
         enrol(&world, &id).await;
         enrol(&world, &id).await;
+        world.pass(4).await;
         world.until_state(&id, "suspended").await;
         let seen = world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200);
         assert_eq!(
@@ -543,13 +536,9 @@ mod r93_an_identity_whose_review_nobody_answers_is_suspended {
         let resumed = world.post(&world.owner, &format!("/v1/identities/{id}/resume"), resume).await.expect(200);
         assert_eq!(resumed.text("/state"), "active");
     }
+}
 
-    #[tokio::test]
-    async fn sqlite() {
-        run(Store::Sqlite).await;
-    }
-    #[tokio::test]
-    async fn postgres() {
-        run(Store::Postgres).await;
-    }
+in_real_time! {
+    r116_access_lapses_without_its_early_review on World::binary(Store::Sqlite, &[("TENURE_EARLY_REVIEW", "8s")]);
+    r93_an_identity_whose_review_nobody_answers_is_suspended on World::binary(Store::Sqlite, &[("TENURE_REVIEW_WITHIN", "4s")]);
 }

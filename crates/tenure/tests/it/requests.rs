@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
-use crate::world::{Answer, Key, World, in_secs};
+use crate::{in_real_time, on_both};
+use crate::world::{Answer, Key, Store, World, in_secs};
 
 fn access(id: &str, resource: &str, action: &str, duration: &str) -> Value {
     json!({"type": "access", "identity": id, "entitlement": {"actions": [action], "resource": resource}, "duration": duration})
@@ -31,7 +31,7 @@ async fn put_in_force(world: &World, change: impl Fn(String) -> String) -> Answe
     world.post(&world.admin, "/v1/policies", json!({"text": changed, "purpose": "test"})).await
 }
 
-on_both! {
+on_both! { because "votes and fulfilment race at the commit, and lists go by terms";
     async fn r44_a_vote_quotes_the_purpose_as_it_read(world: World) {
         let (id, _) = just_in_time(&world, "migrator").await;
         let opened = world.ask(&world.owner, access(&id, &world.orders, "read", "30m"), "migration 12").await.expect(201);
@@ -122,6 +122,7 @@ on_both! {
     }
 
     async fn r51_renewal_by_itself_needs_its_conditions(world: World) {
+        world.hold();
         let (used_key, idle_key) = (Key::new(), Key::new());
         let mut charter = world.charter(used_key.jwk());
         charter["expires_at"] = json!(in_secs(10));
@@ -131,11 +132,13 @@ on_both! {
         charter["workload_binding"]["jwk"] = idle_key.jwk();
         let idle = world.active("idle", charter).await;
         world.token(&used_key, &used, "production").await;
+        world.pass(5).await;
         world.until(async || !world.events_of("identity.renewed", &used).await.is_empty()).await;
         let event = &world.events_of("identity.renewed", &used).await[0];
         assert_eq!((&event["actor"]["type"], &event["data"]["policies"]), (&json!("system"), &json!(["renew"])));
         assert!(event["data"]["evidence"]["last_used"].is_string(), "{event}");
         // Where a condition fails it lapses at its end, and the record says which.
+        world.pass(5).await;
         world.until_state(&idle, "retired").await;
         let refused = &world.events_of("identity.renewal_refused", &idle).await[0];
         assert!(refused["data"]["evidence"]["problems"][0].as_str().unwrap().starts_with("no use within"), "{refused}");
@@ -379,4 +382,8 @@ when { context.production };
         assert_eq!(listed.body["items"].as_array().unwrap().len(), 1);
         world.get(&second, "/v1/policies").await.expect(200);
     }
+}
+
+in_real_time! {
+    r51_renewal_by_itself_needs_its_conditions on World::binary(Store::Sqlite, &[]);
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Key, World, in_secs};
 
 /// Pays with a restricted resource, so that the manager and security have to agree, for whomever the charter says.
@@ -18,7 +18,7 @@ async fn high_risk(world: &World, beneficiary: &str) -> Value {
     charter
 }
 
-on_both! {
+on_one! {
     async fn s10_an_administrator_who_gets_rid_of_the_other_is_not_the_only_one(world: World) {
         let (second_id, _) = world.person("Bea", &["administrator"]).await;
         let (third_id, _) = world.person("Cas", &[]).await;

@@ -34,7 +34,7 @@ pub async fn refusals(world: &World, subject: &str, reason: &str) -> Vec<Value> 
         .collect()
 }
 
-on_both! {
+on_both! { because "lists are paged by the engine";
     async fn r46_one_call_says_who_approved_for_which_need_and_what_ends_it(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let path = format!("/v1/identities/{id}/access");

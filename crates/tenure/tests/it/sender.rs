@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, ORDERS, World, now, random};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -150,7 +150,7 @@ fn about(token: &str) -> Option<Sent> {
     Some(Sent::Form(vec![("token".into(), token.into())]))
 }
 
-on_both! {
+on_one! {
     async fn a_dpop_token_is_bound_to_its_key_from_issuance_to_use(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let dpop = Key::new();

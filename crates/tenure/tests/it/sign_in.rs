@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Page};
-use crate::on_both;
+use crate::on_one;
 use crate::peers::node;
 use crate::world::{Answer, Key, Store, World, random};
 
@@ -155,15 +155,15 @@ async fn admin_id(world: &World) -> String {
     world.get(&world.admin, "/v1/me").await.expect(200).text("/person/id")
 }
 
-on_both! {
+on_one! {
     async fn people_sign_in_with_a_provider_and_are_bound_by_its_subject(world: World) {
         let place = Place::new(&world, People::real(&world)).await;
         // A stranger with an account there is nobody here, and nothing is made of them.
-        let before = crate::attacks::changes(&world).await.len();
+        let before = world.changes().await.len();
         let stranger = Browser::new();
         let page = place.sign_in(&world, &stranger, "olu-at-example", "hwk").await;
         came_to_nothing(&world, &stranger, page, 401, "sign_in_unknown").await;
-        assert_eq!(crate::attacks::changes(&world).await.len(), before);
+        assert_eq!(world.changes().await.len(), before);
 
         let olu = place.bound(&world, &world.admin, &world.owner_id, "olu-at-example").await;
         let who = me(&world, &olu).await.expect(200);
@@ -328,7 +328,7 @@ on_both! {
 
         let url = format!("{}/v1/identities", world.server.url);
         let body = json!({"kind": "workload", "name": "forged", "charter": {}, "stage": "draft"});
-        let before = crate::attacks::changes(&world).await.len();
+        let before = world.changes().await.len();
         let attempts = [
             vec![("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
             vec![("sec-fetch-site", "same-site")],
@@ -353,7 +353,7 @@ on_both! {
             let request = olu.request(Method::POST, &format!("{}{path}", world.server.url)).header("origin", "https://evil.example");
             assert_eq!(World::answer(request.form(form)).await.expect(403).code(), "cross_site", "{path}");
         }
-        assert_eq!(crate::attacks::changes(&world).await.len(), before);
+        assert_eq!(world.changes().await.len(), before);
         olu.api(&world, Method::POST, "/v1/identities", Some(body)).await.expect(201);
 
         // A browser's session is no bearer, and two cookies of one name are none.
@@ -623,7 +623,7 @@ async fn the_command_line_signs_in_by_way_of_a_browser() {
 
 #[tokio::test]
 async fn s10_recover_restores_one_administrator_by_an_invitation() {
-    let mut world = World::start(Store::Sqlite).await;
+    let mut world = World::binary(Store::Sqlite, &[]).await;
     let provider = People::real(&world);
     let place = Place::new(&world, provider).await;
     let ada_id = admin_id(&world).await;

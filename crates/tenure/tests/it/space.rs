@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::json;
 use tenure_store::testing::SmallDisk;
 
-use crate::on_both;
-use crate::world::{Key, Store, World, assertion_claims, now, random};
+use crate::on_one;
+use crate::world::{Key, Store, World, assertion_claims, client, now, random};
 
 /// The ids of the credentials that were acknowledged until the server said that its disk is full.
 async fn until_full(world: &World, id: &str, key: &Key) -> Vec<String> {
@@ -37,7 +37,7 @@ async fn s16_a_full_disk_still_takes_a_revocation() {
     disk.take(40);
     let store = format!("sqlite:{}", disk.path().join("tenure.db").display());
     let environment = [("TENURE_STORE", store.as_str()), ("TENURE_ISSUANCE_BUDGET", "100000")];
-    let mut world = World::start_with(Store::Sqlite, &environment).await;
+    let mut world = World::fresh(&environment, Store::Sqlite, client()).await;
     let (id, key) = world.exporter("exporter").await;
     let (other, other_key) = world.exporter("other").await;
     let (third, _) = world.exporter("third").await;
@@ -169,7 +169,7 @@ fn bad_request(world: &World, n: usize) -> reqwest::RequestBuilder {
     }
 }
 
-on_both! {
+on_one! {
     async fn s16_strangers_cannot_fill_the_disk(world: World) {
         let mut world = world;
         const SENT: usize = 4_400;
@@ -202,7 +202,7 @@ on_both! {
     }
 }
 
-on_both! {
+on_one! {
     async fn s16_a_resource_is_not_accepted_unreachable_without_an_exception(world: World) {
         // By default nothing is said, which means: refuse.
         let (id, key) = world.exporter("exporter").await;

@@ -1,9 +1,9 @@
 //! A running server with people, environments, an application, a resource and its gateway.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+pub mod clock;
+mod server;
+mod template;
+
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -11,139 +11,70 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenure_store::testing::TestPostgres;
+use tenure_core::time::Span;
 
-/// The engines that every test runs on.
+use self::clock::thread_time;
+pub use self::clock::TestClock;
+pub use self::server::{Host, Server};
+pub use self::template::Handed;
+use self::template::Place;
+
+/// The engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     Sqlite,
     Postgres,
 }
 
-/// Makes of `async fn name(world: World)` a test on each engine, named `name::sqlite` and `name::postgres`.
+/// Makes of `async fn name(world: World)` a test on each engine, `name::sqlite` and `name::postgres`, `because` what it shows rests on what the
+/// engines do differently: locks and claims, races of commits, uniqueness, lists by terms, restarts. `by` says how its world starts.
 #[macro_export]
 macro_rules! on_both {
-    ($(async fn $name:ident($world:ident: World) $body:block)*) => {$(
+    (because $why:literal; $($tests:tt)*) => { $crate::on_both! { because $why, by $crate::world::World::start; $($tests)* } };
+    (because $why:literal, by $start:expr; $(async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        #[doc = $why]
         mod $name {
             #[allow(unused_imports, clippy::allow_attributes, reason = "not every test needs everything")]
             use super::*;
-            async fn run($world: $crate::world::World) $body
+            pub(super) async fn run($world: $crate::world::World) $body
             #[tokio::test]
-            async fn sqlite() { run($crate::world::World::start($crate::world::Store::Sqlite).await).await; }
+            async fn sqlite() { run(($start)($crate::world::Store::Sqlite).await).await; }
             #[tokio::test]
-            async fn postgres() { run($crate::world::World::start($crate::world::Store::Postgres).await).await; }
+            async fn postgres() { run(($start)($crate::world::Store::Postgres).await).await; }
         }
     )*};
 }
 
-/// A running server.
-pub struct Server {
-    child: Mutex<Child>,
-    pub url: String,
-    pub data: tempfile::TempDir,
-    /// What it has written to its standard error.
-    pub said: Arc<Mutex<String>>,
-    _database: Option<TestPostgres>,
-}
-
-impl Server {
-    /// Starts the binary with an empty store of this sort.
-    pub fn start(store: Store, environment: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
-        let said = Arc::default();
-        let (child, url) = launch(data.path(), database.as_ref().map(TestPostgres::url), environment, &said);
-        Self {
-            child: Mutex::new(child),
-            url,
-            data,
-            said,
-            _database: database,
+/// The same for what doesn't rest on the engine: on SQLite, and on PostgreSQL in the long form of the suite (`cargo xtask test --long engines`).
+#[macro_export]
+macro_rules! on_one {
+    (by $start:expr; $(async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, clippy::allow_attributes, reason = "not every test needs everything")]
+            use super::*;
+            pub(super) async fn run($world: $crate::world::World) $body
+            #[tokio::test]
+            async fn sqlite() { run(($start)($crate::world::Store::Sqlite).await).await; }
+            #[tokio::test]
+            #[ignore = "long: the second engine"]
+            async fn postgres() { run(($start)($crate::world::Store::Postgres).await).await; }
         }
-    }
-
-    /// Starts a server that was stopped or killed, on the same data and address.
-    pub fn restart(&mut self, environment: &[(&str, &str)]) {
-        let url = self.url.clone();
-        let address = url.trim_start_matches("http://").to_owned();
-        let database = self._database.as_ref().map(|database| database.url().to_owned());
-        let mut all = vec![("TENURE_LISTEN", address.as_str())];
-        all.extend_from_slice(environment);
-        let (child, _) = launch(self.data.path(), database.as_deref(), &all, &self.said);
-        *self.child.lock().unwrap() = child;
-    }
-
-    /// Asks the server to stop, and waits until it has.
-    pub fn stop(&self) {
-        let mut child = self.child.lock().unwrap();
-        assert!(Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap().success());
-        assert!(child.wait().unwrap().success());
-    }
-
-    /// Kills the server as a power cut would.
-    pub fn kill(&self) {
-        let mut child = self.child.lock().unwrap();
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-
-    /// The URL of its database, if it is on PostgreSQL.
-    pub fn database(&self) -> Option<&str> {
-        self._database.as_ref().map(TestPostgres::url)
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.data.path().to_owned()
-    }
+    )*};
+    ($($tests:tt)*) => { $crate::on_one! { by $crate::world::World::start; $($tests)* } };
 }
 
-fn launch(data: &std::path::Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    command
-        .arg("server")
-        .arg("--data")
-        .arg(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
-        .env("TENURE_LISTEN", "127.0.0.1:0")
-        .env("TENURE_OUTBOUND_ALLOW", "127.0.0.0/8")
-        .env("TENURE_KEY_OVERLAP", "2s");
-    for name in ["TENURE_STORE", "TENURE_ROOT_KEY", "TENURE_SERVER", "TENURE_TOKEN"] {
-        command.env_remove(name);
-    }
-    if let Some(database) = database {
-        command.env("TENURE_STORE", database);
-    }
-    command.envs(environment.iter().copied());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let said = Arc::clone(said);
-    let note = move |line: &str| said.lock().unwrap().push_str(&format!("{line}\n"));
-    let mut start = String::new();
-    let url = loop {
-        let Some(Ok(line)) = lines.next() else {
-            panic!("the server did not start: {start}")
-        };
-        note(&line);
-        match line.strip_prefix("Tenure serves ") {
-            Some(url) => break url.to_owned(),
-            None => start.push_str(&format!("{line}\n")),
+/// Runs tests of this file once more on the real binary, by the machine's clock: one real wait of each kind of deadline is left.
+#[macro_export]
+macro_rules! in_real_time {
+    ($($name:ident on $world:expr;)*) => {
+        mod in_real_time {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $name() { super::$name::run($world.await).await; }
+            )*
         }
     };
-    let on = move |line: String| {
-        eprintln!("server: {line}");
-        note(&line);
-    };
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(on));
-    (child, url)
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// An answer.
@@ -198,6 +129,10 @@ impl Key {
     pub fn new() -> Self {
         Self(Ed25519KeyPair::generate().unwrap())
     }
+    /// The same key again, from PKCS#8.
+    pub fn from_pkcs8(der: &[u8]) -> Self {
+        Self(Ed25519KeyPair::from_pkcs8(der).unwrap())
+    }
     pub fn jwk(&self) -> Value {
         json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref())})
     }
@@ -222,9 +157,9 @@ pub fn random() -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests live in real time")]
+/// The time of this test, in seconds since 1970.
 pub fn now() -> i64 {
-    i64::try_from(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()).unwrap()
+    thread_time().as_secs()
 }
 
 /// An RFC 3339 time this many seconds from now.
@@ -232,7 +167,8 @@ pub fn in_secs(secs: i64) -> String {
     tenure_core::time::Timestamp::from_secs(now() + secs).to_string()
 }
 
-fn client() -> reqwest::Client {
+/// A client without connections of before.
+pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -241,6 +177,10 @@ fn client() -> reqwest::Client {
 pub struct World {
     pub server: Server,
     pub http: reqwest::Client,
+    /// The clock that its server goes by, if it isn't the machine's.
+    clock: Option<TestClock>,
+    /// Kept until the server is gone: its address is nobody else's so long.
+    _place: Option<Place>,
     /// Operator tokens.
     pub admin: String,
     pub owner: String,
@@ -261,22 +201,112 @@ pub struct World {
 }
 
 pub const ORDERS: &str = "https://orders.internal";
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(POLL_MILLIS as u64);
+const POLL_MILLIS: i64 = 50;
+/// The host under which worlds are reached, unless a test needs a name.
+const ADDRESS: &str = "127.0.0.1";
 
 impl World {
+    /// A world inside this process, by a clock of its own.
     pub async fn start(store: Store) -> Self {
         Self::start_with(store, &[]).await
     }
 
+    /// The same with settings of the server.
     pub async fn start_with(store: Store, environment: &[(&str, &str)]) -> Self {
-        Self::start_for(store, environment, client()).await
+        Self::copied(store, ADDRESS, environment, Host::inside()).await
     }
 
-    /// A world whose server is reached with this client.
-    pub async fn start_for(store: Store, environment: &[(&str, &str)], http: reqwest::Client) -> Self {
-        let server = Server::start(store, environment);
-        let mut world = Self {
+    /// The same under a host name, which passkeys need.
+    pub async fn on_localhost(store: Store, environment: &[(&str, &str)]) -> Self {
+        Self::copied(store, "localhost", environment, Host::inside()).await
+    }
+
+    /// A world of the real binary, by the machine's clock.
+    pub async fn binary(store: Store, environment: &[(&str, &str)]) -> Self {
+        Self::copied(store, ADDRESS, environment, Host::Binary).await
+    }
+
+    /// The same under a host name.
+    pub async fn binary_on_localhost(store: Store, environment: &[(&str, &str)]) -> Self {
+        Self::copied(store, "localhost", environment, Host::Binary).await
+    }
+
+    /// A world of the real binary whose server is set up with these settings and reached with this client: its address, its database or its
+    /// certificate are the test's matter.
+    pub async fn fresh(environment: &[(&str, &str)], store: Store, http: reqwest::Client) -> Self {
+        Self::furnished(Server::start(store, environment), http).await
+    }
+
+    /// A world on a server that nobody has set up yet.
+    pub async fn furnished(server: Server, http: reqwest::Client) -> Self {
+        let mut world = Self::unfurnished(server, http, None);
+        world.furnish().await;
+        world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
+        world
+    }
+
+    /// A world that somebody else furnished.
+    pub fn taken_over(server: Server, clock: Option<TestClock>, handed: Handed, gateway: String) -> Self {
+        let mut world = Self::unfurnished(server, client(), clock);
+        world.take_over(handed);
+        world.gateway = gateway;
+        world
+    }
+
+    async fn copied(store: Store, host_name: &'static str, environment: &[(&str, &str)], host: Host) -> Self {
+        let Some(place) = Place::take(store, host_name) else {
+            let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
+            let server = Server::on(&host, tempfile::tempdir().unwrap(), database, environment);
+            let mut world = Self::unfurnished(server, client(), host.clock());
+            world.furnish().await;
+            world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
+            return world;
+        };
+        let copy = match place.copy() {
+            Some(copy) => copy,
+            None => {
+                Self::make(store, &place).await;
+                place.copy().unwrap()
+            }
+        };
+        let (address, url) = (place.address(), place.url());
+        let mut all = vec![("TENURE_LISTEN", address.as_str()), ("TENURE_PUBLIC_URL", url.as_str())];
+        all.extend_from_slice(environment);
+        let server = Server::on(&host, copy.data, copy.database, &all);
+        let mut world = Self::unfurnished(server, client(), host.clock());
+        world._place = Some(place);
+        world.take_over(copy.handed);
+        world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
+        world
+    }
+
+    /// Furnishes a world some minutes ago, lets what is due soon be done, and leaves it in its place.
+    async fn make(store: Store, place: &Place) {
+        let clock = TestClock::new(TestClock::of_the_machine().minus(Span::from_mins(4)));
+        let host = Host::Inside(clock.clone());
+        clock.is_of_this_thread();
+        let (address, url) = (place.address(), place.url());
+        let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
+        let environment = [("TENURE_LISTEN", address.as_str()), ("TENURE_PUBLIC_URL", url.as_str())];
+        let server = Server::on(&host, tempfile::tempdir().unwrap(), database, &environment);
+        let mut world = Self::unfurnished(server, client(), Some(clock.clone()));
+        world.furnish().await;
+        clock.advance(Span::from_mins(2));
+        world.until_quiet().await;
+        world.server.stop();
+        let handed = world.handed();
+        let database = world.server.take_database();
+        place.keep(world.server.data.path(), database, handed);
+    }
+
+    fn unfurnished(server: Server, http: reqwest::Client, clock: Option<TestClock>) -> Self {
+        Self {
             server,
             http,
+            clock,
+            _place: None,
             admin: String::new(),
             owner: String::new(),
             manager: String::new(),
@@ -291,7 +321,12 @@ impl World {
             gateway_id: String::new(),
             gateway_key: Key::new(),
             gateway: String::new(),
-        };
+        }
+    }
+
+    /// Sets it up, with people, places and the gateway.
+    async fn furnish(&mut self) {
+        let world = self;
         let setup = std::fs::read_to_string(world.server.data.path().join("setup-token")).unwrap();
         world.admin = world
             .post("", "/v1/setup", json!({"setup_token": setup, "name": "Ada"}))
@@ -316,8 +351,41 @@ impl World {
         charter["application"] = json!(world.edge);
         charter["scope"] = json!([{"actions": ["enforce"], "resource": world.orders}]);
         world.gateway_id = world.active("gateway", charter).await;
-        world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
-        world
+    }
+
+    /// What whoever takes this world over needs.
+    pub fn handed(&self) -> Handed {
+        Handed {
+            admin: self.admin.clone(),
+            owner: self.owner.clone(),
+            manager: self.manager.clone(),
+            security: self.security.clone(),
+            auditor: self.auditor.clone(),
+            owner_id: self.owner_id.clone(),
+            manager_id: self.manager_id.clone(),
+            security_id: self.security_id.clone(),
+            application: self.application.clone(),
+            edge: self.edge.clone(),
+            orders: self.orders.clone(),
+            gateway_id: self.gateway_id.clone(),
+            gateway_key: self.gateway_key.0.to_pkcs8().unwrap().as_ref().to_vec(),
+        }
+    }
+
+    fn take_over(&mut self, handed: Handed) {
+        self.admin = handed.admin;
+        self.owner = handed.owner;
+        self.manager = handed.manager;
+        self.security = handed.security;
+        self.auditor = handed.auditor;
+        self.owner_id = handed.owner_id;
+        self.manager_id = handed.manager_id;
+        self.security_id = handed.security_id;
+        self.application = handed.application;
+        self.edge = handed.edge;
+        self.orders = handed.orders;
+        self.gateway_id = handed.gateway_id;
+        self.gateway_key = Key::from_pkcs8(&handed.gateway_key);
     }
 
     /// Starts the server that was stopped or killed, and leaves its old connections behind.
@@ -552,10 +620,45 @@ impl World {
             .collect()
     }
 
+    /// What somebody changed, of every event so far. Refusals are recorded, and Tenure looks after its identities by itself whenever it comes to
+    /// that: neither is a change that somebody made. A test that shows that nothing changed compares this, and never the log's length.
+    pub async fn changes(&self) -> Vec<Value> {
+        let made = |event: &Value| !event["kind"].as_str().unwrap().starts_with("access.refused") && event["actor"]["type"] != "system";
+        self.events().await.into_iter().filter(made).collect()
+    }
+
     /// Events of a kind that name a subject.
     pub async fn events_of(&self, kind: &str, subject: &str) -> Vec<Value> {
         let about = |event: &Value| event["subjects"].as_array().unwrap().iter().any(|s| s == subject);
         self.events().await.into_iter().filter(|event| event["kind"] == kind && about(event)).collect()
+    }
+
+    /// Holds the time, so that no slow machine brings a deadline nearer than the test wants it. The machine's time goes on.
+    pub fn hold(&self) {
+        if let Some(clock) = &self.clock {
+            clock.hold();
+        }
+    }
+
+    /// Lets so many seconds pass: at once by a clock of the test's, by waiting where the machine's is the server's.
+    pub async fn pass(&self, secs: i64) {
+        match &self.clock {
+            Some(clock) => clock.advance(Span::from_secs(secs)),
+            None => tokio::time::sleep(Duration::from_secs(u64::try_from(secs).unwrap())).await,
+        }
+    }
+
+    /// Waits until no worker has written anything for longer than any of them rests, and all is sealed.
+    pub async fn until_quiet(&self) {
+        let mut last = (0, Instant::now());
+        self.until(async || {
+            let size = self.events().await.len();
+            if size != last.0 {
+                last = (size, Instant::now());
+            }
+            last.1.elapsed() > Duration::from_millis(1_500)
+        })
+        .await;
     }
 
     /// Waits until an identity is in a state.
@@ -565,16 +668,29 @@ impl World {
     }
 
     /// Waits for a condition, at most 20 seconds.
-    pub async fn until(&self, condition: impl AsyncFn() -> bool) {
+    pub async fn until(&self, condition: impl AsyncFnMut() -> bool) {
         self.until_within(Duration::from_secs(20), condition).await;
     }
 
     /// Waits for a condition, at most this long.
-    pub async fn until_within(&self, limit: Duration, condition: impl AsyncFn() -> bool) {
+    pub async fn until_within(&self, limit: Duration, condition: impl AsyncFnMut() -> bool) {
+        // A time that is held goes on as fast as the machine's while somebody waits.
+        self.poll(limit, Span::from_millis(POLL_MILLIS), condition).await;
+    }
+
+    /// Waits for a condition that needs no time to pass: a time that is held stands still, whatever the machine takes.
+    pub async fn until_at_once(&self, condition: impl AsyncFnMut() -> bool) {
+        self.poll(Duration::from_secs(20), Span::from_secs(0), condition).await;
+    }
+
+    async fn poll(&self, limit: Duration, passes: Span, mut condition: impl AsyncFnMut() -> bool) {
         let end = Instant::now() + limit;
         while !condition().await {
             assert!(Instant::now() < end, "the condition did not come true within {limit:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(POLL).await;
+            if let Some(clock) = self.clock.as_ref().filter(|clock| clock.is_held()) {
+                clock.advance(passes);
+            }
         }
     }
 }

@@ -44,10 +44,7 @@ const SIGN_INS: usize = 8;
 
 impl Stage {
     pub async fn new(store: Store) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
-        let settings = [("TENURE_LISTEN", &*listen), ("TENURE_PUBLIC_URL", &*url), ("TENURE_REFUSAL_BUDGET", "1000000")];
-        let world = World::start_with(store, &settings).await;
+        let world = World::on_localhost(store, &[("TENURE_REFUSAL_BUDGET", "1000000")]).await;
         let staging = world.resource("https://orders.staging", "staging", "online").await;
         let (rita_id, rita) = world.person("Rita", &["requester"]).await;
         let (hal, _) = world.person("Hal", &["owner"]).await;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::devtools::Chromium;
 use super::visitor::Visitor;
-use super::{begin, finish, invite, localhost, refusals};
+use super::{begin, finish, invite, refusals};
 
 use crate::world::{Store, World};
 
@@ -54,7 +54,7 @@ async fn told(browser: &mut Chromium, what: &str) {
 
 #[tokio::test]
 async fn s7_a_person_registers_signs_out_and_signs_in_on_the_page() {
-    let world = localhost(Store::Sqlite).await;
+    let world = World::binary_on_localhost(Store::Sqlite, &[]).await;
     let mut browser = Chromium::start().await;
     let authenticator = browser.authenticator().await;
     let passkey = register(&mut browser, &world, &world.owner_id).await;
@@ -87,7 +87,7 @@ async fn s7_a_person_registers_signs_out_and_signs_in_on_the_page() {
 
 #[tokio::test]
 async fn s7_the_page_signs_nobody_in_who_was_not_verified() {
-    let world = localhost(Store::Sqlite).await;
+    let world = World::binary_on_localhost(Store::Sqlite, &[]).await;
     let mut browser = Chromium::start().await;
     let authenticator = browser.authenticator().await;
     let passkey = register(&mut browser, &world, &world.owner_id).await;
@@ -112,7 +112,7 @@ async fn s7_the_page_signs_nobody_in_who_was_not_verified() {
 
 #[tokio::test]
 async fn s7_a_copy_of_a_passkey_on_another_device_is_noticed() {
-    let world = localhost(Store::Sqlite).await;
+    let world = World::binary_on_localhost(Store::Sqlite, &[]).await;
     let mut browser = Chromium::start().await;
     let authenticator = browser.authenticator().await;
     let passkey = register(&mut browser, &world, &world.owner_id).await;
@@ -140,7 +140,7 @@ async fn s7_a_copy_of_a_passkey_on_another_device_is_noticed() {
 /// Relying parties know hosts, not ports: the browser lets a page on another port of this host use the passkeys. The origin gives it away.
 #[tokio::test]
 async fn s7_an_answer_made_on_another_origins_page_is_refused() {
-    let world = localhost(Store::Sqlite).await;
+    let world = World::binary_on_localhost(Store::Sqlite, &[]).await;
     let mut browser = Chromium::start().await;
     browser.authenticator().await;
     let passkey = register(&mut browser, &world, &world.owner_id).await;

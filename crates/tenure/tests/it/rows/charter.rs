@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::problems;
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Key, World, in_secs};
 
 fn name() -> String {
@@ -68,7 +68,7 @@ async fn is_accepted(world: &World, change: impl Fn(&mut Value)) {
     assert!(world.is_live(&world.token(&key, &id, "production").await).await);
 }
 
-on_both! {
+on_one! {
     async fn r22_an_owner_is_required(world: World) {
         is_refused(&world, without("owner"), "charter.owner", "owner_missing").await;
         // An approver is no owner: one who asks for it and one who would activate it don't stand in.

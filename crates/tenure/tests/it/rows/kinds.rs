@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{problems, refusals};
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, World, in_secs, now, random};
 
 /// Hands in an identity of a kind, as its owner.
@@ -84,7 +84,7 @@ async fn integration(world: &World, name: &str, charter: &Value) -> (String, Str
     (answer.text("/id"), answer.text("/request"))
 }
 
-on_both! {
+on_one! {
     async fn r04_a_service_account_reaches_every_control_point(world: World) {
         domains(&world, &[("orders", "internal")]).await;
         let key = Key::new();

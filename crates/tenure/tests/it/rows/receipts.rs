@@ -35,7 +35,7 @@ fn point(answer: &Answer, resource: &str) -> Value {
         .clone()
 }
 
-on_both! {
+on_both! { because "a receipt counts what the engine finds";
     async fn r72_a_receipt_names_the_refused_probe_and_a_positive_control(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let issued = world.ask_token(&key, &id, "production").await.expect(200);

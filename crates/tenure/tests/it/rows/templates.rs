@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::problems;
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, World, in_secs, now, random};
 
 /// A place where jobs of staging read orders, and a template for them.
@@ -67,7 +67,7 @@ impl<'a> Jobs<'a> {
     }
 }
 
-on_both! {
+on_one! {
     async fn r49_what_is_wider_or_longer_than_the_template_is_refused(world: World) {
         let jobs = Jobs::start(&world, json!({})).await;
         for (charter, field) in [

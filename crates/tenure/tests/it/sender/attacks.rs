@@ -3,7 +3,7 @@
 use super::*;
 use crate::world::{Server, Store};
 
-on_both! {
+on_one! {
     async fn s13_a_bent_proof_binds_nothing(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let (dpop, other) = (Key::new(), Key::new());

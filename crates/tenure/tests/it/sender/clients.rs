@@ -54,7 +54,7 @@ async fn private(script: &str) -> Value {
     said(command).await
 }
 
-on_both! {
+on_one! {
     async fn openid_client_gets_and_uses_dpop_tokens_by_itself(world: World) {
         let keys = private("keys").await;
         let public = |key: &Value| { let mut key = key.clone(); key.as_object_mut().unwrap().remove("d"); key };

@@ -6,7 +6,7 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::signal::timed_signature;
 
 use super::{Headers, archived, cloud_headers, deliver, event, github_headers, received, registration, source};
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Key, World, now};
 
 /// How many refusals of a source are recorded one by one.
@@ -16,7 +16,7 @@ async fn recorded(world: &World, source: &str, reason: &str) -> usize {
     refusals.iter().filter(by_it).count()
 }
 
-on_both! {
+on_one! {
     async fn s12_a_signature_that_is_not_the_sources_own_is_a_strangers(world: World) {
         let github = source(&world, registration(&world, "github", "github", "hmac")).await;
         let other = source(&world, registration(&world, "other", "github", "hmac")).await;

@@ -14,7 +14,7 @@ fn batch(items: &[Value]) -> String {
     json!({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items}).to_string()
 }
 
-on_both! {
+on_both! { because "a delivery is known by a key that the engine holds once";
     async fn s12_nobody_keeps_a_platforms_other_words_from_being_heard(world: World) {
         let mut asked = registration(&world, "cluster", "kubernetes", "token");
         (asked["kinds"], asked["subjects"]) = (json!(["workload_removed"]), json!(["workload:prod/*"]));

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use super::archived;
-use crate::on_both;
+use crate::on_one;
 use crate::world::World;
 
 /// Runs `tenure` against the world's server.
@@ -26,7 +26,7 @@ fn said(world: &World, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-on_both! {
+on_one! {
     async fn a_source_is_registered_and_spoken_for_by_the_command_line(world: World) {
         let data = world.server.data();
         let file = |name: &str| data.join(name).to_str().unwrap().to_owned();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tokens::{AUDIENCE, Transmitter, push};
 use super::{archived, cloud_headers, deliver, event, github_headers, received, registration, source};
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Key, World, now, random};
 
 /// What came of the newest signal of a source, once it is worked off.
@@ -22,7 +22,7 @@ async fn outcome(world: &World, source: &str) -> Value {
     newest().await
 }
 
-on_both! {
+on_one! {
     async fn r90_a_signed_event_of_each_kind_of_source_starts_revocation(world: World) {
         // CI/CD: GitHub's webhook, and a pipeline of the repository that it is about.
         let key = Key::new();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Source, deliver, received, registration, source};
-use crate::on_both;
+use crate::on_one;
 use crate::world::{Answer, Key, World, now, random};
 
 pub const AUDIENCE: &str = "https://tenure.example/signals/idp";
@@ -59,7 +59,7 @@ pub async fn push(world: &World, source: &str, token: &str) -> Answer {
     deliver(world, source, &vec![("content-type", "application/secevent+jwt".into())], token).await
 }
 
-on_both! {
+on_one! {
     async fn s12_a_pushed_token_is_answered_as_rfc_8935_says(world: World) {
         let idp = Transmitter::start().await;
         let registered = listened_to(&world, &idp, "idp").await;

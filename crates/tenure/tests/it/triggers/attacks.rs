@@ -1,8 +1,9 @@
 //! What a source of signals never gets done (S-12).
 
 use super::*;
+use crate::world::Store;
 
-on_both_with! { LONG;
+on_one! { by |store| World::start_with(store, &LONG);
     async fn s12_a_signal_never_activates_resumes_renews_changes_an_owner_or_counts_as_use(world: World) {
         let forge = platform(&world, "forge", 25).await;
         // The template's route is a named rule: handed in by a person it would be active at once.
@@ -193,7 +194,7 @@ mod s12_a_removal_on_hold_outlives_a_restart {
     use super::*;
 
     async fn run(store: Store) {
-        let mut world = World::start_with(store, &[("TENURE_REMOVAL_HOLD", "4s")]).await;
+        let mut world = World::binary(store, &[("TENURE_REMOVAL_HOLD", "4s")]).await;
         let (id, _, token) = living(&world, "web", json!({})).await;
         let ask = json!({"subject": {"type": "identity", "id": id}, "reason": "gone"});
         let raised = world.post(&world.owner, "/v1/removals", ask).await.expect(201).body;

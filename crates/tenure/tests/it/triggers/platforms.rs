@@ -63,7 +63,7 @@ fn of_repository(action: &str, repository: Value, changes: Value) -> Value {
     body
 }
 
-on_both_with! { LONG;
+on_one! { by |store| World::start_with(store, &LONG);
     async fn r86_a_transfer_that_breaks_the_binding_revokes_at_once(world: World) {
         let provider = Provider::start("RS256", "first");
         github_is_trusted(&world, &provider).await;
@@ -192,7 +192,7 @@ on_both_with! { LONG;
     }
 }
 
-on_both_with! { SHORT;
+on_one! { by |store| World::start_with(store, &SHORT);
     async fn r82_a_deleted_repositorys_pipeline_is_revoked_with_proof(world: World) {
         let provider = Provider::start("RS256", "first");
         github_is_trusted(&world, &provider).await;

@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{ENVIRONMENT, ISSUED, RESOURCE, Tenure, To, now};
-use crate::bench::assertion::form;
-use crate::bench::http::{Api, text};
-use crate::bench::load::{Load, Measured};
+use crate::assertion::form;
+use crate::http::{Api, text};
+use crate::load::{Load, Measured};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";

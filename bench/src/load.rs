@@ -9,10 +9,10 @@ use anyhow::{Result, bail};
 use futures_util::future::join_all;
 use tokio::time::{sleep, sleep_until};
 
-use super::cpu::Group;
-use super::http::{Connection, Reply};
-use super::stats::{Latencies, Summary};
-use super::tls::Client;
+use crate::cpu::Group;
+use crate::http::{Connection, Reply};
+use crate::stats::{Latencies, Summary};
+use crate::tls::Client;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
@@ -201,8 +201,8 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::http::request;
-    use crate::bench::http::tests::toy;
+    use crate::http::request;
+    use crate::http::tests::toy;
 
     async fn measure(replies: &'static [&'static str], requests: usize) -> Result<Measured> {
         let address = toy(replies).await;

@@ -8,9 +8,9 @@ use aws_lc_rs::hmac;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::cpu::Group;
-use super::http::{Api, request, text};
-use super::load::{Load, Measured, Operation, run};
+use crate::cpu::Group;
+use crate::http::{Api, request, text};
+use crate::load::{Load, Measured, Operation, run};
 
 /// Repositories that the webhooks tell of.
 const REPOSITORIES: usize = 100;

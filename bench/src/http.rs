@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::tls::Client;
+use crate::tls::Client;
 
 const MAX_HEADERS: usize = 64;
 const MAX_REPLY: usize = 4 << 20;

@@ -13,14 +13,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::assertion::{Key, encode, form};
-use super::cpu::Group;
-use super::http::{Api, Connection, request, text};
-use super::load::{Load, Measured, Operation, run, run_as};
-use super::signals::{self, Burst};
-use super::tls::{Certificates, Client};
-use crate::process::{Server, free_port};
-use crate::workspace::output;
+use crate::assertion::{Key, encode, form};
+use crate::cpu::Group;
+use crate::http::{Api, Connection, request, text};
+use crate::load::{Load, Measured, Operation, run, run_as};
+use crate::signals::{self, Burst};
+use crate::tls::{Certificates, Client};
+use xtask::process::{Server, free_port};
+use xtask::workspace::output;
 
 const ENVIRONMENT: &str = "bench";
 const RESOURCE: &str = "https://orders.bench.example/";

@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::bound::MutualTls;
-use crate::bench::tls::tests::acceptor;
+use crate::tls::tests::acceptor;
 
 const OPERATOR: &str = "authorization: Bearer tnr_op_toy";
 const NONCE: &str = "toy-nonce";

@@ -8,10 +8,10 @@ use anyhow::Result;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::cpu::Group;
-use super::http::{Api, request, text};
-use super::load::{Load, Measured, Operation, run};
-use crate::process::{Server, free_port};
+use crate::cpu::Group;
+use crate::http::{Api, request, text};
+use crate::load::{Load, Measured, Operation, run};
+use xtask::process::{Server, free_port};
 
 /// A running, unsealed OpenBao with the login method AppRole.
 pub struct OpenBao {

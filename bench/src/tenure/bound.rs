@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::{FORM, ISSUED, TOKEN_PATH, Tenure, To, now};
-use crate::bench::assertion::Key;
-use crate::bench::http::{Connection, request};
-use crate::bench::load::{Load, Measured};
-use crate::bench::tls::{Certificates, Client};
-use crate::process::free_port;
+use crate::assertion::Key;
+use crate::http::{Connection, request};
+use crate::load::{Load, Measured};
+use crate::tls::{Certificates, Client};
+use xtask::process::free_port;
 
 impl Tenure {
     /// Issuance with a proof per request. All proofs of a measurement repeat one nonce of the server's, which lives for 150 seconds.
@@ -52,7 +52,7 @@ impl Tenure {
             .launch
             .server(SocketAddr::from(([127, 0, 0, 1], free_port()?)), Some((&certificates, address)))?;
         self.server
-            .until(async || crate::bench::answers(address, Some(&client), "/readyz").await)
+            .until(async || crate::answers(address, Some(&client), "/readyz").await)
             .await?;
         Ok(MutualTls { tenure: self, address, client })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::load::Measured;
+use crate::load::Measured;
 
 /// One measured operation.
 pub struct Row {

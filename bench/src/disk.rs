@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::stats::Latencies;
+use crate::stats::Latencies;
 
 const WRITES: usize = 400;
 const BLOCK: [u8; 4096] = [0x5a; 4096];

@@ -1,0 +1,15 @@
+//! Development tasks of Tenure, run as `cargo xtask <task>`, and what the bench shares with them.
+
+pub mod bench;
+pub mod check;
+pub mod deps;
+pub mod layers;
+pub mod long;
+mod metadata;
+pub mod peers;
+pub mod postgres;
+pub mod process;
+pub mod release;
+pub mod suite;
+pub mod upgrade;
+pub mod workspace;
