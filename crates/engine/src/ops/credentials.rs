@@ -85,7 +85,6 @@ impl Engine {
     pub(crate) async fn credential_view(&self, held: &Held) -> Result<CredentialView, OpError> {
         let identity: &Identity = &held.known.identity;
         let id = held.credential.id.to_string();
-        let noted = self.used.lock().get(&id).copied();
         Ok(CredentialView {
             // Not even the hash of a key leaves the store.
             record: Credential {
@@ -94,10 +93,10 @@ impl Engine {
             },
             owner: identity.charter.owner,
             purpose: identity.charter.purpose.clone(),
-            last_used: self.store.last_used(&id).await?.max(noted),
+            last_used: self.last_used(&id).await?,
             issued_position: held.credential.created,
             state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
-            identity_last_used: self.store.last_used(&identity.id.to_string()).await?,
+            identity_last_used: self.last_used(&identity.id.to_string()).await?,
         })
     }
 }

@@ -71,7 +71,7 @@ impl Engine {
             return Ok(Some(changeset));
         }
         let limit = self.dormant_after(&stored);
-        let next = match plan(&stored, self.last_used(&stored).await?, limit, now) {
+        let next = match plan(&stored, self.last_used(&stored.id.to_string()).await?, limit, now) {
             Plan::Nothing => None,
             Plan::Later(at) => Some(at),
             Plan::Dormant(_) if self.waived(&stored, now).await?.iter().any(|waived| waived == ExceptionType::Dormancy.as_str()) => {
@@ -111,11 +111,6 @@ impl Engine {
     /// How long an identity may go unused.
     fn dormant_after(&self, identity: &Identity) -> Span {
         self.settings.dormant_after.unwrap_or(identity.tier.ceilings().dormant_after)
-    }
-
-    async fn last_used(&self, identity: &Identity) -> Result<Option<Timestamp>, OpError> {
-        let noted = self.used.lock().get(&identity.id.to_string()).copied();
-        Ok(self.store.last_used(&identity.id.to_string()).await?.max(noted))
     }
 
     /// A live exception keeps a dormant identity; its owner answers whether it is still needed.
@@ -205,7 +200,7 @@ impl Engine {
     }
 
     async fn need_ended<'a>(&self, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
-        let mut evidence = facts(json!({"ended": ended.subject, "last_used": self.last_used(identity).await?}));
+        let mut evidence = facts(json!({"ended": ended.subject, "last_used": self.last_used(&identity.id.to_string()).await?}));
         evidence.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         Ok(ByRule {
             kind: SuspensionKind::NeedEnded,

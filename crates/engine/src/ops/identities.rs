@@ -355,8 +355,7 @@ impl Engine {
 
     /// An identity with what is computed about it.
     pub(crate) async fn identity_view(&self, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
-        let noted = self.used.lock().get(&record.id.to_string()).copied();
-        let stored = self.store.last_used(&record.id.to_string()).await?;
+        let last_used = self.last_used(&record.id.to_string()).await?;
         let log = match committed {
             Some(committed) => Some(self.logged(committed).await?),
             None => None,
@@ -365,7 +364,7 @@ impl Engine {
             ceilings: record.ceilings(),
             record,
             revision,
-            last_used: noted.max(stored),
+            last_used,
             log,
         })
     }

@@ -31,8 +31,7 @@ impl Engine {
     pub(crate) async fn renewal_problems(&self, identity: &Identity, used_within: Span, now: Timestamp) -> Result<Vec<String>, OpError> {
         let mut problems = Vec::new();
         let id = identity.id.to_string();
-        let noted = self.used.lock().get(&id).copied();
-        let last_used = self.store.last_used(&id).await?.max(noted);
+        let last_used = self.last_used(&id).await?;
         if last_used.is_none_or(|used| now.since(used) > used_within) {
             problems.push(format!("no use within {used_within}"));
         }
@@ -107,7 +106,7 @@ impl Engine {
         }
         let answer = self.may_renew(&stored, problems.is_empty(), now).await?;
         let next = renewal::next_end(&stored, now);
-        let evidence = serde_json::json!({"last_used": self.store.last_used(&id.to_string()).await?, "problems": problems, "used_within": terms.used_within});
+        let evidence = serde_json::json!({"last_used": self.last_used(&id.to_string()).await?, "problems": problems, "used_within": terms.used_within});
         let (Some(until), true) = (next, problems.is_empty() && gate::check(&answer).is_ok()) else {
             return Ok(Some(self.not_renewed(claimed, &stored, evidence, &answer, now)?));
         };

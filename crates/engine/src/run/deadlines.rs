@@ -86,9 +86,7 @@ impl Engine {
             }
             DueKind::IdentityIdle => {
                 self.work_identity(claimed, now, |identity| async move {
-                    let noted = self.used.lock().get(&identity.id.to_string()).copied();
-                    let last_used = self.store.last_used(&identity.id.to_string()).await?.max(noted);
-                    Ok(plan::idle::plan(&identity, last_used, now))
+                    Ok(plan::idle::plan(&identity, self.last_used(&identity.id.to_string()).await?, now))
                 })
                 .await?
             }

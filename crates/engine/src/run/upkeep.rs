@@ -16,6 +16,12 @@ const PURGE: u32 = 250;
 const PURGES: u32 = 100;
 
 impl Engine {
+    /// When a subject was last used, also if that is noted and not written yet: there is no other way to ask.
+    pub(crate) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, OpError> {
+        let noted = self.used.lock().get(subject).copied();
+        Ok(self.store.last_used(subject).await?.max(noted))
+    }
+
     /// Writes the noted stamps of last use.
     ///
     /// # Errors

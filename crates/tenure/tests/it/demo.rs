@@ -107,7 +107,7 @@ fn a_reader_who_leaves_ends_it_quietly() {
         first.clear();
         assert_ne!(output.read_line(&mut first).unwrap(), 0);
     }
-    assert_eq!(first.trim(), "1. The organisation is loaded");
+    assert_eq!(first.trim(), "A server of its own starts, and a small organisation is loaded.");
     drop(output);
     // Not every step was shown: not a success.
     assert_eq!(ended(child, temporary.path()), (1, String::new()));

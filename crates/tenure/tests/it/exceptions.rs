@@ -274,7 +274,9 @@ on_one! {
         let token = world.token(&key, &draft, "production").await;
         assert!(world.is_allowed(&draft, Some(&token), "write").await);
         // It ends by itself: what needed it is suspended, everything that it holds is refused, and its owner is told.
-        world.pass(8).await;
+        world.pass(6).await;
+        world.until(async || !world.events_of("exception.ending", &first).await.is_empty()).await;
+        world.pass(2).await;
         until_exception(&world, &first, "expired").await;
         assert_eq!(identity(&world, &draft).await.text("/suspensions/0/kind"), "exception_ended");
         assert!(!world.is_live(&token).await && !world.is_allowed(&draft, Some(&token), "write").await);

@@ -179,8 +179,9 @@ async fn kept(store: Store) {
         }
         let database = (store == Store::Postgres).then(|| restored(&folder.join("dump.sql")));
         let clock = TestClock::new(Timestamp::from_micros(written.at).plus(Span::from_secs(30)));
-        clock.is_of_this_thread();
-        let server = Server::on(&Host::Inside(clock.clone()), data, database, &[("TENURE_LISTEN", address(store))]);
+        let host = Host::Inside(clock.clone());
+        host.is_of_this_thread();
+        let server = Server::on(&host, data, database, &[("TENURE_LISTEN", address(store))]);
         let world = World::taken_over(server, Some(clock), written.handed.clone(), written.gateway.clone());
         check(&world, &written).await;
     }

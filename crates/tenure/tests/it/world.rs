@@ -257,6 +257,7 @@ impl World {
 
     async fn copied(store: Store, host_name: &'static str, environment: &[(&str, &str)], host: Host) -> Self {
         let Some(place) = Place::take(store, host_name) else {
+            host.is_of_this_thread();
             let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
             let server = Server::on(&host, tempfile::tempdir().unwrap(), database, environment);
             let mut world = Self::unfurnished(server, client(), host.clock());
@@ -271,6 +272,7 @@ impl World {
                 place.copy().unwrap()
             }
         };
+        host.is_of_this_thread();
         let (address, url) = (place.address(), place.url());
         let mut all = vec![("TENURE_LISTEN", address.as_str()), ("TENURE_PUBLIC_URL", url.as_str())];
         all.extend_from_slice(environment);
@@ -286,7 +288,7 @@ impl World {
     async fn make(store: Store, place: &Place) {
         let clock = TestClock::new(TestClock::of_the_machine().minus(Span::from_mins(4)));
         let host = Host::Inside(clock.clone());
-        clock.is_of_this_thread();
+        host.is_of_this_thread();
         let (address, url) = (place.address(), place.url());
         let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
         let environment = [("TENURE_LISTEN", address.as_str()), ("TENURE_PUBLIC_URL", url.as_str())];

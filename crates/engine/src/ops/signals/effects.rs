@@ -397,8 +397,7 @@ impl Engine {
                     continue;
                 }
                 let stamp = use_stamp(&identity.id, &resource, action);
-                let noted = self.used.lock().get(&stamp).copied();
-                let last_used = self.store.last_used(&stamp).await?.max(noted);
+                let last_used = self.last_used(&stamp).await?;
                 privileges.push(Privilege {
                     resource,
                     action: action.clone(),

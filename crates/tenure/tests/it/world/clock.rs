@@ -64,11 +64,6 @@ impl TestClock {
         clock.fetch_add(by.as_micros(), Ordering::SeqCst);
     }
 
-    /// Makes it the time of this thread's test, which [`thread_time`] tells from now on.
-    pub fn is_of_this_thread(&self) {
-        CLOCK.set(Some(self.clone()));
-    }
-
     /// The time, which a look doesn't move.
     fn looked_at(&self) -> Timestamp {
         match self.0.held.load(Ordering::SeqCst) {
@@ -89,6 +84,11 @@ impl Clock for TestClock {
     fn monotonic(&self) -> Span {
         Span::from_micros(self.looked_at().as_micros())
     }
+}
+
+/// Makes a clock the time of this thread's test, which [`thread_time`] tells from now on; the machine's without one.
+pub fn set_thread_time(clock: Option<TestClock>) {
+    CLOCK.set(clock);
 }
 
 /// The time as the server of this thread's test has it; the machine's if it runs by that.

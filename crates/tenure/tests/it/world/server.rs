@@ -11,7 +11,7 @@ use tenure_core::time::Clock;
 use tenure_store::testing::TestPostgres;
 
 use super::Store;
-use super::clock::TestClock;
+use super::clock::{self, TestClock};
 
 /// What every server of a test is told.
 const SETTINGS: [(&str, &str); 3] = [
@@ -34,11 +34,14 @@ pub enum Host {
 }
 
 impl Host {
-    /// Inside this process, by a clock that begins now and is that of this thread's test.
+    /// Inside this process, by a clock that begins now.
     pub fn inside() -> Self {
-        let clock = TestClock::new(TestClock::of_the_machine());
-        clock.is_of_this_thread();
-        Self::Inside(clock)
+        Self::Inside(TestClock::new(TestClock::of_the_machine()))
+    }
+
+    /// Makes its time that of this thread's test.
+    pub fn is_of_this_thread(&self) {
+        clock::set_thread_time(self.clock());
     }
 
     /// The clock that isn't the machine's.
