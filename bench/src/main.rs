@@ -29,7 +29,7 @@ use self::http::{Connection, request};
 use self::load::{Load, Measured};
 use self::openbao::{OpenBao, Token};
 use self::report::{BATCH, Beside, Report, Row, STORED};
-use self::tenure::{Tenure, Work};
+use self::tenure::{Scale, Tenure, Work};
 use self::tls::Client;
 use xtask::peers;
 use xtask::postgres::{Durability, Postgres};
@@ -171,8 +171,15 @@ impl Args {
     fn load(&self) -> Load {
         Load {
             connections: usize::from(self.connections),
-            warm_up: if self.smoke { Duration::from_millis(200) } else { WARM_UP },
-            measured: if self.smoke { Duration::from_millis(500) } else { Duration::from_secs(self.seconds) },
+            warm_up: if self.smoke { Duration::from_millis(100) } else { WARM_UP },
+            measured: if self.smoke { Duration::from_millis(300) } else { Duration::from_secs(self.seconds) },
+        }
+    }
+
+    fn scale(&self) -> Scale {
+        match self.smoke {
+            true => Scale { workloads: 2, tokens: 4 },
+            false => Scale { workloads: 64, tokens: 512 },
         }
     }
 
@@ -233,12 +240,12 @@ async fn compare(args: &Args, program: &Path, other: &Path, folder: &Path) -> Re
 /// Measures every operation on one engine, on a server of its own.
 async fn on(engine: &'static str, program: &Path, args: &Args, folder: &Path, report: &mut Report) -> Result<()> {
     if engine == SQLITE {
-        let server = Tenure::start(program, &folder.join("sqlite"), None).await?;
+        let server = Tenure::start(program, &folder.join("sqlite"), None, args.scale()).await?;
         return all(server, engine, args, report).await;
     }
     let postgres = Postgres::start(folder, Durability::Durable).await?;
     let family = Group::Family(postgres.pid().context("PostgreSQL is not running")?);
-    let server = Tenure::start(program, &folder.join("postgres"), Some((postgres.url(), family))).await?;
+    let server = Tenure::start(program, &folder.join("postgres"), Some((postgres.url(), family)), args.scale()).await?;
     let measured = all(server, engine, args, report).await;
     postgres.stop().await?;
     measured
@@ -263,7 +270,7 @@ async fn peer(program: &Path, folder: &Path, load: Load, rows: &mut Vec<Row>) ->
 
 async fn all(server: Tenure, engine: &'static str, args: &Args, report: &mut Report) -> Result<()> {
     let load = args.load();
-    let webhooks = if args.smoke { 200 } else { WEBHOOKS };
+    let webhooks = if args.smoke { 20 } else { WEBHOOKS };
     for (work, operation, beside) in [
         (Work::Issuance, "durable issuance", Some(Beside::Peer)),
         (Work::Dpop, "issuance, DPoP", Some(Beside::Plain)),

@@ -25,9 +25,15 @@ use xtask::workspace::output;
 const ENVIRONMENT: &str = "bench";
 const RESOURCE: &str = "https://orders.bench.example/";
 const RESOURCE_TYPE: &str = "api";
-const WORKLOADS: usize = 64;
-/// How many live tokens introspection and decisions go over.
-const TOKENS: usize = 512;
+/// How much a server is furnished with before it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Workloads that are issued to.
+    pub workloads: usize,
+    /// Live tokens that introspection and decisions go over.
+    pub tokens: usize,
+}
+
 /// The rate that the short run before a measurement is signed for. It finds out how many the measurement needs.
 const TRIAL_RATE: f64 = 30_000.0;
 /// How many times the assertions that the trial's rate asks for are signed.
@@ -40,6 +46,7 @@ const ISSUED: &str = "\"access_token\"";
 
 /// A running server with an environment, a resource, its enforcement point, and workloads that may read it.
 pub struct Tenure {
+    scale: Scale,
     server: Server,
     launch: Launch,
     database: Option<Group>,
@@ -140,7 +147,7 @@ pub enum Work {
 
 impl Tenure {
     /// Starts the binary on a fresh data folder and sets it up. `database` is a PostgreSQL's address and processes; SQLite in the data folder without.
-    pub async fn start(program: &Path, data: &Path, database: Option<(String, Group)>) -> Result<Self> {
+    pub async fn start(program: &Path, data: &Path, database: Option<(String, Group)>, scale: Scale) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let (store, group) = database.unzip();
@@ -152,13 +159,13 @@ impl Tenure {
         };
         let mut server = launch.server(address, None)?;
         server.until(async || super::answers(address, None, "/readyz").await).await?;
-        let mut tenure = Self::before_set_up(server, launch, address, group)?;
+        let mut tenure = Self::before_set_up(server, launch, address, group, scale)?;
         let set_up = tenure.set_up(data).await;
         set_up.with_context(|| format!("could not set Tenure up; its log says:\n{}", tenure.server.log_tail()))?;
         Ok(tenure)
     }
 
-    fn before_set_up(server: Server, launch: Launch, address: SocketAddr, database: Option<Group>) -> Result<Self> {
+    fn before_set_up(server: Server, launch: Launch, address: SocketAddr, database: Option<Group>, scale: Scale) -> Result<Self> {
         let enforcement_point = Workload {
             id: String::new(),
             key: Key::generate()?,
@@ -166,6 +173,7 @@ impl Tenure {
         let issuer = format!("http://{address}/env/{ENVIRONMENT}");
         let nobody = || Api { address, authorization: None };
         Ok(Self {
+            scale,
             server,
             launch,
             database,
@@ -220,7 +228,7 @@ impl Tenure {
             charter,
         };
         let may = |action: &str| json!({ "scope": [{ "actions": [action], "resource": self.resource }] });
-        for n in 0..WORKLOADS {
+        for n in 0..self.scale.workloads {
             self.workloads.push(self.registrar.register(&format!("workload-{n}"), &may("read")).await?);
         }
         self.enforcement_point = self.registrar.register("enforcement-point", &may("enforce")).await?;
@@ -291,8 +299,8 @@ impl Tenure {
     async fn questions(&self, path: &str, kind: &str, expected: &str, load: Load, body: impl Fn(&Issued) -> String) -> Result<Measured> {
         let asker = self.issue(&self.enforcement_point).await?;
         let authorization = format!("authorization: Bearer {}", asker.token);
-        let mut requests = Vec::with_capacity(TOKENS);
-        for workload in self.workloads.iter().cycle().take(TOKENS) {
+        let mut requests = Vec::with_capacity(self.scale.tokens);
+        for workload in self.workloads.iter().cycle().take(self.scale.tokens) {
             let issued = self.issue(workload).await?;
             requests.push(request("POST", path, self.address, &[kind, &authorization], body(&issued).as_bytes()));
         }
@@ -303,7 +311,7 @@ impl Tenure {
         }
         let operation = Operation {
             address: self.address,
-            request: &|n| requests.get(n % TOKENS).map(Vec::as_slice),
+            request: &|n| requests.get(n % self.scale.tokens).map(Vec::as_slice),
             expected,
             server: self.group(),
             database: self.database,

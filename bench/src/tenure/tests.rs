@@ -165,9 +165,9 @@ async fn it_is_set_up_and_measured_through_the_public_api() {
         store: None,
         public_url: String::new(),
     };
-    let mut tenure = Tenure::before_set_up(server, launch, toy(None).await, None).unwrap();
+    let mut tenure = Tenure::before_set_up(server, launch, toy(None).await, None, Scale { workloads: 64, tokens: 512 }).unwrap();
     tenure.set_up(data.path()).await.unwrap();
-    assert_eq!(tenure.workloads.len(), WORKLOADS);
+    assert_eq!(tenure.workloads.len(), 64);
     assert_eq!(tenure.enforcement_point.id, "idn_enforcement-point");
     let load = Load {
         connections: 2,

@@ -206,8 +206,8 @@ impl Config {
             "JSON_LOGS" => self.json_logs = value.parse()?,
             // Read where they are used: a secret never becomes part of a configuration that could be printed.
             "ROOT_KEY" | "MAIL_PASSWORD" | "WEBHOOK_SECRET" | "LOG" => {}
-            // Of the command line, and of the tests' own set-up.
-            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" | "TEST_POSTGRES" | "TEST_PEERS" => {}
+            // Of the command line.
+            "SERVER" | "TOKEN" | "TOKEN_FILE" | "CA_FILE" | "OUTPUT" => {}
             _ => bail!("there is no such setting; `tenure server --help` lists them"),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Agents and those who act for others: declared tasks (R54, RFC 9396), and the chain of a delegation in the record (R57, RFC 8693).
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -313,7 +313,7 @@ async fn the_command_line_declares_tasks_and_hands_authority_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     let tenure = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut command = crate::world::tenure();
         command.env("TENURE_SERVER", &chain.world.server.url).args(arguments).args(["-o", "json"]);
         command.stdin(Stdio::null()).output().unwrap()
     };

@@ -361,10 +361,7 @@ on_one! {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("agent.key");
         let tenure = |arguments: &[&str]| {
-            let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
-            for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-                command.env_remove(name);
-            }
+            let mut command = tokio::process::Command::from(crate::world::tenure());
             command.args(["-o", "json", "--server", &world.server.url]).args(arguments).stdin(Stdio::null());
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             command

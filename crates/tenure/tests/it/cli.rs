@@ -1,7 +1,7 @@
 //! The command line: what it prints where, with which exit code, and a whole life of an identity by it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
 use tenure_log::{Actor, ExportWriter, Frontier, Header, Leaf, LogSigner, leaf_hash};
@@ -10,10 +10,7 @@ use crate::world::{Server, Store};
 
 /// Runs `tenure` without the environment's own settings.
 fn tenure(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     command
         .args(arguments)
         .envs(environment.iter().copied())

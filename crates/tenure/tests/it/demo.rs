@@ -32,10 +32,7 @@ const STEPS: [&str; 20] = [
 
 /// `tenure` with a folder for what is temporary, and without the environment's own settings.
 fn tenure(temporary: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     command
         .args(arguments)
         .env("TMPDIR", temporary)

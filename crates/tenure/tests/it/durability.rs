@@ -1,6 +1,6 @@
 //! What survives a crash, what a server refuses to trust or to share, and how keys change.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -161,7 +161,7 @@ async fn a_row_that_was_edited_by_hand_is_not_trusted() {
 #[tokio::test]
 async fn a_second_server_on_one_file_is_refused() {
     let world = World::binary(Store::Sqlite, &[]).await;
-    let output = Command::new(env!("CARGO_BIN_EXE_tenure"))
+    let output = crate::world::tenure()
         .args(["server", "--listen", "127.0.0.1:0", "--data"])
         .arg(world.server.data())
         .env_remove("TENURE_STORE")

@@ -392,7 +392,7 @@ on_one! {
     async fn the_command_line_proposes_shows_and_finds(world: World) {
         let (draft, _) = wildcard_draft(&world, "importer").await;
         let run = |token: &str, arguments: &[&str]| {
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenure")).args(arguments).args(["-o", "json"]).env("TENURE_SERVER", &world.server.url).env("TENURE_TOKEN", token).output().unwrap();
+            let output = crate::world::tenure().args(arguments).args(["-o", "json"]).env("TENURE_SERVER", &world.server.url).env("TENURE_TOKEN", token).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             (output.status.code().unwrap(), serde_json::from_str::<Value>(&text).unwrap_or_default(), String::from_utf8(output.stderr).unwrap())
         };

@@ -149,7 +149,7 @@ async fn a_log_that_was_rewritten_in_the_database_vouches_for_nothing() {
 async fn an_administrator_is_recovered_with_the_root_key_alone() {
     let mut world = World::binary(Store::Sqlite, &[]).await;
     let recover = |folder: &std::path::Path, url: &str| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut command = crate::world::tenure();
         command
             .args(["recover", "--data"])
             .arg(folder)
@@ -179,14 +179,14 @@ async fn the_servers_time_can_not_be_moved_from_outside() {
     // No variable, and no flag.
     for name in ["TENURE_CLOCK", "TENURE_TEST_CLOCK", "TENURE_NOW", "TENURE_TIME", "TENURE_CLOCK_OFFSET"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut server = crate::world::tenure();
         server.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).env(name, "2099-01-01T00:00:00Z");
         let output = server.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(&format!("the variable {name} is wrong")), "{said}");
     }
     for flag in ["--clock", "--now", "--time", "--test-clock"] {
-        let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut server = crate::world::tenure();
         let output = server.args(["server", flag, "2099-01-01T00:00:00Z"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{flag}");
     }

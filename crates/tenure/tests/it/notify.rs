@@ -1,6 +1,5 @@
 //! Notices by mail and webhook, to receivers by other people.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -52,7 +51,7 @@ async fn administrator(world: &World, name: &str, email: &str) -> String {
 /// Lets something happen of which every administrator is told; the server is stopped for it, and stays so.
 fn happen(world: &World) {
     world.server.stop();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let mut command = crate::world::tenure();
     command.args(["recover", "--data"]).arg(world.server.data());
     command.env("TENURE_PUBLIC_URL", &world.server.url).env_remove("TENURE_ROOT_KEY");
     match world.server.database() {
@@ -305,7 +304,7 @@ async fn several_replicas_tell_once() {
 fn settings_that_would_send_in_the_clear_or_unsigned_are_refused_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let refused = |environment: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut command = crate::world::tenure();
         command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data.path());
         command.env_remove("TENURE_STORE").envs(environment.iter().copied());
         let output = command.output().unwrap();

@@ -100,10 +100,7 @@ impl World {
 
 /// What a command prints, as JSON, and what it says about it.
 fn cli(world: &World, token: &str, arguments: &[&str]) -> (Value, String) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     command
         .args(["-o", "json", "--server", &world.server.url])
         .args(arguments)

@@ -1,7 +1,7 @@
 //! What people hold, and reviews (R1, R2, R43, R93, R110, R116, R117, R118).
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,10 +81,7 @@ async fn enrol(world: &World, id: &str) {
 
 /// What a command prints as JSON.
 fn told(world: &World, token: &str, arguments: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     let output = command
         .args(["--server", &world.server.url, "-o", "json"])
         .args(arguments)

@@ -1,16 +1,13 @@
 //! `tenure policy`: what it prints where, and with which exit code. `analyse` needs cvc5: `cargo xtask peers` installs it.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::{Value, json};
 
 /// Runs `tenure policy` in a folder, without the environment's own settings.
 fn policy(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     command
         .current_dir(folder)
         .arg("policy")

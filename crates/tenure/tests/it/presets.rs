@@ -346,7 +346,7 @@ on_one! {
 
     async fn s13_the_command_line_says_which_ids_to_fix_and_where_they_are(world: World) {
         let run = |token: &str, arguments: &[&str]| {
-            let output = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"))
+            let output = crate::world::tenure()
                 .args(arguments)
                 .env("TENURE_SERVER", &world.server.url)
                 .env("TENURE_TOKEN", token)

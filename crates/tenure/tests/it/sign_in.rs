@@ -544,10 +544,7 @@ on_one! {
 
 /// The command line, without the environment's own settings.
 fn tenure(world: &World, data: &std::path::Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     command
         .args(["--server", &world.server.url, "--data"])
         .arg(data)
@@ -629,10 +626,7 @@ async fn s10_recover_restores_one_administrator_by_an_invitation() {
     let ada_id = admin_id(&world).await;
     let lost = place.bound(&world, &world.admin, &ada_id, "ada").await;
     world.server.stop();
-    let mut recover = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        recover.env_remove(name);
-    }
+    let mut recover = crate::world::tenure();
     recover.args(["recover", "--data"]).arg(world.server.data());
     recover.env("TENURE_LISTEN", world.server.url.trim_start_matches("http://"));
     let before = std::fs::read_to_string(world.server.data().join("operator-token")).ok();

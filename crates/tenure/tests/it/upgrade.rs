@@ -152,10 +152,7 @@ async fn check(world: &World, written: &Written) {
 }
 
 fn cli(world: &World, arguments: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
-        command.env_remove(name);
-    }
+    let mut command = crate::world::tenure();
     let output = command
         .args(arguments)
         .env("TENURE_SERVER", &world.server.url)

@@ -15,7 +15,7 @@ use tenure_core::time::Span;
 
 use self::clock::thread_time;
 pub use self::clock::TestClock;
-pub use self::server::{Host, Server};
+pub use self::server::{Host, Server, tenure};
 pub use self::template::Handed;
 use self::template::Place;
 

@@ -140,7 +140,7 @@ async fn the_command_line_binds_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let run = |arguments: Vec<String>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let mut command = crate::world::tenure();
         command.args(arguments).env("TENURE_SERVER", &world.server.url).env_remove("TENURE_TOKEN");
         async move {
             let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

@@ -1,6 +1,6 @@
 //! Sources and signals by the command line.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::world::World;
 
 /// Runs `tenure` against the world's server.
 fn tenure(world: &World, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let mut command = crate::world::tenure();
     command
         .args(["--output", "json"])
         .args(arguments)

@@ -215,8 +215,22 @@ impl Inside {
     }
 }
 
-fn launch(program: &Path, data: &Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
+/// The binary, in an environment without settings.
+pub fn tenure() -> Command {
+    clean(Path::new(env!("CARGO_BIN_EXE_tenure")))
+}
+
+/// A program that is told neither what the tests are told nor what somebody set for a server of their own.
+fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn launch(program: &Path, data: &Path, database: Option<&str>, environment: &[(&str, &str)], said: &Arc<Mutex<String>>) -> (Child, String) {
+    let mut command = clean(program);
     command
         .arg("server")
         .arg("--data")
@@ -225,9 +239,6 @@ fn launch(program: &Path, data: &Path, database: Option<&str>, environment: &[(&
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command.envs(SETTINGS);
-    for name in ["TENURE_STORE", "TENURE_ROOT_KEY", "TENURE_SERVER", "TENURE_TOKEN"] {
-        command.env_remove(name);
-    }
     if let Some(database) = database {
         command.env("TENURE_STORE", database);
     }
