@@ -97,6 +97,7 @@ impl CedarPolicy {
         &self.set.policies
     }
 
+    #[cfg(feature = "solver")]
     pub(crate) const fn set(&self) -> &Loaded {
         &self.set
     }

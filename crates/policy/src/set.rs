@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use cedar_policy::{ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
-use serde_json::json;
+use cedar_policy::{ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator, pst};
 use tenure_core::policy::{Action, EntityType};
 
 use crate::problem::{PolicyProblem, PolicySetError, Source, collect};
@@ -46,6 +45,7 @@ pub(crate) struct Loaded {
     pub(crate) points: BTreeMap<Action, ControlPoint>,
     pub(crate) policies: Vec<PolicyInfo>,
     /// The schema, for analysis.
+    #[cfg(feature = "solver")]
     pub(crate) schema: Schema,
 }
 
@@ -89,6 +89,7 @@ pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, Polic
         shapes,
         points,
         policies,
+        #[cfg(feature = "solver")]
         schema,
     })
 }
@@ -198,7 +199,7 @@ fn control_point(action: Action, schema: &Schema, actions: &Entities, set: &Poli
         ActionConstraint::In(groups) => groups.iter().any(within),
     });
     let bearing: Result<Vec<Policy>, PolicyProblem> = bearing
-        .map(|policy| narrowed(policy, action).map_err(|error| internal(error.to_string())))
+        .map(|policy| narrowed(policy, &uid).map_err(|error| internal(error.to_string())))
         .collect();
     let policies = PolicySet::from_policies(bearing?).map_err(|error| internal(error.to_string()))?;
     // The schema gives them in no order of its own.
@@ -216,14 +217,16 @@ fn control_point(action: Action, schema: &Schema, actions: &Entities, set: &Poli
 
 /// The policy for one of the actions it bears on. Cedar builds the set of `action in […]` anew for every question and
 /// every policy, which would cost more than the rest of a typical forbid. One that names a single action is as narrow as it can be.
-fn narrowed(policy: &Policy, action: Action) -> Result<Policy, Box<dyn std::error::Error>> {
+fn narrowed(policy: &Policy, uid: &EntityUid) -> Result<Policy, Box<dyn std::error::Error>> {
     if matches!(policy.action_constraint(), ActionConstraint::Eq(_)) {
         return Ok(policy.clone());
     }
-    let mut json = policy.to_json()?;
-    let scope = json.get_mut("action").ok_or("a policy has no scope")?;
-    *scope = json!({ "op": "==", "entity": { "type": "Action", "id": action.as_str() } });
-    Ok(Policy::from_json(Some(policy.id().clone()), json)?)
+    let pst::Policy::Static(written) = policy.to_pst()? else {
+        return Err("a linked template is no policy of its own".into());
+    };
+    let mut body = written.body().clone();
+    body.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
+    Ok(Policy::from_pst(pst::Policy::Static(body.try_into()?))?)
 }
 
 fn info(policy: &Policy, text: &str, points: &BTreeMap<Action, ControlPoint>) -> PolicyInfo {

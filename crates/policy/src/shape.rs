@@ -76,6 +76,7 @@ impl Shape {
     }
 
     /// The attributes' names.
+    #[cfg(feature = "solver")]
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -55,7 +55,7 @@ async fn write(world: &World) -> Written {
     let live = world.token(&key, &exporter, "production").await;
     let (cut, cut_key) = world.exporter("cut").await;
     let dead = world.token(&cut_key, &cut, "production").await;
-    let receipt = world.revoke("identity", &cut).await.expect(201).text("/receipt/id");
+    let receipt = world.revoke("identity", &cut).await.expect(201).text("/id");
     world.until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200).await;
     let (suspended, _) = world.exporter("suspended").await;
     let reason = json!({"reason": "incident 7"});
