@@ -194,7 +194,10 @@ mod tests {
         let compared = Comparison::of(&[round(100, 0), round(120, 1)], &[round(50, 0), round(60, 0)]);
         assert!(compared.is_worse());
         let table = compared.table();
-        assert!(table.contains("120 (100 120)") && table.contains("60 (50 60)") && table.contains("2.00  FAILED"), "{table}");
+        assert!(
+            table.contains("120 (100 120)") && table.contains("60 (50 60)") && table.contains("2.00  FAILED"),
+            "{table}"
+        );
         assert_eq!(compared.json()["rows"][0]["errors"], 1);
     }
 }

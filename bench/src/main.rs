@@ -172,7 +172,11 @@ impl Args {
         Load {
             connections: usize::from(self.connections),
             warm_up: if self.smoke { Duration::from_millis(100) } else { WARM_UP },
-            measured: if self.smoke { Duration::from_millis(300) } else { Duration::from_secs(self.seconds) },
+            measured: if self.smoke {
+                Duration::from_millis(300)
+            } else {
+                Duration::from_secs(self.seconds)
+            },
         }
     }
 
@@ -207,7 +211,11 @@ async fn measure(args: &Args, program: &Path, peers: Option<&Path>, folder: &Pat
     }
     let failed = report.rows.iter().any(|row| row.measured.errors > 0);
     if args.smoke {
-        return Ok((format!("{} operations ran, with{} errors\n", report.rows.len(), if failed { "" } else { "out" }), report.json(), failed));
+        return Ok((
+            format!("{} operations ran, with{} errors\n", report.rows.len(), if failed { "" } else { "out" }),
+            report.json(),
+            failed,
+        ));
     }
     Ok((report.table(), report.json(), failed))
 }

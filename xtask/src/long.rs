@@ -46,7 +46,11 @@ pub async fn run(workspace: &Workspace, args: &Args, parts: &[Part]) -> Result<E
         let start = Instant::now();
         let code = Box::pin(one(workspace, args, *part)).await?;
         let passed = code == ExitCode::SUCCESS;
-        eprintln!("long: {part:?}: {} in {:.0} s", if passed { "ok" } else { "FAILED" }, start.elapsed().as_secs_f64());
+        eprintln!(
+            "long: {part:?}: {} in {:.0} s",
+            if passed { "ok" } else { "FAILED" },
+            start.elapsed().as_secs_f64()
+        );
         if !passed {
             failed.push(*part);
         }
@@ -107,7 +111,9 @@ fn shuffled(seed: u64) -> String {
         let mut draw = || letters.get(usize::try_from(random() % 27).unwrap_or(0)).copied().unwrap_or('a');
         let (one, other) = (draw(), draw());
         let priority = i64::try_from(random() % 201).unwrap_or(0) - 100;
-        rules.push_str(&format!("[[profile.ci.overrides]]\nfilter = 'test(/{one}.?{other}/)'\npriority = {priority}\n\n"));
+        rules.push_str(&format!(
+            "[[profile.ci.overrides]]\nfilter = 'test(/{one}.?{other}/)'\npriority = {priority}\n\n"
+        ));
     }
     rules
 }

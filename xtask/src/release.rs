@@ -54,7 +54,12 @@ fn version(workspace: &Workspace) -> Result<String> {
 /// The binary without its symbols, and the symbols, which it names: a debugger finds them beside it.
 fn split(built: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let (binary, symbols) = (folder.join("tenure"), folder.join("tenure.debug"));
-    must(Command::new("objcopy").args(["--only-keep-debug", "--compress-debug-sections"]).arg(built).arg(&symbols))?;
+    must(
+        Command::new("objcopy")
+            .args(["--only-keep-debug", "--compress-debug-sections"])
+            .arg(built)
+            .arg(&symbols),
+    )?;
     must(Command::new("objcopy").arg("--strip-all").arg(built).arg(&binary))?;
     must(Command::new("objcopy").current_dir(folder).args(["--add-gnu-debuglink=tenure.debug", "tenure"]))?;
     Ok(vec![binary, symbols])
@@ -64,7 +69,16 @@ fn split(built: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
 fn licences(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     installed(workspace, "cargo-about", ABOUT, &["--features", "cli"])?;
     let file = folder.join("THIRD-PARTY-LICENSES.html");
-    let mut about = workspace.cargo(["about", "generate", "--locked", "--fail", "--manifest-path", "crates/tenure/Cargo.toml", "--features", "solver"]);
+    let mut about = workspace.cargo([
+        "about",
+        "generate",
+        "--locked",
+        "--fail",
+        "--manifest-path",
+        "crates/tenure/Cargo.toml",
+        "--features",
+        "solver",
+    ]);
     must(about.args(["--config", "xtask/about.toml", "--output-file"]).arg(&file).arg("xtask/about.hbs"))?;
     Ok(file)
 }
@@ -74,7 +88,15 @@ fn bill_of_materials(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     installed(workspace, "cargo-cyclonedx", CYCLONEDX, &[])?;
     // It writes beside each manifest and takes no other place: only the one asked for is kept.
     let name = "tenure.cdx";
-    let mut cyclonedx = workspace.cargo(["cyclonedx", "--manifest-path", "crates/tenure/Cargo.toml", "--features", "solver", "--format", "json"]);
+    let mut cyclonedx = workspace.cargo([
+        "cyclonedx",
+        "--manifest-path",
+        "crates/tenure/Cargo.toml",
+        "--features",
+        "solver",
+        "--format",
+        "json",
+    ]);
     must(cyclonedx.args(["--describe", "crate", "--override-filename", name]))?;
     let mut made = None;
     for package in Metadata::load(&workspace.root, true)?.packages {

@@ -51,9 +51,7 @@ impl Tenure {
         self.server = self
             .launch
             .server(SocketAddr::from(([127, 0, 0, 1], free_port()?)), Some((&certificates, address)))?;
-        self.server
-            .until(async || crate::answers(address, Some(&client), "/readyz").await)
-            .await?;
+        self.server.until(async || crate::answers(address, Some(&client), "/readyz").await).await?;
         Ok(MutualTls { tenure: self, address, client })
     }
 }

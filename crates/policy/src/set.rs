@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use cedar_policy::{ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator, pst};
+use cedar_policy::{
+    ActionConstraint, Effect, Entities, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator, pst,
+};
 use tenure_core::policy::{Action, EntityType};
 
 use crate::problem::{PolicyProblem, PolicySetError, Source, collect};
@@ -70,9 +72,11 @@ pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, Polic
             Err(message) => problems.push(unsendable(message)),
         }
     }
+    let written: Result<Vec<Written>, PolicyProblem> = set.policies().map(Written::of).collect();
+    let written = written.map_err(|problem| PolicySetError::new(vec![problem]))?;
     let mut points = BTreeMap::new();
     for &action in Action::ALL {
-        match control_point(action, &schema, &actions, &set) {
+        match control_point(action, &schema, &actions, &written) {
             Ok(point) => {
                 points.insert(action, point);
             }
@@ -181,26 +185,59 @@ fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
     })
 }
 
-fn control_point(action: Action, schema: &Schema, actions: &Entities, set: &PolicySet) -> Result<ControlPoint, PolicyProblem> {
-    let internal = |message: String| PolicyProblem {
+/// A policy with its syntax tree, from which it is narrowed to each action that it bears on.
+struct Written<'a> {
+    policy: &'a Policy,
+    tree: pst::Template,
+}
+
+impl<'a> Written<'a> {
+    fn of(policy: &'a Policy) -> Result<Self, PolicyProblem> {
+        match policy.to_pst().map_err(|error| internal(error.to_string()))? {
+            pst::Policy::Static(tree) => Ok(Self {
+                policy,
+                tree: tree.body().clone(),
+            }),
+            pst::Policy::Linked(_) => Err(internal("a linked template is no policy of its own".to_owned())),
+        }
+    }
+
+    /// The policy for one of the actions it bears on. Cedar builds the set of `action in […]` anew for every question and
+    /// every policy, which would cost more than the rest of a typical forbid. One that names a single action is as narrow as it can be.
+    fn narrowed(&self, uid: &EntityUid) -> Result<Policy, PolicyProblem> {
+        if matches!(self.tree.action, pst::ActionConstraint::Eq(_)) {
+            return Ok(self.policy.clone());
+        }
+        let mut tree = self.tree.clone();
+        tree.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
+        let body = tree
+            .try_into()
+            .map_err(|error: pst::error_body::ContainsSlotError| internal(error.to_string()))?;
+        Policy::from_pst(pst::Policy::Static(body)).map_err(|error| internal(error.to_string()))
+    }
+}
+
+fn internal(message: String) -> PolicyProblem {
+    PolicyProblem {
         source: Source::Policies,
         position: None,
         message,
         hint: None,
-    };
+    }
+}
+
+fn control_point(action: Action, schema: &Schema, actions: &Entities, written: &[Written<'_>]) -> Result<ControlPoint, PolicyProblem> {
     let kind = EntityTypeName::from_str("Action").map_err(|error| internal(error.to_string()))?;
     let uid = EntityUid::from_type_name_and_id(kind, EntityId::new(action.as_str()));
     let entity = actions.get(&uid).ok_or_else(|| missing(&format!("action {}", action.as_str())))?;
     let entities = Entities::from_entities([entity.clone()], None).map_err(|error| internal(error.to_string()))?;
     let within = |group: &EntityUid| group == &uid || actions.is_ancestor_of(group, &uid);
-    let bearing = set.policies().filter(|policy| match policy.action_constraint() {
+    let bearing = written.iter().filter(|written| match written.policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(only) => only == uid,
         ActionConstraint::In(groups) => groups.iter().any(within),
     });
-    let bearing: Result<Vec<Policy>, PolicyProblem> = bearing
-        .map(|policy| narrowed(policy, &uid).map_err(|error| internal(error.to_string())))
-        .collect();
+    let bearing: Result<Vec<Policy>, PolicyProblem> = bearing.map(|written| written.narrowed(&uid)).collect();
     let policies = PolicySet::from_policies(bearing?).map_err(|error| internal(error.to_string()))?;
     // The schema gives them in no order of its own.
     let kinds = |names: &mut dyn Iterator<Item = &EntityTypeName>| {
@@ -213,20 +250,6 @@ fn control_point(action: Action, schema: &Schema, actions: &Entities, set: &Poli
         context: Shape::of_context(schema, &uid).map_err(unsendable)?,
     };
     Ok(ControlPoint { uid, policies, entities, form })
-}
-
-/// The policy for one of the actions it bears on. Cedar builds the set of `action in […]` anew for every question and
-/// every policy, which would cost more than the rest of a typical forbid. One that names a single action is as narrow as it can be.
-fn narrowed(policy: &Policy, uid: &EntityUid) -> Result<Policy, Box<dyn std::error::Error>> {
-    if matches!(policy.action_constraint(), ActionConstraint::Eq(_)) {
-        return Ok(policy.clone());
-    }
-    let pst::Policy::Static(written) = policy.to_pst()? else {
-        return Err("a linked template is no policy of its own".into());
-    };
-    let mut body = written.body().clone();
-    body.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
-    Ok(Policy::from_pst(pst::Policy::Static(body.try_into()?))?)
 }
 
 fn info(policy: &Policy, text: &str, points: &BTreeMap<Action, ControlPoint>) -> PolicyInfo {

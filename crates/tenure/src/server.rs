@@ -310,7 +310,8 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let done = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?
-        .recover_administrator(args.person).await?;
+        .recover_administrator(args.person)
+        .await?;
     eprintln!("{} administers again", done.person.id);
     if let Some(token) = &done.operator_token {
         let target = config.data.join("operator-token");

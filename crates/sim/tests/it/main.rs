@@ -1,4 +1,4 @@
-//! Seeds: the kept ones first, two hundred of a range, the same one twice, and defects that have to be found.
+//! Seeds: the kept ones first, a hundred of a range (two thousand in the long form), the same one twice, and defects that have to be found.
 
 use tenure_sim::{Focus, Planted, run, run_on};
 
@@ -44,9 +44,13 @@ seeds! {
     seeds_025 = 25..50;
     seeds_050 = 50..75;
     seeds_075 = 75..100;
+    #[ignore = "long: more seeds"]
     seeds_100 = 100..125;
+    #[ignore = "long: more seeds"]
     seeds_125 = 125..150;
+    #[ignore = "long: more seeds"]
     seeds_150 = 150..175;
+    #[ignore = "long: more seeds"]
     seeds_175 = 175..200;
     #[ignore = "long: more seeds"]
     seeds_0200 = 200..650;

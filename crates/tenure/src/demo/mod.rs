@@ -69,7 +69,9 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         config.public_url = Some(format!("http://localhost:{}", config.listen.port()));
     }
     say!("A server of its own starts, and a small organisation is loaded.")?;
-    let running = server::start(&config, Arc::new(server::SystemClock)).await.context("the demo's server can't start")?;
+    let running = server::start(&config, Arc::new(server::SystemClock))
+        .await
+        .context("the demo's server can't start")?;
     let ended = Box::pin(show(&args, &running.url, &folder)).await;
     running.stop().await;
     match ended {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_one};
 use crate::world::{Answer, Key, Store, World, in_secs};
+use crate::{in_real_time, on_one};
 
 const CONTROLS: &[(&str, &[&str])] = &[
     ("wildcard_scope", &["monitoring", "scope_reduction"]),

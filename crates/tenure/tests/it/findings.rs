@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_both};
 use crate::world::{Key, Store, World, in_secs, random};
+use crate::{in_real_time, on_both};
 
 async fn findings(world: &World, rule: &str, subject: &str, state: &str) -> Vec<Value> {
     let path = format!("/v1/findings?state={state}&rule={rule}&subject={subject}");

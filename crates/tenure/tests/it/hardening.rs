@@ -180,7 +180,10 @@ async fn the_servers_time_can_not_be_moved_from_outside() {
     for name in ["TENURE_CLOCK", "TENURE_TEST_CLOCK", "TENURE_NOW", "TENURE_TIME", "TENURE_CLOCK_OFFSET"] {
         let folder = tempfile::tempdir().unwrap();
         let mut server = crate::world::tenure();
-        server.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path()).env(name, "2099-01-01T00:00:00Z");
+        server
+            .args(["server", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path())
+            .env(name, "2099-01-01T00:00:00Z");
         let output = server.output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(&format!("the variable {name} is wrong")), "{said}");
@@ -193,7 +196,10 @@ async fn the_servers_time_can_not_be_moved_from_outside() {
     // No header, query or member of a body: what is committed is of the machine's time.
     let world = World::binary(Store::Sqlite, &[]).await;
     let before = now();
-    for (n, name) in ["date", "x-now", "x-time", "x-tenure-time", "x-tenure-clock", "x-test-clock"].iter().enumerate() {
+    for (n, name) in ["date", "x-now", "x-time", "x-tenure-time", "x-tenure-clock", "x-test-clock"]
+        .iter()
+        .enumerate()
+    {
         let ask = world.http.post(format!("{}/v1/applications?now=2099-01-01T00:00:00Z", world.server.url));
         let body = json!({"name": format!("app-{n}"), "owner": world.owner_id});
         let answer = World::answer(ask.bearer_auth(&world.admin).header(*name, "2099-01-01T00:00:00Z").json(&body)).await;

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_both};
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
+use crate::{in_real_time, on_both};
 
 async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Option<&str>) -> Answer {
     let mut request = world

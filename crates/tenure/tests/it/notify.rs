@@ -112,7 +112,10 @@ async fn a_notice_reaches_the_mailboxes_of_those_it_is_for(store: Store) {
     // A restart tells nothing again.
     let about_notices = async |world: &World| -> Vec<Value> {
         let events = world.events().await;
-        events.into_iter().filter(|event| event["kind"].as_str().unwrap().starts_with("notices.")).collect()
+        events
+            .into_iter()
+            .filter(|event| event["kind"].as_str().unwrap().starts_with("notices."))
+            .collect()
     };
     let (told, got) = (about_notices(&world).await, mailbox.messages().len());
     world.server.stop();

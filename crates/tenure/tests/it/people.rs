@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_both, on_one};
 use crate::world::{Answer, Key, Store, World, in_secs};
+use crate::{in_real_time, on_both, on_one};
 
 /// Somebody with identities: their id, token, and each identity with its key.
 struct Leaver {

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_both};
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
+use crate::{in_real_time, on_both};
 
 fn read_orders(world: &World) -> Value {
     json!([{"actions": ["read"], "resource": world.orders}])

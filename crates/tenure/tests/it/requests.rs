@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{in_real_time, on_both};
 use crate::world::{Answer, Key, Store, World, in_secs};
+use crate::{in_real_time, on_both};
 
 fn access(id: &str, resource: &str, action: &str, duration: &str) -> Value {
     json!({"type": "access", "identity": id, "entitlement": {"actions": [action], "resource": resource}, "duration": duration})

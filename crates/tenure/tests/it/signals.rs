@@ -242,11 +242,23 @@ async fn burst(world: World, deliveries: usize, rate: usize) {
         .buffer_unordered(64)
         .collect()
         .await;
-    let mut taken: Vec<String> = answers.iter().filter(|answer| answer.status == 202).map(|answer| answer.text("/signals/0/id")).collect();
+    let mut taken: Vec<String> = answers
+        .iter()
+        .filter(|answer| answer.status == 202)
+        .map(|answer| answer.text("/signals/0/id"))
+        .collect();
     let refused: Vec<&Answer> = answers.iter().filter(|answer| answer.status != 202).collect();
-    assert!(refused.iter().all(|answer| matches!(answer.status, 429 | 503) && answer.headers.contains_key("retry-after")));
+    assert!(
+        refused
+            .iter()
+            .all(|answer| matches!(answer.status, 429 | 503) && answer.headers.contains_key("retry-after"))
+    );
     assert!(taken.len() >= rate, "{}", taken.len());
-    let mut logged: Vec<String> = received(world).await.iter().map(|event| event["subjects"][0].as_str().unwrap().to_owned()).collect();
+    let mut logged: Vec<String> = received(world)
+        .await
+        .iter()
+        .map(|event| event["subjects"][0].as_str().unwrap().to_owned())
+        .collect();
     taken.sort_unstable();
     logged.sort_unstable();
     assert_eq!(taken.len(), logged.len());

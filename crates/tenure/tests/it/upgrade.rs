@@ -56,10 +56,15 @@ async fn write(world: &World) -> Written {
     let (cut, cut_key) = world.exporter("cut").await;
     let dead = world.token(&cut_key, &cut, "production").await;
     let receipt = world.revoke("identity", &cut).await.expect(201).text("/id");
-    world.until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200).await;
+    world
+        .until(async || world.get(&world.auditor, &format!("/v1/receipts/{receipt}.jws")).await.status == 200)
+        .await;
     let (suspended, _) = world.exporter("suspended").await;
     let reason = json!({"reason": "incident 7"});
-    world.post(&world.security, &format!("/v1/identities/{suspended}/suspend"), reason.clone()).await.expect(200);
+    world
+        .post(&world.security, &format!("/v1/identities/{suspended}/suspend"), reason.clone())
+        .await
+        .expect(200);
     let (retired, _) = world.exporter("retired").await;
     world.post(&world.owner, &format!("/v1/identities/{retired}/retire"), reason).await.expect(200);
     world.until_state(&retired, "retired").await;
@@ -76,7 +81,10 @@ async fn write(world: &World) -> Written {
     let body = json!({"kind": "workload", "name": "left-behind", "charter": charter, "stage": "pending"});
     let left = world.post(&token, "/v1/identities", body).await.expect(201).text("/id");
     world.activate(&world.manager, &left).await.expect(200);
-    world.post(&world.admin, &format!("/v1/people/{leaver}/depart"), json!({"reason": "resigned"})).await.expect(200);
+    world
+        .post(&world.admin, &format!("/v1/people/{leaver}/depart"), json!({"reason": "resigned"}))
+        .await
+        .expect(200);
     let source = crate::signals::source(world, crate::signals::registration(world, "forge", "github", "hmac")).await;
     settled(world).await;
     let entries = world.events().await.len();
@@ -164,7 +172,12 @@ fn cli(world: &World, arguments: &[&str]) {
 
 /// Every kept database of an earlier release, by the time at which it was written.
 async fn kept(store: Store) {
-    let mut releases: Vec<PathBuf> = std::fs::read_dir(KEPT).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut releases: Vec<PathBuf> = std::fs::read_dir(KEPT)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     releases.sort();
     assert!(!releases.is_empty(), "{KEPT}");
     for release in releases {
@@ -214,7 +227,12 @@ mod live {
     async fn run(store: Store) {
         let program = std::env::var_os("TENURE_TEST_RELEASE").expect("TENURE_TEST_RELEASE names a release's binary: run `cargo xtask upgrade`");
         let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
-        let server = Server::on(&Host::Program(program.into()), tempfile::tempdir().unwrap(), database, &[("TENURE_LISTEN", address(store))]);
+        let server = Server::on(
+            &Host::Program(program.into()),
+            tempfile::tempdir().unwrap(),
+            database,
+            &[("TENURE_LISTEN", address(store))],
+        );
         let mut world = World::furnished(server, client()).await;
         let written = write(&world).await;
         world.server.stop();
@@ -250,7 +268,12 @@ fn keep(folder: &Path, store: Store, server: &Server, written: &Written) {
             std::fs::copy(server.data().join("tenure.db"), folder.join("tenure.db")).unwrap();
         }
         Some(url) => {
-            let output = Command::new("pg_dump").args(["--no-owner", "--no-privileges", "--file"]).arg(folder.join("dump.sql")).arg(url).output().unwrap();
+            let output = Command::new("pg_dump")
+                .args(["--no-owner", "--no-privileges", "--file"])
+                .arg(folder.join("dump.sql"))
+                .arg(url)
+                .output()
+                .unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }

@@ -13,8 +13,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_core::time::Span;
 
-use self::clock::thread_time;
 pub use self::clock::TestClock;
+use self::clock::thread_time;
 pub use self::server::{Host, Server, tenure};
 pub use self::template::Handed;
 use self::template::Place;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::refusals;
-use crate::{in_real_time, on_both};
 use crate::world::{Key, Store, World, assertion_claims, in_secs, now};
+use crate::{in_real_time, on_both};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::refusals;
-use crate::{in_real_time, on_both};
 use crate::world::{Key, Store, World, in_secs, now};
+use crate::{in_real_time, on_both};
 
 /// The identity reports its own end.
 async fn complete(world: &World, key: &Key, signer: &str, id: &str) -> crate::world::Answer {

@@ -147,7 +147,10 @@ impl Server {
 
     /// What it has written to its standard error so far. Only of the binary: what is logged inside a test is the test's own output.
     pub fn said(&self) -> String {
-        assert!(matches!(self.host, Host::Binary), "the output of a server inside the test is nobody's: start the binary");
+        assert!(
+            matches!(self.host, Host::Binary),
+            "the output of a server inside the test is nobody's: start the binary"
+        );
         self.said.lock().unwrap().clone()
     }
 
@@ -176,7 +179,11 @@ impl Running {
             Host::Binary => Self::launched(Path::new(env!("CARGO_BIN_EXE_tenure")), data, database, environment, said),
             Host::Program(program) => Self::launched(program, data, database, environment, said),
             Host::Inside(clock) => {
-                let mut settings: Vec<(String, String)> = SETTINGS.iter().chain(environment).map(|(name, value)| ((*name).into(), (*value).into())).collect();
+                let mut settings: Vec<(String, String)> = SETTINGS
+                    .iter()
+                    .chain(environment)
+                    .map(|(name, value)| ((*name).into(), (*value).into()))
+                    .collect();
                 settings.push(("TENURE_DATA".into(), data.to_str().unwrap().into()));
                 settings.extend(database.map(|url| ("TENURE_STORE".into(), url.into())));
                 let config = Config::read(None, settings).unwrap();
@@ -202,7 +209,9 @@ impl Inside {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async {
-                let running = tenure::server::start(&config, clock).await.unwrap_or_else(|error| panic!("the server did not start: {error:#}"));
+                let running = tenure::server::start(&config, clock)
+                    .await
+                    .unwrap_or_else(|error| panic!("the server did not start: {error:#}"));
                 started.send(running.url.clone()).unwrap();
                 let _ = (&mut told).await;
                 running.stop().await;

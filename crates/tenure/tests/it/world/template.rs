@@ -83,7 +83,13 @@ impl Place {
             // Somebody else's server may stand here, one of another clone's tests for instance.
             drop(std::net::TcpListener::bind(("127.0.0.1", port)).ok()?);
             let folder = base.join(format!("{number}-{store:?}-{host}").to_lowercase());
-            Some(Self { folder, store, host, port, _lock: lock })
+            Some(Self {
+                folder,
+                store,
+                host,
+                port,
+                _lock: lock,
+            })
         })
     }
 
