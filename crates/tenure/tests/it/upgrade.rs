@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask upgrade` builds the named release and runs [`live`]; with `--keep` it leaves what was written in `tests/upgrade/<version>`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -185,7 +186,9 @@ async fn kept(store: Store) {
         let written: Written = serde_json::from_slice(&std::fs::read(folder.join("written.json")).unwrap()).unwrap();
         let data = tempfile::tempdir().unwrap();
         for file in ["root-key", "tenure.db"].iter().filter(|file| folder.join(file).exists()) {
+            // A clone doesn't keep modes, and a root key that others can read is refused.
             std::fs::copy(folder.join(file), data.path().join(file)).unwrap();
+            std::fs::set_permissions(data.path().join(file), std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let database = (store == Store::Postgres).then(|| restored(&folder.join("dump.sql")));
         let clock = TestClock::new(Timestamp::from_micros(written.at).plus(Span::from_secs(30)));
