@@ -73,6 +73,10 @@ impl Launch {
     /// Starts the binary with no budgets to run into; with certificates, with TLS, and a second listener that asks for a client's.
     fn server(&self, listen: SocketAddr, mutual: Option<(&Certificates, SocketAddr)>) -> Result<Server> {
         let mut command = Command::new(&self.program);
+        // What somebody set for a server of their own is not what is measured.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
+            command.env_remove(name);
+        }
         command
             .args(["server", "--listen", &listen.to_string(), "--data"])
             .arg(&self.data)
