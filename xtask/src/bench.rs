@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use crate::suite::code;
 use crate::workspace::{Workspace, show};
 
 /// Options of `bench`: those of the package `tenure-bench`.
@@ -26,5 +27,5 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     }
     command.arg("--").args(&args.options);
     let status = command.status().with_context(|| format!("could not start {}", show(&command)))?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(code(status))
 }

@@ -163,7 +163,8 @@ impl Signals {
     }
 }
 
-fn code(status: ExitStatus) -> ExitCode {
+/// The exit code that passes a command's on; failure if a signal ended it.
+pub(crate) fn code(status: ExitStatus) -> ExitCode {
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

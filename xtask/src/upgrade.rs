@@ -102,11 +102,8 @@ fn build(workspace: &Workspace, release: &Release) -> Result<PathBuf> {
         must(&mut git(&["worktree", "add", "--detach", place, &release.commit]))?;
     }
     let target = workspace.target.join("upgrade/target");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", &target)
-        .args(["build", "--locked", "--package", "tenure"]);
+    let mut cargo = workspace.cargo(["build", "--locked", "--package", "tenure"]);
+    cargo.current_dir(&folder).env("CARGO_TARGET_DIR", &target);
     must(&mut cargo)?;
     Ok(target.join("debug/tenure"))
 }
