@@ -241,7 +241,11 @@ impl World {
 
     /// A world on a server that nobody has set up yet.
     pub async fn furnished(server: Server, http: reqwest::Client) -> Self {
-        let mut world = Self::unfurnished(server, http, None);
+        Self::furnished_by(server, http, None).await
+    }
+
+    async fn furnished_by(server: Server, http: reqwest::Client, clock: Option<TestClock>) -> Self {
+        let mut world = Self::unfurnished(server, http, clock);
         world.furnish().await;
         world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
         world
@@ -260,10 +264,7 @@ impl World {
             host.is_of_this_thread();
             let database = (store == Store::Postgres).then(tenure_store::testing::postgres);
             let server = Server::on(&host, tempfile::tempdir().unwrap(), database, environment);
-            let mut world = Self::unfurnished(server, client(), host.clock());
-            world.furnish().await;
-            world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
-            return world;
+            return Self::furnished_by(server, client(), host.clock()).await;
         };
         let copy = match place.copy() {
             Some(copy) => copy,
