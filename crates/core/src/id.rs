@@ -16,6 +16,31 @@ use crate::time::Timestamp;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const ENCODED: usize = 26;
 
+/// The digit that each byte stands for; 255 if it stands for none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        digits[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
+
+/// What the characters after the prefix stand for: every row is full of them, so a digit is one look into a table.
+fn decode(body: &str) -> Option<u128> {
+    // 26 digits hold 130 bits: the first digit may carry only three.
+    if body.len() != ENCODED || body.as_bytes().first().is_none_or(|first| *first > b'7') {
+        return None;
+    }
+    let mut value: u128 = 0;
+    for byte in body.as_bytes() {
+        let digit = DIGITS.get(usize::from(*byte)).copied().filter(|digit| *digit < 32)?;
+        value = (value << 5) | u128::from(digit);
+    }
+    Some(value)
+}
+
 /// What an id identifies; its prefix is part of the id's text.
 pub trait IdKind {
     /// The prefix without its underscore.
@@ -107,21 +132,8 @@ impl<K: IdKind> FromStr for Id<K> {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = BadId { prefix: K::PREFIX };
-        let body = text
-            .strip_prefix(K::PREFIX)
-            .and_then(|rest| rest.strip_prefix('_'))
-            .filter(|body| body.len() == ENCODED)
-            .ok_or(bad.clone())?;
-        let mut value: u128 = 0;
-        for (place, byte) in body.bytes().enumerate() {
-            let digit = ALPHABET.iter().position(|a| *a == byte).ok_or(bad.clone())?;
-            // 26 digits hold 130 bits: the first digit may carry only three.
-            if place == 0 && digit > 7 {
-                return Err(bad);
-            }
-            value = (value << 5) | digit as u128;
-        }
+        let body = text.strip_prefix(K::PREFIX).and_then(|rest| rest.strip_prefix('_'));
+        let value = body.and_then(decode).ok_or(BadId { prefix: K::PREFIX })?;
         Ok(Self(value, PhantomData))
     }
 }

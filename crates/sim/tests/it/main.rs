@@ -74,77 +74,84 @@ fn inv10_the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// The simulation says something only if much happens in it.
+/// What has to happen in a simulation that says something.
+const REACHED: &[&str] = &[
+    "credential.issued",
+    "credential.revoked",
+    "grant.opened",
+    "grant.revoked",
+    "grant.expired",
+    "identity.suspended",
+    "identity.resumed",
+    "identity.retired",
+    "identity.task_completed",
+    "identity.closed",
+    "join_token.created",
+    "key.enrolled",
+    "person.departed",
+    "person.erased",
+    "scope.cut",
+    "scope.held",
+    "scope.released",
+    "environment.key_rotated",
+    "request.approved",
+    "request.amended",
+    "request.denied",
+    "request.withdrawn",
+    "request.lapsed",
+    "request.voted",
+    "identity.narrowed",
+    "identity.charter_changed",
+    "identity.transferred",
+    "identity.transfer_declined",
+    "identity.transfer_lapsed",
+    "person.suspended",
+    "person.resumed",
+    "policy.changed",
+    "signal.received",
+    "signal.worked_off",
+    "workload.mover",
+    "removal.raised",
+    "removal.waiting",
+    "removal.confirmed",
+    "removal.held",
+    "removal.released",
+    "removal.retiring",
+    "removal.done",
+    "access.refused",
+    "access.refused_aggregate",
+];
+
 #[test]
 fn the_runs_reach_what_they_check() {
     let mut kinds = std::collections::BTreeMap::<String, u64>::new();
-    let about = [None, Some(Focus::Requests), Some(Focus::Signals), None];
-    for (seed, focus) in (0..40).zip(about.into_iter().cycle()) {
+    let about = [Some(Focus::Requests), Some(Focus::Signals)];
+    let focused = (0..20).zip(about.into_iter().cycle());
+    // Runs about nothing in particular are those of the seeds above: only as many as it takes.
+    for (seed, focus) in focused.chain((0..20).map(|seed| (seed, None))) {
+        if focus.is_none() && REACHED.iter().all(|kind| kinds.contains_key(*kind)) {
+            break;
+        }
         let report = run_on(seed, STEPS, None, focus, false);
         assert_eq!(report.violation, None, "{focus:?}");
         for (kind, n) in report.kinds {
             *kinds.entry(kind).or_default() += n;
         }
     }
-    for kind in [
-        "credential.issued",
-        "credential.revoked",
-        "grant.opened",
-        "grant.revoked",
-        "grant.expired",
-        "identity.suspended",
-        "identity.resumed",
-        "identity.retired",
-        "identity.task_completed",
-        "identity.closed",
-        "join_token.created",
-        "key.enrolled",
-        "person.departed",
-        "person.erased",
-        "scope.cut",
-        "scope.held",
-        "scope.released",
-        "environment.key_rotated",
-        "request.approved",
-        "request.amended",
-        "request.denied",
-        "request.withdrawn",
-        "request.lapsed",
-        "request.voted",
-        "identity.narrowed",
-        "identity.charter_changed",
-        "identity.transferred",
-        "identity.transfer_declined",
-        "identity.transfer_lapsed",
-        "person.suspended",
-        "person.resumed",
-        "policy.changed",
-        "signal.received",
-        "signal.worked_off",
-        "workload.mover",
-        "removal.raised",
-        "removal.waiting",
-        "removal.confirmed",
-        "removal.held",
-        "removal.released",
-        "removal.retiring",
-        "removal.done",
-        "access.refused",
-        "access.refused_aggregate",
-    ] {
-        assert!(kinds.get(kind).copied().unwrap_or_default() > 0, "{kind} never happens: {kinds:?}");
+    for kind in REACHED {
+        assert!(kinds.contains_key(*kind), "{kind} never happens: {kinds:?}");
     }
 }
 
-/// The planted defect breaks this invariant within two hundred seeds.
-fn finds(planted: Planted, invariant: &str) {
-    finds_on(planted, None, invariant);
+/// The planted defect breaks this invariant within two hundred seeds; the one that found it last is tried first.
+fn finds(planted: Planted, last: u64, invariant: &str) {
+    finds_on(planted, None, last, invariant);
 }
 
 /// The same in runs that are mostly about it.
-fn finds_on(planted: Planted, focus: Option<Focus>, invariant: &str) {
+fn finds_on(planted: Planted, focus: Option<Focus>, last: u64, invariant: &str) {
     let mut others = std::collections::BTreeMap::<&str, u32>::new();
-    for seed in 0..200 {
+    for seed in std::iter::once(last).chain(0..200) {
         match run_on(seed, STEPS, Some(planted), focus, false).violation {
             Some(violation) if violation.invariant == invariant => {
                 // What caught it must be the defect and not the seed.
@@ -155,75 +162,75 @@ fn finds_on(planted: Planted, focus: Option<Focus>, invariant: &str) {
             None => {}
         }
     }
-    assert!(others.contains_key(invariant), "{planted:?} never broke {invariant}; it broke {others:?}");
+    panic!("{planted:?} never broke {invariant}; it broke {others:?}");
 }
 
 #[test]
 fn planted_preconditions_that_are_ignored_break_inv1() {
-    finds(Planted::IgnoresExpects, "inv1");
+    finds(Planted::IgnoresExpects, 12, "inv1");
 }
 
 #[test]
 fn planted_issuances_that_are_lost_break_inv2() {
-    finds(Planted::LosesIssuances, "inv2");
+    finds(Planted::LosesIssuances, 0, "inv2");
 }
 
 #[test]
 fn planted_commits_that_are_lost_break_inv3() {
-    finds(Planted::LosesCommits, "inv3");
+    finds(Planted::LosesCommits, 0, "inv3");
 }
 
 #[test]
 fn planted_digests_without_content_break_inv3() {
-    finds(Planted::WeakDigests, "inv3");
+    finds(Planted::WeakDigests, 0, "inv3");
 }
 
 #[test]
 fn planted_stale_reads_break_inv4() {
-    finds(Planted::StaleReads, "inv4");
+    finds(Planted::StaleReads, 8, "inv4");
 }
 
 #[test]
 fn planted_approvals_by_who_asks_break_s8() {
-    finds(Planted::SamePerson, "s8");
+    finds(Planted::SamePerson, 0, "s8");
 }
 
 #[test]
 fn planted_votes_that_outlive_an_edit_break_s8() {
-    finds_on(Planted::VotesOutliveEdits, Some(Focus::Requests), "s8");
+    finds_on(Planted::VotesOutliveEdits, Some(Focus::Requests), 3, "s8");
 }
 
 #[test]
 fn planted_narrowings_that_widen_break_s8() {
-    finds(Planted::NarrowingWidens, "s8");
+    finds(Planted::NarrowingWidens, 0, "s8");
 }
 
 #[test]
 fn planted_transfers_that_forget_a_cut_break_inv4() {
-    finds(Planted::TransfersForgetCuts, "inv4");
+    finds(Planted::TransfersForgetCuts, 6, "inv4");
 }
 
 #[test]
 fn planted_forgotten_keys_are_used_twice() {
-    finds(Planted::ForgetsOnce, "once");
+    finds(Planted::ForgetsOnce, 0, "once");
 }
 
 #[test]
 fn planted_leases_without_fences_are_acknowledged_late() {
-    finds(Planted::IgnoresFences, "fence");
+    finds(Planted::IgnoresFences, 1, "fence");
 }
 
 #[test]
 fn planted_credentials_that_forget_their_parents_break_s14() {
-    finds_on(Planted::SkipsParents, Some(Focus::Delegation), "s14");
+    finds_on(Planted::SkipsParents, Some(Focus::Delegation), 40, "s14");
 }
 
 #[test]
 fn planted_signals_that_activate_break_s12() {
-    finds_on(Planted::SignalsActivate, Some(Focus::Signals), "s12");
+    finds_on(Planted::SignalsActivate, Some(Focus::Signals), 0, "s12");
 }
 
 #[test]
 fn planted_deliveries_that_count_twice_break_s12() {
-    finds_on(Planted::ForgetsDeliveries, Some(Focus::Signals), "s12");
+    finds_on(Planted::ForgetsDeliveries, Some(Focus::Signals), 0, "s12");
 }
