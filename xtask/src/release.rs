@@ -26,17 +26,18 @@ pub struct Args {
 /// # Errors
 /// A part can't be built.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    must(&mut workspace.cargo(["build", "--locked"].into_iter().chain(BUILD)))?;
     let version = version(workspace)?;
     let folder = workspace.target.join(format!("release-{version}"));
     let _ = std::fs::remove_dir_all(&folder);
     make_folder(&folder)?;
-    let built = workspace.target.join("dist/tenure");
-    let mut files = split(&built, &folder)?;
+    let mut files = Vec::new();
+    // First: a licence that isn't accepted is found before the long build.
     if !args.without_documents {
         files.push(licences(workspace, &folder)?);
         files.push(bill_of_materials(workspace, &folder)?);
     }
+    must(&mut workspace.cargo(["build", "--locked"].into_iter().chain(BUILD)))?;
+    files.extend(split(&workspace.target.join("dist/tenure"), &folder)?);
     files.push(checksums(&folder, &files)?);
     for file in &files {
         let bytes = std::fs::metadata(file).with_context(|| format!("{} is missing", file.display()))?.len();
@@ -97,7 +98,7 @@ fn bill_of_materials(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
         "--format",
         "json",
     ]);
-    must(cyclonedx.args(["--describe", "crate", "--override-filename", name]))?;
+    must(cyclonedx.args(["--spec-version", "1.5", "--override-filename", name]))?;
     let mut made = None;
     for package in Metadata::load(&workspace.root, true)?.packages {
         let beside = package.manifest_path.with_file_name(format!("{name}.json"));
@@ -116,7 +117,8 @@ fn bill_of_materials(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
         bail!("what cargo-cyclonedx wrote is no CycloneDX SBOM");
     }
     let file = folder.join("tenure.cdx.json");
-    std::fs::write(&file, text)?;
+    // Where it was built is nobody's business, and would make each machine's another.
+    std::fs::write(&file, text.replace(&format!("file://{}", workspace.root.display()), "file:///tenure"))?;
     Ok(file)
 }
 
