@@ -97,7 +97,7 @@ pub async fn analyse(old: &CedarPolicy, new: &CedarPolicy, solver: Option<&Solve
         return Analysis::not_available("no solver is configured: install cvc5 and say where it is");
     };
     #[cfg(feature = "solver")]
-    return symbolic::analyse(old, new, solver).await;
+    return crate::nesting::await_on_deep_stack(symbolic::analyse(old, new, solver)).await;
     #[cfg(not(feature = "solver"))]
     {
         let _ = (old, new, solver);

@@ -8,6 +8,7 @@ use cedar_policy::{
 };
 use tenure_core::policy::{Action, EntityType};
 
+use crate::nesting;
 use crate::problem::{PolicyProblem, PolicySetError, Source, collect};
 use crate::question::Types;
 use crate::shape::{ENTITY_TYPES, Form, Shape, entity_type};
@@ -51,7 +52,17 @@ pub(crate) struct Loaded {
     pub(crate) schema: Schema,
 }
 
+/// Reads both texts, on a stack that fits what [`nesting`] lets through.
 pub(crate) fn load(schema_text: &str, policy_text: &str) -> Result<Loaded, PolicySetError> {
+    let mut problems = nesting::check(Source::Schema, schema_text);
+    problems.extend(nesting::check(Source::Policies, policy_text));
+    if !problems.is_empty() {
+        return Err(PolicySetError::new(problems));
+    }
+    nesting::on_deep_stack(|| read(schema_text, policy_text))
+}
+
+fn read(schema_text: &str, policy_text: &str) -> Result<Loaded, PolicySetError> {
     let mut problems = Vec::new();
     let schema = read_schema(schema_text, &mut problems);
     let policies = read_policies(policy_text, &mut problems);

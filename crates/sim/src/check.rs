@@ -254,7 +254,8 @@ impl Checker {
         let sealed = sealed.as_ref().and_then(|row| row.get("sealed")).and_then(Value::as_str);
         if let Some(seed) = sealed.and_then(|sealed| self.root.open_seed("signing-key", &key.id, sealed).ok()) {
             let hex: String = seed.expose().iter().map(|byte| format!("{byte:02x}")).collect();
-            self.secrets.extend([base64url(seed.expose()), hex].map(|written| Finder::new(&written).into_owned()));
+            self.secrets
+                .extend([base64url(seed.expose()), hex].map(|written| Finder::new(&written).into_owned()));
         }
     }
 

@@ -140,18 +140,22 @@ impl Engine {
     pub async fn propose_policy(&self, caller: &Caller, ask: NewPolicySet) -> Result<RequestView, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Request, "policy.propose", ""), async {
             let author = caller.must_be_person()?;
+            let id = PolicySetId::generate(self.now(), self.entropy.as_ref());
+            let matter = Matter::Policy { policy: id };
+            // What somebody wrote who may not ask is not read.
+            let mut asking = Facts::about(&matter, serde_json::Value::Null);
+            asking.context.single_person = self.has_one_administrator().await?;
+            self.may_ask(caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
                 return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
             }
             if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
                 return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
             }
+            let proposed = self.policy.loader.load(&ask.text).map_err(OpError::Invalid)?;
             let ((request, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();
-                    let proposed = self.policy.loader.load(&ask.text).map_err(OpError::Invalid)?;
-                    let id = PolicySetId::generate(now, self.entropy.as_ref());
-                    let matter = Matter::Policy { policy: id };
                     let mut set = PolicySet {
                         id,
                         text: ask.text.clone(),
@@ -164,7 +168,7 @@ impl Engine {
                         created_at: now,
                         in_force_at: None,
                     };
-                    let mut facts = Self::facts_of_set(&matter, &set, Some(proposed));
+                    let mut facts = Self::facts_of_set(&matter, &set, Arc::clone(&proposed));
                     facts.context.single_person = self.has_one_administrator().await?;
                     self.may_ask(caller, &facts)?;
                     let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
@@ -193,11 +197,11 @@ impl Engine {
     }
 
     /// What votes on a policy set bind.
-    fn facts_of_set(matter: &Matter, set: &PolicySet, proposed: Option<Arc<dyn PolicyEngine>>) -> Facts {
+    fn facts_of_set(matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Facts {
         let mut facts = Facts::about(matter, json!({"version": set.version, "based_on": set.based_on}));
         facts.interested = vec![set.author];
         facts.subjects = vec![set.id.to_string()];
-        facts.proposed_policy = proposed;
+        facts.proposed_policy = Some(proposed);
         facts
     }
 
@@ -216,7 +220,7 @@ impl Engine {
             ));
         }
         let proposed = self.policy.loader.load(&set.text).map_err(OpError::Invalid)?;
-        let mut facts = Self::facts_of_set(matter, &set, Some(proposed));
+        let mut facts = Self::facts_of_set(matter, &set, proposed);
         facts.expects = vec![expect(&set)];
         Ok(facts)
     }

@@ -8,6 +8,7 @@
 
 mod analysis;
 mod changes;
+mod nesting;
 
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_policy::bench::{self, Case, Expect};

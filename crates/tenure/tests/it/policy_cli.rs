@@ -200,3 +200,22 @@ fn analyse_proves_or_shows_a_request_or_says_that_it_cannot() {
     assert_eq!((code, out.as_str()), (1, "not analysed\n"));
     assert!(err.starts_with("error: /nowhere/cvc5 does not run"), "{err}");
 }
+
+/// The command's own thread has a bound too; what is refused is so by the same rule as at the server.
+#[test]
+fn d01_check_refuses_what_nests_too_deep() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, condition) in [
+        ("brackets", format!("{}true{}", "(".repeat(33), ")".repeat(33))),
+        ("operators", format!("true{}", " && true".repeat(513))),
+    ] {
+        let text = format!("@id(\"deep\")\npermit (principal, action, resource)\nwhen {{ {condition} }};\n");
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let (code, out, err) = run(folder.path(), &["check", name]);
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(
+            err.starts_with(&format!("{name}:3:")) && err.contains("more than") && err.contains("write several policies"),
+            "{err}"
+        );
+    }
+}
