@@ -17,6 +17,7 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const ENCODED: usize = 26;
 
 /// The digit that each byte stands for; 255 if it stands for none.
+#[expect(clippy::indexing_slicing, reason = "in a constant the compiler checks every index")]
 const DIGITS: [u8; 256] = {
     let mut digits = [u8::MAX; 256];
     let mut digit = 0;

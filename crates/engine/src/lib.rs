@@ -6,6 +6,7 @@ pub mod caller;
 mod commit;
 mod counters;
 pub mod error;
+mod kernel;
 mod keys;
 mod load;
 pub mod notice;

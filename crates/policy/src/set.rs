@@ -197,44 +197,38 @@ fn types(schema: &Schema, problems: &mut Vec<PolicyProblem>) -> Option<Types> {
 }
 
 /// A policy on its way to the actions that it bears on.
-enum Written<'a> {
-    /// It names a single action, so it is as narrow as it can be.
-    Narrow(&'a Policy),
+struct Written<'a> {
+    policy: &'a Policy,
     /// Its syntax tree, to be narrowed to each of its actions: Cedar builds the set of `action in […]` anew for every
-    /// question and every policy, which would cost more than the rest of a typical forbid.
-    Wide(&'a Policy, pst::Template),
+    /// question and every policy, which would cost more than the rest of a typical forbid. One that names a single
+    /// action is as narrow as it can be, and needs none.
+    tree: Option<pst::Template>,
 }
 
 impl<'a> Written<'a> {
     fn of(policy: &'a Policy) -> Result<Self, PolicyProblem> {
         if matches!(policy.action_constraint(), ActionConstraint::Eq(_)) {
-            return Ok(Self::Narrow(policy));
+            return Ok(Self { policy, tree: None });
         }
         match policy.to_pst().map_err(|error| internal(error.to_string()))? {
-            pst::Policy::Static(tree) => Ok(Self::Wide(policy, tree.body().clone())),
+            pst::Policy::Static(tree) => Ok(Self {
+                policy,
+                tree: Some(tree.body().clone()),
+            }),
             pst::Policy::Linked(_) => Err(internal("a linked template is no policy of its own".to_owned())),
-        }
-    }
-
-    const fn policy(&self) -> &'a Policy {
-        match self {
-            Self::Narrow(policy) | Self::Wide(policy, _) => policy,
         }
     }
 
     /// The policy for one of the actions that it bears on.
     fn narrowed(&self, uid: &EntityUid) -> Result<Policy, PolicyProblem> {
-        match self {
-            Self::Narrow(policy) => Ok((*policy).clone()),
-            Self::Wide(_, tree) => {
-                let mut tree = tree.clone();
-                tree.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
-                let body = tree
-                    .try_into()
-                    .map_err(|error: pst::error_body::ContainsSlotError| internal(error.to_string()))?;
-                Policy::from_pst(pst::Policy::Static(body)).map_err(|error| internal(error.to_string()))
-            }
-        }
+        let Some(mut tree) = self.tree.clone() else {
+            return Ok(self.policy.clone());
+        };
+        tree.action = pst::ActionConstraint::Eq(uid.as_ref().clone().into());
+        let body = tree
+            .try_into()
+            .map_err(|error: pst::error_body::ContainsSlotError| internal(error.to_string()))?;
+        Policy::from_pst(pst::Policy::Static(body)).map_err(|error| internal(error.to_string()))
     }
 }
 
@@ -253,7 +247,7 @@ fn control_point(action: Action, schema: &Schema, actions: &Entities, written: &
     let entity = actions.get(&uid).ok_or_else(|| missing(&format!("action {}", action.as_str())))?;
     let entities = Entities::from_entities([entity.clone()], None).map_err(|error| internal(error.to_string()))?;
     let within = |group: &EntityUid| group == &uid || actions.is_ancestor_of(group, &uid);
-    let bearing = written.iter().filter(|written| match written.policy().action_constraint() {
+    let bearing = written.iter().filter(|written| match written.policy.action_constraint() {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(only) => only == uid,
         ActionConstraint::In(groups) => groups.iter().any(within),

@@ -22,6 +22,7 @@ pub mod invitations;
 pub mod issuers;
 pub mod lifecycle;
 pub mod lists;
+pub mod lockouts;
 pub mod log;
 pub mod naming;
 pub mod needs;

@@ -20,6 +20,7 @@ use tenure_core::time::Timestamp;
 
 use super::Asked;
 use super::lists::ListAsk;
+use super::lockouts::lockouts;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::caller::Caller;
@@ -74,6 +75,11 @@ impl Policies {
 
     pub(crate) fn version(&self) -> String {
         self.engine().version()
+    }
+
+    /// The built-in set, if it is what the text says: nobody else judges who goes back to it.
+    fn way_back(&self, text: &str) -> Option<Arc<dyn PolicyEngine>> {
+        (text == self.loader.default_text()).then(|| Arc::clone(&self.builtin))
     }
 
     /// What a commit rests on that enables something: that the set which was asked is still in force.
@@ -145,6 +151,7 @@ impl Engine {
             // What somebody wrote who may not ask is not read.
             let mut asking = Facts::about(&matter, serde_json::Value::Null);
             asking.context.single_person = self.has_one_administrator().await?;
+            asking.judge = self.policy.way_back(&ask.text);
             self.may_ask(caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
                 return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
@@ -153,6 +160,10 @@ impl Engine {
                 return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
             }
             let proposed = self.policy.loader.load(&ask.text).map_err(OpError::Invalid)?;
+            let lockouts = lockouts(&*proposed);
+            if !lockouts.is_empty() {
+                return Err(OpError::Invalid(lockouts));
+            }
             let ((request, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();
@@ -168,7 +179,7 @@ impl Engine {
                         created_at: now,
                         in_force_at: None,
                     };
-                    let mut facts = Self::facts_of_set(&matter, &set, Arc::clone(&proposed));
+                    let mut facts = self.facts_of_set(&matter, &set, Arc::clone(&proposed));
                     facts.context.single_person = self.has_one_administrator().await?;
                     self.may_ask(caller, &facts)?;
                     let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
@@ -183,7 +194,7 @@ impl Engine {
                     changeset.event(self.opened_event(&request, &facts, now));
                     if request.single_person {
                         // Alone, it is put in force by the same commit that proposes it.
-                        self.vote_alone_on_policy(caller, &mut changeset, &mut request, &mut set, now).await?;
+                        self.vote_alone_on_policy(caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
                     } else {
                         self.wait_for_votes(&mut changeset, &request, now);
                     }
@@ -197,11 +208,12 @@ impl Engine {
     }
 
     /// What votes on a policy set bind.
-    fn facts_of_set(matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Facts {
+    fn facts_of_set(&self, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Facts {
         let mut facts = Facts::about(matter, json!({"version": set.version, "based_on": set.based_on}));
         facts.interested = vec![set.author];
         facts.subjects = vec![set.id.to_string()];
         facts.proposed_policy = Some(proposed);
+        facts.judge = self.policy.way_back(&set.text);
         facts
     }
 
@@ -220,7 +232,7 @@ impl Engine {
             ));
         }
         let proposed = self.policy.loader.load(&set.text).map_err(OpError::Invalid)?;
-        let mut facts = Self::facts_of_set(matter, &set, proposed);
+        let mut facts = self.facts_of_set(matter, &set, proposed);
         facts.expects = vec![expect(&set)];
         Ok(facts)
     }

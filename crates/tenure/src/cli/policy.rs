@@ -8,10 +8,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tenure_api::policies::NewPolicySet;
 use tenure_core::id::PolicySetId;
+use tenure_core::problem::FieldProblem;
 use tenure_core::request::RequestState;
+use tenure_engine::ops::lockouts::lockouts;
 use tenure_policy::bench::{self, Expect, Outcome};
 use tenure_policy::{
-    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicySetError, Solver, Verdict, analyse, diff,
+    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem, PolicySetError, Solver, Source, Verdict,
+    analyse, diff,
 };
 
 use super::context::{Context, read_input};
@@ -189,7 +192,10 @@ impl Policy {
 fn check(file: &Path, context: &Context) -> anyhow::Result<()> {
     let text = read(file)?;
     let (problems, set) = match CedarPolicy::with_policies(&text) {
-        Ok(set) => (Vec::new(), Some(set)),
+        Ok(set) => match lockouts(&set) {
+            none if none.is_empty() => (Vec::new(), Some(set)),
+            lockouts => (lockouts.into_iter().map(problem).collect(), None),
+        },
         Err(PolicySetError { problems }) => (problems, None),
     };
     if context.out.is_json() {
@@ -206,6 +212,16 @@ fn check(file: &Path, context: &Context) -> anyhow::Result<()> {
     match set {
         Some(_) => Ok(()),
         None => Err(refused(file, &PolicySetError { problems })),
+    }
+}
+
+/// A set that can be read and would lock somebody out is refused as the server refuses it.
+fn problem(lockout: FieldProblem) -> PolicyProblem {
+    PolicyProblem {
+        source: Source::Policies,
+        position: None,
+        message: lockout.hint,
+        hint: None,
     }
 }
 

@@ -24,6 +24,7 @@ mod exceptions;
 mod findings;
 mod hardening;
 mod issuers;
+mod kernel;
 mod lifecycle;
 mod log;
 mod mailbox;

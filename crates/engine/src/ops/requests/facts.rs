@@ -47,6 +47,8 @@ pub(crate) struct Facts {
     pub subjects: Vec<String>,
     /// The policy set that is proposed, if one is.
     pub proposed_policy: Option<Arc<dyn PolicyEngine>>,
+    /// The set that judges the request, if it isn't the one in force.
+    pub judge: Option<Arc<dyn PolicyEngine>>,
 }
 
 /// The context of `request` and of the routes, as the schema's `Ask`.
@@ -151,6 +153,7 @@ impl Facts {
             expects: Vec::new(),
             subjects: Vec::new(),
             proposed_policy: None,
+            judge: None,
         }
     }
 

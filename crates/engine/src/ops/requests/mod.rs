@@ -4,7 +4,9 @@ pub(crate) mod deadlines;
 pub(crate) mod facts;
 pub(crate) mod fulfil;
 pub mod link;
-mod vote;
+pub(crate) mod vote;
+
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tenure_api::request::{Amendment, NewRequest, RequestView};
@@ -12,7 +14,7 @@ use tenure_api::views::Page;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::RequestId;
-use tenure_core::policy::{Action, Answer, Entity, Question};
+use tenure_core::policy::{Action, Answer, Entity, PolicyEngine, Question};
 use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
@@ -71,7 +73,13 @@ impl Engine {
     pub(crate) fn may_ask(&self, caller: &Caller, facts: &Facts) -> Result<Answer, OpError> {
         let mut context = facts.context.clone();
         context.owns = facts.owns(asker(caller));
-        self.allow(caller, Action::Request, inventory("request", "", &facts.environment), context.attributes())
+        let resource = inventory("request", "", &facts.environment);
+        self.allow_under(&*self.judging_set(facts), caller, Action::Request, resource, context.attributes())
+    }
+
+    /// The set that judges a request: the one in force, but for the way back to the built-in one, which no set bars (S-9).
+    pub(crate) fn judging_set(&self, facts: &Facts) -> Arc<dyn PolicyEngine> {
+        facts.judge.clone().unwrap_or_else(|| self.policy.engine())
     }
 
     /// The request as it stands before its first vote: on the lightest permitted route.
@@ -112,8 +120,9 @@ impl Engine {
     pub(crate) fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
         let mut denials = Vec::new();
         let mut unfilled = false;
+        let judge = self.judging_set(facts);
         for route in Route::ALL {
-            let answer = self.policy.decide(&Question {
+            let answer = judge.decide(&Question {
                 principal: principal.clone(),
                 action: route.action(),
                 resource: inventory("request", "", &facts.environment),

@@ -4,6 +4,7 @@ use tenure_api::request::{NewVote, RequestView};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{PersonId, RequestId};
+use tenure_core::identity::RiskTier;
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::policy_set::PolicySet;
@@ -78,7 +79,7 @@ impl Engine {
                         at: now,
                         content_hash: ask.content_hash.clone(),
                         purpose: stored.purpose.clone(),
-                        policy_version: self.policy.version(),
+                        policy_version: self.judging_set(&facts).version(),
                         assurance: assurance(caller),
                         comment: ask.comment.clone(),
                     })?;
@@ -141,13 +142,14 @@ impl Engine {
         let mut judged = facts.clone();
         judged.context.owns = facts.owns(stored.requested_by);
         let asker = self.asker_entity(stored.requested_by).await?;
-        let answer = self.policy.decide(&Question {
+        let judge = self.judging_set(facts);
+        let answer = judge.decide(&Question {
             principal: asker.clone(),
             action: stored.route.action(),
             resource: inventory("request", "", &facts.environment),
             context: judged.context.attributes(),
         });
-        if self.policy.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+        if judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
             let (route, answer) = self.choose_route(asker, &judged)?;
             request.route = route;
             request.policies = answer.policies;
@@ -170,11 +172,11 @@ impl Engine {
 
     /// Whether policy would let somebody vote so today, were their sign-in fresh.
     fn may_still_vote(&self, person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
-        let answer = self.policy.decide(&Question {
+        let answer = self.judging_set(facts).decide(&Question {
             principal: questions::person(person),
             action: Action::Approve,
             resource: inventory("request", request.id, &facts.environment),
-            context: vote_context(place, false, request, facts),
+            context: context_of(place, false, request, facts),
         });
         tenure_core::gate::check(&answer).is_ok()
     }
@@ -190,8 +192,9 @@ impl Engine {
             if !fills(person, place, request, facts) {
                 continue;
             }
-            let context = vote_context(place, same_person, request, facts);
-            match self.allow(caller, Action::Approve, inventory("request", request.id, &facts.environment), context.clone()) {
+            let context = context_of(place, same_person, request, facts);
+            let resource = inventory("request", request.id, &facts.environment);
+            match self.allow_under(&*self.judging_set(facts), caller, Action::Approve, resource, context.clone()) {
                 Ok(answer) => {
                     if same_person {
                         // The kernel of S-9: no policy can let somebody approve what they asked for.
@@ -246,8 +249,13 @@ impl Engine {
         changeset: &mut Changeset,
         request: &mut Request,
         set: &mut PolicySet,
+        facts: &Facts,
         now: Timestamp,
     ) -> Result<(), OpError> {
+        let Caller::Person { person, .. } = caller else {
+            return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
+        };
+        self.allowed_by_proposed(person, request, facts, context_of(Place::Administrator, false, request, facts))?;
         self.approve_alone(caller, changeset, request, now).await?;
         self.put_in_force(changeset, set, request, now).await?;
         self.close_fulfilled(changeset, request, now);
@@ -295,17 +303,22 @@ pub(super) fn fills(person: &Person, place: Place, request: &Request, facts: &Fa
         }
 }
 
-fn vote_context(place: Place, same_person: bool, request: &Request, facts: &Facts) -> Attributes {
+fn context_of(place: Place, same_person: bool, request: &Request, facts: &Facts) -> Attributes {
+    vote_context(place, same_person, &request.matter, request.class, facts.tier, request.single_person)
+}
+
+/// The context of `approve`, as the schema has it.
+pub(crate) fn vote_context(place: Place, same_person: bool, matter: &Matter, class: Class, tier: Option<RiskTier>, single_person: bool) -> Attributes {
     Attributes::from([
         ("place", Value::Text(place.as_str().to_owned())),
         ("fills", Value::Bool(true)),
         ("same_person", Value::Bool(same_person)),
         // Whoever is not fresh does not come as far as the policy.
         ("fresh", Value::Bool(true)),
-        ("matter", Value::Text(request.matter.as_str().to_owned())),
-        ("class", Value::Text(request.class.as_str().to_owned())),
-        ("tier", Value::Text(facts.tier.map_or("", |tier| tier.as_str()).to_owned())),
-        ("single_person", Value::Bool(request.single_person)),
+        ("matter", Value::Text(matter.as_str().to_owned())),
+        ("class", Value::Text(class.as_str().to_owned())),
+        ("tier", Value::Text(tier.map_or("", |tier| tier.as_str()).to_owned())),
+        ("single_person", Value::Bool(single_person)),
     ])
 }
 
