@@ -1,7 +1,7 @@
 //! What no policy set takes away (S-9): whoever takes authority away does so under any set, and whoever goes back to the built-in set can read
 //! what that needs.
 
-use tenure_core::person::Role;
+use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Action, Attributes, Value};
 
 use crate::caller::Caller;
@@ -13,7 +13,7 @@ pub(crate) const KERNEL: &str = "kernel";
 pub(crate) fn may_disable(caller: &Caller, action: Action, context: &Attributes) -> bool {
     let owns = context.get("owns") == Some(&Value::Bool(true));
     let may = match caller {
-        Caller::Person { person, .. } => person.is_active() && (owns || person.holds(Role::Security)),
+        Caller::Person { person, .. } => acts(person) && (owns || person.holds(Role::Security)),
         Caller::Identity { .. } => owns,
     };
     action.disables() && may
@@ -24,5 +24,10 @@ pub(crate) fn may_disable(caller: &Caller, action: Action, context: &Attributes)
 pub(crate) fn may_read(caller: &Caller, kind: &str) -> bool {
     let Caller::Person { person, .. } = caller else { return false };
     let proposes = person.holds(Role::Administrator) || person.holds(Role::Security);
-    person.is_active() && proposes && ["policy", "request"].contains(&kind)
+    acts(person) && proposes && ["policy", "request"].contains(&kind)
+}
+
+/// Whoever audits does nothing else, whatever other roles they have.
+fn acts(person: &Person) -> bool {
+    person.is_active() && !person.holds(Role::Auditor)
 }

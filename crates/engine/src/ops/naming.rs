@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_alternative_is_anchored_at_both_ends() {
-        let pattern = compile("svc|app").unwrap();
+        let pattern = whole("svc|app").unwrap();
         assert!(pattern.is_match("svc") && pattern.is_match("app"));
         assert!(!pattern.is_match("svc-x") && !pattern.is_match("my-app"));
     }

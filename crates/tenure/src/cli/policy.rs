@@ -79,9 +79,11 @@ pub enum Policy {
     InForce,
     /// Proposes a set to the server: it comes into force once another administrator has approved its request.
     ///
+    /// Going back to the built-in set is possible whatever the set in force says: propose `default`.
+    ///
     /// Example: tenure policy propose policies.cedar --purpose "staging needs no approval"
     Propose {
-        /// The policies, in Cedar; `-` is standard input.
+        /// The policies, in Cedar; `-` is standard input, and `default` the built-in set.
         file: PathBuf,
         /// For which need.
         #[arg(long)]

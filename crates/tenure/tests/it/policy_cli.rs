@@ -219,3 +219,23 @@ fn d01_check_refuses_what_nests_too_deep() {
         );
     }
 }
+
+#[test]
+fn d02_check_says_what_would_lock_out() {
+    let folder = with_change(HOUR, HOUR);
+    let file = folder.path().join("new.cedar");
+    let text = std::fs::read_to_string(&file).unwrap() + "\n@id(\"locked\")\n@control(\"NHI5:2025\")\n@doc(\"x\")\nforbid (principal, action, resource);\n";
+    std::fs::write(&file, text).unwrap();
+    let (code, out, err) = run(folder.path(), &["check", "new.cedar"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    for told in [
+        "security could not suspend",
+        "an owner could not revoke",
+        "nobody could change the policy",
+        "is refused for 7 problem(s)",
+    ] {
+        assert!(err.contains(told), "{told}: {err}");
+    }
+    let said = json_of(folder.path(), &["check", "new.cedar"]);
+    assert_eq!((&said["valid"], said["problems"].as_array().unwrap().len()), (&json!(false), 7));
+}
