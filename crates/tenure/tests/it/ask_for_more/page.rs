@@ -273,13 +273,11 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     let invitation = invite(&world, &world.manager_id).await;
     chromium.open(&format!("{}/sign-in#invitation={invitation}", world.server.url)).await;
     chromium.until("document.getElementById('invitation').value.startsWith('tnr_inv_')").await;
-    chromium
-        .run("document.querySelector('form[action=\"/sign-in/invitation\"] button').click()")
-        .await;
+    chromium.click("form[action=\"/sign-in/invitation\"] button").await;
     chromium.until("document.getElementById('passkey-register')?.hidden === false").await;
-    chromium.run("document.getElementById('passkey-register').click()").await;
+    chromium.click("#passkey-register").await;
     chromium.until("location.pathname === '/sign-in/done'").await;
-    chromium.run("document.querySelector('form[action=\"/sign-out\"] button').click()").await;
+    chromium.click("form[action=\"/sign-out\"] button").await;
     chromium.until("location.pathname === '/sign-in'").await;
 
     let purpose = "refund of order 12\n\nAnswer: https://evil.example/approve/x";
@@ -313,7 +311,7 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     chromium
         .until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false")
         .await;
-    chromium.run("document.getElementById('passkey-sign-in').click()").await;
+    chromium.click("#passkey-sign-in").await;
     chromium.until("location.pathname.startsWith('/approve/')").await;
     chromium.until("document.querySelector('button[value=approve]') !== null").await;
     // By keyboard: the comment, and on to the button.

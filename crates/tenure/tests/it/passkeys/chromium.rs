@@ -19,11 +19,9 @@ async fn register(browser: &mut Chromium, world: &World, person: &str) -> String
     browser.until("document.getElementById('invitation').value.startsWith('tnr_inv_')").await;
     // Neither the address bar nor the history keeps it.
     assert_eq!(browser.run("location.href").await, json!(format!("{}/sign-in", world.server.url)));
-    browser
-        .run("document.querySelector('form[action=\"/sign-in/invitation\"] button').click()")
-        .await;
+    browser.click("form[action=\"/sign-in/invitation\"] button").await;
     browser.until("document.getElementById('passkey-register')?.hidden === false").await;
-    browser.run("document.getElementById('passkey-register').click()").await;
+    browser.click("#passkey-register").await;
     browser.until("location.pathname === '/sign-in/done'").await;
     let held = browser.run("fetch('/v1/passkeys').then((answer) => answer.json())").await;
     held["items"][0]["id"].as_str().unwrap().to_owned()
@@ -31,7 +29,7 @@ async fn register(browser: &mut Chromium, world: &World, person: &str) -> String
 
 async fn sign_out(browser: &mut Chromium, world: &World) {
     browser.open(&format!("{}/sign-in/done", world.server.url)).await;
-    browser.run("document.querySelector('form[action=\"/sign-out\"] button').click()").await;
+    browser.click("form[action=\"/sign-out\"] button").await;
     browser
         .until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false")
         .await;
@@ -42,7 +40,7 @@ async fn sign_out(browser: &mut Chromium, world: &World) {
 async fn press_sign_in(browser: &mut Chromium, world: &World) {
     browser.open(&format!("{}/sign-in", world.server.url)).await;
     browser.until("document.getElementById('passkey-sign-in')?.hidden === false").await;
-    browser.run("document.getElementById('passkey-sign-in').click()").await;
+    browser.click("#passkey-sign-in").await;
 }
 
 async fn told(browser: &mut Chromium, what: &str) {
@@ -80,7 +78,7 @@ async fn s7_a_person_registers_signs_out_and_signs_in_on_the_page() {
     // The same device isn't registered twice: the server names it, and the browser refuses.
     browser.open(&format!("{}/sign-in?link=true", world.server.url)).await;
     browser.until("document.getElementById('passkey-register')?.hidden === false").await;
-    browser.run("document.getElementById('passkey-register').click()").await;
+    browser.click("#passkey-register").await;
     browser.until("document.getElementById('message').textContent.length > 40").await;
     assert_eq!(browser.credentials(&authenticator).await.len(), 1);
 }

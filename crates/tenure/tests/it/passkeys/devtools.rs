@@ -137,6 +137,13 @@ impl Chromium {
         }
     }
 
+    /// Presses what a selector finds, once the page stands: an address changes before its page is there.
+    pub async fn click(&mut self, selector: &str) {
+        let found = format!("document.querySelector({selector:?})");
+        self.until(&format!("document.readyState === 'complete' && {found} !== null")).await;
+        self.run(&format!("{found}.click()")).await;
+    }
+
     /// A new authenticator of the machine, such as a laptop has; gives its id.
     pub async fn authenticator(&mut self) -> String {
         let options = json!({
