@@ -312,7 +312,9 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
         .until("location.pathname === '/sign-in' && document.getElementById('passkey-sign-in')?.hidden === false")
         .await;
     chromium.click("#passkey-sign-in").await;
-    chromium.until("location.pathname.startsWith('/approve/')").await;
+    chromium
+        .until("location.pathname.startsWith('/approve/') && document.readyState === 'complete'")
+        .await;
     chromium.until("document.querySelector('button[value=approve]') !== null").await;
     // By keyboard: the comment, and on to the button.
     chromium.run("document.getElementById('comment').focus()").await;
