@@ -98,7 +98,7 @@ impl Engine {
         context: Attributes,
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
-        let by_kernel = kernel::may_disable(caller, action, &context);
+        let by_kernel = kernel::allows(caller, action, &resource, &context);
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
             Caller::Identity { identity: who, .. } => identity(who),

@@ -16,7 +16,7 @@ use crate::questions::{inventory, owns};
 /// something else than what they wrote.
 pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    for action in [Action::Suspend, Action::Revoke, Action::Complete] {
+    for action in Action::ALL.iter().copied().filter(|action| action.disables()) {
         for (who, role, own) in [("security", Role::Security, false), ("an owner", Role::Owner, true)] {
             let allowed = ["", "production", "staging"].iter().all(|environment| {
                 let resource = inventory("identity", "", environment);
