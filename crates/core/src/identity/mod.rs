@@ -2,6 +2,7 @@
 
 mod charter;
 mod kinds;
+mod narrower;
 mod state;
 mod tier;
 
@@ -9,6 +10,7 @@ pub use charter::{
     AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, Hours, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE, Parties,
     RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage, WILDCARD, WorkloadBinding,
 };
+pub use narrower::narrows;
 pub use tier::{Ceilings, RiskFacts, RiskTier};
 
 pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, SuspensionKind};
@@ -84,6 +86,10 @@ pub struct Identity {
     pub charter: CharterDraft,
     /// Its risk tier, as derived when its charter or what the charter names last changed (R119).
     pub tier: RiskTier,
+    /// The tier that it had before its charter was narrowed, if that was higher: it is held to it until a request for its charter is
+    /// approved under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier_kept: Option<RiskTier>,
     /// Causes of suspension; it is suspended while there is one.
     pub suspensions: Vec<SuspensionCause>,
     /// Credentials issued at or before this position are dead; cuts of scopes that it left are folded in here.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CharterDraft, Coverage, Kind};
+use super::{CharterDraft, Coverage, IdentityState, Kind};
 use crate::third_party::Sensitivity;
 use crate::time::Span;
 
@@ -39,6 +39,27 @@ pub struct Ceilings {
 }
 
 impl super::Identity {
+    /// The tier under which a change is decided: the higher of what it has and what the rule says of the charter that it would get, so
+    /// that nobody sheds the approvers of a tier by leaving it first. What was never approved has no tier to shed.
+    pub fn judged_tier(&self, by_rule: RiskTier) -> RiskTier {
+        match self.state {
+            IdentityState::Draft | IdentityState::Pending => by_rule,
+            _ => by_rule.max(self.tier),
+        }
+    }
+
+    /// The rule says another tier, of a charter that was narrowed or of data that was classified anew.
+    pub fn derive_tier(&mut self, by_rule: RiskTier) {
+        self.tier = self.tier_kept.map_or(by_rule, |kept| kept.max(by_rule));
+    }
+
+    /// Nobody approved what its charter lost, so the tier doesn't fall with it.
+    pub fn keep_tier(&mut self, by_rule: RiskTier) {
+        let judged = self.judged_tier(by_rule);
+        self.tier_kept = self.tier_kept.max((judged > by_rule).then_some(judged));
+        self.tier = judged;
+    }
+
     /// What its tier and its kind allow.
     pub fn ceilings(&self) -> Ceilings {
         let ceilings = self.tier.ceilings();

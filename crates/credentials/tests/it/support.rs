@@ -152,6 +152,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
             ..CharterDraft::default()
         },
         tier: RiskTier::Low,
+        tier_kept: None,
         suspensions: vec![],
         valid_after: None,
         bindings: vec![],

@@ -7,7 +7,7 @@ use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{BindingId, IdentityId, PersonId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
 use tenure_core::issuer::Issuer;
 use tenure_core::policy::Action;
 use tenure_core::port::Committed;
@@ -20,7 +20,7 @@ use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
 use super::Asked;
 use super::requests::facts::Facts;
-use super::requests::fulfil::{narrows, unchangeable, widens};
+use super::requests::fulfil::{unchangeable, widens};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -106,6 +106,7 @@ impl Engine {
             state: IdentityState::Draft,
             charter,
             tier: RiskTier::High,
+            tier_kept: None,
             suspensions: Vec::new(),
             valid_after: None,
             bindings: Vec::new(),

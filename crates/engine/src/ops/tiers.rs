@@ -115,11 +115,12 @@ impl Engine {
             let Some(stored) = self.one::<Identity>(id).await?.filter(|stored| !over(stored.state)) else {
                 return Ok(false);
             };
-            let tier = RiskTier::of(stored.kind, &stored.charter, self.risk_facts(&stored.charter).await?);
-            if tier == stored.tier {
+            let mut identity = (*stored.value).clone();
+            identity.derive_tier(RiskTier::of(stored.kind, &stored.charter, self.risk_facts(&stored.charter).await?));
+            if identity.tier == stored.tier {
                 return Ok(false);
             }
-            let changeset = self.tier_changed(&stored, tier, domain, now).await?;
+            let changeset = self.tier_changed(&stored, identity, domain, now).await?;
             if self.settle(changeset).await?.is_some() {
                 return Ok(true);
             }
@@ -127,11 +128,8 @@ impl Engine {
         Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
     }
 
-    async fn tier_changed(&self, stored: &Stored<Identity>, tier: RiskTier, domain: &str, now: Timestamp) -> Result<Changeset, OpError> {
-        let identity = Identity {
-            tier,
-            ..(*stored.value).clone()
-        };
+    async fn tier_changed(&self, stored: &Stored<Identity>, identity: Identity, domain: &str, now: Timestamp) -> Result<Changeset, OpError> {
+        let tier = identity.tier;
         let ceilings = identity.ceilings();
         let beyond = self.beyond(&identity, now).await?;
         let event = self

@@ -40,7 +40,7 @@ fn problems(refused: PolicySetError) -> Vec<String> {
 
 /// Just above the bounds, which the parser itself still takes.
 #[test]
-fn d01_a_set_that_nests_too_deep_is_refused_with_the_bound() {
+fn a01_a_set_that_nests_too_deep_is_refused_with_the_bound() {
     let bounds = [MAX_BRACKETS.to_string(), MAX_OPERATORS.to_string()];
     for (way, condition) in ways(MAX_OPERATORS + 1) {
         let problems = problems(CedarPolicy::with_policies(&policy(&condition)).unwrap_err());
@@ -64,7 +64,7 @@ fn d01_a_set_that_nests_too_deep_is_refused_with_the_bound() {
 
 /// What passes needs no more than a worker has, whichever way it nests.
 #[test]
-fn d01_what_may_nest_is_read_asked_and_dropped_on_a_workers_stack() {
+fn a01_what_may_nest_is_read_asked_and_dropped_on_a_workers_stack() {
     let question = case("security suspends anything").question;
     let worker = std::thread::Builder::new().stack_size(WORKER).spawn(move || {
         for depth in [MAX_BRACKETS - 2, MAX_OPERATORS - 8] {
@@ -86,7 +86,7 @@ fn d01_what_may_nest_is_read_asked_and_dropped_on_a_workers_stack() {
 
 /// The translation for the solver recurses as well.
 #[test]
-fn d01_what_may_nest_is_analysed_on_a_workers_stack() {
+fn a01_what_may_nest_is_analysed_on_a_workers_stack() {
     let worker = std::thread::Builder::new().stack_size(WORKER).spawn(|| {
         let condition = |joint: &str| {
             format!(

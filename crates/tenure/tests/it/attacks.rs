@@ -594,7 +594,7 @@ async fn the_servers_own_log_never_shows_a_secret() {
 }
 
 on_one! {
-    async fn d01_a_policy_is_read_only_of_who_may_propose_it(world: World) {
+    async fn a01_a_policy_is_read_only_of_who_may_propose_it(world: World) {
         let nested = |brackets: usize| format!("@id(\"deep\")\npermit (principal, action, resource)\nwhen {{ {}true{} }};\n", "(".repeat(brackets), ")".repeat(brackets));
         let propose = async |caller: &str, text: &str| world.post(caller, "/v1/policies", json!({"text": text, "purpose": "test"})).await;
         for caller in [&world.owner, &world.manager, &world.auditor] {

@@ -21,7 +21,7 @@ async fn propose(world: &World, caller: &str, text: &str) -> Answer {
 }
 
 on_one! {
-    async fn d02_no_set_bars_taking_authority_away_or_the_way_back(world: World) {
+    async fn a02_no_set_bars_taking_authority_away_or_the_way_back(world: World) {
         let key = Key::new();
         let id = world.active("exporter", world.charter(key.jwk())).await;
         let token = world.token(&key, &id, "production").await;
@@ -53,7 +53,7 @@ on_one! {
         world.post(&world.admin, "/v1/people", json!({"name": "Eve"})).await.expect(201);
     }
 
-    async fn d02_two_administrators_go_back_together(world: World) {
+    async fn a02_two_administrators_go_back_together(world: World) {
         propose(&world, &world.admin, &format!("{BUILT_IN}{LOCKED}")).await.expect(201);
         propose(&world, &world.admin, BUILT_IN).await.expect(201);
         let (_, second) = world.person("Ben", &["administrator"]).await;
@@ -70,7 +70,7 @@ on_one! {
         world.post(&world.admin, "/v1/people", json!({"name": "Eve"})).await.expect(201);
     }
 
-    async fn d02_a_set_that_locks_out_is_refused_when_it_is_proposed(world: World) {
+    async fn a02_a_set_that_locks_out_is_refused_when_it_is_proposed(world: World) {
         let before = world.changes().await;
         for (rule, told) in [
             ("forbid (principal, action, resource);", "nobody could change the policy"),

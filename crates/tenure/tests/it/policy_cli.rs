@@ -203,7 +203,7 @@ fn analyse_proves_or_shows_a_request_or_says_that_it_cannot() {
 
 /// The command's own thread has a bound too; what is refused is so by the same rule as at the server.
 #[test]
-fn d01_check_refuses_what_nests_too_deep() {
+fn a01_check_refuses_what_nests_too_deep() {
     let folder = tempfile::tempdir().unwrap();
     for (name, condition) in [
         ("brackets", format!("{}true{}", "(".repeat(33), ")".repeat(33))),
@@ -221,7 +221,7 @@ fn d01_check_refuses_what_nests_too_deep() {
 }
 
 #[test]
-fn d02_check_says_what_would_lock_out() {
+fn a02_check_says_what_would_lock_out() {
     let folder = with_change(HOUR, HOUR);
     let file = folder.path().join("new.cedar");
     let text = std::fs::read_to_string(&file).unwrap() + "\n@id(\"locked\")\n@control(\"NHI5:2025\")\n@doc(\"x\")\nforbid (principal, action, resource);\n";

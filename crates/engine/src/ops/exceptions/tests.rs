@@ -28,6 +28,7 @@ pub(crate) fn active(id: u128, charter: CharterDraft, person: PersonId, now: Tim
             ..charter
         },
         tier: RiskTier::High,
+        tier_kept: None,
         suspensions: Vec::new(),
         valid_after: None,
         bindings: Vec::new(),

@@ -246,8 +246,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Facts, OpError> {
         let mut facts = Facts::about(matter, json!({"name": identity.name, "kind": identity.kind, "charter": charter}));
-        let tier = references.tier(identity.kind, charter);
-        Box::pin(self.within_template(identity, charter, tier, now)).await?;
+        let by_rule = references.tier(identity.kind, charter);
+        Box::pin(self.within_template(identity, charter, by_rule, now)).await?;
+        let tier = identity.judged_tier(by_rule);
         facts.owner = identity.charter.owner.or(charter.owner);
         facts.manager = references.owner_manager;
         facts.tier = Some(tier);
@@ -435,7 +436,7 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &stored, charter, &references, now).await?;
         if let Some(until) = charter.expires_at.filter(|until| stored.charter.expires_at.is_none_or(|end| *until > end)) {
             // A later end by another name is held to what a renewal is.
-            let tier = references.tier(stored.kind, charter);
+            let tier = stored.judged_tier(references.tier(stored.kind, charter));
             self.may_end_later(&mut facts, &stored, tier, until, now).await?;
         }
         // What the votes are about is the way from the one charter to the other.

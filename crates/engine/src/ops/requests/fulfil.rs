@@ -1,7 +1,6 @@
 //! Fulfilment: what was approved comes about in the commit of its last vote, or at its start.
 
 use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::delegation::{delegates_narrow, tasks_narrow};
 use tenure_core::event::ControlPoint;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId, PersonId};
@@ -190,7 +189,7 @@ impl Engine {
     }
 
     /// The identity gets another charter: its grants follow. What is no longer covered is taken back at once; what is new is granted by
-    /// the request; a narrowing needs none.
+    /// the request; a narrowing needs none. The tier falls only by a request for this charter, which the old tier's approvers decided.
     pub(crate) async fn rechartered(
         &self,
         changeset: &mut Changeset,
@@ -202,6 +201,11 @@ impl Engine {
         let mut identity = (*stored.value).clone();
         let old_end = charter_of(stored)?.end();
         identity.charter = charter;
+        // The same but for its end, which the rule of tiers does not read.
+        let moved = CharterDraft {
+            expires_at: identity.charter.expires_at,
+            ..stored.charter.clone()
+        };
         let complete = identity.complete_charter().map_err(OpError::Invalid)?;
         let end = complete.end();
         let mut problems = Vec::new();
@@ -210,12 +214,21 @@ impl Engine {
         if request.is_some() && !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
-        identity.tier = references.tier(identity.kind, &identity.charter);
+        let tier = references.tier(identity.kind, &identity.charter);
+        if request.as_ref().is_some_and(|request| matches!(request.matter, Matter::Charter { .. })) {
+            identity.tier_kept = None;
+            identity.derive_tier(tier);
+        } else if identity.charter == moved {
+            identity.derive_tier(tier);
+        } else {
+            identity.keep_tier(tier);
+        }
         let mut event = self
             .event(now, "identity.charter_changed", ControlPoint::Change)
             .subject(identity.id)
             .fact("charter", &identity.charter)
             .fact("tier", identity.tier)
+            .fact("tier_by_rule", tier)
             .fact("request", request.as_ref().map(|request| request.id));
         event = event.fact("narrowed", request.is_none());
         changeset.event(event);
@@ -223,7 +236,12 @@ impl Engine {
         for id in stored.grants.clone() {
             let Some(read) = self.one::<Grant>(id).await? else { continue };
             let mut grant = (*read.value).clone();
-            let mut left = inside(&grant.entitlement, &identity.charter.scope).into_iter();
+            let mut left = match complete.coverage {
+                // Nothing is held at rest any more (R58).
+                Coverage::JustInTime if !grant.just_in_time => Vec::new(),
+                _ => inside(&grant.entitlement, &identity.charter.scope),
+            }
+            .into_iter();
             match left.next() {
                 Some(entitlement) => grant.entitlement = entitlement,
                 None => grant.entitlement.actions.clear(),
@@ -408,66 +426,6 @@ pub(crate) fn unchangeable(from: &CharterDraft, to: &CharterDraft) -> Vec<FieldP
         "a new key is enrolled with a join token: tenure identity join-token",
     );
     problems
-}
-
-/// Whether a charter only takes away from another: it needs no approval.
-pub(crate) fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
-    let scope = to
-        .scope
-        .iter()
-        .all(|entitlement| entitlement.actions.iter().all(|action| covers(&from.scope, action, &entitlement.resource)));
-    // No domains means no bound: naming some narrows, dropping all widens.
-    let domains = from.data_domains.is_empty() || (!to.data_domains.is_empty() && to.data_domains.iter().all(|domain| from.data_domains.contains(domain)));
-    let repositories =
-        to.repositories.iter().all(|repository| from.repositories.contains(repository)) && (!to.repositories.is_empty() || from.repositories.is_empty());
-    let types = from.credential_types == to.credential_types
-        || (!to.credential_types.is_empty() && to.credential_types.iter().all(|kind| from.credential_types.contains(kind)));
-    let ends = from.retirement.iter().all(|condition| to.retirement.contains(condition)) && to.expires_at <= from.expires_at && to.expires_at.is_some();
-    let ttl = to.credential_ttl == from.credential_ttl || (to.credential_ttl.is_some() && to.credential_ttl < from.credential_ttl);
-    let coverage = to.coverage == from.coverage || to.coverage == Some(Coverage::JustInTime);
-    let triggers = from.auto_revocation.iter().all(|trigger| to.auto_revocation.contains(trigger));
-    let usage = from.usage.is_none() || from.usage == to.usage;
-    let renewal = to.renewal.is_none() || to.renewal == from.renewal;
-    let cadence = to.rotation_cadence == from.rotation_cadence || (to.rotation_cadence.is_some() && to.rotation_cadence < from.rotation_cadence);
-    let shared = to.shared.is_none() || to.shared == from.shared;
-    let tasks = tasks_narrow(&from.tasks, &to.tasks);
-    let delegates = delegates_narrow(&from.delegates, &to.delegates);
-    let bound = to.sender_constrained || !from.sender_constrained;
-    let same = CharterDraft {
-        tasks: from.tasks.clone(),
-        delegates: from.delegates.clone(),
-        sender_constrained: from.sender_constrained,
-        scope: from.scope.clone(),
-        data_domains: from.data_domains.clone(),
-        repositories: from.repositories.clone(),
-        credential_types: from.credential_types.clone(),
-        retirement: from.retirement.clone(),
-        expires_at: from.expires_at,
-        credential_ttl: from.credential_ttl,
-        coverage: from.coverage,
-        auto_revocation: from.auto_revocation.clone(),
-        usage: from.usage.clone(),
-        renewal: from.renewal.clone(),
-        rotation_cadence: from.rotation_cadence,
-        shared: from.shared.clone(),
-        ..to.clone()
-    } == *from;
-    scope
-        && domains
-        && repositories
-        && types
-        && ends
-        && ttl
-        && coverage
-        && triggers
-        && usage
-        && renewal
-        && cadence
-        && shared
-        && tasks
-        && delegates
-        && bound
-        && same
 }
 
 /// The refusal of a change that needs an approval.

@@ -92,6 +92,46 @@ on_one! {
         until_tier(&world, &next.text("/id"), "medium").await;
     }
 
+    async fn a03_leaving_a_tier_sheds_neither_its_approvers_nor_what_is_held(world: World) {
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["coverage"] = json!("privileged");
+        charter["expires_at"] = json!(in_secs(20 * 86_400));
+        let id = world.register("root", charter.clone(), "pending").await.expect(201).text("/id");
+        for approver in [&world.manager, &world.security] {
+            world.activate(approver, &id).await.expect(200);
+        }
+        let token = world.token(&key, &id, "production").await;
+        assert!(world.is_live(&token).await);
+        // The owner alone gives up what is held at rest: at once, and no more than that.
+        charter["coverage"] = json!("just_in_time");
+        let narrowed = world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(charter.clone())).await.expect(200);
+        assert_eq!((narrowed.text("/tier"), narrowed.text("/tier_kept"), &narrowed.body["grants"]), ("high".into(), "high".into(), &json!([])));
+        assert!(!world.is_live(&token).await);
+        assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "no_live_grant");
+        // Nor does the tier fall with data that is classified anew.
+        domain(&world, "orders", "restricted").await;
+        charter["data_domains"] = json!(["orders"]);
+        world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(charter.clone())).await.expect(200);
+        classify(&world, "orders", "public").await.expect(200);
+        world.until(async || !world.events_of("data_domain.tiers_derived", "orders").await.is_empty()).await;
+        // Everything that it asks for goes the way of the tier that it had.
+        charter["coverage"] = json!("role_based");
+        let access = json!({"type": "access", "identity": id, "entitlement": {"actions": ["read"], "resource": world.orders}, "duration": "30m"});
+        let renewal = json!({"type": "renewal", "identity": id, "until": in_secs(60 * 86_400)});
+        assert_eq!(world.ask(&world.owner, renewal, "longer").await.expect(403).code(), "over_ceiling");
+        for matter in [access, json!({"type": "charter", "identity": id, "charter": charter})] {
+            let asked = world.ask(&world.owner, matter.clone(), "back").await.expect(201);
+            assert_eq!(asked.text("/route"), "manager_and_security", "{matter}");
+            let asked = asked.text("/id");
+            assert_eq!(world.approve(&world.manager, &asked).await.expect(200).text("/state"), "open");
+            assert_eq!(world.approve(&world.security, &asked).await.expect(200).text("/state"), "fulfilled");
+        }
+        // They have decided about the charter without it, and so it falls.
+        let view = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
+        assert_eq!((view.text("/tier"), &view.body["tier_kept"]), ("medium".into(), &Value::Null));
+    }
+
     async fn r53_the_wrong_context_is_denied_and_named(world: World) {
         let key = Key::new();
         let mut charter = world.charter(key.jwk());
