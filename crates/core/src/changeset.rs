@@ -143,6 +143,16 @@ impl Changeset {
         (self.stands_for_stopping || self.events.iter().any(takes)) && !self.events.iter().any(gives) && !self.puts.iter().any(confers)
     }
 
+    /// Whether it may be written while a checkpoint outside contradicts the log (S-1): it takes authority away, or says what was seen and
+    /// confers nothing.
+    pub fn confers_nothing(&self) -> bool {
+        let seen = |event: &Event| {
+            matches!(event.control, ControlPoint::Use | ControlPoint::Review)
+                || matches!(event.kind, "access.refused" | "log.contradicted" | "deadline.postponed" | "deadline.dropped")
+        };
+        self.is_essential() || (self.events.iter().all(seen) && !self.puts.iter().any(|put| put.replaces == 0 && put.key.kind == RowKind::Session))
+    }
+
     /// Adds a further event.
     pub fn event(&mut self, event: Event) -> &mut Self {
         self.events.push(event);

@@ -26,6 +26,8 @@ pub enum Access {
     OperatorTokenCreated,
     /// An administrator was given back with the root key (S-10).
     AdministratorRecovered,
+    /// The database was put back and an epoch begun, with the root key (S-1).
+    EpochBegun,
 }
 
 impl Access {
@@ -37,6 +39,7 @@ impl Access {
         Self::ApiKeyIssued,
         Self::OperatorTokenCreated,
         Self::AdministratorRecovered,
+        Self::EpochBegun,
     ];
 
     /// The name in filters.
@@ -48,6 +51,7 @@ impl Access {
             Self::ApiKeyIssued => "api_key_issued",
             Self::OperatorTokenCreated => "operator_token_created",
             Self::AdministratorRecovered => "administrator_recovered",
+            Self::EpochBegun => "epoch_begun",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whether a credential is alive: log positions, never clocks, decide about cuts.
 
 use crate::credential::Credential;
+use crate::epoch::Trust;
 use crate::identity::{Identity, IdentityState};
 use crate::problem::Reason;
 use crate::row::{Position, Stored};
@@ -14,6 +15,8 @@ pub struct Scopes<'a> {
     pub cuts: &'a [Option<Stored<Cut>>],
     /// The scopes' holds.
     pub holds: &'a [Option<Stored<Hold>>],
+    /// How far the database vouches for anything.
+    pub trust: Trust,
 }
 
 impl Scopes<'_> {
@@ -40,6 +43,9 @@ impl Scopes<'_> {
 /// # Errors
 /// Why not.
 pub fn identity_may_act(identity: &Identity, scopes: Scopes<'_>, now: Timestamp) -> Result<(), Reason> {
+    if scopes.trust.contradicted {
+        return Err(Reason::LogContradicted);
+    }
     match identity.state {
         IdentityState::Active => {}
         IdentityState::Suspended => return Err(Reason::IdentitySuspended),
@@ -69,6 +75,9 @@ pub fn credential_is_live(credential: &Stored<Credential>, identity: &Identity, 
     }
     if credential.identity != identity.id {
         return Err(Reason::CredentialUnknown);
+    }
+    if !scopes.trust.covers(credential.created) {
+        return Err(Reason::BeforeEpoch);
     }
     let folded = identity.valid_after.is_some_and(|after| !credential.created.is_after(after));
     if folded || scopes.cuts_off(&identity.memberships, credential.created) {

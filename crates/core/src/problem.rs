@@ -185,6 +185,10 @@ reasons! {
     RequestExpired = "request_expired", "the time to fetch the answer, or what it gave, is over: ask again";
     /// No request of this caller's waits under this auth_req_id.
     RequestUnknown = "request_unknown", "use the auth_req_id that this client got; each is good for one token";
+    /// A checkpoint that is kept outside contradicts the log.
+    LogContradicted = "log_contradicted", "a checkpoint outside says that the database was put back to an earlier state or is another one's fork: until `tenure restore --new-epoch` nothing is issued, and revocations work";
+    /// What was issued or made before the database was put back.
+    BeforeEpoch = "before_epoch", "the database was put back to an earlier state since: get a new one";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
 }

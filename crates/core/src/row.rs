@@ -151,6 +151,12 @@ row_kinds! {
     Backchannel = 45, "backchannel";
     /// What a source's signals held lately.
     Blast = 46, "blast";
+    /// The epoch of the deployment.
+    Epoch = 47, "epoch";
+    /// That a checkpoint outside contradicts the log.
+    Contradiction = 48, "contradiction";
+    /// The revision below which a row of authority is not believed.
+    Floor = 49, "floor";
 }
 
 /// A row's name: its kind and its id, which is unique within the kind.

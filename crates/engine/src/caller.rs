@@ -1,6 +1,7 @@
 //! Who calls: a person who signed in or for whom an operator token stands, or an identity that proved itself.
 
 use tenure_core::changeset::Changeset;
+use tenure_core::epoch::{Contradiction, Epoch, Trust};
 use tenure_core::event::{Actor, ControlPoint, Via};
 use tenure_core::gate;
 use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
@@ -141,22 +142,27 @@ impl Engine {
             Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
             Via::Session(session) => RowKey::new(RowKind::Session, session),
         };
-        let snapshot = self.store.load(&[key, RowKey::new(RowKind::Person, person)]).await?;
+        let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key(), Contradiction::row_key()];
+        let snapshot = self.store.load(&keys).await?;
+        let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), snapshot.get::<Contradiction>(3)?.as_ref());
         let person = snapshot.get::<Person>(1)?.ok_or_else(invalid)?;
-        let (proof, whose, revoked, expires_at) = match via {
+        let (proof, whose, revoked, expires_at, made) = match via {
             Via::OperatorToken(_) => {
                 let token = snapshot.get::<OperatorToken>(0)?.ok_or_else(invalid)?;
-                let (whose, revoked, end) = (token.person, token.revoked_at, token.expires_at);
-                (StandingProof::Token(token), whose, revoked, end)
+                let (whose, revoked, end, made) = (token.person, token.revoked_at, token.expires_at, token.created);
+                (StandingProof::Token(token), whose, revoked, end, made)
             }
             Via::Session(_) => {
                 let session = snapshot.get::<Session>(0)?.ok_or_else(invalid)?;
-                let (whose, revoked, end) = (session.person, session.revoked_at, session.expires_at);
-                (StandingProof::Session(session), whose, revoked, end)
+                let (whose, revoked, end, made) = (session.person, session.revoked_at, session.expires_at, session.created);
+                (StandingProof::Session(session), whose, revoked, end, made)
             }
         };
         if whose != person.id || person.state != PersonState::Active {
             return Err(invalid());
+        }
+        if !trust.covers(made) {
+            return Err(OpError::Unauthenticated(Reason::BeforeEpoch));
         }
         if revoked.is_some() {
             return Err(OpError::Unauthenticated(Reason::CredentialRevoked));

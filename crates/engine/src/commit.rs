@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tenure_api::views::Logged;
 use tenure_core::changeset::{Changeset, Expect, Spend};
+use tenure_core::epoch::Epoch;
 use tenure_core::event::{Actor, ControlPoint, Event, Via};
 use tenure_core::id::{EventId, PersonId};
 use tenure_core::policy_set::InForce;
@@ -20,8 +21,8 @@ use crate::refusals::window;
 const DECISIONS: u32 = 16;
 /// How often an unknown outcome is asked about.
 const SETTLEMENTS: u32 = 5;
-/// What one person, or one identity by the API, may write in a minute.
-const WRITES: u32 = 6_000;
+/// What one person, or one identity by the API, may ask of approvers in a minute: each of these is somebody else's work.
+const REQUESTS: u32 = 600;
 
 impl Engine {
     /// A new event at a time.
@@ -41,10 +42,13 @@ impl Engine {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it asks of the API.
             Actor::Identity { id } if asks(&changeset) => {
-                let spend = write_spend(&id, changeset.at);
-                changeset.spends.push(spend);
+                let spends = self.write_spends(&id, &changeset);
+                changeset.spends.extend(spends);
             }
             _ => {}
+        }
+        if self.is_contradicted() && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
+            return Err(OpError::refused(Reason::LogContradicted));
         }
         let disables = disables(&changeset);
         if !disables {
@@ -85,9 +89,34 @@ impl Engine {
         let person = standing.person;
         let disables = disables(changeset);
         if !disables {
-            changeset.spends.push(write_spend(&person.id, changeset.at));
+            let spends = self.write_spends(&person.id, changeset);
+            changeset.spends.extend(spends);
         }
         Ok(())
+    }
+
+    /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes for others.
+    fn write_spends(&self, who: &dyn std::fmt::Display, changeset: &Changeset) -> Vec<Spend> {
+        let start = window(changeset.at);
+        let spend = |budget: &str, by: u32, limit: u32| Spend {
+            budget: format!("{budget}/{who}"),
+            window: start,
+            until: start.plus(Span::from_mins(2)),
+            by,
+            limit,
+        };
+        let mut spends = vec![
+            spend("write", 1, self.settings.write_budget),
+            spend("write_kib", kibibytes(changeset), self.settings.write_budget_kib),
+        ];
+        if changeset
+            .events
+            .first()
+            .is_some_and(|event| matches!(event.kind, "request.opened" | "request.amended"))
+        {
+            spends.push(spend("request", 1, REQUESTS));
+        }
+        spends
     }
 
     /// Decides and commits; decides again on fresh rows when what the decision rested on has changed meanwhile.
@@ -129,6 +158,11 @@ fn disables(changeset: &Changeset) -> bool {
     changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
 }
 
+/// Whether a changeset is the way out of a contradiction, which takes the root key and no caller.
+fn begins_an_epoch(changeset: &Changeset) -> bool {
+    changeset.puts.iter().any(|put| put.key == Epoch::row_key())
+}
+
 /// Whether a changeset is what somebody asked of the API, rather than an issuance or a use.
 fn asks(changeset: &Changeset) -> bool {
     changeset
@@ -137,15 +171,14 @@ fn asks(changeset: &Changeset) -> bool {
         .any(|event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer))
 }
 
-fn write_spend(who: &dyn std::fmt::Display, at: Timestamp) -> Spend {
-    let start = window(at);
-    Spend {
-        budget: format!("write/{who}"),
-        window: start,
-        until: start.plus(Span::from_mins(2)),
-        by: 1,
-        limit: WRITES,
-    }
+/// The bytes that a changeset adds to the database and the log, in KiB.
+fn kibibytes(changeset: &Changeset) -> u32 {
+    let rows = changeset.puts.iter().map(|put| put.body.len());
+    let facts = changeset
+        .events
+        .iter()
+        .map(|event| serde_json::to_vec(&event.data).map_or(0, |data| data.len()));
+    u32::try_from(rows.chain(facts).sum::<usize>().div_ceil(1_024)).unwrap_or(u32::MAX)
 }
 
 fn used_up(space: &'static str) -> OpError {

@@ -59,6 +59,16 @@ pub(crate) struct KnownToken {
     pub signed: SignedToken,
 }
 
+impl KeyCache {
+    /// Forgets every key: others are in force.
+    pub(crate) fn forget(&self) {
+        *self.deployment.write() = None;
+        self.signers.write().clear();
+        self.public.write().clear();
+        self.tokens.write().clear();
+    }
+}
+
 impl Engine {
     /// A fresh key and its sealed record.
     pub(crate) fn new_key(&self, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
@@ -175,17 +185,28 @@ impl Engine {
             .collect())
     }
 
+    /// [`Engine::catch_up`], for a server: its public URL has to be the deployment's.
+    ///
+    /// # Errors
+    /// It isn't; or as there.
+    pub async fn recover(&self) -> Result<(), OpError> {
+        self.catch_up().await?;
+        match self.deployment().await? {
+            Some(deployment) if deployment.host() != crate::ops::setup::log_name(&self.settings.public_url) => Err(OpError::Unavailable(format!(
+                "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
+                deployment.host()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
     ///
     /// # Errors
     /// The store can't be read, or its rows carry another root key's MACs.
-    pub async fn recover(&self) -> Result<(), OpError> {
+    pub async fn catch_up(&self) -> Result<(), OpError> {
         self.note_committed(self.store.head().await?.last_at);
         match self.deployment().await {
-            Ok(Some(deployment)) if deployment.log_name != crate::ops::setup::log_name(&self.settings.public_url) => Err(OpError::Unavailable(format!(
-                "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
-                deployment.log_name
-            ))),
             Ok(_) => self.refresh_policy().await,
             Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
                 "the row {key} was not written under this root key: use the root key that this database was made with"

@@ -6,6 +6,7 @@ pub mod caller;
 mod commit;
 mod counters;
 pub mod error;
+mod floors;
 mod kernel;
 mod keys;
 mod load;
@@ -19,7 +20,7 @@ pub mod run;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tenure_core::entropy::Entropy;
@@ -31,7 +32,9 @@ use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
 
 pub use crate::counters::Counters;
+use crate::floors::Floored;
 use crate::keys::KeyCache;
+pub use crate::ops::epochs::Begun;
 use crate::ops::policies::Policies;
 use crate::outbound::Fetch;
 use crate::refusals::Aggregates;
@@ -45,6 +48,10 @@ pub struct Settings {
     pub mtls_url: Option<String>,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
+    /// Changes that one person, or one identity by the API, may make in a minute; what takes authority away is not counted.
+    pub write_budget: u32,
+    /// How much these may add to database and log in a minute, in KiB.
+    pub write_budget_kib: u32,
     /// Refusals of one known caller that are recorded one by one in a minute.
     pub refusal_budget: u32,
     /// How long a new signing key is published before it signs.
@@ -79,6 +86,8 @@ impl Default for Settings {
             public_url: "http://127.0.0.1:8420".into(),
             mtls_url: None,
             issuance_budget: 600,
+            write_budget: 6_000,
+            write_budget_kib: 32 * 1_024,
             refusal_budget: 60,
             key_overlap: Span::from_mins(5),
             early_review: tenure_core::person_grant::EARLY_REVIEW,
@@ -133,6 +142,12 @@ pub struct Engine {
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
     guard: ClockGuard,
     last_committed: AtomicI64,
+    /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
+    pub(crate) contradicted: AtomicBool,
+    pub(crate) epoch: AtomicU64,
+    /// What the last look at the state found, and when (S-2).
+    pub(crate) state_faults: AtomicU64,
+    pub(crate) state_verified_at: AtomicI64,
     setup: Mutex<Option<ops::setup::Awaited>>,
     pub(crate) counters: Counters,
     /// The channels that notices go out on.
@@ -145,7 +160,7 @@ impl Engine {
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let guard = ClockGuard::new(ports.clock.as_ref(), settings.clock_tolerance);
         Self {
-            store: ports.store,
+            store: Arc::new(Floored::new(ports.store, Arc::clone(&ports.clock))),
             policy: Policies::new(ports.policy, ports.policies),
             clock: ports.clock,
             entropy: ports.entropy,
@@ -162,6 +177,10 @@ impl Engine {
             used: Mutex::new(HashMap::new()),
             guard,
             last_committed: AtomicI64::new(0),
+            contradicted: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            state_faults: AtomicU64::new(0),
+            state_verified_at: AtomicI64::new(0),
             setup: Mutex::new(None),
             counters: Counters::default(),
             channels: Mutex::default(),

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use tenure_core::binding::Binding;
 use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::epoch::{Contradiction, Epoch, Trust};
 use tenure_core::gate::Facts;
 use tenure_core::grant::Grant;
 use tenure_core::id::{IdentityId, ResourceId};
@@ -27,6 +28,8 @@ pub(crate) struct Known {
     pub grants: Vec<Option<Stored<Grant>>>,
     pub bindings: Vec<Option<Stored<Binding>>>,
     pub resources: Vec<Option<Stored<Resource>>>,
+    pub epoch: Option<Stored<Epoch>>,
+    pub contradiction: Option<Stored<Contradiction>>,
 }
 
 impl Known {
@@ -34,7 +37,13 @@ impl Known {
         Scopes {
             cuts: &self.cuts,
             holds: &self.holds,
+            trust: self.trust(),
         }
+    }
+
+    /// How far the database vouches for any of it.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust::of(self.epoch.as_ref(), self.contradiction.as_ref())
     }
 
     pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
@@ -64,6 +73,8 @@ impl Known {
     /// Demands that nothing that the gate looked at changes before the commit: not the identity, its owner, its scopes.
     pub(crate) fn expect(&self, changeset: &mut Changeset) {
         changeset.expect(&self.identity);
+        expect_optional(changeset, Epoch::row_key(), self.epoch.as_ref());
+        expect_optional(changeset, Contradiction::row_key(), self.contradiction.as_ref());
         if let Some(owner) = &self.owner {
             changeset.expect(owner);
         }
@@ -107,22 +118,25 @@ impl Engine {
     pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
-        let mut keys = Vec::with_capacity(1 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
+        let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
         // An identity without owner still has a place for one: a key that no row has.
         keys.push(RowKey::new(
             RowKind::Person,
             identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default(),
         ));
+        keys.extend([Epoch::row_key(), Contradiction::row_key()]);
         keys.extend(identity.memberships.iter().map(|m| m.scope.cut_key()));
         keys.extend(identity.memberships.iter().map(|m| m.scope.hold_key()));
         keys.extend(identity.grants.iter().map(|id| RowKey::new(RowKind::Grant, id)));
         keys.extend(identity.bindings.iter().map(|id| RowKey::new(RowKind::Binding, id)));
         keys.extend(resources.iter().map(|id| RowKey::new(RowKind::Resource, id)));
         let snapshot = self.store.load(&keys).await?;
-        let mut place = 1..;
+        let mut place = 3..;
         let mut next = || place.next().unwrap_or(usize::MAX);
         Ok(Known {
             owner: snapshot.get(0)?,
+            epoch: snapshot.get(1)?,
+            contradiction: snapshot.get(2)?,
             cuts: (0..scopes).map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
             holds: (0..scopes).map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
             grants: identity.grants.iter().map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,

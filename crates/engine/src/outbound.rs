@@ -45,6 +45,10 @@ pub struct Answered {
 pub trait Push: Send + Sync {
     /// Where it goes, for messages.
     fn target(&self) -> String;
+    /// The newest checkpoint of the log with this origin that is kept there: none if there is none, or the place gives nothing back.
+    fn newest<'a>(&'a self, _origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
+        Box::pin(async { Ok(None) })
+    }
     /// Hands over a signed checkpoint; the same one may come twice.
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>>;
 }

@@ -18,7 +18,7 @@ pub use leaf::OPERATOR_TOKEN;
 pub use memory::{Deadline, Dump, MemoryStore};
 pub use migrations::MigrationError;
 pub use postgres::PostgresStore;
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteStore, back_up, head_of, put_back};
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -40,6 +40,10 @@ pub struct Config {
     pub tls_in_front: bool,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
+    /// Changes that one person may make in a minute.
+    pub write_budget: u32,
+    /// What these may add to the database in a minute, in KiB.
+    pub write_budget_kib: u32,
     /// Refusals of one known caller that are recorded one by one in a minute.
     pub refusal_budget: u32,
     /// How long a new signing key is published before it signs.
@@ -124,6 +128,8 @@ impl Default for Config {
             mtls_public_url: None,
             tls_in_front: false,
             issuance_budget: engine.issuance_budget,
+            write_budget: engine.write_budget,
+            write_budget_kib: engine.write_budget_kib,
             refusal_budget: engine.refusal_budget,
             key_overlap: engine.key_overlap,
             request_open_for: engine.request_open_for,
@@ -191,6 +197,8 @@ impl Config {
             "MTLS_PUBLIC_URL" => self.mtls_public_url = Some(value.to_owned()),
             "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
             "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
+            "WRITE_BUDGET" => self.write_budget = value.parse()?,
+            "WRITE_BUDGET_KIB" => self.write_budget_kib = value.parse()?,
             "REFUSAL_BUDGET" => self.refusal_budget = value.parse()?,
             "SOLVER" => self.solver = Some(value.into()),
             "REQUEST_OPEN_FOR" => self.request_open_for = value.parse()?,

@@ -8,6 +8,7 @@ mod channels;
 mod cli;
 pub mod config;
 mod demo;
+mod restore;
 pub mod server;
 
 pub use cli::main;

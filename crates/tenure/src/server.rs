@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use tenure_api::sign_in::Recovered;
 use tenure_core::port::Store;
 use tenure_core::time::{Clock, Span, Timestamp};
 use tenure_credentials::entropy::OsEntropy;
@@ -50,6 +51,8 @@ Settings (file key, variable):
   webhook.secret_file  TENURE_WEBHOOK_SECRET_FILE  what signs: whsec_…
                    TENURE_WEBHOOK_SECRET    the secret itself
   issuance_budget  TENURE_ISSUANCE_BUDGET   credentials of one identity in a minute
+  write_budget     TENURE_WRITE_BUDGET      changes of one person in a minute, default 6000
+  write_budget_kib TENURE_WRITE_BUDGET_KIB  what they add to the database in a minute, in KiB, default 32768
   refusal_budget   TENURE_REFUSAL_BUDGET    refusals of one caller recorded one by one in a minute
   key_overlap      TENURE_KEY_OVERLAP       how long a new key is published before it signs, e.g. 5m
   request_open_for        TENURE_REQUEST_OPEN_FOR        how long a request stays open, default 7d
@@ -209,6 +212,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     };
     let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound, Arc::clone(&clock))?);
     engine.recover().await?;
+    let push = checkpoint_places(config, &outbound)?;
+    engine.compare_with_kept(&push).await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
             let path = config.data.join("setup-token");
@@ -221,7 +226,6 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
             None
         }
     };
-    let push = checkpoint_targets(config, &outbound)?;
     let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
     let (stop, stopped) = watch::channel(false);
     let router = tenure_server::router(Arc::clone(&engine));
@@ -239,7 +243,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     })
 }
 
-fn build(
+pub(crate) fn build(
     config: &Config,
     url: &str,
     mtls_url: Option<String>,
@@ -262,6 +266,8 @@ fn build(
             public_url: url.to_owned(),
             mtls_url,
             issuance_budget: config.issuance_budget,
+            write_budget: config.write_budget,
+            write_budget_kib: config.write_budget_kib,
             refusal_budget: config.refusal_budget,
             key_overlap: config.key_overlap,
             request_open_for: config.request_open_for,
@@ -309,9 +315,24 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let store = open_store(&config, &root).await?;
     let outbound = Arc::new(Outbound::new(Vec::new()));
     let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let done = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?
-        .recover_administrator(args.person)
-        .await?;
+    let engine = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
+    engine.catch_up().await?;
+    let places = checkpoint_places(&config, &outbound)?;
+    engine.compare_with_kept(&places).await?;
+    if engine.is_contradicted() {
+        let begun = engine.begin_epoch().await?;
+        eprintln!(
+            "a checkpoint outside contradicted the log: epoch {} has begun, and everything that was issued before is refused",
+            begun.number
+        );
+    }
+    let done = engine.recover_administrator(args.person).await?;
+    engine.hand_over_checkpoint(&places).await;
+    hand_out(&config, &url, &done)
+}
+
+/// Leaves in the data folder what a recovered administrator comes in with.
+pub(crate) fn hand_out(config: &Config, url: &str, done: &Recovered) -> anyhow::Result<()> {
     eprintln!("{} administers again", done.person.id);
     if let Some(token) = &done.operator_token {
         let target = config.data.join("operator-token");
@@ -346,7 +367,7 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The root key from the environment or its file; the file is made only if `create` says so.
-fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey> {
+pub(crate) fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey> {
     if let Ok(text) = std::env::var("TENURE_ROOT_KEY") {
         return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");
     }
@@ -359,7 +380,7 @@ fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey> {
     key.with_context(|| format!("can't use the root key {}", path.display()))
 }
 
-async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
+pub(crate) async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
     let sealer = Arc::new(RowMac::new(root));
     Ok(match config.location()? {
         Location::Sqlite(path) => Arc::new(SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?),
@@ -374,18 +395,17 @@ fn parse_networks(networks: &[String]) -> anyhow::Result<Vec<tenure_server::outb
         .collect()
 }
 
-fn checkpoint_targets(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
-    config
-        .checkpoint_push
-        .iter()
-        .map(|target| -> anyhow::Result<Arc<dyn Push>> {
-            if target.starts_with("http://") || target.starts_with("https://") {
-                Ok(Arc::new(WebhookPush::new(Arc::clone(outbound), target)?))
-            } else {
-                Ok(Arc::new(FilePush::new(target)))
-            }
-        })
-        .collect()
+/// Where checkpoints are kept: beside the database, so that an older copy of it is noticed, and where the operator says.
+pub(crate) fn checkpoint_places(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
+    let mut places: Vec<Arc<dyn Push>> = vec![Arc::new(FilePush::newest_only(&config.data))];
+    for place in &config.checkpoint_push {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            places.push(Arc::new(WebhookPush::new(Arc::clone(outbound), place)?));
+        } else {
+            places.push(Arc::new(FilePush::new(place)));
+        }
+    }
+    Ok(places)
 }
 
 /// Writes a secret so that only its owner can read it; what stood there is replaced.

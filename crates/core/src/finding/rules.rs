@@ -226,6 +226,32 @@ pub static OVERDUE_REVIEW: Rule = Rule {
     action: "answer it: tenure review complete",
 };
 
+/// A row is not what the log says of it (S-2).
+pub static STATE_ALTERED: Rule = Rule {
+    id: "state-altered",
+    title: "A row of the database is not what the log says of it",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.DS-01", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "the row, and whether it was altered, put back, deleted or never written by an event",
+    blind_spots: "records of credentials that were never touched after they were issued, whose deletion refuses them",
+    false_positives: "none: the log's leaves carry a keyed digest of each row",
+    action: "find out who writes to the database, restore it from a backup, and begin a new epoch: tenure restore --from",
+};
+
+/// A checkpoint outside contradicts the log (S-1).
+pub static LOG_CONTRADICTED: Rule = Rule {
+    id: "log-contradicted",
+    title: "The log contradicts a checkpoint that is kept outside",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.DS-11", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "where the checkpoint is kept, how many entries it covers, and how many the log has",
+    blind_spots: "a database that was put back together with every place that keeps its checkpoints",
+    false_positives: "none: the kept checkpoint bears the log's own signature",
+    action: "find out who put the database back, then begin a new epoch: tenure restore --new-epoch",
+};
+
 /// Every rule.
 pub static ALL: &[&Rule] = &[
     &MISSING_OWNER,
@@ -245,6 +271,8 @@ pub static ALL: &[&Rule] = &[
     &KEY_SHARED,
     &BINDING_BROKEN,
     &OVERDUE_REVIEW,
+    &LOG_CONTRADICTED,
+    &STATE_ALTERED,
 ];
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::credential::Credential;
 use crate::delegation::{DELEGATE, Delegate, Task};
+use crate::epoch::Trust;
 use crate::grant::GrantState;
 use crate::id::{ApplicationId, PersonId, RequestId};
 use crate::identity::{CharterDraft, Entitlement};
@@ -184,7 +185,11 @@ fn facts<'a>(kept: &'a Kept, owner: &'a Stored<Person>) -> Facts<'a> {
     Facts {
         identity: &kept.identity,
         owner: Some(owner),
-        scopes: Scopes { cuts: &[], holds: &[] },
+        scopes: Scopes {
+            cuts: &[],
+            holds: &[],
+            trust: Trust::default(),
+        },
         grants: &kept.grants,
         now: NOW,
     }

@@ -11,6 +11,7 @@ use tenure_core::credential::Confirmation;
 use tenure_core::delegation::MayAct;
 use tenure_core::entropy::SeededEntropy;
 use tenure_core::environment::Environment;
+use tenure_core::epoch::Trust;
 use tenure_core::gate::{Ask, Facts, Permit, standing};
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId};
@@ -203,7 +204,11 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
     let facts = Facts {
         identity: &identity,
         owner: Some(&person),
-        scopes: Scopes { cuts: &[], holds: &[] },
+        scopes: Scopes {
+            cuts: &[],
+            holds: &[],
+            trust: Trust::default(),
+        },
         grants: &grants,
         now: now(),
     };

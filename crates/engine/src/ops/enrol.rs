@@ -118,7 +118,7 @@ impl Engine {
             self.replayed(&token).await?;
             return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
         }
-        if self.now() >= token.expires_at {
+        if self.now() >= token.expires_at || !self.of_this_epoch(token.created).await? {
             return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
         }
         let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;

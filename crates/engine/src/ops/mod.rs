@@ -10,6 +10,7 @@ pub mod decide;
 pub mod directory;
 pub mod dormancy;
 pub mod enrol;
+pub(crate) mod epochs;
 pub mod exceptional;
 pub mod exceptions;
 pub mod findings;

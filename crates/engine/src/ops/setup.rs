@@ -27,6 +27,9 @@ const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
 pub(crate) const OPERATOR_TOKEN_LIFE: Span = Span::from_mins(8 * 60);
 
+/// What stands in the log's name before the epoch's number, from the first on that is not the deployment's beginning.
+const IN_EPOCH: &str = "/epoch-";
+
 /// What is true of the deployment as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +45,16 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
+    /// The public URL's host and path, which the log's name begins with in every epoch.
+    pub(crate) fn host(&self) -> &str {
+        self.log_name.rsplit_once(IN_EPOCH).map_or(self.log_name.as_str(), |(host, _)| host)
+    }
+
+    /// The log's name in an epoch: what it signs there can't be taken for what it signed before.
+    pub(crate) fn name_in_epoch(&self, number: u64) -> String {
+        format!("{}{IN_EPOCH}{number}", self.host())
+    }
+
     pub(crate) fn row_key() -> RowKey {
         RowKey::new(RowKind::Deployment, "this")
     }

@@ -238,7 +238,8 @@ impl Engine {
             .ok_or_else(invalid)?;
         let id = parsed.id::<InvitationKind>().ok_or_else(invalid)?;
         let invitation = self.one::<Invitation>(id).await?.ok_or_else(invalid)?;
-        if !self.opaque.matches(&parsed, &invitation.hash) || !invitation.is_good(now) {
+        let stands = invitation.is_good(now) && self.of_this_epoch(invitation.created).await?;
+        if !self.opaque.matches(&parsed, &invitation.hash) || !stands {
             return Err(invalid());
         }
         let person = self.one::<Person>(invitation.person).await?.ok_or_else(invalid)?;

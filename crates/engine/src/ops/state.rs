@@ -43,23 +43,28 @@ impl Engine {
     pub async fn verify_state(&self, caller: &Caller) -> Result<StateReport, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
             self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
-            let mut report = StateReport::default();
-            let mut said = Said::new();
-            self.replay(&mut report, &mut said).await?;
-            for kind in RowKind::ALL {
-                self.compare(*kind, &mut report, &mut said).await?;
-            }
-            // What the log named and no list showed is gone. The record of a credential may have been dropped at its end.
-            for (key, _) in said.iter().filter(|(key, _)| key.kind != RowKind::Credential) {
-                // It may have been written after its kind was listed.
-                let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
-                if !now_there {
-                    fault(&mut report, key, StateFault::Missing);
-                }
-            }
-            Ok(report)
+            self.check_state().await
         })
         .await
+    }
+
+    /// The same, whoever asks.
+    pub(crate) async fn check_state(&self) -> Result<StateReport, OpError> {
+        let mut report = StateReport::default();
+        let mut said = Said::new();
+        self.replay(&mut report, &mut said).await?;
+        for kind in RowKind::ALL {
+            self.compare(*kind, &mut report, &mut said).await?;
+        }
+        // What the log named and no list showed is gone, unless it may have been dropped at its end.
+        for (key, _) in said.iter().filter(|(key, _)| !is_dropped_at_its_end(key)) {
+            // It may have been written after its kind was listed.
+            let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+            if !now_there {
+                fault(&mut report, key, StateFault::Missing);
+            }
+        }
+        Ok(report)
     }
 
     /// Reads the log from its first entry, and holds it against its own hashes and its newest signed root: what was rewritten in the
@@ -94,8 +99,7 @@ impl Engine {
     /// The newest checkpoint, its signature checked.
     async fn signed_checkpoint(&self) -> Result<Option<Checkpoint>, OpError> {
         let Some(note) = self.checkpoint().await? else { return Ok(None) };
-        let keys = self.deployment_keys().await?;
-        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key()))
+        let opened = Checkpoint::open(&note, &self.checkpoint_keys().await?)
             .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
         Ok(Some(opened.checkpoint))
     }
@@ -168,6 +172,19 @@ impl Engine {
         }
         Ok(spoilt.id.clone())
     }
+}
+
+/// Whether a row goes at its end without an event: then its absence says nothing, and refuses whoever comes with it.
+fn is_dropped_at_its_end(key: &RowKey) -> bool {
+    let dropped = [
+        RowKind::Credential,
+        RowKind::Session,
+        RowKind::Invitation,
+        RowKind::Backchannel,
+        RowKind::Idempotency,
+    ];
+    let of = |kind: &RowKind| key.id.strip_prefix(kind.as_str()).is_some_and(|id| id.starts_with('/'));
+    dropped.contains(&key.kind) || (key.kind == RowKind::Floor && dropped.iter().any(of))
 }
 
 /// The log itself is not what its hashes or its signed root say, up to this entry.

@@ -3,8 +3,10 @@
 mod callbacks;
 pub mod deadlines;
 pub mod notify;
+mod push;
 pub mod seal;
 pub mod upkeep;
+mod verification;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, channels: Vec<Ar
         callbacks::run(Arc::clone(&engine), stop.clone()),
         seal::run_sealer(Arc::clone(&engine), push, stop.clone()),
         notify::run(Arc::clone(&engine), channels, stop.clone()),
+        verification::run(Arc::clone(&engine), stop.clone()),
         upkeep::run(engine, stop),
     );
 }

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tenure_core::port::{Seal, Sealed};
-use tenure_log::merkle::MissingNode;
+use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
 use tokio::sync::watch;
 
 use crate::Engine;
 use crate::error::OpError;
 use crate::outbound::Push;
+use crate::run::push::push_newest;
 
 /// Lets commits gather, so that a busy log gets few checkpoints a second.
 const EVERY: Duration = Duration::from_millis(200);
@@ -29,10 +30,6 @@ const PAGE: u64 = 4_096;
 const STEP: u64 = 65_536;
 /// How often a step is tried again when another replica sealed first.
 const RACES: u32 = 16;
-/// Checkpoints go outside at most this often: they are evidence against a rollback, not a feed.
-const PUSH_EVERY: Duration = Duration::from_secs(5);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(60);
 
 const FRONTIER_VERSION: u8 = 1;
 
@@ -113,8 +110,8 @@ impl Sealer {
         }
         let edge = decode(&sealed)?;
         // The frontier has no MAC of its own; it counts only if the log's own key has signed its root.
-        let key = engine.deployment_keys().await?.log.verifier_key().clone();
-        let opened = Checkpoint::open(&sealed.checkpoint, &[key]).map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?;
+        let opened = Checkpoint::open(&sealed.checkpoint, &engine.checkpoint_keys().await?)
+            .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?;
         if opened.checkpoint.size != sealed.size || opened.checkpoint.root != edge.root() {
             return Err(OpError::Internal(format!("the sealed tiles at {} don't give the signed root", sealed.size)));
         }
@@ -237,6 +234,12 @@ impl<'a> SealedLog<'a> {
         }
     }
 
+    /// Proves that this log begins with the first `from` entries.
+    pub(crate) async fn consistency(&self, from: u64) -> Result<Vec<tenure_log::Hash>, OpError> {
+        let mut hashes = self.hashes(&merkle::consistency_nodes(from, self.size)).await?;
+        merkle::prove_consistency(&mut hashes, from, self.size).map_err(|error| OpError::Internal(error.to_string()))
+    }
+
     /// A source for exactly these nodes; each tile is read once.
     pub(crate) async fn hashes(&self, nodes: &[Node]) -> Result<HashMap<Node, tenure_log::Hash>, OpError> {
         let mut tiles = HashMap::new();
@@ -278,17 +281,24 @@ impl Engine {
 /// until `stop` is true or its sender is gone.
 pub async fn run_sealer(engine: Arc<Engine>, targets: Vec<Arc<dyn Push>>, stop: watch::Receiver<bool>) {
     let (newest, checkpoints) = watch::channel(None);
-    let pushes = targets.into_iter().map(|target| push_newest(target, checkpoints.clone()));
+    let pushes = targets
+        .iter()
+        .map(|target| push_newest(Arc::clone(&engine), Arc::clone(target), checkpoints.clone()));
     let mut stop = stop;
     tokio::select! {
         () = async { tokio::join!(seal_all(&engine, &newest), join_all(pushes)); } => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
+    engine.hand_over_checkpoint(&targets).await;
 }
 
 async fn seal_all(engine: &Engine, newest: &watch::Sender<Option<String>>) {
     let mut sealer = Sealer::default();
     loop {
+        // Another process may have begun an epoch, or found that the log is contradicted.
+        if let Err(error) = engine.trust().await {
+            tracing::warn!(%error, "whether the log is contradicted can't be read now");
+        }
         match sealer.seal(engine).await {
             Ok(size) => {
                 let checkpoint = sealer.newest.as_ref().map(|(_, checkpoint)| checkpoint);
@@ -309,26 +319,6 @@ async fn seal_all(engine: &Engine, newest: &watch::Sender<Option<String>>) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-    }
-}
-
-/// Hands over the newest checkpoint only: one that was overtaken while the target was away is never sent.
-async fn push_newest(target: Arc<dyn Push>, mut checkpoints: watch::Receiver<Option<String>>) {
-    while checkpoints.changed().await.is_ok() {
-        let mut retry = FIRST_RETRY;
-        loop {
-            let checkpoint = checkpoints.borrow_and_update().clone();
-            let Some(checkpoint) = checkpoint else { break };
-            match target.push(&checkpoint).await {
-                Ok(()) => break,
-                Err(error) => {
-                    tracing::warn!(place = target.target(), %error, "a checkpoint could not be handed over");
-                    tokio::time::sleep(retry).await;
-                    retry = (retry * 2).min(LAST_RETRY);
-                }
-            }
-        }
-        tokio::time::sleep(PUSH_EVERY).await;
     }
 }
 

@@ -12,16 +12,29 @@ use tenure_log::{Checkpoint, SignedNote};
 
 use super::Outbound;
 
-/// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as `checkpoint-<size>`.
+/// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as `checkpoint-<size>`. Those of a later
+/// epoch, which has a log of its own name, go into a folder beside them, `epoch-<number>`.
 #[derive(Debug)]
 pub struct FilePush {
     folder: PathBuf,
+    each: bool,
 }
 
 impl FilePush {
     /// Keeps them in this folder, which must exist: a mount that is missing is noticed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+            each: true,
+        }
+    }
+
+    /// Keeps the newest alone.
+    pub fn newest_only(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            each: false,
+        }
     }
 }
 
@@ -30,19 +43,47 @@ impl Push for FilePush {
         self.folder.display().to_string()
     }
 
+    fn newest<'a>(&'a self, origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
+        Box::pin(async move {
+            let newest = folder_of(&self.folder, origin).join(NEWEST);
+            let read = tokio::task::spawn_blocking(move || read_note(&newest)).await;
+            read.unwrap_or_else(|error| Err(error.to_string()))
+                .map_err(|why| FetchError { url: self.target(), why })
+        })
+    }
+
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
         Box::pin(async move {
-            let (folder, checkpoint) = (self.folder.clone(), checkpoint.to_owned());
-            let kept = tokio::task::spawn_blocking(move || keep(&folder, &checkpoint)).await;
+            let (folder, each, checkpoint) = (self.folder.clone(), self.each, checkpoint.to_owned());
+            let kept = tokio::task::spawn_blocking(move || keep(&folder, each, &checkpoint)).await;
             kept.unwrap_or_else(|error| Err(error.to_string()))
                 .map_err(|why| FetchError { url: self.target(), why })
         })
     }
 }
 
-fn keep(folder: &Path, note: &str) -> Result<(), String> {
+/// The newest checkpoint's name in its folder.
+const NEWEST: &str = "checkpoint";
+
+/// Where the checkpoints of a log of this origin are kept, which names its epoch from the second on.
+fn folder_of(folder: &Path, origin: &str) -> PathBuf {
+    let number = |segment: &str| segment.strip_prefix("epoch-").and_then(|number| number.parse::<u64>().ok());
+    match origin.split('/').find_map(number) {
+        Some(number) => folder.join(format!("epoch-{number}")),
+        None => folder.to_owned(),
+    }
+}
+
+fn keep(base: &Path, each: bool, note: &str) -> Result<(), String> {
     let given = parse(note)?;
-    let newest = folder.join("checkpoint");
+    let folder = &folder_of(base, &given.origin);
+    if folder != base
+        && let Err(error) = fs::create_dir(folder)
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(format!("{}: {error}", folder.display()));
+    }
+    let newest = folder.join(NEWEST);
     let of_size = folder.join(format!("checkpoint-{}", given.size));
     if let Some(kept) = read(&of_size)?
         && kept != given
@@ -63,9 +104,8 @@ fn keep(folder: &Path, note: &str) -> Result<(), String> {
         Some(kept) if kept.size == given.size && kept != given => return Err(format!("another checkpoint of {} entries was kept before", given.size)),
         _ => {}
     }
-    write(folder, &of_size, note)
-        .and_then(|()| write(folder, &newest, note))
-        .map_err(|error| error.to_string())
+    let history = if each { write(folder, &of_size, note) } else { Ok(()) };
+    history.and_then(|()| write(folder, &newest, note)).map_err(|error| error.to_string())
 }
 
 fn parse(note: &str) -> Result<Checkpoint, String> {
@@ -74,8 +114,15 @@ fn parse(note: &str) -> Result<Checkpoint, String> {
 }
 
 fn read(path: &Path) -> Result<Option<Checkpoint>, String> {
+    match read_note(path)? {
+        Some(note) => parse(&note).map(Some).map_err(|why| format!("{}: {why}", path.display())),
+        None => Ok(None),
+    }
+}
+
+fn read_note(path: &Path) -> Result<Option<String>, String> {
     match fs::read_to_string(path) {
-        Ok(note) => parse(&note).map(Some).map_err(|why| format!("{}: {why}", path.display())),
+        Ok(note) => Ok(Some(note)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }

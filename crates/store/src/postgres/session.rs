@@ -20,7 +20,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections for reads; each carries many reads at once.
 const READERS: usize = 4;
 /// Statements are few and keyed: index look-ups are right from the first row on, whatever the statistics say.
-const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s';
+/// A process that sleeps in a transaction holds the log's head: the server ends its session after half a second, and nothing is lost, as
+/// what it had not committed by then it writes again.
+const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '500ms';
     SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan;
     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET enable_material = off; SET enable_bitmapscan = off; SET jit = off; SET client_min_messages = warning";
@@ -101,6 +103,12 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
         (None, Some(source)) => format!("{error}: {source}"),
         (None, None) => error.to_string(),
     }
+}
+
+/// Whether the server ended the session, be it for its idleness or at the request of somebody who revokes.
+pub(super) fn is_ended(error: &tokio_postgres::Error) -> bool {
+    let code = error.as_db_error().map(|said| said.code().code());
+    error.is_closed() || matches!(code, Some("25P03" | "57P01" | "57P05"))
 }
 
 pub(super) fn down(error: &tokio_postgres::Error) -> StoreError {

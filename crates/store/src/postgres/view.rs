@@ -8,9 +8,38 @@ use tenure_core::row::{Position, Row, RowKey, RowKind};
 use tenure_core::time::Timestamp;
 use tokio_postgres::Error;
 
-use super::session::{Session, down, part};
+use super::session::{Session, describe, down, is_ended, part};
 use crate::batch::{Original, Prepared, Replaced, View};
 use crate::row::{hash, leaf_time, signed, terms_of, text, unsigned, verify};
+
+/// Begins for whoever takes authority away.
+const LOCK_OR_ACT: &str = "BEGIN; SET LOCAL lock_timeout = '400ms'";
+
+/// Why a batch was not begun.
+pub(super) enum NotBegun {
+    /// Somebody else holds the log's head.
+    Locked,
+    /// The server ended the session.
+    Ended(String),
+    /// Anything else.
+    Store(StoreError),
+}
+
+impl From<&Error> for NotBegun {
+    fn from(error: &Error) -> Self {
+        match error.as_db_error().map(|said| said.code().code()) {
+            Some("55P03") => Self::Locked,
+            _ if is_ended(error) => Self::Ended(describe(error)),
+            _ => Self::Store(down(error)),
+        }
+    }
+}
+
+impl From<StoreError> for NotBegun {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 const HEAD: &str = "SELECT size, last_at FROM head WHERE shard = 0 FOR UPDATE";
 
@@ -103,11 +132,18 @@ fn columns<'a>(keys: impl IntoIterator<Item = &'a RowKey>) -> (Vec<i16>, Vec<&'a
 ///
 /// The lock is a statement of its own: READ COMMITTED then shows each later statement what was committed before the
 /// lock was given. Everything is sent at once.
-pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn RowSealer) -> Result<(Head, PostgresView), StoreError> {
+///
+/// Whoever takes authority away waits for the lock for less long than the others ([`LOCK_OR_ACT`]), and can act then.
+pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn RowSealer) -> Result<(Head, PostgresView), NotBegun> {
     let w = Wanted::of(batch);
+    let begin = if batch.iter().any(|prepared| prepared.essential) {
+        LOCK_OR_ACT
+    } else {
+        "BEGIN"
+    };
     let (begun, head, originals, rows, replaced, once, spends, fences) = tokio::join!(
         biased;
-        session.client.batch_execute("BEGIN"),
+        session.client.batch_execute(begin),
         session.query(HEAD, &[]),
         part(session, true, ORIGINALS, [&w.events]),
         part(session, !w.rows.0.is_empty(), REVISIONS, [&w.rows.0, &w.rows.1]),
@@ -116,14 +152,14 @@ pub(super) async fn begin(session: &Session, batch: &[Prepared], sealer: &dyn Ro
         part(session, !w.spends.0.is_empty(), SPENT, [&w.spends.0, &w.spends.1]),
         part(session, !w.due.0.is_empty(), FENCES, [&w.due.0, &w.due.1]),
     );
-    let failed = |error: Error| down(&error);
+    let failed = |error: Error| NotBegun::from(&error);
     begun.map_err(failed)?;
     let head = match head.map_err(failed)?.first() {
         Some(row) => Head {
             size: unsigned(row.get(0)),
             last_at: Timestamp::from_micros(row.get(1)),
         },
-        None => return Err(StoreError::Unavailable("the log's head is missing".into())),
+        None => return Err(StoreError::Unavailable("the log's head is missing".into()).into()),
     };
     let mut view = PostgresView::default();
     for row in originals.map_err(failed)? {

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
-use super::session::{Address, PATIENCE, Session, describe, down, part};
+use super::session::{Address, PATIENCE, Session, describe, down, is_ended, part};
+use super::view::NotBegun;
 use super::{CHANNEL, Highest, view};
 use crate::batch::{self, Prepared, Writes};
 use crate::pace::Pace;
@@ -21,6 +22,14 @@ use crate::row::{signed, terms_column};
 
 /// The most changesets in one transaction.
 const BATCH: usize = 512;
+
+/// How often a batch is written again that others are in the way of.
+const ATTEMPTS: u32 = 8;
+
+/// Ends sessions of this deployment that sleep in a transaction.
+const SLEEPERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = 'tenure' AND pid <> pg_backend_pid()
+    AND state LIKE 'idle in transaction%' AND state_change < now() - interval '300 milliseconds'";
 
 /// What a writer is asked.
 pub(super) enum Job {
@@ -41,6 +50,8 @@ pub(super) struct Writer {
 enum Failed {
     /// It was not, for certain.
     Unavailable(String),
+    /// It was not, for certain: the log's head is locked, or the session was ended.
+    Hindered(String),
     /// It was not, for certain, and it may be the fault of one changeset in it.
     Rejected(String),
     /// It may have been.
@@ -108,7 +119,7 @@ impl Writer {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let failed = match Box::pin(self.write(part)).await {
+            let failed = match Box::pin(self.write_patiently(part)).await {
                 Ok(mut written) => {
                     outcomes.append(&mut written);
                     continue;
@@ -123,7 +134,7 @@ impl Writer {
                     parts.push(first);
                     continue;
                 }
-                Failed::Rejected(why) | Failed::Unavailable(why) => {
+                Failed::Rejected(why) | Failed::Unavailable(why) | Failed::Hindered(why) => {
                     tracing::warn!(why, changesets = part.len(), "a batch was not written");
                     Outcome::Unavailable(why)
                 }
@@ -135,6 +146,40 @@ impl Writer {
             outcomes.resize(outcomes.len() + part.len(), outcome);
         }
         outcomes
+    }
+
+    /// Writes a batch; again where another session was in the way. Whoever takes authority away ends those that sleep on the log's head.
+    async fn write_patiently(&mut self, batch: &[Prepared]) -> Result<Vec<Outcome>, Failed> {
+        let essential = batch.iter().any(|prepared| prepared.essential);
+        let mut attempt = 1;
+        loop {
+            match Box::pin(self.write(batch)).await {
+                Err(Failed::Hindered(why)) if attempt < ATTEMPTS => {
+                    tracing::warn!(why, changesets = batch.len(), "a batch was hindered; writing it again");
+                    attempt += 1;
+                    if essential {
+                        self.end_sleepers().await;
+                    }
+                }
+                written => return written,
+            }
+        }
+    }
+
+    /// Ends the sessions of this deployment that do nothing in an open transaction: a process that was stopped, or cut off, holds the lock
+    /// for nobody.
+    async fn end_sleepers(&mut self) {
+        let Ok(session) = self.session().await else { return };
+        match timeout(PATIENCE, session.client.query(SLEEPERS, &[])).await {
+            Ok(Ok(ended)) => {
+                if !ended.is_empty() {
+                    tracing::warn!(sessions = ended.len(), "sessions that slept on the log's head were ended for a revocation");
+                }
+                self.session = Some(session);
+            }
+            Ok(Err(error)) => tracing::warn!(error = describe(&error), "sessions that sleep on the log's head can't be ended"),
+            Err(_) => tracing::warn!("PostgreSQL doesn't answer"),
+        }
     }
 
     async fn session(&mut self) -> Result<Session, StoreError> {
@@ -155,7 +200,17 @@ impl Writer {
         let session = self.session().await?;
         let known = self.highest.known();
         let begun = timeout(PATIENCE, view::begin(&session, batch, &*self.sealer)).await;
-        let (head, mut view) = begun.map_err(|_| Failed::Unavailable("PostgreSQL doesn't answer".into()))??;
+        let (head, mut view) = match begun.map_err(|_| Failed::Unavailable("PostgreSQL doesn't answer".into()))? {
+            Ok(begun) => begun,
+            Err(NotBegun::Locked) => {
+                if session.client.batch_execute("ROLLBACK").await.is_ok() {
+                    self.session = Some(session);
+                }
+                return Err(Failed::Hindered("somebody else holds the log's head".into()));
+            }
+            Err(NotBegun::Ended(why)) => return Err(Failed::Hindered(why)),
+            Err(NotBegun::Store(error)) => return Err(error.into()),
+        };
         self.highest.check(known, head.size)?;
         let (outcomes, writes) = batch::judge(batch, head, &mut view, &*self.sealer)?;
         if writes.entries.is_empty() {
@@ -288,6 +343,7 @@ fn refused(error: &Error) -> Failed {
     match error.as_db_error() {
         // Data exceptions, constraints and limits may come from one changeset; the rest concerns the server.
         Some(said) if ["22", "23", "54"].iter().any(|class| said.code().code().starts_with(class)) => Failed::Rejected(describe(error)),
+        Some(_) if is_ended(error) => Failed::Hindered(describe(error)),
         Some(_) => Failed::Unavailable(describe(error)),
         None => Failed::Unknown(describe(error)),
     }

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, one writer thread that commits many
 //! waiting changesets with one fsync, readers beside it, and an exact row [cache](cache::Cache).
 
+mod backup;
 mod cache;
 mod checkpoint;
 mod open;
@@ -22,6 +23,7 @@ use tenure_core::row::RowKey;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::backup::{back_up, head_of, put_back};
 use crate::batch;
 use crate::error::OpenError;
 use cache::Cache;
@@ -76,7 +78,9 @@ impl SqliteStore {
         let cache = Arc::new(Cache::new(head, CACHE_BYTES));
         let (grown, size) = watch::channel(head.size);
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let checkpointer = Checkpointer::start(&path)?;
+        // A crash may have left there what was erased.
+        let erased = Arc::new(AtomicBool::new(!checkpoint::empty_wal(&connection).unwrap_or(false)));
+        let checkpointer = Checkpointer::start(&path, Arc::clone(&erased))?;
         let full = Arc::new(AtomicBool::new(false));
         let of_writer = (Arc::clone(&sealer), Arc::clone(&cache), path.clone(), Arc::clone(&full));
         let writer = std::thread::Builder::new()
@@ -84,7 +88,7 @@ impl SqliteStore {
             .spawn(move || {
                 let (sealer, cache, path, full) = of_writer;
                 let reserve = Reserve::of(&path, full);
-                Writer::new(connection, sealer, cache, grown, reserve).run(queue);
+                Writer::new(connection, sealer, cache, grown, reserve, erased).run(queue);
             })
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers::new(path);
@@ -143,7 +147,10 @@ impl Drop for SqliteStore {
             // A writer that panicked was reported by the panic hook; there is nothing more to wait for.
             let _ = writer.join();
         }
+        // The last connection that is closed leaves a database that is whole without its WAL, and only one that may write can.
+        self.readers.close();
         self.checkpointer = None;
+        reserve::take_at_close(self.readers.path());
     }
 }
 

@@ -12,6 +12,8 @@ use crate::migrations::{self, pending};
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
 pub(super) const WAL_PAGES: u32 = 65_536;
 const STATEMENTS: usize = 64;
+/// How long a connection waits for another one's lock.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// Takes the lock that a store keeps for its life.
 pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
@@ -31,6 +33,18 @@ pub(super) fn protect(database: &Path) -> Result<(), OpenError> {
     private_file(database).map(drop)
 }
 
+/// Makes a file that is readable by its owner only, and must not be there yet.
+pub(super) fn new_private_file(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop).map_err(|source| OpenError::File { path: path.to_owned(), source })
+}
+
 fn private_file(path: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::File { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
@@ -48,7 +62,7 @@ fn private_file(path: &Path) -> Result<File, OpenError> {
 
 pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     // Erased values are overwritten, not only unlinked.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA secure_delete = ON;
@@ -60,7 +74,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
 
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -1,6 +1,6 @@
 //! Reads: inline on the caller's thread, as they take microseconds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -28,6 +28,14 @@ impl Readers {
             path,
             idle: Mutex::new(Vec::new()),
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn close(&self) {
+        self.idle.lock().clear();
     }
 
     pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {

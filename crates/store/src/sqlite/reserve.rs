@@ -109,12 +109,27 @@ impl Reserve {
     }
 
     fn is_whole(&self) -> bool {
-        let Ok(file) = std::fs::metadata(&self.path) else { return false };
-        #[cfg(unix)]
-        let allocated = std::os::unix::fs::MetadataExt::blocks(&file) * 512;
-        #[cfg(not(unix))]
-        let allocated = file.len();
-        file.len() >= BYTES && allocated >= BYTES
+        is_whole(&self.path)
+    }
+}
+
+fn is_whole(path: &Path) -> bool {
+    let Ok(file) = std::fs::metadata(path) else { return false };
+    #[cfg(unix)]
+    let allocated = std::os::unix::fs::MetadataExt::blocks(&file) * 512;
+    #[cfg(not(unix))]
+    let allocated = file.len();
+    file.len() >= BYTES && allocated >= BYTES
+}
+
+/// Takes what a closed database gave back to a full disk, as far as the reserve goes: without it the next start would have no room for the
+/// index of its WAL.
+pub(super) fn take_at_close(database: &Path) {
+    let path = path_of(database);
+    if !is_whole(&path)
+        && let Err(error) = allocate(&path)
+    {
+        tracing::warn!(%error, path = %path.display(), "less than the reserve is left on the disk");
     }
 }
 

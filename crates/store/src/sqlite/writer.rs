@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
@@ -11,10 +12,10 @@ use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cache::{self, Cache};
-use super::open;
 use super::reader::{self, Down};
 use super::reserve::Reserve;
 use super::view::SqliteView;
+use super::{checkpoint, open};
 use crate::batch::{self, NewRow, Prepared, Writes};
 use crate::pace::Pace;
 use crate::row::{behind, signed, terms_column, text, unsigned};
@@ -44,6 +45,8 @@ pub(super) struct Writer {
     cache: Arc<Cache>,
     grown: watch::Sender<u64>,
     reserve: Reserve,
+    /// Whether the WAL holds what was erased.
+    erased: Arc<AtomicBool>,
 }
 
 /// Why a batch was not written.
@@ -69,13 +72,21 @@ impl From<Down> for Failed {
 }
 
 impl Writer {
-    pub(super) const fn new(connection: Connection, sealer: Arc<dyn RowSealer>, cache: Arc<Cache>, grown: watch::Sender<u64>, reserve: Reserve) -> Self {
+    pub(super) const fn new(
+        connection: Connection,
+        sealer: Arc<dyn RowSealer>,
+        cache: Arc<Cache>,
+        grown: watch::Sender<u64>,
+        reserve: Reserve,
+        erased: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             connection,
             sealer,
             cache,
             grown,
             reserve,
+            erased,
         }
     }
 
@@ -211,7 +222,19 @@ impl Writer {
             .map(|new| (&new.put.key, || Some(Arc::new(row_of(new)))));
         self.cache.apply(writes.head, cached);
         self.grown.send_replace(writes.head.size);
+        let erased = !writes.erase.is_empty();
+        drop(writes);
+        if erased {
+            self.empty_wal();
+        }
         Ok(outcomes)
+    }
+
+    /// What was erased stands in the WAL until that is emptied. Where a reader is in the way, the checkpoint in the background does it.
+    fn empty_wal(&self) {
+        if !checkpoint::empty_wal(&self.connection).unwrap_or(false) {
+            self.erased.store(true, Ordering::Relaxed);
+        }
     }
 
     /// After a COMMIT that failed: nothing that was remembered can be relied on.

@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{demo, server};
+use crate::{demo, restore, server};
 use context::{Context, Globals};
 
 /// Governs non-human identities: no charter, no credential; one cut ends every credential; the log proves both.
@@ -62,6 +62,8 @@ struct Cli {
 enum Command {
     Server(server::Args),
     Demo(demo::Args),
+    Backup(restore::BackupArgs),
+    Restore(restore::RestoreArgs),
     Recover(server::RecoverArgs),
     Setup(directory::Setup),
     Login(login::Login),
@@ -165,6 +167,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context::new(cli.globals);
     match cli.command {
         Command::Server(args) => Box::pin(server::run(args)).await?,
+        Command::Backup(args) => restore::backup(args)?,
+        Command::Restore(args) => Box::pin(restore::restore(args)).await?,
         Command::Recover(args) => Box::pin(server::recover(args)).await?,
         Command::Demo(args) => return Box::pin(demo::run(args)).await,
         Command::Setup(setup) => setup.run(&context).await?,

@@ -175,3 +175,148 @@ async fn a_second_server_on_one_file_is_refused() {
     let (id, key) = world.exporter("exporter").await;
     assert!(world.is_live(&world.token(&key, &id, "production").await).await);
 }
+
+#[tokio::test]
+async fn a07_a_replica_that_sleeps_on_the_logs_head_delays_no_revocation() {
+    let world = World::binary(Store::Postgres, &[]).await;
+    let mut tokens = Vec::new();
+    for n in 0..4 {
+        let (id, key) = world.exporter(&format!("exporter-{n}")).await;
+        tokens.push(world.ask_token(&key, &id, "production").await.text("/credential"));
+    }
+    let url = world.server.database().unwrap();
+    for credential in &tokens {
+        // As a process that was stopped between its two flights of statements: in a transaction, with the lock, doing nothing.
+        let (sleeper, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sleeper
+            .batch_execute("SET application_name = 'tenure'; BEGIN; SELECT size FROM head FOR UPDATE")
+            .await
+            .unwrap();
+        let begun = Instant::now();
+        world.revoke("credential", credential).await.expect(201);
+        assert!(begun.elapsed() <= Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(sleeper.is_closed() || sleeper.batch_execute("COMMIT").await.is_err(), "the sleeper goes on");
+    }
+}
+
+/// The rows of a kind whose id holds a text, as they stand in the database.
+fn rows_of(data: &std::path::Path, kind: i64, part: &str) -> Vec<(String, Vec<rusqlite::types::Value>)> {
+    let database = Connection::open(data.join("tenure.db")).unwrap();
+    let mut statement = database
+        .prepare("SELECT CAST(id AS TEXT), revision, position, mac, body FROM record WHERE kind = ?1 AND CAST(id AS TEXT) LIKE ?2")
+        .unwrap();
+    let rows = statement.query_map(rusqlite::params![kind, format!("%{part}%")], |row| {
+        Ok((row.get(0)?, (1..5).map(|n| row.get(n)).collect::<Result<_, _>>()?))
+    });
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Puts rows back to what they were, each with the MAC that it had; those that were not there yet go.
+fn put_rows_back(data: &std::path::Path, kind: i64, part: &str, before: &[(String, Vec<rusqlite::types::Value>)]) {
+    let now = rows_of(data, kind, part);
+    assert_ne!(now, before, "nothing to put back");
+    let database = Connection::open(data.join("tenure.db")).unwrap();
+    for (id, _) in &now {
+        let changed = match before.iter().find(|(known, _)| known == id) {
+            Some((_, columns)) => database.execute(
+                "UPDATE record SET revision = ?3, position = ?4, mac = ?5, body = ?6 WHERE kind = ?1 AND CAST(id AS TEXT) = ?2",
+                rusqlite::params![kind, id, columns[0], columns[1], columns[2], columns[3]],
+            ),
+            None => database.execute("DELETE FROM record WHERE kind = ?1 AND CAST(id AS TEXT) = ?2", rusqlite::params![kind, id]),
+        };
+        assert_eq!(changed.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a05_a_row_that_was_put_back_or_deleted_is_not_believed() {
+    const PERSON: i64 = 1;
+    const OPERATOR_TOKEN: i64 = 2;
+    const CREDENTIAL: i64 = 10;
+    const CUT: i64 = 11;
+    const HOLD: i64 = 12;
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let data = world.server.data();
+    let (una_id, una) = world.person("Una", &["requester"]).await;
+    let (cut, cut_key) = world.exporter("cut").await;
+    let (suspended, suspended_key) = world.exporter("suspended").await;
+    let (revoked, revoked_key) = world.exporter("revoked").await;
+    let token = world.token(&cut_key, &cut, "production").await;
+    let issued = world.ask_token(&revoked_key, &revoked, "production").await;
+    let (credential, of_revoked) = (issued.text("/credential"), issued.text("/access_token"));
+    let tokens = format!("/v1/people/{}/operator-tokens", world.owner_id);
+    let operator = world.post(&world.admin, &tokens, json!({})).await.expect(201);
+    let (operator_id, operator) = (operator.text("/id"), operator.text("/operator_token"));
+    let watched = [
+        (IDENTITY, suspended.clone()),
+        (PERSON, una_id.clone()),
+        (OPERATOR_TOKEN, operator_id.clone()),
+        (CREDENTIAL, credential.clone()),
+        (CUT, cut.clone()),
+        (HOLD, "staging".to_owned()),
+    ];
+    let before: Vec<_> = watched.iter().map(|(kind, part)| rows_of(&data, *kind, part)).collect();
+    world
+        .post(&world.security, &format!("/v1/identities/{suspended}/suspend"), json!({"reason": "x"}))
+        .await
+        .expect(200);
+    world
+        .post(&world.security, &format!("/v1/people/{una_id}/suspend"), json!({"reason": "x"}))
+        .await
+        .expect(200);
+    world
+        .post(&world.admin, &format!("/v1/operator-tokens/{operator_id}/revoke"), json!({}))
+        .await
+        .expect(200);
+    world.revoke("credential", &credential).await.expect(201);
+    world.revoke("identity", &cut).await.expect(201);
+    world
+        .post(
+            &world.security,
+            "/v1/holds",
+            json!({"scope": {"type": "environment", "id": "staging"}, "reason": "x"}),
+        )
+        .await
+        .expect(201);
+    world.server.stop();
+    for ((kind, part), before) in watched.iter().zip(&before) {
+        put_rows_back(&data, *kind, part, before);
+    }
+    world.restart();
+    // Each is refused, and by name where somebody may know.
+    let asked = world.ask_token(&suspended_key, &suspended, "production").await;
+    assert!(asked.status >= 400, "{}", asked.body);
+    for token in [&token, &of_revoked] {
+        let fields = [("token", token.as_str())];
+        let introspected = world.form(&world.gateway, "/env/production/introspect", &fields).await;
+        assert_ne!(introspected.body["active"], json!(true), "{}", introspected.body);
+    }
+    for token in [&una, &operator] {
+        let answer = world.get(token, "/v1/people").await;
+        assert!(answer.status >= 400, "{}", answer.body);
+    }
+    let (held, held_key) = (world.gateway_id.clone(), &world.gateway_key);
+    assert_eq!(world.ask_token(held_key, &held, "production").await.status, 200);
+    let state = world.post(&world.auditor, "/v1/log/verify-state", json!({})).await.expect(200);
+    let faults = state.body["faults"].as_array().unwrap();
+    // Nobody has to ask.
+    let about = format!("identity/{suspended}");
+    let noticed = async || {
+        let found = world.get(&world.security, "/v1/findings?state=open&rule=state-altered").await.expect(200);
+        found.body["items"].as_array().unwrap().iter().any(|found| found["subject"] == about.as_str())
+    };
+    world.until_within(Duration::from_secs(20), noticed).await;
+    let metrics = world.text("", "/metrics").await;
+    assert!(metrics.contains("\ntenure_state_faults 6\n"), "{metrics}");
+    for (kind, part) in [
+        ("identity", &suspended),
+        ("person", &una_id),
+        ("operator_token", &operator_id),
+        ("credential", &credential),
+        ("cut", &cut),
+    ] {
+        let named = |fault: &&Value| fault["kind"] == kind && fault["id"].as_str().unwrap().contains(part.as_str());
+        assert!(faults.iter().any(|fault| named(&fault)), "{kind} {part} in {}", state.body);
+    }
+}

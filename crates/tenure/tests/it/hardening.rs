@@ -218,3 +218,34 @@ async fn the_servers_time_can_not_be_moved_from_outside() {
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
+
+#[tokio::test]
+async fn a10_what_one_person_writes_is_bounded_in_number_size_and_kind() {
+    let settings = [("TENURE_WRITE_BUDGET_KIB", "60")];
+    let world = World::start_with(Store::Sqlite, &settings).await;
+    world.hold();
+    let (id, key) = world.exporter("exporter").await;
+    let (_, other) = world.person("Bea", &["administrator"]).await;
+    let mut refused = None;
+    for n in 0..300 {
+        let answer = world
+            .post(&world.admin, "/v1/people", json!({"name": format!("{n} {}", "x".repeat(100))}))
+            .await;
+        if answer.status != 201 {
+            assert_eq!(answer.code(), "budget_spent");
+            refused = Some((n, answer));
+            break;
+        }
+    }
+    let (n, refused) = refused.expect("the budget of bytes is never spent");
+    assert!(n > 10, "after {n} changes");
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    // It is hers alone, and takes nothing from who revokes.
+    world.post(&other, "/v1/people", json!({"name": "Una"})).await.expect(201);
+    assert!(world.is_live(&world.token(&key, &id, "production").await).await);
+    for _ in 0..40 {
+        world.revoke("identity", &id).await.expect(201);
+    }
+    world.pass(60).await;
+    world.post(&world.admin, "/v1/people", json!({"name": "Ida"})).await.expect(201);
+}

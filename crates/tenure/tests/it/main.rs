@@ -20,6 +20,7 @@ mod cuts;
 mod delegation;
 mod demo;
 mod durability;
+mod epochs;
 mod exceptions;
 mod findings;
 mod hardening;

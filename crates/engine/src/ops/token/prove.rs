@@ -3,6 +3,7 @@
 use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once, Spend};
 use tenure_core::claim;
+use tenure_core::epoch::Trust;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::IdentityId;
 use tenure_core::identity::{Identity, IdentityState, Kind};
@@ -102,7 +103,7 @@ impl Engine {
         let client = known.identity.id.to_string();
         let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
         let proven = proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)?;
-        is_recent(&proven.binding, verified.issued_at)?;
+        is_recent(known.trust(), &proven.binding, verified.issued_at)?;
         Ok(proven)
     }
 
@@ -151,7 +152,7 @@ impl Engine {
             matched = Some((binding.clone(), issuer, external));
         }
         let (binding, issuer, external) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
-        is_recent(&binding, external.issued_at)?;
+        is_recent(known.trust(), &binding, external.issued_at)?;
         in_its_repositories(&known.identity, &issuer, &external)?;
         let once = Once {
             space: "jti",
@@ -246,8 +247,11 @@ impl Engine {
     }
 }
 
-/// Demands that a proof is newer than what was heard of its workload (R86).
-pub(crate) fn is_recent(binding: &Binding, made_at: Option<Timestamp>) -> Result<(), OpError> {
+/// Demands that a proof is newer than what was heard of its workload (R86), and than the epoch: what was used before it is forgotten (S-1).
+pub(crate) fn is_recent(trust: Trust, binding: &Binding, made_at: Option<Timestamp>) -> Result<(), OpError> {
+    if !trust.covers_time(made_at) {
+        return Err(OpError::refused(Reason::BeforeEpoch));
+    }
     match &binding.recheck {
         Some(recheck) if made_at.is_none_or(|made_at| made_at <= recheck.since) => Err(OpError::because(
             Reason::BindingUnverified,
@@ -296,7 +300,7 @@ fn prove_certificate(known: &Known, shown: &str, proven_at: Timestamp) -> Result
     let (Some(binding), None) = (matching.next(), matching.next()) else {
         return Err(OpError::Unauthenticated(Reason::ProofInvalid));
     };
-    is_recent(binding, Some(proven_at))?;
+    is_recent(known.trust(), binding, Some(proven_at))?;
     Ok(Proven {
         binding: binding.clone(),
         issuer: None,

@@ -154,6 +154,11 @@ impl Server {
         self.said.lock().unwrap().clone()
     }
 
+    /// From its next start on it stands on this database.
+    pub fn stands_on(&mut self, database: TestPostgres) {
+        self.database = Some(database);
+    }
+
     /// Leaves its database to whoever asks.
     pub fn take_database(&mut self) -> Option<TestPostgres> {
         self.database.take()

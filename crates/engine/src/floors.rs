@@ -1,0 +1,141 @@
+//! The store as the engine sees it: rows of authority are read and written together with their floors (S-2).
+
+use std::sync::Arc;
+
+use tenure_core::changeset::Changeset;
+use tenure_core::floor::Floor;
+use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError};
+use tenure_core::row::{RowKey, RowKind};
+use tenure_core::time::{Clock, Span, Timestamp};
+
+/// A store whose rows of authority can't be put back one by one.
+pub(crate) struct Floored {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Floored {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    async fn load_with_floors(&self, keys: &[RowKey]) -> Result<Snapshot, StoreError> {
+        let guarded: Vec<usize> = (0..keys.len())
+            .filter(|n| keys.get(*n).is_some_and(|key| Floor::guards(key.kind) && !key.id.is_empty()))
+            .collect();
+        if guarded.is_empty() {
+            return self.store.load(keys).await;
+        }
+        let floors = guarded.iter().filter_map(|n| keys.get(*n)).map(Floor::key_of);
+        let all: Vec<RowKey> = keys.iter().cloned().chain(floors).collect();
+        let mut snapshot = self.store.load(&all).await?;
+        let now = self.clock.now();
+        for (place, n) in guarded.into_iter().enumerate() {
+            let Some(floor) = snapshot.get::<Floor>(keys.len() + place)? else { continue };
+            let row = snapshot.rows.get(n).and_then(Option::as_ref);
+            if let Some(key) = keys.get(n)
+                && !floor.holds(row.map(|row| row.revision), now)
+            {
+                return Err(StoreError::Tampered(key.clone()));
+            }
+        }
+        snapshot.rows.truncate(keys.len());
+        Ok(snapshot)
+    }
+
+    /// Adds the floors of the rows that a changeset writes.
+    async fn with_floors(&self, mut changeset: Changeset) -> Result<Changeset, StoreError> {
+        let rises = |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key.kind));
+        let floors: Vec<Floor> = changeset
+            .puts
+            .iter()
+            .filter(|put| rises(&put.key, put.replaces))
+            .map(|put| Floor {
+                of: put.key.to_string(),
+                revision: put.replaces + 1,
+                droppable_after: put.droppable_after,
+            })
+            .collect();
+        if floors.is_empty() {
+            return Ok(changeset);
+        }
+        let keys: Vec<RowKey> = floors.iter().map(|floor| RowKey::new(RowKind::Floor, &floor.of)).collect();
+        let known = self.store.load(&keys).await?;
+        for (n, floor) in floors.iter().enumerate() {
+            match known.get::<Floor>(n)? {
+                Some(stored) => changeset.replace(&stored, floor),
+                None => changeset.insert(floor),
+            };
+        }
+        Ok(changeset)
+    }
+}
+
+impl Store for Floored {
+    fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>> {
+        Box::pin(self.load_with_floors(keys))
+    }
+
+    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.store.list(query)
+    }
+
+    fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            match self.with_floors(changeset.clone()).await {
+                Ok(changeset) => self.store.commit(changeset).await,
+                // Whoever altered a floor doesn't keep anybody from taking authority away.
+                Err(StoreError::Tampered(_)) if changeset.is_essential() => self.store.commit(changeset).await,
+                Err(error) => Outcome::Unavailable(error.to_string()),
+            }
+        })
+    }
+
+    fn claim(&self, kind: DueKind, now: Timestamp, lease: Span, n: u16) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>> {
+        self.store.claim(kind, now, lease, n)
+    }
+
+    fn entries(&self, from: u64, n: u16) -> BoxFuture<'_, Result<Vec<LogEntry>, StoreError>> {
+        self.store.entries(from, n)
+    }
+
+    fn leaf_hashes(&self, from: u64, n: u32) -> BoxFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        self.store.leaf_hashes(from, n)
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        self.store.head()
+    }
+
+    fn sealed(&self) -> BoxFuture<'_, Result<Option<Sealed>, StoreError>> {
+        self.store.sealed()
+    }
+
+    fn seal(&self, seal: Seal) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.store.seal(seal)
+    }
+
+    fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        self.store.tile(level, index)
+    }
+
+    fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.touch(used)
+    }
+
+    fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
+        self.store.last_used(subject)
+    }
+
+    fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.store.purge(now, n)
+    }
+
+    fn is_full(&self) -> bool {
+        self.store.is_full()
+    }
+
+    fn grown(&self, seen: u64) -> BoxFuture<'_, ()> {
+        self.store.grown(seen)
+    }
+}

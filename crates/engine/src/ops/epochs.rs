@@ -1,0 +1,358 @@
+//! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
+//! keeps a checkpoint that the log contradicts, nothing is issued.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value};
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::{Environment, EnvironmentKey};
+use tenure_core::epoch::{Contradiction, Epoch, PastLog, Trust};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::exceptional::Access;
+use tenure_core::finding::rules;
+use tenure_core::person::Role;
+use tenure_core::row::{Position, RowKind, Stored};
+use tenure_core::signing_key::KeyUse;
+use tenure_log::{Checkpoint, VerifierKey};
+
+use super::exceptional::About;
+use super::setup::Deployment;
+use crate::Engine;
+use crate::error::OpError;
+use crate::notice::notify;
+use crate::outbound::Push;
+use crate::run::seal::SealedLog;
+
+/// What is known of the log as a whole, in findings and in the log.
+const SUBJECT: &str = "log";
+
+/// An epoch that has begun.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Its number.
+    pub number: u64,
+    /// The log's length when it began: the next entry is its first.
+    pub entries: u64,
+    /// The contradiction that it ended.
+    pub ended: Option<Contradiction>,
+    /// The environments whose keys were changed.
+    pub environments: usize,
+}
+
+/// What a place outside says of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nothing that this log doesn't continue.
+    Continued,
+    /// More entries than are sealed by now: another replica was faster.
+    Ahead,
+    /// Entries that this log doesn't have, or has others in their place.
+    Contradicted,
+}
+
+impl Engine {
+    /// How far the database is trusted now.
+    pub(crate) async fn trust(&self) -> Result<Trust, OpError> {
+        let snapshot = self.store.load(&[Epoch::row_key(), Contradiction::row_key()]).await?;
+        let epoch = snapshot.get::<Epoch>(0)?;
+        let trust = Trust::of(epoch.as_ref(), snapshot.get::<Contradiction>(1)?.as_ref());
+        self.note_trust(trust, epoch.map_or(0, |epoch| epoch.number));
+        Ok(trust)
+    }
+
+    fn note_trust(&self, trust: Trust, epoch: u64) {
+        self.contradicted.store(trust.contradicted, Ordering::Relaxed);
+        // Another process began an epoch: its keys are others.
+        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            self.keys.forget();
+        }
+    }
+
+    /// Whether a checkpoint outside contradicts the log, as last read.
+    pub fn is_contradicted(&self) -> bool {
+        self.contradicted.load(Ordering::Relaxed)
+    }
+
+    /// The number of the epoch, as last read.
+    pub fn epoch_number(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The contradiction that stands.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn contradiction(&self) -> Result<Option<Contradiction>, OpError> {
+        let stored = self.one::<Contradiction>("this").await?;
+        Ok(stored.map(|stored| (*stored.value).clone()).filter(|found| found.ended_by.is_none()))
+    }
+
+    /// Whether what was made at this position is of this epoch.
+    pub(crate) async fn of_this_epoch(&self, made: Position) -> Result<bool, OpError> {
+        Ok(self.trust().await?.covers(made))
+    }
+
+    /// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
+    pub(crate) async fn checkpoint_keys(&self) -> Result<Vec<VerifierKey>, OpError> {
+        let mut keys = vec![self.deployment_keys().await?.log.verifier_key().clone()];
+        if let Some(epoch) = self.one::<Epoch>("this").await? {
+            let key = VerifierKey::parse(&epoch.before.verifier_key);
+            keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
+        }
+        Ok(keys)
+    }
+
+    /// Compares what is kept at each place with the log, before anything is issued. A place that can't be read says nothing.
+    ///
+    /// # Errors
+    /// The store can't be read or written.
+    pub async fn compare_with_kept(&self, places: &[std::sync::Arc<dyn Push>]) -> Result<(), OpError> {
+        if self.deployment().await?.is_none() {
+            return Ok(());
+        }
+        self.trust().await?;
+        if places.is_empty() {
+            return Ok(());
+        }
+        self.seal_now().await?;
+        for place in places {
+            match self.kept_at(&**place).await {
+                Ok(Some(kept)) => {
+                    if self.hold_against(&kept).await? == Kept::Contradicted {
+                        self.contradicted_by(&place.target(), &kept).await?;
+                    }
+                }
+                Ok(None) => {}
+                Err(why) => tracing::warn!(place = place.target(), why, "the checkpoint that is kept there can't be compared with the log"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint of this log that a place keeps.
+    pub(crate) async fn kept_at(&self, place: &dyn Push) -> Result<Option<KeptNote>, String> {
+        let keys = self.deployment_keys().await.map_err(|error| error.to_string())?;
+        let Some(note) = place.newest(keys.log.origin()).await.map_err(|error| error.why)? else {
+            return Ok(None);
+        };
+        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key()))
+            .map_err(|error| format!("the checkpoint there is of another log, or was changed: {error}"))?;
+        Ok(Some(KeptNote {
+            note,
+            checkpoint: opened.checkpoint,
+        }))
+    }
+
+    /// What a kept checkpoint, whose signature holds, says of the log as it is sealed now.
+    pub(crate) async fn hold_against(&self, kept: &KeptNote) -> Result<Kept, OpError> {
+        let kept = &kept.checkpoint;
+        // Replicas seal for each other: what one has kept is committed, or was never this log's.
+        if kept.size > self.store.head().await?.size {
+            return Ok(Kept::Contradicted);
+        }
+        let Some(log) = SealedLog::newest(self).await?.filter(|log| log.size >= kept.size) else {
+            return Ok(Kept::Ahead);
+        };
+        let own = Checkpoint::open(&log.checkpoint, &self.checkpoint_keys().await?)
+            .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
+            .checkpoint;
+        let proof = log.consistency(kept.size).await?;
+        let continued = tenure_log::verify_consistency(kept.size, &kept.root, own.size, &own.root, &proof);
+        Ok(if continued { Kept::Continued } else { Kept::Contradicted })
+    }
+
+    /// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
+    pub(crate) async fn contradicted_by(&self, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
+        // At once here, whatever the store says.
+        self.contradicted.store(true, Ordering::Relaxed);
+        let stored = self.one::<Contradiction>("this").await?;
+        if stored.is_some_and(|stored| stored.ended_by.is_none()) {
+            return Ok(());
+        }
+        let entries = self.store.head().await?.size;
+        self.decide(|| async {
+            let now = self.now();
+            let stored = self.one::<Contradiction>("this").await?;
+            let found = Contradiction {
+                kept_at: kept_at.to_owned(),
+                kept: kept.note.clone(),
+                kept_entries: kept.checkpoint.size,
+                entries,
+                found_at: now,
+                ended_by: None,
+            };
+            let event = self
+                .event(now, "log.contradicted", ControlPoint::Review)
+                .subject(SUBJECT)
+                .fact("workflow", "deployment.epoch")
+                .fact("kept_at", kept_at)
+                .fact("kept_entries", found.kept_entries)
+                .fact("kept", &found.kept)
+                .fact("entries", entries);
+            let text = format!(
+                "{kept_at} keeps a checkpoint of {} entries, which this log of {entries} doesn't continue: the database was put back to an earlier state, or is a fork.\n\
+                 Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
+                found.kept_entries
+            );
+            let event = notify(
+                event,
+                &[],
+                &[Role::Security, Role::Administrator],
+                "The log contradicts a checkpoint that is kept outside",
+                &text,
+            );
+            let mut changeset = Changeset::new(Actor::System { part: "log".into() }, now, event);
+            match &stored {
+                Some(stored) => changeset.replace(stored, &found),
+                None => changeset.insert(&found),
+            };
+            let evidence = Map::from_iter([
+                ("kept_at".to_owned(), Value::from(kept_at)),
+                ("kept_entries".to_owned(), Value::from(found.kept_entries)),
+                ("entries".to_owned(), Value::from(entries)),
+            ]);
+            self.raise(&mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
+            Ok((changeset, ()))
+        })
+        .await?;
+        tracing::error!(
+            kept_at,
+            kept = kept.checkpoint.size,
+            entries,
+            "the log contradicts a checkpoint that is kept outside: nothing is issued"
+        );
+        Ok(())
+    }
+
+    /// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
+    /// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands.
+    ///
+    /// # Errors
+    /// Set-up was not done, or the store can't be read or written.
+    pub async fn begin_epoch(&self) -> Result<Begun, OpError> {
+        // Under the old key, so that nothing of before is left to seal under the new one.
+        let entries = self.seal_now().await?;
+        let (begun, _) = self
+            .decide(|| async {
+                let now = self.now();
+                let deployment = self.must::<Deployment>("deployment", "this").await?;
+                let last = self.one::<Epoch>("this").await?;
+                let contradiction = self.one::<Contradiction>("this").await?.filter(|found| found.ended_by.is_none());
+                let number = last.as_ref().map_or(0, |last| last.number) + 1;
+                let epoch = Epoch {
+                    number,
+                    begun_at: now,
+                    before: PastLog {
+                        verifier_key: self.verifier_key().await?,
+                        entries,
+                    },
+                    ended: contradiction.as_ref().map(|found| (*found.value).clone()),
+                };
+                let log_key = self.new_key(KeyUse::Log, now)?;
+                let receipt_key = self.new_key(KeyUse::Receipt, now)?;
+                let renamed = Deployment {
+                    log_name: deployment.name_in_epoch(number),
+                    log_key: log_key.id,
+                    receipt_key: receipt_key.id,
+                    ..(*deployment.value).clone()
+                };
+                let event = self
+                    .event(now, "deployment.epoch_begun", ControlPoint::Administer)
+                    .subject(SUBJECT)
+                    .fact("workflow", "deployment.epoch")
+                    .fact("epoch", number)
+                    .fact("log_name", &renamed.log_name)
+                    .fact("log_key", &log_key.public)
+                    .fact("receipt_key", &receipt_key.public)
+                    .fact("before", &epoch.before)
+                    .fact("ended", &epoch.ended);
+                let event = notify(
+                    event,
+                    &[],
+                    &[Role::Security, Role::Administrator],
+                    "The database was put back: a new epoch has begun",
+                    &format!(
+                        "Somebody who holds the root key began epoch {number}, after {entries} entries. Everything that was issued before is refused, and keys are new.\n\
+                         What was suspended, revoked, or who left after the state that was restored stands as before it: look at it, and do it again. If that was none of you, change the root key."
+                    ),
+                );
+                let mut changeset = Changeset::new(Actor::System { part: "restore".into() }, now, event);
+                changeset.insert(&log_key).insert(&receipt_key).replace(&deployment, &renamed);
+                match &last {
+                    Some(last) => changeset.replace(last, &epoch),
+                    None => changeset.insert(&epoch),
+                };
+                if let Some(found) = &contradiction {
+                    let ended = Contradiction {
+                        ended_by: Some(number),
+                        ..(*found.value).clone()
+                    };
+                    changeset.replace(found, &ended);
+                    self.no_longer(&mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
+                }
+                let environments = self.new_environment_keys(&mut changeset, now).await?;
+                let about = About {
+                    access: Access::EpochBegun,
+                    with: number.to_string(),
+                    identity: None,
+                    allowed_by: None,
+                    refused: None,
+                };
+                self.exceptional(&mut changeset, about);
+                let ended = epoch.ended.clone();
+                Ok((
+                    changeset,
+                    Begun {
+                        number,
+                        entries,
+                        ended,
+                        environments,
+                    },
+                ))
+            })
+            .await?;
+        self.trust().await?;
+        self.seal_now().await?;
+        Ok(begun)
+    }
+
+    /// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
+    async fn new_environment_keys(&self, changeset: &mut Changeset, now: tenure_core::time::Timestamp) -> Result<usize, OpError> {
+        let mut changed = 0;
+        let mut after = None;
+        loop {
+            let (rows, next): (Vec<Stored<Environment>>, _) = self.listed(RowKind::Environment, Vec::new(), after, 200).await?;
+            for stored in &rows {
+                let key = self.new_key(KeyUse::AccessToken(stored.name.clone()), now)?;
+                let environment = Environment {
+                    keys: vec![EnvironmentKey {
+                        id: key.id,
+                        signs_from: now,
+                        published_until: None,
+                    }],
+                    ..(*stored.value).clone()
+                };
+                let event = self
+                    .event(now, "environment.key_rotated", ControlPoint::Administer)
+                    .subject(&stored.name)
+                    .fact("key", key.id)
+                    .fact("public_key", &key.public)
+                    .fact("signs_from", now);
+                changeset.event(event);
+                changeset.insert(&key).replace(stored, &environment);
+                changed += 1;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(changed);
+            }
+        }
+    }
+}
+
+/// A checkpoint of this log that somebody keeps; its signature was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptNote {
+    pub note: String,
+    pub checkpoint: Checkpoint,
+}

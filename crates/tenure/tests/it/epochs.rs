@@ -1,0 +1,365 @@
+//! A database that was put back to an earlier state revives nothing (S-1): it is noticed, and a new epoch ends it.
+
+use std::path::Path;
+use std::process::Output;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Key, Store, World, client, tenure};
+
+/// Runs `tenure` on the server's own folder and database.
+fn run(world: &World, arguments: &[&str]) -> Output {
+    let mut command = tenure();
+    command
+        .args(arguments)
+        .arg("--data")
+        .arg(world.server.data())
+        .env("TENURE_PUBLIC_URL", &world.server.url);
+    if let Some(url) = world.server.database() {
+        command.env("TENURE_STORE", url);
+    }
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Puts a file in the database's place, as somebody would by hand.
+fn put_by_hand(world: &World, backup: &Path) {
+    let database = world.server.data().join("tenure.db");
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(database.with_extension(format!("db{end}")));
+    }
+    std::fs::copy(backup, &database).unwrap();
+}
+
+fn restart(world: &mut World, settings: &[(&str, &str)]) {
+    world.server.restart(settings);
+    world.http = client();
+}
+
+async fn is_contradicted(world: &World) -> bool {
+    let ready = world.text("", "/readyz").await;
+    let metrics = world.text("", "/metrics").await;
+    let contradicted = ready.starts_with("degraded: a checkpoint that is kept outside contradicts the log");
+    assert_eq!(metrics.contains("tenure_log_contradicted 1\n"), contradicted, "{ready}");
+    contradicted
+}
+
+fn reason(answer: &crate::world::Answer) -> String {
+    format!("{} {}", answer.code(), answer.body)
+}
+
+/// What a test of a restore begins with: an identity that is suspended, a token that is cut and a proof that is used after the backup.
+struct Before {
+    id: String,
+    key: Key,
+    token: String,
+    assertion: String,
+    invitation: String,
+    jwks: Value,
+}
+
+impl Before {
+    async fn of(world: &World) -> Self {
+        let (id, key) = world.exporter("exporter").await;
+        let token = world.token(&key, &id, "production").await;
+        let (una, _) = world.person("Una", &[]).await;
+        let invited = world.post(&world.admin, "/v1/invitations", json!({"person": una})).await.expect(201);
+        Self {
+            assertion: key.assertion(&id, &world.issuer("production")),
+            invitation: invited.text("/invitation"),
+            jwks: world.get("", "/env/production/jwks.json").await.expect(200).body,
+            id,
+            key,
+            token,
+        }
+    }
+
+    /// What happens after the backup, and must not be undone by it.
+    async fn goes_on(&self, world: &World) {
+        world.present(&self.assertion, "production").await.expect(200);
+        world.revoke("identity", &self.id).await.expect(201);
+        assert!(!world.is_live(&self.token).await);
+    }
+
+    /// While the contradiction stands.
+    async fn gets_nothing(&self, world: &World) {
+        assert!(is_contradicted(world).await);
+        // Whoever asks about tokens does so with one that is no better.
+        let fields = [("token", self.token.as_str())];
+        let asked = world.form(&world.gateway, "/env/production/introspect", &fields).await;
+        assert_eq!(asked.status, 401, "{}", asked.body);
+        assert_eq!(world.evaluate(&self.id, Some(&self.token), "read").await.status, 401);
+        let replayed = world.present(&self.assertion, "production").await;
+        assert!(replayed.status >= 400 && reason(&replayed).contains("log_contradicted"), "{}", replayed.body);
+        let asked = world.ask_token(&self.key, &self.id, "production").await;
+        assert!(asked.status >= 400 && reason(&asked).contains("log_contradicted"), "{}", asked.body);
+        let given = world.post(&world.admin, "/v1/people", json!({"name": "Eve"})).await;
+        assert_eq!((given.status, given.code()), (403, "log_contradicted".into()), "{}", given.body);
+        let found = world.get(&world.security, "/v1/findings?state=open&rule=log-contradicted").await.expect(200);
+        assert_eq!(found.body["items"].as_array().unwrap().len(), 1, "{}", found.body);
+        let told = world.events_of("log.contradicted", "log").await.pop().unwrap();
+        assert_eq!(told["data"]["notify"]["roles"], json!(["security", "administrator"]));
+        // What takes authority away works.
+        world.revoke("identity", &self.id).await.expect(201);
+        let suspend = format!("/v1/identities/{}/suspend", self.id);
+        world.post(&world.security, &suspend, json!({"reason": "restored"})).await.expect(200);
+    }
+
+    /// After the epoch began.
+    async fn begins_anew(&self, world: &mut World) {
+        assert!(!is_contradicted(world).await);
+        assert!(world.text("", "/metrics").await.contains("tenure_epoch 1\n"));
+        let old = world.get(&world.admin, "/v1/people").await;
+        assert_eq!((old.status, old.code()), (401, "before_epoch".into()), "{}", old.body);
+        assert_ne!(world.get("", "/env/production/jwks.json").await.expect(200).body, self.jwks);
+        let invited = world.form("", "/sign-in/invitation", &[("invitation", &self.invitation)]).await;
+        assert!(invited.status >= 400, "{}", invited.body);
+        // Somebody has to be let in again; who was an administrator is.
+        let token = std::fs::read_to_string(world.server.data().join("operator-token")).unwrap();
+        world.admin = token.clone();
+        let again = async |person: &str| {
+            let made = world.post(&token, &format!("/v1/people/{person}/operator-tokens"), json!({})).await.expect(201);
+            made.text("/operator_token")
+        };
+        let (security, owner) = (again(&world.security_id).await, again(&world.owner_id).await);
+        let auditor = world.person("Ada", &["auditor"]).await.1;
+        (world.security, world.owner, world.auditor) = (security, owner, auditor);
+        world
+            .until(async || world.ask_token(&world.gateway_key, &world.gateway_id, "production").await.status == 200)
+            .await;
+        world.gateway = world.token(&world.gateway_key, &world.gateway_id, "production").await;
+        assert!(!world.is_live(&self.token).await, "a revoked token is back");
+        let replayed = world.present(&self.assertion, "production").await;
+        assert!(replayed.status >= 400 && reason(&replayed).contains("before_epoch"), "{}", replayed.body);
+        let begun = world.events_of("deployment.epoch_begun", "log").await;
+        assert_eq!((begun.len(), &begun[0]["data"]["epoch"]), (1, &json!(1)));
+    }
+}
+
+#[tokio::test]
+async fn a04_a_restored_backup_revives_nothing() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let before = Before::of(&world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("monday.db");
+    let out = backup.to_str().unwrap();
+    let made = run(&world, &["backup", "--out", out]);
+    assert!(made.status.success(), "{}", said(&made));
+    assert!(said(&made).contains("entries, until"), "{}", said(&made));
+    let again = run(&world, &["backup", "--out", out]);
+    assert!(!again.status.success() && said(&again).contains("exists"), "{}", said(&again));
+    before.goes_on(&world).await;
+    // Nobody puts a database back under a server that runs.
+    let running = run(&world, &["restore", "--from", out]);
+    assert!(
+        !running.status.success() && said(&running).contains("another server uses this database"),
+        "{}",
+        said(&running)
+    );
+    world.server.stop();
+    put_by_hand(&world, &backup);
+    world.restart();
+    before.gets_nothing(&world).await;
+    // Nor does another start end it, even where the evidence is gone.
+    world.server.stop();
+    std::fs::remove_file(world.server.data().join("checkpoint")).unwrap();
+    world.restart();
+    before.gets_nothing(&world).await;
+    world.server.stop();
+    let restored = run(&world, &["restore", "--new-epoch"]);
+    assert!(restored.status.success(), "{}", said(&restored));
+    assert!(
+        said(&restored).contains("or more are lost") && said(&restored).contains("epoch 1 has begun"),
+        "{}",
+        said(&restored)
+    );
+    world.restart();
+    before.begins_anew(&mut world).await;
+    // The suspension of the restored state stands, and is lifted as any.
+    let resume = format!("/v1/identities/{}/resume", before.id);
+    world.post(&world.security, &resume, json!({})).await;
+    // The log goes on under another name, and its evidence beside the old one.
+    world.server.stop();
+    let kept = std::fs::read_to_string(world.server.data().join("epoch-1/checkpoint")).unwrap();
+    assert!(kept.contains("/epoch-1/"), "{kept}");
+    world.restart();
+    assert!(!is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_restoring_by_the_command_is_an_epoch_too() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let before = Before::of(&world).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("monday.db");
+    let out = backup.to_str().unwrap();
+    assert!(run(&world, &["backup", "--out", out]).status.success());
+    before.goes_on(&world).await;
+    world.server.stop();
+    // What is no database is refused before anything is moved.
+    let none = folder.path().join("none.db");
+    std::fs::write(&none, "none").unwrap();
+    let refused = run(&world, &["restore", "--from", none.to_str().unwrap()]);
+    assert!(!refused.status.success());
+    let restored = run(&world, &["restore", "--from", out]);
+    assert!(restored.status.success(), "{}", said(&restored));
+    assert!(world.server.data().join("tenure.db.before-restore").exists());
+    world.restart();
+    before.begins_anew(&mut world).await;
+    // A proof says its second alone: one of the epoch's first is taken for one of before.
+    world
+        .until(async || world.ask_token(&before.key, &before.id, "production").await.status == 200)
+        .await;
+    let token = world.token(&before.key, &before.id, "production").await;
+    assert!(world.is_live(&token).await);
+}
+
+#[tokio::test]
+async fn a04_a_fork_is_never_pushed_over_what_it_contradicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    std::fs::create_dir(&kept).unwrap();
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let settings = [("TENURE_CHECKPOINT_PUSH", kept.to_str().unwrap())];
+    world.server.stop();
+    restart(&mut world, &settings);
+    let before = Before::of(&world).await;
+    let backup = folder.path().join("monday.db");
+    assert!(run(&world, &["backup", "--out", backup.to_str().unwrap()]).status.success());
+    before.goes_on(&world).await;
+    world.server.stop();
+    let evidence = std::fs::read(kept.join("checkpoint")).unwrap();
+    put_by_hand(&world, &backup);
+    std::fs::remove_file(world.server.data().join("checkpoint")).unwrap();
+    // A folder that can't be read says nothing.
+    let away = folder.path().join("away");
+    std::fs::rename(&kept, &away).unwrap();
+    restart(&mut world, &settings);
+    assert!(!is_contradicted(&world).await);
+    // The fork grows longer than what is kept.
+    for n in 0..40 {
+        world.person(&format!("P{n}"), &[]).await;
+    }
+    world.server.stop();
+    std::fs::rename(&away, &kept).unwrap();
+    restart(&mut world, &settings);
+    before.gets_nothing(&world).await;
+    world.server.stop();
+    assert_eq!(std::fs::read(kept.join("checkpoint")).unwrap(), evidence);
+}
+
+#[tokio::test]
+async fn a04_a_kept_checkpoint_of_another_log_is_none_of_ours() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let other = World::binary(Store::Sqlite, &[]).await;
+    other.exporter("exporter").await;
+    other.server.stop();
+    world.server.stop();
+    std::fs::copy(other.server.data().join("checkpoint"), world.server.data().join("checkpoint")).unwrap();
+    world.restart();
+    assert!(!is_contradicted(&world).await);
+    let (id, key) = world.exporter("exporter").await;
+    world.token(&key, &id, "production").await;
+    // Nor does somebody stop the server by writing one that nobody signed.
+    world.server.stop();
+    let own = world.server.data().join("checkpoint");
+    let note = std::fs::read_to_string(&own).unwrap();
+    let mut lines: Vec<&str> = note.lines().collect();
+    lines[1] = "99999999";
+    std::fs::write(&own, lines.join("\n") + "\n").unwrap();
+    world.restart();
+    assert!(!is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_on_postgresql_a_database_that_was_put_back_is_noticed() {
+    let mut world = World::binary(Store::Postgres, &[]).await;
+    let before = Before::of(&world).await;
+    world.server.stop();
+    let name = world
+        .server
+        .database()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let backup = tenure_store::testing::copied_postgres(&name);
+    world.restart();
+    before.goes_on(&world).await;
+    let hinted = run(&world, &["backup", "--out", "x"]);
+    assert!(!hinted.status.success() && said(&hinted).contains("pg_dump"), "{}", said(&hinted));
+    world.server.stop();
+    world.server.stands_on(backup);
+    world.restart();
+    before.gets_nothing(&world).await;
+    world.server.stop();
+    let restored = run(&world, &["recover"]);
+    assert!(
+        restored.status.success() && said(&restored).contains("epoch 1 has begun"),
+        "{}",
+        said(&restored)
+    );
+    world.restart();
+    before.begins_anew(&mut world).await;
+    assert_eq!(
+        world
+            .call(Method::GET, &world.security, "/v1/findings?state=open&rule=log-contradicted", None)
+            .await
+            .expect(200)
+            .body["items"],
+        json!([])
+    );
+}
+
+/// The names of the files of a folder in whose bytes a text stands.
+fn holding(folder: &Path, text: &str) -> Vec<String> {
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.is_file());
+    let holds = |path: &std::path::PathBuf| std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes());
+    files
+        .filter(holds)
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a09_an_erased_name_is_in_no_file_and_the_database_is_whole_alone() {
+    let name = "Petronella Unverkennbar";
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let (id, _) = world.person(name, &[]).await;
+    let data = world.server.data();
+    assert!(!holding(&data, name).is_empty());
+    world.post(&world.admin, &format!("/v1/people/{id}/erase"), json!({})).await.expect(200);
+    world.until(async || holding(&data, name).is_empty()).await;
+    // Killed between, what is left in the WAL goes at the next start.
+    let other = "Ottokar Unvergesslich";
+    let (id, _) = world.person(other, &[]).await;
+    world.post(&world.admin, &format!("/v1/people/{id}/erase"), json!({})).await.expect(200);
+    world.server.kill();
+    world.restart();
+    world.until(async || holding(&data, other).is_empty()).await;
+    let size = world.events().await.len();
+    world.server.stop();
+    assert!(!data.join("tenure.db-wal").exists());
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(data.join("tenure.db"), copy.path().join("tenure.db")).unwrap();
+    std::fs::copy(data.join("root-key"), copy.path().join("root-key")).unwrap();
+    let backup = copy.path().join("again.db");
+    let made = tenure()
+        .args(["backup", "--out", backup.to_str().unwrap(), "--data"])
+        .arg(copy.path())
+        .output()
+        .unwrap();
+    let entries: usize = said(&made).split(": ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(entries >= size, "{entries} of {size}");
+}
