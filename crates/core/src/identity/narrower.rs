@@ -149,7 +149,9 @@ impl Hours {
     fn of_the_week(&self) -> BTreeSet<u8> {
         // 1970-01-05 was a Monday.
         let monday = Timestamp::from_secs(4 * 86_400);
-        (0..168).filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600)))).collect()
+        (0..168)
+            .filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600))))
+            .collect()
     }
 }
 

@@ -1,17 +1,19 @@
 //! Lists and single records, paged by id.
 
+use std::collections::BTreeMap;
+
 use tenure_api::views::{CredentialView, IdentityView, Page, Resource as View};
 use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::environment::Environment;
 use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, enforcer_terms};
 use tenure_core::issuer::Issuer;
 use tenure_core::person::Person;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::receipt::Receipt;
 use tenure_core::resource::Resource;
-use tenure_core::row::Record;
+use tenure_core::row::{Record, Stored};
 
 use super::identities::owns_identity;
 use crate::Engine;
@@ -95,6 +97,36 @@ impl Engine {
         Ok((rows, page.next))
     }
 
+    /// A page of what passes the filters and has one of these terms besides.
+    pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: &ListAsk) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.listed_by_any(any, &terms, ask.after.as_deref(), ask.limit.unwrap_or(50).clamp(1, 200))
+            .await
+    }
+
+    /// The next records that have all of these terms and any of those, in the order of their ids, and after which to look on if there may be
+    /// more.
+    pub(crate) async fn listed_by_any<T: Record>(
+        &self,
+        any: &[String],
+        terms: &[String],
+        after: Option<&str>,
+        n: u16,
+    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let mut found = BTreeMap::new();
+        let mut more = false;
+        for term in any {
+            let terms = std::iter::once(term).chain(terms).cloned().collect();
+            let (rows, next) = self.listed::<T>(T::KIND, terms, after.map(str::to_owned), n).await?;
+            more |= next.is_some();
+            found.extend(rows.into_iter().map(|row| (row.row_id(), row)));
+        }
+        more |= found.len() > usize::from(n);
+        let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
+        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
+        Ok((page.into_iter().map(|(_, row)| row).collect(), next))
+    }
+
     /// A page of plain records.
     ///
     /// # Errors
@@ -146,7 +178,11 @@ impl Engine {
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.insert(0, ("owner", person.to_string()));
         }
-        let (rows, next) = self.page::<Identity>(ask).await?;
+        let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
+        let (rows, next) = match enforced {
+            Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), &ask).await?,
+            None => self.page::<Identity>(ask).await?,
+        };
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             items.push(self.identity_view((*row.value).clone(), row.revision, None).await?);

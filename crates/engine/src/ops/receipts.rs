@@ -5,7 +5,7 @@ use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::credential::Credential;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::{CredentialId, ReceiptId, ResourceId};
-use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
 use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
 use tenure_core::resource::{Resource, Verification};
@@ -230,28 +230,19 @@ impl Engine {
             Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
             Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
         };
-        let identities = self.all_identities(vec![term], limit).await?;
+        let identities = self.all_identities(&[term], limit).await?;
         let resources = resources_of(&identities);
         Ok(Concerned { identities, resources })
     }
 
-    async fn all_identities(&self, terms: Vec<String>, limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
+    /// The identities that have one of these terms.
+    async fn all_identities(&self, any: &[String], limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
         let mut identities = Vec::new();
-        let mut after = None;
+        let mut after: Option<String> = None;
         loop {
-            let page = self
-                .store
-                .list(&ListQuery {
-                    kind: RowKind::Identity,
-                    terms: terms.clone(),
-                    after,
-                    limit: 500,
-                })
-                .await?;
-            for row in &page.rows {
-                identities.push(row.decode::<Identity>().map_err(StoreError::from)?);
-            }
-            after = page.next;
+            let (rows, next) = self.listed_by_any::<Identity>(any, &[], after.as_deref(), 500).await?;
+            identities.extend(rows);
+            after = next;
             if after.is_none() || identities.len() >= limit {
                 return Ok(identities);
             }
@@ -259,7 +250,7 @@ impl Engine {
     }
 
     async fn point(&self, receipt: &Receipt, resource: &Resource, concerned: &Concerned, now: Timestamp) -> Result<Point, OpError> {
-        let enforcers = self.all_identities(vec![format!("enforces={}", resource.id)], 1_000).await?;
+        let enforcers = self.all_identities(&enforcer_terms(&resource.id.to_string()), MAX_IDENTITIES).await?;
         let outcome = match resource.verification {
             Verification::Offline => self.offline(receipt, concerned).await?,
             Verification::Online => self.online(receipt, resource.id, concerned, now).await?,

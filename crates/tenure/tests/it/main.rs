@@ -20,6 +20,7 @@ mod cuts;
 mod delegation;
 mod demo;
 mod durability;
+mod duties;
 mod exceptions;
 mod findings;
 mod hardening;

@@ -330,9 +330,16 @@ when { context.production };
         assert_eq!(world.get(&world.admin, &format!("/v1/people/{una}")).await.expect(200).body["roles"], json!([]));
         world.approve(&bea, &asked.text("/id")).await.expect(200);
         assert_eq!(world.get(&world.admin, &format!("/v1/people/{una}")).await.expect(200).body["roles"], json!(["security"]));
-        // Not for themselves either.
-        let own = world.ask(&world.admin, json!({"type": "roles", "person": bea_id, "roles": ["administrator", "security"]}), "more").await.expect(201).text("/id");
+        // Not for themselves either: of what concerns one of two, nobody is left to approve.
+        let own = json!({"type": "roles", "person": bea_id, "roles": ["administrator", "security"]});
+        assert_eq!(world.ask(&world.admin, own.clone(), "more").await.expect(403).code(), "no_route");
+        let (_, cas) = world.person("Cas", &[]).await;
+        let third = world.get(&cas, "/v1/me").await.expect(200).text("/person/id");
+        let asked = world.ask(&world.admin, json!({"type": "roles", "person": third, "roles": ["administrator"]}), "helps").await.expect(201);
+        world.approve(&bea, &asked.text("/id")).await.expect(200);
+        let own = world.ask(&world.admin, own, "more").await.expect(201).text("/id");
         assert_eq!(world.approve(&bea, &own).await.expect(403).code(), "self_approval");
+        world.approve(&cas, &own).await.expect(200);
     }
 
     async fn why_says_who_was_refused_what_and_who_could_touch_what(world: World) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::id::IdentityId;
-use tenure_core::identity::{ENFORCE, Identity, IdentityState, MORE_REPOSITORIES, repository_term, workload_term};
+use tenure_core::identity::{Identity, IdentityState, MORE_REPOSITORIES, enforcer_terms, repository_term, workload_term};
 use tenure_core::liveness::credential_is_live;
 use tenure_core::removal::BlastRadius;
 use tenure_core::row::{Record, RowKind, Stored};
@@ -129,20 +129,8 @@ impl Engine {
             let found = if after.is_none() { self.one::<Identity>(id).await? } else { None };
             return Ok((found.into_iter().filter(|found| ending.meant(found)).collect(), None));
         }
-        let mut found = BTreeMap::new();
-        let mut more = false;
-        for term in &ending.terms {
-            let (rows, next) = self
-                .listed::<Identity>(RowKind::Identity, vec![term.clone()], after.map(str::to_owned), n)
-                .await?;
-            more |= next.is_some();
-            found.extend(rows.into_iter().map(|row| (row.id.to_string(), row)));
-        }
-        more |= found.len() > usize::from(n);
-        let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
-        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
-        let concerned = page.into_iter().map(|(_, row)| row).filter(|row| ending.concerns(row));
-        Ok((concerned.collect(), next))
+        let (page, next) = self.listed_by_any::<Identity>(&ending.terms, &[], after, n).await?;
+        Ok((page.into_iter().filter(|row| ending.concerns(row)).collect(), next))
     }
 
     /// What the end of this would do to whom, as things stand.
@@ -159,7 +147,7 @@ impl Engine {
                 held += u32::from(removal::can_be_held(identity.state));
                 let charter = &identity.charter;
                 add(&mut owners, charter.owner);
-                let points = charter.scope.iter().filter(|e| e.actions.iter().any(|action| action == ENFORCE));
+                let points = charter.scope.iter().filter(|e| e.enforces());
                 add(&mut enforced, points.map(|e| e.resource.clone()));
                 add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
                 add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
@@ -213,10 +201,12 @@ impl Engine {
 
     /// Whether an active identity that isn't concerned enforces a resource, too.
     async fn enforced_by_others(&self, resource: &str, concerned: &BTreeMap<String, IdentityState>) -> Result<bool, OpError> {
-        let terms = vec![format!("enforces={resource}"), format!("state={}", IdentityState::Active.as_str())];
-        let mut after = None;
+        let active = [format!("state={}", IdentityState::Active.as_str())];
+        let mut after: Option<String> = None;
         loop {
-            let (rows, next) = self.listed::<Identity>(RowKind::Identity, terms.clone(), after, PAGE).await?;
+            let (rows, next) = self
+                .listed_by_any::<Identity>(&enforcer_terms(resource), &active, after.as_deref(), PAGE)
+                .await?;
             if rows.iter().any(|row| !concerned.contains_key(&row.id.to_string())) {
                 return Ok(true);
             }

@@ -396,3 +396,32 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
         assert_eq!(binding.recheck.as_ref().unwrap().because, moved.id);
     }
 }
+
+#[tokio::test]
+async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
+    let world = world().await;
+    source(&world, 500).await;
+    of_repository(&world, 100, 70).await;
+    let said = say(
+        &world,
+        SignalKind::RepositoryArchived,
+        subject(SubjectKind::Repository, REPOSITORY),
+        None,
+        json!({}),
+    )
+    .await;
+    assert!(said.outcome.removal.is_some(), "{:?}", said.outcome);
+    let owner = world.admin.person_id().unwrap();
+    put(&world, |changeset| {
+        changeset.insert(&active(2_000, CharterDraft::default(), owner, world.engine.now()));
+    })
+    .await;
+    let found = async |id: u128| {
+        let filter = [("identity", Some(IdentityId::from_u128(id).to_string()))];
+        world.engine.removals(&world.admin, ListAsk::new(filter, None, None)).await.unwrap().items.len()
+    };
+    for id in [100, 163, 164, 169] {
+        assert_eq!(found(id).await, 1, "{id}");
+    }
+    assert_eq!(found(2_000).await, 0);
+}

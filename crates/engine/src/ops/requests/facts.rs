@@ -10,11 +10,10 @@ use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
 use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
-use tenure_core::port::ListQuery;
 use tenure_core::problem::Reason;
-use tenure_core::request::{Asker, Class, Clipped, Matter, Place, Route};
+use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::row::{Record, Stored};
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
@@ -34,6 +33,8 @@ pub(crate) struct Facts {
     pub manager: Option<PersonId>,
     /// Persons who may not approve it (S-8).
     pub interested: Vec<PersonId>,
+    /// Teams none of whose members may.
+    pub interested_teams: Vec<TeamId>,
     pub tier: Option<RiskTier>,
     pub environment: String,
     pub context: AskContext,
@@ -135,6 +136,12 @@ impl AskContext {
     }
 }
 
+/// Whom something serves: nobody of them approves it.
+struct Served {
+    people: Vec<PersonId>,
+    teams: Vec<TeamId>,
+}
+
 impl Facts {
     /// Facts about a matter of which nothing is known yet.
     pub(crate) fn about(matter: &Matter, subject: serde_json::Value) -> Self {
@@ -144,6 +151,7 @@ impl Facts {
             owner: None,
             manager: None,
             interested: Vec::new(),
+            interested_teams: Vec::new(),
             tier: None,
             environment: String::new(),
             context: AskContext::of(matter),
@@ -157,24 +165,25 @@ impl Facts {
         }
     }
 
-    /// Whether somebody is there for each step of a route: an owner or a manager who is none of those that may not approve. Roles are held
-    /// by whoever holds them at the vote.
-    pub(crate) fn can_fill(&self, route: Route) -> bool {
-        let free = |person: Option<PersonId>| person.is_some_and(|person| !self.interested.contains(&person));
-        route.steps().iter().all(|step| {
-            step.iter().any(|place| match place {
-                Place::Owner => free(self.owner),
-                Place::Manager => free(self.manager),
-                Place::Security | Place::Administrator => true,
-            })
-        })
+    /// Whether somebody may not approve it: who asks or gains, be it as a member of a team. The team is judged by the person's own record, so
+    /// that a list which lacks somebody lets nobody in.
+    pub(crate) fn keeps_out(&self, person: &Person) -> bool {
+        self.interested.contains(&person.id) || person.teams.iter().any(|team| self.interested_teams.contains(team))
     }
 
-    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, or by
-    /// handing on the identity that asked for them (S-8).
-    pub(super) fn keep_out(&mut self, people: &[PersonId]) {
-        self.interested.extend_from_slice(people);
+    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, whoever
+    /// reports that, or by handing on the identity that asked for them (S-8).
+    pub(super) fn keep_out(&mut self, request: &Request) {
+        self.interested.extend_from_slice(&request.interested);
         self.interested = distinct(std::mem::take(&mut self.interested));
+        self.interested_teams.extend_from_slice(&request.interested_teams);
+        self.interested_teams.sort_unstable();
+        self.interested_teams.dedup();
+    }
+
+    fn serves(&mut self, served: Served) {
+        self.interested.extend(served.people);
+        self.interested_teams.extend(served.teams);
     }
 
     /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or their manager.
@@ -215,6 +224,8 @@ impl Engine {
         };
         facts.interested.extend(self.accountable(asker).await?);
         facts.interested = distinct(facts.interested);
+        facts.interested_teams.sort_unstable();
+        facts.interested_teams.dedup();
         if facts.class == Class::Administration {
             facts.context.single_person = self.has_one_administrator().await?;
         }
@@ -255,7 +266,8 @@ impl Engine {
         facts.environment = charter.environment.clone().unwrap_or_default();
         facts.subjects = vec![identity.id.to_string()];
         facts.interested = vec![identity.registered_by];
-        facts.interested.extend(self.interested_in(charter).await?);
+        facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
+        facts.serves(self.served_by(charter).await?);
         // Nothing begins to work, or gets more, whose owner leaves meanwhile.
         facts.expects.extend(references.owner.clone());
         facts.context = AskContext {
@@ -278,31 +290,27 @@ impl Engine {
         Ok(facts)
     }
 
-    /// The persons whom a charter names as asking for it, running it or gaining from it (S-8, R40).
-    async fn interested_in(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = self.served_by(charter).await?;
-        people.extend(charter.parties.as_ref().map(|parties| parties.requester));
-        Ok(people)
-    }
-
-    /// The persons whom a charter names as running it or gaining from it, be it as the owners of those who act for it.
-    async fn served_by(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = self.handed_to(charter).await?;
-        let Some(parties) = &charter.parties else { return Ok(people) };
-        for party in [&parties.operator, &parties.beneficiary] {
+    /// Whom a charter names as running it or gaining from it, be it as the owners of those who act for it, and who stands in for its owner
+    /// (S-8, R40).
+    async fn served_by(&self, charter: &CharterDraft) -> Result<Served, OpError> {
+        let mut served = Served {
+            people: self.handed_to(charter).await?,
+            teams: Vec::new(),
+        };
+        served.people.extend(charter.backup_owner);
+        let Some(parties) = &charter.parties else { return Ok(served) };
+        for party in [parties.operator.trim(), parties.beneficiary.trim()] {
             if let Ok(person) = party.parse::<PersonId>() {
-                people.push(person);
-            } else if let Ok(team) = party.parse::<TeamId>() {
-                // A team of one is that person under another name.
-                let members = self.members(team).await?;
-                if let [only] = members.as_slice() {
-                    people.push(*only);
-                }
+                served.people.push(person);
             } else if let Ok(identity) = party.parse::<IdentityId>() {
-                people.extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
+                served
+                    .people
+                    .extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
+            } else {
+                served.teams.extend(self.team_of_party(party).await?);
             }
         }
-        Ok(people)
+        Ok(served)
     }
 
     /// Who answers for those that may act for it: what it gets, they get a part in. Its own owner gains nothing by that.
@@ -313,23 +321,6 @@ impl Engine {
             people.extend(actor.and_then(|actor| actor.charter.owner).filter(|owner| charter.owner != Some(*owner)));
         }
         Ok(people)
-    }
-
-    async fn members(&self, team: TeamId) -> Result<Vec<PersonId>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Person,
-                terms: vec![format!("team={team}"), "state=active".to_owned()],
-                after: None,
-                limit: 2,
-            })
-            .await?;
-        let mut members = Vec::new();
-        for row in page.rows {
-            members.push(row.decode::<Person>().map_err(tenure_core::port::StoreError::from)?.id);
-        }
-        Ok(members)
     }
 
     /// The controls that exceptions in force waive for this identity, and for it alone (R19).
@@ -410,7 +401,8 @@ impl Engine {
         let references = self.check_references(known.identity.kind, charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
         // Who asked for the identity did not ask for this.
-        facts.interested = self.served_by(charter).await?;
+        facts.interested.clear();
+        facts.serves(self.served_by(charter).await?);
         facts.subject = json!({"charter": charter});
         facts.context.duration = duration;
         facts.starts_at = starts_at;
@@ -454,7 +446,8 @@ impl Engine {
         let mut problems = Vec::new();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        facts.interested = self.served_by(&stored.charter).await?;
+        facts.interested.clear();
+        facts.serves(self.served_by(&stored.charter).await?);
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = json!({"charter": stored.charter});
@@ -566,6 +559,6 @@ mod tests {
             delegates: vec![delegate(1), delegate(2), delegate(3)],
             ..CharterDraft::default()
         };
-        assert_eq!(engine.interested_in(&charter).await.unwrap(), [other]);
+        assert_eq!(engine.served_by(&charter).await.unwrap().people, [other]);
     }
 }
