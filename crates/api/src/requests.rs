@@ -193,6 +193,9 @@ pub struct Revocation {
     pub target: RevocationTarget,
     /// Why.
     pub reason: String,
+    /// Whether what was cut is kept from coming back as well, in the same act: an identity is suspended, another scope held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// What a revocation names.
@@ -229,14 +232,38 @@ impl From<RevocationTarget> for Target {
     }
 }
 
-/// `POST /v1/holds` and `POST /v1/holds/release`.
+/// `POST /v1/holds`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HoldRequest {
+pub struct NewHold {
     /// What is held.
     pub scope: Scope,
     /// Why.
     pub reason: String,
+    /// Only says who could release it; nothing is held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// `POST /v1/holds/release`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRelease {
+    /// What is held.
+    pub scope: Scope,
+    /// Why it no longer is.
+    pub reason: String,
+}
+
+/// `POST /v1/identities/{id}/suspend`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewSuspension {
+    /// Why.
+    pub reason: String,
+    /// Only says who could release it; nothing is suspended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `POST /access/v1/evaluation` (OpenID AuthZEN Authorization API 1.0).

@@ -76,6 +76,9 @@ pub struct BlastRadius {
     pub delegates: Vec<IdentityId>,
     /// The accountable owners of what ended and of the identities, who are told; the first two hundred.
     pub owners: Vec<PersonId>,
+    /// Whether there are more than two hundred owners, enforced resources, consumers or delegates: then not all of them are named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A removal.

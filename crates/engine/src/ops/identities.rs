@@ -1,5 +1,7 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
+use std::collections::BTreeMap;
+
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::IdentityView;
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
@@ -14,11 +16,13 @@ use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
 use tenure_core::row::{Record, RowKey, Stored};
+use tenure_core::scope::{Hold, Scope};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
 use super::Asked;
+use super::holds::scopes_of;
 use super::requests::facts::Facts;
 use super::requests::fulfil::{unchangeable, widens};
 use crate::Engine;
@@ -356,17 +360,34 @@ impl Engine {
 
     /// An identity with what is computed about it.
     pub(crate) async fn identity_view(&self, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
+        let holds = self.holds_of(std::iter::once(&record)).await?;
+        let mut view = self.shown(record, revision, &holds).await?;
+        if let Some(committed) = committed {
+            view.log = Some(self.logged(committed).await?);
+        }
+        Ok(view)
+    }
+
+    /// A page of identities with what is computed about them.
+    pub(crate) async fn identity_views(&self, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
+        let holds = self.holds_of(rows.iter().map(|row| &*row.value)).await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            views.push(self.shown((*row.value).clone(), row.revision, &holds).await?);
+        }
+        Ok(views)
+    }
+
+    async fn shown(&self, record: Identity, revision: u64, holds: &BTreeMap<Scope, Hold>) -> Result<IdentityView, OpError> {
         let last_used = self.last_used(&record.id.to_string()).await?;
-        let log = match committed {
-            Some(committed) => Some(self.logged(committed).await?),
-            None => None,
-        };
         Ok(IdentityView {
+            holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+            releasers: None,
             ceilings: record.ceilings(),
             record,
             revision,
             last_used,
-            log,
+            log: None,
         })
     }
 

@@ -14,6 +14,7 @@ use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::receipt::Receipt;
 use tenure_core::resource::Resource;
 use tenure_core::row::{Record, Stored};
+use tenure_core::scope::Scope;
 
 use super::identities::owns_identity;
 use crate::Engine;
@@ -49,21 +50,34 @@ pub trait Listed: Record + Clone {
     fn accountable(&self) -> Option<PersonId> {
         None
     }
+    /// What is held with it, if identities belong to it.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
 }
 impl Listed for Person {
     const NAME: &'static str = "person";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Owner(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.id)
     }
 }
 impl Listed for Application {
     const NAME: &'static str = "application";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Application(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.owner)
     }
 }
 impl Listed for Environment {
     const NAME: &'static str = "environment";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Environment(self.name.clone()))
+    }
 }
 impl Listed for Resource {
     const NAME: &'static str = "resource";
@@ -134,17 +148,11 @@ impl Engine {
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
         self.may_read(caller, T::NAME, "", T::OPEN).await?;
         let (rows, next) = self.page::<T>(ask).await?;
-        Ok(Page {
-            items: rows
-                .into_iter()
-                .map(|row| View {
-                    record: (*row.value).clone(),
-                    revision: row.revision,
-                    log: None,
-                })
-                .collect(),
-            next,
-        })
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.record_view(&row).await?);
+        }
+        Ok(Page { items, next })
     }
 
     /// One plain record.
@@ -159,10 +167,17 @@ impl Engine {
             .is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
         self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
-        let row = row.ok_or(OpError::NotFound(T::NAME))?;
+        self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
+    }
+
+    async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<View<T>, OpError> {
         Ok(View {
             record: (*row.value).clone(),
             revision: row.revision,
+            hold: match row.scope() {
+                Some(scope) => self.hold_on(&scope).await?,
+                None => None,
+            },
             log: None,
         })
     }
@@ -183,10 +198,7 @@ impl Engine {
             Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), &ask).await?,
             None => self.page::<Identity>(ask).await?,
         };
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            items.push(self.identity_view((*row.value).clone(), row.revision, None).await?);
-        }
+        let items = self.identity_views(rows).await?;
         Ok(Page { items, next })
     }
 

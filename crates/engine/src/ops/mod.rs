@@ -15,6 +15,7 @@ pub mod exceptions;
 pub mod findings;
 pub mod first_token;
 pub mod grants;
+pub mod holds;
 pub mod identities;
 pub mod import;
 pub mod introspect;
@@ -117,6 +118,7 @@ impl Engine {
         Ok(Resource {
             record,
             revision,
+            hold: None,
             log: Some(self.logged(committed).await?),
         })
     }

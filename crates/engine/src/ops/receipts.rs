@@ -1,5 +1,7 @@
 //! Receipts: after a revocation is in force, each enforcement is checked, and what it did is signed (R72, S-18).
 
+use std::collections::BTreeMap;
+
 use tenure_api::views::ReceiptView;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::credential::Credential;
@@ -7,7 +9,7 @@ use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::{CredentialId, ReceiptId, ResourceId};
 use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
-use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
+use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Returning, Target};
 use tenure_core::resource::{Resource, Verification};
 use tenure_core::row::{Position, Record, RowKind, Stored};
 use tenure_core::scope::Scope;
@@ -26,6 +28,8 @@ const CONTROL_IDENTITIES: u16 = 64;
 const INLINE_IDENTITIES: usize = 200;
 /// Identities of one scope that a receipt looks at for their resources.
 const MAX_IDENTITIES: usize = 100_000;
+/// Identities that could come back by themselves that a receipt names.
+const RETURNING: usize = 100;
 
 /// What a revocation concerned.
 struct Concerned {
@@ -184,6 +188,7 @@ impl Engine {
             }
         }
         receipt.points = points;
+        receipt.returning = Some(self.returning(&concerned, now).await?);
         if plan::receipt::is_answered(&receipt) {
             let keys = self.deployment_keys().await?;
             receipt.signed = None;
@@ -193,6 +198,36 @@ impl Engine {
             receipt.signed = Some(keys.receipt.sign(&statement).map_err(|e| OpError::Internal(e.to_string()))?);
         }
         Ok(receipt)
+    }
+
+    /// What can get new credentials by itself: a revocation ends what was issued, and forbids nothing afterwards.
+    async fn returning(&self, concerned: &Concerned, now: Timestamp) -> Result<Returning, OpError> {
+        let mut returning = Returning::default();
+        let mut held: BTreeMap<Scope, bool> = BTreeMap::new();
+        for identity in &concerned.identities {
+            let ended = identity.charter.expires_at.is_none_or(|end| now >= end);
+            if identity.state != IdentityState::Active || ended || identity.bindings.is_empty() {
+                continue;
+            }
+            let mut on_hold = false;
+            for membership in &identity.memberships {
+                on_hold |= match held.get(&membership.scope) {
+                    Some(held) => *held,
+                    None => {
+                        let found = self.hold_on(&membership.scope).await?.is_some();
+                        held.insert(membership.scope.clone(), found);
+                        found
+                    }
+                };
+            }
+            if !on_hold {
+                returning.count = returning.count.saturating_add(1);
+                if returning.identities.len() < RETURNING {
+                    returning.identities.push(identity.id);
+                }
+            }
+        }
+        Ok(returning)
     }
 
     /// The time that the log gives a position: when a revocation was in force.
@@ -411,6 +446,7 @@ fn view(receipt: &Receipt) -> ReceiptView {
     ReceiptView {
         receipt: receipt.clone(),
         state,
+        releasers: None,
         log: None,
     }
 }

@@ -64,6 +64,7 @@ impl Engine {
                     return Ok(View {
                         record: removal,
                         revision: 0,
+                        hold: None,
                         log: None,
                     });
                 }
@@ -180,6 +181,7 @@ impl Engine {
                 items.push(View {
                     record: (*row.value).clone(),
                     revision: row.revision,
+                    hold: None,
                     log: None,
                 });
             }

@@ -24,6 +24,7 @@ mod duties;
 mod exceptions;
 mod findings;
 mod hardening;
+mod holds;
 mod issuers;
 mod kernel;
 mod lifecycle;

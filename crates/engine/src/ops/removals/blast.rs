@@ -146,14 +146,15 @@ impl Engine {
                 states.insert(identity.id.to_string(), identity.state);
                 held += u32::from(removal::can_be_held(identity.state));
                 let charter = &identity.charter;
-                add(&mut owners, charter.owner);
+                let mut whole = add(&mut owners, charter.owner);
                 let points = charter.scope.iter().filter(|e| e.enforces());
-                add(&mut enforced, points.map(|e| e.resource.clone()));
-                add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
-                add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
+                whole &= add(&mut enforced, points.map(|e| e.resource.clone()));
+                whole &= add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
+                whole &= add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
+                blast.more |= !whole;
                 if blast.identities.len() < NAMED {
                     blast.identities.push(identity.id);
-                    self.count_credentials(identity.id, &mut blast.live_credentials, &mut delegates, now).await?;
+                    self.count_credentials(identity.id, &mut blast, &mut delegates, now).await?;
                 }
             }
             after = next;
@@ -178,8 +179,9 @@ impl Engine {
     }
 
     /// Counts an identity's live credentials, and notes who acts by them along with it.
-    async fn count_credentials(&self, id: IdentityId, count: &mut u32, delegates: &mut BTreeSet<IdentityId>, now: Timestamp) -> Result<(), OpError> {
-        if *count >= CREDENTIALS {
+    async fn count_credentials(&self, id: IdentityId, blast: &mut BlastRadius, delegates: &mut BTreeSet<IdentityId>, now: Timestamp) -> Result<(), OpError> {
+        if blast.live_credentials >= CREDENTIALS {
+            blast.more = true;
             return Ok(());
         }
         let Some(known) = self.know(id).await? else { return Ok(()) };
@@ -189,11 +191,12 @@ impl Engine {
         loop {
             let (rows, next) = self.listed::<Credential>(RowKind::Credential, terms.clone(), after, PAGE).await?;
             for credential in rows.iter().filter(|credential| is_live(credential)) {
-                *count = count.saturating_add(1).min(CREDENTIALS);
-                add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
+                blast.live_credentials = blast.live_credentials.saturating_add(1).min(CREDENTIALS);
+                blast.more |= !add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
             }
             after = next;
-            if after.is_none() || *count >= CREDENTIALS {
+            if after.is_none() || blast.live_credentials >= CREDENTIALS {
+                blast.more |= after.is_some();
                 return Ok(());
             }
         }
@@ -230,10 +233,15 @@ fn of(subject: &SignalSubject, name: String, term: String) -> Ending {
     }
 }
 
-fn add<T: Ord>(set: &mut BTreeSet<T>, more: impl IntoIterator<Item = T>) {
+/// Names more, as far as there is room; whether there was.
+fn add<T: Ord>(set: &mut BTreeSet<T>, more: impl IntoIterator<Item = T>) -> bool {
+    let mut whole = true;
     for item in more {
-        if set.len() < OTHERS {
+        if set.len() < OTHERS || set.contains(&item) {
             set.insert(item);
+        } else {
+            whole = false;
         }
     }
+    whole
 }

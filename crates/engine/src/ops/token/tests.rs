@@ -259,6 +259,7 @@ async fn r59_the_second_holder_of_an_agents_key_waits_for_the_end_of_the_first()
     let revocation = Revocation {
         target: RevocationTarget::Identity(stage.id),
         reason: "restarted".into(),
+        suspend: false,
     };
     let security = stage.world.person(tenure_core::person::Role::Security).await;
     stage.world.engine.revoke(&security, revocation).await.unwrap();
