@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ApplicationId, CredentialId, PersonId};
+use tenure_core::id::{ApplicationId, CredentialId, PersonId, TeamId};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
@@ -40,6 +40,17 @@ pub struct NewApplication {
     pub name: String,
     /// Who answers for it.
     pub owner: PersonId,
+    /// The team that answers for the removal of its identities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal_group: Option<TeamId>,
+}
+
+/// `POST /v1/applications/{id}/change`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationChange {
+    /// The team that answers for the removal of its identities from now on.
+    pub removal_group: TeamId,
 }
 
 /// `POST /v1/environments`.

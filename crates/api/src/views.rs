@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenure_core::credential::Confirmation;
-use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId};
+use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::identity::{Entitlement, Identity};
 use tenure_core::person::Person;
 use tenure_core::receipt::{Receipt, ReceiptState};
@@ -153,6 +153,9 @@ pub struct IdentityView {
     /// When it was last used, as far as noted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_used: Option<Timestamp>,
+    /// The team that answers for its removal (R115); none of one that was activated before that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub removal_group: Option<RemovalGroup>,
     /// The holds on it, and on what it belongs to: while there is one it doesn't work, though it be active.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub holds: Vec<Hold>,
@@ -162,6 +165,19 @@ pub struct IdentityView {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+}
+
+/// The team that answers for an identity's removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalGroup {
+    /// The team.
+    pub team: TeamId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the application's, because the charter names none.
+    pub of_application: bool,
+    /// Whether it has a member who is active; if not, name another.
+    pub has_active_member: bool,
 }
 
 /// Who could release a hold or a suspension now: nobody who placed it (S-11).

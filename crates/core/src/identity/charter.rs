@@ -6,7 +6,7 @@ use super::{ENFORCE, Kind};
 use crate::binding::AssertionAudience;
 use crate::delegation::{Delegate, Task};
 use crate::environment::parse_name;
-use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, VendorId};
+use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, TeamId, VendorId};
 use crate::problem::FieldProblem;
 use crate::time::{Span, Timestamp};
 
@@ -302,6 +302,9 @@ pub struct CharterDraft {
     /// Where it is called back when what it asked for is decided (OpenID CIBA, ping mode): an `https` URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<String>,
+    /// The team that answers for its removal; its application's if it names none (R115).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removal_group: Option<TeamId>,
 }
 
 /// Bounds on use that are checked at each decision (R53).

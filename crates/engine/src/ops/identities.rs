@@ -1,9 +1,10 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tenure_api::requests::{NewIdentity, Stage};
-use tenure_api::views::IdentityView;
+use tenure_api::views::{IdentityView, RemovalGroup};
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
@@ -50,6 +51,9 @@ impl Engine {
                         }
                         let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
                         identity.tier = references.tier(identity.kind, &identity.charter);
+                        if ask.stage != Stage::Draft {
+                            self.needs_removal_group(&identity.charter, &mut problems).await?;
+                        }
                         if ask.stage != Stage::Draft && !problems.is_empty() {
                             return Err(OpError::Invalid(problems));
                         }
@@ -361,26 +365,40 @@ impl Engine {
     /// An identity with what is computed about it.
     pub(crate) async fn identity_view(&self, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
         let holds = self.holds_of(std::iter::once(&record)).await?;
-        let mut view = self.shown(record, revision, &holds).await?;
+        let removal_group = self.removal_group_view(&record.charter).await?;
+        let mut view = self.shown(record, revision, &holds, removal_group).await?;
         if let Some(committed) = committed {
             view.log = Some(self.logged(committed).await?);
         }
         Ok(view)
     }
 
-    /// A page of identities with what is computed about them.
+    /// A page of identities with what is computed about them; what many share is read once.
     pub(crate) async fn identity_views(&self, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
         let holds = self.holds_of(rows.iter().map(|row| &*row.value)).await?;
+        let mut groups = BTreeMap::new();
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
-            views.push(self.shown((*row.value).clone(), row.revision, &holds).await?);
+            let place = (row.charter.removal_group, row.charter.application);
+            if let Entry::Vacant(unknown) = groups.entry(place) {
+                unknown.insert(self.removal_group_view(&row.charter).await?);
+            }
+            let group = groups.get(&place).cloned().flatten();
+            views.push(self.shown((*row.value).clone(), row.revision, &holds, group).await?);
         }
         Ok(views)
     }
 
-    async fn shown(&self, record: Identity, revision: u64, holds: &BTreeMap<Scope, Hold>) -> Result<IdentityView, OpError> {
+    async fn shown(
+        &self,
+        record: Identity,
+        revision: u64,
+        holds: &BTreeMap<Scope, Hold>,
+        removal_group: Option<RemovalGroup>,
+    ) -> Result<IdentityView, OpError> {
         let last_used = self.last_used(&record.id.to_string()).await?;
         Ok(IdentityView {
+            removal_group,
             holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
             releasers: None,
             ceilings: record.ceilings(),

@@ -55,6 +55,7 @@ impl Engine {
             let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+            self.needs_removal_group(&stored.charter, &mut problems).await?;
             let matter = Matter::Activation { identity: id };
             let mut facts = self.facts_of_identity(&matter, &stored, &stored.charter, &references, now).await?;
             facts.interested.extend(caller.person_id());

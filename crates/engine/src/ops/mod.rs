@@ -36,6 +36,7 @@ pub mod person_access;
 pub mod policies;
 pub mod receipts;
 pub(crate) mod references;
+pub mod removal_groups;
 pub mod removals;
 pub mod renewals;
 pub mod requests;

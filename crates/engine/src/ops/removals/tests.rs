@@ -123,6 +123,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         id: ApplicationId::from_u128(1),
         name: "billing".into(),
         owner,
+        removal_group: None,
         standing: Standing::Open,
         created_at: now,
     };

@@ -348,6 +348,7 @@ impl Engine {
         }
         let mut problems = stored.complete_charter().err().unwrap_or_default();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+        self.needs_removal_group(&stored.charter, &mut problems).await?;
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }

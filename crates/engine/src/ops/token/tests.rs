@@ -47,7 +47,11 @@ impl Stage {
         };
         engine.create_environment(&world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
-        let application = NewApplication { name: "billing".into(), owner };
+        let application = NewApplication {
+            name: "billing".into(),
+            owner,
+            removal_group: None,
+        };
         let application = engine.create_application(&world.admin, application).await.unwrap().record.id;
         let resource = NewResource {
             uri: "https://orders.internal".into(),
