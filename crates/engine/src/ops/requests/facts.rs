@@ -1,19 +1,22 @@
 //! What is known about what is asked: read anew when it is asked, at each vote and at its fulfilment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
+use tenure_core::application::Application;
 use tenure_core::changeset::Expect;
 use tenure_core::exception::{Exception, ExceptionSubject};
 use tenure_core::gate;
 use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
-use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
+use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step, WILDCARD};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
 use tenure_core::resource::Resource;
 use tenure_core::row::{Record, Stored};
+use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
@@ -77,6 +80,27 @@ pub(crate) struct AskContext {
     pub contractor: bool,
     pub fast_onboarding: bool,
     pub single_person: bool,
+    pub touches: Touches,
+}
+
+/// What is asked for touches, by the names that policies have for it. An everything among it is the wildcard.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Touches {
+    pub actions: BTreeSet<String>,
+    pub resources: BTreeSet<String>,
+    pub applications: BTreeSet<String>,
+    pub data_domains: BTreeSet<String>,
+    pub teams: BTreeSet<String>,
+}
+
+impl Touches {
+    fn add(&mut self, more: Self) {
+        self.actions.extend(more.actions);
+        self.resources.extend(more.resources);
+        self.applications.extend(more.applications);
+        self.data_domains.extend(more.data_domains);
+        self.teams.extend(more.teams);
+    }
 }
 
 impl AskContext {
@@ -105,11 +129,18 @@ impl AskContext {
             contractor: false,
             fast_onboarding: false,
             single_person: false,
+            touches: Touches::default(),
         }
     }
 
     pub(crate) fn attributes(&self) -> Attributes {
+        let set = |names: &BTreeSet<String>| Value::Set(names.iter().cloned().collect());
         Attributes::from([
+            ("actions", set(&self.touches.actions)),
+            ("resources", set(&self.touches.resources)),
+            ("applications", set(&self.touches.applications)),
+            ("data_domains", set(&self.touches.data_domains)),
+            ("teams", set(&self.touches.teams)),
             ("owns", Value::Bool(self.owns)),
             ("matter", Value::Text(self.matter.to_owned())),
             ("class", Value::Text(self.class.as_str().to_owned())),
@@ -285,6 +316,7 @@ impl Engine {
             vendor: charter.vendor.is_some(),
             within_bounds: references.within_bounds,
             waived: self.waived(identity, now).await?,
+            touches: self.touches_of(charter, &charter.scope, &facts).await?,
             ..AskContext::of(matter)
         };
         Ok(facts)
@@ -311,6 +343,50 @@ impl Engine {
             }
         }
         Ok(served)
+    }
+
+    /// What a charter, or a part of its scope, touches.
+    async fn touches_of(&self, charter: &CharterDraft, scope: &[Entitlement], facts: &Facts) -> Result<Touches, OpError> {
+        let mut touches = Touches::default();
+        self.add_touched(&mut touches, scope).await?;
+        touches.data_domains.extend(charter.data_domains.iter().cloned());
+        if let Some(application) = charter.application {
+            touches
+                .applications
+                .extend(self.one::<Application>(application).await?.map(|application| application.name.clone()));
+        }
+        if let Some(owner) = facts.owner {
+            let teams = self.one::<Person>(owner).await?.map(|owner| owner.teams.clone()).unwrap_or_default();
+            self.add_teams(&mut touches, &teams).await?;
+        }
+        self.add_teams(&mut touches, &facts.interested_teams).await?;
+        Ok(touches)
+    }
+
+    /// Adds what entitlements are on, and the data that it holds.
+    pub(crate) async fn add_touched(&self, touches: &mut Touches, scope: &[Entitlement]) -> Result<(), OpError> {
+        for entitlement in scope {
+            touches.actions.extend(entitlement.actions.iter().cloned());
+            let Ok(id) = entitlement.resource.parse::<ResourceId>() else {
+                for names in [&mut touches.resources, &mut touches.applications, &mut touches.data_domains] {
+                    names.insert(WILDCARD.to_owned());
+                }
+                continue;
+            };
+            let Some(resource) = self.one::<Resource>(id).await? else { continue };
+            touches.resources.insert(resource.uri.clone());
+            touches.data_domains.extend(resource.data_domains.iter().cloned());
+            let application = self.one::<Application>(resource.application).await?;
+            touches.applications.extend(application.map(|application| application.name.clone()));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn add_teams(&self, touches: &mut Touches, teams: &[TeamId]) -> Result<(), OpError> {
+        for team in teams {
+            touches.teams.extend(self.one::<Team>(team).await?.map(|team| team.name.clone()));
+        }
+        Ok(())
     }
 
     /// Who answers for those that may act for it: what it gets, they get a part in. Its own owner gains nothing by that.
@@ -406,6 +482,8 @@ impl Engine {
         facts.serves(self.served_by(charter).await?);
         facts.subject = json!({"charter": charter});
         facts.context.duration = duration;
+        facts.context.touches = self.touches_of(charter, std::slice::from_ref(entitlement), &facts).await?;
+        facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
         facts.starts_at = starts_at;
         facts.expects.push(expect(&known.identity));
         facts.subjects.push(resource.id.to_string());
@@ -432,6 +510,8 @@ impl Engine {
             let tier = stored.judged_tier(references.tier(stored.kind, charter));
             self.may_end_later(&mut facts, &stored, tier, until, now).await?;
         }
+        let from = self.touches_of(&stored.charter, &stored.charter.scope, &facts).await?;
+        facts.context.touches.add(from);
         // What the votes are about is the way from the one charter to the other.
         facts.subject = json!({"from": stored.charter, "to": charter});
         facts.expects.push(expect(&stored));
