@@ -211,7 +211,11 @@ impl Tenure {
         let (manager, as_manager) = employ(&api, &json!({ "name": "Manager", "roles": ["manager"] })).await?;
         let (person, as_owner) = employ(&api, &json!({ "name": "Owner", "roles": ["requester", "owner"], "manager": manager })).await?;
         self.owner.clone_from(&person);
-        let application = api.call("POST", "/v1/applications", &json!({ "name": "bench", "owner": person })).await?;
+        let team = api.call("POST", "/v1/teams", &json!({ "name": "bench" })).await?;
+        let team = text(&team, "/id")?;
+        api.call("POST", &format!("/v1/people/{person}/change"), &json!({ "teams": [team] })).await?;
+        let application = json!({ "name": "bench", "owner": person, "removal_group": team });
+        let application = api.call("POST", "/v1/applications", &application).await?;
         api.call("POST", "/v1/environments", &json!({ "name": ENVIRONMENT, "production": false }))
             .await?;
         let resource = json!({

@@ -55,7 +55,9 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
         path if path.starts_with("/v1/identities/") && path.ends_with("/activate") && head.contains("tnr_op_toy_manager") => {
             (200, json!({ "state": "active" }))
         }
-        "/v1/applications" if json["owner"] == "per_1" => (201, json!({ "id": "app_1" })),
+        "/v1/teams" if json["name"] == "bench" => (201, json!({ "id": "team_1" })),
+        "/v1/people/per_1/change" if json["teams"] == json!(["team_1"]) => (200, json!({ "id": "per_1" })),
+        "/v1/applications" if json["owner"] == "per_1" && json["removal_group"] == "team_1" => (201, json!({ "id": "app_1" })),
         "/v1/environments" if json["name"] == "bench" => (201, json!({ "name": "bench" })),
         "/v1/resources" if json["type"] == "tenure" && json["application"] == "app_1" => (201, json!({ "id": "res_2" })),
         "/v1/resources" if json["application"] == "app_1" => (201, json!({ "id": "res_1" })),

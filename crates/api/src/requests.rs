@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ApplicationId, CredentialId, PersonId};
+use tenure_core::id::{ApplicationId, CredentialId, PersonId, TeamId};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
@@ -40,6 +40,17 @@ pub struct NewApplication {
     pub name: String,
     /// Who answers for it.
     pub owner: PersonId,
+    /// The team that answers for the removal of its identities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal_group: Option<TeamId>,
+}
+
+/// `POST /v1/applications/{id}/change`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplicationChange {
+    /// The team that answers for the removal of its identities from now on.
+    pub removal_group: TeamId,
 }
 
 /// `POST /v1/environments`.
@@ -193,6 +204,9 @@ pub struct Revocation {
     pub target: RevocationTarget,
     /// Why.
     pub reason: String,
+    /// Whether what was cut is kept from coming back as well, in the same act: an identity is suspended, another scope held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
 }
 
 /// What a revocation names.
@@ -229,14 +243,38 @@ impl From<RevocationTarget> for Target {
     }
 }
 
-/// `POST /v1/holds` and `POST /v1/holds/release`.
+/// `POST /v1/holds`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HoldRequest {
+pub struct NewHold {
     /// What is held.
     pub scope: Scope,
     /// Why.
     pub reason: String,
+    /// Only says who could release it; nothing is held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// `POST /v1/holds/release`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRelease {
+    /// What is held.
+    pub scope: Scope,
+    /// Why it no longer is.
+    pub reason: String,
+}
+
+/// `POST /v1/identities/{id}/suspend`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewSuspension {
+    /// Why.
+    pub reason: String,
+    /// Only says who could release it; nothing is suspended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// `POST /access/v1/evaluation` (OpenID AuthZEN Authorization API 1.0).

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tenure_core::credential::Confirmation;
-use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId};
+use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::identity::{Entitlement, Identity};
 use tenure_core::person::Person;
 use tenure_core::receipt::{Receipt, ReceiptState};
 use tenure_core::row::Position;
+use tenure_core::scope::Hold;
 use tenure_core::time::Timestamp;
 
 /// A page of a list.
@@ -38,6 +39,9 @@ pub struct Resource<T> {
     pub record: T,
     /// Its revision, as in the `ETag`.
     pub revision: u64,
+    /// The hold on everything that belongs to it, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<Hold>,
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
@@ -149,9 +153,51 @@ pub struct IdentityView {
     /// When it was last used, as far as noted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_used: Option<Timestamp>,
+    /// The team that answers for its removal (R115); none of one that was activated before that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub removal_group: Option<RemovalGroup>,
+    /// The holds on it, and on what it belongs to: while there is one it doesn't work, though it be active.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub holds: Vec<Hold>,
+    /// Who could release its newest cause of suspension now; only in replies to a suspension.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub releasers: Option<Releasers>,
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+}
+
+/// The team that answers for an identity's removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalGroup {
+    /// The team.
+    pub team: TeamId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is the application's, because the charter names none.
+    pub of_application: bool,
+    /// Whether it has a member who is active; if not, name another.
+    pub has_active_member: bool,
+}
+
+/// Who could release a hold or a suspension now: nobody who placed it (S-11).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Releasers {
+    /// The first sixteen of them; empty: nobody, until somebody else gets the role security.
+    pub people: Vec<PersonId>,
+    /// Whether there are more.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub more: bool,
+}
+
+/// A hold with who could release it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldView {
+    /// The hold.
+    #[serde(flatten)]
+    pub hold: Hold,
+    /// Who could release it now.
+    pub releasers: Releasers,
 }
 
 /// A receipt with its state.
@@ -162,6 +208,9 @@ pub struct ReceiptView {
     pub receipt: Receipt,
     /// Where it stands as a whole.
     pub state: ReceiptState,
+    /// Of a revocation that suspends or holds as well: who could release that now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub releasers: Option<Releasers>,
     /// Where the revocation stands in the log; only in the reply to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,

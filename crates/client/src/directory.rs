@@ -1,7 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
+use tenure_api::requests::{ApplicationChange, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
 use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
@@ -31,6 +31,11 @@ impl Client {
     /// `POST /v1/applications`.
     pub async fn create_application(&self, ask: &NewApplication) -> Result<View<Application>, ClientError> {
         self.post("/v1/applications", ask).await
+    }
+
+    /// `POST /v1/applications/{id}/change`.
+    pub async fn change_application(&self, id: ApplicationId, ask: &ApplicationChange) -> Result<View<Application>, ClientError> {
+        self.post(&format!("/v1/applications/{id}/change"), ask).await
     }
 
     /// `GET /v1/applications`; filters: `name`, `owner`.

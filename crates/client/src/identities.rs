@@ -2,7 +2,7 @@
 
 use reqwest::{Method, header};
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
-use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
+use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
 use tenure_core::binding::Binding;
@@ -54,8 +54,8 @@ impl Client {
     }
 
     /// `POST /v1/identities/{id}/suspend`.
-    pub async fn suspend(&self, id: IdentityId, because: &Because) -> Result<IdentityView, ClientError> {
-        self.post(&format!("/v1/identities/{id}/suspend"), because).await
+    pub async fn suspend(&self, id: IdentityId, ask: &NewSuspension) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/suspend"), ask).await
     }
 
     /// `POST /v1/identities/{id}/resume`: releases one cause of suspension.

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_api::requests::{HoldRequest, Revocation};
-use tenure_api::views::{Page, ReceiptView, Resource as View};
+use tenure_api::requests::{HoldRelease, NewHold, Revocation};
+use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::id::ReceiptId;
 use tenure_core::receipt::Receipt;
 use tenure_core::scope::Hold;
@@ -42,13 +42,18 @@ impl Client {
         text(self.request(Method::GET, &format!("/v1/receipts/{id}.jws"))).await
     }
 
+    /// `GET /v1/holds`: those in force; filters: `kind`, `placed_by`.
+    pub async fn holds(&self, query: &ListQuery) -> Result<Page<Hold>, ClientError> {
+        self.list("/v1/holds", query).await
+    }
+
     /// `POST /v1/holds`: nothing in the scope works until somebody else releases it.
-    pub async fn place_hold(&self, ask: &HoldRequest) -> Result<Hold, ClientError> {
+    pub async fn place_hold(&self, ask: &NewHold) -> Result<HoldView, ClientError> {
         self.post("/v1/holds", ask).await
     }
 
     /// `POST /v1/holds/release`.
-    pub async fn release_hold(&self, ask: &HoldRequest) -> Result<Hold, ClientError> {
+    pub async fn release_hold(&self, ask: &HoldRelease) -> Result<Hold, ClientError> {
         self.post("/v1/holds/release", ask).await
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ApplicationId, PersonId};
+use crate::id::{ApplicationId, PersonId, TeamId};
 use crate::row::{Record, RowKind};
 use crate::third_party::Standing;
 use crate::time::Timestamp;
@@ -17,6 +17,9 @@ pub struct Application {
     pub name: String,
     /// Who answers for it.
     pub owner: PersonId,
+    /// The team that answers for the removal of its identities, unless their charters name another (R115).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal_group: Option<TeamId>,
     /// Where it stands: closed once it is retired (R84).
     #[serde(default = "open")]
     pub standing: Standing,

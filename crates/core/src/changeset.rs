@@ -184,11 +184,14 @@ impl Changeset {
     fn put<T: Record>(&mut self, record: &T, replaces: u64) -> &mut Self {
         // A record is plain data with string keys: serialising it can't fail.
         let body = serde_json::to_vec(record).unwrap_or_default();
+        let mut terms = record.terms();
+        terms.sort_unstable();
+        terms.dedup();
         self.puts.push(Put {
             key: record.key(),
             replaces,
             body,
-            terms: record.terms(),
+            terms,
             droppable_after: record.droppable_after(),
         });
         self

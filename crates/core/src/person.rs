@@ -191,7 +191,7 @@ impl Record for Person {
         terms.extend(self.roles.iter().map(|role| format!("role={}", role.as_str())));
         terms.push(format!("class={}", self.class.as_str()));
         terms.extend(self.manager.map(|manager| format!("manager={manager}")));
-        terms.extend(self.teams.iter().take(4).map(|team| format!("team={team}")));
+        terms.extend(self.teams.iter().map(|team| format!("team={team}")));
         if let Some(source) = &self.source {
             terms.push(format!("source={}", source.source));
             terms.push(format!("source_key={}/{}", source.source, source.key));

@@ -23,6 +23,8 @@ pub enum Action {
     RouteOwnerAndSecurity,
     /// Route: the manager and security.
     RouteManagerAndSecurity,
+    /// Route: two people of security.
+    RouteTwoOfSecurity,
     /// Route: an administrator other than who asks.
     RouteAdministrator,
     /// Vote on a request, in a place of its route.
@@ -73,6 +75,7 @@ impl Action {
         Self::RouteSecurity,
         Self::RouteOwnerAndSecurity,
         Self::RouteManagerAndSecurity,
+        Self::RouteTwoOfSecurity,
         Self::RouteAdministrator,
         Self::Approve,
         Self::Renew,
@@ -105,6 +108,7 @@ impl Action {
             Self::RouteSecurity => "route_security",
             Self::RouteOwnerAndSecurity => "route_owner_and_security",
             Self::RouteManagerAndSecurity => "route_manager_and_security",
+            Self::RouteTwoOfSecurity => "route_two_of_security",
             Self::RouteAdministrator => "route_administrator",
             Self::Approve => "approve",
             Self::Renew => "renew",

@@ -110,7 +110,7 @@ reasons! {
     /// What was read is not what stands now.
     RequestChanged = "request_changed", "the request was changed meanwhile: read it again and vote on its new content_hash";
     /// No route is permitted.
-    NoRoute = "no_route", "no policy permits a way of approving this: ask for less, or for an exception";
+    NoRoute = "no_route", "no policy permits a way of approving this, or nobody is there who may: ask for less, for an exception, or for the people that the detail names";
     /// Somebody has to approve it first.
     ApprovalNeeded = "approval_needed", "hand a new identity in as pending, or ask for a wider charter (tenure request charter): the request names its approvers";
     /// Wider or longer than a ceiling allows.

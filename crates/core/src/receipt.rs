@@ -87,6 +87,16 @@ pub enum ReceiptState {
     Unproven,
 }
 
+/// What can get new credentials by itself after a revocation: identities that may act and have a way to prove themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Returning {
+    /// How many there are.
+    pub count: u32,
+    /// The first hundred of them.
+    pub identities: Vec<IdentityId>,
+}
+
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +119,9 @@ pub struct Receipt {
     pub previous: Option<Position>,
     /// What each enforcement point did.
     pub points: Vec<Point>,
+    /// What could come back by itself when the points were last checked; none until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returning: Option<Returning>,
     /// How often the points were checked.
     pub attempts: u32,
     /// The receipt as a signed JWS (typ `tenure-receipt+jwt`), once every point has answered.

@@ -76,6 +76,9 @@ pub struct BlastRadius {
     pub delegates: Vec<IdentityId>,
     /// The accountable owners of what ended and of the identities, who are told; the first two hundred.
     pub owners: Vec<PersonId>,
+    /// Whether there are more than two hundred owners, enforced resources, consumers or delegates: then not all of them are named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A removal.
@@ -147,10 +150,19 @@ impl Record for Removal {
             format!("kind={}", self.kind.as_str()),
         ];
         terms.extend(self.scope.as_ref().map(|scope| format!("scope={scope}")));
-        terms.extend(self.blast.identities.iter().take(8).map(|id| format!("identity={id}")));
+        terms.extend(self.blast.identities.iter().take(INDEXED).map(|id| format!("identity={id}")));
+        if usize::try_from(self.blast.count).unwrap_or(usize::MAX) > INDEXED {
+            terms.push(MORE_IDENTITIES.to_owned());
+        }
         terms
     }
 }
+
+/// Identities by which a removal is listed.
+const INDEXED: usize = 64;
+
+/// The term of removals that concern more identities than they are listed by.
+pub const MORE_IDENTITIES: &str = "identities=more";
 
 /// How long what a source held counts against its cap.
 pub const BLAST_WINDOW: Span = Span::from_mins(60);

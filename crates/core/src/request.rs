@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId};
+use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, TeamId};
 use crate::identity::{CharterDraft, Entitlement, RiskTier};
 use crate::person::Role;
 use crate::policy::Action;
@@ -225,6 +225,16 @@ impl Place {
             Self::Administrator => "administrator",
         }
     }
+
+    /// Who fills it, in words.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Owner => "accountable owner",
+            Self::Manager => "manager on record with the role manager",
+            Self::Security => "person with the role security",
+            Self::Administrator => "administrator",
+        }
+    }
 }
 
 /// How a request is approved.
@@ -243,6 +253,8 @@ pub enum Route {
     OwnerAndSecurity,
     /// By the manager and security.
     ManagerAndSecurity,
+    /// By two people of security, where there is no manager who may.
+    TwoOfSecurity,
     /// By an administrator who didn't ask.
     Administrator,
 }
@@ -256,6 +268,7 @@ impl Route {
         Self::Security,
         Self::OwnerAndSecurity,
         Self::ManagerAndSecurity,
+        Self::TwoOfSecurity,
         Self::Administrator,
     ];
 
@@ -268,6 +281,7 @@ impl Route {
             Self::Security => Action::RouteSecurity,
             Self::OwnerAndSecurity => Action::RouteOwnerAndSecurity,
             Self::ManagerAndSecurity => Action::RouteManagerAndSecurity,
+            Self::TwoOfSecurity => Action::RouteTwoOfSecurity,
             Self::Administrator => Action::RouteAdministrator,
         }
     }
@@ -281,6 +295,7 @@ impl Route {
             Self::Security => &[&[Place::Security]],
             Self::OwnerAndSecurity => &[&[Place::Owner], &[Place::Security]],
             Self::ManagerAndSecurity => &[&[Place::Manager], &[Place::Security]],
+            Self::TwoOfSecurity => &[&[Place::Security], &[Place::Security]],
             Self::Administrator => &[&[Place::Administrator]],
         }
     }
@@ -346,8 +361,11 @@ pub struct Request {
     pub clipped: Vec<Clipped>,
     /// Who asks.
     pub requested_by: Asker,
-    /// Persons who may not approve it, being who asks or benefits (S-8).
+    /// Persons who may not approve it, being who asks or benefits, or was of a team that does when it was asked (S-8).
     pub interested: Vec<PersonId>,
+    /// Teams that run or gain from what it is about: nobody who is of one of them approves it (S-8).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interested_teams: Vec<TeamId>,
     /// The accountable owner when it was asked.
     pub owner: Option<PersonId>,
     /// The manager when it was asked; a later one doesn't count (S-8).

@@ -264,7 +264,8 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: RowKind;
     /// Its id within the kind.
     fn row_id(&self) -> String;
-    /// What lists of this kind can be filtered by, as `name=value`; at most 16.
+    /// What lists of this kind can be filtered by, as `name=value`: all of them, up to what the record itself is bounded to. Where a record
+    /// stands for more than it names, it bears a term that says so, which every query for the missing ones reads too.
     fn terms(&self) -> Vec<String> {
         Vec::new()
     }

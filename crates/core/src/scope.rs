@@ -28,6 +28,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The sorts of scopes.
+    pub const KINDS: &[&str] = &["identity", "owner", "application", "environment", "vendor", "cloud_account"];
+
     /// The sort of scope.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -116,5 +119,11 @@ impl Record for Hold {
     const KIND: RowKind = RowKind::Hold;
     fn row_id(&self) -> String {
         self.scope.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let state = if self.placed_by.is_some() { "held" } else { "released" };
+        let mut terms = vec![format!("state={state}"), format!("kind={}", self.scope.kind())];
+        terms.extend(self.placed_by.map(|person| format!("placed_by={person}")));
+        terms
     }
 }

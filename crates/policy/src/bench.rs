@@ -24,10 +24,12 @@ use crate::shape::entity_type;
 /// The attributes that Tenure sends, of entities and of contexts.
 pub(crate) const ATTRIBUTES: &[&str] = &[
     "action",
+    "actions",
     "active",
     "addressed",
     "age_secs",
     "application",
+    "applications",
     "blast",
     "cap",
     "charter_complete",
@@ -64,6 +66,7 @@ pub(crate) const ATTRIBUTES: &[&str] = &[
     "place",
     "placed_by_self",
     "production",
+    "resources",
     "roles",
     "same_person",
     "second_instance",
@@ -71,6 +74,7 @@ pub(crate) const ATTRIBUTES: &[&str] = &[
     "shared",
     "single_person",
     "state",
+    "teams",
     "templated",
     "through_agent",
     "tier",

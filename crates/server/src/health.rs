@@ -53,8 +53,21 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     for (name, help, value) in app.engine.counters().all() {
         text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));
     }
+    text.push_str(&holds(&app).await);
     text.push_str(&notifications(&app).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// The holds in force, by the sort of scope. Nothing is said while they can't be read: it would be untrue.
+async fn holds(app: &App) -> String {
+    let Ok(counts) = app.engine.holds_in_force().await else {
+        return String::new();
+    };
+    let mut text = "# HELP tenure_holds Holds in force, by the sort of scope.\n# TYPE tenure_holds gauge\n".to_owned();
+    for (kind, count) in counts {
+        text.push_str(&format!("tenure_holds{{scope=\"{kind}\"}} {count}\n"));
+    }
+    text
 }
 
 /// Reads a number off a channel, at a time.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_api::people::NewPerson;
+use tenure_api::people::{NewPerson, NewTeam, PersonChange};
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
 use tenure_api::templates::TemplateChange;
 use tenure_core::id::{IdentityId, PersonId};
@@ -124,6 +124,15 @@ impl World {
             return Err(("setup", "people are missing".into()));
         };
         let (security, owner) = (security.id, owner.id);
+        let team = NewTeam { name: "removers".into() };
+        let removers = done("create a team", engine.create_team(&admin, team))?.record.id;
+        for person in [made.person.id, second] {
+            let teams = PersonChange {
+                teams: Some(vec![removers]),
+                ..PersonChange::default()
+            };
+            done("join a team", engine.change_person(&admin, person, teams))?;
+        }
         for (environment, production) in [("prod", true), ("dev", false)] {
             done(
                 "create an environment",
@@ -142,6 +151,7 @@ impl World {
                     NewApplication {
                         name: format!("orders-{environment}"),
                         owner,
+                        removal_group: Some(removers),
                     },
                 ),
             )?

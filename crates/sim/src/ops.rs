@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::people::NewPerson;
-use tenure_api::requests::{Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted};
+use tenure_api::requests::{
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
+};
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
 use tenure_core::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
@@ -546,7 +548,19 @@ impl World {
             _ => {
                 let hold = {
                     let scope = scope.clone();
-                    async move |engine: Arc<Engine>, caller| engine.hold(&caller, scope, because()).await.map(|_| Fact::Done(1))
+                    async move |engine: Arc<Engine>, caller| {
+                        engine
+                            .hold(
+                                &caller,
+                                NewHold {
+                                    scope,
+                                    reason: because(),
+                                    dry_run: false,
+                                },
+                            )
+                            .await
+                            .map(|_| Fact::Done(1))
+                    }
                 };
                 (Intent::Hold(scope), by(engine, token, hold))
             }
@@ -703,7 +717,16 @@ pub(crate) fn token(engine: Arc<Engine>, ask: TokenAsk) -> Operation {
 
 pub(crate) fn revocation(engine: Arc<Engine>, token: String, target: RevocationTarget) -> Operation {
     by(engine, token, async move |engine: Arc<Engine>, caller| {
-        let view = engine.revoke(&caller, Revocation { target, reason: because() }).await?;
+        let view = engine
+            .revoke(
+                &caller,
+                Revocation {
+                    target,
+                    reason: because(),
+                    suspend: false,
+                },
+            )
+            .await?;
         Ok(Fact::Revoked(view.log.map_or(0, |log| log.position.index)))
     })
 }

@@ -10,14 +10,26 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
-pub(crate) const SQLITE: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("../migrations/sqlite/0001_start.sql"),
-}];
-pub(crate) const POSTGRES: &[Migration] = &[Migration {
-    number: 1,
-    sql: include_str!("../migrations/postgres/0001_start.sql"),
-}];
+pub(crate) const SQLITE: &[Migration] = &[
+    Migration {
+        number: 1,
+        sql: include_str!("../migrations/sqlite/0001_start.sql"),
+    },
+    Migration {
+        number: 2,
+        sql: include_str!("../migrations/sqlite/0002_total_terms.sql"),
+    },
+];
+pub(crate) const POSTGRES: &[Migration] = &[
+    Migration {
+        number: 1,
+        sql: include_str!("../migrations/postgres/0001_start.sql"),
+    },
+    Migration {
+        number: 2,
+        sql: include_str!("../migrations/postgres/0002_total_terms.sql"),
+    },
+];
 
 impl Migration {
     /// What the database remembers of it.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{ENFORCE, Kind};
 use crate::binding::AssertionAudience;
 use crate::delegation::{Delegate, Task};
 use crate::environment::parse_name;
-use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, VendorId};
+use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, TeamId, VendorId};
 use crate::problem::FieldProblem;
 use crate::time::{Span, Timestamp};
 
@@ -20,7 +20,8 @@ pub const MAX_KEY_LIFE: Span = Span::from_days(90);
 /// The life of an access token where the charter names none.
 pub const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
 const MAX_TEXT: usize = 1_000;
-const MAX_ITEMS: usize = 32;
+/// What a list of a charter holds, at most.
+pub const MAX_ITEMS: usize = 32;
 
 /// Something that the identity may do on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,11 @@ impl Entitlement {
     /// Whether it says everything on something, or something on everything.
     pub fn is_wildcard(&self) -> bool {
         self.resource == WILDCARD || self.actions.iter().any(|action| action == WILDCARD)
+    }
+
+    /// Whether it makes its holder an enforcement point.
+    pub fn enforces(&self) -> bool {
+        self.actions.iter().any(|action| action == ENFORCE || action == WILDCARD)
     }
 
     /// Whether it covers this action on this resource.
@@ -296,6 +302,9 @@ pub struct CharterDraft {
     /// Where it is called back when what it asked for is decided (OpenID CIBA, ping mode): an `https` URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<String>,
+    /// The team that answers for its removal; its application's if it names none (R115).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removal_group: Option<TeamId>,
 }
 
 /// Bounds on use that are checked at each decision (R53).

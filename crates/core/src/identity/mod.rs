@@ -7,8 +7,8 @@ mod state;
 mod tier;
 
 pub use charter::{
-    AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, Hours, MAX_CREDENTIAL_TTL, MAX_KEY_LIFE, Parties,
-    RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage, WILDCARD, WorkloadBinding,
+    AutoRenewal, Charter, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Entitlement, Hours, MAX_CREDENTIAL_TTL, MAX_ITEMS, MAX_KEY_LIFE,
+    Parties, RetirementCondition, RevocationTrigger, Shared, TrustBoundary, Usage, WILDCARD, WorkloadBinding,
 };
 pub use narrower::narrows;
 pub use tier::{Ceilings, RiskFacts, RiskTier};
@@ -201,31 +201,24 @@ impl Record for Identity {
         terms.extend(self.charter.cloud_account.map(|account| format!("cloud_account={account}")));
         terms.extend(self.charter.need.map(|need| format!("need={need}")));
         terms.extend(self.charter.shared.is_some().then(|| "shared=true".to_owned()));
-        terms.extend(
-            self.charter
-                .scope
-                .iter()
-                .take(4)
-                .filter(|e| e.actions.iter().any(|a| a == ENFORCE))
-                .map(|e| format!("enforces={}", e.resource)),
-        );
+        terms.extend(self.charter.scope.iter().filter(|e| e.enforces()).map(|e| enforces_term(&e.resource)));
         terms.extend(self.charter.workload_binding.as_ref().map(|binding| workload_term(binding.workload())));
-        let room = MAX_TERMS.saturating_sub(terms.len());
-        let repositories = &self.charter.repositories;
-        let named = if repositories.len() > room { room.saturating_sub(1) } else { room };
-        terms.extend(repositories.iter().take(named).map(|name| repository_term(name)));
-        if repositories.len() > room {
-            terms.push(MORE_REPOSITORIES.to_owned());
-        }
+        terms.extend(self.charter.repositories.iter().map(|name| repository_term(name)));
         terms
     }
 }
 
-/// What lists can filter a record by, at most.
-const MAX_TERMS: usize = 16;
-
-/// The term of identities whose charters list more repositories than there is room for: the rest is in the charter alone.
+/// The term that v0.1 gave to identities whose charters list more repositories than it had room for: what it wrote is read on.
 pub const MORE_REPOSITORIES: &str = "repositories=more";
+
+fn enforces_term(resource: &str) -> String {
+    format!("enforces={resource}")
+}
+
+/// The terms one of which every identity has that may enforce a resource: by its name, or whatever there is.
+pub fn enforcer_terms(resource: &str) -> [String; 2] {
+    [enforces_term(resource), enforces_term(WILDCARD)]
+}
 
 /// The term of the identities that a workload is bound to.
 pub fn workload_term(workload: &str) -> String {

@@ -40,6 +40,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         delegates,
         sender_constrained,
         notification_endpoint,
+        removal_group,
     } = to;
     let same = *owner == from.owner
         && *backup_owner == from.backup_owner
@@ -52,7 +53,8 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         && *vendor == from.vendor
         && *cloud_account == from.cloud_account
         && *need == from.need
-        && *notification_endpoint == from.notification_endpoint;
+        && *notification_endpoint == from.notification_endpoint
+        && *removal_group == from.removal_group;
     same && within(scope, &from.scope)
         && at_most(*expires_at, from.expires_at)
         && at_most(end_of(retirement), end_of(&from.retirement))

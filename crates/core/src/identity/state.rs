@@ -135,9 +135,9 @@ pub enum SuspensionKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Releaser {
-    /// The accountable owner, or security.
+    /// The accountable owner, or security: it was not placed by the owner.
     Owner,
-    /// Security alone: it was placed by security, or on suspicion.
+    /// Security alone: it was placed by security, by the owner, who doesn't release their own, or on suspicion.
     Security,
 }
 

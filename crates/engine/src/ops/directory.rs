@@ -118,10 +118,16 @@ impl Engine {
                         .await?
                         .filter(|owner| owner.state == PersonState::Active)
                         .ok_or_else(|| OpError::field("owner", "owner_unknown", "name an active person"))?;
+                    if let Some(team) = ask.removal_group
+                        && let Some(problem) = self.removal_group_problem("removal_group", team).await?
+                    {
+                        return Err(OpError::Invalid(vec![problem]));
+                    }
                     let application = Application {
                         id: ApplicationId::generate(now, self.entropy.as_ref()),
                         name: ask.name.clone(),
                         owner: ask.owner,
+                        removal_group: ask.removal_group,
                         standing: Standing::Open,
                         created_at: now,
                     };
@@ -129,7 +135,8 @@ impl Engine {
                         .event(now, "application.created", ControlPoint::Administer)
                         .subject(application.id)
                         .subject(ask.owner)
-                        .fact("name", &ask.name);
+                        .fact("name", &ask.name)
+                        .fact("removal_group", ask.removal_group);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.expect(&owner).insert(&application);
                     changeset.once.push(Once {

@@ -49,6 +49,7 @@ impl Engine {
         let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
             record: (*row.value).clone(),
             revision: row.revision,
+            hold: None,
             log: None,
         };
         Ok(Page {

@@ -1,7 +1,10 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use tenure_api::requests::{NewIdentity, Stage};
-use tenure_api::views::IdentityView;
+use tenure_api::views::{IdentityView, RemovalGroup};
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
@@ -14,11 +17,13 @@ use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
 use tenure_core::row::{Record, RowKey, Stored};
+use tenure_core::scope::{Hold, Scope};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
 use super::Asked;
+use super::holds::scopes_of;
 use super::requests::facts::Facts;
 use super::requests::fulfil::{unchangeable, widens};
 use crate::Engine;
@@ -46,6 +51,9 @@ impl Engine {
                         }
                         let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
                         identity.tier = references.tier(identity.kind, &identity.charter);
+                        if ask.stage != Stage::Draft {
+                            self.needs_removal_group(&identity.charter, &mut problems).await?;
+                        }
                         if ask.stage != Stage::Draft && !problems.is_empty() {
                             return Err(OpError::Invalid(problems));
                         }
@@ -356,17 +364,48 @@ impl Engine {
 
     /// An identity with what is computed about it.
     pub(crate) async fn identity_view(&self, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
+        let holds = self.holds_of(std::iter::once(&record)).await?;
+        let removal_group = self.removal_group_view(&record.charter).await?;
+        let mut view = self.shown(record, revision, &holds, removal_group).await?;
+        if let Some(committed) = committed {
+            view.log = Some(self.logged(committed).await?);
+        }
+        Ok(view)
+    }
+
+    /// A page of identities with what is computed about them; what many share is read once.
+    pub(crate) async fn identity_views(&self, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
+        let holds = self.holds_of(rows.iter().map(|row| &*row.value)).await?;
+        let mut groups = BTreeMap::new();
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            let place = (row.charter.removal_group, row.charter.application);
+            if let Entry::Vacant(unknown) = groups.entry(place) {
+                unknown.insert(self.removal_group_view(&row.charter).await?);
+            }
+            let group = groups.get(&place).cloned().flatten();
+            views.push(self.shown((*row.value).clone(), row.revision, &holds, group).await?);
+        }
+        Ok(views)
+    }
+
+    async fn shown(
+        &self,
+        record: Identity,
+        revision: u64,
+        holds: &BTreeMap<Scope, Hold>,
+        removal_group: Option<RemovalGroup>,
+    ) -> Result<IdentityView, OpError> {
         let last_used = self.last_used(&record.id.to_string()).await?;
-        let log = match committed {
-            Some(committed) => Some(self.logged(committed).await?),
-            None => None,
-        };
         Ok(IdentityView {
+            removal_group,
+            holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+            releasers: None,
             ceilings: record.ceilings(),
             record,
             revision,
             last_used,
-            log,
+            log: None,
         })
     }
 

@@ -161,6 +161,7 @@ impl Engine {
             items.push(View {
                 record: view(&stored, now),
                 revision: stored.revision,
+                hold: None,
                 log: None,
             });
         }

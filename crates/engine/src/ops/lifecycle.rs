@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Resume, TaskCompleted};
-use tenure_api::views::IdentityView;
+use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint, Event};
 use tenure_core::id::{IdentityId, PersonId};
@@ -16,10 +16,11 @@ use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Matter, Request};
 use tenure_core::row::{Position, Stored};
-use tenure_core::scope::{Cut, Hold, Membership, Scope};
+use tenure_core::scope::{Cut, Membership, Scope};
 use tenure_core::time::Timestamp;
 
 use super::Asked;
+use super::holds::releaser;
 use super::identities::owns_identity;
 use super::sign_in::assurance_fact;
 use crate::Engine;
@@ -54,6 +55,7 @@ impl Engine {
             let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+            self.needs_removal_group(&stored.charter, &mut problems).await?;
             let matter = Matter::Activation { identity: id };
             let mut facts = self.facts_of_identity(&matter, &stored, &stored.charter, &references, now).await?;
             facts.interested.extend(caller.person_id());
@@ -182,34 +184,71 @@ impl Engine {
     pub async fn suspend(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
         check_reason(&reason)?;
         let reason = reason.as_str();
-        self.step(
-            caller,
-            Asked::new(ControlPoint::Suspend, "identity.suspend", id),
-            id,
-            |stored, now| async move {
-                self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-                if stored.suspensions.len() >= MAX_CAUSES {
-                    return Err(OpError::because(Reason::IllegalTransition, "it is suspended for 16 causes already"));
-                }
-                let cause = SuspensionCause {
-                    kind: SuspensionKind::ByHand,
-                    placed_by: caller.person_id(),
-                    releasable_by: releaser(caller, owns_identity(caller, &stored)),
-                    reason: reason.to_owned(),
-                    at: now,
-                };
-                self.suspended(caller.actor(), &stored, cause, now).await
-            },
-        )
-        .await
+        let mut view = self
+            .step(
+                caller,
+                Asked::new(ControlPoint::Suspend, "identity.suspend", id),
+                id,
+                |stored, now| async move {
+                    self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+                    if stored.suspensions.len() >= MAX_CAUSES {
+                        return Err(OpError::because(Reason::IllegalTransition, "it is suspended for 16 causes already"));
+                    }
+                    self.suspended(caller.actor(), &stored, cause_by_hand(caller, reason, now), now).await
+                },
+            )
+            .await?;
+        view.releasers = Some(self.releasers_of_newest(&view.record).await?);
+        Ok(view)
+    }
+
+    /// What a suspension would be, and who could release it: nothing is suspended.
+    ///
+    /// # Errors
+    /// As of [`Self::suspend`].
+    pub async fn suspension_planned(&self, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
+        check_reason(&reason)?;
+        let planned = self.recorded(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), async {
+            let stored = self.must::<Identity>("identity", id).await?;
+            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
+            let identity = (*stored.value).clone().suspend(cause_by_hand(caller, &reason, self.now()))?;
+            self.identity_view(identity, stored.revision, None).await
+        });
+        let mut view = planned.await?;
+        view.releasers = Some(self.releasers_of_newest(&view.record).await?);
+        Ok(view)
+    }
+
+    async fn releasers_of_newest(&self, identity: &Identity) -> Result<Releasers, OpError> {
+        match identity.suspensions.last() {
+            Some(cause) => self.releasers(&Scope::Identity(identity.id), cause.placed_by, cause.releasable_by).await,
+            None => Ok(Releasers::default()),
+        }
+    }
+
+    /// Suspends an identity that is cut in the same commit, if it can still work; what it holds is cut anyway.
+    pub(crate) fn suspend_with_cut(
+        &self,
+        caller: &Caller,
+        changeset: &mut Changeset,
+        stored: &Stored<Identity>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        let can_work = matches!(stored.state, IdentityState::Active | IdentityState::Suspended);
+        if !can_work || stored.suspensions.len() >= MAX_CAUSES {
+            changeset.expect(stored);
+            return Ok(());
+        }
+        let cause = cause_by_hand(caller, reason, now);
+        changeset.event(self.suspended_event(stored.id, &cause, now));
+        let identity = (*stored.value).clone().suspend(cause)?;
+        changeset.replace(stored, &identity);
+        Ok(())
     }
 
     async fn suspended(&self, actor: Actor, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
-        let event = self
-            .event(now, "identity.suspended", ControlPoint::Suspend)
-            .subject(stored.id)
-            .fact("cause", cause.kind)
-            .fact("reason", &cause.reason);
+        let event = self.suspended_event(stored.id, &cause, now);
         let reason = cause.reason.clone();
         let identity = (*stored.value).clone().suspend(cause)?;
         let mut changeset = Changeset::new(actor, now, event);
@@ -217,6 +256,14 @@ impl Engine {
             self.cut_with_receipt(&mut changeset, Scope::Identity(identity.id), &reason, now).await?;
         }
         Ok(Stepped { changeset, identity })
+    }
+
+    fn suspended_event(&self, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
+        self.event(now, "identity.suspended", ControlPoint::Suspend)
+            .subject(id)
+            .fact("cause", cause.kind)
+            .fact("reason", &cause.reason)
+            .fact("releasable_by", cause.releasable_by)
     }
 
     /// Releases a cause of suspension. Who placed it may not release it (S-11).
@@ -244,6 +291,10 @@ impl Engine {
                 let detail = "a signal of a source that you answer for holds it: security releases it";
                 return Err(OpError::because(Reason::SamePerson, detail));
             }
+            // The kernel of S-9: no policy can let somebody release their own hold. They hear who can.
+            if let (true, Some(released)) = (placed_by == Some(by), released) {
+                return Err(self.placed_by_self(&Scope::Identity(id), placed_by, released.releasable_by).await?);
+            }
             let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
             let answer = self.allow(
                 caller,
@@ -251,10 +302,6 @@ impl Engine {
                 inventory("identity", id, ""),
                 enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
             )?;
-            // The kernel of S-9: no policy can let somebody release their own hold.
-            if placed_by == Some(by) {
-                return Err(OpError::refused(Reason::SamePerson));
-            }
             let mut identity = (*stored.value).clone().resume(cause)?;
             self.may_return(&identity, released.map(|cause| cause.kind), now).await?;
             let event = self
@@ -458,95 +505,6 @@ impl Engine {
         })
         .await
     }
-
-    /// Places a hold on a scope: nothing in it works until somebody else releases it (S-11).
-    ///
-    /// # Errors
-    /// It is on hold already, or the caller may not.
-    pub async fn hold(&self, caller: &Caller, scope: Scope, reason: String) -> Result<Hold, OpError> {
-        check_reason(&reason)?;
-        self.recorded(caller, Asked::new(ControlPoint::Suspend, "scope.hold", &scope), async {
-            let by = caller.must_be_person()?;
-            let (hold, _) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let own = self.owns_scope(caller, &scope).await?;
-                    self.allow(caller, Action::Suspend, inventory("scope", &scope, ""), owns(own))?;
-                    let read = self.one::<Hold>(&scope).await?;
-                    let placed = read.as_ref().filter(|hold| hold.placed_by.is_some());
-                    let takes_over = placed.is_some_and(|hold| hold.releasable_by == Releaser::Owner) && releaser(caller, own) == Releaser::Security;
-                    if placed.is_some() && !takes_over {
-                        return Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already"));
-                    }
-                    let hold = Hold {
-                        scope: scope.clone(),
-                        placed_by: Some(by),
-                        releasable_by: releaser(caller, own),
-                        reason: reason.clone(),
-                        at: now,
-                    };
-                    let event = self
-                        .event(now, "scope.held", ControlPoint::Suspend)
-                        .subject(scope.subject())
-                        .fact("scope", scope.kind())
-                        .fact("reason", &reason);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    match &read {
-                        Some(read) => changeset.replace(read, &hold),
-                        None => changeset.insert(&hold),
-                    };
-                    Ok((changeset, hold))
-                })
-                .await?;
-            Ok(hold)
-        })
-        .await
-    }
-
-    /// Releases a hold on a scope. Who placed it may not (S-11).
-    ///
-    /// # Errors
-    /// It is not on hold, or the caller may not.
-    pub async fn release(&self, caller: &Caller, scope: Scope, reason: String) -> Result<Hold, OpError> {
-        check_reason(&reason)?;
-        self.recorded(caller, Asked::new(ControlPoint::Resume, "scope.release", &scope), async {
-            let by = caller.must_be_person()?;
-            let (hold, _) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let fresh = self.freshness(caller, now).await?;
-                    let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
-                    self.still_open(&scope).await?;
-                    let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
-                    self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
-                    match read.placed_by {
-                        None => return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold")),
-                        Some(placed_by) if placed_by == by => return Err(OpError::refused(Reason::SamePerson)),
-                        Some(_) => {}
-                    }
-                    let hold = Hold {
-                        scope: scope.clone(),
-                        placed_by: None,
-                        releasable_by: read.releasable_by,
-                        reason: reason.clone(),
-                        at: now,
-                    };
-                    let event = self
-                        .event(now, "scope.released", ControlPoint::Resume)
-                        .subject(scope.subject())
-                        .fact("scope", scope.kind())
-                        .fact("reason", &reason)
-                        .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    fresh.expect(&mut changeset);
-                    changeset.replace(&read, &hold);
-                    Ok((changeset, hold))
-                })
-                .await?;
-            Ok(hold)
-        })
-        .await
-    }
 }
 
 /// The complete charter of an identity that has one.
@@ -573,21 +531,23 @@ fn seen(wanted: Option<u64>, stored: &Stored<Identity>) -> Result<(), OpError> {
     }
 }
 
+/// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the identity's own the owner, too.
+fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCause {
+    SuspensionCause {
+        kind: SuspensionKind::ByHand,
+        placed_by: caller.person_id(),
+        releasable_by: releaser(caller),
+        reason: reason.to_owned(),
+        at: now,
+    }
+}
+
 /// A reason that a person gives: never empty, so that the record says why.
 pub(crate) fn check_reason(reason: &str) -> Result<(), OpError> {
     if reason.trim().is_empty() || reason.len() > 500 {
         Err(OpError::field("reason", "reason_missing", "say why, in at most 500 bytes"))
     } else {
         Ok(())
-    }
-}
-
-/// What a security officer places, an owner can't lift.
-fn releaser(caller: &Caller, owns: bool) -> Releaser {
-    if owns || matches!(caller, Caller::Identity { .. }) {
-        Releaser::Owner
-    } else {
-        Releaser::Security
     }
 }
 

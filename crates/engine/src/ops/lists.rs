@@ -1,17 +1,20 @@
 //! Lists and single records, paged by id.
 
+use std::collections::BTreeMap;
+
 use tenure_api::views::{CredentialView, IdentityView, Page, Resource as View};
 use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::environment::Environment;
 use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::Identity;
+use tenure_core::identity::{Identity, enforcer_terms};
 use tenure_core::issuer::Issuer;
 use tenure_core::person::Person;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::receipt::Receipt;
 use tenure_core::resource::Resource;
-use tenure_core::row::Record;
+use tenure_core::row::{Record, Stored};
+use tenure_core::scope::Scope;
 
 use super::identities::owns_identity;
 use crate::Engine;
@@ -47,21 +50,34 @@ pub trait Listed: Record + Clone {
     fn accountable(&self) -> Option<PersonId> {
         None
     }
+    /// What is held with it, if identities belong to it.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
 }
 impl Listed for Person {
     const NAME: &'static str = "person";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Owner(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.id)
     }
 }
 impl Listed for Application {
     const NAME: &'static str = "application";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Application(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.owner)
     }
 }
 impl Listed for Environment {
     const NAME: &'static str = "environment";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Environment(self.name.clone()))
+    }
 }
 impl Listed for Resource {
     const NAME: &'static str = "resource";
@@ -95,6 +111,36 @@ impl Engine {
         Ok((rows, page.next))
     }
 
+    /// A page of what passes the filters and has one of these terms besides.
+    pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: &ListAsk) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.listed_by_any(any, &terms, ask.after.as_deref(), ask.limit.unwrap_or(50).clamp(1, 200))
+            .await
+    }
+
+    /// The next records that have all of these terms and any of those, in the order of their ids, and after which to look on if there may be
+    /// more.
+    pub(crate) async fn listed_by_any<T: Record>(
+        &self,
+        any: &[String],
+        terms: &[String],
+        after: Option<&str>,
+        n: u16,
+    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let mut found = BTreeMap::new();
+        let mut more = false;
+        for term in any {
+            let terms = std::iter::once(term).chain(terms).cloned().collect();
+            let (rows, next) = self.listed::<T>(T::KIND, terms, after.map(str::to_owned), n).await?;
+            more |= next.is_some();
+            found.extend(rows.into_iter().map(|row| (row.row_id(), row)));
+        }
+        more |= found.len() > usize::from(n);
+        let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
+        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
+        Ok((page.into_iter().map(|(_, row)| row).collect(), next))
+    }
+
     /// A page of plain records.
     ///
     /// # Errors
@@ -102,17 +148,11 @@ impl Engine {
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
         self.may_read(caller, T::NAME, "", T::OPEN).await?;
         let (rows, next) = self.page::<T>(ask).await?;
-        Ok(Page {
-            items: rows
-                .into_iter()
-                .map(|row| View {
-                    record: (*row.value).clone(),
-                    revision: row.revision,
-                    log: None,
-                })
-                .collect(),
-            next,
-        })
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            items.push(self.record_view(&row).await?);
+        }
+        Ok(Page { items, next })
     }
 
     /// One plain record.
@@ -127,10 +167,17 @@ impl Engine {
             .is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
         self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
-        let row = row.ok_or(OpError::NotFound(T::NAME))?;
+        self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
+    }
+
+    async fn record_view<T: Listed>(&self, row: &Stored<T>) -> Result<View<T>, OpError> {
         Ok(View {
             record: (*row.value).clone(),
             revision: row.revision,
+            hold: match row.scope() {
+                Some(scope) => self.hold_on(&scope).await?,
+                None => None,
+            },
             log: None,
         })
     }
@@ -146,11 +193,12 @@ impl Engine {
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.insert(0, ("owner", person.to_string()));
         }
-        let (rows, next) = self.page::<Identity>(ask).await?;
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            items.push(self.identity_view((*row.value).clone(), row.revision, None).await?);
-        }
+        let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
+        let (rows, next) = match enforced {
+            Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), &ask).await?,
+            None => self.page::<Identity>(ask).await?,
+        };
+        let items = self.identity_views(rows).await?;
         Ok(Page { items, next })
     }
 

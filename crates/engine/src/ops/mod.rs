@@ -16,6 +16,7 @@ pub mod exceptions;
 pub mod findings;
 pub mod first_token;
 pub mod grants;
+pub mod holds;
 pub mod identities;
 pub mod import;
 pub mod introspect;
@@ -36,6 +37,7 @@ pub mod person_access;
 pub mod policies;
 pub mod receipts;
 pub(crate) mod references;
+pub mod removal_groups;
 pub mod removals;
 pub mod renewals;
 pub mod requests;
@@ -118,6 +120,7 @@ impl Engine {
         Ok(Resource {
             record,
             revision,
+            hold: None,
             log: Some(self.logged(committed).await?),
         })
     }

@@ -130,6 +130,9 @@ impl Engine {
         facts.context.contractor = person.class == PersonClass::Contractor;
         facts.context.fast_onboarding = wanted.fast;
         facts.context.duration = wanted.duration;
+        let scope: Vec<_> = content.parts.iter().map(|(_, entitlement)| entitlement.clone()).collect();
+        self.add_touched(&mut facts.context.touches, &scope).await?;
+        self.add_teams(&mut facts.context.touches, &person.teams).await?;
         facts.environment = one_environment(&content.resources);
         Ok(facts)
     }

@@ -304,6 +304,7 @@ impl Engine {
             set: View {
                 record: (*set.value).clone(),
                 revision: set.revision,
+                hold: None,
                 log: None,
             },
             recent: self.policy.engine().recent(),
@@ -345,6 +346,7 @@ impl Engine {
             items.push(View {
                 record: (*row.value).clone(),
                 revision: row.revision,
+                hold: None,
                 log: None,
             });
         }

@@ -1,13 +1,15 @@
 //! Receipts: after a revocation is in force, each enforcement is checked, and what it did is signed (R72, S-18).
 
+use std::collections::BTreeMap;
+
 use tenure_api::views::ReceiptView;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::credential::Credential;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::{CredentialId, ReceiptId, ResourceId};
-use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
 use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
-use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Target};
+use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Returning, Target};
 use tenure_core::resource::{Resource, Verification};
 use tenure_core::row::{Position, Record, RowKind, Stored};
 use tenure_core::scope::Scope;
@@ -26,6 +28,8 @@ const CONTROL_IDENTITIES: u16 = 64;
 const INLINE_IDENTITIES: usize = 200;
 /// Identities of one scope that a receipt looks at for their resources.
 const MAX_IDENTITIES: usize = 100_000;
+/// Identities that could come back by themselves that a receipt names.
+const RETURNING: usize = 100;
 
 /// What a revocation concerned.
 struct Concerned {
@@ -184,6 +188,7 @@ impl Engine {
             }
         }
         receipt.points = points;
+        receipt.returning = Some(self.returning(&concerned, now).await?);
         if plan::receipt::is_answered(&receipt) {
             let keys = self.deployment_keys().await?;
             receipt.signed = None;
@@ -193,6 +198,36 @@ impl Engine {
             receipt.signed = Some(keys.receipt.sign(&statement).map_err(|e| OpError::Internal(e.to_string()))?);
         }
         Ok(receipt)
+    }
+
+    /// What can get new credentials by itself: a revocation ends what was issued, and forbids nothing afterwards.
+    async fn returning(&self, concerned: &Concerned, now: Timestamp) -> Result<Returning, OpError> {
+        let mut returning = Returning::default();
+        let mut held: BTreeMap<Scope, bool> = BTreeMap::new();
+        for identity in &concerned.identities {
+            let ended = identity.charter.expires_at.is_none_or(|end| now >= end);
+            if identity.state != IdentityState::Active || ended || identity.bindings.is_empty() {
+                continue;
+            }
+            let mut on_hold = false;
+            for membership in &identity.memberships {
+                on_hold |= match held.get(&membership.scope) {
+                    Some(held) => *held,
+                    None => {
+                        let found = self.hold_on(&membership.scope).await?.is_some();
+                        held.insert(membership.scope.clone(), found);
+                        found
+                    }
+                };
+            }
+            if !on_hold {
+                returning.count = returning.count.saturating_add(1);
+                if returning.identities.len() < RETURNING {
+                    returning.identities.push(identity.id);
+                }
+            }
+        }
+        Ok(returning)
     }
 
     /// The time that the log gives a position: when a revocation was in force.
@@ -230,28 +265,19 @@ impl Engine {
             Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
             Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
         };
-        let identities = self.all_identities(vec![term], limit).await?;
+        let identities = self.all_identities(&[term], limit).await?;
         let resources = resources_of(&identities);
         Ok(Concerned { identities, resources })
     }
 
-    async fn all_identities(&self, terms: Vec<String>, limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
+    /// The identities that have one of these terms.
+    async fn all_identities(&self, any: &[String], limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
         let mut identities = Vec::new();
-        let mut after = None;
+        let mut after: Option<String> = None;
         loop {
-            let page = self
-                .store
-                .list(&ListQuery {
-                    kind: RowKind::Identity,
-                    terms: terms.clone(),
-                    after,
-                    limit: 500,
-                })
-                .await?;
-            for row in &page.rows {
-                identities.push(row.decode::<Identity>().map_err(StoreError::from)?);
-            }
-            after = page.next;
+            let (rows, next) = self.listed_by_any::<Identity>(any, &[], after.as_deref(), 500).await?;
+            identities.extend(rows);
+            after = next;
             if after.is_none() || identities.len() >= limit {
                 return Ok(identities);
             }
@@ -259,7 +285,7 @@ impl Engine {
     }
 
     async fn point(&self, receipt: &Receipt, resource: &Resource, concerned: &Concerned, now: Timestamp) -> Result<Point, OpError> {
-        let enforcers = self.all_identities(vec![format!("enforces={}", resource.id)], 1_000).await?;
+        let enforcers = self.all_identities(&enforcer_terms(&resource.id.to_string()), MAX_IDENTITIES).await?;
         let outcome = match resource.verification {
             Verification::Offline => self.offline(receipt, concerned).await?,
             Verification::Online => self.online(receipt, resource.id, concerned, now).await?,
@@ -420,6 +446,7 @@ fn view(receipt: &Receipt) -> ReceiptView {
     ReceiptView {
         receipt: receipt.clone(),
         state,
+        releasers: None,
         log: None,
     }
 }

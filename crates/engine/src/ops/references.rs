@@ -8,7 +8,7 @@ use tenure_core::changeset::Expect;
 use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::id::{PersonId, ResourceId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
 use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::person::{Person, PersonClass, Role};
 use tenure_core::port::{ListQuery, StoreError};
@@ -67,6 +67,12 @@ impl Engine {
     /// Checks that what a charter names exists and fits together.
     pub(crate) async fn check_references(&self, kind: Kind, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<References, OpError> {
         let mut wrong = Wrong(problems);
+        // Of drafts too: whatever they name is looked up, and is what lists find them by.
+        for (field, items) in [("scope", charter.scope.len()), ("repositories", charter.repositories.len())] {
+            if items > MAX_ITEMS {
+                wrong.add(field, "too_many", "use at most 32 items");
+            }
+        }
         let mut references = References {
             owner_active: false,
             owner: None,
@@ -152,6 +158,11 @@ impl Engine {
     }
 
     async fn check_places(&self, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+        if let Some(team) = charter.removal_group
+            && let Some(problem) = self.removal_group_problem("removal_group", team).await?
+        {
+            wrong.add(&problem.field, &problem.code, &problem.hint);
+        }
         if let Some(id) = charter.application {
             match self.one::<Application>(id).await? {
                 Some(application) if application.standing == Standing::Closed => {
@@ -195,7 +206,7 @@ impl Engine {
         references.sensitivity = self.sensitivity_of(&charter.data_domains).await?;
         // As the gate holds it against the resource at each use.
         let bounded = charter.vendor.is_some() || !charter.data_domains.is_empty();
-        for (n, entitlement) in charter.scope.iter().enumerate() {
+        for (n, entitlement) in charter.scope.iter().take(MAX_ITEMS).enumerate() {
             let Ok(id) = entitlement.resource.parse::<ResourceId>() else { continue };
             let Some(resource) = self.one::<Resource>(id).await? else {
                 wrong.add(&format!("scope[{n}].resource"), "resource_unknown", "name a registered resource");

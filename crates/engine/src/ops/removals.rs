@@ -9,16 +9,17 @@ mod tests;
 mod work;
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
-use tenure_api::views::Resource as View;
+use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonId, RemovalId};
+use tenure_core::id::{IdentityId, PersonId, RemovalId};
+use tenure_core::identity::Identity;
 use tenure_core::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
-use tenure_core::removal::{Because, Removal, RemovalState};
-use tenure_core::row::Stored;
+use tenure_core::removal::{Because, MORE_IDENTITIES, Removal, RemovalState};
+use tenure_core::row::{Record, Stored};
 use tenure_core::scope::Scope;
 use tenure_core::signal::{Effect, MAX_SUBJECT, Signal, SignalKind, SignalSubject, Source, SubjectKind};
 use tenure_core::third_party::Need;
@@ -26,7 +27,7 @@ use tenure_core::time::Timestamp;
 
 use super::Asked;
 use super::lifecycle::{check_reason, enabling};
-use super::lists::Listed;
+use super::lists::{ListAsk, Listed};
 use super::sign_in::assurance_fact;
 use super::signals::effects::signal_question;
 pub(crate) use work::{LEAVER, Raised};
@@ -63,6 +64,7 @@ impl Engine {
                     return Ok(View {
                         record: removal,
                         revision: 0,
+                        hold: None,
                         log: None,
                     });
                 }
@@ -158,6 +160,46 @@ impl Engine {
             view.record.digest = planned.digest;
         }
         Ok(view)
+    }
+
+    /// A page of removals. Of those that concern more identities than they are listed by, the filter by identity looks at each.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn removals(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<View<Removal>>, OpError> {
+        let Some(n) = ask.filters.iter().position(|(name, _)| *name == "identity") else {
+            return self.list::<Removal>(caller, ask).await;
+        };
+        self.may_read(caller, Removal::NAME, "", false).await?;
+        let (name, wanted) = ask.filters.remove(n);
+        let identity = self.one::<Identity>(&wanted).await?;
+        let terms = [format!("{name}={wanted}"), MORE_IDENTITIES.to_owned()];
+        let (rows, next) = self.page_of_any::<Removal>(&terms, &ask).await?;
+        let mut items = Vec::new();
+        for row in rows {
+            if self.concerns(&row, wanted.parse().ok(), identity.as_deref()).await? {
+                items.push(View {
+                    record: (*row.value).clone(),
+                    revision: row.revision,
+                    hold: None,
+                    log: None,
+                });
+            }
+        }
+        Ok(Page { items, next })
+    }
+
+    /// Whether a removal concerns an identity: one that it names, or, where it concerns more than it names, one that lives by what ended.
+    async fn concerns(&self, removal: &Removal, id: Option<IdentityId>, identity: Option<&Identity>) -> Result<bool, OpError> {
+        if id.is_some_and(|id| removal.blast.identities.contains(&id)) {
+            return Ok(true);
+        }
+        if usize::try_from(removal.blast.count).is_ok_and(|count| count <= removal.blast.identities.len()) {
+            return Ok(false);
+        }
+        let Some(identity) = identity else { return Ok(false) };
+        let ending = self.ending(&removal.subject, &removal.environments).await?;
+        Ok(ending.is_some_and(|ending| ending.concerns(identity) && identity.terms().iter().any(|term| ending.terms.contains(term))))
     }
 
     /// A person of security has looked at what a source wants ended, and lets it happen.

@@ -120,6 +120,7 @@ impl Engine {
         let items = rows.into_iter().map(|row| View {
             record: (*row.value).clone(),
             revision: row.revision,
+            hold: None,
             log: None,
         });
         Ok(Page { items: items.collect(), next })
@@ -136,6 +137,7 @@ impl Engine {
         Ok(View {
             record: (*stored.value).clone(),
             revision: stored.revision,
+            hold: None,
             log: None,
         })
     }

@@ -19,6 +19,7 @@ use tenure_core::third_party::{CloudAccount, Vendor};
 use tenure_core::time::Timestamp;
 
 use super::Asked;
+use super::holds::releaser;
 use super::identities::owns_identity;
 use super::lifecycle::check_reason;
 use crate::Engine;
@@ -38,17 +39,24 @@ impl Engine {
             Target::Credential(id) => id.to_string(),
             Target::Scope(scope) => scope.subject(),
         };
+        if ask.suspend && matches!(target, Target::Credential(_)) {
+            let hint = "a credential is revoked for good; to stop its identity as well, cut the identity with suspend";
+            return Err(OpError::field("suspend", "suspend_without_scope", hint));
+        }
         let (receipt, log) = self
             .recorded(caller, Asked::new(ControlPoint::Revoke, "revoke", subject), async {
                 let (receipt, committed) = match &target {
                     Target::Credential(id) => self.revoke_credential(caller, *id, &ask.reason).await?,
-                    Target::Scope(scope) => self.cut(caller, scope, &ask.reason).await?,
+                    Target::Scope(scope) => self.cut(caller, scope, &ask.reason, ask.suspend).await?,
                 };
                 Ok((receipt, self.logged(&committed).await?))
             })
             .await?;
         let mut view = self.first_receipt(receipt).await?;
         view.log = Some(log);
+        if let (true, Target::Scope(scope)) = (ask.suspend, &target) {
+            view.releasers = Some(self.releasers(scope, caller.person_id(), releaser(caller)).await?);
+        }
         Ok(view)
     }
 
@@ -86,7 +94,7 @@ impl Engine {
         (changeset, receipt)
     }
 
-    async fn cut(&self, caller: &Caller, scope: &Scope, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+    async fn cut(&self, caller: &Caller, scope: &Scope, reason: &str, suspend: bool) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
         self.decide(|| async {
             let now = self.now();
             let own = self.owns_scope(caller, scope).await?;
@@ -95,12 +103,31 @@ impl Engine {
                 .event(now, "scope.cut", ControlPoint::Revoke)
                 .subject(scope.subject())
                 .fact("scope", scope.kind())
-                .fact("reason", reason);
+                .fact("reason", reason)
+                .fact("suspend", suspend);
             let mut changeset = Changeset::new(caller.actor(), now, event);
             let receipt = self.cut_with_receipt(&mut changeset, scope.clone(), reason, now).await?;
+            if suspend {
+                self.stop_scope(caller, &mut changeset, scope, own, reason, now).await?;
+            }
             Ok((changeset, receipt))
         })
         .await
+    }
+
+    /// Keeps what was cut from coming back: an identity is suspended, another scope held. What is stopped already stays so.
+    async fn stop_scope(&self, caller: &Caller, changeset: &mut Changeset, scope: &Scope, own: bool, reason: &str, now: Timestamp) -> Result<(), OpError> {
+        if let Scope::Identity(id) = scope {
+            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
+            let stored = self.must::<Identity>("identity", id).await?;
+            return self.suspend_with_cut(caller, changeset, &stored, reason, now);
+        }
+        let by = caller.must_be_person()?;
+        self.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
+        if self.hold_in(changeset, by, scope, reason, now).await?.is_some() {
+            changeset.event(self.held_event(scope, reason, now));
+        }
+        Ok(())
     }
 
     /// Whether the caller answers for the scope; fails if there is no such thing.
@@ -149,6 +176,7 @@ impl Engine {
             position: None,
             previous,
             points: Vec::new(),
+            returning: None,
             attempts: 0,
             signed: None,
         };

@@ -154,6 +154,7 @@ impl Engine {
         let items = self.stored_providers(200).await?.into_iter().map(|stored| View {
             record: self.provider_view(&stored),
             revision: stored.revision,
+            hold: None,
             log: None,
         });
         Ok(Page {
@@ -211,6 +212,7 @@ impl Engine {
         View {
             record: self.provider_view(&changed.record),
             revision: changed.revision,
+            hold: None,
             log: changed.log.clone(),
         }
     }

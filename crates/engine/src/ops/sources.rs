@@ -393,6 +393,7 @@ impl Engine {
         View {
             record: self.source_view(row),
             revision: row.revision,
+            hold: None,
             log: None,
         }
     }
@@ -401,6 +402,7 @@ impl Engine {
         View {
             record: self.source_view(&changed.record),
             revision: changed.revision,
+            hold: None,
             log: changed.log,
         }
     }

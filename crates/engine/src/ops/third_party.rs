@@ -32,12 +32,18 @@ const MAX_DOMAINS: usize = 32;
 
 impl Listed for Vendor {
     const NAME: &'static str = "vendor";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::Vendor(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.owner)
     }
 }
 impl Listed for CloudAccount {
     const NAME: &'static str = "cloud_account";
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::CloudAccount(self.id))
+    }
     fn accountable(&self) -> Option<PersonId> {
         Some(self.owner)
     }

@@ -291,6 +291,7 @@ impl Engine {
         let view = |row: Stored<Transfer>| Changed {
             record: (*row.value).clone(),
             revision: row.revision,
+            hold: None,
             log: None,
         };
         Ok(Page {
@@ -310,6 +311,7 @@ impl Engine {
         Ok(Changed {
             record: (*stored.value).clone(),
             revision: stored.revision,
+            hold: None,
             log: None,
         })
     }

@@ -63,8 +63,10 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         .create_environment(&world.admin, ask(json!({"name": "prod", "production": true})))
         .await
         .unwrap();
+    let team = engine.create_team(&world.admin, ask(json!({"name": "removers"}))).await.unwrap().record.id;
+    engine.change_person(&world.admin, owner, ask(json!({"teams": [team]}))).await.unwrap();
     let application = engine
-        .create_application(&world.admin, ask(json!({"name": "billing", "owner": owner})))
+        .create_application(&world.admin, ask(json!({"name": "billing", "owner": owner, "removal_group": team})))
         .await
         .unwrap()
         .record

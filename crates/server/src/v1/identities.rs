@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
-use tenure_api::requests::{Because, Enrol, NewIdentity, Resume, TaskCompleted};
+use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
 use tenure_core::binding::Binding;
@@ -128,8 +128,11 @@ async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who):
     ok(app.engine.activate(&caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
-async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(app.engine.suspend(&caller, identity(&who)?, because.reason).await?)
+async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {
+    ok(match ask.dry_run {
+        true => app.engine.suspension_planned(&caller, identity(&who)?, ask.reason).await?,
+        false => app.engine.suspend(&caller, identity(&who)?, ask.reason).await?,
+    })
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {

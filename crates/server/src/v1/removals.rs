@@ -40,7 +40,7 @@ async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Bo
 
 async fn list(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<Listing>) -> Reply<Page<View<Removal>>> {
     let filters = [("state", ask.state), ("subject", ask.subject), ("kind", ask.kind), ("identity", ask.identity)];
-    ok(app.engine.list::<Removal>(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
+    ok(app.engine.removals(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>) -> Reply<View<Removal>> {

@@ -6,8 +6,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tenure_api::requests::{HoldRequest, Revocation};
-use tenure_api::views::{Page, ReceiptView, Resource as View};
+use tenure_api::requests::{HoldRelease, NewHold, Revocation};
+use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::receipt::Receipt;
 use tenure_core::scope::Hold;
 use tenure_engine::error::OpError;
@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/revocations", post(revoke))
         .route("/v1/receipts", get(list))
         .route("/v1/receipts/{id}", get(receipt))
-        .route("/v1/holds", post(hold))
+        .route("/v1/holds", post(hold).get(holds))
         .route("/v1/holds/release", post(release))
         .route("/.well-known/tenure-keys", get(keys))
 }
@@ -58,11 +58,27 @@ async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name):
     Ok(([(header::CONTENT_TYPE, "application/jose")], text).into_response())
 }
 
-async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRequest>) -> Reply<Hold> {
-    created(app.engine.hold(&caller, ask.scope, ask.reason).await?)
+async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewHold>) -> Reply<HoldView> {
+    let nothing_made = ask.dry_run;
+    let view = app.engine.hold(&caller, ask).await?;
+    if nothing_made { ok(view) } else { created(view) }
 }
 
-async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRequest>) -> Reply<Hold> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Holds {
+    after: Option<String>,
+    limit: Option<u16>,
+    kind: Option<String>,
+    placed_by: Option<String>,
+}
+
+async fn holds(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Holds>) -> Reply<Page<Hold>> {
+    let ask = ListAsk::new([("kind", listing.kind), ("placed_by", listing.placed_by)], listing.after, listing.limit);
+    ok(app.engine.holds(&caller, ask).await?)
+}
+
+async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {
     ok(app.engine.release(&caller, ask.scope, ask.reason).await?)
 }
 

@@ -25,6 +25,27 @@ async fn by_hand(database: &TestPostgres, sql: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
+    let database = postgres();
+    let store = connect(&database).await;
+    for (n, (put, _, _)) in partial_terms().into_iter().enumerate() {
+        committed(store.commit(writes(n as u128 + 1, 1, put)).await);
+    }
+    by_hand(&database, "DELETE FROM migration WHERE number = 2").await;
+    let store = connect(&database).await;
+    for (n, (put, missing, kept)) in partial_terms().into_iter().enumerate() {
+        finds(&store, &put, &[missing, kept]).await;
+        let bare = tenure_core::changeset::Put {
+            replaces: 1,
+            terms: vec![kept.to_owned()],
+            ..put.clone()
+        };
+        committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
+        misses(&store, &put, missing).await;
+    }
+}
+
+#[tokio::test]
 async fn replicas_write_one_log() {
     let database = postgres();
     let (one, two) = tokio::join!(connect(&database), connect(&database));

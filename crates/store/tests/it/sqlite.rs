@@ -39,6 +39,29 @@ async fn the_files_are_their_owners_only() {
 }
 
 #[tokio::test]
+async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    for (n, (put, _, _)) in partial_terms().into_iter().enumerate() {
+        committed(store.commit(writes(n as u128 + 1, 1, put)).await);
+    }
+    drop(store);
+    Connection::open(&path).unwrap().execute("DELETE FROM migration WHERE number = 2", []).unwrap();
+    let store = sqlite(&path);
+    for (n, (put, missing, kept)) in partial_terms().into_iter().enumerate() {
+        finds(&store, &put, &[missing, kept]).await;
+        // A later write takes away what the record has no more.
+        let bare = tenure_core::changeset::Put {
+            replaces: 1,
+            terms: vec![kept.to_owned()],
+            ..put.clone()
+        };
+        committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
+        misses(&store, &put, missing).await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash() {
     let (folder, path) = database_file();
     let store = sqlite(&path);

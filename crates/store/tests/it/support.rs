@@ -7,7 +7,7 @@ use serde_json::json;
 use tenure_core::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
 use tenure_core::event::{Actor, ControlPoint, Event, Personal};
 use tenure_core::id::EventId;
-use tenure_core::port::{Committed, DueKind, Outcome, Store};
+use tenure_core::port::{Committed, DueKind, ListQuery, Outcome, Store};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::time::Timestamp;
 use tenure_store::testing::{TestPostgres, TestSealer, postgres};
@@ -172,4 +172,44 @@ pub fn check_snapshot(name: &str, text: &str) {
         std::fs::write(&path, text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "{}", path.display());
+}
+
+/// Rows as v0.1 wrote them, each with a term that it left out and one that it has.
+pub fn partial_terms() -> Vec<(Put, &'static str, &'static str)> {
+    let person = r#"{"name":"A\u0000da","teams":["a","b","c","d","e"]}"#;
+    let gateway = r#"{"charter":{"scope":[{"actions":["read","enforce"],"resource":"res_5"}]}}"#;
+    let hold = r#"{"scope":{"type":"application","id":"app_1"},"placed_by":"per_1"}"#;
+    let removal = r#"{"blast":{"count":9}}"#;
+    vec![
+        (
+            put(key(RowKind::Person, "per_1"), 0, person, &["state=active", "team=a"]),
+            "team=e",
+            "state=active",
+        ),
+        (put(key(RowKind::Hold, "application/app_1"), 0, hold, &["t=1"]), "state=held", "t=1"),
+        (put(identity("idn_1"), 0, gateway, &["state=active"]), "enforces=res_5", "state=active"),
+        (
+            put(key(RowKind::Removal, "rmv_1"), 0, removal, &["state=held"]),
+            "identities=more",
+            "state=held",
+        ),
+    ]
+}
+
+async fn listed(store: &dyn Store, put: &Put, terms: &[&str]) -> usize {
+    let query = ListQuery {
+        kind: put.key.kind,
+        terms: terms.iter().map(|term| (*term).to_owned()).collect(),
+        after: None,
+        limit: 10,
+    };
+    store.list(&query).await.unwrap().rows.len()
+}
+
+pub async fn finds(store: &dyn Store, put: &Put, terms: &[&str]) {
+    assert_eq!(listed(store, put, terms).await, 1, "{} by {terms:?}", put.key);
+}
+
+pub async fn misses(store: &dyn Store, put: &Put, term: &str) {
+    assert_eq!(listed(store, put, &[term]).await, 0, "{} by {term}", put.key);
 }

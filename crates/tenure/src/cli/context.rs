@@ -208,6 +208,18 @@ pub fn confirm(what: &str, yes: bool) -> anyhow::Result<()> {
     }
 }
 
+/// Says it, and asks where there is a terminal to ask on; elsewhere it goes on.
+///
+/// # Errors
+/// Somebody said no.
+pub fn confirm_on_terminal(what: &str, yes: bool) -> anyhow::Result<()> {
+    if !yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        return confirm(what, false);
+    }
+    eprintln!("warning: {what}");
+    Ok(())
+}
+
 /// The wall clock, for what is only shown or suggested.
 #[expect(clippy::disallowed_methods, reason = "the command line suggests dates; it decides nothing by them")]
 pub fn today() -> Timestamp {

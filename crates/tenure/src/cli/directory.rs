@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
+use tenure_api::requests::{ApplicationChange, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
 use tenure_client::ListQuery;
-use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId};
+use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
 
@@ -98,7 +98,8 @@ pub fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
-  tenure application create --name billing --owner per_…
+  tenure application create --name billing --owner per_… --removal-group team_…
+  tenure application change app_… --removal-group team_…
   tenure application list --owner per_…")]
 pub enum Application {
     /// Makes an application.
@@ -109,6 +110,17 @@ pub enum Application {
         /// The person who answers for it.
         #[arg(long)]
         owner: PersonId,
+        /// The team that answers for the removal of its identities, unless their charters name another.
+        #[arg(long, value_name = "TEAM")]
+        removal_group: Option<TeamId>,
+    },
+    /// Has another team answer for the removal of its identities.
+    Change {
+        /// The application's id.
+        id: ApplicationId,
+        /// The team.
+        #[arg(long, value_name = "TEAM")]
+        removal_group: TeamId,
     },
     /// Lists applications.
     List {
@@ -133,7 +145,11 @@ impl Application {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { name, owner } => context.out.record(&client.create_application(&NewApplication { name, owner }).await?),
+            Self::Create { name, owner, removal_group } => {
+                let ask = NewApplication { name, owner, removal_group };
+                context.out.record(&client.create_application(&ask).await?)
+            }
+            Self::Change { id, removal_group } => context.out.record(&client.change_application(id, &ApplicationChange { removal_group }).await?),
             Self::List { name, owner, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string()))]);
                 context

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
-use tenure_api::requests::{Because, NewIdentity, Resume, Stage, TaskCompleted};
-use tenure_api::views::IdentityView;
+use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
+use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
 use tenure_core::time::{Span, Timestamp};
@@ -16,6 +16,7 @@ use super::directory::filtered;
 use super::failure::Failure;
 use super::finding;
 use super::output::{Column, Paging, line};
+use super::revocation::say_who_releases;
 
 const IDENTITIES: &[Column] = &[
     ("ID", "/id"),
@@ -134,6 +135,12 @@ pub enum Identity {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Only say who could release it.
+        #[arg(long)]
+        dry_run: bool,
+        /// Don't ask, though nobody could release it.
+        #[arg(long)]
+        yes: bool,
     },
     /// Releases one cause of suspension; what was revoked stays revoked.
     Resume {
@@ -274,7 +281,16 @@ impl Identity {
             Self::Charter { id, file, revision } => context.out.record(&client.write_charter(id, &charter(read_json(&file)?)?, revision).await?),
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id } => changed(context, client.activate(id).await?),
-            Self::Suspend { id, reason } => changed(context, client.suspend(id, &Because { reason }).await?),
+            Self::Suspend { id, reason, dry_run, yes } => {
+                let mut ask = NewSuspension { reason, dry_run: true };
+                let planned = client.suspend(id, &ask).await?;
+                say_who_releases(planned.releasers.as_ref().unwrap_or(&Releasers::default()), yes || dry_run)?;
+                if dry_run {
+                    return context.out.record(&planned);
+                }
+                ask.dry_run = false;
+                changed(context, client.suspend(id, &ask).await?)
+            }
             Self::Resume { id, cause, revision, reason } => changed(context, client.resume(id, &Resume { cause, revision, reason }).await?),
             Self::Retire { id, reason } => changed(context, client.retire(id, &Because { reason }).await?),
             Self::Close { id, reason } => changed(context, client.close(id, &Because { reason }).await?),

@@ -13,8 +13,8 @@ use tenure_core::request::RequestState;
 use tenure_engine::ops::lockouts::lockouts;
 use tenure_policy::bench::{self, Expect, Outcome};
 use tenure_policy::{
-    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem, PolicySetError, Solver, Source, Verdict,
-    analyse, diff,
+    Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem, PolicySetError, SCHEMA, Solver, Source,
+    Verdict, analyse, diff,
 };
 
 use super::context::{Context, read_input};
@@ -39,6 +39,7 @@ const BUILT_IN: &str = "default";
 A change of policy starts from the set in force and is tried out on this machine before it is proposed to the server:
 
   tenure policy show > policies.cedar          the built-in set, to be edited
+  tenure policy schema                         the vocabulary: what a policy may read
   tenure policy check policies.cedar           mistakes, with their places
   tenure policy test policies.cedar            what the built-in set's cases say of it
   tenure policy diff default policies.cedar    policy by policy
@@ -72,6 +73,10 @@ pub enum Policy {
         /// The policy's name; the whole set if not given.
         id: Option<String>,
     },
+    /// Prints the vocabulary: every attribute that a policy may read, with what it means.
+    ///
+    /// Example: tenure policy schema
+    Schema,
     Analyse(Analyse),
     /// Prints the set that is in force at the server.
     ///
@@ -161,6 +166,7 @@ impl Policy {
                 line(&diff_text(&found))
             }
             Self::Show { id } => show(id.as_deref(), context),
+            Self::Schema => line(SCHEMA),
             Self::Analyse(analyse) => analyse.run(context).await,
             Self::InForce => {
                 let in_force = context.client()?.policy().await?;

@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use tenure_api::requests::{HoldRequest, Revocation, RevocationTarget};
-use tenure_api::views::{Page, ReceiptView};
-use tenure_client::ClientError;
+use tenure_api::requests::{HoldRelease, NewHold, NewSuspension, Revocation, RevocationTarget};
+use tenure_api::views::{Page, ReceiptView, Releasers};
+use tenure_client::{Client, ClientError};
 use tenure_core::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, PersonId, ReceiptId, VendorId};
 use tenure_core::receipt::ReceiptState;
 use tenure_core::scope::Scope;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
 
-use super::context::{Context, confirm, read_input};
+use super::context::{Context, confirm, confirm_on_terminal, read_input};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging};
@@ -25,6 +25,15 @@ const RECEIPTS: &[Column] = &[
     ("TARGET", "/target/target"),
     ("STATE", "/state"),
     ("IN FORCE", "/in_force_at"),
+    ("REASON", "/reason"),
+];
+
+const HOLDS: &[Column] = &[
+    ("SCOPE", "/scope/type"),
+    ("ID", "/scope/id"),
+    ("PLACED BY", "/placed_by"),
+    ("RELEASED BY", "/releasable_by"),
+    ("AT", "/at"),
     ("REASON", "/reason"),
 ];
 
@@ -55,7 +64,7 @@ impl Credential {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Show { id } => context.out.record(&context.client()?.credential(id).await?),
-            Self::Revoke { id, reason } => revoke(context, RevocationTarget::Credential(id), reason).await,
+            Self::Revoke { id, reason } => revoke(context, RevocationTarget::Credential(id), reason, false).await,
         }
     }
 }
@@ -63,11 +72,12 @@ impl Credential {
 /// Revokes everything that was issued to an identity, an owner, an application or in an environment until now.
 #[derive(Subcommand)]
 #[command(after_help = "\
-A cut takes one record, however many credentials it ends. It forbids nothing afterwards: what is active gets new credentials.
-To keep it from working at all, see `tenure hold`.
+A cut takes one record, however many credentials it ends. It forbids nothing afterwards: what is active and has its key gets new
+credentials by itself, and the reply says how many could. With --suspend the same act keeps them from it: an identity is suspended,
+anything else is put on hold, until somebody other than you releases it.
 
 Examples:
-  tenure cut identity idn_… --reason \"key on a lost laptop\"
+  tenure cut identity idn_… --suspend --reason \"key on a lost laptop\"
   tenure cut environment prod --reason \"incident 42\" --yes")]
 pub enum Cut {
     /// Everything issued to one identity.
@@ -77,6 +87,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
     },
     /// Everything issued to a person's identities.
     Owner {
@@ -85,6 +98,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -96,6 +112,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -107,6 +126,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -118,6 +140,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -129,6 +154,9 @@ pub enum Cut {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Keep it from working as well, until somebody else releases it.
+        #[arg(long)]
+        suspend: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -138,36 +166,53 @@ pub enum Cut {
 impl Cut {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        let (target, reason) = match self {
-            Self::Identity { id, reason } => (RevocationTarget::Identity(id), reason),
-            Self::Owner { id, reason, yes } => {
+        let (target, reason, suspend) = match self {
+            Self::Identity { id, reason, suspend } => (RevocationTarget::Identity(id), reason, suspend),
+            Self::Owner { id, reason, suspend, yes } => {
                 confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
-                (RevocationTarget::Owner(id), reason)
+                (RevocationTarget::Owner(id), reason, suspend)
             }
-            Self::Application { id, reason, yes } => {
+            Self::Application { id, reason, suspend, yes } => {
                 confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
-                (RevocationTarget::Application(id), reason)
+                (RevocationTarget::Application(id), reason, suspend)
             }
-            Self::Vendor { id, reason, yes } => {
+            Self::Vendor { id, reason, suspend, yes } => {
                 confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
-                (RevocationTarget::Vendor(id), reason)
+                (RevocationTarget::Vendor(id), reason, suspend)
             }
-            Self::CloudAccount { id, reason, yes } => {
+            Self::CloudAccount { id, reason, suspend, yes } => {
                 confirm(&format!("this revokes every credential of every identity of {id}"), yes)?;
-                (RevocationTarget::CloudAccount(id), reason)
+                (RevocationTarget::CloudAccount(id), reason, suspend)
             }
-            Self::Environment { name, reason, yes } => {
+            Self::Environment { name, reason, suspend, yes } => {
                 confirm(&format!("this revokes every credential in the environment {name}"), yes)?;
-                (RevocationTarget::Environment(name), reason)
+                (RevocationTarget::Environment(name), reason, suspend)
             }
         };
-        revoke(context, target, reason).await
+        revoke(context, target, reason, suspend).await
     }
 }
 
-async fn revoke(context: &Context, target: RevocationTarget, reason: String) -> anyhow::Result<()> {
-    let view = context.client()?.revoke(&Revocation { target, reason }).await?;
+async fn revoke(context: &Context, target: RevocationTarget, reason: String, suspend: bool) -> anyhow::Result<()> {
+    let client = context.client()?;
+    if suspend {
+        say_who_releases(&planned(&client, &target, &reason).await?, false)?;
+    }
+    let view = client.revoke(&Revocation { target, reason, suspend }).await?;
     eprintln!("in force since {}", view.receipt.in_force_at);
+    match &view.receipt.returning {
+        Some(returning) if returning.count > 0 => eprintln!(
+            "hint: {} can get new credentials by themselves; to keep them from it, cut with --suspend: {}",
+            if returning.count == 1 {
+                "1 identity".to_owned()
+            } else {
+                format!("{} identities", returning.count)
+            },
+            returning.identities.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        ),
+        None if !suspend => eprintln!("hint: what is active in it can get new credentials by itself; the receipt will say how many"),
+        _ => {}
+    }
     if view.state == ReceiptState::Requested {
         eprintln!(
             "hint: whether it is refused everywhere is being checked: tenure receipt show {}",
@@ -175,6 +220,43 @@ async fn revoke(context: &Context, target: RevocationTarget, reason: String) -> 
         );
     }
     context.out.record(&view)
+}
+
+/// Who could release what a cut with `--suspend` would place.
+async fn planned(client: &Client, target: &RevocationTarget, reason: &str) -> anyhow::Result<Releasers> {
+    let scope = match target {
+        RevocationTarget::Credential(_) => return Ok(Releasers::default()),
+        RevocationTarget::Identity(id) => {
+            let ask = NewSuspension {
+                reason: reason.to_owned(),
+                dry_run: true,
+            };
+            // One that can't be suspended can be cut all the same.
+            return Ok(client.suspend(*id, &ask).await.ok().and_then(|view| view.releasers).unwrap_or_default());
+        }
+        RevocationTarget::Owner(id) => Scope::Owner(*id),
+        RevocationTarget::Application(id) => Scope::Application(*id),
+        RevocationTarget::Environment(name) => Scope::Environment(name.clone()),
+        RevocationTarget::Vendor(id) => Scope::Vendor(*id),
+        RevocationTarget::CloudAccount(id) => Scope::CloudAccount(*id),
+    };
+    let ask = NewHold {
+        scope,
+        reason: reason.to_owned(),
+        dry_run: true,
+    };
+    Ok(client.place_hold(&ask).await.map(|view| view.releasers).unwrap_or_default())
+}
+
+/// Says who could release what is about to be placed; if nobody could, asks where there is a terminal. It never stands in the way of a script.
+pub fn say_who_releases(releasers: &Releasers, yes: bool) -> anyhow::Result<()> {
+    if releasers.people.is_empty() {
+        let what = "nobody but you could release this now, and you may not: give a second person the role security";
+        return confirm_on_terminal(what, yes);
+    }
+    let people: Vec<_> = releasers.people.iter().map(ToString::to_string).collect();
+    eprintln!("to be released by: {}{}", people.join(", "), if releasers.more { ", …" } else { "" });
+    Ok(())
 }
 
 /// What a hold is on.
@@ -198,10 +280,22 @@ pub enum ScopeKind {
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
+  tenure hold list
   tenure hold place application app_… --reason \"vendor under investigation\"
   tenure hold release application app_… --reason \"cleared\"")]
 pub enum Hold {
-    /// Places a hold.
+    /// Lists the holds in force.
+    List {
+        /// Only of this sort: identity, owner, application, environment, vendor, cloud_account.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Only those that this person placed.
+        #[arg(long)]
+        placed_by: Option<PersonId>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Places a hold, and says before who could release it.
     Place {
         /// On what.
         kind: ScopeKind,
@@ -210,6 +304,12 @@ pub enum Hold {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Only say who could release it.
+        #[arg(long)]
+        dry_run: bool,
+        /// Don't ask, though nobody could release it.
+        #[arg(long)]
+        yes: bool,
     },
     /// Releases a hold.
     Release {
@@ -227,24 +327,39 @@ impl Hold {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
-        context.out.record(&match self {
-            Self::Place { kind, id, reason } => {
-                client
-                    .place_hold(&HoldRequest {
-                        scope: scope(kind, &id)?,
-                        reason,
-                    })
-                    .await?
+        match self {
+            Self::List { kind, placed_by, paging } => {
+                let query = filtered([("kind", kind), ("placed_by", placed_by.map(|id| id.to_string()))]);
+                context.out.list(&paging, query, HOLDS, async |query| client.holds(&query).await).await
+            }
+            Self::Place {
+                kind,
+                id,
+                reason,
+                dry_run,
+                yes,
+            } => {
+                let mut ask = NewHold {
+                    scope: scope(kind, &id)?,
+                    reason,
+                    dry_run: true,
+                };
+                let planned = client.place_hold(&ask).await?;
+                say_who_releases(&planned.releasers, yes || dry_run)?;
+                if dry_run {
+                    return context.out.record(&planned);
+                }
+                ask.dry_run = false;
+                context.out.record(&client.place_hold(&ask).await?)
             }
             Self::Release { kind, id, reason } => {
-                client
-                    .release_hold(&HoldRequest {
-                        scope: scope(kind, &id)?,
-                        reason,
-                    })
-                    .await?
+                let ask = HoldRelease {
+                    scope: scope(kind, &id)?,
+                    reason,
+                };
+                context.out.record(&client.release_hold(&ask).await?)
             }
-        })
+        }
     }
 }
 
@@ -308,6 +423,7 @@ impl Receipt {
                         .map(|item| ReceiptView {
                             state: item.record.state(),
                             receipt: item.record,
+                            releasers: None,
                             log: item.log,
                         })
                         .collect();

@@ -122,6 +122,11 @@ impl Organisation {
             .aloud(ada.speaks(), Method::POST, &path, Some(&body), &["/kind/type", "/source_key"])
             .await?;
         ensure!(bound.status == 200, "the question could not be answered: {}", bound.body);
+        let teams = self.wire.get(&ada.token, "/v1/teams?limit=200").await?;
+        for team in teams.items() {
+            let text = |name: &str| team.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.places.ids.insert(format!("team:{}", text("name")), text("id"));
+        }
         let everybody = self.wire.get(&ada.token, "/v1/people?source=hr&limit=200").await?;
         for person in everybody.items() {
             let text = |name: &str| person.get(name).and_then(Value::as_str).unwrap_or_default();

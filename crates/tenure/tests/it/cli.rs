@@ -188,7 +188,9 @@ fn a_life_by_the_command_line() {
         &manager,
     ]);
     desk.does(&["environment", "create", "--name", "prod", "--production"]);
-    let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person]);
+    let team = desk.makes(&["team", "create", "removers"]);
+    desk.does(&["person", "change", &manager, "--team", &team]);
+    let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person, "--removal-group", &team]);
     let uri = "https://ledger.example.com";
     let resource = desk.makes(&[
         "resource",

@@ -260,3 +260,64 @@ async fn issuance_beyond_the_budget_is_refused_and_recorded_postgres() {
 in_real_time! {
     idleness_retires_and_use_postpones_it on World::binary(Store::Sqlite, &[]);
 }
+
+crate::on_one! {
+    async fn d27_an_identity_has_one_group_that_answers_for_its_removal(world: World) {
+        let bare = world.post(&world.admin, "/v1/applications", json!({"name": "bare", "owner": world.owner_id})).await.expect(201).text("/id");
+        let charter = |application: &str, group: Value| {
+            let mut charter = world.charter(Key::new().jwk());
+            charter["application"] = json!(application);
+            charter["removal_group"] = group;
+            charter
+        };
+        // A draft may lack it; what is to be activated may not.
+        world.register("draft", charter(&bare, Value::Null), "draft").await.expect(201);
+        let refused = world.register("one", charter(&bare, Value::Null), "pending").await.expect(422);
+        assert_eq!((refused.field_codes(), refused.text("/fields/0/field")), (vec!["removal_group_missing".to_owned()], "charter.removal_group".into()));
+        let team = world.post(&world.admin, "/v1/teams", json!({"name": "platform"})).await.expect(201).text("/id");
+        let refused = world.register("one", charter(&bare, json!(team)), "pending").await.expect(422);
+        assert_eq!(refused.field_codes(), ["removal_group_empty"]);
+        let change = format!("/v1/applications/{bare}/change");
+        assert_eq!(world.post(&world.admin, &change, json!({"removal_group": team})).await.expect(422).field_codes(), ["removal_group_empty"]);
+        let (pat_id, _) = world.person("Pat", &[]).await;
+        let (pam_id, _) = world.person("Pam", &[]).await;
+        for person in [&pat_id, &pam_id] {
+            world.post(&world.admin, &format!("/v1/people/{person}/change"), json!({"teams": [team]})).await.expect(200);
+        }
+        let named = world.register("named", charter(&bare, json!(team)), "pending").await.expect(201).text("/id");
+        world.activate(&world.manager, &named).await.expect(200);
+        // By default it is the application's.
+        world.post(&world.admin, &change, json!({"removal_group": team})).await.expect(200);
+        let by_default = world.active("by-default", charter(&bare, Value::Null)).await;
+        let group = async |id: &str| world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200).body["removal_group"].clone();
+        assert_eq!(group(&named).await, json!({"team": team, "name": "platform", "of_application": false, "has_active_member": true}));
+        assert_eq!(group(&by_default).await, json!({"team": team, "name": "platform", "of_application": true, "has_active_member": true}));
+        // It stays when people leave it, and when the owner changes.
+        world.post(&world.admin, &format!("/v1/people/{pat_id}/depart"), json!({"reason": "left"})).await.expect(200);
+        assert_eq!(group(&named).await["has_active_member"], true);
+        let (heir_id, heir) = world.person("Hal", &["owner"]).await;
+        let transfer = world.post(&world.owner, &format!("/v1/identities/{named}/transfer"), json!({"to": heir_id})).await.expect(201).text("/id");
+        world.post(&heir, &format!("/v1/transfers/{transfer}/accept"), json!({})).await.expect(200);
+        assert_eq!(group(&named).await["team"], json!(team));
+        world.post(&world.admin, &format!("/v1/people/{pam_id}/depart"), json!({"reason": "left"})).await.expect(200);
+        assert_eq!((&group(&named).await["team"], &group(&named).await["has_active_member"]), (&json!(team), &json!(false)));
+        // Nothing new begins under a group that nobody is left of.
+        let refused = world.register("late", charter(&bare, Value::Null), "pending").await.expect(422);
+        assert_eq!(refused.field_codes(), ["removal_group_empty"]);
+    }
+
+    async fn d27_another_group_takes_a_request(world: World) {
+        let (id, _) = world.exporter("exporter").await;
+        let team = world.post(&world.admin, "/v1/teams", json!({"name": "platform"})).await.expect(201).text("/id");
+        let (pat_id, _) = world.person("Pat", &[]).await;
+        world.post(&world.admin, &format!("/v1/people/{pat_id}/change"), json!({"teams": [team]})).await.expect(200);
+        let mut charter = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200).body["charter"].clone();
+        charter["removal_group"] = json!(team);
+        let path = format!("/v1/identities/{id}/charter");
+        assert_eq!(world.call(reqwest::Method::PUT, &world.owner, &path, Some(charter.clone())).await.expect(403).code(), "approval_needed");
+        let asked = world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": charter}), "moves").await.expect(201).text("/id");
+        world.approve(&world.manager, &asked).await.expect(200);
+        let shown = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
+        assert_eq!((&shown.body["removal_group"]["team"], &shown.body["removal_group"]["of_application"]), (&json!(team), &json!(false)));
+    }
+}

@@ -239,3 +239,16 @@ fn a02_check_says_what_would_lock_out() {
     let said = json_of(folder.path(), &["check", "new.cedar"]);
     assert_eq!((&said["valid"], said["problems"].as_array().unwrap().len()), (&json!(false), 7));
 }
+
+#[test]
+fn d26_the_vocabulary_is_printed_as_the_reference_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(folder.path(), &["schema"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("action route_auto, route_owner_or_manager") && out.ends_with('\n'), "{out}");
+    let reference = include_str!("../../../../docs/reference/policies.md");
+    for name in ["actions", "resources", "applications", "data_domains", "teams"] {
+        assert!(out.contains(&format!("  {name}: Set<String>,")), "{name}");
+        assert!(reference.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

@@ -330,9 +330,16 @@ when { context.production };
         assert_eq!(world.get(&world.admin, &format!("/v1/people/{una}")).await.expect(200).body["roles"], json!([]));
         world.approve(&bea, &asked.text("/id")).await.expect(200);
         assert_eq!(world.get(&world.admin, &format!("/v1/people/{una}")).await.expect(200).body["roles"], json!(["security"]));
-        // Not for themselves either.
-        let own = world.ask(&world.admin, json!({"type": "roles", "person": bea_id, "roles": ["administrator", "security"]}), "more").await.expect(201).text("/id");
+        // Not for themselves either: of what concerns one of two, nobody is left to approve.
+        let own = json!({"type": "roles", "person": bea_id, "roles": ["administrator", "security"]});
+        assert_eq!(world.ask(&world.admin, own.clone(), "more").await.expect(403).code(), "no_route");
+        let (_, cas) = world.person("Cas", &[]).await;
+        let third = world.get(&cas, "/v1/me").await.expect(200).text("/person/id");
+        let asked = world.ask(&world.admin, json!({"type": "roles", "person": third, "roles": ["administrator"]}), "helps").await.expect(201);
+        world.approve(&bea, &asked.text("/id")).await.expect(200);
+        let own = world.ask(&world.admin, own, "more").await.expect(201).text("/id");
         assert_eq!(world.approve(&bea, &own).await.expect(403).code(), "self_approval");
+        world.approve(&cas, &own).await.expect(200);
     }
 
     async fn why_says_who_was_refused_what_and_who_could_touch_what(world: World) {
@@ -386,4 +393,59 @@ when { context.production };
 
 in_real_time! {
     r51_renewal_by_itself_needs_its_conditions on World::binary(Store::Sqlite, &[]);
+}
+
+crate::on_one! {
+    async fn d26_a_policy_asks_more_of_one_application_resource_domain_team_or_action(world: World) {
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "invoices", "sensitivity": "internal"})).await.expect(201);
+        let body = json!({"uri": "https://ledger.internal", "type": "database", "actions": ["read", "post"], "application": world.edge, "environment": "production", "data_domains": ["invoices"], "verification": "online"});
+        let ledger = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
+        let team = world.post(&world.admin, "/v1/teams", json!({"name": "payments"})).await.expect(201).text("/id");
+        let (other_id, _) = world.person("Pia", &["owner"]).await;
+        world.post(&world.admin, &format!("/v1/people/{other_id}/change"), json!({"teams": [team]})).await.expect(200);
+        let charter = |owner: &str, application: &str, resource: &str, action: &str| {
+            let mut charter = world.charter(Key::new().jwk());
+            charter["owner"] = json!(owner);
+            charter["application"] = json!(application);
+            charter["scope"] = json!([{"actions": [action], "resource": resource}]);
+            if resource == ledger {
+                charter["data_domains"] = json!(["invoices"]);
+            }
+            charter
+        };
+        // What each says of three identities: one of billing that reads orders, one of edge on the ledger, one of somebody in the team.
+        let says = [
+            ("context.applications.contains(\"billing\")", [true, false, true]),
+            ("context.resources.contains(\"https://ledger.internal\")", [false, true, false]),
+            ("context.data_domains.contains(\"invoices\")", [false, true, false]),
+            ("context.teams.contains(\"payments\")", [false, false, true]),
+            ("context.actions.contains(\"post\")", [false, true, false]),
+        ];
+        let mut text = world.get(&world.admin, "/v1/policy").await.expect(200).text("/text");
+        let built_in = text.clone();
+        for (n, (when, expected)) in says.into_iter().enumerate() {
+            text = format!("{built_in}\n@id(\"more\") @doc(\"{n}\") forbid (principal, action == Action::\"route_owner_or_manager\", resource) when {{ {when} }};\n");
+            world.post(&world.admin, "/v1/policies", json!({"text": text, "purpose": "test"})).await.expect(201);
+            let subjects = [
+                charter(&world.owner_id, &world.application, &world.orders, "read"),
+                charter(&world.owner_id, &world.edge, &ledger, "post"),
+                charter(&other_id, &world.application, &world.orders, "read"),
+            ];
+            for (m, (charter, more)) in subjects.into_iter().zip(expected).enumerate() {
+                let asked = world.register(&format!("asked-{n}-{m}"), charter, "pending").await.expect(201).text("/request");
+                let route = if more { "security" } else { "owner_or_manager" };
+                assert_eq!(request(&world, &asked).await.text("/route"), route, "{when} of {m}");
+            }
+        }
+        // An access is judged by what it touches, not by all that the charter has.
+        let mut wide = charter(&world.owner_id, &world.application, &world.orders, "read");
+        wide["coverage"] = json!("just_in_time");
+        wide["data_domains"] = json!(["invoices"]);
+        wide["scope"] = json!([{"actions": ["read"], "resource": world.orders}, {"actions": ["post"], "resource": ledger}]);
+        let id = world.register("wide", wide, "pending").await.expect(201);
+        world.approve(&world.security, &id.text("/request")).await.expect(200);
+        let reads = world.ask(&world.owner, access(&id.text("/id"), &world.orders, "read", "30m"), "looks").await.expect(201);
+        let posts = world.ask(&world.owner, access(&id.text("/id"), &ledger, "post", "30m"), "posts").await.expect(201);
+        assert_eq!((reads.text("/route").as_str(), posts.text("/route").as_str()), ("owner_or_manager", "security"));
+    }
 }

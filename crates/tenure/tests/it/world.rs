@@ -347,6 +347,7 @@ impl World {
                 .await
                 .expect(201);
         }
+        world.make_removers().await;
         world.application = world.application("billing").await;
         world.edge = world.application("edge").await;
         world.orders = world.resource(ORDERS, "production", "online").await;
@@ -459,11 +460,31 @@ impl World {
         (id, token)
     }
 
+    /// An application whose identities the removers answer for.
     pub async fn application(&self, name: &str) -> String {
-        self.post(&self.admin, "/v1/applications", json!({"name": name, "owner": self.owner_id}))
+        let id = self
+            .post(&self.admin, "/v1/applications", json!({"name": name, "owner": self.owner_id}))
             .await
             .expect(201)
-            .text("/id")
+            .text("/id");
+        self.give_removers(&id).await;
+        id
+    }
+
+    /// The team that answers for removals: the administrator is in it.
+    pub async fn make_removers(&self) {
+        let team = self.post(&self.admin, "/v1/teams", json!({"name": "removers"})).await.expect(201).text("/id");
+        let admin = self.get(&self.admin, "/v1/me").await.expect(200).text("/person/id");
+        let join = json!({"teams": [team]});
+        self.post(&self.admin, &format!("/v1/people/{admin}/change"), join).await.expect(200);
+    }
+
+    /// Has the removers answer for an application's identities. A release that doesn't know of such groups asks for none.
+    pub async fn give_removers(&self, application: &str) {
+        let removers = self.get(&self.admin, "/v1/teams?name=removers").await.expect(200).text("/items/0/id");
+        let path = format!("/v1/applications/{application}/change");
+        let changed = self.post(&self.admin, &path, json!({"removal_group": removers})).await;
+        assert!([200, 404].contains(&changed.status), "{}", changed.body);
     }
 
     pub async fn resource(&self, uri: &str, environment: &str, verification: &str) -> String {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenure_core::application::Application;
 use tenure_core::credential::Credential;
 use tenure_core::id::IdentityId;
-use tenure_core::identity::{ENFORCE, Identity, IdentityState, MORE_REPOSITORIES, repository_term, workload_term};
+use tenure_core::identity::{Identity, IdentityState, MORE_REPOSITORIES, enforcer_terms, repository_term, workload_term};
 use tenure_core::liveness::credential_is_live;
 use tenure_core::removal::BlastRadius;
 use tenure_core::row::{Record, RowKind, Stored};
@@ -129,20 +129,8 @@ impl Engine {
             let found = if after.is_none() { self.one::<Identity>(id).await? } else { None };
             return Ok((found.into_iter().filter(|found| ending.meant(found)).collect(), None));
         }
-        let mut found = BTreeMap::new();
-        let mut more = false;
-        for term in &ending.terms {
-            let (rows, next) = self
-                .listed::<Identity>(RowKind::Identity, vec![term.clone()], after.map(str::to_owned), n)
-                .await?;
-            more |= next.is_some();
-            found.extend(rows.into_iter().map(|row| (row.id.to_string(), row)));
-        }
-        more |= found.len() > usize::from(n);
-        let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
-        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
-        let concerned = page.into_iter().map(|(_, row)| row).filter(|row| ending.concerns(row));
-        Ok((concerned.collect(), next))
+        let (page, next) = self.listed_by_any::<Identity>(&ending.terms, &[], after, n).await?;
+        Ok((page.into_iter().filter(|row| ending.concerns(row)).collect(), next))
     }
 
     /// What the end of this would do to whom, as things stand.
@@ -158,14 +146,15 @@ impl Engine {
                 states.insert(identity.id.to_string(), identity.state);
                 held += u32::from(removal::can_be_held(identity.state));
                 let charter = &identity.charter;
-                add(&mut owners, charter.owner);
-                let points = charter.scope.iter().filter(|e| e.actions.iter().any(|action| action == ENFORCE));
-                add(&mut enforced, points.map(|e| e.resource.clone()));
-                add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
-                add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
+                let mut whole = add(&mut owners, charter.owner);
+                let points = charter.scope.iter().filter(|e| e.enforces());
+                whole &= add(&mut enforced, points.map(|e| e.resource.clone()));
+                whole &= add(&mut consumers, charter.shared.iter().flat_map(|shared| shared.consumers.iter().cloned()));
+                whole &= add(&mut delegates, charter.delegates.iter().map(|delegate| delegate.actor));
+                blast.more |= !whole;
                 if blast.identities.len() < NAMED {
                     blast.identities.push(identity.id);
-                    self.count_credentials(identity.id, &mut blast.live_credentials, &mut delegates, now).await?;
+                    self.count_credentials(identity.id, &mut blast, &mut delegates, now).await?;
                 }
             }
             after = next;
@@ -190,8 +179,9 @@ impl Engine {
     }
 
     /// Counts an identity's live credentials, and notes who acts by them along with it.
-    async fn count_credentials(&self, id: IdentityId, count: &mut u32, delegates: &mut BTreeSet<IdentityId>, now: Timestamp) -> Result<(), OpError> {
-        if *count >= CREDENTIALS {
+    async fn count_credentials(&self, id: IdentityId, blast: &mut BlastRadius, delegates: &mut BTreeSet<IdentityId>, now: Timestamp) -> Result<(), OpError> {
+        if blast.live_credentials >= CREDENTIALS {
+            blast.more = true;
             return Ok(());
         }
         let Some(known) = self.know(id).await? else { return Ok(()) };
@@ -201,11 +191,12 @@ impl Engine {
         loop {
             let (rows, next) = self.listed::<Credential>(RowKind::Credential, terms.clone(), after, PAGE).await?;
             for credential in rows.iter().filter(|credential| is_live(credential)) {
-                *count = count.saturating_add(1).min(CREDENTIALS);
-                add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
+                blast.live_credentials = blast.live_credentials.saturating_add(1).min(CREDENTIALS);
+                blast.more |= !add(delegates, credential.delegation.iter().flat_map(|delegation| delegation.chain.iter().copied()));
             }
             after = next;
-            if after.is_none() || *count >= CREDENTIALS {
+            if after.is_none() || blast.live_credentials >= CREDENTIALS {
+                blast.more |= after.is_some();
                 return Ok(());
             }
         }
@@ -213,10 +204,12 @@ impl Engine {
 
     /// Whether an active identity that isn't concerned enforces a resource, too.
     async fn enforced_by_others(&self, resource: &str, concerned: &BTreeMap<String, IdentityState>) -> Result<bool, OpError> {
-        let terms = vec![format!("enforces={resource}"), format!("state={}", IdentityState::Active.as_str())];
-        let mut after = None;
+        let active = [format!("state={}", IdentityState::Active.as_str())];
+        let mut after: Option<String> = None;
         loop {
-            let (rows, next) = self.listed::<Identity>(RowKind::Identity, terms.clone(), after, PAGE).await?;
+            let (rows, next) = self
+                .listed_by_any::<Identity>(&enforcer_terms(resource), &active, after.as_deref(), PAGE)
+                .await?;
             if rows.iter().any(|row| !concerned.contains_key(&row.id.to_string())) {
                 return Ok(true);
             }
@@ -240,10 +233,15 @@ fn of(subject: &SignalSubject, name: String, term: String) -> Ending {
     }
 }
 
-fn add<T: Ord>(set: &mut BTreeSet<T>, more: impl IntoIterator<Item = T>) {
+/// Names more, as far as there is room; whether there was.
+fn add<T: Ord>(set: &mut BTreeSet<T>, more: impl IntoIterator<Item = T>) -> bool {
+    let mut whole = true;
     for item in more {
-        if set.len() < OTHERS {
+        if set.len() < OTHERS || set.contains(&item) {
             set.insert(item);
+        } else {
+            whole = false;
         }
     }
+    whole
 }

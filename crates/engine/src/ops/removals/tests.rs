@@ -123,6 +123,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         id: ApplicationId::from_u128(1),
         name: "billing".into(),
         owner,
+        removal_group: None,
         standing: Standing::Open,
         created_at: now,
     };
@@ -395,4 +396,33 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
         let binding = engine.must::<Binding>("binding", BindingId::from_u128(n)).await.unwrap();
         assert_eq!(binding.recheck.as_ref().unwrap().because, moved.id);
     }
+}
+
+#[tokio::test]
+async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
+    let world = world().await;
+    source(&world, 500).await;
+    of_repository(&world, 100, 70).await;
+    let said = say(
+        &world,
+        SignalKind::RepositoryArchived,
+        subject(SubjectKind::Repository, REPOSITORY),
+        None,
+        json!({}),
+    )
+    .await;
+    assert!(said.outcome.removal.is_some(), "{:?}", said.outcome);
+    let owner = world.admin.person_id().unwrap();
+    put(&world, |changeset| {
+        changeset.insert(&active(2_000, CharterDraft::default(), owner, world.engine.now()));
+    })
+    .await;
+    let found = async |id: u128| {
+        let filter = [("identity", Some(IdentityId::from_u128(id).to_string()))];
+        world.engine.removals(&world.admin, ListAsk::new(filter, None, None)).await.unwrap().items.len()
+    };
+    for id in [100, 163, 164, 169] {
+        assert_eq!(found(id).await, 1, "{id}");
+    }
+    assert_eq!(found(2_000).await, 0);
 }

@@ -1,20 +1,22 @@
 //! What is known about what is asked: read anew when it is asked, at each vote and at its fulfilment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
+use tenure_core::application::Application;
 use tenure_core::changeset::Expect;
 use tenure_core::exception::{Exception, ExceptionSubject};
 use tenure_core::gate;
 use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
-use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
+use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step, WILDCARD};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
-use tenure_core::port::ListQuery;
 use tenure_core::problem::Reason;
-use tenure_core::request::{Asker, Class, Clipped, Matter, Place, Route};
+use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::row::{Record, Stored};
+use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
@@ -34,6 +36,8 @@ pub(crate) struct Facts {
     pub manager: Option<PersonId>,
     /// Persons who may not approve it (S-8).
     pub interested: Vec<PersonId>,
+    /// Teams none of whose members may.
+    pub interested_teams: Vec<TeamId>,
     pub tier: Option<RiskTier>,
     pub environment: String,
     pub context: AskContext,
@@ -76,6 +80,27 @@ pub(crate) struct AskContext {
     pub contractor: bool,
     pub fast_onboarding: bool,
     pub single_person: bool,
+    pub touches: Touches,
+}
+
+/// What is asked for touches, by the names that policies have for it. An everything among it is the wildcard.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Touches {
+    pub actions: BTreeSet<String>,
+    pub resources: BTreeSet<String>,
+    pub applications: BTreeSet<String>,
+    pub data_domains: BTreeSet<String>,
+    pub teams: BTreeSet<String>,
+}
+
+impl Touches {
+    fn add(&mut self, more: Self) {
+        self.actions.extend(more.actions);
+        self.resources.extend(more.resources);
+        self.applications.extend(more.applications);
+        self.data_domains.extend(more.data_domains);
+        self.teams.extend(more.teams);
+    }
 }
 
 impl AskContext {
@@ -104,11 +129,18 @@ impl AskContext {
             contractor: false,
             fast_onboarding: false,
             single_person: false,
+            touches: Touches::default(),
         }
     }
 
     pub(crate) fn attributes(&self) -> Attributes {
+        let set = |names: &BTreeSet<String>| Value::Set(names.iter().cloned().collect());
         Attributes::from([
+            ("actions", set(&self.touches.actions)),
+            ("resources", set(&self.touches.resources)),
+            ("applications", set(&self.touches.applications)),
+            ("data_domains", set(&self.touches.data_domains)),
+            ("teams", set(&self.touches.teams)),
             ("owns", Value::Bool(self.owns)),
             ("matter", Value::Text(self.matter.to_owned())),
             ("class", Value::Text(self.class.as_str().to_owned())),
@@ -135,6 +167,12 @@ impl AskContext {
     }
 }
 
+/// Whom something serves: nobody of them approves it.
+struct Served {
+    people: Vec<PersonId>,
+    teams: Vec<TeamId>,
+}
+
 impl Facts {
     /// Facts about a matter of which nothing is known yet.
     pub(crate) fn about(matter: &Matter, subject: serde_json::Value) -> Self {
@@ -144,6 +182,7 @@ impl Facts {
             owner: None,
             manager: None,
             interested: Vec::new(),
+            interested_teams: Vec::new(),
             tier: None,
             environment: String::new(),
             context: AskContext::of(matter),
@@ -157,24 +196,25 @@ impl Facts {
         }
     }
 
-    /// Whether somebody is there for each step of a route: an owner or a manager who is none of those that may not approve. Roles are held
-    /// by whoever holds them at the vote.
-    pub(crate) fn can_fill(&self, route: Route) -> bool {
-        let free = |person: Option<PersonId>| person.is_some_and(|person| !self.interested.contains(&person));
-        route.steps().iter().all(|step| {
-            step.iter().any(|place| match place {
-                Place::Owner => free(self.owner),
-                Place::Manager => free(self.manager),
-                Place::Security | Place::Administrator => true,
-            })
-        })
+    /// Whether somebody may not approve it: who asks or gains, be it as a member of a team. The team is judged by the person's own record, so
+    /// that a list which lacks somebody lets nobody in.
+    pub(crate) fn keeps_out(&self, person: &Person) -> bool {
+        self.interested.contains(&person.id) || person.teams.iter().any(|team| self.interested_teams.contains(team))
     }
 
-    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, or by
-    /// handing on the identity that asked for them (S-8).
-    pub(super) fn keep_out(&mut self, people: &[PersonId]) {
-        self.interested.extend_from_slice(people);
+    /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, whoever
+    /// reports that, or by handing on the identity that asked for them (S-8).
+    pub(super) fn keep_out(&mut self, request: &Request) {
+        self.interested.extend_from_slice(&request.interested);
         self.interested = distinct(std::mem::take(&mut self.interested));
+        self.interested_teams.extend_from_slice(&request.interested_teams);
+        self.interested_teams.sort_unstable();
+        self.interested_teams.dedup();
+    }
+
+    fn serves(&mut self, served: Served) {
+        self.interested.extend(served.people);
+        self.interested_teams.extend(served.teams);
     }
 
     /// Whether who asks is the accountable owner of the identity concerned, the identity, or the person concerned or their manager.
@@ -215,6 +255,8 @@ impl Engine {
         };
         facts.interested.extend(self.accountable(asker).await?);
         facts.interested = distinct(facts.interested);
+        facts.interested_teams.sort_unstable();
+        facts.interested_teams.dedup();
         if facts.class == Class::Administration {
             facts.context.single_person = self.has_one_administrator().await?;
         }
@@ -255,7 +297,8 @@ impl Engine {
         facts.environment = charter.environment.clone().unwrap_or_default();
         facts.subjects = vec![identity.id.to_string()];
         facts.interested = vec![identity.registered_by];
-        facts.interested.extend(self.interested_in(charter).await?);
+        facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
+        facts.serves(self.served_by(charter).await?);
         // Nothing begins to work, or gets more, whose owner leaves meanwhile.
         facts.expects.extend(references.owner.clone());
         facts.context = AskContext {
@@ -273,36 +316,77 @@ impl Engine {
             vendor: charter.vendor.is_some(),
             within_bounds: references.within_bounds,
             waived: self.waived(identity, now).await?,
+            touches: self.touches_of(charter, &charter.scope, &facts).await?,
             ..AskContext::of(matter)
         };
         Ok(facts)
     }
 
-    /// The persons whom a charter names as asking for it, running it or gaining from it (S-8, R40).
-    async fn interested_in(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = self.served_by(charter).await?;
-        people.extend(charter.parties.as_ref().map(|parties| parties.requester));
-        Ok(people)
-    }
-
-    /// The persons whom a charter names as running it or gaining from it, be it as the owners of those who act for it.
-    async fn served_by(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = self.handed_to(charter).await?;
-        let Some(parties) = &charter.parties else { return Ok(people) };
-        for party in [&parties.operator, &parties.beneficiary] {
+    /// Whom a charter names as running it or gaining from it, be it as the owners of those who act for it, and who stands in for its owner
+    /// (S-8, R40).
+    async fn served_by(&self, charter: &CharterDraft) -> Result<Served, OpError> {
+        let mut served = Served {
+            people: self.handed_to(charter).await?,
+            teams: Vec::new(),
+        };
+        served.people.extend(charter.backup_owner);
+        let Some(parties) = &charter.parties else { return Ok(served) };
+        for party in [parties.operator.trim(), parties.beneficiary.trim()] {
             if let Ok(person) = party.parse::<PersonId>() {
-                people.push(person);
-            } else if let Ok(team) = party.parse::<TeamId>() {
-                // A team of one is that person under another name.
-                let members = self.members(team).await?;
-                if let [only] = members.as_slice() {
-                    people.push(*only);
-                }
+                served.people.push(person);
             } else if let Ok(identity) = party.parse::<IdentityId>() {
-                people.extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
+                served
+                    .people
+                    .extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
+            } else {
+                served.teams.extend(self.team_of_party(party).await?);
             }
         }
-        Ok(people)
+        Ok(served)
+    }
+
+    /// What a charter, or a part of its scope, touches.
+    async fn touches_of(&self, charter: &CharterDraft, scope: &[Entitlement], facts: &Facts) -> Result<Touches, OpError> {
+        let mut touches = Touches::default();
+        self.add_touched(&mut touches, scope).await?;
+        touches.data_domains.extend(charter.data_domains.iter().cloned());
+        if let Some(application) = charter.application {
+            touches
+                .applications
+                .extend(self.one::<Application>(application).await?.map(|application| application.name.clone()));
+        }
+        if let Some(owner) = facts.owner {
+            let teams = self.one::<Person>(owner).await?.map(|owner| owner.teams.clone()).unwrap_or_default();
+            self.add_teams(&mut touches, &teams).await?;
+        }
+        self.add_teams(&mut touches, &facts.interested_teams).await?;
+        Ok(touches)
+    }
+
+    /// Adds what entitlements are on, and the data that it holds.
+    pub(crate) async fn add_touched(&self, touches: &mut Touches, scope: &[Entitlement]) -> Result<(), OpError> {
+        for entitlement in scope {
+            touches.actions.extend(entitlement.actions.iter().cloned());
+            let Ok(id) = entitlement.resource.parse::<ResourceId>() else {
+                for names in [&mut touches.resources, &mut touches.applications, &mut touches.data_domains] {
+                    names.insert(WILDCARD.to_owned());
+                }
+                continue;
+            };
+            let Some(resource) = self.one::<Resource>(id).await? else { continue };
+            touches.resources.insert(resource.uri.clone());
+            touches.data_domains.extend(resource.data_domains.iter().cloned());
+            let application = self.one::<Application>(resource.application).await?;
+            touches.applications.extend(application.map(|application| application.name.clone()));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn add_teams(&self, touches: &mut Touches, teams: &[TeamId]) -> Result<(), OpError> {
+        for team in teams {
+            touches.teams.extend(self.one::<Team>(team).await?.map(|team| team.name.clone()));
+        }
+        Ok(())
     }
 
     /// Who answers for those that may act for it: what it gets, they get a part in. Its own owner gains nothing by that.
@@ -313,23 +397,6 @@ impl Engine {
             people.extend(actor.and_then(|actor| actor.charter.owner).filter(|owner| charter.owner != Some(*owner)));
         }
         Ok(people)
-    }
-
-    async fn members(&self, team: TeamId) -> Result<Vec<PersonId>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Person,
-                terms: vec![format!("team={team}"), "state=active".to_owned()],
-                after: None,
-                limit: 2,
-            })
-            .await?;
-        let mut members = Vec::new();
-        for row in page.rows {
-            members.push(row.decode::<Person>().map_err(tenure_core::port::StoreError::from)?.id);
-        }
-        Ok(members)
     }
 
     /// The controls that exceptions in force waive for this identity, and for it alone (R19).
@@ -357,6 +424,7 @@ impl Engine {
         }
         let mut problems = stored.complete_charter().err().unwrap_or_default();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
+        self.needs_removal_group(&stored.charter, &mut problems).await?;
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
@@ -410,9 +478,12 @@ impl Engine {
         let references = self.check_references(known.identity.kind, charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
         // Who asked for the identity did not ask for this.
-        facts.interested = self.served_by(charter).await?;
+        facts.interested.clear();
+        facts.serves(self.served_by(charter).await?);
         facts.subject = json!({"charter": charter});
         facts.context.duration = duration;
+        facts.context.touches = self.touches_of(charter, std::slice::from_ref(entitlement), &facts).await?;
+        facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
         facts.starts_at = starts_at;
         facts.expects.push(expect(&known.identity));
         facts.subjects.push(resource.id.to_string());
@@ -439,6 +510,8 @@ impl Engine {
             let tier = stored.judged_tier(references.tier(stored.kind, charter));
             self.may_end_later(&mut facts, &stored, tier, until, now).await?;
         }
+        let from = self.touches_of(&stored.charter, &stored.charter.scope, &facts).await?;
+        facts.context.touches.add(from);
         // What the votes are about is the way from the one charter to the other.
         facts.subject = json!({"from": stored.charter, "to": charter});
         facts.expects.push(expect(&stored));
@@ -454,7 +527,8 @@ impl Engine {
         let mut problems = Vec::new();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        facts.interested = self.served_by(&stored.charter).await?;
+        facts.interested.clear();
+        facts.serves(self.served_by(&stored.charter).await?);
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = json!({"charter": stored.charter});
@@ -566,6 +640,6 @@ mod tests {
             delegates: vec![delegate(1), delegate(2), delegate(3)],
             ..CharterDraft::default()
         };
-        assert_eq!(engine.interested_in(&charter).await.unwrap(), [other]);
+        assert_eq!(engine.served_by(&charter).await.unwrap().people, [other]);
     }
 }

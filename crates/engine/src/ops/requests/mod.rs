@@ -1,6 +1,7 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
 pub(crate) mod deadlines;
+mod eligible;
 pub(crate) mod facts;
 pub(crate) mod fulfil;
 pub mod link;
@@ -22,6 +23,7 @@ use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use self::facts::Facts;
+use self::vote::distinct;
 use super::Asked;
 use super::lists::ListAsk;
 use crate::Engine;
@@ -86,7 +88,9 @@ impl Engine {
     pub(crate) async fn draft_request(&self, caller: &Caller, facts: &Facts, purpose: &str, now: Timestamp) -> Result<Request, OpError> {
         let mut facts = facts.clone();
         facts.context.owns = facts.owns(asker(caller));
-        let (route, answer) = self.choose_route(principal(caller), &facts)?;
+        let (route, answer) = self.choose_route(principal(caller), &facts).await?;
+        let mut interested = facts.interested.clone();
+        interested.extend(self.members_of(&facts.interested_teams).await?);
         Ok(Request {
             id: RequestId::generate(now, self.entropy.as_ref()),
             class: facts.class,
@@ -95,7 +99,8 @@ impl Engine {
             purpose: purpose.to_owned(),
             clipped: facts.clipped,
             requested_by: asker(caller),
-            interested: facts.interested,
+            interested: distinct(interested),
+            interested_teams: facts.interested_teams,
             owner: facts.owner,
             manager: facts.manager,
             tier: facts.tier,
@@ -115,11 +120,12 @@ impl Engine {
         })
     }
 
-    /// The lightest route that policy permits and that somebody can fill: a forbid on one pushes to a heavier one, and none is a refusal
-    /// (S-9).
-    pub(crate) fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
+    /// The lightest route that policy permits and whose places somebody can fill: a forbid on one, or a place that nobody may fill, pushes to a
+    /// heavier one, and none is a refusal (S-8, S-9).
+    pub(crate) async fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
         let mut denials = Vec::new();
-        let mut unfilled = false;
+        let mut unfilled = Vec::new();
+        let approvers = self.approvers_of(facts).await?;
         let judge = self.judging_set(facts);
         for route in Route::ALL {
             let answer = judge.decide(&Question {
@@ -134,17 +140,14 @@ impl Engine {
             }
             if !answer.allowed {
                 denials.push(answer);
-            } else if facts.can_fill(*route) {
+            } else if approvers.can_fill(*route) {
                 return Ok((*route, answer));
             } else {
-                unfilled = true;
+                unfilled.push(*route);
             }
         }
-        if unfilled {
-            return Err(OpError::because(
-                Reason::NoRoute,
-                "who would have to approve it is not on record, may not approve, or is who asks or benefits",
-            ));
+        if !unfilled.is_empty() {
+            return Err(OpError::because(Reason::NoRoute, approvers.lacking(&unfilled)));
         }
         Err(OpError::by_policy(Reason::NoRoute, common_denial(&denials)))
     }
@@ -274,7 +277,7 @@ impl Engine {
                         ));
                     }
                     let mut facts = self.facts(stored.requested_by, matter, now).await?;
-                    facts.keep_out(&stored.interested);
+                    facts.keep_out(&stored);
                     self.may_ask(caller, &facts)?;
                     let fresh = self.draft_request(caller, &facts, &ask.purpose, now).await?;
                     let mut request = Request {

@@ -59,7 +59,7 @@ impl Engine {
                     }
                     let fresh = self.freshness(caller, now).await?;
                     let mut facts = self.facts(stored.requested_by, &stored.matter, now).await?;
-                    facts.keep_out(&stored.interested);
+                    facts.keep_out(&stored);
                     if content_hash(&facts, &stored.purpose) != stored.content_hash {
                         return Err(OpError::because(
                             Reason::RequestChanged,
@@ -150,7 +150,7 @@ impl Engine {
             context: judged.context.attributes(),
         });
         if judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
-            let (route, answer) = self.choose_route(asker, &judged)?;
+            let (route, answer) = self.choose_route(asker, &judged).await?;
             request.route = route;
             request.policies = answer.policies;
             request.policy_version = answer.version;
@@ -160,7 +160,7 @@ impl Engine {
         let votes = std::mem::take(&mut request.votes);
         for vote in votes {
             let Some(person) = self.one::<Person>(vote.by).await? else { continue };
-            let same_person = facts.interested.contains(&vote.by) && !request.single_person;
+            let same_person = facts.keeps_out(&person) && !request.single_person;
             let still = fills(&person, vote.place, &request, facts) && !same_person && self.may_still_vote(&person, vote.place, &request, facts);
             if still {
                 facts.expects.push(expect(&person));
@@ -186,7 +186,7 @@ impl Engine {
         let Caller::Person { person, .. } = caller else {
             return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
         };
-        let same_person = facts.interested.contains(&person.id) && !request.single_person;
+        let same_person = facts.keeps_out(person) && !request.single_person;
         let mut denied = None;
         for place in request.open_steps().into_iter().flatten().copied() {
             if !fills(person, place, request, facts) {

@@ -47,7 +47,11 @@ impl Stage {
         };
         engine.create_environment(&world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
-        let application = NewApplication { name: "billing".into(), owner };
+        let application = NewApplication {
+            name: "billing".into(),
+            owner,
+            removal_group: None,
+        };
         let application = engine.create_application(&world.admin, application).await.unwrap().record.id;
         let resource = NewResource {
             uri: "https://orders.internal".into(),
@@ -259,6 +263,7 @@ async fn r59_the_second_holder_of_an_agents_key_waits_for_the_end_of_the_first()
     let revocation = Revocation {
         target: RevocationTarget::Identity(stage.id),
         reason: "restarted".into(),
+        suspend: false,
     };
     let security = stage.world.person(tenure_core::person::Role::Security).await;
     stage.world.engine.revoke(&security, revocation).await.unwrap();

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::on_both;
 use crate::world::{Answer, Key, World};
+use crate::{on_both, on_one};
 
 /// What a receipt's signature covers, checked with the published key and without any code of Tenure's.
 async fn signed_statement(world: &World, receipt: &str) -> Value {
@@ -33,6 +33,57 @@ fn point(answer: &Answer, resource: &str) -> Value {
         .find(|point| point["resource"] == json!(resource))
         .unwrap_or_else(|| panic!("no point {resource} in {}", answer.body))
         .clone()
+}
+
+on_one! {
+    async fn d02_whatever_a_gateway_enforces_is_found_by_it(world: World) {
+        let mut resources = vec![world.orders.clone()];
+        for n in 1..7 {
+            resources.push(world.resource(&format!("https://api-{n}.internal"), "production", "online").await);
+        }
+        let enforcing = |resources: &[String]| {
+            let mut charter = world.charter(Key::new().jwk());
+            charter["application"] = json!(world.edge);
+            charter["scope"] = resources.iter().map(|resource| json!({"actions": ["enforce"], "resource": resource})).collect();
+            charter
+        };
+        let wide = world.active("wide", enforcing(&resources)).await;
+        for resource in &resources {
+            let listed = world.get(&world.auditor, &format!("/v1/identities?enforces={resource}&state=active")).await.expect(200);
+            let found: Vec<_> = listed.body["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+            assert!(found.contains(&json!(wide)), "{resource}: {found:?}");
+        }
+        // A receipt names it at each of them.
+        let mut charter = world.charter(Key::new().jwk());
+        charter["scope"] = resources.iter().map(|resource| json!({"actions": ["read"], "resource": resource})).collect();
+        let id = world.active("reader", charter).await;
+        let receipt = world.revoke("identity", &id).await.expect(201);
+        for resource in &resources {
+            assert!(point(&receipt, resource)["enforcement_points"].as_array().unwrap().contains(&json!(wide)), "{}", receipt.body);
+        }
+        // Its end leaves each of them without, but for the one that somebody else enforces as the last of many.
+        let mut others = resources[1..].to_vec();
+        others.retain(|resource| resource != &resources[3]);
+        let mut charter = enforcing(&[&resources[4..], &resources[..1], &resources[3..4]].concat());
+        charter["application"] = json!(world.application);
+        world.active("other", charter).await;
+        let removal = json!({"subject": {"type": "application", "id": "edge"}, "reason": "replaced", "dry_run": true});
+        let plan = world.post(&world.admin, "/v1/removals", removal).await.expect(200);
+        let mut left: Vec<_> = plan.body["blast"]["enforced_resources"].as_array().unwrap().clone();
+        left.sort_by_key(ToString::to_string);
+        let mut expected = vec![json!(resources[1]), json!(resources[2])];
+        expected.sort_by_key(ToString::to_string);
+        assert_eq!(left, expected);
+    }
+
+    async fn d02_a_draft_names_no_more_than_lists_find_it_by(world: World) {
+        let mut charter = world.charter(Key::new().jwk());
+        charter["repositories"] = (0..33).map(|n| json!(format!("acme/{n}"))).collect();
+        let refused = world.register("many", charter.clone(), "draft").await.expect(422);
+        assert_eq!(refused.field_codes(), ["too_many"]);
+        charter["repositories"] = (0..32).map(|n| json!(format!("acme/{n}"))).collect();
+        world.register("many", charter, "draft").await.expect(201);
+    }
 }
 
 on_both! { because "a receipt counts what the engine finds";

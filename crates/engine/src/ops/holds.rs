@@ -1,0 +1,289 @@
+//! Holds on scopes: nothing in one works until somebody other than who placed it releases it (S-11), and everybody sees that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenure_api::requests::NewHold;
+use tenure_api::views::{HoldView, Page, Releasers};
+use tenure_core::application::Application;
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PersonId;
+use tenure_core::identity::{Identity, Releaser};
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::{Action, Question};
+use tenure_core::problem::Reason;
+use tenure_core::row::RowKey;
+use tenure_core::scope::{Hold, Scope};
+use tenure_core::third_party::{CloudAccount, Vendor};
+use tenure_core::time::Timestamp;
+
+use super::Asked;
+use super::lifecycle::{check_reason, enabling};
+use super::lists::ListAsk;
+use super::sign_in::assurance_fact;
+use crate::Engine;
+use crate::caller::Caller;
+use crate::error::OpError;
+use crate::questions::{self, inventory, owns};
+
+/// People who could release something that are named.
+const NAMED: usize = 16;
+
+/// Who may lift what the caller places. Nobody lifts their own, so that of a person's, be it the owner's, security is left.
+pub(crate) fn releaser(caller: &Caller) -> Releaser {
+    match caller {
+        Caller::Identity { .. } => Releaser::Owner,
+        Caller::Person { .. } => Releaser::Security,
+    }
+}
+
+/// What an identity is held with. Before it is active it belongs to nothing but itself.
+pub(crate) fn scopes_of(identity: &Identity) -> Vec<Scope> {
+    if identity.memberships.is_empty() {
+        return vec![Scope::Identity(identity.id)];
+    }
+    identity.memberships.iter().map(|membership| membership.scope.clone()).collect()
+}
+
+impl Engine {
+    /// Places a hold on a scope: nothing in it works until somebody else releases it (S-11). A dry run says who could.
+    ///
+    /// # Errors
+    /// It is on hold already, or the caller may not.
+    pub async fn hold(&self, caller: &Caller, ask: NewHold) -> Result<HoldView, OpError> {
+        check_reason(&ask.reason)?;
+        let scope = &ask.scope;
+        let hold = self
+            .recorded(caller, Asked::new(ControlPoint::Suspend, "scope.hold", scope), async {
+                let by = caller.must_be_person()?;
+                let decide = async || {
+                    let now = self.now();
+                    let own = self.owns_scope(caller, scope).await?;
+                    self.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
+                    let event = self.held_event(scope, &ask.reason, now);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    match self.hold_in(&mut changeset, by, scope, &ask.reason, now).await? {
+                        Some(hold) => Ok((changeset, hold)),
+                        None => Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already: tenure hold list")),
+                    }
+                };
+                if ask.dry_run {
+                    return Ok(decide().await?.1);
+                }
+                Ok(self.decide(decide).await?.0)
+            })
+            .await?;
+        self.hold_view(hold).await
+    }
+
+    pub(crate) fn held_event(&self, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::event::Event {
+        self.event(now, "scope.held", ControlPoint::Suspend)
+            .subject(scope.subject())
+            .fact("scope", scope.kind())
+            .fact("reason", reason)
+    }
+
+    /// Adds a hold of a person's to a changeset; nothing if the scope is on hold already. One that an owner might lift is taken over.
+    pub(crate) async fn hold_in(&self, changeset: &mut Changeset, by: PersonId, scope: &Scope, reason: &str, now: Timestamp) -> Result<Option<Hold>, OpError> {
+        let read = self.one::<Hold>(scope).await?;
+        if let Some(read) = read
+            .as_ref()
+            .filter(|hold| hold.placed_by.is_some() && hold.releasable_by == Releaser::Security)
+        {
+            changeset.expect(read);
+            return Ok(None);
+        }
+        let hold = Hold {
+            scope: scope.clone(),
+            placed_by: Some(by),
+            releasable_by: Releaser::Security,
+            reason: reason.to_owned(),
+            at: now,
+        };
+        match &read {
+            Some(read) => changeset.replace(read, &hold),
+            None => changeset.insert(&hold),
+        };
+        Ok(Some(hold))
+    }
+
+    /// Releases a hold on a scope. Who placed it may not (S-11).
+    ///
+    /// # Errors
+    /// It is not on hold, or the caller may not.
+    pub async fn release(&self, caller: &Caller, scope: Scope, reason: String) -> Result<Hold, OpError> {
+        check_reason(&reason)?;
+        self.recorded(caller, Asked::new(ControlPoint::Resume, "scope.release", &scope), async {
+            let by = caller.must_be_person()?;
+            let (hold, _) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let fresh = self.freshness(caller, now).await?;
+                    let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
+                    self.still_open(&scope).await?;
+                    let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
+                    // Who placed it hears who releases it, whatever else stands in their way.
+                    if read.placed_by == Some(by) {
+                        return Err(self.placed_by_self(&scope, read.placed_by, read.releasable_by).await?);
+                    }
+                    self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
+                    if read.placed_by.is_none() {
+                        return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold"));
+                    }
+                    let hold = Hold {
+                        scope: scope.clone(),
+                        placed_by: None,
+                        releasable_by: read.releasable_by,
+                        reason: reason.clone(),
+                        at: now,
+                    };
+                    let event = self
+                        .event(now, "scope.released", ControlPoint::Resume)
+                        .subject(scope.subject())
+                        .fact("scope", scope.kind())
+                        .fact("reason", &reason)
+                        .fact("assurance", assurance_fact(caller));
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
+                    changeset.replace(&read, &hold);
+                    Ok((changeset, hold))
+                })
+                .await?;
+            Ok(hold)
+        })
+        .await
+    }
+
+    /// A page of the holds that are in force.
+    ///
+    /// # Errors
+    /// The caller may not read them.
+    pub async fn holds(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<Hold>, OpError> {
+        self.may_read(caller, "scope", "", false).await?;
+        ask.filters.push(("state", "held".to_owned()));
+        let (rows, next) = self.page::<Hold>(ask).await?;
+        Ok(Page {
+            items: rows.into_iter().map(|row| (*row.value).clone()).collect(),
+            next,
+        })
+    }
+
+    /// How many holds of each sort are in force, for operators.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn holds_in_force(&self) -> Result<BTreeMap<&'static str, u64>, OpError> {
+        let mut counts: BTreeMap<_, _> = Scope::KINDS.iter().map(|kind| (*kind, 0)).collect();
+        let mut after = None;
+        loop {
+            let (rows, next) = self.rows::<Hold>(&["state=held".to_owned()], after).await?;
+            for hold in rows {
+                *counts.entry(hold.scope.kind()).or_default() += 1;
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(counts),
+            }
+        }
+    }
+
+    /// The hold on a scope, while there is one.
+    pub(crate) async fn hold_on(&self, scope: &Scope) -> Result<Option<Hold>, OpError> {
+        let hold = self.one::<Hold>(scope).await?;
+        Ok(hold.filter(|hold| hold.placed_by.is_some()).map(|hold| (*hold.value).clone()))
+    }
+
+    /// The holds on what these identities belong to, by scope, in one read.
+    pub(crate) async fn holds_of<'i>(&self, identities: impl Iterator<Item = &'i Identity>) -> Result<BTreeMap<Scope, Hold>, OpError> {
+        let scopes: BTreeSet<Scope> = identities.flat_map(scopes_of).collect();
+        let keys: Vec<RowKey> = scopes.iter().map(Scope::hold_key).collect();
+        let snapshot = self.store.load(&keys).await?;
+        let mut holds = BTreeMap::new();
+        for (n, scope) in scopes.into_iter().enumerate() {
+            if let Some(hold) = snapshot.get::<Hold>(n)?.filter(|hold| hold.placed_by.is_some()) {
+                holds.insert(scope, (*hold.value).clone());
+            }
+        }
+        Ok(holds)
+    }
+
+    async fn hold_view(&self, hold: Hold) -> Result<HoldView, OpError> {
+        let releasers = self.releasers(&hold.scope, hold.placed_by, hold.releasable_by).await?;
+        Ok(HoldView { hold, releasers })
+    }
+
+    /// Who could release a hold or a suspension on this now.
+    pub(crate) async fn releasers(&self, scope: &Scope, placed_by: Option<PersonId>, by: Releaser) -> Result<Releasers, OpError> {
+        let mut found = Releasers::default();
+        if by == Releaser::Owner
+            && let Some(owner) = self.answers_for(scope).await?
+            && let Some(owner) = self.one::<Person>(owner).await?
+            && self.could_release(&owner, scope, true, placed_by)
+        {
+            found.people.push(owner.id);
+        }
+        let terms = [format!("role={}", Role::Security.as_str()), "state=active".to_owned()];
+        let mut after = None;
+        loop {
+            let (rows, next) = self.rows::<Person>(&terms, after).await?;
+            for person in rows {
+                if found.people.contains(&person.id) || !self.could_release(&person, scope, false, placed_by) {
+                    continue;
+                }
+                if found.people.len() >= NAMED {
+                    found.more = true;
+                    return Ok(found);
+                }
+                found.people.push(person.id);
+            }
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    fn could_release(&self, person: &Person, scope: &Scope, owns: bool, placed_by: Option<PersonId>) -> bool {
+        let (kind, id) = match scope {
+            Scope::Identity(id) => ("identity", id.to_string()),
+            other => ("scope", other.to_string()),
+        };
+        let answer = self.policy.engine().decide(&Question {
+            principal: questions::person(person),
+            action: Action::Enable,
+            resource: inventory(kind, id, ""),
+            context: enabling(owns, placed_by, person.id),
+        });
+        person.is_active() && placed_by != Some(person.id) && answer.allowed
+    }
+
+    async fn answers_for(&self, scope: &Scope) -> Result<Option<PersonId>, OpError> {
+        Ok(match scope {
+            Scope::Identity(id) => self.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
+            Scope::Owner(id) => Some(*id),
+            Scope::Application(id) => self.one::<Application>(id).await?.map(|application| application.owner),
+            Scope::Environment(name) => self.one::<Environment>(name).await?.and(None),
+            Scope::Vendor(id) => self.one::<Vendor>(id).await?.map(|vendor| vendor.owner),
+            Scope::CloudAccount(id) => self.one::<CloudAccount>(id).await?.map(|account| account.owner),
+        })
+    }
+
+    /// The refusal of who placed something themselves: it says who releases it (S-11).
+    pub(crate) async fn placed_by_self(&self, scope: &Scope, placed_by: Option<PersonId>, by: Releaser) -> Result<OpError, OpError> {
+        let releasers = self.releasers(scope, placed_by, by).await?;
+        let who = match by {
+            Releaser::Owner => "the accountable owner or somebody of security",
+            Releaser::Security => "somebody of security",
+        };
+        let now = if releasers.people.is_empty() {
+            "nobody else could now, so give a second person the role security".to_owned()
+        } else {
+            format!("now {}", releasers.people.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        };
+        Ok(OpError::because(
+            Reason::SamePerson,
+            format!("you placed it; {who} other than you releases it: {now}"),
+        ))
+    }
+}

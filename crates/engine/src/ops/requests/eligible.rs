@@ -1,0 +1,180 @@
+//! Who could approve a request: asked before it opens, so that none waits for people who aren't there (S-8, S-9).
+
+use tenure_core::id::{PersonId, TeamId};
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::{Action, PolicyEngine, Question};
+use tenure_core::port::ListQuery;
+use tenure_core::request::{Place, Route};
+use tenure_core::row::RowKind;
+use tenure_core::team::Team;
+
+use super::facts::Facts;
+use super::vote::vote_context;
+use crate::Engine;
+use crate::error::OpError;
+use crate::questions::{self, inventory};
+
+/// Members of a team that runs or gains from something, at most: a request names each of them as one who may not approve it.
+const MAX_MEMBERS: usize = 1_000;
+/// Holders of a role that are looked for: no route has more steps.
+const ENOUGH: usize = 2;
+
+/// Who may fill each place of a route, as things stand: nobody who asks or gains, and whom the policy lets vote.
+#[derive(Debug, Default)]
+pub(crate) struct Approvers {
+    owner: Vec<PersonId>,
+    manager: Vec<PersonId>,
+    security: Vec<PersonId>,
+    administrators: Vec<PersonId>,
+}
+
+impl Approvers {
+    fn of(&self, place: Place) -> &[PersonId] {
+        match place {
+            Place::Owner => &self.owner,
+            Place::Manager => &self.manager,
+            Place::Security => &self.security,
+            Place::Administrator => &self.administrators,
+        }
+    }
+
+    /// Whether each step of a route finds a person of its own.
+    pub(crate) fn can_fill(&self, route: Route) -> bool {
+        self.assign(route.steps(), &mut Vec::new())
+    }
+
+    fn assign(&self, steps: &[&[Place]], taken: &mut Vec<PersonId>) -> bool {
+        let Some((step, rest)) = steps.split_first() else { return true };
+        step.iter().flat_map(|place| self.of(*place)).any(|person| {
+            if taken.contains(person) {
+                return false;
+            }
+            taken.push(*person);
+            let filled = self.assign(rest, taken);
+            taken.pop();
+            filled
+        })
+    }
+
+    /// What the lightest of these routes lacks, in words.
+    pub(crate) fn lacking(&self, routes: &[Route]) -> String {
+        let ways: Vec<String> = routes
+            .iter()
+            .map(|route| {
+                let steps = route
+                    .steps()
+                    .iter()
+                    .map(|step| step.iter().map(|place| place.in_words()).collect::<Vec<_>>().join(" or "));
+                format!("{} ({})", route.action().as_str(), steps.collect::<Vec<_>>().join(", and "))
+            })
+            .collect();
+        let missing: Vec<&str> = [Place::Owner, Place::Manager, Place::Security, Place::Administrator]
+            .into_iter()
+            .filter(|place| self.of(*place).is_empty() && routes.iter().any(|route| route.steps().iter().any(|step| step.contains(place))))
+            .map(Place::in_words)
+            .collect();
+        let missing = if missing.is_empty() {
+            "there is one person for two places".to_owned()
+        } else {
+            format!("there is no {} who neither asks nor gains by it", missing.join(", and no "))
+        };
+        format!("{missing}; the routes that policy permits: {}", ways.join("; "))
+    }
+}
+
+impl Engine {
+    /// Who could fill the places of the routes.
+    pub(crate) async fn approvers_of(&self, facts: &Facts) -> Result<Approvers, OpError> {
+        let one = async |person: Option<PersonId>, place: Place| -> Result<Vec<PersonId>, OpError> {
+            let Some(id) = person else { return Ok(Vec::new()) };
+            let person = self.one::<Person>(id).await?;
+            Ok(person
+                .filter(|person| self.could_vote(person, place, facts))
+                .map(|person| person.id)
+                .into_iter()
+                .collect())
+        };
+        let administration = facts.class == tenure_core::request::Class::Administration;
+        Ok(Approvers {
+            owner: one(facts.owner, Place::Owner).await?,
+            manager: one(facts.manager, Place::Manager).await?,
+            security: self.holders(Role::Security, Place::Security, facts, !administration).await?,
+            administrators: self.holders(Role::Administrator, Place::Administrator, facts, administration).await?,
+        })
+    }
+
+    async fn holders(&self, role: Role, place: Place, facts: &Facts, wanted: bool) -> Result<Vec<PersonId>, OpError> {
+        let mut found = Vec::new();
+        let terms = [format!("role={}", role.as_str()), "state=active".to_owned()];
+        let mut after = None;
+        while wanted && found.len() < ENOUGH {
+            let (rows, next) = self.rows::<Person>(&terms, after).await?;
+            found.extend(rows.iter().filter(|person| self.could_vote(person, place, facts)).map(|person| person.id));
+            match next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether somebody could fill a place of a request about this, were their sign-in fresh.
+    fn could_vote(&self, person: &Person, place: Place, facts: &Facts) -> bool {
+        let holds = match place {
+            Place::Owner => person.is_active(),
+            Place::Manager => person.holds(Role::Manager),
+            Place::Security => person.holds(Role::Security),
+            Place::Administrator => person.holds(Role::Administrator),
+        };
+        let same_person = facts.keeps_out(person) && !facts.context.single_person;
+        let question = Question {
+            principal: questions::person(person),
+            action: Action::Approve,
+            resource: inventory("request", "", &facts.environment),
+            context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
+        };
+        let lets = |set: &dyn PolicyEngine| tenure_core::gate::check(&set.decide(&question)).is_ok();
+        holds && !same_person && lets(&*self.judging_set(facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
+    }
+
+    /// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving a team (S-8).
+    ///
+    /// # Errors
+    /// A team is too large to name its members.
+    pub(crate) async fn members_of(&self, teams: &[TeamId]) -> Result<Vec<PersonId>, OpError> {
+        let mut members = Vec::new();
+        for team in teams {
+            let terms = [format!("team={team}")];
+            let mut after = None;
+            loop {
+                let (rows, next) = self.rows::<Person>(&terms, after).await?;
+                members.extend(rows.iter().map(|person| person.id));
+                if members.len() > MAX_MEMBERS {
+                    let hint = "a team that runs it or gains from it has at most 1000 members: name a smaller one";
+                    return Err(OpError::field("charter.parties", "team_too_large", hint));
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    /// The team that a party of a charter names, by its id or by its name.
+    pub(crate) async fn team_of_party(&self, party: &str) -> Result<Option<TeamId>, OpError> {
+        if let Ok(team) = party.parse::<TeamId>() {
+            return Ok(Some(team));
+        }
+        let query = ListQuery {
+            kind: RowKind::Team,
+            terms: vec![format!("name={party}")],
+            after: None,
+            limit: 1,
+        };
+        let page = self.store.list(&query).await?;
+        let Some(row) = page.rows.first() else { return Ok(None) };
+        Ok(Some(row.decode::<Team>().map_err(tenure_core::port::StoreError::from)?.id))
+    }
+}
