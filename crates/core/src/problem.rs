@@ -162,7 +162,7 @@ reasons! {
     /// The declared task doesn't take what is asked.
     OutsideIntent = "outside_intent", "the charter declares no such task, or what is asked for is not part of it: declare another one, or ask for more";
     /// No task was declared.
-    IntentMissing = "intent_missing", "declare a task of the charter in authorization_details, type tenure_task (on the command line: --task)";
+    IntentMissing = "intent_missing", "more than one task fits, or none: declare one in authorization_details, type tenure_task, or as task:NAME in the scope (on the command line: --task)";
     /// Nobody delegated this to the actor.
     DelegationNotAllowed = "delegation_not_allowed", "the subject's charter has to name the actor as a delegate, and the subject token has to authorise it";
     /// Handed on too often.
@@ -187,6 +187,8 @@ reasons! {
     RequestUnknown = "request_unknown", "use the auth_req_id that this client got; each is good for one token";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
+    /// A decision is asked about a subject of a type that nothing here has.
+    SubjectTypeUnknown = "subject_type_unknown", "ask about a subject of the type identity or person";
 }
 
 impl fmt::Display for Reason {

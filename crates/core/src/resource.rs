@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ApplicationId, ResourceId};
 use crate::row::{Record, RowKind};
 use crate::time::Timestamp;
+use crate::uri;
 
 /// How the resource's enforcement points check credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub enum WhenUnreachable {
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
-    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever.
+    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever, however it is spelled.
     pub uri: String,
     /// Its type in the decision API, e.g. `database`.
     #[serde(rename = "type")]
@@ -54,17 +55,39 @@ pub struct Resource {
     pub created_at: Timestamp,
 }
 
+impl Resource {
+    /// Whether a URI names this resource: `https://h` and `https://h/` are one.
+    pub fn is_at(&self, uri: &str) -> bool {
+        uri::is_same(&self.uri, uri)
+    }
+
+    /// The spellings under which a resource of this URI may have been registered: as given, in normal form, and without the path `/`.
+    pub fn spellings(uri: &str) -> Vec<String> {
+        let normal = uri::normal(uri);
+        let bare = normal.strip_suffix('/').filter(|bare| uri::is_same(bare, &normal)).map(str::to_owned);
+        let mut spellings = vec![uri.to_owned()];
+        for spelling in std::iter::once(normal).chain(bare) {
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
+        spellings
+    }
+}
+
 impl Record for Resource {
     const KIND: RowKind = RowKind::Resource;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![
-            format!("uri={}", self.uri),
+        let spellings = Self::spellings(&self.uri);
+        let mut terms: Vec<_> = spellings.iter().map(|uri| format!("uri={uri}")).collect();
+        terms.extend([
             format!("environment={}", self.environment),
             format!("application={}", self.application),
             format!("type={}", self.kind),
-        ]
+        ]);
+        terms
     }
 }

@@ -37,8 +37,11 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         usage,
         renewal,
         tasks,
+        // Whichever of its own tasks is meant, the identity could have named.
+        default_task: _,
         delegates,
         sender_constrained,
+        exact_scope,
         notification_endpoint,
     } = to;
     let same = *owner == from.owner
@@ -71,6 +74,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         && tasks_narrow(&from.tasks, tasks)
         && delegates_narrow(&from.delegates, delegates)
         && (*sender_constrained || !from.sender_constrained)
+        && (*exact_scope || !from.exact_scope)
 }
 
 /// Of two bounds the tighter one, where none is no bound.
@@ -149,7 +153,9 @@ impl Hours {
     fn of_the_week(&self) -> BTreeSet<u8> {
         // 1970-01-05 was a Monday.
         let monday = Timestamp::from_secs(4 * 86_400);
-        (0..168).filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600)))).collect()
+        (0..168)
+            .filter(|hour| self.contain(monday.plus(Span::from_secs(i64::from(*hour) * 3_600))))
+            .collect()
     }
 }
 

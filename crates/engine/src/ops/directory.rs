@@ -287,11 +287,12 @@ impl Engine {
                         .fact("verification", ask.verification);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.insert(&resource);
-                    changeset.once.push(Once {
+                    // Of each spelling there is one resource, for ever.
+                    changeset.once.extend(Resource::spellings(&ask.uri).into_iter().map(|key| Once {
                         space: "resource_uri",
-                        key: ask.uri.clone(),
+                        key,
                         until: None,
-                    });
+                    }));
                     Ok((changeset, resource))
                 })
                 .await?;

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::on_one;
@@ -34,12 +36,50 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+/// A script in Python, with the packages that `cargo xtask peers` installed.
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new(folder().join("venv-tests/bin/python3"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script));
+    command
+}
+
+/// What a program says as JSON.
+pub async fn said(mut command: Command) -> Value {
+    let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A key of OpenSSL's making: its PEM, and its public part as a JWK.
+pub fn p256() -> (String, Value) {
+    let openssl = |arguments: &[&str], input: &[u8]| {
+        use std::io::Write;
+        let mut child = Command::new("openssl")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    };
+    let pem = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], b"");
+    let der = openssl(&["pkey", "-pubout", "-outform", "DER"], &pem);
+    let point = &der[der.len() - 64..];
+    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[..32]), URL_SAFE_NO_PAD.encode(&point[32..]));
+    (String::from_utf8(pem).unwrap(), json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}))
+}
+
 /// What a script says as JSON.
 async fn say(script: &'static str, arguments: Vec<String>) -> Value {
-    let run = move || node(script).args(arguments).stderr(Stdio::inherit()).output().unwrap();
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    assert!(output.status.success(), "{script}: {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut command = node(script);
+    command.args(arguments);
+    said(command).await
 }
 
 /// A running node-oidc-provider; it ends with the test.

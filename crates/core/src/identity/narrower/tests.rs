@@ -43,7 +43,10 @@ fn conditions() -> impl Strategy<Value = Vec<RetirementCondition>> {
 fn usages() -> impl Strategy<Value = Option<Usage>> {
     let days = subsequence(vec![1_u8, 7], 0..=2);
     let hours = (select(vec![0_u8, 8, 22]), select(vec![6_u8, 20, 24]), days).prop_map(|(from, until, days)| Hours { from, until, days });
-    let usage = (prop::option::of(hours), prop::option::of(select(vec!["compliant".to_owned(), "attested".to_owned()])));
+    let usage = (
+        prop::option::of(hours),
+        prop::option::of(select(vec!["compliant".to_owned(), "attested".to_owned()])),
+    );
     prop::option::of(usage.prop_map(|(hours, posture)| Usage { hours, posture }))
 }
 

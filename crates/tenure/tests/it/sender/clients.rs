@@ -1,50 +1,13 @@
 //! Stock clients: openid-client with DPoP, authlib with assertions as they were before rfc7523bis, requests with a certificate.
 
-use std::path::Path;
-use std::process::Command;
-
 use super::mutual_tls::{Certificates, aliases, certified};
 use super::*;
-use crate::peers::{folder, node};
-
-async fn said(mut command: Command) -> Value {
-    let output = tokio::task::spawn_blocking(move || command.stderr(std::process::Stdio::inherit()).output().unwrap())
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::peers::{self, node, p256, said};
 
 async fn python(task: Value) -> Value {
-    let mut command = Command::new(folder().join("venv-tests/bin/python3"));
-    command
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/authlib_client.py"))
-        .arg(task.to_string())
-        .env("AUTHLIB_INSECURE_TRANSPORT", "1");
+    let mut command = peers::python("authlib_client.py");
+    command.arg(task.to_string()).env("AUTHLIB_INSECURE_TRANSPORT", "1");
     said(command).await
-}
-
-/// A key of OpenSSL's making: its PEM, and its public part as a JWK.
-fn p256() -> (String, Value) {
-    let openssl = |arguments: &[&str], input: &[u8]| {
-        use std::io::Write;
-        let mut child = Command::new("openssl")
-            .args(arguments)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success());
-        output.stdout
-    };
-    let pem = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], b"");
-    let der = openssl(&["pkey", "-pubout", "-outform", "DER"], &pem);
-    let point = &der[der.len() - 64..];
-    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[..32]), URL_SAFE_NO_PAD.encode(&point[32..]));
-    (String::from_utf8(pem).unwrap(), json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}))
 }
 
 /// A key with its private part, as the script imports it.

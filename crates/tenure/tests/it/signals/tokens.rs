@@ -83,6 +83,24 @@ on_one! {
         assert_eq!(rotate.expect(409).code(), "illegal_transition");
     }
 
+    async fn d19_a_subject_may_stand_in_the_event(world: World) {
+        let idp = Transmitter::start().await;
+        listened_to(&world, &idp, "idp").await;
+        let told = |events: Value| {
+            let mut claims = idp.claims("application:payments");
+            claims.as_object_mut().unwrap().remove("sub_id");
+            claims["events"] = events;
+            idp.key.sign(&Transmitter::header(), &claims)
+        };
+        let event = json!({"subject": {"format": "opaque", "id": "application:payments"}});
+        push(&world, "idp", &told(json!({"urn:tenure:signal:application.retired:v1": event}))).await.expect(202);
+        let events = received(&world).await;
+        assert_eq!((events.len(), &events[0]["data"]["subject"]), (1, &json!("application:payments")));
+        let half = told(json!({"urn:tenure:signal:application.retired:v1": event, "urn:tenure:signal:repository.archived:v1": {}}));
+        assert_eq!(push(&world, "idp", &half).await.expect(400).body["err"], json!("invalid_request"));
+        assert_eq!(received(&world).await.len(), 1);
+    }
+
     async fn s12_a_token_that_is_not_exactly_right_is_refused(world: World) {
         let (idp, other) = (Transmitter::start().await, Transmitter::start().await);
         listened_to(&world, &idp, "idp").await;
