@@ -392,10 +392,10 @@ async fn the_command_line_declares_tasks_and_hands_authority_on() {
         "--resource",
         ORDERS,
     ];
-    let refused = tenure(&by_agent);
+    let refused = tenure(&[&by_agent[..], &["--scope", "write"]].concat());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("declare a task"),
+        String::from_utf8_lossy(&refused.stderr).contains("declare one"),
         "{}",
         String::from_utf8_lossy(&refused.stderr)
     );
