@@ -9,6 +9,7 @@ use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::scope::Scope;
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::Span;
 
 /// `POST /v1/setup`: the first administrator (S-10).
@@ -51,6 +52,9 @@ pub struct NewEnvironment {
     /// Whether it counts as production.
     #[serde(default)]
     pub production: bool,
+    /// What tokens are signed with for resources that don't say otherwise: `EdDSA`, `ES256` or `RS256`.
+    #[serde(default)]
+    pub signing_algorithm: SigningAlgorithm,
 }
 
 /// `POST /v1/resources`.
@@ -76,6 +80,9 @@ pub struct NewResource {
     /// What happens there when Tenure can't be reached.
     #[serde(default = "deny")]
     pub when_unreachable: WhenUnreachable,
+    /// What its tokens are signed with, if not with what its environment says: `EdDSA`, `ES256` or `RS256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
 }
 
 const fn deny() -> WhenUnreachable {

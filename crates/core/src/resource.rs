@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, ResourceId};
 use crate::row::{Record, RowKind};
+use crate::signing_key::SigningAlgorithm;
 use crate::time::Timestamp;
 use crate::uri;
 
@@ -51,6 +52,9 @@ pub struct Resource {
     pub verification: Verification,
     /// What happens there when Tenure can't be reached.
     pub when_unreachable: WhenUnreachable,
+    /// What its tokens are signed with, if not with what its environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
     /// When the record was made.
     pub created_at: Timestamp,
 }

@@ -1,7 +1,7 @@
 //! OAuth: token endpoint (RFC 6749, 7523, 8707), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), key set.
 //! Each environment is an issuer of its own (S-6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -476,7 +476,9 @@ async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> R
     let mut metadata = metadata_of(&app, &environment).await?;
     if let Some(members) = metadata.as_object_mut() {
         members.insert("subject_types_supported".into(), json!(["public"]));
-        members.insert("id_token_signing_alg_values_supported".into(), json!(["EdDSA"]));
+        let keys = app.engine.key_set(&environment).await?;
+        let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key.get("alg").and_then(Value::as_str)).collect();
+        members.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
     }
     ok(metadata)
 }

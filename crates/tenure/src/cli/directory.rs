@@ -11,6 +11,7 @@ use tenure_client::ListQuery;
 use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId};
 use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
+use tenure_core::signing_key::SigningAlgorithm;
 
 use super::context::{Context, read_secret, word};
 use super::output::{Column, Paging, line};
@@ -161,6 +162,9 @@ pub enum Environment {
         /// It counts as production.
         #[arg(long)]
         production: bool,
+        /// What tokens are signed with, unless a resource says otherwise: EdDSA, ES256 or RS256.
+        #[arg(long, value_parser = word::<SigningAlgorithm>, default_value = "EdDSA", value_name = "ALGORITHM")]
+        signing_algorithm: SigningAlgorithm,
     },
     /// Lists environments.
     List {
@@ -172,7 +176,7 @@ pub enum Environment {
         /// The environment's name.
         name: String,
     },
-    /// Publishes a new signing key, which signs once verifiers had time to fetch it.
+    /// Publishes a new signing key of each algorithm, which signs once verifiers had time to fetch it.
     RotateKey {
         /// The environment's name.
         name: String,
@@ -184,7 +188,18 @@ impl Environment {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { name, production } => context.out.record(&client.create_environment(&NewEnvironment { name, production }).await?),
+            Self::Create {
+                name,
+                production,
+                signing_algorithm,
+            } => {
+                let ask = NewEnvironment {
+                    name,
+                    production,
+                    signing_algorithm,
+                };
+                context.out.record(&client.create_environment(&ask).await?)
+            }
             Self::List { paging } => {
                 context
                     .out
@@ -230,6 +245,9 @@ pub enum Resource {
         /// deny: it refuses while Tenure can't be reached; accept: an enforcement point with an exception `accept_unreachable` may go on for a while.
         #[arg(long, value_parser = word::<WhenUnreachable>, default_value = "deny", value_name = "WHAT")]
         when_unreachable: WhenUnreachable,
+        /// What its tokens are signed with, where its verifiers don't know what the environment signs with: EdDSA, ES256 or RS256.
+        #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
+        signing_algorithm: Option<SigningAlgorithm>,
     },
     /// Lists resources.
     List {
@@ -266,6 +284,7 @@ impl Resource {
                 data_domains,
                 verification,
                 when_unreachable,
+                signing_algorithm,
             } => {
                 let ask = NewResource {
                     uri,
@@ -276,6 +295,7 @@ impl Resource {
                     data_domains,
                     verification,
                     when_unreachable,
+                    signing_algorithm,
                 };
                 context.out.record(&client.create_resource(&ask).await?)
             }

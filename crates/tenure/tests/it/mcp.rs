@@ -58,20 +58,20 @@ async fn who(client: &str, server: &McpServer, issuer: &str, with: Value) -> Val
 }
 
 /// The server as a resource, and an identity with a key that every client reads and these actions there.
-async fn client_of(world: &World, server: &McpServer, actions: &[&str]) -> (String, String) {
-    let body = json!({"uri": server.url, "type": "mcp", "actions": ["read", "write", "admin"], "application": world.application, "environment": "production", "verification": "offline"});
+async fn client_of(world: &World, server: &McpServer, actions: &[&str], algorithm: &str) -> (String, String) {
+    let body = json!({"signing_algorithm": algorithm, "uri": server.url, "type": "mcp", "actions": ["read", "write", "admin"], "application": world.application, "environment": "production", "verification": "offline"});
     let resource = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
     let (pem, jwk) = p256();
     let mut charter = world.charter(jwk);
     charter["scope"] = json!([{"actions": actions, "resource": resource}]);
-    (world.active("mcp-client", charter).await, pem)
+    (world.active(&format!("mcp-{}", algorithm.to_lowercase()), charter).await, pem)
 }
 
 on_one! {
     async fn e02_stock_clients_get_what_is_held_of_all_that_a_server_offers(world: World) {
         let issuer = world.issuer("production");
         let server = McpServer::start(json!({"issuer": issuer, "algorithm": "EdDSA", "required": [], "offered": ["read", "write", "admin"]})).await;
-        let (id, pem) = client_of(&world, &server, &["read", "write"]).await;
+        let (id, pem) = client_of(&world, &server, &["read", "write"], "EdDSA").await;
         for client in CLIENTS {
             // Two of the three ask for all of it, whatever they are told to ask for.
             let answer = who(client, &server, &issuer, json!({"id": id, "pem": pem, "scope": "read write admin"})).await;
@@ -82,11 +82,40 @@ on_one! {
         assert!(issued.iter().filter(|event| event["data"]["left_out"] == json!(["admin"])).count() >= 2);
     }
 
+    async fn e04_e05_a_stock_server_checks_tokens_of_the_algorithm_that_it_knows(world: World) {
+        let issuer = world.issuer("production");
+        // FastMCP knows RS256 unless it is told otherwise.
+        for (named, algorithm) in [(Value::Null, "RS256"), (json!("ES256"), "ES256")] {
+            let server = McpServer::start(json!({"issuer": issuer, "algorithm": named, "required": ["read"], "offered": ["read"]})).await;
+            let (id, pem) = client_of(&world, &server, &["read"], algorithm).await;
+            let answer = who("python", &server, &issuer, json!({"id": id, "pem": pem})).await;
+            assert_eq!(answer, json!({"client": id, "scopes": ["read"], "audience": server.url}), "{algorithm}");
+        }
+        // Each algorithm has one key, however many resources want it, and each is in the key set and in what verifiers discover.
+        let algorithms = |keys: Value| keys["keys"].as_array().unwrap().iter().map(|key| key["alg"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let set = algorithms(world.get("", "/env/production/jwks.json").await.expect(200).body);
+        assert_eq!(set, ["EdDSA", "RS256", "ES256"]);
+        for path in ["/.well-known/openid-configuration/env/production", "/env/production/.well-known/openid-configuration"] {
+            let found = world.get("", path).await.expect(200).body;
+            assert_eq!((&found["issuer"], &found["id_token_signing_alg_values_supported"]), (&json!(issuer), &json!(["EdDSA", "ES256", "RS256"])), "{path}");
+        }
+        for path in ["/.well-known/openid-configuration/env/nowhere", "/env/nowhere/.well-known/openid-configuration"] {
+            world.get("", path).await.expect(404);
+        }
+        // A rotation renews each of them, and what was signed goes on holding.
+        let rotated = world.post(&world.admin, "/v1/environments/production/rotate-key", json!({})).await.expect(200);
+        assert_eq!(rotated.body["keys"].as_array().unwrap().len(), 6);
+        // An environment may sign with another from its first token on.
+        world.post(&world.admin, "/v1/environments", json!({"name": "partners", "signing_algorithm": "ES256"})).await.expect(201);
+        assert_eq!(algorithms(world.get("", "/env/partners/jwks.json").await.expect(200).body), ["ES256"]);
+        world.post(&world.admin, "/v1/environments", json!({"name": "none", "signing_algorithm": "HS256"})).await.expect(400);
+    }
+
     async fn e01_stock_clients_get_a_token_and_call_a_tool(world: World) {
         let issuer = world.issuer("production");
         // It writes its own name with a slash at the end, and is registered without.
         let server = McpServer::start(json!({"issuer": issuer, "algorithm": "EdDSA", "required": ["read"], "offered": ["read"]})).await;
-        let (id, pem) = client_of(&world, &server, &["read"]).await;
+        let (id, pem) = client_of(&world, &server, &["read"], "EdDSA").await;
         for client in CLIENTS {
             let answer = who(client, &server, &issuer, json!({"id": id, "pem": pem})).await;
             assert_eq!(answer, json!({"client": id, "scopes": ["read"], "audience": server.url}), "{client}");

@@ -316,7 +316,8 @@ impl Engine {
         changeset.once.extend(proven.once);
         changeset.once.extend(sender.once);
         changeset.spends.push(self.issuance_spend(id, now));
-        let signer = self.token_signer(&environment, now).await?;
+        let algorithm = wanted.resource.signing_algorithm.unwrap_or(environment.signing_algorithm);
+        let signer = self.token_signer(&environment, algorithm, now).await?;
         let issued = Issued {
             expires_in: permit.expires_at().as_secs() - now.as_secs(),
             scope: record.actions.join(" "),
@@ -324,7 +325,9 @@ impl Engine {
             issued_token_type: wanted.issued_token_type,
             authorization_details: wanted.details,
             credential,
-            token: signer.sign(permit, &issuer, changeset.id),
+            token: signer
+                .sign(permit, &issuer, changeset.id)
+                .map_err(|error| OpError::Internal(error.to_string()))?,
         };
         Ok((changeset, issued))
     }
