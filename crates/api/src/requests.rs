@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ApplicationId, CredentialId, PersonId};
+use tenure_core::id::{ApplicationId, CredentialId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
@@ -87,6 +87,17 @@ pub struct NewResource {
 
 const fn deny() -> WhenUnreachable {
     WhenUnreachable::Deny
+}
+
+/// `POST /v1/issuers/{id}/try`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerToken {
+    /// A token of the issuer. It is looked at and neither kept nor used up.
+    pub token: String,
+    /// The identity whose bindings it is held against, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityId>,
 }
 
 /// `POST /v1/issuers`.

@@ -78,7 +78,15 @@ reasons! {
     /// The credential is not known here.
     CredentialUnknown = "credential_unknown", "the credential was not issued here, or its record has ended";
     /// The proof failed.
-    ProofInvalid = "proof_invalid", "the proof is malformed, expired, misaddressed or not by a bound key";
+    ProofInvalid = "proof_invalid", "sign with a key that is bound (EdDSA or ES256), with iss and sub the identity's id, aud the issuer identifier and nothing else, exp at most ten minutes ahead and a fresh jti";
+    /// The right key signed, for another audience.
+    ProofAudienceWrong = "proof_audience_wrong", "the right key signed, for somebody else: let aud be exactly what is expected, and alone; of an assertion that is the environment's issuer identifier";
+    /// The right key signed what is over or has not begun.
+    ProofNotNow = "proof_not_now", "the right key signed, for another time: make each proof when it is needed, and compare this machine's clock with the server's";
+    /// The right key signed for longer than a proof lives.
+    ProofTooLong = "proof_too_long", "the right key signed, for too long: let exp be at most ten minutes ahead (a day, of an issuer's token)";
+    /// The right key signed claims that are no proof.
+    ProofClaimsWrong = "proof_claims_wrong", "the right key signed, and a claim is missing or wrong: of an assertion iss and sub are the identity's id, and exp and a jti of 1 to 256 bytes have to be there";
     /// The proof was used before.
     ProofReplayed = "proof_replayed", "each proof is good for one use: make a new one with a fresh jti";
     /// No proof was presented.

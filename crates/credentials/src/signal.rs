@@ -166,7 +166,7 @@ pub fn verify_set(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &s
         max_bytes: MAX_SET_BYTES,
     };
     let jws = Jws::parse(jwt, &rules)?;
-    let claims = jws.verify(keys.select(jws.kid(), jws.algorithm())?)?;
+    let claims = keys.verify(&jws)?;
     claims.names_issuer(issuer)?;
     claims.is_only_for(audience)?;
     let named = |name: &str| claims.as_map().contains_key(name);

@@ -130,7 +130,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
         // Every failed proof reads the same: whether the identity exists, or has this key, is nobody's business.
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
         OpError::Refused {
-            reason: reason @ Reason::ProofReplayed,
+            reason: reason @ (Reason::ProofReplayed | Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong),
             ..
         } => OAuthError::because(proof_status, proof, reason),
         OpError::Refused { reason, detail, answer } => {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
+use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
 use tenure_client::ListQuery;
-use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId};
+use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId};
 use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::signing_key::SigningAlgorithm;
@@ -360,6 +360,17 @@ pub enum Issuer {
         /// The issuer's id.
         id: IssuerId,
     },
+    /// Says which check of a token of the issuer fails, if one does; the token is not used up.
+    Try {
+        /// The issuer's id.
+        id: IssuerId,
+        /// The file with the token; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        token_file: PathBuf,
+        /// Also hold it against the bindings of this identity.
+        #[arg(long)]
+        identity: Option<IdentityId>,
+    },
     /// Trusts an issuer no longer, for ever.
     Remove {
         /// The issuer's id.
@@ -407,6 +418,10 @@ impl Issuer {
                     .await?,
             ),
             Self::Confirm { id } => context.out.record(&client.confirm_issuer(id).await?),
+            Self::Try { id, token_file, identity } => {
+                let token = read_secret(&token_file)?;
+                context.out.record(&client.try_issuer(id, &IssuerToken { token, identity }).await?)
+            }
             Self::Remove { id } => context.out.record(&client.remove_issuer(id).await?),
             Self::List { url, paging } => {
                 context

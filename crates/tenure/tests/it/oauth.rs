@@ -174,7 +174,22 @@ on_one! {
             for more in [&[][..], &[("client_id", id.as_str())]] {
                 let answer = ask(&world, "/env/production/token", &credentials(assertion, more)).await;
                 assert_eq!(answer.status, 401, "{what}: {}", answer.body);
-                assert_eq!((answer.text("/error"), answer.text("/reason_code")), ("invalid_client".into(), "proof_invalid".into()), "{what}");
+                // By the right key, it is told what to change; all else reads the same.
+                let told = match *what {
+                    "expired" | "issued in the future" | "not valid yet" | "with an end before 1970" => "proof_not_now",
+                    "valid for too long" => "proof_too_long",
+                    "for the token endpoint" | "for two audiences" | "for the same audience twice" | "for no audience" | "for an empty list" | "for another environment" | "for almost us"
+                    | "for us in capitals" | "for the server" => "proof_audience_wrong",
+                    "for ever" | "without end" | "with an end in words" | "about another identity" | "by another identity" | "about nobody" | "by nobody" | "without jti" | "empty jti"
+                    | "jti too long" | "jti that is no text" | "a claim twice" | "a claim twice, once escaped" | "claims that are a list" | "claims that are deep" | "claims that are no JSON" => {
+                        "proof_claims_wrong"
+                    }
+                    _ => "proof_invalid",
+                };
+                let reason = answer.text("/reason_code");
+                assert_eq!(answer.text("/error"), "invalid_client", "{what}");
+                // What names another identity is held against that one's keys.
+                assert!(reason == told || (reason == "proof_invalid" && more.is_empty()), "{what}: {reason} instead of {told}");
                 assert!(assertion.len() < 8 || !answer.body.to_string().contains(assertion.as_str()), "{what}");
             }
             // What proves nothing at one endpoint proves nothing at the others.
@@ -191,6 +206,40 @@ on_one! {
             assert_eq!(answer.text("/reason_code"), "proof_invalid", "{name}");
         }
         assert_eq!(world.changes().await, before);
+    }
+
+    async fn d21_whoever_holds_the_key_is_told_what_to_change(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let (stranger, issuer) = (Key::new(), world.issuer("production"));
+        let endpoint = json!({"aud": format!("{issuer}/token")});
+        for (with, code, says) in [
+            (endpoint.clone(), "proof_audience_wrong", "issuer identifier"),
+            (json!({"exp": now() + 3_600}), "proof_too_long", "ten minutes"),
+            (json!({"iat": now() - 600, "exp": now() - 60}), "proof_not_now", "clock"),
+            (json!({"jti": null}), "proof_claims_wrong", "jti"),
+        ] {
+            let assertion = |signer: &Key| signer.sign(&header(json!({})), &claims(&id, &issuer, with.clone()));
+            let told = world.present(&assertion(&key), "production").await.expect(401);
+            assert_eq!((told.text("/error").as_str(), told.code().as_str()), ("invalid_client", code));
+            assert!(told.text("/error_description").contains(says), "{}", told.body);
+            // A stranger is told one thing, whatever is wrong, and leaves nothing on the identity's record.
+            let refused = world.present(&assertion(&stranger), "production").await.expect(401);
+            assert_eq!(refused.body, world.present(&stranger.assertion(&id, &issuer), "production").await.body);
+            assert_eq!(refused.code(), "proof_invalid");
+        }
+        // Its owner reads the same under the identity's name.
+        let refusals = world.get(&world.owner, &format!("/v1/refusals?subject={id}")).await.expect(200).body.to_string();
+        for code in ["proof_audience_wrong", "proof_too_long", "proof_not_now", "proof_claims_wrong"] {
+            assert!(refusals.contains(code), "{code}: {refusals}");
+        }
+        let recorded = world.events_of("access.refused", &id).await;
+        assert!(recorded.len() == 4 && recorded.iter().all(|event| event["actor"]["id"] == json!(id)), "{recorded:?}");
+        // The same at the endpoints beside.
+        let fields = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &*key.sign(&header(json!({})), &claims(&id, &issuer, endpoint))), ("token", "x")].map(|(name, value)| (name, value.to_owned()));
+        for path in ["revoke", "introspect"] {
+            let answer = World::answer(world.http.post(format!("{issuer}/{path}")).form(&fields)).await.expect(401);
+            assert_eq!(answer.code(), "proof_audience_wrong", "{path}");
+        }
     }
 
     async fn s15_unusual_but_right_assertions_count_once(world: World) {

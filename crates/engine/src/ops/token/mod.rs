@@ -31,6 +31,7 @@ use self::instances::Mark;
 pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, TaskBy, Wish, granted_task, within_task};
 pub use self::prove::Proof;
+pub(crate) use self::prove::unfit_proof;
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
 pub(crate) use self::sender::{SeenProofs, TokenUse};
 use super::introspect::token_type;
