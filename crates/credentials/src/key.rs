@@ -84,9 +84,7 @@ pub fn generate(algorithm: SigningAlgorithm, entropy: &dyn Entropy) -> Result<Ne
 /// The modulus and the exponent of an `RSAPublicKey` (RFC 8017 A.1.1), without leading zeros.
 fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
     fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-        let (first, rest) = der.split_first().filter(|(first, _)| **first == tag)?;
-        let _ = first;
-        let (length, rest) = rest.split_first()?;
+        let (length, rest) = der.strip_prefix(&[tag])?.split_first()?;
         let (length, rest) = match length {
             0..0x80 => (usize::from(*length), rest),
             _ => {

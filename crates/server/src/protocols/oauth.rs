@@ -127,7 +127,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
         StatusCode::BAD_REQUEST
     };
     match error {
-        // Every failed proof reads the same: whether the identity exists, or has this key, is nobody's business.
+        // Every failed proof of a stranger reads the same: whether the identity exists, or has this key, is nobody's business.
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
         OpError::Refused {
             reason: reason @ (Reason::ProofReplayed | Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong),

@@ -164,6 +164,11 @@ impl Engine {
                 self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
                 Err(OpError::Invalid(fields))
             }
+            // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
+            Err(OpError::Unavailable(why)) if matches!(ask.proof, Proof::ExternalToken(_)) => {
+                self.count_stranger(Reason::ProofInvalid, &ask.source);
+                Err(OpError::Unavailable(why))
+            }
             Err(other) => Err(other),
         }
     }
