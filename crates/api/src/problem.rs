@@ -24,6 +24,10 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
         "cross_site",
         "a cookie speaks only for requests that a page of this server makes: use the pages, or send a bearer token",
     ),
+    (
+        "unsupported_response_type",
+        "the authorization endpoint gives no codes: identities get their tokens at the token endpoint",
+    ),
     ("route_unknown", "there is no such address: the API is under /v1"),
     ("method_not_allowed", "the address exists and takes another method"),
     ("not_found", "there is no such thing, or you may not know of it"),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ApplicationId, CredentialId, PersonId, TeamId};
+use tenure_core::id::{ApplicationId, CredentialId, IdentityId, PersonId, TeamId};
 use tenure_core::identity::{CharterDraft, Kind};
 use tenure_core::issuer::Preset;
 use tenure_core::receipt::Target;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::scope::Scope;
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::Span;
 
 /// `POST /v1/setup`: the first administrator (S-10).
@@ -62,6 +63,9 @@ pub struct NewEnvironment {
     /// Whether it counts as production.
     #[serde(default)]
     pub production: bool,
+    /// What tokens are signed with for resources that don't say otherwise: `EdDSA`, `ES256` or `RS256`.
+    #[serde(default)]
+    pub signing_algorithm: SigningAlgorithm,
 }
 
 /// `POST /v1/resources`.
@@ -87,10 +91,24 @@ pub struct NewResource {
     /// What happens there when Tenure can't be reached.
     #[serde(default = "deny")]
     pub when_unreachable: WhenUnreachable,
+    /// What its tokens are signed with, if not with what its environment says: `EdDSA`, `ES256` or `RS256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
 }
 
 const fn deny() -> WhenUnreachable {
     WhenUnreachable::Deny
+}
+
+/// `POST /v1/issuers/{id}/try`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerToken {
+    /// A token of the issuer. It is looked at and neither kept nor used up.
+    pub token: String,
+    /// The identity whose bindings it is held against, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityId>,
 }
 
 /// `POST /v1/issuers`.

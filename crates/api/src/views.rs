@@ -284,6 +284,25 @@ pub struct ActiveToken {
     pub tenure_accept_until: Option<i64>,
 }
 
+/// What becomes of a token of an external issuer, said to whoever administers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuerTrial {
+    /// Whether it would prove something now: of the identity that was named, if one was.
+    pub accepted: bool,
+    /// The first check that failed: its code, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failed: Option<FailedCheck>,
+}
+
+/// A check that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCheck {
+    /// Its stable code, e.g. `audience_wrong`.
+    pub check: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
 /// The answer to an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

@@ -1,7 +1,7 @@
 //! A workload's own key, and the proofs that it signs: client assertions (RFC 7523, `private_key_jwt`), and proofs for enrolment and registration.
 //!
-//! The private part is an Ed25519 seed (RFC 8032 §5.1.5). As text it is 43 characters of base64url, for a file that only the workload
-//! may read.
+//! Its private part is kept as PKCS#8 in PEM (RFC 5958, RFC 7468), which OpenSSL and stock clients read, or as a JWK (RFC 7517), in a file that only the
+//! workload may read. What earlier releases wrote is read too: an Ed25519 seed (RFC 8032 §5.1.5) as 43 characters of base64url.
 //!
 //! ```no_run
 //! # async fn example(client: tenure_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -18,9 +18,12 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tenure_core::entropy::Entropy;
 use tenure_core::id::{IdentityId, JoinTokenId};
@@ -35,8 +38,8 @@ const ID_LEN: usize = 26;
 /// Why no proof can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// Not a private key as [`WorkloadKey::to_text`] writes it.
-    #[error("not a private key: it has to be 43 characters of base64url, as `tenure key generate` writes it")]
+    /// Not a private key in one of the forms that [`WorkloadKey::from_text`] reads.
+    #[error("not a private key: give an Ed25519 or P-256 key as PEM or as a JWK, as `tenure key generate` writes them; without a passphrase")]
     NoKey,
     /// Not an identity's id.
     #[error("not an identity's id: one begins with idn_")]
@@ -46,23 +49,44 @@ pub enum ProofError {
     NoJoinToken,
 }
 
+/// The types of workloads' keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyType {
+    /// Ed25519, which signs as `EdDSA` (RFC 8037).
+    #[default]
+    Ed25519,
+    /// ECDSA on P-256, which signs as `ES256` (RFC 7518 §3.4).
+    P256,
+}
+
 /// A workload's key.
-pub struct WorkloadKey {
-    seed: Zeroizing<[u8; 32]>,
-    pair: Ed25519KeyPair,
+pub struct WorkloadKey(Pair);
+
+enum Pair {
+    Ed25519 { seed: Zeroizing<[u8; 32]>, pair: Ed25519KeyPair },
+    P256(EcdsaKeyPair),
 }
 
 impl WorkloadKey {
-    /// A fresh key from the system's generator.
-    #[expect(clippy::panic, reason = "a workload that can't draw randomness must not go on with a predictable key")]
+    /// A fresh Ed25519 key from the system's generator.
     pub fn generate() -> Self {
-        match Self::draw(&SystemEntropy) {
-            Ok(key) => key,
-            Err(_) => panic!("the library refused 32 random bytes as a seed"),
+        Self::generate_of(KeyType::Ed25519)
+    }
+
+    /// A fresh key of this type from the system's generator.
+    #[expect(clippy::panic, reason = "a workload that can't draw randomness must not go on with a predictable key")]
+    pub fn generate_of(kind: KeyType) -> Self {
+        let key = match kind {
+            KeyType::Ed25519 => Self::draw(&SystemEntropy).ok(),
+            KeyType::P256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(|pair| Self(Pair::P256(pair))),
+        };
+        match key {
+            Some(key) => key,
+            None => panic!("the library made no key"),
         }
     }
 
-    /// A fresh key from this source.
+    /// A fresh Ed25519 key from this source.
     ///
     /// # Errors
     /// The library refused the seed; with 32 bytes it has no reason to.
@@ -72,34 +96,111 @@ impl WorkloadKey {
         Self::from_seed(seed)
     }
 
-    /// The key that a file holds.
+    /// The key that a file holds: PEM, a private JWK, or the form of earlier releases.
     ///
     /// # Errors
     /// [`ProofError::NoKey`].
     pub fn from_text(text: &str) -> Result<Self, ProofError> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).map_err(|_| ProofError::NoKey)?);
-        let seed = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| ProofError::NoKey)?;
-        Self::from_seed(Zeroizing::new(seed))
+        let text = text.trim();
+        if text.starts_with('{') {
+            return Self::from_jwk(text);
+        }
+        if text.starts_with("-----BEGIN ") {
+            return Self::from_der(&read_pem(text).ok_or(ProofError::NoKey)?);
+        }
+        Self::from_seed(base64url_32(text)?)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, ProofError> {
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            let seed = pair.seed().and_then(|seed| seed.as_be_bytes()).map_err(|_| ProofError::NoKey)?;
+            let seed: [u8; 32] = seed.as_ref().try_into().map_err(|_| ProofError::NoKey)?;
+            return Self::from_seed(Zeroizing::new(seed));
+        }
+        let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der);
+        pair.map(|pair| Self(Pair::P256(pair))).map_err(|_| ProofError::NoKey)
+    }
+
+    fn from_jwk(text: &str) -> Result<Self, ProofError> {
+        let jwk: PrivateJwk = serde_json::from_str(text).map_err(|_| ProofError::NoKey)?;
+        let private = base64url_32(&Zeroizing::new(jwk.d))?;
+        let public = base64url_32(&jwk.x)?;
+        match (jwk.kty.as_str(), jwk.crv.as_str(), &jwk.y) {
+            ("OKP", "Ed25519", None) => {
+                let key = Self::from_seed(private)?;
+                // A public part of another key would go into the charter, and no proof would ever hold.
+                let is_its = matches!(&key.0, Pair::Ed25519 { pair, .. } if pair.public_key().as_ref() == public.as_slice());
+                if is_its { Ok(key) } else { Err(ProofError::NoKey) }
+            }
+            ("EC", "P-256", Some(y)) => {
+                let point = [&[4u8], public.as_slice(), base64url_32(y)?.as_slice()].concat();
+                let pair = EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_ref(), &point);
+                pair.map(|pair| Self(Pair::P256(pair))).map_err(|_| ProofError::NoKey)
+            }
+            _ => Err(ProofError::NoKey),
+        }
     }
 
     fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, ProofError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| ProofError::NoKey)?;
-        Ok(Self { seed, pair })
+        Ok(Self(Pair::Ed25519 { seed, pair }))
     }
 
-    /// The private part, for its file.
-    pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(self.seed.as_ref()))
+    /// The private part as PKCS#8 in PEM, for its file.
+    ///
+    /// # Errors
+    /// The library can't write its own key, which has no reason to happen.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, ProofError> {
+        let der = match &self.0 {
+            Pair::Ed25519 { pair, .. } => pair.to_pkcs8v1(),
+            Pair::P256(pair) => pair.to_pkcs8v1(),
+        };
+        Ok(write_pem(der.map_err(|_| ProofError::NoKey)?.as_ref()))
     }
 
-    /// The public key as a JWK (RFC 8037), for the charter.
+    /// The private part as a JWK, for its file.
+    ///
+    /// # Errors
+    /// The library can't write its own key, which has no reason to happen.
+    pub fn to_private_jwk(&self) -> Result<Zeroizing<String>, ProofError> {
+        let mut jwk = self.public_jwk();
+        let d = match &self.0 {
+            Pair::Ed25519 { seed, .. } => URL_SAFE_NO_PAD.encode(seed.as_ref()),
+            Pair::P256(pair) => {
+                let private: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().map_err(|_| ProofError::NoKey)?;
+                URL_SAFE_NO_PAD.encode(private.as_ref())
+            }
+        };
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("alg".into(), json!(self.algorithm()));
+            members.insert("d".into(), Value::String(d));
+        }
+        Ok(Zeroizing::new(jwk.to_string()))
+    }
+
+    /// The public key as a JWK (RFC 8037, RFC 7518 §6.2), for the charter.
     pub fn public_jwk(&self) -> Value {
-        json!({"kty": "OKP", "crv": "Ed25519", "x": self.x()})
+        match &self.0 {
+            Pair::Ed25519 { pair, .. } => json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key())}),
+            Pair::P256(pair) => {
+                let (x, y) = coordinates(pair);
+                json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+            }
+        }
     }
 
     /// The public key's thumbprint (RFC 7638), by which proofs name it.
     pub fn thumbprint(&self) -> String {
-        let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.x());
+        let canonical = match &self.0 {
+            Pair::Ed25519 { pair, .. } => {
+                let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
+            }
+            Pair::P256(pair) => {
+                let (x, y) = coordinates(pair);
+                format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+        };
         URL_SAFE_NO_PAD.encode(digest(&SHA256, canonical.as_bytes()))
     }
 
@@ -126,26 +227,85 @@ impl WorkloadKey {
         sign_registration(self, name, audience, wall_clock(), &SystemEntropy)
     }
 
-    fn x(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.pair.public_key())
+    /// The name of its algorithm (RFC 7518, RFC 8037).
+    const fn algorithm(&self) -> &'static str {
+        match self.0 {
+            Pair::Ed25519 { .. } => "EdDSA",
+            Pair::P256(_) => "ES256",
+        }
     }
 
     fn compact(&self, typ: &str, claims: &Value) -> String {
-        self.signed(&json!({"alg": "EdDSA", "kid": self.thumbprint(), "typ": typ}), claims)
+        self.signed(&json!({"alg": self.algorithm(), "kid": self.thumbprint(), "typ": typ}), claims)
     }
 
     /// A proof for somebody who doesn't know the key yet: it brings it.
     pub(crate) fn compact_with_key(&self, typ: &str, claims: &Value) -> String {
-        self.signed(&json!({"alg": "EdDSA", "jwk": self.public_jwk(), "typ": typ}), claims)
+        self.signed(&json!({"alg": self.algorithm(), "jwk": self.public_jwk(), "typ": typ}), claims)
     }
 
     fn signed(&self, header: &Value, claims: &Value) -> String {
         let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature = self.pair.sign(jws.as_bytes());
+        let signature = match &self.0 {
+            Pair::Ed25519 { pair, .. } => pair.sign(jws.as_bytes()).as_ref().to_vec(),
+            // Were there no randomness, the empty signature would hold nowhere.
+            Pair::P256(pair) => pair
+                .sign(&SystemRandom::new(), jws.as_bytes())
+                .map(|signature| signature.as_ref().to_vec())
+                .unwrap_or_default(),
+        };
         jws.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
         jws
     }
+}
+
+/// The members of a private JWK that make the key; whatever else it says is its holder's matter.
+#[derive(Deserialize)]
+struct PrivateJwk {
+    kty: String,
+    crv: String,
+    x: String,
+    y: Option<String>,
+    d: String,
+}
+
+/// The coordinates of a point on P-256, base64url.
+fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
+    // An uncompressed point: 4, x, y.
+    let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
+    let (x, y) = point.split_at(point.len() / 2);
+    (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y))
+}
+
+fn base64url_32(text: &str) -> Result<Zeroizing<[u8; 32]>, ProofError> {
+    let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).map_err(|_| ProofError::NoKey)?);
+    <[u8; 32]>::try_from(bytes.as_slice()).map(Zeroizing::new).map_err(|_| ProofError::NoKey)
+}
+
+/// The bytes of the first block of PEM that is a private key; parameters of a curve may stand before it.
+fn read_pem(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    ["PRIVATE KEY", "EC PRIVATE KEY"].iter().find_map(|label| {
+        let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+        let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+        let body: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
+        STANDARD.decode(body.as_bytes()).ok().map(Zeroizing::new)
+    })
+}
+
+fn write_pem(der: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    let mut pem = Zeroizing::new(String::with_capacity(body.len() + 128));
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END PRIVATE KEY-----");
+    pem
 }
 
 impl fmt::Debug for WorkloadKey {
@@ -243,10 +403,32 @@ mod tests {
         let key = WorkloadKey::from_text(&format!("{SEED}\n")).unwrap();
         assert_eq!(key.public_jwk(), json!({"kty": "OKP", "crv": "Ed25519", "x": PUBLIC}));
         assert_eq!(key.thumbprint(), THUMBPRINT);
-        assert_eq!(key.to_text().as_str(), SEED);
         assert!(!format!("{key:?}").contains(SEED));
-        for bad in ["", "nWGx", "not base64url!"] {
+        for bad in [
+            "",
+            "nWGx",
+            "not base64url!",
+            "{}",
+            "{",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+            r#"{"kty":"OKP","crv":"Ed25519","x":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#,
+        ] {
             assert_eq!(WorkloadKey::from_text(bad).err(), Some(ProofError::NoKey));
+        }
+    }
+
+    #[test]
+    fn e04_keys_read_and_write_as_pem_and_as_a_jwk() {
+        for kind in [KeyType::Ed25519, KeyType::P256] {
+            let key = WorkloadKey::generate_of(kind);
+            let (pem, jwk) = (key.to_pem().unwrap(), key.to_private_jwk().unwrap());
+            assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n") && pem.lines().all(|line| line.len() <= 64));
+            for text in [&pem, &jwk] {
+                let again = WorkloadKey::from_text(&format!("\n{}\n", text.as_str())).unwrap();
+                assert_eq!((again.public_jwk(), again.thumbprint()), (key.public_jwk(), key.thumbprint()));
+            }
+            assert!(key.public_jwk().get("d").is_none());
         }
     }
 

@@ -1,8 +1,8 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
-use tenure_api::requests::{ApplicationChange, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
-use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
+use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
 use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
@@ -101,6 +101,11 @@ impl Client {
     /// `POST /v1/issuers/{id}/confirm`.
     pub async fn confirm_issuer(&self, id: IssuerId) -> Result<View<Issuer>, ClientError> {
         self.step(&format!("/v1/issuers/{id}/confirm")).await
+    }
+
+    /// `POST /v1/issuers/{id}/try`: which check of a token of the issuer fails; the token is not used up.
+    pub async fn try_issuer(&self, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, ClientError> {
+        self.post(&format!("/v1/issuers/{id}/try"), ask).await
     }
 
     /// `POST /v1/issuers/{id}/remove`: its proofs no longer count, and it never comes back.

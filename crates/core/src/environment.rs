@@ -1,10 +1,13 @@
 //! Environments: each has its own issuer identifier, signing keys and audiences (S-6).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::SigningKeyId;
 use crate::problem::FieldProblem;
 use crate::row::{Record, RowKind};
+use crate::signing_key::SigningAlgorithm;
 use crate::time::Timestamp;
 
 /// A name of up to 63 characters `[a-z0-9-]` that starts with a letter: of environments, applications and identities.
@@ -35,6 +38,9 @@ pub struct Environment {
     pub name: String,
     /// Whether it counts as production.
     pub production: bool,
+    /// What tokens are signed with for resources that don't say otherwise.
+    #[serde(default, skip_serializing_if = "SigningAlgorithm::is_default")]
+    pub signing_algorithm: SigningAlgorithm,
     /// Its signing keys that verifiers may still meet or are about to meet.
     pub keys: Vec<EnvironmentKey>,
     /// When the record was made.
@@ -47,6 +53,9 @@ pub struct Environment {
 pub struct EnvironmentKey {
     /// The key.
     pub id: SigningKeyId,
+    /// What it signs with.
+    #[serde(default, skip_serializing_if = "SigningAlgorithm::is_default")]
+    pub algorithm: SigningAlgorithm,
     /// Signs from then on: after verifiers had time to fetch it.
     pub signs_from: Timestamp,
     /// Published until then: when the last token that it signed has ended.
@@ -54,12 +63,17 @@ pub struct EnvironmentKey {
 }
 
 impl Environment {
-    /// The key that signs at `now`: the newest that has begun.
-    pub fn signing_key(&self, now: Timestamp) -> Option<SigningKeyId> {
+    /// The key that signs with this algorithm at `now`: the newest that has begun.
+    pub fn signing_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Option<SigningKeyId> {
         self.published(now)
-            .filter(|key| key.signs_from <= now)
+            .filter(|key| key.algorithm == algorithm && key.signs_from <= now)
             .max_by_key(|key| key.signs_from)
             .map(|key| key.id)
+    }
+
+    /// The algorithms that it has keys of, each once.
+    pub fn algorithms(&self) -> BTreeSet<SigningAlgorithm> {
+        self.keys.iter().map(|key| key.algorithm).collect()
     }
 
     /// The keys that verifiers may meet at `now`.

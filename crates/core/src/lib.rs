@@ -50,3 +50,4 @@ pub mod template;
 pub mod third_party;
 pub mod time;
 pub mod transfer;
+pub mod uri;

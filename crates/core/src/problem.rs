@@ -78,7 +78,15 @@ reasons! {
     /// The credential is not known here.
     CredentialUnknown = "credential_unknown", "the credential was not issued here, or its record has ended";
     /// The proof failed.
-    ProofInvalid = "proof_invalid", "the proof is malformed, expired, misaddressed or not by a bound key";
+    ProofInvalid = "proof_invalid", "sign with a key that is bound (EdDSA or ES256), with iss and sub the identity's id, aud the issuer identifier and nothing else, exp at most ten minutes ahead and a fresh jti";
+    /// The right key signed, for another audience.
+    ProofAudienceWrong = "proof_audience_wrong", "the right key signed, for somebody else: let aud be exactly what is expected, and alone; of an assertion that is the environment's issuer identifier";
+    /// The right key signed what is over or has not begun.
+    ProofNotNow = "proof_not_now", "the right key signed, for another time: make each proof when it is needed, and compare this machine's clock with the server's";
+    /// The right key signed for longer than a proof lives.
+    ProofTooLong = "proof_too_long", "the right key signed, for too long: let exp be at most ten minutes ahead (a day, of an issuer's token)";
+    /// The right key signed claims that are no proof.
+    ProofClaimsWrong = "proof_claims_wrong", "the right key signed, and a claim is missing or wrong: of an assertion iss and sub are the identity's id, and exp and a jti of 1 to 256 bytes have to be there";
     /// The proof was used before.
     ProofReplayed = "proof_replayed", "each proof is good for one use: make a new one with a fresh jti";
     /// No proof was presented.
@@ -162,7 +170,7 @@ reasons! {
     /// The declared task doesn't take what is asked.
     OutsideIntent = "outside_intent", "the charter declares no such task, or what is asked for is not part of it: declare another one, or ask for more";
     /// No task was declared.
-    IntentMissing = "intent_missing", "declare a task of the charter in authorization_details, type tenure_task (on the command line: --task)";
+    IntentMissing = "intent_missing", "more than one task fits, or none: declare one in authorization_details, type tenure_task, or as task:NAME in the scope (on the command line: --task)";
     /// Nobody delegated this to the actor.
     DelegationNotAllowed = "delegation_not_allowed", "the subject's charter has to name the actor as a delegate, and the subject token has to authorise it";
     /// Handed on too often.
@@ -191,6 +199,8 @@ reasons! {
     BeforeEpoch = "before_epoch", "the database was put back to an earlier state since: get a new one";
     /// The resource isn't known, or not this caller's.
     ResourceUnknown = "resource_unknown", "name a registered resource on which the caller holds or enforces something";
+    /// A decision is asked about a subject of a type that nothing here has.
+    SubjectTypeUnknown = "subject_type_unknown", "ask about a subject of the type identity or person";
 }
 
 impl fmt::Display for Reason {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, ResourceId};
 use crate::row::{Record, RowKind};
+use crate::signing_key::SigningAlgorithm;
 use crate::time::Timestamp;
+use crate::uri;
 
 /// How the resource's enforcement points check credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub enum WhenUnreachable {
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
-    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever.
+    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever, however it is spelled.
     pub uri: String,
     /// Its type in the decision API, e.g. `database`.
     #[serde(rename = "type")]
@@ -50,8 +52,31 @@ pub struct Resource {
     pub verification: Verification,
     /// What happens there when Tenure can't be reached.
     pub when_unreachable: WhenUnreachable,
+    /// What its tokens are signed with, if not with what its environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
     /// When the record was made.
     pub created_at: Timestamp,
+}
+
+impl Resource {
+    /// Whether a URI names this resource: `https://h` and `https://h/` are one.
+    pub fn is_at(&self, uri: &str) -> bool {
+        uri::is_same(&self.uri, uri)
+    }
+
+    /// The spellings under which a resource of this URI may have been registered: as given, in normal form, and without the path `/`.
+    pub fn spellings(uri: &str) -> Vec<String> {
+        let normal = uri::normal(uri);
+        let bare = normal.strip_suffix('/').filter(|bare| uri::is_same(bare, &normal)).map(str::to_owned);
+        let mut spellings = vec![uri.to_owned()];
+        for spelling in std::iter::once(normal).chain(bare) {
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
+        spellings
+    }
 }
 
 impl Record for Resource {
@@ -60,11 +85,13 @@ impl Record for Resource {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![
-            format!("uri={}", self.uri),
+        let spellings = Self::spellings(&self.uri);
+        let mut terms: Vec<_> = spellings.iter().map(|uri| format!("uri={uri}")).collect();
+        terms.extend([
             format!("environment={}", self.environment),
             format!("application={}", self.application),
             format!("type={}", self.kind),
-        ]
+        ]);
+        terms
     }
 }

@@ -58,14 +58,44 @@ impl<'a> ClientKey<'a> {
     }
 }
 
+/// Why a proof is refused, and to whom that may be told: only whoever holds the key is told more than that it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct Refused {
+    /// Why.
+    pub error: JoseError,
+    /// Whether the signature holds by one of the keys.
+    pub is_signed: bool,
+}
+
+impl Refused {
+    const fn unsigned(error: JoseError) -> Self {
+        Self { error, is_signed: false }
+    }
+    const fn signed(error: JoseError) -> Self {
+        Self { error, is_signed: true }
+    }
+}
+
 /// Checks a client assertion: `iss` = `sub` = the client, `aud` the issuer identifier and nothing else, ten minutes at most.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[ClientKey<'_>], issuer: &str, now: Timestamp) -> Result<ClientAssertion, JoseError> {
-    let jws = Jws::parse(jwt, &rules(Types::OneOfOrAbsent(ASSERTION_TYPES)))?;
+pub fn verify_client_assertion(jwt: &str, client_id: &str, keys: &[ClientKey<'_>], issuer: &str, now: Timestamp) -> Result<ClientAssertion, Refused> {
+    let jws = Jws::parse(jwt, &rules(Types::OneOfOrAbsent(ASSERTION_TYPES))).map_err(Refused::unsigned)?;
     let every: Vec<&Jwk> = keys.iter().map(|client| client.key).collect();
     let (key_index, claims) = verify_with_one_of(&jws, &every)?;
+    client_assertion(client_id, keys, issuer, now, key_index, &claims).map_err(Refused::signed)
+}
+
+fn client_assertion(
+    client_id: &str,
+    keys: &[ClientKey<'_>],
+    issuer: &str,
+    now: Timestamp,
+    key_index: usize,
+    claims: &Claims,
+) -> Result<ClientAssertion, JoseError> {
     claims.names_issuer(client_id)?;
     if claims.text("sub")? != Some(client_id) {
         return Err(JoseError::SubjectWrong);
@@ -134,9 +164,13 @@ pub struct FirstProof {
 ///
 /// # Errors
 /// Why it is refused.
-pub fn verify_first_proof(jwt: &str, keys: &[&Jwk], issuer: &str, name: &str, now: Timestamp) -> Result<FirstProof, JoseError> {
-    let jws = Jws::parse(jwt, &rules(Types::OneOf(&[ENROLMENT_TYPE])))?;
+pub fn verify_first_proof(jwt: &str, keys: &[&Jwk], issuer: &str, name: &str, now: Timestamp) -> Result<FirstProof, Refused> {
+    let jws = Jws::parse(jwt, &rules(Types::OneOf(&[ENROLMENT_TYPE]))).map_err(Refused::unsigned)?;
     let (key_index, claims) = verify_with_one_of(&jws, keys)?;
+    first_proof(issuer, name, now, key_index, &claims).map_err(Refused::signed)
+}
+
+fn first_proof(issuer: &str, name: &str, now: Timestamp, key_index: usize, claims: &Claims) -> Result<FirstProof, JoseError> {
     claims.is_only_for(issuer)?;
     if claims.text("sub")? != Some(name) {
         return Err(JoseError::SubjectWrong);
@@ -159,7 +193,7 @@ const fn rules(types: Types<'_>) -> Rules<'_> {
 }
 
 /// Tries the keys that the header's `kid` names, by `kid` or thumbprint; all of its algorithm if it names none of them.
-fn verify_with_one_of(jws: &Jws<'_>, keys: &[&Jwk]) -> Result<(usize, Claims), JoseError> {
+fn verify_with_one_of(jws: &Jws<'_>, keys: &[&Jwk]) -> Result<(usize, Claims), Refused> {
     let named = |key: &Jwk| jws.kid().is_some_and(|kid| key.kid() == Some(kid) || key.thumbprint() == kid);
     let by_name = keys.iter().any(|key| named(key));
     let mut refusal = if keys.is_empty() { JoseError::KeyUnknown } else { JoseError::AlgNotAllowed };
@@ -168,8 +202,8 @@ fn verify_with_one_of(jws: &Jws<'_>, keys: &[&Jwk]) -> Result<(usize, Claims), J
             Ok(claims) => return Ok((index, claims)),
             Err(JoseError::AlgNotAllowed) => {}
             Err(JoseError::SignatureInvalid) => refusal = JoseError::SignatureInvalid,
-            Err(signed_but_bad) => return Err(signed_but_bad),
+            Err(signed_but_bad) => return Err(Refused::signed(signed_but_bad)),
         }
     }
-    Err(refusal)
+    Err(Refused::unsigned(refusal))
 }

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tenure_core::time::{Span, Timestamp};
+use tenure_core::uri;
 
 use crate::assertion::WORKLOAD_ALGORITHMS;
 use crate::encoding::to_base64url;
@@ -117,25 +118,14 @@ fn made_lately(claims: &Claims, now: Timestamp) -> Result<Timestamp, JoseError> 
     if now >= ends { Err(JoseError::Expired) } else { Ok(over) }
 }
 
-/// An address without query and fragment, in the form in which equal ones are equal (RFC 3986 §6.2.2, §6.2.3): scheme and host in lower
-/// case, no default port, `/` for an empty path. `None`: not an address of a web server, or one with a user's name in it.
+/// An address without query and fragment, in its normal form (RFC 9449 §4.3). `None`: not an address of a web server, or one with a user's name
+/// in it.
 fn normal(url: &str) -> Option<String> {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    let default_port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
-        _ => return None,
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let authority = authority.to_ascii_lowercase();
-    if authority.is_empty() || authority.contains('@') {
-        return None;
-    }
-    let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
-    let path = if path.is_empty() { "/" } else { path };
-    Some(format!("{scheme}://{authority}{path}"))
+    let authority = rest.split('/').next().unwrap_or_default();
+    let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+    (is_web && !authority.is_empty() && !authority.contains('@')).then(|| uri::normal(url))
 }
 
 #[cfg(test)]
@@ -143,19 +133,24 @@ mod tests {
     use super::normal;
 
     #[test]
-    fn equal_addresses_are_equal() {
+    fn d19_equal_addresses_are_equal() {
         let plain = normal("https://server.example.com/token");
         assert_eq!(plain.as_deref(), Some("https://server.example.com/token"));
         for same in [
             "HTTPS://Server.Example.COM/token",
             "https://server.example.com:443/token",
             "https://server.example.com/token?a=b#c",
+            "https://server.example.com/%74oken",
+            "https://server.example.com/env/../token",
+            "https://server.example.com/./token",
         ] {
             assert_eq!(normal(same), plain, "{same}");
         }
         for other in [
             "https://server.example.com/token/",
             "https://server.example.com/Token",
+            "https://server.example.com/%2Ftoken",
+            "https://server.example.com/token/..",
             "http://server.example.com/token",
             "https://server.example.com:8443/token",
             "https://server.example.com",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::jose::{Algorithm, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};
+use crate::jose::{Algorithm, Claims, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};
 
 /// How far ahead an external token's `exp` may be.
 pub const MAX_EXTERNAL_LIFE: Span = Span::from_days(1);
@@ -31,49 +31,68 @@ pub struct ExternalClaims {
     pub token_hash: String,
 }
 
-/// Checks a token of an external issuer: `iss` exactly, `aud` exactly and alone, a day at most, signed by the key that its `kid` names.
-///
-/// # Errors
-/// Why it is refused; on [`JoseError::KeyUnknown`] the caller may fetch the key set once and try again.
-pub fn verify_external_token(
-    jwt: &str,
-    keys: &JwkSet,
-    algorithms: &[Algorithm],
-    issuer: &str,
-    audience: &str,
-    now: Timestamp,
-) -> Result<ExternalClaims, JoseError> {
-    let rules = Rules {
-        algorithms,
-        types: Types::OneOfOrAbsent(PROOF_TYPES),
-        max_bytes: MAX_TOKEN_BYTES,
-    };
-    let jws = Jws::parse(jwt, &rules)?;
-    let claims = jws.verify(keys.select(jws.kid(), jws.algorithm())?)?;
-    claims.names_issuer(issuer)?;
-    claims.is_only_for(audience)?;
-    let expires_at = claims.valid_at(now, MAX_EXTERNAL_LIFE, SKEW)?;
-    let issued_at = claims.time("iat")?;
-    if issued_at.is_some_and(|issued_at| issued_at >= expires_at) {
-        return Err(JoseError::Malformed);
+/// A token that an external issuer signed. Whom it is for, and when, was not checked yet.
+#[derive(Debug, Clone)]
+pub struct SignedExternal {
+    claims: Claims,
+    token_hash: String,
+}
+
+impl SignedExternal {
+    /// Reads a token of an external issuer: signed by the key that its `kid` names, `iss` exactly.
+    ///
+    /// # Errors
+    /// Why it is refused; on [`JoseError::KeyUnknown`] the caller may fetch the key set once and try again.
+    pub fn read(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &str) -> Result<Self, JoseError> {
+        let rules = Rules {
+            algorithms,
+            types: Types::OneOfOrAbsent(PROOF_TYPES),
+            max_bytes: MAX_TOKEN_BYTES,
+        };
+        let jws = Jws::parse(jwt, &rules)?;
+        let claims = keys.verify(&jws)?;
+        claims.names_issuer(issuer)?;
+        Ok(Self {
+            claims,
+            token_hash: jws.signed_hash(),
+        })
     }
-    let subject = claims
-        .text("sub")?
-        .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
-        .ok_or(JoseError::SubjectWrong)?
-        .to_owned();
-    let jti = match claims.as_map().get("jti") {
-        None => None,
-        Some(_) => Some(claims.jti()?.to_owned()),
-    };
-    let replay_until = expires_at.plus(SKEW);
-    Ok(ExternalClaims {
-        subject,
-        jti,
-        issued_at,
-        expires_at,
-        replay_until,
-        claims: claims.into_map(),
-        token_hash: jws.signed_hash(),
-    })
+
+    /// What the issuer says.
+    pub fn claims(&self) -> &Map<String, Value> {
+        self.claims.as_map()
+    }
+
+    /// What it vouches for: `aud` exactly and alone, a day at most.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn holds(self, audience: &str, now: Timestamp) -> Result<ExternalClaims, JoseError> {
+        let Self { claims, token_hash } = self;
+        claims.is_only_for(audience)?;
+        let expires_at = claims.valid_at(now, MAX_EXTERNAL_LIFE, SKEW)?;
+        let issued_at = claims.time("iat")?;
+        if issued_at.is_some_and(|issued_at| issued_at >= expires_at) {
+            return Err(JoseError::Malformed);
+        }
+        let subject = claims
+            .text("sub")?
+            .filter(|sub| !sub.is_empty() && sub.len() <= MAX_SUBJECT)
+            .ok_or(JoseError::SubjectWrong)?
+            .to_owned();
+        let jti = match claims.as_map().get("jti") {
+            None => None,
+            Some(_) => Some(claims.jti()?.to_owned()),
+        };
+        let replay_until = expires_at.plus(SKEW);
+        Ok(ExternalClaims {
+            subject,
+            jti,
+            issued_at,
+            expires_at,
+            replay_until,
+            claims: claims.into_map(),
+            token_hash,
+        })
+    }
 }

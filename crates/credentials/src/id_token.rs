@@ -75,7 +75,7 @@ pub fn verify_id_token(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], expec
         max_bytes: MAX_TOKEN_BYTES,
     };
     let jws = Jws::parse(jwt, &rules)?;
-    let claims = jws.verify(keys.select(jws.kid(), jws.algorithm())?)?;
+    let claims = keys.verify(&jws)?;
     claims.names_issuer(expected.issuer)?;
     claims.is_only_for(expected.client_id)?;
     if claims.text("azp")?.is_some_and(|party| party != expected.client_id) {

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::Ed25519KeyPair;
 use serde_json::{Map, Value};
 use tenure_core::id::SigningKeyId;
 use tenure_core::secret::Secret;
 
 use crate::jose::{Algorithm, JoseError, Jws, Rules, Types, sign_compact, signing_input_header};
-use crate::key::{BadKey, VerifyingKey, key_pair};
+use crate::key::{BadKey, SigningPair, VerifyingKey, key_pair};
 
 /// The `typ` of receipts.
 pub const RECEIPT_TYPE: &str = "tenure-receipt+jwt";
@@ -19,7 +18,7 @@ pub const MAX_RECEIPT_BYTES: usize = 1024 * 1024;
 pub struct ReceiptSigner {
     kid: SigningKeyId,
     header: String,
-    key: Ed25519KeyPair,
+    key: SigningPair,
 }
 
 impl ReceiptSigner {
@@ -30,8 +29,8 @@ impl ReceiptSigner {
     pub fn new(kid: SigningKeyId, seed: &Secret<[u8; 32]>) -> Result<Self, BadKey> {
         Ok(Self {
             kid,
-            header: signing_input_header(&kid.to_string(), RECEIPT_TYPE),
-            key: key_pair(seed)?,
+            header: signing_input_header(Algorithm::EdDsa.as_str(), &kid.to_string(), RECEIPT_TYPE),
+            key: SigningPair::Ed25519(key_pair(seed)?),
         })
     }
 
@@ -46,7 +45,7 @@ impl ReceiptSigner {
     /// [`JoseError::TooLarge`] if no verifier would take it.
     pub fn sign(&self, receipt: &Map<String, Value>) -> Result<String, JoseError> {
         let payload = serde_json::to_vec(receipt).map_err(|_| JoseError::Malformed)?;
-        let signed = sign_compact(&self.key, &self.header, &payload);
+        let signed = sign_compact(&self.key, &self.header, &payload).map_err(|_| JoseError::Malformed)?;
         if signed.len() > MAX_RECEIPT_BYTES {
             Err(JoseError::TooLarge)
         } else {

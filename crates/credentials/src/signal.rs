@@ -139,8 +139,8 @@ pub enum SetError {
     /// `events` is missing or says nothing.
     #[error("the token holds no event")]
     NoEvent,
-    /// `sub_id` is missing (RFC 9493).
-    #[error("the token has no sub_id")]
+    /// `sub_id` is missing (RFC 9493), and so is the `subject` of an event.
+    #[error("the token has no sub_id, and not each event a subject")]
     NoSubject,
 }
 
@@ -166,7 +166,7 @@ pub fn verify_set(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &s
         max_bytes: MAX_SET_BYTES,
     };
     let jws = Jws::parse(jwt, &rules)?;
-    let claims = jws.verify(keys.select(jws.kid(), jws.algorithm())?)?;
+    let claims = keys.verify(&jws)?;
     claims.names_issuer(issuer)?;
     claims.is_only_for(audience)?;
     let named = |name: &str| claims.as_map().contains_key(name);
@@ -180,11 +180,16 @@ pub fn verify_set(jwt: &str, keys: &JwkSet, algorithms: &[Algorithm], issuer: &s
     if issued_at.plus(MAX_SET_AGE) < now {
         return Err(SetError::TooOld);
     }
-    let is_object = |name: &str| claims.as_map().get(name).and_then(Value::as_object).is_some_and(|object| !object.is_empty());
-    if !is_object("events") {
-        return Err(SetError::NoEvent);
+    fn object(value: Option<&Value>) -> Option<&Map<String, Value>> {
+        value.and_then(Value::as_object).filter(|object| !object.is_empty())
     }
-    if !is_object("sub_id") {
+    let events = object(claims.as_map().get("events")).ok_or(SetError::NoEvent)?;
+    // Before SSF 1.0 the subject stood in the event, and for many transmitters it still does.
+    let has_subject = match claims.as_map().get("sub_id") {
+        None => events.values().all(|event| object(event.get("subject")).is_some()),
+        subject => object(subject).is_some(),
+    };
+    if !has_subject {
         return Err(SetError::NoSubject);
     }
     Ok(SecurityEvent {

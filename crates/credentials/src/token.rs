@@ -1,9 +1,8 @@
-//! Access tokens: JWTs by RFC 9068, signed with Ed25519 under a key of one environment.
+//! Access tokens: JWTs by RFC 9068, signed under a key of one environment; with Ed25519 unless a resource's verifiers know only ES256 or RS256.
 
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::Ed25519KeyPair;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -13,11 +12,12 @@ use tenure_core::gate::Permit;
 use tenure_core::id::{CredentialId, EventId, IdentityId, SigningKeyId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
 use tenure_core::secret::{Pending, Secret};
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::encoding::to_base64url;
 use crate::jose::{Algorithm, JoseError, Jws, MAX_TOKEN_BYTES, Period, Rules, Types, sign_compact, signing_input_header};
-use crate::key::{BadKey, VerifyingKey, key_pair};
+use crate::key::{BadKey, SigningPair, VerifyingKey};
 
 /// The `typ` of access tokens (RFC 9068 §2.1).
 pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
@@ -28,19 +28,19 @@ pub const TASK_DETAIL: &str = "tenure_task";
 pub struct TokenSigner {
     kid: SigningKeyId,
     header: String,
-    key: Ed25519KeyPair,
+    key: SigningPair,
 }
 
 impl TokenSigner {
     /// A signer with this key.
     ///
     /// # Errors
-    /// The library refused the seed; with 32 bytes it has no reason to.
-    pub fn new(kid: SigningKeyId, seed: &Secret<[u8; 32]>) -> Result<Self, BadKey> {
+    /// The bytes are no private key of this algorithm, as [`crate::key::generate`] makes them.
+    pub fn new(kid: SigningKeyId, algorithm: SigningAlgorithm, private: &Secret<Vec<u8>>) -> Result<Self, BadKey> {
         Ok(Self {
             kid,
-            header: signing_input_header(&kid.to_string(), ACCESS_TOKEN_TYPE),
-            key: key_pair(seed)?,
+            header: signing_input_header(algorithm.as_str(), &kid.to_string(), ACCESS_TOKEN_TYPE),
+            key: SigningPair::open(algorithm, private.expose())?,
         })
     }
 
@@ -50,7 +50,10 @@ impl TokenSigner {
     }
 
     /// Signs what the permit allows, once. The token can be had only after `commit` is durable (invariant 2).
-    pub fn sign(&self, permit: Permit, issuer: &str, commit: EventId) -> Pending<String> {
+    ///
+    /// # Errors
+    /// The library gave no signature.
+    pub fn sign(&self, permit: Permit, issuer: &str, commit: EventId) -> Result<Pending<String>, BadKey> {
         let claims = AccessTokenClaims {
             iss: issuer,
             exp: permit.expires_at().as_secs(),
@@ -68,7 +71,7 @@ impl TokenSigner {
         let mut payload = Vec::with_capacity(512);
         // Writing plain text and numbers into memory has no way to fail; were there one, the token would be refused everywhere.
         let _ = serde_json::to_writer(&mut payload, &claims);
-        Pending::new(sign_compact(&self.key, &self.header, &payload), commit)
+        Ok(Pending::new(sign_compact(&self.key, &self.header, &payload)?, commit))
     }
 }
 
@@ -114,7 +117,7 @@ impl SignedToken {
     /// Why it is refused.
     pub fn read(token: &str, keys: &[VerifyingKey], issuer: &str) -> Result<Self, JoseError> {
         let rules = Rules {
-            algorithms: &[Algorithm::EdDsa],
+            algorithms: &[Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256],
             types: Types::OneOf(&[ACCESS_TOKEN_TYPE]),
             max_bytes: MAX_TOKEN_BYTES,
         };
@@ -194,7 +197,7 @@ pub fn task_details(task: &str) -> Value {
     json!([TaskDetail { kind: TASK_DETAIL, task }])
 }
 
-/// A public key as it stands in the key set.
+/// A public Ed25519 key as it stands in a key set.
 pub fn public_jwk(kid: SigningKeyId, public: &[u8; 32]) -> Value {
     json!({"kty": "OKP", "crv": "Ed25519", "x": to_base64url(public), "kid": kid, "alg": Algorithm::EdDsa.as_str(), "use": "sig"})
 }

@@ -215,7 +215,7 @@ impl Engine {
         }
         let resource = self.one::<Resource>(held.credential.resource).await?;
         let resource = resource
-            .filter(|resource| resource.uri == self.settings.public_url && claims.audience == resource.uri)
+            .filter(|resource| resource.is_at(&self.settings.public_url) && claims.audience == resource.uri)
             .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
         let standing = gate::standing(held.known.facts(now)).map_err(OpError::Unauthenticated)?;
         let usage = standing.charter().usage.as_ref();

@@ -12,7 +12,7 @@ use tenure_core::port::StoreError;
 use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::secret::Secret;
-use tenure_core::signing_key::{KeyUse, SigningKey};
+use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 use tenure_core::time::Timestamp;
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
@@ -44,12 +44,15 @@ pub(crate) struct DeploymentKeys {
 pub(crate) struct KeyCache {
     deployment: RwLock<Option<Arc<DeploymentKeys>>>,
     signers: RwLock<HashMap<SigningKeyId, Arc<TokenSigner>>>,
-    public: RwLock<HashMap<SigningKeyId, ([u8; 32], VerifyingKey)>>,
+    public: RwLock<HashMap<SigningKeyId, PublicKey>>,
     /// Workloads' public keys by thumbprint, prepared for checking.
     workload: RwLock<HashMap<String, Arc<Jwk>>>,
     /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at each use.
     tokens: RwLock<HashMap<[u8; 32], Arc<KnownToken>>>,
 }
+
+/// A public key of ours as it stands in the key set, and prepared for checking.
+pub(crate) type PublicKey = (serde_json::Value, VerifyingKey);
 
 /// A token of ours whose signature was checked.
 pub(crate) struct KnownToken {
@@ -70,19 +73,24 @@ impl KeyCache {
 }
 
 impl Engine {
-    /// A fresh key and its sealed record.
+    /// A fresh Ed25519 key and its sealed record.
     pub(crate) fn new_key(&self, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
+        self.new_key_of(key_use, SigningAlgorithm::EdDsa, now)
+    }
+
+    /// A fresh key of this algorithm and its sealed record.
+    pub(crate) fn new_key_of(&self, key_use: KeyUse, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, OpError> {
         let id = SigningKeyId::generate(now, self.entropy.as_ref());
-        let seed = tenure_credentials::key::generate_seed(self.entropy.as_ref());
-        let public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
+        let key = tenure_credentials::key::generate(algorithm, self.entropy.as_ref()).map_err(|e| OpError::Internal(e.to_string()))?;
         let sealed = self
             .root
-            .seal(SEAL_LABEL, &id.to_string(), seed.expose(), self.entropy.as_ref())
+            .seal(SEAL_LABEL, &id.to_string(), key.private.expose(), self.entropy.as_ref())
             .map_err(|e| OpError::Internal(e.to_string()))?;
         Ok(SigningKey {
             id,
             key_use,
-            public: base64url(&public),
+            algorithm,
+            public: key.public,
             sealed,
             created_at: now,
         })
@@ -97,9 +105,7 @@ impl Engine {
     }
 
     fn open_seed(&self, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
-        self.root
-            .open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed)
-            .map_err(|_| OpError::Internal(format!("the signing key {} can't be opened with this root key", key.id)))
+        self.root.open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(key.id))
     }
 
     /// The deployment's own keys.
@@ -130,11 +136,10 @@ impl Engine {
         })
     }
 
-    /// The signer of an environment's current key.
-    pub(crate) async fn token_signer(&self, environment: &Environment, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
-        let id = environment
-            .signing_key(now)
-            .ok_or_else(|| OpError::Internal(format!("the environment {} has no signing key", environment.name)))?;
+    /// The signer of an environment's current key of this algorithm.
+    pub(crate) async fn token_signer(&self, environment: &Environment, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
+        let missing = || OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()));
+        let id = environment.signing_key(algorithm, now).ok_or_else(missing)?;
         if let Some(signer) = self.keys.signers.read().get(&id) {
             return Ok(Arc::clone(signer));
         }
@@ -142,13 +147,14 @@ impl Engine {
         if key.key_use != KeyUse::AccessToken(environment.name.clone()) {
             return Err(OpError::Internal(format!("the signing key {id} is for another use")));
         }
-        let signer = Arc::new(TokenSigner::new(id, &self.open_seed(&key)?).map_err(|e| OpError::Internal(e.to_string()))?);
+        let private = self.root.open(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(id))?;
+        let signer = Arc::new(TokenSigner::new(id, key.algorithm, &private).map_err(|e| OpError::Internal(e.to_string()))?);
         self.keys.signers.write().insert(id, Arc::clone(&signer));
         Ok(signer)
     }
 
     /// The public keys that an environment's verifiers may meet now.
-    pub(crate) async fn public_keys(&self, environment: &Environment, now: Timestamp) -> Result<Vec<([u8; 32], VerifyingKey)>, OpError> {
+    pub(crate) async fn public_keys(&self, environment: &Environment, now: Timestamp) -> Result<Vec<PublicKey>, OpError> {
         let mut keys = Vec::new();
         for key in environment.published(now) {
             let known = self.keys.public.read().get(&key.id).cloned();
@@ -156,14 +162,10 @@ impl Engine {
                 Some(public) => public,
                 None => {
                     let record = self.load_key(key.id).await?;
-                    let malformed = || OpError::Internal(format!("the public key {} is malformed", key.id));
-                    let bytes: [u8; 32] = URL_SAFE_NO_PAD
-                        .decode(&record.public)
-                        .ok()
-                        .and_then(|bytes| bytes.try_into().ok())
-                        .ok_or_else(malformed)?;
-                    let prepared = (bytes, VerifyingKey::new(key.id, &bytes).map_err(|_| malformed())?);
-                    self.keys.public.write().insert(key.id, prepared.clone());
+                    let (key, jwk) = VerifyingKey::from_record(key.id, record.algorithm, &record.public)
+                        .map_err(|_| OpError::Internal(format!("the public key {} is malformed", key.id)))?;
+                    let prepared = (jwk, key);
+                    self.keys.public.write().insert(record.id, prepared.clone());
                     prepared
                 }
             };
@@ -179,10 +181,7 @@ impl Engine {
     pub async fn key_set(&self, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
         let environment = self.must::<Environment>("environment", environment).await?;
         let keys = self.public_keys(&environment, self.now()).await?;
-        Ok(keys
-            .iter()
-            .map(|(public, key)| tenure_credentials::token::public_jwk(key.id(), public))
-            .collect())
+        Ok(keys.into_iter().map(|(jwk, _)| jwk).collect())
     }
 
     /// [`Engine::catch_up`], for a server: its public URL has to be the deployment's.
@@ -282,6 +281,10 @@ impl Engine {
         let snapshot = self.store.load(&[Deployment::row_key()]).await?;
         Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
     }
+}
+
+fn unopened(id: SigningKeyId) -> OpError {
+    OpError::Internal(format!("the signing key {id} can't be opened with this root key"))
 }
 
 /// Base64url without padding, as everywhere on the wire.

@@ -83,7 +83,8 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
-/// The credential of a request with how it was sent, if it has one. Two are as bad as a malformed one.
+/// The credential of a request with how it was sent, if it has one. Two are as bad as a malformed one; one in a scheme that isn't taken here is
+/// no proof, and the answer says which schemes are (RFC 9110 §11.6.1).
 pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, String)>, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -97,14 +98,16 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, Strin
         .split_once(' ')
         .ok_or_else(|| Failure::malformed("the Authorization header has no token"))?;
     let scheme = match scheme {
-        _ if token.trim().is_empty() => None,
-        bearer if bearer.eq_ignore_ascii_case("bearer") => Some(Scheme::Bearer),
-        dpop if dpop.eq_ignore_ascii_case("dpop") => Some(Scheme::Dpop),
-        _ => None,
+        bearer if bearer.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        dpop if dpop.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => {
+            let hint = "use Authorization: Bearer, or DPoP for a token that is bound to a key";
+            return Err(Failure::of(Problem::refusal(401, Reason::ProofMissing).hint(hint)));
+        }
     };
-    match scheme {
-        Some(scheme) => Ok(Some((scheme, token.trim().to_owned()))),
-        None => Err(Failure::malformed("use Authorization: Bearer, or DPoP for a token that is bound to a key")),
+    match token.trim() {
+        "" => Err(Failure::malformed("the Authorization header has no token")),
+        token => Ok(Some((scheme, token.to_owned()))),
     }
 }
 

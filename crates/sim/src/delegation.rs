@@ -42,6 +42,7 @@ impl World {
             data_domains: Vec::new(),
             verification: Verification::Online,
             when_unreachable: WhenUnreachable::Deny,
+            signing_algorithm: None,
         };
         let tenure = done("create Tenure's own resource", engine.create_resource(&admin, ask))?.record.id;
         let mut actor: Option<IdentityId> = None;

@@ -11,6 +11,7 @@ use tenure_core::person::{Person, Role};
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::scope::Hold;
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 use tenure_engine::error::OpError;
@@ -141,6 +142,7 @@ impl World {
                     NewEnvironment {
                         name: environment.into(),
                         production,
+                        signing_algorithm: SigningAlgorithm::EdDsa,
                     },
                 ),
             )?;
@@ -168,6 +170,7 @@ impl World {
                     data_domains: Vec::new(),
                     verification,
                     when_unreachable: WhenUnreachable::Deny,
+                    signing_algorithm: None,
                 };
                 let made = done("create a resource", engine.create_resource(&admin, ask))?.record;
                 resources.push((made.id, made.uri));

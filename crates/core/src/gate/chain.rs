@@ -61,6 +61,21 @@ impl Standing<'_> {
         }
     }
 
+    /// The task that a request means which declares none: the only one that takes `best` of these actions or more, else the only one that takes
+    /// any; of several that fit equally well, the charter's default. `None` if no task fits, or which one is meant can't be told.
+    pub fn implied_task(&self, actions: &[String], best: usize, resource: ResourceId) -> Option<&Task> {
+        for least in [best.max(1), 1] {
+            let takes = |task: &&Task| actions.iter().filter(|action| task.covers(action, resource)).count() >= least;
+            let fitting: Vec<&Task> = self.charter.tasks.iter().filter(takes).collect();
+            match fitting.as_slice() {
+                [] => {}
+                [only] => return Some(only),
+                several => return several.iter().find(|task| Some(&task.name) == self.charter.default_task.as_ref()).copied(),
+            }
+        }
+        None
+    }
+
     /// Whether the declared task takes this.
     ///
     /// # Errors

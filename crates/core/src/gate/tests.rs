@@ -86,6 +86,7 @@ fn resource(id: u128, actions: Vec<String>) -> Resource {
         data_domains: vec![],
         verification: Verification::Online,
         when_unreachable: WhenUnreachable::Deny,
+        signing_algorithm: None,
         created_at: NOW,
     }
 }
@@ -326,6 +327,7 @@ fn no_permit_for_another_holder_or_another_resource() {
     let environment = Environment {
         name: "prod".into(),
         production: true,
+        signing_algorithm: crate::signing_key::SigningAlgorithm::EdDsa,
         keys: vec![],
         created_at: NOW,
     };

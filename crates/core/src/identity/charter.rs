@@ -293,12 +293,18 @@ pub struct CharterDraft {
     /// The tasks that it may declare; an agent has at least one (R54).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
+    /// Of several tasks that fit what is asked, the one that a request means which declares none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_task: Option<String>,
     /// Who may act for it, and within which bounds (S-14).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delegates: Vec<Delegate>,
     /// Whether it gets only credentials that are bound to a key (RFC 9449, RFC 8705).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sender_constrained: bool,
+    /// Whether a request for more than is held is refused, rather than answered with the part that is held (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact_scope: bool,
     /// Where it is called back when what it asked for is decided (OpenID CIBA, ping mode): an `https` URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification_endpoint: Option<String>,
@@ -398,10 +404,14 @@ pub struct Charter {
     pub usage: Option<Usage>,
     /// The tasks that it may declare.
     pub tasks: Vec<Task>,
+    /// The task that a request means which declares none, of several that fit.
+    pub default_task: Option<String>,
     /// Who may act for it.
     pub delegates: Vec<Delegate>,
     /// Whether it gets only credentials that are bound to a key.
     pub sender_constrained: bool,
+    /// Whether it gets exactly what it asks for, or nothing.
+    pub exact_scope: bool,
 }
 
 pub(super) struct Checker(Vec<FieldProblem>);
@@ -578,8 +588,10 @@ impl CharterDraft {
                     cloud_account: self.cloud_account,
                     usage: self.usage.clone(),
                     tasks: self.tasks.clone(),
+                    default_task: self.default_task.clone(),
                     delegates: self.delegates.clone(),
                     sender_constrained: self.sender_constrained,
+                    exact_scope: self.exact_scope,
                 })
             }
             _ => Err(check.0),

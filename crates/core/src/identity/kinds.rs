@@ -87,6 +87,11 @@ fn check_usage(usage: &Usage, check: &mut Checker) {
 
 fn check_tasks(charter: &CharterDraft, check: &mut Checker) {
     check.list("tasks", &charter.tasks);
+    if let Some(default) = &charter.default_task
+        && !charter.tasks.iter().any(|task| task.name == *default)
+    {
+        check.wrong("default_task", "default_task_unknown", "name one of the charter's tasks, or leave it out");
+    }
     for (n, task) in charter.tasks.iter().enumerate() {
         let named = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_.-".contains(&c);
         if task.name.is_empty() || task.name.len() > MAX_TASK_NAME || !task.name.bytes().all(named) {
@@ -307,6 +312,9 @@ mod tests {
             (json!({"tasks": [task("", "read")]}), &["task_name_malformed"]),
             (json!({"tasks": [task("a", "read"), task("a", "read")]}), &["task_twice"]),
             (json!({"tasks": [task("a", "write")]}), &["task_outside_scope"]),
+            (json!({"tasks": [task("a", "read")], "default_task": "a"}), &[]),
+            (json!({"tasks": [task("a", "read")], "default_task": "b"}), &["default_task_unknown"]),
+            (json!({"default_task": "a"}), &["default_task_unknown"]),
             (
                 json!({"tasks": [{"name": "a", "purpose": " ", "scope": []}]}),
                 &["task_purpose_missing", "task_scope_missing"],

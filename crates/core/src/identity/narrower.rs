@@ -37,8 +37,11 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         usage,
         renewal,
         tasks,
+        // Whichever of its own tasks is meant, the identity could have named.
+        default_task: _,
         delegates,
         sender_constrained,
+        exact_scope,
         notification_endpoint,
         removal_group,
     } = to;
@@ -73,6 +76,7 @@ pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {
         && tasks_narrow(&from.tasks, tasks)
         && delegates_narrow(&from.delegates, delegates)
         && (*sender_constrained || !from.sender_constrained)
+        && (*exact_scope || !from.exact_scope)
 }
 
 /// Of two bounds the tighter one, where none is no bound.

@@ -6,13 +6,13 @@ use std::str::FromStr;
 /// A signature algorithm (RFC 7518 §3, RFC 8037, RFC 9864).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// Ed25519; the only one that Tenure signs with.
+    /// Ed25519.
     EdDsa,
     /// ECDSA on P-256 with SHA-256.
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, for external issuers.
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PSS with SHA-256, for external issuers.
     Ps256,

@@ -137,6 +137,11 @@ impl Jwk {
         value
     }
 
+    /// The key that checks, without what is said of it.
+    pub(crate) fn into_prepared(self) -> ParsedPublicKey {
+        self.key
+    }
+
     /// Whether `signature` over `message` is this key's, by its own algorithm.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), JoseError> {
         self.key.verify_sig(message, signature).map_err(|_| JoseError::SignatureInvalid)

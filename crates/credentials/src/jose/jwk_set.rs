@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::claims::Claims;
 use super::error::JoseError;
 use super::json::read_object;
 use super::jwk::Jwk;
+use super::jws::Jws;
 
 /// The most keys of a set.
 pub const MAX_KEYS: usize = 64;
@@ -70,12 +72,27 @@ impl JwkSet {
         self.skipped
     }
 
-    /// The one key for a header's `kid` and algorithm.
+    /// The claims of a token that a key of the set signed. Several keys of one type may have one `kid` (RFC 7517 §4.5): each that fits is tried.
     ///
     /// # Errors
-    /// [`JoseError::KeyUnknown`] if no key has the `kid`; [`JoseError::KidMissing`] if several would do;
-    /// [`JoseError::AlgNotAllowed`] if the key is pinned to another algorithm.
-    pub(crate) fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Jwk, JoseError> {
+    /// As [`JwkSet::select`], or as [`Jws::verify`] by the last key that was tried.
+    pub(crate) fn verify(&self, jws: &Jws<'_>) -> Result<Claims, JoseError> {
+        let mut verified = Err(JoseError::KeyUnknown);
+        for key in self.select(jws.kid(), jws.algorithm())? {
+            verified = jws.verify(key);
+            if verified != Err(JoseError::SignatureInvalid) {
+                break;
+            }
+        }
+        verified
+    }
+
+    /// The keys for a header's `kid` and algorithm, at least one.
+    ///
+    /// # Errors
+    /// [`JoseError::KeyUnknown`] if no key has the `kid`; [`JoseError::KidMissing`] if there is none and several keys would do;
+    /// [`JoseError::AlgNotAllowed`] if the keys are pinned to other algorithms.
+    fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<Vec<&Jwk>, JoseError> {
         let named: Vec<&Jwk> = match (kid, self.keys.as_slice()) {
             (None, keys) => keys.iter().collect(),
             (Some(_), [only]) if only.kid().is_none() => vec![only],
@@ -84,11 +101,11 @@ impl JwkSet {
         if named.is_empty() {
             return Err(JoseError::KeyUnknown);
         }
-        let mut fitting = named.into_iter().filter(|key| key.algorithm() == algorithm);
-        match (fitting.next(), fitting.next()) {
-            (None, _) => Err(JoseError::AlgNotAllowed),
-            (Some(key), None) => Ok(key),
-            (Some(_), Some(_)) => Err(JoseError::KidMissing),
+        let fitting: Vec<&Jwk> = named.into_iter().filter(|key| key.algorithm() == algorithm).collect();
+        match fitting.len() {
+            0 => Err(JoseError::AlgNotAllowed),
+            2.. if kid.is_none() => Err(JoseError::KidMissing),
+            _ => Ok(fitting),
         }
     }
 }

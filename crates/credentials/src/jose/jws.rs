@@ -1,7 +1,6 @@
 //! Compact JWS (RFC 7515): parsed strictly under the caller's rules, verified by a key that pins its algorithm.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::Ed25519KeyPair;
 use serde_json::{Map, Value};
 use tenure_core::id::SigningKeyId;
 
@@ -11,7 +10,7 @@ use super::error::JoseError;
 use super::json::read_object;
 use super::jwk::{Jwk, MAX_KID};
 use crate::encoding::{from_base64url, push_base64url, to_base64url};
-use crate::key::VerifyingKey;
+use crate::key::{BadKey, SigningPair, VerifyingKey};
 
 /// The longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -136,7 +135,7 @@ impl<'a> Jws<'a> {
         let kid = self.kid().ok_or(JoseError::KidMissing)?;
         let kid = kid.parse().map_err(|_| JoseError::KeyUnknown)?;
         let key = keys.iter().find(|key| key.id() == kid).ok_or(JoseError::KeyUnknown)?;
-        if self.algorithm != Algorithm::EdDsa {
+        if self.algorithm != key.algorithm() {
             return Err(JoseError::AlgNotAllowed);
         }
         key.prepared()
@@ -182,20 +181,21 @@ pub fn read_unverified(token: &str) -> Result<Unverified, JoseError> {
 }
 
 /// The encoded protected header of what a key of ours signs.
-pub(crate) fn signing_input_header(kid: &str, typ: &str) -> String {
-    to_base64url(format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"{typ}"}}"#).as_bytes())
+pub(crate) fn signing_input_header(alg: &str, kid: &str, typ: &str) -> String {
+    to_base64url(format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"{typ}"}}"#).as_bytes())
 }
 
 /// Signs a payload under an encoded header. The text is allocated once, so that no copy of it is left behind.
-pub(crate) fn sign_compact(key: &Ed25519KeyPair, header: &str, payload: &[u8]) -> String {
-    let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 96);
+pub(crate) fn sign_compact(key: &SigningPair, header: &str, payload: &[u8]) -> Result<String, BadKey> {
+    let mut signature = String::with_capacity(96);
+    let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 352);
     token.push_str(header);
     token.push('.');
     push_base64url(payload, &mut token);
-    let signature = key.sign(token.as_bytes());
+    key.sign(token.as_bytes(), &mut signature)?;
     token.push('.');
-    push_base64url(signature.as_ref(), &mut token);
-    token
+    token.push_str(&signature);
+    Ok(token)
 }
 
 struct Parts<'a> {

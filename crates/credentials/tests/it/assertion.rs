@@ -4,10 +4,14 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use tenure_core::id::JoinTokenId;
 use tenure_core::time::Timestamp;
-use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
+use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, Refused, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
 use tenure_credentials::jose::{JoseError, Jwk, JwkError, read_unverified};
 
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, now, p256, with, workload};
+
+fn unsigned(error: JoseError) -> Refused {
+    Refused { error, is_signed: false }
+}
 
 #[test]
 fn the_key_that_signed_is_found_among_several() {
@@ -26,9 +30,13 @@ fn the_key_that_signed_is_found_among_several() {
     }
     let header = json!({"alg": "EdDSA", "kid": a.jwk.thumbprint()});
     let refused = verify_client_assertion(&b.sign(&header, &assertion_claims()), CLIENT, &keys, ISSUER, now());
-    assert_eq!(refused, Err(JoseError::SignatureInvalid));
+    assert_eq!(refused, Err(unsigned(JoseError::SignatureInvalid)));
     let none = verify_client_assertion(&b.sign(&json!({"alg": "EdDSA"}), &assertion_claims()), CLIENT, &[], ISSUER, now());
-    assert_eq!(none, Err(JoseError::KeyUnknown));
+    assert_eq!(none, Err(unsigned(JoseError::KeyUnknown)));
+    // Only by a bound key is it known who asks.
+    let late = with(assertion_claims(), &json!({"exp": NOW - 31}));
+    let refused = verify_client_assertion(&b.sign(&json!({"alg": "EdDSA"}), &late), CLIENT, &keys, ISSUER, now());
+    assert_eq!(refused.map_err(|refused| (refused.error, refused.is_signed)), Err((JoseError::Expired, true)));
 }
 
 #[test]
@@ -39,7 +47,7 @@ fn jsonwebtoken_makes_es256_assertions() {
     assert!(verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&jwk)], ISSUER, now()).is_ok());
     assert_eq!(
         verify_client_assertion(&token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()),
-        Err(JoseError::AlgNotAllowed)
+        Err(unsigned(JoseError::AlgNotAllowed))
     );
 }
 

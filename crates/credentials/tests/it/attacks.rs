@@ -6,7 +6,7 @@ use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, verify_client_ass
 use crate::support::{CLIENT, ISSUER, NOW, assertion_claims, b64, now, with, workload};
 
 fn code_of(token: &str) -> &'static str {
-    verify_client_assertion(token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()).map_or_else(|e| e.code(), |_| "accepted")
+    verify_client_assertion(token, CLIENT, &[ClientKey::strict(&workload(1).jwk)], ISSUER, now()).map_or_else(|refused| refused.error.code(), |_| "accepted")
 }
 
 #[test]

@@ -158,7 +158,9 @@ fn the_token_endpoint_is_an_audience_only_for_the_key_that_says_so() {
     ];
     let check = |key: &crate::support::Workload, audience: Value| {
         let token = key.sign(&json!({"alg": "EdDSA"}), &with(assertion_claims(), &json!({"aud": audience})));
-        verify_client_assertion(&token, CLIENT, &keys, ISSUER, now()).map(|proof| proof.key_index)
+        verify_client_assertion(&token, CLIENT, &keys, ISSUER, now())
+            .map(|proof| proof.key_index)
+            .map_err(|refused| refused.error)
     };
     assert_eq!(check(&old, json!(endpoint)), Ok(0));
     assert_eq!(check(&old, json!([endpoint])), Ok(0));

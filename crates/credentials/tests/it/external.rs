@@ -8,7 +8,7 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
-use tenure_credentials::external::{ExternalClaims, verify_external_token};
+use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, JwkSetError};
 
 use crate::support::{NOW, b64, now, p256, with, workload};
@@ -40,7 +40,7 @@ fn set(keys: &[Value]) -> JwkSet {
 }
 
 fn check(token: &str, keys: &JwkSet) -> Result<ExternalClaims, JoseError> {
-    verify_external_token(token, keys, Algorithm::ALL, EXTERNAL, AUDIENCE, now())
+    SignedExternal::read(token, keys, Algorithm::ALL, EXTERNAL)?.holds(AUDIENCE, now())
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn rs256_and_ps256_each_under_their_own_key_only() {
         assert!(check(accepted, &keys).is_ok());
         assert_eq!(check(refused, &keys), Err(JoseError::AlgNotAllowed));
     }
-    let only_es = verify_external_token(&rs, &set(&[key(None)]), &[Algorithm::Es256], EXTERNAL, AUDIENCE, now());
+    let only_es = SignedExternal::read(&rs, &set(&[key(None)]), &[Algorithm::Es256], EXTERNAL).map(drop);
     assert_eq!(only_es, Err(JoseError::AlgNotAllowed));
 }
 
@@ -92,6 +92,19 @@ fn the_kid_chooses_and_an_unknown_one_is_told_apart() {
     assert!(check(&sign(Value::Null), &set(&[named(&a, "a")])).is_ok());
     assert_eq!(check(&sign(json!("c")), &set(&[named(&a, "a")])), Err(JoseError::KeyUnknown));
     assert!(check(&sign(json!("c")), &set(&[a.jwk.to_json()])).is_ok());
+}
+
+#[test]
+fn d16_of_several_keys_under_one_kid_each_that_fits_is_tried() {
+    let (a, b, c) = (workload(1), workload(2), workload(3));
+    let named = |w: &crate::support::Workload| with(w.jwk.to_json(), &json!({"kid": "same"}));
+    let two = set(&[named(&a), named(&b)]);
+    let sign = |w: &crate::support::Workload| w.sign(&json!({"alg": "EdDSA", "kid": "same"}), &claims());
+    assert!(check(&sign(&a), &two).is_ok() && check(&sign(&b), &two).is_ok());
+    assert_eq!(check(&sign(&c), &two), Err(JoseError::SignatureInvalid));
+    // What the right key signed is judged by what it says.
+    let late = b.sign(&json!({"alg": "EdDSA", "kid": "same"}), &with(claims(), &json!({"exp": NOW - 31})));
+    assert_eq!(check(&late, &two), Err(JoseError::Expired));
 }
 
 #[test]

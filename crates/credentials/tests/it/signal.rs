@@ -113,6 +113,17 @@ fn a_security_event_token_is_nothing_else() {
     ] {
         assert_eq!(check(&header, &with(claims(), &change)), Err(error), "{change}");
     }
+    // Where the subject stood before SSF 1.0: in each event.
+    let subject = json!({"format": "opaque", "id": "7"});
+    let in_events = |events: Value| check(&header, &with(claims(), &json!({"sub_id": null, "events": events})));
+    assert!(in_events(json!({"urn:a": {"subject": subject}, "urn:b": {"subject": subject}})).is_ok());
+    for events in [
+        json!({"urn:a": {"subject": subject}, "urn:b": {}}),
+        json!({"urn:a": {"subject": {}}}),
+        json!({"urn:a": {"subject": "7"}}),
+    ] {
+        assert_eq!(in_events(events.clone()), Err(SetError::NoSubject), "{events}");
+    }
     for typ in ["JWT", "at+jwt", "logout+jwt"] {
         assert_eq!(
             check(&with(header.clone(), &json!({"typ": typ})), &claims()),

@@ -25,6 +25,7 @@ use tenure_core::port::Committed;
 use tenure_core::resource::{Resource, Verification, WhenUnreachable};
 use tenure_core::row::{Position, Stored};
 use tenure_core::secret::{Pending, Secret};
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::token::TokenSigner;
@@ -186,6 +187,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
     let environment = Environment {
         name: "prod".into(),
         production: true,
+        signing_algorithm: SigningAlgorithm::EdDsa,
         keys: vec![],
         created_at: start,
     };
@@ -199,6 +201,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
         data_domains: vec![],
         verification: Verification::Online,
         when_unreachable: WhenUnreachable::Deny,
+        signing_algorithm: None,
         created_at: start,
     };
     let facts = Facts {
@@ -258,7 +261,11 @@ pub fn seed() -> Secret<[u8; 32]> {
     tenure_credentials::key::generate_seed(&SeededEntropy::new(99))
 }
 
+/// Our signer of access tokens.
+pub fn signer() -> TokenSigner {
+    TokenSigner::new(kid(), SigningAlgorithm::EdDsa, &Secret::new(seed().expose().to_vec())).unwrap()
+}
+
 pub fn access_token() -> String {
-    let signer = TokenSigner::new(kid(), &seed()).unwrap();
-    release(signer.sign(permit(&["read", "write"]), ISSUER, commit())).expose().clone()
+    release(signer().sign(permit(&["read", "write"]), ISSUER, commit()).unwrap()).expose().clone()
 }

@@ -6,16 +6,19 @@ use jsonwebtoken::{DecodingKey, Validation};
 use serde_json::{Map, Value, json};
 use tenure_core::credential::Confirmation;
 use tenure_core::delegation::{Delegation, MayAct};
+use tenure_core::entropy::SeededEntropy;
 use tenure_core::id::{CredentialId, EventId, IdentityId, ResourceId, SigningKeyId};
 use tenure_core::port::Committed;
 use tenure_core::row::Position;
+use tenure_core::secret::Secret;
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
-use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, actors, public_jwk, subject, task_details, verify_access_token};
+use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, actors, subject, task_details, verify_access_token};
 
-use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, permit_bound, release, seed, with, workload};
+use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, permit_bound, release, seed, signer, with, workload};
 
 fn ours() -> [VerifyingKey; 1] {
     [VerifyingKey::new(kid(), &public_of(&seed()).unwrap()).unwrap()]
@@ -27,7 +30,12 @@ fn check_at(token: &str, at: i64) -> Result<AccessClaims, JoseError> {
 
 #[test]
 fn jsonwebtoken_verifies_our_access_tokens_by_our_key_set() {
-    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(public_jwk(kid(), &public_of(&seed()).unwrap())).unwrap();
+    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(
+        VerifyingKey::from_record(kid(), SigningAlgorithm::EdDsa, &URL_SAFE_NO_PAD.encode(public_of(&seed()).unwrap()))
+            .unwrap()
+            .1,
+    )
+    .unwrap();
     let mut validation = Validation::new(jsonwebtoken::Algorithm::EdDSA);
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&["https://ledger.example/api"]);
@@ -55,8 +63,8 @@ fn a_bound_token_names_its_key_its_task_and_who_may_act() {
     };
     let bound = Confirmation::Jkt("thumbprint".into());
     let permit = permit_bound(&["read"], Some(&bound), Some("reconcile"), Some(&may_act));
-    let signer = TokenSigner::new(kid(), &seed()).unwrap();
-    let token = release(signer.sign(permit, ISSUER, commit())).expose().clone();
+    let signer = signer();
+    let token = release(signer.sign(permit, ISSUER, commit()).unwrap()).expose().clone();
     let payload: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
     assert_eq!(
         payload,
@@ -159,7 +167,7 @@ fn incomplete_claims_are_refused() {
 
 #[test]
 fn a_token_leaves_only_with_the_proof_of_its_own_commit() {
-    let signer = TokenSigner::new(kid(), &seed()).unwrap();
+    let signer = signer();
     let committed = |id| Committed {
         id,
         position: Position::at(1),
@@ -169,11 +177,18 @@ fn a_token_leaves_only_with_the_proof_of_its_own_commit() {
     assert!(
         signer
             .sign(permit(&["read"]), ISSUER, commit())
+            .unwrap()
             .release(&committed(EventId::from_u128(1)))
             .is_none()
     );
-    assert!(signer.sign(permit(&["read"]), ISSUER, commit()).release(&committed(commit())).is_some());
-    assert_eq!(format!("{:?}", signer.sign(permit(&["read"]), ISSUER, commit())), "[pending]");
+    assert!(
+        signer
+            .sign(permit(&["read"]), ISSUER, commit())
+            .unwrap()
+            .release(&committed(commit()))
+            .is_some()
+    );
+    assert_eq!(format!("{:?}", signer.sign(permit(&["read"]), ISSUER, commit()).unwrap()), "[pending]");
 }
 
 #[test]
@@ -200,10 +215,34 @@ fn receipts_round_trip_and_pass_for_nothing_else() {
 fn debug_prints_no_secret() {
     let seed = seed();
     let secrets = [b64(seed.expose()), format!("{:?}", seed.expose())];
-    let signer = TokenSigner::new(kid(), &seed).unwrap();
+    let signer = TokenSigner::new(kid(), SigningAlgorithm::EdDsa, &Secret::new(seed.expose().to_vec())).unwrap();
     let receipts = ReceiptSigner::new(kid(), &seed).unwrap();
     for text in [format!("{signer:?}"), format!("{receipts:?}"), format!("{seed:?}")] {
         assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
         assert!(text.len() < 120, "{text}");
+    }
+}
+
+#[test]
+fn e04_tokens_of_each_algorithm_hold_by_another_implementation_and_by_no_other_key() {
+    let entropy = SeededEntropy::new(4);
+    for algorithm in [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256, SigningAlgorithm::Rs256] {
+        let made = tenure_credentials::key::generate(algorithm, &entropy).unwrap();
+        let signer = TokenSigner::new(kid(), algorithm, &made.private).unwrap();
+        let token = release(signer.sign(permit(&["read"]), ISSUER, commit()).unwrap()).expose().clone();
+        let (key, jwk) = VerifyingKey::from_record(kid(), algorithm, &made.public).unwrap();
+        assert_eq!((&jwk["alg"], &jwk["use"], &jwk["kid"]), (&json!(algorithm), &json!("sig"), &json!(kid())));
+        let decoding = jsonwebtoken::DecodingKey::from_jwk(&serde_json::from_value(jwk).unwrap()).unwrap();
+        let mut rules = jsonwebtoken::Validation::new(algorithm.as_str().parse().unwrap());
+        rules.validate_exp = false;
+        rules.validate_aud = false;
+        assert!(jsonwebtoken::decode::<serde_json::Value>(&token, &decoding, &rules).is_ok(), "{algorithm:?}");
+        assert!(SignedToken::read(&token, std::slice::from_ref(&key), ISSUER).is_ok());
+        // A key of ours is pinned to its algorithm, whatever a token says of itself.
+        for other in [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256, SigningAlgorithm::Rs256] {
+            let theirs = tenure_credentials::key::generate(other, &entropy).unwrap();
+            let (theirs, _) = VerifyingKey::from_record(kid(), other, &theirs.public).unwrap();
+            assert!(SignedToken::read(&token, &[theirs], ISSUER).is_err(), "{algorithm:?} by {other:?}");
+        }
     }
 }

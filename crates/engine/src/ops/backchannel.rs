@@ -291,7 +291,7 @@ fn wanted(known: &Known, text: &str) -> Result<Matter, OpError> {
     let [location] = details.locations.as_slice() else {
         return Err(problem("locations_not_one", "name one resource by its identifier"));
     };
-    let resource = known.resources.iter().flatten().find(|resource| resource.uri == *location);
+    let resource = known.resources.iter().flatten().find(|resource| resource.is_at(location));
     let resource = resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource"))?;
     let mut actions = details.actions.clone();
     actions.sort_unstable();

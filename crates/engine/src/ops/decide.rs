@@ -26,10 +26,11 @@ use crate::questions;
 use crate::refusals::Refusal;
 
 impl Engine {
-    /// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it.
+    /// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
+    /// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
     ///
     /// # Errors
-    /// The question is malformed, or the caller may not ask about this resource.
+    /// The question is malformed, or the caller itself may not ask any more.
     pub async fn evaluate(&self, enforcer: &Enforcer, ask: &Evaluation) -> Result<Decision, OpError> {
         let now = self.now();
         check_evaluation(ask)?;
@@ -44,12 +45,23 @@ impl Engine {
             Err(OpError::Refused { reason, detail, answer }) => {
                 self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref())
                     .await;
+                if reason == Reason::ResourceUnknown {
+                    count(&self.counters.denied);
+                    return Ok(Verdict::refused(None, reason).into_decision(self.policy.version()));
+                }
                 return Err(OpError::Refused { reason, detail, answer });
             }
             Err(other) => return Err(other),
         };
-        if ask.subject.kind == "person" {
-            return self.evaluate_person(enforcer, ask, &resource, now).await;
+        match ask.subject.kind.as_str() {
+            "identity" => {}
+            "person" => return self.evaluate_person(enforcer, ask, &resource, now).await,
+            _ => {
+                let reason = Reason::SubjectTypeUnknown;
+                count(&self.counters.denied);
+                self.count_stranger(reason, &caller.to_string());
+                return Ok(Verdict::refused(None, reason).into_decision(self.policy.version()));
+            }
         }
         let token = token_of(ask)?;
         let asked = Use {
@@ -110,17 +122,22 @@ impl Engine {
         if let Ok(id) = name.parse::<ResourceId>() {
             return self.one(id).await;
         }
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Resource,
-                terms: vec![format!("uri={name}")],
-                after: None,
-                limit: 1,
-            })
-            .await?;
-        let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
-        Ok(found.filter(|resource| resource.uri == name))
+        for spelling in Resource::spellings(name) {
+            let page = self
+                .store
+                .list(&ListQuery {
+                    kind: RowKind::Resource,
+                    terms: vec![format!("uri={spelling}")],
+                    after: None,
+                    limit: 1,
+                })
+                .await?;
+            let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
+            if let Some(resource) = found.filter(|resource| resource.is_at(name)) {
+                return Ok(Some(resource));
+            }
+        }
+        Ok(None)
     }
 
     async fn use_verdict(&self, subject: &str, token: Option<ShownToken<'_>>, asked: Use<'_>) -> Result<Verdict, OpError> {
@@ -400,10 +417,8 @@ fn wrong_context(usage: &Usage, in_hours: bool, posture: Option<&str>) -> String
 
 fn check_evaluation(ask: &Evaluation) -> Result<(), OpError> {
     let mut problems = Vec::new();
-    if !["identity", "person"].contains(&ask.subject.kind.as_str()) {
-        problems.push(FieldProblem::new("subject.type", "subject_type_unknown", "use the type identity or person"));
-    }
     for (field, text) in [
+        ("subject.type", &ask.subject.kind),
         ("subject.id", &ask.subject.id),
         ("resource.type", &ask.resource.kind),
         ("resource.id", &ask.resource.id),

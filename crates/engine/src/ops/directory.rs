@@ -1,11 +1,12 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
+use serde_json::json;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
-use tenure_core::event::ControlPoint;
+use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exceptional::Access;
 use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
@@ -13,9 +14,9 @@ use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
 use tenure_core::resource::Resource;
-use tenure_core::signing_key::KeyUse;
+use tenure_core::signing_key::{KeyUse, SigningKey};
 use tenure_core::third_party::Standing;
-use tenure_core::time::Span;
+use tenure_core::time::{Span, Timestamp};
 
 use super::Asked;
 use super::exceptional::About;
@@ -172,12 +173,14 @@ impl Engine {
                     if self.one::<Environment>(&ask.name).await?.is_some() {
                         return Err(OpError::Taken { what: "name" });
                     }
-                    let key = self.new_key(KeyUse::AccessToken(ask.name.clone()), now)?;
+                    let key = self.new_key_of(KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
                     let environment = Environment {
                         name: ask.name.clone(),
                         production: ask.production,
+                        signing_algorithm: ask.signing_algorithm,
                         keys: vec![EnvironmentKey {
                             id: key.id,
+                            algorithm: key.algorithm,
                             signs_from: now,
                             published_until: None,
                         }],
@@ -187,6 +190,7 @@ impl Engine {
                         .event(now, "environment.created", ControlPoint::Administer)
                         .subject(&ask.name)
                         .fact("production", ask.production)
+                        .fact("signing_algorithm", ask.signing_algorithm)
                         .fact("key", key.id)
                         .fact("public_key", &key.public);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
@@ -204,8 +208,8 @@ impl Engine {
         .await
     }
 
-    /// Gives an environment its next signing key. It is published at once and signs once verifiers had time to fetch it;
-    /// the old one stays published until the last token that it signed has ended.
+    /// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign once verifiers had time
+    /// to fetch them; the old ones stay published until the last token that they signed has ended.
     ///
     /// # Errors
     /// No such environment, or the caller is no administrator.
@@ -216,33 +220,57 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Environment>("environment", name).await?;
-                    let key = self.new_key(KeyUse::AccessToken(name.to_owned()), now)?;
                     let signs_from = now.plus(self.settings.key_overlap);
                     let retire_at = signs_from.plus(MAX_CREDENTIAL_TTL).plus(tenure_core::credential::CLOCK_SKEW);
+                    let (fresh, keys, event) = self.next_keys(&stored, signs_from, now)?;
                     let mut environment = (*stored.value).clone();
                     environment.keys.retain(|old| old.published_until.is_none_or(|until| now < until));
                     for old in &mut environment.keys {
                         old.published_until = old.published_until.or(Some(retire_at));
                     }
-                    environment.keys.push(EnvironmentKey {
-                        id: key.id,
-                        signs_from,
-                        published_until: None,
-                    });
-                    let event = self
-                        .event(now, "environment.key_rotated", ControlPoint::Administer)
-                        .subject(name)
-                        .fact("key", key.id)
-                        .fact("public_key", &key.public)
-                        .fact("signs_from", signs_from);
+                    environment.keys.extend(fresh);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &environment).insert(&key);
+                    changeset.replace(&stored, &environment);
+                    for key in &keys {
+                        changeset.insert(key);
+                    }
                     Ok((changeset, (environment, stored.revision + 1)))
                 })
                 .await?;
             self.changed(environment, revision, &committed).await
         })
         .await
+    }
+
+    /// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
+    pub(crate) fn next_keys(
+        &self,
+        environment: &Environment,
+        signs_from: Timestamp,
+        now: Timestamp,
+    ) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
+        let keys: Vec<SigningKey> = environment
+            .algorithms()
+            .into_iter()
+            .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+            .collect::<Result<_, _>>()?;
+        let named = keys.iter().map(|key| EnvironmentKey {
+            id: key.id,
+            algorithm: key.algorithm,
+            signs_from,
+            published_until: None,
+        });
+        let mut event = self
+            .event(now, "environment.key_rotated", ControlPoint::Administer)
+            .subject(&environment.name)
+            .fact("signs_from", signs_from);
+        if let [key] = keys.as_slice() {
+            event = event.fact("key", key.id).fact("public_key", &key.public);
+        } else {
+            let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
+            event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
+        }
+        Ok((named.collect(), keys, event))
     }
 
     /// Registers a resource.
@@ -273,6 +301,12 @@ impl Engine {
             let (resource, committed) = self
                 .decide(|| async {
                     let now = self.now();
+                    // The first resource that wants an algorithm brings its key: nobody can have fetched the key set for its tokens before.
+                    let environment = self.must::<Environment>("environment", &ask.environment).await?;
+                    let wanted = ask.signing_algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
+                    let new_key = wanted
+                        .map(|algorithm| self.new_key_of(KeyUse::AccessToken(ask.environment.clone()), algorithm, now))
+                        .transpose()?;
                     let resource = Resource {
                         id: ResourceId::generate(now, self.entropy.as_ref()),
                         uri: ask.uri.clone(),
@@ -283,22 +317,40 @@ impl Engine {
                         data_domains: ask.data_domains.clone(),
                         verification: ask.verification,
                         when_unreachable: ask.when_unreachable,
+                        signing_algorithm: ask.signing_algorithm,
                         created_at: now,
                     };
-                    let event = self
+                    let mut event = self
                         .event(now, "resource.created", ControlPoint::Administer)
                         .subject(resource.id)
                         .subject(ask.application)
                         .fact("uri", &ask.uri)
                         .fact("environment", &ask.environment)
                         .fact("verification", ask.verification);
+                    if let Some(algorithm) = ask.signing_algorithm {
+                        event = event.fact("signing_algorithm", algorithm);
+                    }
+                    if let Some(key) = &new_key {
+                        event = event.fact("key", key.id).fact("public_key", &key.public);
+                    }
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.insert(&resource);
-                    changeset.once.push(Once {
+                    if let Some(key) = &new_key {
+                        let mut with_key = (*environment.value).clone();
+                        with_key.keys.push(EnvironmentKey {
+                            id: key.id,
+                            algorithm: key.algorithm,
+                            signs_from: now,
+                            published_until: None,
+                        });
+                        changeset.replace(&environment, &with_key).insert(key);
+                    }
+                    // Of each spelling there is one resource, for ever.
+                    changeset.once.extend(Resource::spellings(&ask.uri).into_iter().map(|key| Once {
                         space: "resource_uri",
-                        key: ask.uri.clone(),
+                        key,
                         until: None,
-                    });
+                    }));
                     Ok((changeset, resource))
                 })
                 .await?;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Map, Value};
 use tenure_core::changeset::Changeset;
-use tenure_core::environment::{Environment, EnvironmentKey};
+use tenure_core::environment::Environment;
 use tenure_core::epoch::{Contradiction, Epoch, PastLog, Trust};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::exceptional::Access;
@@ -323,23 +323,15 @@ impl Engine {
         loop {
             let (rows, next): (Vec<Stored<Environment>>, _) = self.listed(RowKind::Environment, Vec::new(), after, 200).await?;
             for stored in &rows {
-                let key = self.new_key(KeyUse::AccessToken(stored.name.clone()), now)?;
+                let (fresh, keys, event) = self.next_keys(stored, now, now)?;
                 let environment = Environment {
-                    keys: vec![EnvironmentKey {
-                        id: key.id,
-                        signs_from: now,
-                        published_until: None,
-                    }],
+                    keys: fresh,
                     ..(*stored.value).clone()
                 };
-                let event = self
-                    .event(now, "environment.key_rotated", ControlPoint::Administer)
-                    .subject(&stored.name)
-                    .fact("key", key.id)
-                    .fact("public_key", &key.public)
-                    .fact("signs_from", now);
-                changeset.event(event);
-                changeset.insert(&key).replace(stored, &environment);
+                changeset.event(event).replace(stored, &environment);
+                for key in &keys {
+                    changeset.insert(key);
+                }
                 changed += 1;
             }
             after = next;

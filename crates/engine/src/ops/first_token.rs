@@ -82,7 +82,7 @@ impl Engine {
         };
         let key = parse_workload_key(&jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
         verify_first_proof(&wanted.proof, &[&key], &self.issuer_of(&environment), &ask.name, now)
-            .map_err(|error| OpError::because(Reason::ProofInvalid, error.code()))?;
+            .map_err(|refused| OpError::because(Reason::ProofInvalid, refused.error.code()))?;
         Ok(environment)
     }
 }

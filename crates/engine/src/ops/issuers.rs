@@ -6,13 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
-use tenure_api::requests::NewIssuer;
-use tenure_api::views::Resource as Changed;
+use tenure_api::requests::{IssuerToken, NewIssuer};
+use tenure_api::views::{FailedCheck, IssuerTrial, Resource as Changed};
+use tenure_core::binding::{BindingMatch, BindingState};
 use tenure_core::changeset::Once;
 use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{IssuerId, PersonId};
+use tenure_core::id::{IdentityId, IssuerId, PersonId};
 use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
@@ -20,9 +21,11 @@ use tenure_core::problem::FieldProblem;
 use tenure_core::row::RowKind;
 use tenure_core::sign_in::SignInProvider;
 use tenure_core::time::Span;
-use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
+use tenure_credentials::external::SignedExternal;
+use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, MAX_SET_BYTES};
 
 use super::Asked;
+use super::token::unfit_proof;
 use super::trust::{Names, Standing, Trusted};
 use crate::Engine;
 use crate::caller::Caller;
@@ -299,15 +302,112 @@ impl Engine {
         self.remove_trusted(caller, &id.to_string(), None).await
     }
 
-    /// The keys of an issuer; `refetch` when a proof names a key that they lack.
+    /// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
+    ///
+    /// # Errors
+    /// No such issuer, its key set can't be had, or the caller is no administrator.
+    pub async fn try_issuer_token(&self, caller: &Caller, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.try", id), async {
+            self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
+            let issuer = self.must::<Issuer>("issuer", id).await?;
+            let failed = match self.signed_by(&issuer, &ask.token).await? {
+                Err(error) => Some(unsigned(&issuer, error)),
+                Ok(signed) => self.first_failed(&issuer, signed, ask.identity).await?,
+            };
+            Ok(IssuerTrial {
+                accepted: failed.is_none(),
+                failed,
+            })
+        })
+        .await
+    }
+
+    async fn first_failed(&self, issuer: &Issuer, signed: SignedExternal, identity: Option<IdentityId>) -> Result<Option<FailedCheck>, OpError> {
+        if issuer.state != IssuerState::Active {
+            return Ok(Some(failed(
+                "issuer_not_active",
+                "no proof of this issuer counts: it waits for its confirmation, or was removed",
+            )));
+        }
+        if let Some(name) = claim::first_broken(signed.claims(), &issuer.fixed_claims) {
+            return Ok(Some(failed(
+                "fixed_claim_wrong",
+                format!("the issuer is registered for other values of the claim {name}"),
+            )));
+        }
+        let claims = signed.claims().clone();
+        if let Err(error) = signed.holds(&issuer.audience, self.now()) {
+            let hint = match error {
+                JoseError::AudienceWrong => format!("aud has to be {:?}, and alone", issuer.audience),
+                _ => unfit_proof(error).hint().to_owned(),
+            };
+            return Ok(Some(failed(error.code(), hint)));
+        }
+        let Some(identity) = identity else { return Ok(None) };
+        let known = self.know(identity).await?.ok_or(OpError::NotFound("identity"))?;
+        let bound: Vec<_> = known
+            .bindings
+            .iter()
+            .flatten()
+            .filter(|binding| binding.state != BindingState::Removed)
+            .filter_map(|binding| match &binding.matches {
+                BindingMatch::Oidc { issuer: of, claims } if *of == issuer.id => Some(claims),
+                _ => None,
+            })
+            .collect();
+        let broken = bound.iter().map(|wanted| claim::first_broken(&claims, wanted)).collect::<Vec<_>>();
+        Ok(match broken.first() {
+            None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
+            Some(_) if broken.contains(&None) => None,
+            Some(name) => {
+                let name = name.unwrap_or_default();
+                Some(failed(
+                    "binding_claim_wrong",
+                    format!("the identity's binding demands another value of the claim {name}"),
+                ))
+            }
+        })
+    }
+
+    /// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where `lacks` says that they
+    /// lack the key that it names.
+    ///
+    /// # Errors
+    /// The issuer's key set can't be had, and none is held that is less than an hour old; or the key may be a new one, and the issuer was asked too
+    /// lately to be asked again: the same will be known in half a minute.
+    pub(crate) async fn check_by_keys<T, E>(
+        &self,
+        registration: &str,
+        jwks_uri: &str,
+        check: impl Fn(&JwkSet) -> Result<T, E>,
+        lacks: impl Fn(&E) -> bool,
+    ) -> Result<Result<T, E>, OpError> {
+        let since = self.clock.monotonic();
+        let keys = self.keys_at(registration, jwks_uri, false).await?;
+        let checked = check(&keys);
+        if !checked.as_ref().is_err_and(&lacks) || self.fetched_since(registration, jwks_uri, since) {
+            return Ok(checked);
+        }
+        let fresh = self.keys_at(registration, jwks_uri, true).await?;
+        if Arc::ptr_eq(&keys, &fresh) {
+            return Err(OpError::Unavailable(format!(
+                "the key that a token of the issuer {registration} names may be new"
+            )));
+        }
+        Ok(check(&fresh))
+    }
+
+    /// Whether the keys that are held now were asked for after this moment.
+    fn fetched_since(&self, registration: &str, jwks_uri: &str, since: Span) -> bool {
+        let slot = self.issuer_keys.slot(registration, jwks_uri);
+        let held = slot.held.lock();
+        held.keys.as_ref().is_some_and(|(_, at)| at.as_micros() >= since.as_micros())
+    }
+
+    /// The keys at the place that a registration fixed; `refetch` when a proof names a key that they lack.
     ///
     /// # Errors
     /// The issuer's key set can't be had, and none is held that is less than an hour old.
-    pub async fn issuer_keys(&self, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
-        self.keys_at(&issuer.id.to_string(), &issuer.jwks_uri, refetch).await
-    }
-
-    /// The keys that a registration of an issuer fixed the place of.
     pub(crate) async fn keys_at(&self, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
         let slot = self.issuer_keys.slot(registration, jwks_uri);
         let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
@@ -393,6 +493,29 @@ impl Engine {
         };
         Ok(self.store.list(&query).await?.rows.len() < 2)
     }
+}
+
+fn failed(check: &str, hint: impl Into<String>) -> FailedCheck {
+    FailedCheck {
+        check: check.to_owned(),
+        hint: hint.into(),
+    }
+}
+
+/// What is wrong with a token before anything that it says can be believed.
+fn unsigned(issuer: &Issuer, error: JoseError) -> FailedCheck {
+    let hint = match error {
+        JoseError::AlgNotAllowed => format!(
+            "the issuer is registered with {}, and the token's alg or its key is another",
+            issuer.algorithms.join(", ")
+        ),
+        JoseError::IssuerWrong => format!("iss has to be {:?}, to the letter", issuer.url),
+        JoseError::KeyUnknown => format!("the key set at {} has no key with the token's kid", issuer.jwks_uri),
+        JoseError::KidMissing => format!("the token has no kid, and the key set at {} has several keys", issuer.jwks_uri),
+        JoseError::SignatureInvalid => format!("no key at {} made this signature", issuer.jwks_uri),
+        other => other.to_string(),
+    };
+    failed(error.code(), hint)
 }
 
 fn check(ask: &NewIssuer) -> Vec<FieldProblem> {

@@ -16,7 +16,7 @@ use tenure_core::secret::Secret;
 use tenure_core::sign_in::{Assurance, Session, SignInBinding, SignInMethod, SignInProvider};
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::id_token::{Expected, IdToken, IdTokenError, sha256_text, verify_id_token};
-use tenure_credentials::jose::{Algorithm, JoseError};
+use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 
 use super::setup::personal;
 use super::sign_in::{Entitled, MAX_SIGN_INS};
@@ -254,15 +254,10 @@ impl Engine {
             proved_since: pending.fresh.then_some(pending.started_at),
         };
         let registration = provider.id.to_string();
-        let mut refetch = false;
-        loop {
-            let keys = self.keys_at(&registration, &provider.jwks_uri, refetch).await?;
-            match verify_id_token(&tokens.id_token, &keys, &algorithms, &expected, self.now()) {
-                Ok(id_token) => return Ok(id_token),
-                Err(IdTokenError::Jose(JoseError::KeyUnknown)) if !refetch => refetch = true,
-                Err(error) => return Err(failed(provider, &error.to_string())),
-            }
-        }
+        let check = |keys: &JwkSet| verify_id_token(&tokens.id_token, keys, &algorithms, &expected, self.now());
+        let lacks = |error: &IdTokenError| matches!(error, IdTokenError::Jose(JoseError::KeyUnknown));
+        let checked = self.check_by_keys(&registration, &provider.jwks_uri, check, lacks).await?;
+        checked.map_err(|error| failed(provider, &error.to_string()))
     }
 
     /// Decides whose sign-in it is, and begins the session.

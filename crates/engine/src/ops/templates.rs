@@ -153,8 +153,11 @@ fn filled(charter: &CharterDraft, template: &Template, now: Timestamp) -> Charte
         usage: or(&charter.usage, &defaults.usage),
         renewal: or(&charter.renewal, &defaults.renewal),
         tasks: list(&charter.tasks, &defaults.tasks),
+        // A default names a task of the list that it was written for.
+        default_task: or(&charter.default_task, if charter.tasks.is_empty() { &defaults.default_task } else { &None }),
         delegates: list(&charter.delegates, &defaults.delegates),
         sender_constrained: charter.sender_constrained || defaults.sender_constrained,
+        exact_scope: charter.exact_scope || defaults.exact_scope,
         notification_endpoint: or(&charter.notification_endpoint, &defaults.notification_endpoint),
         removal_group: or(&charter.removal_group, &defaults.removal_group),
     }

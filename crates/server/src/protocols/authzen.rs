@@ -1,8 +1,10 @@
 //! OpenID AuthZEN Authorization API 1.0: the evaluation endpoint.
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::HeaderName;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tenure_api::problem::Problem;
@@ -16,14 +18,29 @@ use crate::error::Failure;
 use crate::extract::{Body, Reply, Source, authorization, ok};
 use crate::keys::Keys;
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/access/v1/evaluation", post(evaluate))
         .route("/.well-known/authzen-configuration", get(configuration))
+        .route_layer(from_fn(same_request_id))
 }
 
-async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, headers: HeaderMap, Body(ask): Body<Evaluation>) -> Reply<Decision> {
-    let Some((scheme, token)) = authorization(&headers)? else {
+/// Gives a request's `X-Request-ID` back with the response, whatever that is (§10.1.3).
+async fn same_request_id(request: Request, next: Next) -> Response {
+    let id = request.headers().get(REQUEST_ID).cloned();
+    let mut response = next.run(request).await;
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Answers an enforcement point. Who asks is settled before anything is read of what they ask.
+async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, request: Request) -> Reply<Decision> {
+    let Some((scheme, token)) = authorization(request.headers())? else {
+        app.engine.count_stranger(Reason::ProofMissing, &source);
         return Err(Failure::of(
             Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer"),
         ));
@@ -35,6 +52,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, he
         }
         Failure::from(error)
     })?;
+    let Body(ask) = Body::<Evaluation>::from_request(request, &app).await?;
     ok(app.engine.evaluate(&enforcer, &ask).await?)
 }
 

@@ -28,7 +28,7 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>, Sour
     let form = Form::read(request, &app).await?;
     let Some(proof) = client_proof(&form)? else {
         app.engine.count_stranger(Reason::ProofMissing, &source);
-        return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+        return Err(OAuthError::no_proof(&form));
     };
     if form.get("request").is_some() {
         return Err(OAuthError::invalid_request("signed requests are not taken: send the parameters in the form"));

@@ -1,7 +1,7 @@
 //! OAuth: token endpoint (RFC 6749, 7523, 8707), introspection (RFC 7662), revocation (RFC 7009), metadata (RFC 8414), key set.
 //! Each environment is an issuer of its own (S-6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::backchannel::TENURE_ACCESS;
@@ -19,6 +20,7 @@ use crate::App;
 use crate::error::{Failure, problem_of};
 use crate::extract::{Path, Reply, Source, authorization, body, ok};
 use crate::keys::{Keys, challenge};
+use crate::sign_in::html;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -33,7 +35,10 @@ pub(crate) fn routes() -> Router<App> {
         .route("/env/{environment}/introspect", post(introspect))
         .route("/env/{environment}/revoke", post(revoke))
         .route("/env/{environment}/jwks.json", get(jwks))
+        .route("/env/{environment}/authorize", get(authorize))
         .route("/.well-known/oauth-authorization-server/env/{environment}", get(metadata))
+        .route("/.well-known/openid-configuration/env/{environment}", get(discovery))
+        .route("/env/{environment}/.well-known/openid-configuration", get(discovery))
 }
 
 /// An OAuth error (RFC 6749 §5.2), with our own reason beside it.
@@ -43,6 +48,17 @@ pub(super) struct OAuthError {
     description: String,
     reason: Option<Reason>,
     policies: Vec<String>,
+    challenge: Challenge,
+}
+
+/// What a 401 says of the ways to authenticate. A client of the token endpoint does it in the form, for which there is no scheme of HTTP's: a
+/// challenge there would name a way that isn't one, and many clients then look at nothing else.
+enum Challenge {
+    None,
+    /// The scheme that the client tried (RFC 6749 §5.2).
+    Tried(String),
+    /// Of an address that takes access tokens.
+    Token,
 }
 
 impl OAuthError {
@@ -53,6 +69,15 @@ impl OAuthError {
             description: description.into(),
             reason: None,
             policies: Vec::new(),
+            challenge: Challenge::None,
+        }
+    }
+
+    /// Nothing came that could prove a client.
+    pub(super) fn no_proof(form: &Form) -> Self {
+        Self {
+            challenge: form.scheme.clone().map_or(Challenge::None, Challenge::Tried),
+            ..Self::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing)
         }
     }
 
@@ -78,8 +103,13 @@ impl IntoResponse for OAuthError {
             object.insert("policies".into(), json!(self.policies));
         }
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = challenge(self.reason.map_or("", Reason::code), &self.description);
+        let challenge = match &self.challenge {
+            _ if self.status != StatusCode::UNAUTHORIZED => None,
+            Challenge::None => None,
+            Challenge::Tried(scheme) => HeaderValue::try_from(format!("{scheme} realm=\"tenure\"")).ok(),
+            Challenge::Token => Some(challenge(self.reason.map_or("", Reason::code), &self.description)),
+        };
+        if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -97,10 +127,10 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
         StatusCode::BAD_REQUEST
     };
     match error {
-        // Every failed proof reads the same: whether the identity exists, or has this key, is nobody's business.
+        // Every failed proof of a stranger reads the same: whether the identity exists, or has this key, is nobody's business.
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
         OpError::Refused {
-            reason: reason @ Reason::ProofReplayed,
+            reason: reason @ (Reason::ProofReplayed | Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong),
             ..
         } => OAuthError::because(proof_status, proof, reason),
         OpError::Refused { reason, detail, answer } => {
@@ -140,6 +170,8 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
                 .join("; ");
             let error = if fields.iter().any(|field| field.field == "resource") {
                 "invalid_target"
+            } else if fields.iter().any(|field| field.field == "scope") {
+                "invalid_scope"
             } else if fields.iter().any(|field| field.field.starts_with("authorization_details")) {
                 "invalid_authorization_details"
             } else {
@@ -164,9 +196,16 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
 /// The parameters of a form; each at most once (RFC 6749 §3.2).
 pub(super) struct Form {
     parameters: BTreeMap<String, String>,
-    /// Whether the request has an `Authorization` header.
-    authorization: bool,
+    /// The scheme of the request's `Authorization` header, if it has one.
+    scheme: Option<String>,
     keys: Keys,
+}
+
+/// The scheme of an `Authorization` header; one that can't be read is of none that has a name.
+fn scheme_of(value: &HeaderValue) -> String {
+    let scheme = value.to_str().ok().and_then(|text| text.split(' ').next()).unwrap_or_default();
+    let is_name = (1..=32).contains(&scheme.len()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if is_name { scheme.to_owned() } else { "Bearer".to_owned() }
 }
 
 impl Form {
@@ -186,7 +225,7 @@ impl Form {
         if !is_form {
             return Err(OAuthError::invalid_request("send application/x-www-form-urlencoded"));
         }
-        let authorization = request.headers().contains_key(header::AUTHORIZATION);
+        let scheme = request.headers().get(header::AUTHORIZATION).map(scheme_of);
         let keys = Keys::of_request(app, &request);
         let bytes = body(request, app)
             .await
@@ -194,15 +233,16 @@ impl Form {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
+            // Whoever wants a token for several resources may say so (RFC 8707 §2); here a token is for one.
+            if name == "resource" && parameters.contains_key(&name) {
+                let hint = "name one resource: a token is for one; ask for another token for each other resource";
+                return Err(OAuthError::new(StatusCode::BAD_REQUEST, "invalid_target", hint));
+            }
             if parameters.insert(name, value).is_some() {
                 return Err(OAuthError::invalid_request("a parameter is given twice"));
             }
         }
-        Ok(Self {
-            parameters,
-            authorization,
-            keys,
-        })
+        Ok(Self { parameters, scheme, keys })
     }
 
     /// A parameter; an empty one counts as left out (RFC 6749 §3.1).
@@ -224,7 +264,7 @@ impl Form {
             ));
         }
         match (self.get("client_assertion"), self.get("client_assertion_type")) {
-            (Some(_), _) if self.authorization => Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)")),
+            (Some(_), _) if self.scheme.is_some() => Err(OAuthError::invalid_request("authenticate in one way, not in two (RFC 6749 §2.3)")),
             (None, None) => Ok(None),
             (Some(assertion), Some(ASSERTION_TYPE)) => Ok(Some(assertion)),
             (None, Some(_)) => Err(OAuthError::invalid_request("the parameter client_assertion is missing")),
@@ -243,10 +283,16 @@ fn own_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
 
 /// A failure where an access token is shown: what is wrong with its key is said as any resource says it (RFC 9449 §7.1).
 fn at_resource(error: OpError) -> OAuthError {
+    let is_token = matches!(error, OpError::Unauthenticated(_));
     let mut failure = oauth_error(error, "invalid_client");
+    if is_token {
+        // RFC 7662 §2.3, RFC 6750 §3.1: the token is what failed, and no client.
+        failure.error = "invalid_token";
+    }
     if matches!(failure.reason, Some(Reason::DpopInvalid | Reason::DpopNonceNeeded)) {
         failure.status = StatusCode::UNAUTHORIZED;
     }
+    failure.challenge = Challenge::Token;
     failure
 }
 
@@ -255,7 +301,7 @@ fn at_resource(error: OpError) -> OAuthError {
 pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
     let Some(assertion) = form.client_assertion()? else {
         // Without a name the certificate says nothing: a proof names its identity (S-13).
-        return Ok(form.keys.certificate().filter(|_| form.get("client_id").is_some() && !form.authorization));
+        return Ok(form.keys.certificate().filter(|_| form.get("client_id").is_some() && form.scheme.is_none()));
     };
     let issuer = tenure_credentials::jose::read_unverified(assertion)
         .ok()
@@ -275,11 +321,11 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         CLIENT_CREDENTIALS => {
             let Some(proof) = own_proof(&form)? else {
                 app.engine.count_stranger(Reason::ProofMissing, &source);
-                return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+                return Err(OAuthError::no_proof(&form));
             };
             (proof, "invalid_client")
         }
-        JWT_BEARER if form.client_assertion()?.is_some() || form.authorization => {
+        JWT_BEARER if form.client_assertion()?.is_some() || form.scheme.is_some() => {
             return Err(OAuthError::invalid_request(
                 "the assertion alone is the proof here: send no client authentication beside it",
             ));
@@ -289,7 +335,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
             Some(proof) => (proof, "invalid_client"),
             None => {
                 app.engine.count_stranger(Reason::ProofMissing, &source);
-                return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+                return Err(OAuthError::no_proof(&form));
             }
         },
         _ => {
@@ -321,20 +367,31 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
-    let token = authorization(request.headers()).map_err(|Failure(problem)| OAuthError::invalid_request(problem.detail.unwrap_or_default()))?;
-    let form = Form::read(request, &app).await?;
-    let asked_about = form.must("token")?.to_owned();
-    let enforcer = match (token, own_proof(&form)?) {
-        (Some((scheme, access_token)), None) => {
-            let shown = form.keys.with_a_token(scheme).map_err(at_resource)?;
-            app.engine.authenticate_enforcer(&access_token, &shown).await.map_err(|error| {
+    let token = match authorization(request.headers()) {
+        Ok(token) => token,
+        // Another scheme, which the answer names once the form has no proof either.
+        Err(Failure(problem)) if problem.status == StatusCode::UNAUTHORIZED.as_u16() => None,
+        Err(Failure(problem)) => return Err(OAuthError::invalid_request(problem.detail.unwrap_or_default())),
+    };
+    let by_token = match token {
+        None => None,
+        Some((scheme, access_token)) => {
+            let shown = Keys::of_request(&app, &request).with_a_token(scheme).map_err(at_resource)?;
+            let enforcer = app.engine.authenticate_enforcer(&access_token, &shown).await.map_err(|error| {
                 if let OpError::Unauthenticated(reason) = &error {
                     app.engine.count_stranger(*reason, &source);
                 }
                 at_resource(error)
-            })?
+            })?;
+            Some(enforcer)
         }
+    };
+    let form = Form::read(request, &app).await?;
+    let enforcer = match (by_token, own_proof(&form)?) {
+        (Some(enforcer), _) => enforcer,
         (None, Some(proof)) => {
+            // A proof is used up by what it is for, and by nothing less.
+            form.must("token")?;
             let identity = app
                 .engine
                 .authenticate_client(&environment, form.get("client_id"), &proof, "introspection", &source)
@@ -342,14 +399,22 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
                 .map_err(|error| oauth_error(error, "invalid_client"))?;
             app.engine.enforcer_of(&identity).await.map_err(|error| oauth_error(error, "invalid_client"))?
         }
-        _ => {
+        (None, None) => {
             app.engine.count_stranger(Reason::ProofMissing, &source);
-            return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+            let failure = OAuthError::no_proof(&form);
+            return Err(match failure.challenge {
+                Challenge::None => OAuthError {
+                    challenge: Challenge::Token,
+                    ..failure
+                },
+                _ => failure,
+            });
         }
     };
+    let asked_about = form.must("token")?;
     let answer = app
         .engine
-        .introspect(&environment, &enforcer, &asked_about)
+        .introspect(&environment, &enforcer, asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
@@ -359,7 +424,7 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
     let form = Form::read(request, &app).await?;
     let Some(proof) = own_proof(&form)? else {
         app.engine.count_stranger(Reason::ProofMissing, &source);
-        return Err(OAuthError::because(StatusCode::UNAUTHORIZED, "invalid_client", Reason::ProofMissing));
+        return Err(OAuthError::no_proof(&form));
     };
     let token = form.must("token")?;
     let client = app
@@ -386,10 +451,42 @@ async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result
         .into_response())
 }
 
+/// The authorization endpoint, which gives nobody a code: identities prove themselves at the token endpoint. Its address stands in the metadata since
+/// clients refuse those without one, though RFC 8414 §2 doesn't. The error is shown and not sent on: no client has an address here that it could be
+/// sent to (RFC 6749 §4.1.2.1).
+async fn authorize(State(app): State<App>, Path(environment): Path<String>) -> Response {
+    let failure = match app.engine.key_set(&environment).await {
+        Ok(_) => Failure::of(
+            Problem::new(400, "unsupported_response_type", "unsupported response type")
+                .detail("unsupported_response_type: nobody signs in here for an application")
+                .hint("clients get their tokens at the token endpoint, by grant_type=client_credentials with an assertion by their own key (private_key_jwt)"),
+        ),
+        Err(error) => error.into(),
+    };
+    html::problem(failure, "")
+}
+
 async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {
+    ok(metadata_of(&app, &environment).await?)
+}
+
+/// The same for verifiers that know only OpenID Connect Discovery 1.0, at the addresses of both ways to put the issuer's path (RFC 8414 §5). What that
+/// demands beside has no use here: there are no ID tokens, and subjects are the same for every resource.
+async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> Reply<Value> {
+    let mut metadata = metadata_of(&app, &environment).await?;
+    if let Some(members) = metadata.as_object_mut() {
+        members.insert("subject_types_supported".into(), json!(["public"]));
+        let keys = app.engine.key_set(&environment).await?;
+        let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key.get("alg").and_then(Value::as_str)).collect();
+        members.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
+    }
+    ok(metadata)
+}
+
+async fn metadata_of(app: &App, environment: &str) -> Result<Value, Failure> {
     // A name that has no environment has no metadata either.
-    app.engine.key_set(&environment).await?;
-    let issuer = app.engine.issuer_of(&environment);
+    app.engine.key_set(environment).await?;
+    let issuer = app.engine.issuer_of(environment);
     let details = [DETAIL_TYPES, &[TENURE_ACCESS]].concat();
     let mtls = app.engine.settings().mtls_url.as_ref();
     let mut auth = vec!["private_key_jwt"];
@@ -397,6 +494,7 @@ async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Re
     let algorithms = json!(["EdDSA", "Ed25519", "ES256"]);
     let mut metadata = json!({
         "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/jwks.json"),
         "introspection_endpoint": format!("{issuer}/introspect"),
@@ -426,5 +524,5 @@ async fn metadata(State(app): State<App>, Path(environment): Path<String>) -> Re
         });
         members.insert("mtls_endpoint_aliases".into(), aliases);
     }
-    ok(metadata)
+    Ok(metadata)
 }

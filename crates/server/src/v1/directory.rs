@@ -4,8 +4,8 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tenure_api::requests::{ApplicationChange, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
-use tenure_api::views::{OperatorTokenIssued, Page, Resource as View, SetupDone};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
+use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
 use tenure_core::issuer::Issuer;
@@ -34,6 +34,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/issuers/{id}", get(one::<Issuer>))
         .route("/v1/issuers/{id}/confirm", post(confirm_issuer))
         .route("/v1/issuers/{id}/remove", post(remove_issuer))
+        .route("/v1/issuers/{id}/try", post(try_issuer))
 }
 
 /// Filters and paging of the plain lists.
@@ -131,6 +132,10 @@ async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(
 
 async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
     ok(app.engine.confirm_issuer(&caller, id(&issuer, "issuer")?).await?)
+}
+
+async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
+    ok(app.engine.try_issuer_token(&caller, id(&issuer, "issuer")?, &ask).await?)
 }
 
 async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {

@@ -164,6 +164,18 @@ pub fn write_new_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
+/// Writes a secret file that only its owner can read, in the place of one of before: whoever reads it meets the old one or the new one, and never a part.
+pub fn replace_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = path.with_file_name(name);
+    write_new_secret(&beside, secret)?;
+    std::fs::rename(&beside, path).with_context(|| {
+        let _ = std::fs::remove_file(&beside);
+        format!("can't write {}", path.display())
+    })
+}
+
 /// Reads JSON in which whole lines may be comments that begin with `//`.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = read_input(path)?;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tenure_api::requests::{ApplicationChange, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
 use tenure_client::ListQuery;
-use tenure_core::id::{ApplicationId, IssuerId, PersonId, ResourceId, TeamId};
+use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
+use tenure_core::signing_key::SigningAlgorithm;
 
 use super::context::{Context, read_secret, word};
 use super::output::{Column, Paging, line};
@@ -177,6 +178,9 @@ pub enum Environment {
         /// It counts as production.
         #[arg(long)]
         production: bool,
+        /// What tokens are signed with, unless a resource says otherwise: EdDSA, ES256 or RS256.
+        #[arg(long, value_parser = word::<SigningAlgorithm>, default_value = "EdDSA", value_name = "ALGORITHM")]
+        signing_algorithm: SigningAlgorithm,
     },
     /// Lists environments.
     List {
@@ -188,7 +192,7 @@ pub enum Environment {
         /// The environment's name.
         name: String,
     },
-    /// Publishes a new signing key, which signs once verifiers had time to fetch it.
+    /// Publishes a new signing key of each algorithm, which signs once verifiers had time to fetch it.
     RotateKey {
         /// The environment's name.
         name: String,
@@ -200,7 +204,18 @@ impl Environment {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Create { name, production } => context.out.record(&client.create_environment(&NewEnvironment { name, production }).await?),
+            Self::Create {
+                name,
+                production,
+                signing_algorithm,
+            } => {
+                let ask = NewEnvironment {
+                    name,
+                    production,
+                    signing_algorithm,
+                };
+                context.out.record(&client.create_environment(&ask).await?)
+            }
             Self::List { paging } => {
                 context
                     .out
@@ -246,6 +261,9 @@ pub enum Resource {
         /// deny: it refuses while Tenure can't be reached; accept: an enforcement point with an exception `accept_unreachable` may go on for a while.
         #[arg(long, value_parser = word::<WhenUnreachable>, default_value = "deny", value_name = "WHAT")]
         when_unreachable: WhenUnreachable,
+        /// What its tokens are signed with, where its verifiers don't know what the environment signs with: EdDSA, ES256 or RS256.
+        #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
+        signing_algorithm: Option<SigningAlgorithm>,
     },
     /// Lists resources.
     List {
@@ -282,6 +300,7 @@ impl Resource {
                 data_domains,
                 verification,
                 when_unreachable,
+                signing_algorithm,
             } => {
                 let ask = NewResource {
                     uri,
@@ -292,6 +311,7 @@ impl Resource {
                     data_domains,
                     verification,
                     when_unreachable,
+                    signing_algorithm,
                 };
                 context.out.record(&client.create_resource(&ask).await?)
             }
@@ -356,6 +376,17 @@ pub enum Issuer {
         /// The issuer's id.
         id: IssuerId,
     },
+    /// Says which check of a token of the issuer fails, if one does; the token is not used up.
+    Try {
+        /// The issuer's id.
+        id: IssuerId,
+        /// The file with the token; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        token_file: PathBuf,
+        /// Also hold it against the bindings of this identity.
+        #[arg(long)]
+        identity: Option<IdentityId>,
+    },
     /// Trusts an issuer no longer, for ever.
     Remove {
         /// The issuer's id.
@@ -403,6 +434,10 @@ impl Issuer {
                     .await?,
             ),
             Self::Confirm { id } => context.out.record(&client.confirm_issuer(id).await?),
+            Self::Try { id, token_file, identity } => {
+                let token = read_secret(&token_file)?;
+                context.out.record(&client.try_issuer(id, &IssuerToken { token, identity }).await?)
+            }
             Self::Remove { id } => context.out.record(&client.remove_issuer(id).await?),
             Self::List { url, paging } => {
                 context

@@ -2,29 +2,37 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tenure_api::requests::Enrol as EnrolRequest;
-use tenure_client::assertion::WorkloadKey;
+use tenure_client::assertion::{KeyType, WorkloadKey};
 use tenure_client::{Client, ClientError, TokenProof, TokenRequest};
 use tenure_core::id::IdentityId;
 
-use super::context::{Context, read_secret, write_new_secret};
+use super::context::{Context, read_secret, replace_secret, write_new_secret};
 use super::failure::Failure;
 use super::output::line;
 
-/// Keys with which workloads prove themselves (Ed25519).
+/// Keys with which workloads prove themselves.
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
-  tenure key generate --out exporter.key      prints the public JWK for the charter's workload_binding
-  tenure key public exporter.key              prints it again")]
+  tenure key generate --out exporter.key                  prints the public JWK for the charter's workload_binding
+  tenure key generate --type p256 --out mcp-client.pem    a key that every stock client reads
+  tenure key generate --format jwk --out agent.jwk
+  tenure key public exporter.key                          prints the public JWK again")]
 pub enum Key {
     /// Makes a key: the private part goes to a file that only you can read, the public JWK is printed.
     Generate {
         /// The file for the private part; it must not exist yet.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// The key's type. Every stock client reads a PEM of P-256; some know no Ed25519, or not as PEM.
+        #[arg(long = "type", value_enum, default_value_t)]
+        kind: KeyKind,
+        /// The form of the private part.
+        #[arg(long, value_enum, default_value_t)]
+        format: KeyFormat,
     },
     /// Prints the public JWK of a key.
     Public {
@@ -33,13 +41,40 @@ pub enum Key {
     },
 }
 
+/// Types of keys.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum KeyKind {
+    /// Ed25519, which signs as EdDSA.
+    #[default]
+    Ed25519,
+    /// ECDSA on P-256, which signs as ES256.
+    P256,
+}
+
+/// Forms of private keys.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum KeyFormat {
+    /// PKCS#8 in PEM.
+    #[default]
+    Pem,
+    /// A JSON Web Key.
+    Jwk,
+}
+
 impl Key {
     /// Does it.
     pub fn run(self, _: &Context) -> anyhow::Result<()> {
         let key = match self {
-            Self::Generate { out } => {
-                let key = WorkloadKey::generate();
-                write_new_secret(&out, &key.to_text())?;
+            Self::Generate { out, kind, format } => {
+                let key = WorkloadKey::generate_of(match kind {
+                    KeyKind::Ed25519 => KeyType::Ed25519,
+                    KeyKind::P256 => KeyType::P256,
+                });
+                let private = match format {
+                    KeyFormat::Pem => key.to_pem()?,
+                    KeyFormat::Jwk => key.to_private_jwk()?,
+                };
+                write_new_secret(&out, &private)?;
                 eprintln!("the private key is in {}; it never leaves this machine", out.display());
                 key
             }
@@ -54,13 +89,14 @@ impl Key {
 #[command(after_help = "\
 Examples:
   tenure token get --identity idn_… --key exporter.key --environment prod
-  tenure token get --identity idn_… --key exporter.key --environment prod --scope write -o json | jq -r .access_token
+  tenure token get --identity idn_… --key exporter.key --environment prod --scope write --raw
+  tenure token get --identity idn_… --key exporter.key --environment prod --out /run/exporter/token
   tenure token get --identity idn_… --oidc-token-file ci.jwt --environment prod
   tenure token get --identity idn_… --key exporter.key --environment prod --dpop-key dpop.key
   tenure token proof --dpop-key dpop.key --url https://orders.internal/v1/orders --token-file token
   tenure token get --identity idn_… --key agent.key --environment prod --task reconcile
   tenure token get --identity idn_A --key a.key --environment prod --task reconcile --resource https://orders --delegate-to idn_B \\
-    -o json | jq -r .access_token > from-a.token
+    --out from-a.token
   tenure token get --identity idn_B --key b.key --environment prod --exchange from-a.token --task check-invoices")]
 pub enum Token {
     /// Gets an access token with the workload's own key, or with a token of a registered issuer.
@@ -96,7 +132,7 @@ pub struct Get {
     /// The identity's id.
     #[arg(long)]
     identity: IdentityId,
-    /// The private key's file, as `tenure key generate` wrote it.
+    /// The private key's file: Ed25519 or P-256, as PEM or as a JWK, as `tenure key generate` writes them.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// A file with a token of a registered issuer; `-` is standard input.
@@ -126,6 +162,12 @@ pub struct Get {
     /// The issuer identifier to sign for, where the server's public URL is not the one that is connected to.
     #[arg(long, value_name = "URL")]
     audience: Option<String>,
+    /// Prints the access token and nothing else.
+    #[arg(long, conflicts_with = "out")]
+    raw: bool,
+    /// A file for the access token alone, which only you can read; one of before is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 impl Token {
@@ -156,6 +198,8 @@ impl Get {
             exchange,
             dpop_key,
             audience,
+            raw,
+            out,
         } = self;
         let client = context.anonymous()?;
         let audience = audience.unwrap_or_else(|| client.issuer_of(&environment));
@@ -196,7 +240,15 @@ impl Get {
             None => client.token(&environment, &ask).await,
         };
         match issued {
-            Ok(issued) => context.out.record(&issued),
+            Ok(issued) => match out {
+                Some(path) => {
+                    replace_secret(&path, &issued.access_token)?;
+                    eprintln!("the access token is in {}; it ends in {} seconds", path.display(), issued.expires_in);
+                    Ok(())
+                }
+                None if raw => line(&issued.access_token),
+                None => context.out.record(&issued),
+            },
             Err(error) => {
                 explain_audience(&client, &environment, &audience, &error).await;
                 Err(error.into())
@@ -242,7 +294,7 @@ impl Enrol {
         let key = WorkloadKey::generate();
         let proof = key.enrolment_proof(&join_token, &audience)?;
         // A key that was enrolled and then lost would waste the join token.
-        write_new_secret(&self.out, &key.to_text())?;
+        write_new_secret(&self.out, &key.to_pem()?)?;
         match client
             .enrol(&EnrolRequest {
                 join_token,

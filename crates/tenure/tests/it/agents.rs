@@ -231,7 +231,8 @@ on_one! {
         let chain = Chain::new(world).await;
         let tasks: &[(&str, &[&str])] = &[("report", &["read"])];
         let tool = chain.party("reporter", Part { tasks, ..PLAIN }).await;
-        assert_eq!(chain.world.ask_token(&tool.key, &tool.id, "production").await.code(), "intent_missing");
+        // Its only task is what it means when it says nothing.
+        assert_eq!(chain.world.ask_token(&tool.key, &tool.id, "production").await.expect(200).text("/authorization_details/0/task"), "report");
         assert_eq!(chain.own(&tool, &task("report"), &[]).await.expect(200).text("/scope"), "read");
         assert_eq!(chain.change(&tool.id, |charter| charter["tasks"] = json!([])).await.expect(403).code(), "approval_needed");
         // Who declares none is bound by its scope alone, and can't claim one; declaring some is free, and ends what was issued for none.
@@ -243,6 +244,42 @@ on_one! {
         chain.change(&free.id, |charter| charter["tasks"] = json!([{"name": "t", "purpose": "p", "scope": charter_scope(&chain)}])).await.expect(200);
         assert_eq!(chain.decide(&free.id, Some(&token), "read", None).await.code(), "intent_missing");
         assert!(!chain.world.is_live(&token).await);
+    }
+
+    async fn e03_a_task_is_implied_where_one_fits(world: World) {
+        let chain = Chain::new(world).await;
+        let tasks: &[(&str, &[&str])] = &[("reconcile", &["read"]), ("report", &["read"]), ("correct", &["read", "write"])];
+        let agent = chain.party("accountant", Part { kind: "agent", tasks, ..PLAIN }).await;
+        let ask = async |scope: &str| chain.ask(&agent, &[("grant_type", "client_credentials"), ("scope", scope)]).await;
+        let got = |answer: Answer| { let answer = answer.expect(200); (answer.text("/authorization_details/0/task"), answer.text("/scope")) };
+        let refused = |answer: Answer| { let answer = answer.expect(400); (answer.text("/error"), answer.code()) };
+        // The one that takes all that is asked for; by its name in the scope; and never one that has to be guessed.
+        assert_eq!(got(ask("write").await), ("correct".into(), "write".into()));
+        assert_eq!(got(ask("read write").await), ("correct".into(), "read write".into()));
+        assert_eq!(got(ask("task:report").await), ("report".into(), "read".into()));
+        assert_eq!(got(ask("read write task:reconcile").await), ("reconcile".into(), "read".into()));
+        for scope in ["read", ""] {
+            assert_eq!(refused(ask(scope).await), ("invalid_authorization_details".into(), "intent_missing".into()), "{scope}");
+        }
+        assert_eq!(refused(ask("task:rob").await), ("invalid_authorization_details".into(), "outside_intent".into()));
+        assert_eq!(refused(ask("write task:report").await), ("invalid_authorization_details".into(), "outside_intent".into()));
+        assert_eq!(ask("task:report task:correct").await.expect(400).text("/error"), "invalid_scope");
+        let details = task("correct");
+        assert_eq!(chain.own(&agent, &details, &[("scope", "task:report")]).await.expect(400).text("/error"), "invalid_scope");
+        // How it came to its task is on record, and the token is bound to it as to any.
+        let recorded: Vec<_> = chain.world.events_of("credential.issued", &agent.id).await.iter().map(|event| (event["data"]["task"].clone(), event["data"]["task_by"].clone())).collect();
+        let by = |task: &str, by: &str| (json!(task), json!(by));
+        assert_eq!(recorded, [by("correct", "implied"), by("correct", "implied"), by("report", "scope"), by("reconcile", "scope")]);
+        let token = ask("write").await.expect(200).text("/access_token");
+        assert_eq!(claims(&token)["authorization_details"], task("correct"));
+        assert_eq!(chain.decide(&agent.id, Some(&token), "read", Some("report")).await.code(), "outside_intent");
+
+        // With a default in the charter, which widens nothing and needs nobody, what was to be guessed is said.
+        assert_eq!(chain.change(&agent.id, |charter| charter["default_task"] = json!("rob")).await.expect(422).field_codes(), ["default_task_unknown"]);
+        chain.change(&agent.id, |charter| charter["default_task"] = json!("reconcile")).await.expect(200);
+        assert_eq!(got(ask("read").await), ("reconcile".into(), "read".into()));
+        assert_eq!(got(ask("").await), ("reconcile".into(), "read".into()));
+        assert_eq!(got(ask("write").await), ("correct".into(), "write".into()));
     }
 
     async fn r57_the_chain_of_a_delegation_is_in_the_record(world: World) {
@@ -355,10 +392,10 @@ async fn the_command_line_declares_tasks_and_hands_authority_on() {
         "--resource",
         ORDERS,
     ];
-    let refused = tenure(&by_agent);
+    let refused = tenure(&[&by_agent[..], &["--scope", "write"]].concat());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        String::from_utf8_lossy(&refused.stderr).contains("declare a task"),
+        String::from_utf8_lossy(&refused.stderr).contains("declare one"),
         "{}",
         String::from_utf8_lossy(&refused.stderr)
     );

@@ -224,7 +224,8 @@ on_one! {
         let chain = Chain::new(world).await;
         let pair = pair(&chain, "p").await;
         let token = chain.delegate(&pair.subject, &pair.actor.id, &["read"], None).await.expect(200).text("/access_token");
-        assert_eq!(refusal(chain.exchange(&pair.actor, &token, &[("scope", "read write")]).await), invalid("delegation_not_allowed"));
+        assert_eq!(refusal(chain.exchange(&pair.actor, &token, &[("scope", "write")]).await), invalid("delegation_not_allowed"));
+        assert_eq!(chain.exchange(&pair.actor, &token, &[("scope", "read write")]).await.expect(200).text("/scope"), "read");
         assert_eq!(chain.exchange(&pair.actor, &token, &[]).await.expect(200).text("/scope"), "read");
     }
 

@@ -32,6 +32,7 @@ mod lifecycle;
 mod log;
 mod mailbox;
 mod matrix;
+mod mcp;
 mod notify;
 mod oauth;
 mod passkeys;

@@ -174,8 +174,22 @@ on_one! {
             for more in [&[][..], &[("client_id", id.as_str())]] {
                 let answer = ask(&world, "/env/production/token", &credentials(assertion, more)).await;
                 assert_eq!(answer.status, 401, "{what}: {}", answer.body);
-                assert_eq!((answer.text("/error"), answer.text("/reason_code")), ("invalid_client".into(), "proof_invalid".into()), "{what}");
-                assert!(answer.headers.contains_key("www-authenticate"), "{what}");
+                // By the right key, it is told what to change; all else reads the same.
+                let told = match *what {
+                    "expired" | "issued in the future" | "not valid yet" | "with an end before 1970" => "proof_not_now",
+                    "valid for too long" => "proof_too_long",
+                    "for the token endpoint" | "for two audiences" | "for the same audience twice" | "for no audience" | "for an empty list" | "for another environment" | "for almost us"
+                    | "for us in capitals" | "for the server" => "proof_audience_wrong",
+                    "for ever" | "without end" | "with an end in words" | "about another identity" | "by another identity" | "about nobody" | "by nobody" | "without jti" | "empty jti"
+                    | "jti too long" | "jti that is no text" | "a claim twice" | "a claim twice, once escaped" | "claims that are a list" | "claims that are deep" | "claims that are no JSON" => {
+                        "proof_claims_wrong"
+                    }
+                    _ => "proof_invalid",
+                };
+                let reason = answer.text("/reason_code");
+                assert_eq!(answer.text("/error"), "invalid_client", "{what}");
+                // What names another identity is held against that one's keys.
+                assert!(reason == told || (reason == "proof_invalid" && more.is_empty()), "{what}: {reason} instead of {told}");
                 assert!(assertion.len() < 8 || !answer.body.to_string().contains(assertion.as_str()), "{what}");
             }
             // What proves nothing at one endpoint proves nothing at the others.
@@ -192,6 +206,40 @@ on_one! {
             assert_eq!(answer.text("/reason_code"), "proof_invalid", "{name}");
         }
         assert_eq!(world.changes().await, before);
+    }
+
+    async fn d21_whoever_holds_the_key_is_told_what_to_change(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let (stranger, issuer) = (Key::new(), world.issuer("production"));
+        let endpoint = json!({"aud": format!("{issuer}/token")});
+        for (with, code, says) in [
+            (endpoint.clone(), "proof_audience_wrong", "issuer identifier"),
+            (json!({"exp": now() + 3_600}), "proof_too_long", "ten minutes"),
+            (json!({"iat": now() - 600, "exp": now() - 60}), "proof_not_now", "clock"),
+            (json!({"jti": null}), "proof_claims_wrong", "jti"),
+        ] {
+            let assertion = |signer: &Key| signer.sign(&header(json!({})), &claims(&id, &issuer, with.clone()));
+            let told = world.present(&assertion(&key), "production").await.expect(401);
+            assert_eq!((told.text("/error").as_str(), told.code().as_str()), ("invalid_client", code));
+            assert!(told.text("/error_description").contains(says), "{}", told.body);
+            // A stranger is told one thing, whatever is wrong, and leaves nothing on the identity's record.
+            let refused = world.present(&assertion(&stranger), "production").await.expect(401);
+            assert_eq!(refused.body, world.present(&stranger.assertion(&id, &issuer), "production").await.body);
+            assert_eq!(refused.code(), "proof_invalid");
+        }
+        // Its owner reads the same under the identity's name.
+        let refusals = world.get(&world.owner, &format!("/v1/refusals?subject={id}")).await.expect(200).body.to_string();
+        for code in ["proof_audience_wrong", "proof_too_long", "proof_not_now", "proof_claims_wrong"] {
+            assert!(refusals.contains(code), "{code}: {refusals}");
+        }
+        let recorded = world.events_of("access.refused", &id).await;
+        assert!(recorded.len() == 4 && recorded.iter().all(|event| event["actor"]["id"] == json!(id)), "{recorded:?}");
+        // The same at the endpoints beside.
+        let fields = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &*key.sign(&header(json!({})), &claims(&id, &issuer, endpoint))), ("token", "x")].map(|(name, value)| (name, value.to_owned()));
+        for path in ["revoke", "introspect"] {
+            let answer = World::answer(world.http.post(format!("{issuer}/{path}")).form(&fields)).await.expect(401);
+            assert_eq!(answer.code(), "proof_audience_wrong", "{path}");
+        }
     }
 
     async fn s15_unusual_but_right_assertions_count_once(world: World) {
@@ -243,13 +291,14 @@ on_one! {
         let before = world.changes().await;
         let cases: &[Wish<'_>] = &[
             (&[("scope", "write")], "invalid_scope", "outside_scope"),
-            (&[("scope", "read write")], "invalid_scope", "outside_scope"),
+            (&[("scope", "write enforce")], "invalid_scope", "outside_scope"),
             (&[("scope", "enforce")], "invalid_scope", "outside_scope"),
             (&[("scope", "*")], "invalid_scope", "outside_scope"),
             (&[("scope", "READ")], "invalid_scope", "outside_scope"),
             (&[("scope", "read\tread")], "invalid_scope", "outside_scope"),
             (&[("resource", "https://orders.staging")], "invalid_target", "resource_unknown"),
-            (&[("resource", "https://orders.internal/")], "invalid_target", "resource_unknown"),
+            (&[("resource", "https://orders.internal/a")], "invalid_target", "resource_unknown"),
+            (&[("resource", "http://orders.internal")], "invalid_target", "resource_unknown"),
             (&[("resource", &staging)], "invalid_target", "resource_unknown"),
         ];
         for (n, (more, error, reason)) in cases.iter().enumerate() {
@@ -268,6 +317,38 @@ on_one! {
         assert_eq!(world.changes().await, before);
         let token = ask(&world, "/env/production/token", &credentials(&key.assertion(&id, &world.issuer("production")), &[("scope", "read"), ("resource", ORDERS)])).await.expect(200);
         assert_eq!(token.text("/scope"), "read");
+    }
+
+    async fn e02_of_a_wider_scope_the_part_that_is_held_is_given(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let get = async |scope: &str| {
+            let assertion = key.assertion(&id, &world.issuer("production"));
+            ask(&world, "/env/production/token", &credentials(&assertion, &[("scope", scope)])).await
+        };
+        // The answer and the token say what is given, and the record says what isn't.
+        let issued = get("admin read write offline_access").await.expect(200);
+        assert_eq!(issued.text("/scope"), "read");
+        let event = world.events_of("credential.issued", &issued.text("/credential")).await.remove(0);
+        assert_eq!((&event["data"]["actions"], &event["data"]["left_out"]), (&json!(["read"]), &json!(["admin", "write", "offline_access"])));
+        assert!(!world.is_allowed(&id, Some(&issued.text("/access_token")), "write").await);
+        let exact = get("read").await.expect(200);
+        assert!(world.events_of("credential.issued", &exact.text("/credential")).await[0]["data"].get("left_out").is_none());
+        // Nothing left is nothing given; and no list is so long that it can't be answered.
+        assert_eq!(get("write admin").await.expect(400).code(), "outside_scope");
+        let long = (0..200).map(|n| format!("a{n}")).collect::<Vec<_>>().join(" ");
+        assert_eq!(get(&format!("read {long}")).await.expect(400).text("/error"), "invalid_scope");
+        let some = get(&format!("read {}", long.get(..400).unwrap())).await.expect(200);
+        assert_eq!(world.events_of("credential.issued", &some.text("/credential")).await[0]["data"]["left_out"].as_array().unwrap().len(), 32);
+        // A charter may want all or nothing: that narrows it, and to drop it again widens it.
+        let path = format!("/v1/identities/{id}");
+        let mut charter = world.get(&world.owner, &path).await.expect(200).body["charter"].take();
+        let put = async |charter: &Value| world.call(reqwest::Method::PUT, &world.owner, &format!("{path}/charter"), Some(charter.clone())).await;
+        charter["exact_scope"] = json!(true);
+        put(&charter).await.expect(200);
+        assert_eq!(get("read write").await.expect(400).code(), "outside_scope");
+        assert_eq!(get("read").await.expect(200).text("/scope"), "read");
+        charter["exact_scope"] = json!(false);
+        assert_eq!(put(&charter).await.expect(403).code(), "approval_needed");
     }
 
     async fn malformed_requests_are_named_and_change_nothing(world: World) {
@@ -336,6 +417,45 @@ on_one! {
         assert!(world.is_live(&token).await);
     }
 
+    async fn d19_a_refusal_names_the_way_to_authenticate_that_there_is(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let issuer = world.issuer("production");
+        let grant = [("grant_type", "client_credentials")];
+        let challenge = |answer: &Answer| answer.headers.get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        // Clients prove themselves in the form, for which HTTP has no scheme; who tries one is answered in that one (RFC 6749 §5.2).
+        for path in ["token", "revoke", "bc-authorize"] {
+            let tried = World::answer(world.http.post(format!("{issuer}/{path}")).form(&grant).basic_auth(&id, Some("hunter22"))).await.expect(401);
+            assert_eq!((tried.text("/error"), challenge(&tried)), ("invalid_client".into(), Some("Basic realm=\"tenure\"".into())), "{path}");
+            let nothing = World::answer(world.http.post(format!("{issuer}/{path}")).form(&grant)).await.expect(401);
+            assert_eq!((nothing.text("/error"), challenge(&nothing)), ("invalid_client".into(), None), "{path}");
+        }
+        let failed = world.present(&Key::new().assertion(&id, &issuer), "production").await.expect(401);
+        assert_eq!((failed.text("/error"), challenge(&failed)), ("invalid_client".into(), None));
+        // Introspection takes tokens too, and what is shown there and at every other address fails as a token (RFC 6750 §3.1).
+        let (access, realm, invalid) = (world.token(&key, &id, "production").await, "Bearer realm=\"tenure\"", "Bearer error=\"invalid_token\"");
+        let introspect = format!("{issuer}/introspect");
+        let form = [("token", access.as_str())];
+        for (request, error, expected) in [
+            (world.http.post(&introspect).form(&form), "invalid_client", realm),
+            (world.http.post(&introspect).form(&form).bearer_auth("x"), "invalid_token", invalid),
+            (world.http.post(&introspect).form(&form).basic_auth("a", Some("b")), "invalid_client", "Basic realm=\"tenure\""),
+        ] {
+            let answer = World::answer(request).await.expect(401);
+            assert_eq!((answer.text("/error").as_str(), challenge(&answer).as_deref()), (error, Some(expected)));
+        }
+        for path in ["/v1/people", "/v1/me"] {
+            let url = format!("{}{path}", world.server.url);
+            for (request, expected) in [(world.http.get(&url), realm), (world.http.get(&url).basic_auth("a", Some("b")), realm), (world.http.get(&url).bearer_auth("x"), invalid)] {
+                assert_eq!(challenge(&World::answer(request).await.expect(401)).as_deref(), Some(expected), "{path}");
+            }
+        }
+        // A token for several resources is none that there is (RFC 8707 §2).
+        let assertion = key.assertion(&id, &issuer);
+        let several = world.form("", "/env/production/token", &credentials(&assertion, &[("resource", ORDERS), ("resource", "https://b.internal")])).await.expect(400);
+        assert_eq!(several.text("/error"), "invalid_target");
+        world.present(&assertion, "production").await.expect(200);
+    }
+
     async fn introspection_answers_only_the_gateways_of_the_resource(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let token = world.token(&key, &id, "production").await;
@@ -393,7 +513,7 @@ on_one! {
         // A gateway that is suspended.
         world.post(&world.security, &format!("/v1/identities/{}/suspend", world.gateway_id), json!({"reason": "test"})).await.expect(200);
         let answer = world.form(&world.gateway, "/env/production/introspect", &[("token", &token)]).await.expect(401);
-        assert_eq!(answer.text("/error"), "invalid_client");
+        assert_eq!(answer.text("/error"), "invalid_token");
         let assertion = world.gateway_key.assertion(&world.gateway_id, &world.issuer("production"));
         let fields = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion), ("token", &token)];
         assert_eq!(ask(&world, "/env/production/introspect", &fields).await.expect(400).text("/reason_code"), "identity_suspended");

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::on_one;
@@ -34,12 +36,50 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+/// A script in Python, with the packages that `cargo xtask peers` installed.
+pub fn python(script: &str) -> Command {
+    let mut command = Command::new(folder().join("venv-tests/bin/python3"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script));
+    command
+}
+
+/// What a program says as JSON.
+pub async fn said(mut command: Command) -> Value {
+    let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A key of OpenSSL's making: its PEM, and its public part as a JWK.
+pub fn p256() -> (String, Value) {
+    let openssl = |arguments: &[&str], input: &[u8]| {
+        use std::io::Write;
+        let mut child = Command::new("openssl")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    };
+    let pem = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], b"");
+    let der = openssl(&["pkey", "-pubout", "-outform", "DER"], &pem);
+    let point = &der[der.len() - 64..];
+    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[..32]), URL_SAFE_NO_PAD.encode(&point[32..]));
+    (String::from_utf8(pem).unwrap(), json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}))
+}
+
 /// What a script says as JSON.
 async fn say(script: &'static str, arguments: Vec<String>) -> Value {
-    let run = move || node(script).args(arguments).stderr(Stdio::inherit()).output().unwrap();
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    assert!(output.status.success(), "{script}: {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut command = node(script);
+    command.args(arguments);
+    said(command).await
 }
 
 /// A running node-oidc-provider; it ends with the test.
@@ -160,7 +200,7 @@ pub async fn refuses(world: &World, id: &str, token: &str, environment: &str) {
 }
 
 on_one! {
-    async fn a_token_of_a_foreign_oidc_server_is_exchanged(world: World) {
+    async fn d21_a_token_of_a_foreign_oidc_server_is_exchanged_tried_and_told_about(world: World) {
         let provider = Provider::start("ES256", "first");
         let issuer = trust(&world, &provider).await;
         assert_eq!((issuer.text("/state"), &issuer.body["single_person"]), ("active".into(), &json!(true)));
@@ -177,8 +217,28 @@ on_one! {
         assert_eq!((again.text("/error"), again.text("/reason_code")), ("invalid_grant".into(), "proof_replayed".into()));
         assert_eq!(world.events_of("access.refused", &id).await[0]["data"]["reason"], "proof_replayed");
 
+        // An administrator is told which check of a token fails, and nothing is used up by it.
+        let path = format!("/v1/issuers/{}/try", issuer.text("/id"));
+        let tried = async |token: String, identity: &str| {
+            let body = world.post(&world.admin, &path, json!({"token": token, "identity": identity})).await.expect(200).body;
+            (body["accepted"].as_bool().unwrap(), body["failed"]["check"].as_str().unwrap_or_default().to_owned())
+        };
+        let fresh = provider.token(0, "blue", AUDIENCE).await;
+        assert_eq!(tried(fresh.clone(), &id).await, (true, String::new()));
+        assert_eq!(tried(fresh.clone(), &other).await, (false, "binding_claim_wrong".into()));
+        assert_eq!(tried(fresh.clone(), &world.gateway_id).await, (false, "binding_missing".into()));
+        assert_eq!(tried(provider.token(0, "green", AUDIENCE).await, &id).await, (false, "binding_claim_wrong".into()));
+        assert_eq!(tried(provider.token(0, "blue", "https://else.example").await, &id).await, (false, "audience_wrong".into()));
+        assert_eq!(tried(issued.text("/access_token"), &id).await.0, false);
+        assert_eq!(tried("x".into(), &id).await, (false, "malformed".into()));
+        world.post(&world.owner, &path, json!({"token": fresh})).await.expect(403);
+        exchange(&world, &id, &fresh, "production").await.expect(200);
+
         refuses(&world, &id, &provider.token(0, "green", AUDIENCE).await, "production").await;
-        refuses(&world, &id, &provider.token(0, "blue", "https://tenure.example/staging").await, "production").await;
+        // Whoever the token is about, in all that the binding names, is told what is wrong with it.
+        let misaddressed = exchange(&world, &id, &provider.token(0, "blue", "https://tenure.example/staging").await, "production").await.expect(400);
+        assert_eq!((misaddressed.text("/error"), misaddressed.code()), ("invalid_grant".into(), "proof_audience_wrong".into()));
+        assert!(misaddressed.text("/error_description").contains(AUDIENCE));
         refuses(&world, &id, &provider.token(1, "blue", AUDIENCE).await, "production").await;
         refuses(&world, &other, &provider.token(0, "blue", AUDIENCE).await, "production").await;
         // Its proofs don't count in the other environment at all.
@@ -239,7 +299,7 @@ on_one! {
         exchange(&world, &id, &provider.token(0, "blue", AUDIENCE).await, "production").await.expect(200);
     }
 
-    async fn a_stock_oauth_client_gets_introspects_and_revokes_tokens(world: World) {
+    async fn e05_a_stock_oauth_client_discovers_gets_introspects_and_revokes_tokens(world: World) {
         let keys = say("client.mjs", vec!["keys".into()]).await;
         let public = |name: &str| {
             let mut jwk = keys[name].clone();
@@ -267,6 +327,7 @@ on_one! {
         assert_eq!(result["metadata"]["issuer"], json!(issuer));
         for workload in &workloads {
             let (step, id) = (&result["steps"][workload["alg"].as_str().unwrap()], &workload["id"]);
+            assert_eq!(step["discovered"], json!({"issuer": issuer, "keys": format!("{issuer}/jwks.json")}), "{step}");
             assert_eq!((&step["granted"]["token_type"], &step["granted"]["scope"]), (&json!("bearer"), &json!("read")), "{step}");
             assert!((1..=900).contains(&step["granted"]["expires_in"].as_i64().unwrap()));
             // jose, as a resource server that checks by itself.

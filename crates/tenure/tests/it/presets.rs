@@ -232,15 +232,20 @@ on_one! {
         }
         let good = github(&json!({}));
         for audience in ["https://github.com/acme", "https://tenure.example", "https://tenure.example/production/"] {
-            refuses(&world, &id, &provider.shaped(&good, audience).await, "production").await;
+            let told = exchange(&world, &id, &provider.shaped(&good, audience).await, "production").await.expect(400);
+            assert_eq!((told.text("/error"), told.code()), ("invalid_grant".into(), "proof_audience_wrong".into()), "{audience}");
         }
         for header in [json!({"alg": "none"}), json!({"alg": "HS256", "kid": "first"}), json!({"alg": "RS256", "kid": "first"}), json!({"alg": "EdDSA", "kid": "first"}), json!({"alg": "RS256"})] {
             refuses(&world, &id, &forged(&header, &provider, &good), "production").await;
         }
-        // A flood of unknown keys costs the issuer nothing, and the workload neither.
+        // A flood of unknown keys costs the issuer nothing, and the workload neither: such a key may be new, and is looked for now and then.
+        let unknown = |n: usize| forged(&json!({"alg": "RS256", "kid": format!("flood-{n}")}), &provider, &good);
         for n in 0..40 {
-            refuses(&world, &id, &forged(&json!({"alg": "RS256", "kid": format!("flood-{n}")}), &provider, &good), "production").await;
+            let answer = exchange(&world, &id, &unknown(n), "production").await.expect(503);
+            assert!(answer.text("/error") == "temporarily_unavailable" && answer.headers.contains_key("retry-after"));
         }
+        world.pass(31).await;
+        refuses(&world, &id, &unknown(40), "production").await;
         let proof = provider.shaped(&good, AUDIENCE).await;
         exchange(&world, &id, &proof, "production").await.expect(200);
         is_refused(&world, &id, &proof, "proof_replayed").await;

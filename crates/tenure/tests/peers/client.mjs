@@ -17,10 +17,10 @@ async function keys() {
   return { EdDSA: await fresh('EdDSA'), ES256: await fresh('ES256'), gateway: await fresh('EdDSA') };
 }
 
-async function configuration(task, { id, jwk, alg }) {
+async function configuration(task, { id, jwk, alg }, algorithm = 'oauth2') {
   const key = await crypto.subtle.importKey('jwk', jwk, WEB_CRYPTO[alg], false, ['sign']);
   return client.discovery(new URL(task.issuer), id, undefined, client.PrivateKeyJwt(key), {
-    algorithm: 'oauth2',
+    algorithm,
     execute: [client.allowInsecureRequests],
   });
 }
@@ -40,6 +40,8 @@ async function run(task) {
   const steps = {};
   for (const workload of task.workloads) {
     const own = await configuration(task, workload);
+    // The same by the discovery of OpenID Connect, which is what the library looks for unless it is told otherwise.
+    const discovered = (await configuration(task, workload, 'oidc')).serverMetadata();
     const granted = await client.clientCredentialsGrant(own, { resource: task.resource, scope: 'read' });
     const token = granted.access_token;
     const before = await client.tokenIntrospection(gateway, token);
@@ -51,6 +53,7 @@ async function run(task) {
     steps[workload.alg] = {
       granted: { ...granted, access_token: undefined },
       token,
+      discovered: { issuer: discovered.issuer, keys: discovered.jwks_uri },
       verified: await verify(token, {}),
       misused: [await verify(token, { audience: 'https://other.internal' }), await verify(token, { issuer: `${task.issuer}x` }), await verify(token, { typ: 'JWT' })],
       before,

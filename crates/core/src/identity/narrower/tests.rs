@@ -277,3 +277,18 @@ fn a03_a_third_party_without_data_domains_gets_none_by_a_narrowing() {
     let unbounded = CharterDraft { vendor: None, ..from };
     assert!(narrows(&unbounded, &CharterDraft { vendor: None, ..to }));
 }
+
+#[test]
+fn e02_all_or_nothing_narrows_and_a_default_task_does_neither() {
+    let plain = CharterDraft::default();
+    let exact = CharterDraft {
+        exact_scope: true,
+        ..plain.clone()
+    };
+    let default = CharterDraft {
+        default_task: Some("t".into()),
+        ..plain.clone()
+    };
+    assert!(narrows(&plain, &exact) && !narrows(&exact, &plain));
+    assert!(narrows(&plain, &default) && narrows(&default, &plain));
+}

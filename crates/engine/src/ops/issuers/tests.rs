@@ -37,6 +37,7 @@ async fn ready() -> World {
             NewEnvironment {
                 name: "prod".into(),
                 production: true,
+                signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
             },
         )
         .await
@@ -247,6 +248,10 @@ async fn registered(world: &World) -> Issuer {
     world.engine.create_issuer(&world.admin, ask()).await.unwrap().record
 }
 
+async fn keys_of(world: &World, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+    world.engine.keys_at(&issuer.id.to_string(), &issuer.jwks_uri, refetch).await
+}
+
 fn kid(keys: &JwkSet) -> &str {
     keys.keys()[0].kid().unwrap()
 }
@@ -257,7 +262,7 @@ async fn keys_are_fetched_when_they_are_old_or_one_is_missing_but_not_too_often(
     let issuer = registered(&world).await;
     let before = world.web.fetched();
     let expect = async |refetch, kid_wanted: &str, fetches: usize| {
-        let keys = world.engine.issuer_keys(&issuer, refetch).await.unwrap();
+        let keys = keys_of(&world, &issuer, refetch).await.unwrap();
         assert_eq!((kid(&keys), world.web.fetched() - before), (kid_wanted, fetches));
     };
     expect(false, "one", 1).await;
@@ -275,6 +280,26 @@ async fn keys_are_fetched_when_they_are_old_or_one_is_missing_but_not_too_often(
 }
 
 #[tokio::test]
+async fn d16_a_key_that_may_be_new_is_no_final_no() {
+    let world = ready().await;
+    let issuer = registered(&world).await;
+    let find = async |wanted: &str| {
+        let check = |keys: &JwkSet| if kid(keys) == wanted { Ok(()) } else { Err(()) };
+        world.engine.check_by_keys(&issuer.id.to_string(), &issuer.jwks_uri, check, |()| true).await
+    };
+    // Asked for just now, the set has no such key.
+    assert!(matches!(find("two").await, Ok(Err(()))));
+    world.web.publish(JWKS, &key("two"));
+    world.clock.advance(Span::from_secs(5));
+    assert!(matches!(find("two").await, Err(OpError::Unavailable(_))));
+    world.clock.advance(Span::from_secs(25));
+    assert!(matches!(find("two").await, Ok(Ok(()))));
+    assert!(matches!(find("three").await, Err(OpError::Unavailable(_))));
+    world.clock.advance(Span::from_secs(30));
+    assert!(matches!(find("three").await, Ok(Err(()))));
+}
+
+#[tokio::test]
 async fn s13_a_key_set_that_discovery_moves_is_not_followed() {
     let world = ready().await;
     let issuer = registered(&world).await;
@@ -283,12 +308,12 @@ async fn s13_a_key_set_that_discovery_moves_is_not_followed() {
     world.web.publish(evil, &key("evil"));
     for _ in 0..3 {
         world.clock.advance(Span::from_mins(11));
-        assert_eq!(kid(&world.engine.issuer_keys(&issuer, true).await.unwrap()), "one");
+        assert_eq!(kid(&keys_of(&world, &issuer, true).await.unwrap()), "one");
     }
     // Nor when the fixed place is gone: after an hour there are no keys at all.
     world.web.withdraw(JWKS);
     world.clock.advance(Span::from_mins(61));
-    assert!(matches!(world.engine.issuer_keys(&issuer, true).await, Err(OpError::Unavailable(_))));
+    assert!(matches!(keys_of(&world, &issuer, true).await, Err(OpError::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -333,22 +358,22 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
 async fn keys_outlive_an_outage_for_an_hour_and_no_longer() {
     let world = ready().await;
     let issuer = registered(&world).await;
-    world.engine.issuer_keys(&issuer, false).await.unwrap();
+    keys_of(&world, &issuer, false).await.unwrap();
     world.web.publish(JWKS, r#"{"keys":[]}"#);
     let before = world.web.fetched();
     world.clock.advance(Span::from_mins(30));
     for _ in 0..3 {
-        assert_eq!(kid(&world.engine.issuer_keys(&issuer, false).await.unwrap()), "one");
+        assert_eq!(kid(&keys_of(&world, &issuer, false).await.unwrap()), "one");
     }
     assert_eq!(world.web.fetched() - before, 1, "a failure is not repeated at once");
     world.clock.advance(Span::from_mins(30));
     for _ in 0..3 {
-        assert!(matches!(world.engine.issuer_keys(&issuer, false).await, Err(OpError::Unavailable(_))));
+        assert!(matches!(keys_of(&world, &issuer, false).await, Err(OpError::Unavailable(_))));
     }
     assert_eq!(world.web.fetched() - before, 2);
     world.web.publish(JWKS, &key("two"));
     world.clock.advance(Span::from_secs(5));
-    assert_eq!(kid(&world.engine.issuer_keys(&issuer, false).await.unwrap()), "two");
+    assert_eq!(kid(&keys_of(&world, &issuer, false).await.unwrap()), "two");
 }
 
 #[tokio::test]
@@ -356,7 +381,7 @@ async fn many_who_wait_cause_one_request() {
     let world = ready().await;
     let issuer = registered(&world).await;
     let before = world.web.fetched();
-    let waiting = (0..50).map(|_| world.engine.issuer_keys(&issuer, false));
+    let waiting = (0..50).map(|_| keys_of(&world, &issuer, false));
     assert!(futures_util::future::join_all(waiting).await.into_iter().all(|keys| keys.is_ok()));
     assert_eq!(world.web.fetched() - before, 1);
 }

@@ -18,7 +18,7 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
 use tenure_core::time::{Span, Timestamp};
-use tenure_credentials::jose::{Algorithm, JoseError};
+use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
 
@@ -171,15 +171,9 @@ impl Engine {
         let token = std::str::from_utf8(delivery.body).map_err(|_| malformed())?;
         let algorithms: Vec<Algorithm> = algorithms.iter().filter_map(|name| name.parse().ok()).collect();
         let registration = source.id.to_string();
-        let mut verified = Err(JoseError::KeyUnknown.into());
-        // A key that the set lacks is looked for once more in a fresh one.
-        for refetch in [false, true] {
-            if verified == Err(SetError::Jose(JoseError::KeyUnknown)) {
-                let keys = self.keys_at(&registration, jwks_uri, refetch).await?;
-                verified = verify_set(token, &keys, &algorithms, issuer, audience, now);
-            }
-        }
-        verified.map_err(NotTaken::Token)
+        let check = |keys: &JwkSet| verify_set(token, keys, &algorithms, issuer, audience, now);
+        let lacks = |error: &SetError| *error == SetError::Jose(JoseError::KeyUnknown);
+        self.check_by_keys(&registration, jwks_uri, check, lacks).await?.map_err(NotTaken::Token)
     }
 
     /// Whether a delivery was made with the source's own secret.

@@ -18,7 +18,7 @@ use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::row::{Record, Stored};
 use tenure_core::time::Timestamp;
 
-use super::intent::PARAMETER;
+use super::intent::{PARAMETER, TaskBy};
 use super::{TokenAsk, Wanted};
 use crate::Engine;
 use crate::error::OpError;
@@ -115,7 +115,7 @@ impl Engine {
             .iter()
             .flatten()
             .find(|resource| resource.id.to_string() == entitlement.resource);
-        let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| *uri == resource.uri));
+        let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| resource.is_at(uri)));
         let resource = resource
             .cloned()
             .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "what was given is on another resource"))?;
@@ -135,7 +135,8 @@ impl Engine {
             outside: (!tasks.is_empty() && !covered).then_some(if task.is_some() { Reason::OutsideIntent } else { Reason::IntentMissing }),
             resource,
             held,
-            task: task.clone(),
+            task: task.clone().map(|task| (task, TaskBy::Declared)),
+            left_out: Vec::new(),
             may_act: None,
             delegated: None,
             ancestors: Vec::new(),

@@ -14,7 +14,7 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use super::intent::{DELEGATION_DETAIL, DelegationDetail, Intent, granted_task};
+use super::intent::{DELEGATION_DETAIL, DelegationDetail, Intent, Wish, granted_task};
 use super::{TokenAsk, Wanted};
 use crate::Engine;
 use crate::error::OpError;
@@ -56,7 +56,7 @@ pub(crate) fn links(ancestors: &[Ancestor], now: Timestamp) -> Option<Vec<Link<'
 impl Engine {
     /// Whether a resource is Tenure itself: its uri is the public URL, or the issuer identifier of its own environment.
     pub(crate) fn is_tenure(&self, resource: &Resource) -> bool {
-        resource.uri == self.settings.public_url || resource.uri == self.issuer_of(&resource.environment)
+        resource.is_at(&self.settings.public_url) || resource.is_at(&self.issuer_of(&resource.environment))
     }
 
     /// Those that a credential derives from, the first link first; none if one of them is gone.
@@ -83,7 +83,7 @@ impl Engine {
     ) -> Result<Wanted, OpError> {
         let mut own = known.resources.iter().flatten().filter(|resource| self.is_tenure(resource));
         let tenure = match ask.resource.as_deref() {
-            Some(uri) => own.find(|resource| resource.uri == uri),
+            Some(uri) => own.find(|resource| resource.is_at(uri)),
             None => own.next(),
         };
         let tenure = tenure.cloned().ok_or_else(|| {
@@ -99,7 +99,7 @@ impl Engine {
             ));
         }
         let uri = detail.location()?;
-        let resource = known.resources.iter().flatten().find(|resource| resource.uri == uri);
+        let resource = known.resources.iter().flatten().find(|resource| resource.is_at(uri));
         let resource = resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on the location"))?;
         let links = links(&ancestors, now).ok_or(Reason::ParentEnded)?;
         let handed = gate::hand_on(
@@ -126,6 +126,7 @@ impl Engine {
             held: handed.held,
             // What may be done for it is bounded by the task; the token itself does nothing.
             task: None,
+            left_out: Vec::new(),
             outside: None,
             may_act: Some(handed.may_act),
             delegated: handed.delegated,
@@ -151,20 +152,27 @@ impl Engine {
         }
         let may_act = ancestors.last().and_then(|subject| subject.credential.may_act.as_ref());
         let resource = may_act.and_then(|may_act| known.resource(may_act.resource)).cloned();
-        let resource = resource.filter(|resource| matches!(intent.resource(ask.resource.as_deref()), Ok(uri) if uri.is_none_or(|uri| uri == resource.uri)));
+        let resource = resource.filter(|resource| matches!(intent.resource(ask.resource.as_deref()), Ok(uri) if uri.is_none_or(|uri| resource.is_at(uri))));
         let resource = resource.ok_or_else(|| {
             OpError::because(
                 Reason::ResourceUnknown,
                 "the subject token is for another resource, or the actor's own charter has nothing on it",
             )
         })?;
-        let asked = intent.actions(ask.actions())?;
         let links = links(&ancestors, now).ok_or(Reason::ParentEnded)?;
-        let delegated = gate::delegated(&links, standing, intent.task(), &resource, &asked)?;
+        let offered = may_act.map(|may_act| may_act.actions.as_slice()).unwrap_or_default();
+        let holds = |action: &str| {
+            let action = [action.to_owned()];
+            let handed = || gate::handed_on(&links, known.identity.id, &resource, &action, 0);
+            standing.held(&resource, &action).is_ok() && handed().is_ok_and(|handed| !handed.is_empty())
+        };
+        let wish = Wish::read(&intent, ask.actions(), standing, &resource, offered, holds)?;
+        let delegated = gate::delegated(&links, standing, wish.task(), &resource, &wish.actions)?;
         let held = delegated.held().clone();
         Ok(Wanted {
-            details: intent.task().map(|task| granted_task(task, &resource, &held.actions)),
-            task: intent.task().map(str::to_owned),
+            details: wish.task().map(|task| granted_task(task, &resource, &held.actions)),
+            task: wish.task,
+            left_out: wish.left_out,
             outside: None,
             may_act: None,
             delegated: Some(delegated),

@@ -1,5 +1,8 @@
 //! What a request declares in `authorization_details` (RFC 9396): its task, or to whom it wants to hand on authority. Read strictly:
 //! what isn't understood in full is refused, never passed over.
+//!
+//! Stock clients know no such parameter and ask for every scope that a server offers. For them a task may stand in the scope or be implied, and of
+//! what they ask for they get the part that is held (RFC 6749 §3.3). The record and the answer say both.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,6 +11,7 @@ use tenure_core::gate::{Held, Standing};
 use tenure_core::id::IdentityId;
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
+use tenure_core::uri;
 use tenure_credentials::token::TASK_DETAIL;
 
 use crate::error::OpError;
@@ -19,6 +23,13 @@ pub(super) const PARAMETER: &str = "authorization_details";
 const MAX_BYTES: usize = 8_192;
 const MAX_ACTIONS: usize = 32;
 const MAX_TEXT: usize = 64;
+
+/// What stands before a task's name in a scope.
+const TASK_SCOPE: &str = "task:";
+/// The most actions that are noted of a scope that asked for more than is held.
+const MAX_NOTED: usize = 32;
+/// The most words of a scope; a resource knows 64 actions.
+const MAX_SCOPE: usize = 128;
 
 /// The types of details that the token endpoint understands.
 pub const DETAIL_TYPES: &[&str] = &[TASK_DETAIL, DELEGATION_DETAIL];
@@ -117,7 +128,7 @@ impl Intent {
     pub(super) fn resource<'a>(&'a self, parameter: Option<&'a str>) -> Result<Option<&'a str>, OpError> {
         let location = self.task.as_ref().and_then(|detail| detail.locations.first()).map(String::as_str);
         match (parameter, location) {
-            (Some(parameter), Some(location)) if parameter != location => Err(wrong(
+            (Some(parameter), Some(location)) if !uri::is_same(parameter, location) => Err(wrong(
                 PARAMETER,
                 "locations_conflict",
                 "the location is another resource than the parameter `resource`",
@@ -147,6 +158,107 @@ impl DelegationDetail {
     pub(super) fn location(&self) -> Result<&str, OpError> {
         let location = self.locations.first().map(String::as_str);
         location.ok_or_else(|| wrong(PARAMETER, "locations_missing", "name the resource on which the actor is to act"))
+    }
+}
+
+/// How a request came to its task, as the record says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TaskBy {
+    /// It stands in the details.
+    Declared,
+    /// It stands in the scope.
+    Scope,
+    /// It is the one that fits, or of several the charter's default.
+    Implied,
+}
+
+impl TaskBy {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::Scope => "scope",
+            Self::Implied => "implied",
+        }
+    }
+}
+
+/// What a request asks for on its resource.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// The actions; what is held if empty.
+    pub actions: Vec<String>,
+    /// Actions that were asked for and are left out, as they are not held or not part of the task. The first of them.
+    pub left_out: Vec<String>,
+    /// The task, with how the request came to it.
+    pub task: Option<(String, TaskBy)>,
+}
+
+impl Wish {
+    /// Reads what is asked for. `held` tells whether the identity could have an action, apart from its task; `offered` is all that it could ask for.
+    pub(super) fn read(
+        intent: &Intent,
+        scope: Vec<String>,
+        standing: &Standing<'_>,
+        resource: &Resource,
+        offered: &[String],
+        held: impl Fn(&str) -> bool,
+    ) -> Result<Self, OpError> {
+        if scope.len() > MAX_SCOPE {
+            return Err(wrong("scope", "scope_too_long", "ask for at most 128 actions"));
+        }
+        let is_task = |word: &String| word.starts_with(TASK_SCOPE) && !resource.actions.contains(word);
+        let (tasks, words): (Vec<_>, Vec<_>) = scope.into_iter().partition(is_task);
+        let named = match tasks.as_slice() {
+            [] => None,
+            [one] => one.strip_prefix(TASK_SCOPE),
+            _ => return Err(wrong("scope", "task_twice", "a token is for one task: name one as task:NAME")),
+        };
+        let task = match (intent.task(), named) {
+            (Some(declared), Some(named)) if declared != named => {
+                return Err(wrong("scope", "task_conflict", "the scope names another task than authorization_details"));
+            }
+            (Some(declared), _) => Some((declared.to_owned(), TaskBy::Declared)),
+            (None, Some(named)) => Some((named.to_owned(), TaskBy::Scope)),
+            (None, None) => None,
+        };
+        // Whoever speaks in details is taken at their word.
+        let is_exact = standing.charter().exact_scope || intent.task.is_some();
+        let actions = intent.actions(words)?;
+        let could: Vec<String> = if actions.is_empty() { offered } else { &actions }
+            .iter()
+            .filter(|action| held(action))
+            .cloned()
+            .collect();
+        // Whoever asks for nothing in particular is not taken to mean the largest task.
+        let best = if actions.is_empty() { 1 } else { could.len() };
+        let implied = || {
+            standing
+                .implied_task(&could, best, resource.id)
+                .map(|task| (task.name.clone(), TaskBy::Implied))
+        };
+        let task = task.or_else(implied);
+        let name = task.as_ref().map(|(name, _)| name.as_str());
+        let fits = |action: &String| standing.intent(name).is_err() || standing.in_task(name, action, resource.id).is_ok();
+        let kept: Vec<String> = could.into_iter().filter(fits).collect();
+        // Where nothing is left, what was asked for is refused for what it is.
+        if actions.is_empty() || is_exact || kept.is_empty() {
+            return Ok(Self {
+                actions,
+                left_out: Vec::new(),
+                task,
+            });
+        }
+        let left_out = actions.iter().filter(|action| !kept.contains(action)).take(MAX_NOTED);
+        Ok(Self {
+            left_out: left_out.map(|action| action.chars().take(MAX_TEXT).collect()).collect(),
+            actions: kept,
+            task,
+        })
+    }
+
+    /// The task's name.
+    pub(super) fn task(&self) -> Option<&str> {
+        self.task.as_ref().map(|(name, _)| name.as_str())
     }
 }
 

@@ -29,8 +29,9 @@ pub use self::exchange::ACCESS_TOKEN_TYPE;
 use self::exchange::Ancestor;
 use self::instances::Mark;
 pub use self::intent::DETAIL_TYPES;
-use self::intent::{Intent, granted_task, within_task};
+use self::intent::{Intent, TaskBy, Wish, granted_task, within_task};
 pub use self::prove::Proof;
+pub(crate) use self::prove::unfit_proof;
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
 pub(crate) use self::sender::{SeenProofs, TokenUse};
 use super::introspect::token_type;
@@ -95,8 +96,10 @@ pub enum Grant {
 struct Wanted {
     resource: Stored<Resource>,
     held: Held,
-    /// The task that it is for.
-    task: Option<String>,
+    /// The task that it is for, with how the request came to it.
+    task: Option<(String, TaskBy)>,
+    /// Actions that were asked for and are left out.
+    left_out: Vec<String>,
     /// Why what is asked for is not part of a declared task, where it isn't.
     outside: Option<Reason>,
     may_act: Option<MayAct>,
@@ -160,6 +163,11 @@ impl Engine {
             Err(OpError::Invalid(fields)) => {
                 self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
                 Err(OpError::Invalid(fields))
+            }
+            // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
+            Err(OpError::Unavailable(why)) if matches!(ask.proof, Proof::ExternalToken(_)) => {
+                self.count_stranger(Reason::ProofInvalid, &ask.source);
+                Err(OpError::Unavailable(why))
             }
             Err(other) => Err(other),
         }
@@ -244,7 +252,7 @@ impl Engine {
                     binding: Some(proven.binding.id),
                     ttl: None,
                     confirmation,
-                    task: wanted.task.as_deref(),
+                    task: wanted.task.as_ref().map(|(name, _)| name.as_str()),
                     delegation: wanted.delegated.as_ref(),
                     may_act: wanted.may_act.as_ref(),
                 },
@@ -273,8 +281,11 @@ impl Engine {
         if let Some(confirmation) = &record.confirmation {
             event = event.fact("cnf", confirmation);
         }
-        if let Some(task) = &record.task {
-            event = event.fact("task", task);
+        if let Some((task, by)) = &wanted.task {
+            event = event.fact("task", task).fact("task_by", by.as_str());
+        }
+        if !wanted.left_out.is_empty() {
+            event = event.fact("left_out", &wanted.left_out);
         }
         if let Some(delegation) = &record.delegation {
             event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
@@ -311,7 +322,8 @@ impl Engine {
         changeset.once.extend(proven.once);
         changeset.once.extend(sender.once);
         changeset.spends.push(self.issuance_spend(id, now));
-        let signer = self.token_signer(&environment, now).await?;
+        let algorithm = wanted.resource.signing_algorithm.unwrap_or(environment.signing_algorithm);
+        let signer = self.token_signer(&environment, algorithm, now).await?;
         let issued = Issued {
             expires_in: permit.expires_at().as_secs() - now.as_secs(),
             scope: record.actions.join(" "),
@@ -319,7 +331,9 @@ impl Engine {
             issued_token_type: wanted.issued_token_type,
             authorization_details: wanted.details,
             credential,
-            token: signer.sign(permit, &issuer, changeset.id),
+            token: signer
+                .sign(permit, &issuer, changeset.id)
+                .map_err(|error| OpError::Internal(error.to_string()))?,
         };
         Ok((changeset, issued))
     }
@@ -340,13 +354,15 @@ impl Engine {
             return self.wanted_hand_on(ask, known, standing, Vec::new(), detail, now);
         }
         let resource = wanted_resource(known, intent.resource(ask.resource.as_deref())?, standing)?;
-        let asked = intent.actions(ask.actions())?;
-        let held = standing.held(&resource, &asked)?;
-        let (held, outside) = within_task(standing, &resource, intent.task(), &asked, held);
+        let holds = |action: &str| standing.held(&resource, &[action.to_owned()]).is_ok();
+        let wish = Wish::read(&intent, ask.actions(), standing, &resource, &resource.actions, holds)?;
+        let held = standing.held(&resource, &wish.actions)?;
+        let (held, outside) = within_task(standing, &resource, wish.task(), &wish.actions, held);
         Ok(Wanted {
             outside,
-            details: intent.task().map(|task| granted_task(task, &resource, &held.actions)),
-            task: intent.task().map(str::to_owned),
+            details: wish.task().map(|task| granted_task(task, &resource, &held.actions)),
+            task: wish.task,
+            left_out: wish.left_out,
             resource,
             held,
             may_act: None,
@@ -397,7 +413,7 @@ pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate:
     let mut resources = known.resources.iter().flatten();
     match uri {
         Some(uri) => resources
-            .find(|resource| resource.uri == uri)
+            .find(|resource| resource.is_at(uri))
             .cloned()
             .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
         None => {

@@ -11,9 +11,9 @@ use tenure_core::issuer::{Issuer, IssuerState};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
-use tenure_credentials::assertion::{ClientKey, verify_client_assertion, verify_first_proof};
-use tenure_credentials::external::{ExternalClaims, verify_external_token};
-use tenure_credentials::jose::{Algorithm, JoseError, Jwk};
+use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion, verify_first_proof};
+use tenure_credentials::external::{ExternalClaims, SignedExternal};
+use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
 use crate::Engine;
 use crate::error::OpError;
@@ -101,7 +101,7 @@ impl Engine {
             })
             .collect();
         let client = known.identity.id.to_string();
-        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(refused)?;
         let proven = proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)?;
         is_recent(known.trust(), &proven.binding, verified.issued_at)?;
         Ok(proven)
@@ -110,7 +110,7 @@ impl Engine {
     fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
         let (keys, bindings) = self.bound_keys(known)?;
         let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
-        let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+        let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(refused)?;
         proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
     }
 
@@ -129,29 +129,35 @@ impl Engine {
 
     async fn prove_external(&self, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
         let mut matched = None;
+        let mut unfit = None;
+        let claimed = read_unverified(token).ok().and_then(|unverified| unverified.issuer);
         for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
             let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
             let Some(issuer) = self.one::<Issuer>(issuer).await? else { continue };
-            if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) {
+            if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
                 continue;
             }
-            let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
-            let verify = |keys: &tenure_credentials::jose::JwkSet| verify_external_token(token, keys, &algorithms, &issuer.url, &issuer.audience, now);
-            let mut verified = verify(&*self.issuer_keys(&issuer, false).await?);
-            if matches!(verified, Err(JoseError::KeyUnknown)) {
-                verified = verify(&*self.issuer_keys(&issuer, true).await?);
-            }
-            let Ok(external) = verified else { continue };
+            let Ok(signed) = self.signed_by(&issuer, token).await? else { continue };
             // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
-            if claim::first_broken(&external.claims, &issuer.fixed_claims).is_some() || !claim::match_all(&external.claims, claims) {
+            if claim::first_broken(signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(signed.claims(), claims) {
                 continue;
             }
+            // From here on it is the workload itself that asks, and it may know what is wrong.
+            let external = match signed.holds(&issuer.audience, now) {
+                Ok(external) => external,
+                Err(error) => {
+                    let detail = format!("{error}; the issuer is registered with the audience {}", issuer.audience);
+                    unfit = Some(OpError::because(unfit_proof(error), detail));
+                    continue;
+                }
+            };
             if matched.is_some() {
                 return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
             }
             matched = Some((binding.clone(), issuer, external));
         }
-        let (binding, issuer, external) = matched.ok_or(OpError::Unauthenticated(Reason::BindingNotMatched))?;
+        let unmatched = || unfit.unwrap_or(OpError::Unauthenticated(Reason::BindingNotMatched));
+        let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
         is_recent(known.trust(), &binding, external.issued_at)?;
         in_its_repositories(&known.identity, &issuer, &external)?;
         let once = Once {
@@ -164,6 +170,14 @@ impl Engine {
             issuer: Some(issuer),
             once: Some(once),
         })
+    }
+
+    /// A token that this issuer signed.
+    pub(crate) async fn signed_by(&self, issuer: &Issuer, token: &str) -> Result<Result<SignedExternal, JoseError>, OpError> {
+        let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
+        let check = |keys: &JwkSet| SignedExternal::read(token, keys, &algorithms, &issuer.url);
+        let lacks = |error: &JoseError| *error == JoseError::KeyUnknown;
+        self.check_by_keys(&issuer.id.to_string(), &issuer.jwks_uri, check, lacks).await
     }
 
     /// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
@@ -244,6 +258,24 @@ impl Engine {
             }
             Err(other) => Err(other),
         }
+    }
+}
+
+/// A proof by a bound key is told what is wrong with it, on its identity's record; to anybody else every failed proof reads the same.
+fn refused(refused: Refused) -> OpError {
+    match refused.is_signed {
+        true => OpError::because(unfit_proof(refused.error), refused.error.to_string()),
+        false => OpError::Unauthenticated(Reason::ProofInvalid),
+    }
+}
+
+/// What is wrong with a proof whose signature holds.
+pub(crate) const fn unfit_proof(error: JoseError) -> Reason {
+    match error {
+        JoseError::AudienceWrong => Reason::ProofAudienceWrong,
+        JoseError::Expired | JoseError::NotYetValid => Reason::ProofNotNow,
+        JoseError::LifetimeTooLong => Reason::ProofTooLong,
+        _ => Reason::ProofClaimsWrong,
     }
 }
 

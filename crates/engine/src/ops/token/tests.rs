@@ -44,6 +44,7 @@ impl Stage {
         let environment = NewEnvironment {
             name: "prod".into(),
             production: true,
+            signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
         };
         engine.create_environment(&world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
@@ -62,6 +63,7 @@ impl Stage {
             data_domains: Vec::new(),
             verification: Verification::Online,
             when_unreachable: WhenUnreachable::Deny,
+            signing_algorithm: None,
         };
         let resource = engine.create_resource(&world.admin, resource).await.unwrap().record.id;
         let (now, key) = (engine.now(), Ed25519KeyPair::generate().unwrap());

@@ -95,7 +95,11 @@ on_both! { because "grants and credentials are found by terms";
             of.map(|event| event["data"]["count"].as_u64().unwrap()).sum::<u64>()
         };
         assert_eq!(counted("proof_missing"), 2);
-        assert!(counted("proof_invalid") >= 4, "{}", counted("proof_invalid"));
+        assert!(counted("proof_invalid") >= 3, "{}", counted("proof_invalid"));
+        // What the right key signed is on its identity's own record.
+        for reason in ["proof_audience_wrong", "proof_not_now"] {
+            assert_eq!(events.iter().filter(|event| event["kind"] == "access.refused" && event["data"]["reason"] == reason).count(), 1, "{reason}");
+        }
     }
 
     async fn r58_a_just_in_time_identity_holds_nothing_at_rest(world: World) {

@@ -243,7 +243,7 @@ on_one! {
         let issued = world.events_of("credential.issued", &made.text("/token/credential")).await;
         assert_eq!((issued.len(), &issued[0]["data"]["task"]), (1, &json!("report")));
         assert_eq!(world.get(&world.security, &format!("/v1/requests/{}", made.text("/activation/request"))).await.expect(200).text("/route"), "auto");
-        // Without a task, with another's, or for more than its task takes, there is an identity and no credential; both are on record.
+        // Without a task where several would do, with another's, or for more than its task takes, there is an identity and no credential; both are on record.
         for (name, token, code) in [
             ("helper-2", json!({}), "intent_missing"),
             ("helper-3", json!({"task": "rob"}), "outside_intent"),

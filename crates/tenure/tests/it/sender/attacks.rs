@@ -51,6 +51,20 @@ on_one! {
         world.ask_with(&key, &id, &[&good()]).await.expect(200);
     }
 
+    async fn d19_an_address_counts_however_it_is_spelled(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let (dpop, nonce) = (Key::new(), world.dpop_nonce().await);
+        let (host, base) = (world.server.url.to_uppercase(), &world.server.url);
+        for spelled in [format!("{host}/env/production/token?a#b"), format!("{base}/env/%70roduction/./token"), format!("{base}/env/staging/../production/tok%65n")] {
+            let proof = proof_with(&dpop, "POST", &spelled, &nonce, None, (json!({}), json!({})));
+            assert_eq!(world.ask_with(&key, &id, &[&proof]).await.expect(200).text("/token_type"), "DPoP", "{spelled}");
+        }
+        for other in [format!("{base}/env/production/../token"), format!("{base}/env%2Fproduction/token"), format!("{base}/env/production/token/")] {
+            let proof = proof_with(&dpop, "POST", &other, &nonce, None, (json!({}), json!({})));
+            assert_eq!(world.ask_with(&key, &id, &[&proof]).await.expect(400).text("/error"), "invalid_dpop_proof", "{other}");
+        }
+    }
+
     async fn s13_a_nonce_is_ours_and_lately(world: World) {
         let (id, key) = world.exporter("exporter").await;
         let dpop = Key::new();
@@ -190,7 +204,7 @@ on_one! {
         let admins = proof(&dpop, "GET", &format!("{}/v1/identities", world.server.url), &nonce, Some(&world.admin));
         assert_eq!(world.show(Method::GET, "/v1/identities", "DPoP", &world.admin, &[&admins], None).await.status, 401);
         let basic = world.show(Method::GET, "/v1/identities", "Basic", "YTpi", &[], None).await;
-        assert_eq!(basic.status, 400);
+        assert_eq!(basic.status, 401);
     }
 
     async fn s13_the_token_endpoint_is_an_audience_only_where_the_binding_says_so(world: World) {

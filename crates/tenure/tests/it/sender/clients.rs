@@ -1,50 +1,13 @@
 //! Stock clients: openid-client with DPoP, authlib with assertions as they were before rfc7523bis, requests with a certificate.
 
-use std::path::Path;
-use std::process::Command;
-
 use super::mutual_tls::{Certificates, aliases, certified};
 use super::*;
-use crate::peers::{folder, node};
-
-async fn said(mut command: Command) -> Value {
-    let output = tokio::task::spawn_blocking(move || command.stderr(std::process::Stdio::inherit()).output().unwrap())
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::peers::{self, node, p256, said};
 
 async fn python(task: Value) -> Value {
-    let mut command = Command::new(folder().join("venv-tests/bin/python3"));
-    command
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/authlib_client.py"))
-        .arg(task.to_string())
-        .env("AUTHLIB_INSECURE_TRANSPORT", "1");
+    let mut command = peers::python("authlib_client.py");
+    command.arg(task.to_string()).env("AUTHLIB_INSECURE_TRANSPORT", "1");
     said(command).await
-}
-
-/// A key of OpenSSL's making: its PEM, and its public part as a JWK.
-fn p256() -> (String, Value) {
-    let openssl = |arguments: &[&str], input: &[u8]| {
-        use std::io::Write;
-        let mut child = Command::new("openssl")
-            .args(arguments)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success());
-        output.stdout
-    };
-    let pem = openssl(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], b"");
-    let der = openssl(&["pkey", "-pubout", "-outform", "DER"], &pem);
-    let point = &der[der.len() - 64..];
-    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[..32]), URL_SAFE_NO_PAD.encode(&point[32..]));
-    (String::from_utf8(pem).unwrap(), json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}))
 }
 
 /// A key with its private part, as the script imports it.
@@ -89,7 +52,7 @@ on_one! {
         assert_eq!(world.refused(&gateway, "token_bound").await, 1);
     }
 
-    async fn authlib_is_let_in_through_the_switch_of_its_binding_and_not_without(world: World) {
+    async fn e05_authlib_gets_three_tokens_in_a_row_and_at_the_endpoints_audience_only_by_the_switch(world: World) {
         let endpoint = format!("{}{TOKEN}", world.server.url);
         let register = async |name: &str, audience: Option<&str>| {
             let (pem, jwk) = p256();
@@ -99,14 +62,20 @@ on_one! {
             }
             (world.active(name, charter).await, pem)
         };
-        let (id, pem) = register("authlib", Some("token_endpoint")).await;
-        let answer = python(json!({"endpoint": endpoint, "client": id, "pem": pem})).await;
-        let token = answer["token"]["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"));
-        assert!(world.is_live(token).await);
-        let (strict, pem) = register("strict", None).await;
-        let answer = python(json!({"endpoint": endpoint, "client": strict, "pem": pem})).await;
+        let issuer = world.issuer("production");
+        let (strict, strict_pem) = register("strict", None).await;
+        let answer = python(json!({"endpoint": endpoint, "client": strict, "pem": strict_pem, "audience": endpoint})).await;
         assert_eq!(answer, json!({"error": "invalid_client"}));
         assert!(world.events_of("credential.issued", &strict).await.is_empty());
+        let (switched, pem) = register("authlib", Some("token_endpoint")).await;
+        for (id, pem, audience) in [(&strict, &strict_pem, &issuer), (&switched, &pem, &endpoint)] {
+            let answer = python(json!({"endpoint": endpoint, "client": id, "pem": pem, "audience": audience})).await;
+            let tokens = answer["tokens"].as_array().unwrap_or_else(|| panic!("{answer}"));
+            assert_eq!(tokens.len(), 3);
+            for token in tokens {
+                assert!(world.is_live(token["access_token"].as_str().unwrap()).await);
+            }
+        }
     }
 }
 
@@ -178,4 +147,69 @@ async fn the_command_line_binds_tokens() {
         .show(Method::POST, INTROSPECT, "DPoP", token, &[proof.trim()], about(&world.gateway))
         .await
         .expect(200);
+}
+
+/// Keys as files: as they are made, as OpenSSL reads and makes them, and as earlier releases wrote them.
+#[tokio::test]
+async fn e04_the_command_line_reads_and_writes_keys_and_bare_tokens() {
+    let world = World::start(crate::world::Store::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let run = |text: String| {
+        let mut command = crate::world::tenure();
+        command.args(text.split(' ')).env("TENURE_SERVER", &world.server.url).env_remove("TENURE_TOKEN");
+        async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
+    };
+    let said = |output: std::process::Output| {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (foreign, foreign_jwk) = p256();
+    std::fs::write(path("openssl"), foreign).unwrap();
+    // RFC 8037, appendix A: what earlier releases wrote.
+    std::fs::write(path("old"), "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\n").unwrap();
+    let mut keys = vec![("openssl", foreign_jwk)];
+    keys.push((
+        "old",
+        json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}),
+    ));
+    for (name, options) in [
+        ("ed25519-pem", ""),
+        ("p256-pem", " --type p256"),
+        ("ed25519-jwk", " --format jwk"),
+        ("p256-jwk", " --type p256 --format jwk"),
+    ] {
+        let made = said(run(format!("key generate --out {}{options}", path(name))).await);
+        keys.push((name, serde_json::from_str(&made).unwrap()));
+        if name.ends_with("pem") {
+            let read = std::process::Command::new("openssl")
+                .args(["pkey", "-noout", "-in", &path(name)])
+                .output()
+                .unwrap();
+            assert!(read.status.success(), "{name}");
+        }
+    }
+    for (name, jwk) in keys {
+        let shown: Value = serde_json::from_str(&said(run(format!("key public {}", path(name))).await)).unwrap();
+        assert_eq!(shown, jwk, "{name}");
+        let id = world.active(name, world.charter(jwk)).await;
+        let get = format!("token get --identity {id} --environment production --key {}", path(name));
+        let raw = said(run(format!("{get} --raw")).await);
+        assert!(world.is_live(raw.trim()).await, "{name}");
+        // A file of before is replaced; nobody else may read it.
+        for _ in 0..2 {
+            assert_eq!(said(run(format!("{get} --out {}", path("token"))).await), "");
+        }
+        let written = std::fs::read_to_string(path("token")).unwrap();
+        assert!(written != raw && world.is_live(written.trim()).await, "{name}");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path("token")).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    std::fs::write(
+        path("none"),
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+    )
+    .unwrap();
+    let refused = run(format!("key public {}", path("none"))).await;
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("without a passphrase"));
 }
