@@ -6,7 +6,6 @@ pub(crate) mod deadlines;
 mod report;
 mod verdict;
 
-use serde_json::json;
 use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
@@ -22,6 +21,7 @@ use tenure_core::row::{Record, Stored};
 use tenure_core::time::{Span, Timestamp};
 
 use super::packages::{MAX_PARTS, SHORTEST};
+use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::error::OpError;
@@ -117,8 +117,8 @@ impl Engine {
         if wanted.fast {
             self.check_box(&person, wanted.duration).await?;
         }
-        let package = content.package.as_ref().map(|package| &*package.value);
-        let mut facts = Facts::about(matter, json!({"package": package, "class": person.class}));
+        let package = content.package.as_ref().map(|package| (*package.value).clone());
+        let mut facts = Facts::about(matter, Subject::default().with("package", &package)?.with("class", &person.class)?);
         facts.manager = self.approving_manager(&person).await?;
         facts.interested = vec![person.id];
         facts.starts_at = start;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
 use tenure_core::changeset::Expect;
 use tenure_core::exception::{Exception, ExceptionSubject};
 use tenure_core::gate;
@@ -17,6 +16,7 @@ use tenure_core::resource::Resource;
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
+use super::content::Subject;
 
 use super::vote::{class_of, distinct};
 use crate::Engine;
@@ -38,7 +38,7 @@ pub(crate) struct Facts {
     pub environment: String,
     pub context: AskContext,
     /// What votes bind besides the matter: the charter, the template or the policy concerned.
-    pub subject: serde_json::Value,
+    pub subject: Subject,
     pub clipped: Vec<Clipped>,
     pub starts_at: Option<Timestamp>,
     /// What must still be so at the commit.
@@ -137,7 +137,7 @@ impl AskContext {
 
 impl Facts {
     /// Facts about a matter of which nothing is known yet.
-    pub(crate) fn about(matter: &Matter, subject: serde_json::Value) -> Self {
+    pub(crate) fn about(matter: &Matter, subject: Subject) -> Self {
         Self {
             matter: matter.clone(),
             class: class_of(matter),
@@ -245,7 +245,11 @@ impl Engine {
         references: &References,
         now: Timestamp,
     ) -> Result<Facts, OpError> {
-        let mut facts = Facts::about(matter, json!({"name": identity.name, "kind": identity.kind, "charter": charter}));
+        let subject = Subject::default()
+            .with("name", &identity.name)?
+            .with("kind", &identity.kind)?
+            .with("charter", charter)?;
+        let mut facts = Facts::about(matter, subject);
         let by_rule = references.tier(identity.kind, charter);
         Box::pin(self.within_template(identity, charter, by_rule, now)).await?;
         let tier = identity.judged_tier(by_rule);
@@ -411,7 +415,7 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
         // Who asked for the identity did not ask for this.
         facts.interested = self.served_by(charter).await?;
-        facts.subject = json!({"charter": charter});
+        facts.subject = Subject::default().with("charter", charter)?;
         facts.context.duration = duration;
         facts.starts_at = starts_at;
         facts.expects.push(expect(&known.identity));
@@ -440,7 +444,7 @@ impl Engine {
             self.may_end_later(&mut facts, &stored, tier, until, now).await?;
         }
         // What the votes are about is the way from the one charter to the other.
-        facts.subject = json!({"from": stored.charter, "to": charter});
+        facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
         facts.expects.push(expect(&stored));
         Ok(facts)
     }
@@ -457,7 +461,7 @@ impl Engine {
         facts.interested = self.served_by(&stored.charter).await?;
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
-        facts.subject = json!({"charter": stored.charter});
+        facts.subject = Subject::default().with("charter", &stored.charter)?;
         facts.expects.push(expect(&stored));
         Ok(facts)
     }
@@ -492,7 +496,7 @@ impl Engine {
         if roles.len() > 8 {
             return Err(OpError::field("matter.roles", "too_many", "name each role once"));
         }
-        let mut facts = Facts::about(matter, json!({"from": stored.roles}));
+        let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
         facts.interested = vec![person];
         facts.expects = vec![expect(&stored)];
         facts.subjects = vec![person.to_string()];
@@ -505,7 +509,8 @@ impl Engine {
             return Err(OpError::Invalid(problems));
         }
         let stored = self.one::<Template>(&template.name).await?;
-        let mut facts = Facts::about(matter, json!({"replaces": stored.as_ref().map(|stored| stored.version)}));
+        let replaced = stored.as_ref().map(|stored| stored.version);
+        let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
         facts.context.kind = template.kind.as_str();
         facts.expects = vec![match &stored {
             Some(stored) => expect(stored),
