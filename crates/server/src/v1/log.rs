@@ -154,11 +154,15 @@ async fn events(
                 return None;
             }
             if page.is_empty() {
-                app.engine.wait_for_events(after.map_or(0, |after| after + 1)).await;
+                app.engine.wait_for_events(after.map_or(0, |after: u64| after.saturating_add(1))).await;
             }
             for event in page {
                 after = Some(event.position.index);
-                let Ok(data) = serde_json::to_string(&event) else { continue };
+                let Ok(data) = serde_json::to_string(&event) else {
+                    // A feed that lacks an event is none: it ends before it.
+                    tracing::error!(index = event.position.index, "an event can't be told");
+                    return None;
+                };
                 queue.push_back(Event::default().id(event.position.index.to_string()).event(&event.kind).data(data));
             }
         }
