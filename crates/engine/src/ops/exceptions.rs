@@ -14,14 +14,15 @@ use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
 use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Request, Route};
+use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
 use super::Asked;
 use super::identities::owns_identity;
 use super::lifecycle::check_reason;
 use super::lists::ListAsk;
-use super::requests::facts::{Facts, expect};
 use super::requests::content::Subject;
+use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -29,7 +30,6 @@ use crate::plan::exception::next_look;
 
 const MAX_DESCRIPTION: usize = 500;
 
-/// The exceptions of one type that an identity had.
 /// The identity for which a control is waived, as the votes bind it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Waived {
@@ -38,6 +38,7 @@ struct Waived {
     charter: CharterDraft,
 }
 
+/// The exceptions of one type that an identity had.
 struct Chain {
     /// Those that were in force once, in the order of their start.
     granted: Vec<ExceptionId>,
@@ -328,14 +329,9 @@ impl Engine {
             None => false,
         };
         self.may_read(caller, "exception", "", owned).await?;
-        let (rows, next) = self.page::<Exception>(ask).await?;
-        Ok(Page {
-            items: rows
-                .into_iter()
-                .map(|row| ExceptionView::new((*row.value).clone(), row.revision, None))
-                .collect(),
-            next,
-        })
+        let (rows, end) = self.page::<Exception>(ask).await?;
+        let view = |row: Stored<Exception>| ExceptionView::new((*row.value).clone(), row.revision, None);
+        Ok(end.page(rows.into_iter().map(view).collect()))
     }
 
     /// One exception.

@@ -341,7 +341,7 @@ impl Engine {
         if filters.is_empty() {
             filters.push(("sort", "set".to_owned()));
         }
-        let (rows, next) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+        let (rows, end) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
         for row in rows {
             items.push(View {
                 record: (*row.value).clone(),
@@ -349,6 +349,6 @@ impl Engine {
                 log: None,
             });
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 }

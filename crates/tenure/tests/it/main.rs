@@ -26,6 +26,7 @@ mod hardening;
 mod issuers;
 mod kernel;
 mod lifecycle;
+mod lists;
 mod log;
 mod mailbox;
 mod matrix;

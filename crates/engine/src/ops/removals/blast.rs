@@ -130,17 +130,19 @@ impl Engine {
             return Ok((found.into_iter().filter(|found| ending.meant(found)).collect(), None));
         }
         let mut found = BTreeMap::new();
-        let mut more = false;
+        let (mut more, mut behind) = (false, None);
         for term in &ending.terms {
             let (rows, next) = self
                 .listed::<Identity>(RowKind::Identity, vec![term.clone()], after.map(str::to_owned), n)
                 .await?;
             more |= next.is_some();
+            // Of a page on which nothing can be read, too, the next one is read.
+            behind = [behind, next].into_iter().flatten().min();
             found.extend(rows.into_iter().map(|row| (row.id.to_string(), row)));
         }
         more |= found.len() > usize::from(n);
         let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
-        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
+        let next = if more { page.last().map(|(id, _)| id.clone()).or(behind) } else { None };
         let concerned = page.into_iter().map(|(_, row)| row).filter(|row| ending.concerns(row));
         Ok((concerned.collect(), next))
     }

@@ -9,15 +9,14 @@ use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
 use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
-use tenure_core::port::ListQuery;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Class, Clipped, Matter, Place, Route};
 use tenure_core::resource::Resource;
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
-use super::content::Subject;
 
+use super::content::Subject;
 use super::vote::{class_of, distinct};
 use crate::Engine;
 use crate::error::OpError;
@@ -320,20 +319,9 @@ impl Engine {
     }
 
     async fn members(&self, team: TeamId) -> Result<Vec<PersonId>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Person,
-                terms: vec![format!("team={team}"), "state=active".to_owned()],
-                after: None,
-                limit: 2,
-            })
-            .await?;
-        let mut members = Vec::new();
-        for row in page.rows {
-            members.push(row.decode::<Person>().map_err(tenure_core::port::StoreError::from)?.id);
-        }
-        Ok(members)
+        let terms = vec![format!("team={team}"), "state=active".to_owned()];
+        let (members, _) = self.listed::<Person>(RowKind::Person, terms, None, 2).await?;
+        Ok(members.iter().map(|member| member.id).collect())
     }
 
     /// The controls that exceptions in force waive for this identity, and for it alone (R19).

@@ -329,12 +329,12 @@ impl Engine {
             };
             ask.filters.insert(0, ("requester", mine));
         }
-        let (rows, next) = self.page::<Request>(ask).await?;
+        let (rows, end) = self.page::<Request>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             items.push(self.request_view((*row.value).clone(), row.revision, None).await?);
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 
     pub(crate) async fn request_view(&self, request: Request, revision: u64, committed: Option<&Committed>) -> Result<RequestView, OpError> {
