@@ -78,6 +78,8 @@ pub enum StateFault {
     RolledBack,
     /// It is there, and no event wrote it.
     Unlogged,
+    /// It is what the log says, and can't be read: whatever rests on it is refused.
+    Unreadable,
 }
 
 /// A row that doesn't fit the log.

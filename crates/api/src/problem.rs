@@ -15,7 +15,6 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
         "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused",
     ),
     ("body_too_large", "a body has at most 64 KiB"),
-    ("query_malformed", "the query has an unknown or repeated parameter, or one of another form"),
     (
         "media_type_unsupported",
         "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints",

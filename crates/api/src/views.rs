@@ -18,6 +18,20 @@ pub struct Page<T> {
     /// Give it as `after` to get the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
+    /// The ids of records of this page that can't be read, of which an operator finds the cause with `tenure log verify-state`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unreadable: Vec<String>,
+}
+
+impl<T> Page<T> {
+    /// A list that is one page.
+    pub fn whole(items: Vec<T>) -> Self {
+        Self {
+            items,
+            next: None,
+            unreadable: Vec::new(),
+        }
+    }
 }
 
 /// Where in the log a change stands, and the log's signed promise to include it (S-3).

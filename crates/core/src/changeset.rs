@@ -95,6 +95,18 @@ pub struct Changeset {
     /// Written even where the disk is full, though it takes nothing away: the sign-in of somebody of security, without which they
     /// could stop nobody (S-16).
     pub stands_for_stopping: bool,
+    /// The first of its records that can't be written so that it is read back.
+    unwritable: Option<Unwritable>,
+}
+
+/// What can't be recorded, or not so that it could be read back. A changeset that holds it is not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} can't be recorded: {why}")]
+pub struct Unwritable {
+    /// Which record or fact.
+    pub what: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 impl Changeset {
@@ -112,7 +124,13 @@ impl Changeset {
             due: Vec::new(),
             erase: Vec::new(),
             stands_for_stopping: false,
+            unwritable: None,
         }
+    }
+
+    /// What of it can't be recorded: then no store writes any of it.
+    pub fn unwritable(&self) -> Option<&Unwritable> {
+        self.unwritable.as_ref().or_else(|| self.events.iter().find_map(Event::unwritable))
     }
 
     /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
@@ -182,13 +200,22 @@ impl Changeset {
     }
 
     fn put<T: Record>(&mut self, record: &T, replaces: u64) -> &mut Self {
-        // A record is plain data with string keys: serialising it can't fail.
-        let body = serde_json::to_vec(record).unwrap_or_default();
+        let key = record.key();
+        let body = match written::<T>(record) {
+            Ok(body) => body,
+            Err(error) => {
+                self.unwritable.get_or_insert(Unwritable {
+                    what: format!("the row {key}"),
+                    why: error.to_string(),
+                });
+                return self;
+            }
+        };
         let mut terms = record.terms();
         terms.sort_unstable();
         terms.dedup();
         self.puts.push(Put {
-            key: record.key(),
+            key,
             replaces,
             body,
             terms,
@@ -198,10 +225,32 @@ impl Changeset {
     }
 }
 
+/// A record as JSON that reads as a record again: what doesn't is found out now, while nothing rests on it.
+fn written<T: Record>(record: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let body = serde_json::to_vec(record)?;
+    serde_json::from_slice::<T>(&body).map(|_| body)
+}
+
 #[cfg(test)]
 mod tests {
+    use serde::{Deserialize, Serialize};
+
     use super::*;
     use crate::row::RowKind;
+
+    /// A record with a number that JSON may have no word for, and keys that it may not take.
+    #[derive(Serialize, Deserialize)]
+    struct Measured {
+        number: f64,
+        keys: std::collections::BTreeMap<Vec<u8>, u8>,
+    }
+
+    impl Record for Measured {
+        const KIND: RowKind = RowKind::Team;
+        fn row_id(&self) -> String {
+            "one".into()
+        }
+    }
 
     fn changeset(events: &[(&'static str, ControlPoint)]) -> Changeset {
         let mut events = events.iter().map(|(kind, control)| Event::new(EventId::from_u128(1), kind, *control));
@@ -265,5 +314,26 @@ mod tests {
         assert!(sign_in(RowKind::Session).is_essential());
         assert!(!sign_in(RowKind::Passkey).is_essential());
         assert!(!sign_in(RowKind::SignInBinding).is_essential());
+    }
+
+    #[test]
+    fn d13_what_cannot_be_written_or_read_back_makes_the_changeset_unwritable() {
+        let with = |number, keys: &[(Vec<u8>, u8)]| {
+            let mut changeset = changeset(&[("team.created", ControlPoint::Administer)]);
+            let keys = keys.iter().cloned().collect();
+            changeset.insert(&Measured { number, keys });
+            changeset
+        };
+        assert_eq!(with(0.5, &[]).unwritable(), None);
+        for changeset in [with(f64::NAN, &[]), with(0.5, &[(vec![1], 1)])] {
+            assert_eq!(changeset.unwritable().unwrap().what, "the row team/one");
+            assert!(changeset.puts.is_empty(), "no empty body waits to be written");
+        }
+        let mut fact = changeset(&[("team.created", ControlPoint::Administer)]);
+        fact.event(
+            Event::new(EventId::from_u128(2), "team.measured", ControlPoint::Administer).fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])),
+        );
+        assert_eq!(fact.unwritable().unwrap().what, "the fact `keys` of the event team.measured");
+        assert!(!fact.events[1].data.contains_key("keys"), "it is no null");
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::changeset::Unwritable;
 use crate::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId, SourceId};
 
 /// What shows that a person did it.
@@ -135,6 +136,8 @@ pub struct Event {
     pub data: Map<String, Value>,
     /// Facts about persons.
     pub personal: Vec<Personal>,
+    /// The first of its facts that can't be told.
+    unwritable: Option<Unwritable>,
 }
 
 impl Event {
@@ -147,7 +150,13 @@ impl Event {
             subjects: Vec::new(),
             data: Map::new(),
             personal: Vec::new(),
+            unwritable: None,
         }
+    }
+
+    /// What of it can't be told: a changeset with it is not written.
+    pub fn unwritable(&self) -> Option<&Unwritable> {
+        self.unwritable.as_ref()
     }
 
     /// Adds whom it concerns.
@@ -157,10 +166,20 @@ impl Event {
         self
     }
 
-    /// Adds a public fact. A value that can't be JSON is recorded as null.
+    /// Adds a public fact. With a value that can't be JSON, the event can't be [written](Self::unwritable).
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Serialize) -> Self {
-        self.data.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                self.data.insert(name.to_owned(), value);
+            }
+            Err(error) => {
+                self.unwritable.get_or_insert(Unwritable {
+                    what: format!("the fact `{name}` of the event {}", self.kind),
+                    why: error.to_string(),
+                });
+            }
+        }
         self
     }
 

@@ -78,6 +78,8 @@ pub enum Outcome {
     Full,
     /// Nothing was written: the store can't take it now.
     Unavailable(String),
+    /// Nothing was written, and never will be: something of it can't be recorded, or not so that it could be read back.
+    Unwritable(String),
     /// It may or may not have been written: write the same changeset again to learn which.
     Unknown,
 }
@@ -124,6 +126,20 @@ pub struct Page {
     pub rows: Vec<Arc<Row>>,
     /// Where the next page starts, if there may be more.
     pub next: Option<String>,
+}
+
+impl Page {
+    /// The page's records, and the rows that can't be read: such a row spoils itself and not its list.
+    pub fn records<T: Record>(&self) -> (Vec<Stored<T>>, Vec<BadRow>) {
+        let (mut records, mut unreadable) = (Vec::with_capacity(self.rows.len()), Vec::new());
+        for row in &self.rows {
+            match row.decode() {
+                Ok(record) => records.push(record),
+                Err(bad) => unreadable.push(bad),
+            }
+        }
+        (records, unreadable)
+    }
 }
 
 /// Kinds of timed work: one queue each.

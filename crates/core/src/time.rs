@@ -5,18 +5,30 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An instant in microseconds since 1970-01-01T00:00:00Z; RFC 3339 on the wire, an integer in the store.
+/// An instant in microseconds since 1970-01-01T00:00:00Z; RFC 3339 on the wire and in records, an integer in indexes. It is always within
+/// [`Timestamp::MIN`] and [`Timestamp::MAX`], so that whatever is written can be read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The instant this many microseconds after the epoch.
+    /// 0000-01-01T00:00:00Z, the earliest instant that RFC 3339 writes.
+    pub const MIN: Self = Self(-62_167_219_200_000_000);
+    /// 9999-12-30T22:00:00Z, the latest instant that every offset of RFC 3339 writes with four digits of a year.
+    pub const MAX: Self = Self(253_402_207_200_000_000);
+
+    /// The instant this many microseconds after the epoch, or the nearest one that can be written.
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        if micros < Self::MIN.0 {
+            Self::MIN
+        } else if micros > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(micros)
+        }
     }
-    /// The instant this many seconds after the epoch (a JWT's NumericDate).
+    /// The instant this many seconds after the epoch (a JWT's NumericDate), or the nearest one that can be written.
     pub const fn from_secs(secs: i64) -> Self {
-        Self(secs.saturating_mul(1_000_000))
+        Self::from_micros(secs.saturating_mul(1_000_000))
     }
     /// Microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
@@ -26,26 +38,39 @@ impl Timestamp {
     pub const fn as_secs(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
-    /// The instant `span` later, saturating.
+    /// The instant `span` later, at most [`Timestamp::MAX`]: for deadlines, which nobody waits for that long. What somebody gave is added
+    /// to with [`Timestamp::checked_plus`].
     pub const fn plus(self, span: Span) -> Self {
-        Self(self.0.saturating_add(span.as_micros()))
+        Self::from_micros(self.0.saturating_add(span.as_micros()))
     }
-    /// The instant `span` earlier, saturating.
+    /// The instant `span` later, if it can be written.
+    pub fn checked_plus(self, span: Span) -> Option<Self> {
+        let later = self.0.checked_add(span.as_micros())?;
+        (later <= Self::MAX.0).then_some(Self(later))
+    }
+    /// The instant `span` earlier, at least [`Timestamp::MIN`].
     pub const fn minus(self, span: Span) -> Self {
-        Self(self.0.saturating_sub(span.as_micros()))
+        Self::from_micros(self.0.saturating_sub(span.as_micros()))
     }
     /// The time from `earlier` to this instant; zero if it is not earlier.
     pub const fn since(self, earlier: Self) -> Span {
         Span::from_micros(self.0.saturating_sub(earlier.0))
     }
+    /// The year, in UTC.
+    pub fn year(self) -> i16 {
+        self.civil().year()
+    }
+
+    fn civil(self) -> jiff::civil::DateTime {
+        // Within the bounds the conversion has a result.
+        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        jiff::tz::Offset::UTC.to_datetime(at)
+    }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(timestamp) => fmt::Display::fmt(&timestamp, f),
-            Err(_) => write!(f, "{}us", self.0),
-        }
+        write!(f, "{}Z", self.civil())
     }
 }
 
@@ -53,16 +78,38 @@ impl FromStr for Timestamp {
     type Err = BadTime;
 
     fn from_str(text: &str) -> Result<Self, BadTime> {
-        text.parse::<jiff::Timestamp>()
-            .map(|t| Self(t.as_microsecond()))
-            .map_err(|_| BadTime("an RFC 3339 time such as 2027-03-31T12:00:00Z"))
+        let micros = match text.parse::<jiff::Timestamp>() {
+            Ok(at) => at.as_microsecond(),
+            Err(_) if is_time(text) => return Err(OUT_OF_RANGE),
+            Err(_) => return Err(BadTime("an RFC 3339 time such as 2027-03-31T12:00:00Z")),
+        };
+        if (Self::MIN.0..=Self::MAX.0).contains(&micros) {
+            Ok(Self(micros))
+        } else {
+            Err(OUT_OF_RANGE)
+        }
     }
+}
+
+const OUT_OF_RANGE: BadTime = BadTime("a time from 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z; what has no end is left out");
+
+/// Whether a text is a time with its offset, be it one that no instant stands for.
+fn is_time(text: &str) -> bool {
+    let pieces = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text);
+    pieces.is_ok_and(|pieces| pieces.time().is_some() && pieces.offset().is_some())
 }
 
 /// Why a text is no time or span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct BadTime(&'static str);
+
+impl BadTime {
+    /// Whether it is a time, only none that can be kept.
+    pub fn is_out_of_range(&self) -> bool {
+        *self == OUT_OF_RANGE
+    }
+}
 
 /// A length of time, never negative, in microseconds; written like `90d`, `15m`, `1h30m` on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -146,23 +193,38 @@ impl FromStr for Span {
     }
 }
 
-macro_rules! text_serde {
-    ($type:ident) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
-            }
-        }
-    };
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
-text_serde!(Timestamp);
-text_serde!(Span);
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().or_else(|error| unwritable(&text).ok_or_else(|| de::Error::custom(error)))
+    }
+}
+
+/// A time beyond the bounds as v0.1.0 wrote it into records, in microseconds: `253402214400000000us`. It reads as the bound.
+fn unwritable(text: &str) -> Option<Timestamp> {
+    let micros: i64 = text.strip_suffix("us")?.parse().ok()?;
+    let at = Timestamp::from_micros(micros);
+    (at.as_micros() != micros).then_some(at)
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
@@ -243,5 +305,53 @@ mod tests {
         let time: Timestamp = "2027-03-31T12:00:00.000001Z".parse().unwrap();
         assert_eq!(time.to_string(), "2027-03-31T12:00:00.000001Z");
         assert_eq!(time.since(Timestamp::from_micros(0)).as_secs(), time.as_secs());
+    }
+
+    #[test]
+    fn d09_every_instant_is_written_so_that_it_is_read_back() {
+        let written = |at: Timestamp| serde_json::from_str::<Timestamp>(&serde_json::to_string(&at).unwrap()).unwrap();
+        let century = Span::from_days(36_500);
+        for micros in [
+            i64::MIN,
+            -62_167_219_200_000_001,
+            -1,
+            0,
+            1,
+            253_402_207_200_000_000,
+            253_402_214_400_000_000,
+            i64::MAX,
+        ] {
+            let at = Timestamp::from_micros(micros);
+            for at in [at, at.plus(century), at.minus(century), Timestamp::from_secs(micros)] {
+                assert_eq!(written(at), at, "{micros}");
+            }
+        }
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00Z");
+        assert_eq!(Timestamp::MIN.to_string(), "0000-01-01T00:00:00Z");
+        assert_eq!(Timestamp::MAX.checked_plus(Span::from_secs(1)), None);
+        assert_eq!(Timestamp::from_secs(1).checked_plus(Span::from_secs(1)), Some(Timestamp::from_secs(2)));
+    }
+
+    #[test]
+    fn d09_what_is_beyond_the_bounds_is_told_apart_from_what_is_no_time() {
+        for beyond in [
+            "9999-12-31T00:00:00Z",
+            "9999-12-30T22:00:00.000001Z",
+            "9999-12-31T23:59:59+02:00",
+            "-000001-01-01T00:00:00Z",
+        ] {
+            assert!(beyond.parse::<Timestamp>().unwrap_err().is_out_of_range(), "{beyond}");
+        }
+        for bad in ["9999-12-31", "9999-13-31T00:00:00Z", "253402214400000000us", "soon", ""] {
+            assert!(!bad.parse::<Timestamp>().unwrap_err().is_out_of_range(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn d09_a_record_of_an_earlier_release_reads_as_the_bound() {
+        let read = |text: &str| serde_json::from_str::<Timestamp>(&format!("\"{text}\""));
+        assert_eq!(read("253402214400000000us").unwrap(), Timestamp::MAX);
+        assert_eq!(read("-9223372036854775808us").unwrap(), Timestamp::MIN);
+        assert!(read("1000000us").is_err(), "no second form of what can be written");
     }
 }

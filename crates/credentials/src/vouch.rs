@@ -23,6 +23,22 @@ impl Vouch {
     pub fn holds(&self, parts: &[&str], tag: &str) -> bool {
         from_base64url(tag).is_some_and(|tag| hmac::verify(&self.0, &joined(parts), &tag).is_ok())
     }
+
+    /// A text that a client carries and brings back unread, and that is good together with these parts alone.
+    pub fn carried(&self, text: &str, parts: &[&str]) -> String {
+        format!("{}.{}", to_base64url(text.as_bytes()), self.tag(&with(text, parts)))
+    }
+
+    /// The text that a client brings back, if it was [carried](Self::carried) with these parts.
+    pub fn brought_back(&self, carried: &str, parts: &[&str]) -> Option<String> {
+        let (text, tag) = carried.split_once('.')?;
+        let text = String::from_utf8(from_base64url(text)?).ok()?;
+        self.holds(&with(&text, parts), tag).then_some(text)
+    }
+}
+
+fn with<'a>(text: &'a str, parts: &[&'a str]) -> Vec<&'a str> {
+    std::iter::once(text).chain(parts.iter().copied()).collect()
 }
 
 /// The parts with their lengths, so that no two lists of parts give the same bytes.

@@ -75,6 +75,7 @@ impl Engine {
                 Outcome::Refused { .. } => return Err(OpError::refused(Reason::BudgetSpent)),
                 Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
+                Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
                 Outcome::Unknown if attempt < SETTLEMENTS => attempt += 1,
                 Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
             }

@@ -6,6 +6,7 @@ mod error;
 mod extract;
 mod health;
 mod keys;
+mod listing;
 pub mod outbound;
 mod protocols;
 mod serve;

@@ -54,7 +54,10 @@ impl PreparedEvent {
 
 /// Does the work on a changeset that needs no lock, or says why no engine can take it.
 pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Prepared, Outcome> {
-    check_lengths(&changeset).map_err(|what| Outcome::Unavailable(format!("{what} of the changeset is too long")))?;
+    if let Some(unwritable) = changeset.unwritable() {
+        return Err(Outcome::Unwritable(unwritable.to_string()));
+    }
+    check_lengths(&changeset).map_err(|what| Outcome::Unwritable(format!("{what} of the changeset is too long")))?;
     let essential = changeset.is_essential();
     let puts: Vec<(Put, [u8; 32])> = changeset
         .puts
@@ -101,7 +104,7 @@ pub(crate) fn prepare(changeset: Changeset, sealer: &dyn RowSealer) -> Result<Pr
 
 fn encode(leaf: &Leaf) -> Result<Vec<u8>, Outcome> {
     leaf.encode()
-        .map_err(|e| Outcome::Unavailable(format!("the event {} can't be recorded: {e}", leaf.kind)))
+        .map_err(|e| Outcome::Unwritable(format!("the event {} can't be recorded: {e}", leaf.kind)))
 }
 
 fn check_lengths(changeset: &Changeset) -> Result<(), &'static str> {
@@ -293,7 +296,7 @@ impl<'a> Judge<'a, '_> {
             }
         }
         if changeset.events.is_empty() {
-            return Ok(Some(Outcome::Unavailable("a changeset without an event".into())));
+            return Ok(Some(Outcome::Unwritable("a changeset without an event".into())));
         }
         Ok(None)
     }

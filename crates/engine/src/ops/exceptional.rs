@@ -45,16 +45,13 @@ impl Engine {
     /// The caller may not audit.
     pub async fn exceptional_accesses(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
         self.may_audit(caller).await?;
-        let (rows, next) = self.page::<ExceptionalAccess>(ask).await?;
+        let (rows, end) = self.page::<ExceptionalAccess>(ask).await?;
         let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: None,
             log: None,
         };
-        Ok(Page {
-            items: rows.into_iter().map(view).collect(),
-            next,
-        })
+        Ok(end.page(rows.into_iter().map(view).collect()))
     }
 }

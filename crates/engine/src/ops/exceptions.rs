@@ -2,6 +2,7 @@
 
 mod endings;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_api::exceptions::{ExceptionView, NewControl, NewException, Renewal};
 use tenure_api::views::Page;
@@ -9,16 +10,18 @@ use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
-use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
 use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Request, Route};
+use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
 use super::Asked;
 use super::identities::owns_identity;
 use super::lifecycle::check_reason;
 use super::lists::ListAsk;
+use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::caller::Caller;
@@ -26,6 +29,14 @@ use crate::error::OpError;
 use crate::plan::exception::next_look;
 
 const MAX_DESCRIPTION: usize = 500;
+
+/// The identity for which a control is waived, as the votes bind it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Waived {
+    id: IdentityId,
+    kind: Kind,
+    charter: CharterDraft,
+}
 
 /// The exceptions of one type that an identity had.
 struct Chain {
@@ -206,11 +217,18 @@ impl Engine {
         facts.context.duration = exception.duration;
         facts.context.compensated =
             missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
-        facts.subject = json!({
-            "identity": {"id": id, "kind": stored.kind, "charter": stored.charter},
-            "type": exception.kind, "compensating": exception.compensating, "duration": exception.duration,
-            "renews": exception.renews, "renewals": exception.renewals,
-        });
+        let waived = Waived {
+            id,
+            kind: stored.kind,
+            charter: stored.charter.clone(),
+        };
+        facts.subject = Subject::default()
+            .with("identity", &waived)?
+            .with("type", &exception.kind)?
+            .with("compensating", &exception.compensating)?
+            .with("duration", &exception.duration)?
+            .with("renews", &exception.renews)?
+            .with("renewals", &exception.renewals)?;
         facts.expects.push(expect(&stored));
         facts.subjects = vec![exception.id.to_string(), id.to_string()];
         Ok(facts)
@@ -311,14 +329,9 @@ impl Engine {
             None => false,
         };
         self.may_read(caller, "exception", "", owned).await?;
-        let (rows, next) = self.page::<Exception>(ask).await?;
-        Ok(Page {
-            items: rows
-                .into_iter()
-                .map(|row| ExceptionView::new((*row.value).clone(), row.revision, None))
-                .collect(),
-            next,
-        })
+        let (rows, end) = self.page::<Exception>(ask).await?;
+        let view = |row: Stored<Exception>| ExceptionView::new((*row.value).clone(), row.revision, None);
+        Ok(end.page(rows.into_iter().map(view).collect()))
     }
 
     /// One exception.

@@ -14,7 +14,6 @@ use tenure_core::id::{FindingId, IdentityId};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Action, Attributes, Value as Attribute};
-use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 use tenure_core::review::Review;
@@ -353,11 +352,8 @@ impl Engine {
             None => false,
         };
         self.may_read(caller, "finding", subject.as_deref().unwrap_or(""), owned).await?;
-        let (rows, next) = self.page::<Finding>(ask).await?;
-        Ok(Page {
-            items: rows.into_iter().map(|row| finding_view((*row.value).clone(), row.revision)).collect(),
-            next,
-        })
+        let (rows, end) = self.page::<Finding>(ask).await?;
+        Ok(end.page(rows.into_iter().map(|row| finding_view((*row.value).clone(), row.revision)).collect()))
     }
 
     /// One finding.
@@ -447,19 +443,10 @@ impl Engine {
     async fn each<T: Record>(&self, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
         let mut after = None;
         for _ in 0..PAGES {
-            let page = self
-                .store
-                .list(&ListQuery {
-                    kind: T::KIND,
-                    terms: terms.iter().map(|term| (*term).to_owned()).collect(),
-                    after,
-                    limit: PAGE,
-                })
-                .await?;
-            for row in &page.rows {
-                look(&row.decode::<T>().map_err(StoreError::from)?.value);
-            }
-            match page.next {
+            let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+            let (rows, next) = self.listed::<T>(T::KIND, terms, after, PAGE).await?;
+            rows.iter().for_each(|row| look(&row.value));
+            match next {
                 Some(next) => after = Some(next),
                 None => return Ok(false),
             }
@@ -467,24 +454,9 @@ impl Engine {
         Ok(true)
     }
 
-    /// A page of the records that have these terms, up to two hundred, and where the next begins.
+    /// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
     pub(crate) async fn rows<T: Record>(&self, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: T::KIND,
-                terms: terms.to_vec(),
-                after,
-                limit: 200,
-            })
-            .await?;
-        let rows = page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?;
-        Ok((rows, page.next))
+        self.listed(T::KIND, terms.to_vec(), after, 200).await
     }
 
     /// Every posture rule, computed now.

@@ -162,11 +162,8 @@ impl Engine {
     pub async fn holds(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<Hold>, OpError> {
         self.may_read(caller, "scope", "", false).await?;
         ask.filters.push(("state", "held".to_owned()));
-        let (rows, next) = self.page::<Hold>(ask).await?;
-        Ok(Page {
-            items: rows.into_iter().map(|row| (*row.value).clone()).collect(),
-            next,
-        })
+        let (rows, end) = self.page::<Hold>(ask).await?;
+        Ok(end.page(rows.into_iter().map(|row| (*row.value).clone()).collect()))
     }
 
     /// How many holds of each sort are in force, for operators.

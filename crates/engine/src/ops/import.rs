@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use tenure_api::people::{FeedFormat, ImportPeople, ImportReport, NewDecision};
 use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::{Changeset, Once};
@@ -13,6 +14,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::{DifferenceId, PersonId, TeamId};
 use tenure_core::person::{Person, PersonState, SourceRef};
 use tenure_core::policy::Action;
+use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::team::Team;
@@ -109,7 +111,25 @@ impl Engine {
         };
         let mut after = None;
         loop {
-            let (rows, next) = self.listed::<Person>(RowKind::Person, Vec::new(), after, PAGE).await?;
+            let query = ListQuery {
+                kind: RowKind::Person,
+                terms: Vec::new(),
+                after,
+                limit: PAGE,
+            };
+            let page = self.store.list(&query).await?;
+            let (rows, unreadable) = page.records::<Person>();
+            for bad in unreadable {
+                let body = page.rows.iter().find(|row| row.key == bad.key).map(|row| row.body.as_slice());
+                match source_of(body.unwrap_or_default()) {
+                    Ok(Some(from)) if from.source == source => {
+                        read.known.unreadable.insert(from.key);
+                    }
+                    Ok(_) => {}
+                    // It may be of this source, under any key: nobody joins who may be known already.
+                    Err(_) => return Err(StoreError::from(bad).into()),
+                }
+            }
             for stored in rows {
                 if let Some(manager) = stored.manager {
                     read.known.managers.insert(stored.id, manager);
@@ -125,7 +145,7 @@ impl Engine {
                     _ => {}
                 }
             }
-            after = next;
+            after = page.next;
             if after.is_none() {
                 break;
             }
@@ -353,6 +373,15 @@ impl Engine {
         let id = difference.person.ok_or(OpError::NotFound("person"))?;
         self.must::<Person>("person", id).await
     }
+}
+
+/// Where a person's record comes from, though the rest of it can't be read; an error if not even that is said.
+fn source_of(body: &[u8]) -> Result<Option<SourceRef>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Sourced {
+        source: Option<SourceRef>,
+    }
+    serde_json::from_slice(body).map(|sourced: Sourced| sourced.source)
 }
 
 fn read_feed(ask: &ImportPeople) -> Result<Vec<Row>, OpError> {

@@ -7,15 +7,14 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::{InvitationId, PersonId};
 use tenure_core::person::{Person, PersonState};
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::Reason;
-use tenure_core::row::RowKind;
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 
 use super::Asked;
+use super::lists::ListAsk;
 use super::sign_in::assurance_fact;
 use crate::Engine;
 use crate::caller::Caller;
@@ -145,27 +144,17 @@ impl Engine {
     ///
     /// # Errors
     /// The caller may not read them.
-    pub async fn invitations(&self, caller: &Caller, after: Option<String>, limit: Option<u16>) -> Result<Page<View<InvitationView>>, OpError> {
+    pub async fn invitations(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<InvitationView>>, OpError> {
         self.may_read(caller, KIND, "", false).await?;
-        let query = ListQuery {
-            kind: RowKind::Invitation,
-            terms: Vec::new(),
-            after,
-            limit: limit.unwrap_or(50).clamp(1, 200),
-        };
-        let page = self.store.list(&query).await?;
+        let (rows, end) = self.page::<Invitation>(ask).await?;
         let now = self.now();
-        let mut items = Vec::with_capacity(page.rows.len());
-        for row in &page.rows {
-            let stored = row.decode::<Invitation>().map_err(StoreError::from)?;
-            items.push(View {
-                record: view(&stored, now),
-                revision: stored.revision,
-                hold: None,
-                log: None,
-            });
-        }
-        Ok(Page { items, next: page.next })
+        let items = rows.iter().map(|stored| View {
+            record: view(stored, now),
+            revision: stored.revision,
+            hold: None,
+            log: None,
+        });
+        Ok(end.page(items.collect()))
     }
 
     /// A new invitation and its secret.

@@ -1,4 +1,7 @@
 //! Lists and single records, paged by id.
+//!
+//! A page of the API goes on by a cursor that says where, and that this server gave it for this very list: its kind of record and every
+//! filter, also those that were added because the caller sees only their own. Anything else as a cursor is told, never an empty page.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +14,84 @@ use tenure_core::identity::{Identity, enforcer_terms};
 use tenure_core::issuer::Issuer;
 use tenure_core::person::Person;
 use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::problem::FieldProblem;
 use tenure_core::receipt::Receipt;
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, Stored};
+use tenure_core::row::{BadRow, Record, RowKind, Stored};
 use tenure_core::scope::Scope;
+use tenure_credentials::root::RootKey;
+use tenure_credentials::vouch::Vouch;
 
 use super::identities::owns_identity;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
 
+/// How many records a page has if nothing is said.
+const PAGE: u16 = 50;
+/// How many records a page has at most.
+pub const MAX_PAGE: u16 = 200;
+
+/// The longest cursor in bytes: an id of 512 bytes in base64url, and its tag.
+const MAX_CURSOR: usize = 800;
+
 /// What is asked of a list.
 #[derive(Debug, Clone, Default)]
 pub struct ListAsk {
     /// Filters that must all hold, by name.
     pub filters: Vec<(&'static str, String)>,
-    /// Only what comes after this id.
+    /// Where to go on: the cursor that an earlier page of this list gave.
     pub after: Option<String>,
-    /// How many at most; 50 if not given, 200 at most.
+    /// How many at most, 1 to [`MAX_PAGE`]; 50 if not given.
     pub limit: Option<u16>,
+}
+
+/// What is asked of a list, checked.
+struct Opened {
+    terms: Vec<String>,
+    after: Option<String>,
+    limit: u16,
+    cursors: Cursors,
+}
+
+/// Records of a list, those of them that can't be read, and where it goes on.
+pub(crate) struct Listing<T> {
+    /// The records.
+    pub rows: Vec<Stored<T>>,
+    /// Rows that can't be read.
+    pub unreadable: Vec<BadRow>,
+    /// Where the next page starts, if there may be more.
+    pub next: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// The records alone, where one that can't be read must not be taken for one that isn't there.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub(crate) fn whole(self) -> Result<Vec<Stored<T>>, OpError> {
+        match self.unreadable.into_iter().next() {
+            Some(bad) => Err(StoreError::from(bad).into()),
+            None => Ok(self.rows),
+        }
+    }
+}
+
+/// What a page of the API says besides its items.
+pub(crate) struct PageEnd {
+    next: Option<String>,
+    unreadable: Vec<String>,
+}
+
+impl PageEnd {
+    /// The page with these items.
+    pub(crate) fn page<T>(self, items: Vec<T>) -> Page<T> {
+        Page {
+            items,
+            next: self.next,
+            unreadable: self.unreadable,
+        }
+    }
 }
 
 impl ListAsk {
@@ -90,32 +152,78 @@ impl Listed for Receipt {
 }
 
 impl Engine {
-    pub(crate) async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<tenure_core::row::Stored<T>>, Option<String>), OpError> {
-        let terms = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let limit = ask.limit.unwrap_or(50).clamp(1, 200);
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: T::KIND,
-                terms,
-                after: ask.after,
-                limit,
-            })
-            .await?;
-        let rows = page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?;
-        Ok((rows, page.next))
+    /// The records that a query finds. One that can't be read is logged, and spoils itself only.
+    pub(crate) async fn listing<T: Record>(&self, query: &ListQuery) -> Result<Listing<T>, OpError> {
+        let page = self.store.list(query).await?;
+        let (rows, unreadable) = page.records();
+        for bad in &unreadable {
+            tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
+        }
+        Ok(Listing {
+            rows,
+            unreadable,
+            next: page.next,
+        })
+    }
+
+    /// The records of a kind that have these terms and can be read, and where the next page begins.
+    pub(crate) async fn listed<T: Record>(
+        &self,
+        kind: RowKind,
+        terms: Vec<String>,
+        after: Option<String>,
+        limit: u16,
+    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let listing = self.listing(&ListQuery { kind, terms, after, limit }).await?;
+        Ok((listing.rows, listing.next))
+    }
+
+    /// A page as the API asks for it.
+    pub(crate) async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
+        let opened = self.opened::<T>(&[], ask)?;
+        let (kind, limit) = (T::KIND, opened.limit);
+        let (terms, after) = (opened.terms, opened.after);
+        let listing = self.listing::<T>(&ListQuery { kind, terms, after, limit }).await?;
+        let end = PageEnd {
+            next: listing.next.map(|id| opened.cursors.seal(&id)),
+            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        };
+        Ok((listing.rows, end))
     }
 
     /// A page of what passes the filters and has one of these terms besides.
-    pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: &ListAsk) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.listed_by_any(any, &terms, ask.after.as_deref(), ask.limit.unwrap_or(50).clamp(1, 200))
-            .await
+    pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
+        let opened = self.opened::<T>(any, ask)?;
+        let (rows, next) = self.listed_by_any(any, &opened.terms, opened.after.as_deref(), opened.limit).await?;
+        let end = PageEnd {
+            next: next.map(|id| opened.cursors.seal(&id)),
+            unreadable: Vec::new(),
+        };
+        Ok((rows, end))
+    }
+
+    /// What is asked of a list, once its cursor is known for this list's own.
+    fn opened<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<Opened, OpError> {
+        let limit = ask.limit.unwrap_or(PAGE);
+        let mut terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        terms.sort_unstable();
+        let cursors = Cursors::new(&self.root, T::KIND, &[any, &terms].concat());
+        let mut problems = Vec::new();
+        if !(1..=MAX_PAGE).contains(&limit) {
+            problems.push(FieldProblem::new("limit", "limit_unfit", format!("ask for 1 to {MAX_PAGE} records")));
+        }
+        let after = match ask.after.map(|cursor| cursors.open(&cursor)).transpose() {
+            Ok(after) => after,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        if problems.is_empty() {
+            Ok(Opened { terms, after, limit, cursors })
+        } else {
+            Err(OpError::Invalid(problems))
+        }
     }
 
     /// The next records that have all of these terms and any of those, in the order of their ids, and after which to look on if there may be
@@ -128,16 +236,18 @@ impl Engine {
         n: u16,
     ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
         let mut found = BTreeMap::new();
-        let mut more = false;
+        let (mut more, mut behind) = (false, None);
         for term in any {
             let terms = std::iter::once(term).chain(terms).cloned().collect();
             let (rows, next) = self.listed::<T>(T::KIND, terms, after.map(str::to_owned), n).await?;
             more |= next.is_some();
+            // Of a page on which nothing can be read, too, the next one is read.
+            behind = [behind, next].into_iter().flatten().min();
             found.extend(rows.into_iter().map(|row| (row.row_id(), row)));
         }
         more |= found.len() > usize::from(n);
         let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
-        let next = page.last().filter(|_| more).map(|(id, _)| id.clone());
+        let next = if more { page.last().map(|(id, _)| id.clone()).or(behind) } else { None };
         Ok((page.into_iter().map(|(_, row)| row).collect(), next))
     }
 
@@ -147,12 +257,12 @@ impl Engine {
     /// The caller may not read them.
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
         self.may_read(caller, T::NAME, "", T::OPEN).await?;
-        let (rows, next) = self.page::<T>(ask).await?;
+        let (rows, end) = self.page::<T>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             items.push(self.record_view(&row).await?);
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 
     /// One plain record.
@@ -194,12 +304,12 @@ impl Engine {
             ask.filters.insert(0, ("owner", person.to_string()));
         }
         let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
-        let (rows, next) = match enforced {
-            Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), &ask).await?,
+        let (rows, end) = match enforced {
+            Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
             None => self.page::<Identity>(ask).await?,
         };
         let items = self.identity_views(rows).await?;
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 
     /// A page of the credentials of an identity whose records have not ended.
@@ -210,7 +320,7 @@ impl Engine {
         let identity = self.must::<Identity>("identity", id).await?;
         self.may_read(caller, "credential", "", owns_identity(caller, &identity)).await?;
         ask.filters = vec![("identity", id.to_string())];
-        let (rows, next) = self.page::<Credential>(ask).await?;
+        let (rows, end) = self.page::<Credential>(ask).await?;
         let now = self.now();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -218,6 +328,65 @@ impl Engine {
                 items.push(self.credential_view(&held).await?);
             }
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
+    }
+}
+
+/// The cursors of one list with its filters.
+struct Cursors {
+    vouch: Vouch,
+    list: Vec<String>,
+}
+
+impl Cursors {
+    fn new(root: &RootKey, kind: RowKind, terms: &[String]) -> Self {
+        Self {
+            vouch: Vouch::new(root, "list cursor"),
+            list: std::iter::once(kind.as_str().to_owned()).chain(terms.iter().cloned()).collect(),
+        }
+    }
+
+    fn list(&self) -> Vec<&str> {
+        self.list.iter().map(String::as_str).collect()
+    }
+
+    /// The cursor behind the row with this id.
+    fn seal(&self, id: &str) -> String {
+        self.vouch.carried(id, &self.list())
+    }
+
+    /// The id behind which a list goes on.
+    fn open(&self, cursor: &str) -> Result<String, FieldProblem> {
+        let carried = Some(cursor).filter(|cursor| cursor.len() <= MAX_CURSOR);
+        let hint = "give `next` of the page before, whole, with the same list and the same filters; or leave it out for the first page";
+        carried
+            .and_then(|cursor| self.vouch.brought_back(cursor, &self.list()))
+            .ok_or_else(|| FieldProblem::new("after", "cursor_unknown", hint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d12_a_cursor_is_its_lists_and_its_filters() {
+        let root = RootKey::from_text(&"01".repeat(32)).unwrap();
+        let terms = |text: &[&str]| text.iter().map(|term| (*term).to_owned()).collect::<Vec<_>>();
+        let people = Cursors::new(&root, RowKind::Person, &terms(&["state=active"]));
+        let cursor = people.seal("per_1");
+        assert_eq!(people.open(&cursor).unwrap(), "per_1");
+        let longer = format!("{cursor}A");
+        for bad in ["", ".", "per_1", &cursor[1..], &cursor[..cursor.len() - 1], &longer, &"x".repeat(4_000)] {
+            assert_eq!(people.open(bad).unwrap_err().code, "cursor_unknown", "{bad}");
+        }
+        for other in [
+            Cursors::new(&root, RowKind::Team, &terms(&["state=active"])),
+            Cursors::new(&root, RowKind::Person, &terms(&["state=departed"])),
+            Cursors::new(&root, RowKind::Person, &[]),
+            Cursors::new(&RootKey::from_text(&"02".repeat(32)).unwrap(), RowKind::Person, &terms(&["state=active"])),
+        ] {
+            assert!(other.open(&cursor).is_err());
+        }
     }
 }

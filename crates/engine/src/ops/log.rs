@@ -158,7 +158,7 @@ impl Engine {
     /// Events behind `after`, or from the first on, in order: at most `limit`, and never more than 500.
     ///
     /// # Errors
-    /// The caller may not audit, or the store can't be read.
+    /// The caller may not audit, the log has no entry `after` yet, or the store can't be read.
     pub async fn events_after(&self, caller: &Caller, after: Option<Position>, limit: u16) -> Result<Vec<FeedEvent>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async {
             self.allow(caller, Action::Audit, inventory("log", "events", ""), owns(false))?;
@@ -173,7 +173,15 @@ impl Engine {
                     ));
                 }
             };
-            self.store.entries(from, limit.clamp(1, FEED_PAGE)).await?.iter().map(feed_event).collect()
+            let entries = self.store.entries(from, limit.clamp(1, FEED_PAGE)).await?;
+            if entries.is_empty() && from > 0 {
+                let size = self.store.head().await?.size;
+                if from > size {
+                    let hint = format!("the log has {size} entries: give the id of an event that this feed gave, as `after` or as Last-Event-ID");
+                    return Err(OpError::field("after", "position_unknown", &hint));
+                }
+            }
+            entries.iter().map(feed_event).collect()
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use tenure_api::notices::{ChannelView, DeliveryView};
 use tenure_api::views::Page;
-use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::port::ListQuery;
 use tenure_core::row::{RowKind, Stored};
 
 use crate::Engine;
@@ -28,12 +28,22 @@ impl Engine {
             after: Some(Outbox::id_of("")),
             limit: CHANNELS,
         };
-        let rows = self.store.list(&query).await?.rows;
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows.iter().filter(|row| row.key.id.starts_with(&Outbox::id_of(""))) {
-            items.push(self.channel_view(&row.decode::<Outbox>().map_err(StoreError::from)?).await?);
+        let page = self.store.list(&query).await?;
+        let rows = page.rows.into_iter().filter(|row| row.key.id.starts_with(&Outbox::id_of("")));
+        let channels = tenure_core::port::Page {
+            rows: rows.collect(),
+            next: None,
+        };
+        let (channels, unreadable) = channels.records::<Outbox>();
+        let mut items = Vec::with_capacity(channels.len());
+        for channel in &channels {
+            items.push(self.channel_view(channel).await?);
         }
-        Ok(Page { items, next: None })
+        Ok(Page {
+            items,
+            next: None,
+            unreadable: unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        })
     }
 
     /// The channels that this server delivers on, for its metrics; costs nothing where there is none.

@@ -159,10 +159,7 @@ impl Engine {
     /// The caller is no person.
     pub async fn passkeys(&self, caller: &Caller) -> Result<Page<PasskeyView>, OpError> {
         let held = self.live_passkeys(self.only_person(caller, "passkey.list").await?).await?;
-        Ok(Page {
-            items: held.iter().map(|passkey| view(passkey)).collect(),
-            next: None,
-        })
+        Ok(Page::whole(held.iter().map(|passkey| view(passkey)).collect()))
     }
 
     /// Takes one of the caller's own passkeys away, for ever, with every other session that a passkey of theirs began.

@@ -6,7 +6,6 @@ pub(crate) mod deadlines;
 mod report;
 mod verdict;
 
-use serde_json::json;
 use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
@@ -14,14 +13,15 @@ use tenure_core::id::{ExceptionId, PersonGrantId, PersonId};
 use tenure_core::identity::Entitlement;
 use tenure_core::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::person_grant::{Package, PersonGrant, PersonGrantState};
-use tenure_core::port::{DueKind, ListQuery, StoreError};
+use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, Stored};
+use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
 use super::packages::{MAX_PARTS, SHORTEST};
+use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::error::OpError;
@@ -117,8 +117,8 @@ impl Engine {
         if wanted.fast {
             self.check_box(&person, wanted.duration).await?;
         }
-        let package = content.package.as_ref().map(|package| &*package.value);
-        let mut facts = Facts::about(matter, json!({"package": package, "class": person.class}));
+        let package = content.package.as_ref().map(|package| (*package.value).clone());
+        let mut facts = Facts::about(matter, Subject::default().with("package", &package)?.with("class", &person.class)?);
         facts.manager = self.approving_manager(&person).await?;
         facts.interested = vec![person.id];
         facts.starts_at = start;
@@ -144,7 +144,7 @@ impl Engine {
         let person = self.must::<Person>("person", wanted.person).await?;
         let content = self.content(&wanted).await?;
         let starts_at = wanted.start(&person).unwrap_or(now).max(now);
-        let ends_at = starts_at.plus(wanted.duration).min(person.ends_at.unwrap_or(Timestamp::from_micros(i64::MAX)));
+        let ends_at = starts_at.plus(wanted.duration).min(person.ends_at.unwrap_or(Timestamp::MAX));
         if ends_at <= starts_at {
             return Err(OpError::because(Reason::IllegalTransition, "the person leaves before it would begin"));
         }
@@ -245,23 +245,9 @@ impl Engine {
         self.all(vec![format!("person={person}"), format!("state={}", state.as_str())], MAX_HELD).await
     }
 
-    /// The first records of a kind that have these terms.
+    /// The first records of a kind that have these terms and can be read.
     pub(super) async fn all<T: Record>(&self, terms: Vec<String>, limit: u16) -> Result<Vec<Stored<T>>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: T::KIND,
-                terms,
-                after: None,
-                limit,
-            })
-            .await?;
-        Ok(page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?)
+        Ok(self.listed(T::KIND, terms, None, limit).await?.0)
     }
 
     /// A person's manager on record, if they may approve: no feed confers that (S-8).
@@ -316,7 +302,14 @@ impl Engine {
             ));
         }
         let kind = ExceptionType::FastOnboarding.as_str();
-        let earlier: Vec<Stored<Exception>> = self.all(vec![format!("person={}", person.id), format!("type={kind}")], 100).await?;
+        let query = ListQuery {
+            kind: RowKind::Exception,
+            terms: vec![format!("person={}", person.id), format!("type={kind}")],
+            after: None,
+            limit: 100,
+        };
+        // One that can't be read counts, too.
+        let earlier: Vec<Stored<Exception>> = self.listing(&query).await?.whole()?;
         if earlier.len() > usize::from(MAX_RENEWALS) {
             return Err(OpError::because(
                 Reason::RenewalsUsedUp,

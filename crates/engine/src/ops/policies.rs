@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use serde_json::json;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::RequestView;
 use tenure_api::views::{Page, Resource as View};
@@ -21,6 +20,7 @@ use tenure_core::time::Timestamp;
 use super::Asked;
 use super::lists::ListAsk;
 use super::lockouts::lockouts;
+use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use crate::Engine;
 use crate::caller::Caller;
@@ -149,7 +149,7 @@ impl Engine {
             let id = PolicySetId::generate(self.now(), self.entropy.as_ref());
             let matter = Matter::Policy { policy: id };
             // What somebody wrote who may not ask is not read.
-            let mut asking = Facts::about(&matter, serde_json::Value::Null);
+            let mut asking = Facts::about(&matter, Subject::default());
             asking.context.single_person = self.has_one_administrator().await?;
             asking.judge = self.policy.way_back(&ask.text);
             self.may_ask(caller, &asking)?;
@@ -179,7 +179,7 @@ impl Engine {
                         created_at: now,
                         in_force_at: None,
                     };
-                    let mut facts = self.facts_of_set(&matter, &set, Arc::clone(&proposed));
+                    let mut facts = self.facts_of_set(&matter, &set, Arc::clone(&proposed))?;
                     facts.context.single_person = self.has_one_administrator().await?;
                     self.may_ask(caller, &facts)?;
                     let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
@@ -208,13 +208,14 @@ impl Engine {
     }
 
     /// What votes on a policy set bind.
-    fn facts_of_set(&self, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Facts {
-        let mut facts = Facts::about(matter, json!({"version": set.version, "based_on": set.based_on}));
+    fn facts_of_set(&self, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
+        let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
+        let mut facts = Facts::about(matter, subject);
         facts.interested = vec![set.author];
         facts.subjects = vec![set.id.to_string()];
         facts.proposed_policy = Some(proposed);
         facts.judge = self.policy.way_back(&set.text);
-        facts
+        Ok(facts)
     }
 
     pub(crate) async fn facts_of_policy(&self, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
@@ -232,7 +233,7 @@ impl Engine {
             ));
         }
         let proposed = self.policy.loader.load(&set.text).map_err(OpError::Invalid)?;
-        let mut facts = self.facts_of_set(matter, &set, proposed);
+        let mut facts = self.facts_of_set(matter, &set, proposed)?;
         facts.expects = vec![expect(&set)];
         Ok(facts)
     }
@@ -341,7 +342,7 @@ impl Engine {
         if filters.is_empty() {
             filters.push(("sort", "set".to_owned()));
         }
-        let (rows, next) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+        let (rows, end) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
         for row in rows {
             items.push(View {
                 record: (*row.value).clone(),
@@ -350,6 +351,6 @@ impl Engine {
                 log: None,
             });
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 }

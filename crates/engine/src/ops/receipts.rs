@@ -370,24 +370,15 @@ impl Engine {
 
     /// A credential for the same resource that is alive and accepted now.
     async fn control(&self, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Identity,
-                terms: vec!["state=active".into()],
-                after: None,
-                limit: CONTROL_IDENTITIES,
-            })
-            .await?;
-        for row in page.rows {
-            let identity = row.decode::<Identity>().map_err(StoreError::from)?;
-            let Some(found) = self
-                .find_credential(&identity, now, |credential| {
-                    credential.resource == resource && credential.id != refused && credential.revoked_at.is_none()
-                })
-                .await?
-            else {
-                continue;
+        let terms = vec!["state=active".into()];
+        let (identities, _) = self.listed::<Identity>(RowKind::Identity, terms, None, CONTROL_IDENTITIES).await?;
+        for identity in identities {
+            let is_control = |credential: &Stored<Credential>| credential.resource == resource && credential.id != refused && credential.revoked_at.is_none();
+            let found = match self.find_credential(&identity, now, is_control).await {
+                Ok(Some(found)) => found,
+                // Whose credentials can't be read is no control, and spoils nobody else's receipt.
+                Ok(None) | Err(OpError::Internal(_)) => continue,
+                Err(error) => return Err(error),
             };
             if self.held(found.id, now).await?.is_none_or(|held| held.status.is_err()) {
                 continue;
@@ -407,22 +398,20 @@ impl Engine {
         let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
         let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
         loop {
-            let page = self
-                .store
-                .list(&ListQuery {
-                    kind: RowKind::Credential,
-                    terms: vec![format!("identity={}", identity.id)],
-                    after,
-                    limit: 64,
-                })
-                .await?;
-            for row in &page.rows {
-                let credential = row.decode::<Credential>().map_err(StoreError::from)?;
-                if now < credential.expires_at && test(&credential) {
-                    return Ok(Some(credential));
-                }
+            let terms = vec![format!("identity={}", identity.id)];
+            let query = ListQuery {
+                kind: RowKind::Credential,
+                terms,
+                after,
+                limit: 64,
+            };
+            let listing = self.listing::<Credential>(&query).await?;
+            after = listing.next.clone();
+            // A receipt says nothing of what can't be read.
+            let mut credentials = listing.whole()?.into_iter();
+            if let Some(found) = credentials.find(|credential| now < credential.expires_at && test(credential)) {
+                return Ok(Some(found));
             }
-            after = page.next;
             if after.is_none() {
                 return Ok(None);
             }

@@ -174,7 +174,7 @@ impl Engine {
         let (name, wanted) = ask.filters.remove(n);
         let identity = self.one::<Identity>(&wanted).await?;
         let terms = [format!("{name}={wanted}"), MORE_IDENTITIES.to_owned()];
-        let (rows, next) = self.page_of_any::<Removal>(&terms, &ask).await?;
+        let (rows, end) = self.page_of_any::<Removal>(&terms, ask).await?;
         let mut items = Vec::new();
         for row in rows {
             if self.concerns(&row, wanted.parse().ok(), identity.as_deref()).await? {
@@ -186,7 +186,7 @@ impl Engine {
                 });
             }
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 
     /// Whether a removal concerns an identity: one that it names, or, where it concerns more than it names, one that lives by what ended.

@@ -8,7 +8,7 @@ use tenure_core::id::IdentityId;
 use tenure_core::identity::{CharterDraft, Identity};
 use tenure_core::person::Person;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
+use tenure_core::port::{Claimed, DueKind, ListQuery};
 use tenure_core::review::Review;
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
@@ -61,21 +61,14 @@ impl Engine {
 
     /// The open records of a kind about a subject; enough of them to know whether there are any.
     async fn open_of<T: Record>(&self, kind: RowKind, term: &str) -> Result<Vec<Stored<T>>, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind,
-                terms: vec![term.to_owned(), "state=open".to_owned()],
-                after: None,
-                limit: 100,
-            })
-            .await?;
-        Ok(page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?)
+        let query = ListQuery {
+            kind,
+            terms: vec![term.to_owned(), "state=open".to_owned()],
+            after: None,
+            limit: 100,
+        };
+        // What can't be read may be in the way of the renewal.
+        self.listing(&query).await?.whole()
     }
 
     /// Works off the opening of a renewal window.

@@ -116,14 +116,14 @@ impl Engine {
             ask.filters.retain(|(name, _)| *name != "reviewer");
             ask.filters.insert(0, ("reviewer", mine.to_string()));
         }
-        let (rows, next) = self.page::<Review>(ask).await?;
+        let (rows, end) = self.page::<Review>(ask).await?;
         let items = rows.into_iter().map(|row| View {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: None,
             log: None,
         });
-        Ok(Page { items: items.collect(), next })
+        Ok(end.page(items.collect()))
     }
 
     /// One review.

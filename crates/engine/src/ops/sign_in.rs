@@ -40,7 +40,7 @@ pub(crate) struct SignInSetUp {
 }
 
 impl SignInSetUp {
-    fn row_key() -> RowKey {
+    pub(crate) fn row_key() -> RowKey {
         RowKey::new(RowKind::Deployment, "sign-in")
     }
 }
@@ -356,7 +356,7 @@ impl Engine {
             .filter(|session| session.revoked_at.is_none() && now < session.expires_at)
             .map(|session| session_view(&session, this))
             .collect();
-        Ok(Page { items, next: None })
+        Ok(Page::whole(items))
     }
 
     /// Ends a session: one's own; for security and administrators anyone's.

@@ -7,15 +7,16 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::{PersonId, SignInProviderId};
 use tenure_core::issuer::IssuerState;
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::port::ListQuery;
 use tenure_core::problem::FieldProblem;
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::row::RowKind;
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::SignInProvider;
 use tenure_credentials::jose::Algorithm;
 
 use super::Asked;
 use super::issuers::{Discovery, IssuerUse, allowed_url};
+use super::lists::Listing;
 use super::trust::{Names, Standing, Trusted};
 use crate::Engine;
 use crate::caller::Caller;
@@ -151,7 +152,8 @@ impl Engine {
     /// The caller may not read them.
     pub async fn sign_in_providers(&self, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
         self.may_read(caller, KIND, "", false).await?;
-        let items = self.stored_providers(200).await?.into_iter().map(|stored| View {
+        let listing = self.stored_providers(200).await?;
+        let items = listing.rows.into_iter().map(|stored| View {
             record: self.provider_view(&stored),
             revision: stored.revision,
             hold: None,
@@ -160,6 +162,7 @@ impl Engine {
         Ok(Page {
             items: items.collect(),
             next: None,
+            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
         })
     }
 
@@ -168,7 +171,7 @@ impl Engine {
     /// # Errors
     /// The store can't be read.
     pub async fn offered_providers(&self) -> Result<Vec<(SignInProviderId, String)>, OpError> {
-        let stored = self.stored_providers(200).await?.into_iter();
+        let stored = self.stored_providers(200).await?.rows.into_iter();
         Ok(stored
             .filter(|provider| provider.state == IssuerState::Active)
             .take(MAX_PROVIDERS.into())
@@ -176,16 +179,14 @@ impl Engine {
             .collect())
     }
 
-    async fn stored_providers(&self, limit: u16) -> Result<Vec<Stored<SignInProvider>>, OpError> {
+    async fn stored_providers(&self, limit: u16) -> Result<Listing<SignInProvider>, OpError> {
         let query = ListQuery {
             kind: RowKind::SignInProvider,
             terms: Vec::new(),
             after: None,
             limit,
         };
-        let page = self.store.list(&query).await?;
-        let providers: Result<_, _> = page.rows.iter().map(|row| row.decode::<SignInProvider>()).collect();
-        Ok(providers.map_err(StoreError::from)?)
+        self.listing(&query).await
     }
 
     fn seal_client_secret(&self, id: SignInProviderId, secret: &str) -> Result<String, OpError> {

@@ -232,11 +232,8 @@ impl Engine {
     /// The caller may not read them.
     pub async fn sources(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<SourceView>>, OpError> {
         self.may_read(caller, KIND, "", false).await?;
-        let (rows, next) = self.page::<Source>(ask).await?;
-        Ok(Page {
-            items: rows.into_iter().map(|row| self.read(&row)).collect(),
-            next,
-        })
+        let (rows, end) = self.page::<Source>(ask).await?;
+        Ok(end.page(rows.into_iter().map(|row| self.read(&row)).collect()))
     }
 
     /// One source, without its secret.

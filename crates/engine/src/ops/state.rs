@@ -1,19 +1,54 @@
-//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says.
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tenure_api::log::{FaultyRow, StateFault, StateReport};
+use tenure_core::application::Application;
+use tenure_core::backchannel::Backchannel;
+use tenure_core::binding::{Binding, JoinToken};
+use tenure_core::credential::Credential;
+use tenure_core::difference::Difference;
+use tenure_core::environment::Environment;
+use tenure_core::epoch::{Contradiction, Epoch};
 use tenure_core::event::ControlPoint;
+use tenure_core::exception::Exception;
+use tenure_core::exceptional::ExceptionalAccess;
+use tenure_core::finding::Finding;
+use tenure_core::floor::Floor;
+use tenure_core::grant::Grant;
+use tenure_core::identity::Identity;
+use tenure_core::issuer::Issuer;
+use tenure_core::naming::NamingStandard;
+use tenure_core::person::{OperatorToken, Person};
+use tenure_core::person_grant::{Package, PersonGrant};
 use tenure_core::policy::Action;
+use tenure_core::policy_set::{InForce, PolicySet};
 use tenure_core::port::{ListQuery, RowSealer, StoreError};
-use tenure_core::row::{RowKey, RowKind};
+use tenure_core::receipt::Receipt;
+use tenure_core::removal::{Blasts, Removal};
+use tenure_core::request::Request;
+use tenure_core::resource::Resource;
+use tenure_core::review::Review;
+use tenure_core::row::{BadRow, Record, Row, RowKey, RowKind};
+use tenure_core::scope::{Cut, Hold};
+use tenure_core::sign_in::{Invitation, Passkey, Session, SignInBinding, SignInProvider};
+use tenure_core::signal::{Heard, Signal, Source};
+use tenure_core::signing_key::SigningKey;
+use tenure_core::team::Team;
+use tenure_core::template::Template;
+use tenure_core::third_party::{CloudAccount, DataDomain, Need, Vendor};
+use tenure_core::transfer::Transfer;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
 use super::Asked;
+use super::setup::Deployment;
+use super::sign_in::SignInSetUp;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::notice::Outbox;
 use crate::questions::{inventory, owns};
 
 const PAGE: u16 = 500;
@@ -36,7 +71,7 @@ fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
 type Said = HashMap<RowKey, (u64, [u8; 32])>;
 
 impl Engine {
-    /// Replays the log and names each row that is altered, missing, rolled back, or that no event wrote.
+    /// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
     ///
     /// # Errors
     /// The caller may not audit, or the store can't be read.
@@ -211,7 +246,7 @@ fn note(said: &mut Said, row: tenure_log::RowDigest) {
     said.insert(RowKey { kind, id: row.id }, (row.revision, row.digest));
 }
 
-fn compare_row(row: &tenure_core::row::Row, report: &mut StateReport, said: &mut Said, sealer: &RowMac) {
+fn compare_row(row: &Arc<Row>, report: &mut StateReport, said: &mut Said, sealer: &RowMac) {
     report.rows += 1;
     match said.remove(&row.key) {
         Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
@@ -223,5 +258,70 @@ fn compare_row(row: &tenure_core::row::Row, report: &mut StateReport, said: &mut
         None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
         None if row.position.index < report.entries => fault(report, &row.key, StateFault::Unlogged),
         None => {}
+    }
+    if let Err(bad) = read(row) {
+        tracing::error!(row = %bad.key, why = bad.why, "a row can't be read");
+        fault(report, &row.key, StateFault::Unreadable);
+    }
+}
+
+/// Reads a row as the record that it holds.
+fn read(row: &Arc<Row>) -> Result<(), BadRow> {
+    fn of<T: Record>(row: &Arc<Row>) -> Result<(), BadRow> {
+        row.decode::<T>().map(drop)
+    }
+    match row.key.kind {
+        RowKind::Person => of::<Person>(row),
+        RowKind::OperatorToken => of::<OperatorToken>(row),
+        RowKind::Application => of::<Application>(row),
+        RowKind::Environment => of::<Environment>(row),
+        RowKind::Resource => of::<Resource>(row),
+        RowKind::Issuer => of::<Issuer>(row),
+        RowKind::Identity => of::<Identity>(row),
+        RowKind::Binding => of::<Binding>(row),
+        RowKind::Grant => of::<Grant>(row),
+        RowKind::Credential => of::<Credential>(row),
+        RowKind::Cut => of::<Cut>(row),
+        RowKind::Hold => of::<Hold>(row),
+        RowKind::Receipt => of::<Receipt>(row),
+        RowKind::SigningKey => of::<SigningKey>(row),
+        RowKind::JoinToken => of::<JoinToken>(row),
+        // No release has written one.
+        RowKind::Idempotency => Ok(()),
+        RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
+        RowKind::Policy => of::<PolicySet>(row),
+        RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),
+        RowKind::Deployment => of::<Deployment>(row),
+        RowKind::Team => of::<Team>(row),
+        RowKind::Vendor => of::<Vendor>(row),
+        RowKind::CloudAccount => of::<CloudAccount>(row),
+        RowKind::DataDomain => of::<DataDomain>(row),
+        RowKind::Need => of::<Need>(row),
+        RowKind::NamingStandard => of::<NamingStandard>(row),
+        RowKind::Template => of::<Template>(row),
+        RowKind::Package => of::<Package>(row),
+        RowKind::Request => of::<Request>(row),
+        RowKind::Exception => of::<Exception>(row),
+        RowKind::Finding => of::<Finding>(row),
+        RowKind::Review => of::<Review>(row),
+        RowKind::Transfer => of::<Transfer>(row),
+        RowKind::PersonGrant => of::<PersonGrant>(row),
+        RowKind::Session => of::<Session>(row),
+        RowKind::Passkey => of::<Passkey>(row),
+        RowKind::Invitation => of::<Invitation>(row),
+        RowKind::SignInProvider => of::<SignInProvider>(row),
+        RowKind::SignInBinding => of::<SignInBinding>(row),
+        RowKind::Difference => of::<Difference>(row),
+        RowKind::Cursor => of::<Outbox>(row),
+        RowKind::Source => of::<Source>(row),
+        RowKind::Signal => of::<Signal>(row),
+        RowKind::Heard => of::<Heard>(row),
+        RowKind::Removal => of::<Removal>(row),
+        RowKind::ExceptionalAccess => of::<ExceptionalAccess>(row),
+        RowKind::Backchannel => of::<Backchannel>(row),
+        RowKind::Blast => of::<Blasts>(row),
+        RowKind::Epoch => of::<Epoch>(row),
+        RowKind::Contradiction => of::<Contradiction>(row),
+        RowKind::Floor => of::<Floor>(row),
     }
 }

@@ -12,7 +12,7 @@ use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{IdentityId, ResourceId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier};
-use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
+use tenure_core::port::{Claimed, DueKind, ListQuery};
 use tenure_core::resource::Resource;
 use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::{RowKind, Stored};
@@ -55,19 +55,10 @@ impl Engine {
         let Some((name, domain, after)) = walk(&claimed.subject) else {
             return Ok(None);
         };
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Identity,
-                terms: Vec::new(),
-                after: after.map(str::to_owned),
-                limit: PAGE,
-            })
-            .await?;
+        let (rows, next) = self.listed::<Identity>(RowKind::Identity, Vec::new(), after.map(str::to_owned), PAGE).await?;
         let mut resources = HashMap::new();
         let mut changed = 0_u32;
-        for row in &page.rows {
-            let identity = row.decode::<Identity>().map_err(StoreError::from)?;
+        for identity in &rows {
             if !over(identity.state) && self.touches(&identity.charter, domain, &mut resources).await? && self.derive_tier(identity.id, domain).await? {
                 changed += 1;
             }
@@ -75,12 +66,12 @@ impl Engine {
         let event = self
             .event(now, "data_domain.tiers_derived", ControlPoint::Administer)
             .subject(domain)
-            .fact("identities", page.rows.len())
+            .fact("identities", rows.len())
             .fact("changed", changed)
-            .fact("done", page.next.is_none());
+            .fact("done", next.is_none());
         let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
         changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
-        if let Some(next) = page.next {
+        if let Some(next) = next {
             changeset.due.push(DueChange::Set(DueKind::Tier, format!("{name} {next}"), now));
         }
         Ok(Some(changeset))

@@ -287,17 +287,14 @@ impl Engine {
                 ask.filters.insert(0, ("offered_to", me));
             }
         }
-        let (rows, next) = self.page::<Transfer>(ask).await?;
+        let (rows, end) = self.page::<Transfer>(ask).await?;
         let view = |row: Stored<Transfer>| Changed {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: None,
             log: None,
         };
-        Ok(Page {
-            items: rows.into_iter().map(view).collect(),
-            next,
-        })
+        Ok(end.page(rows.into_iter().map(view).collect()))
     }
 
     /// One transfer.

@@ -10,6 +10,7 @@ use tenure_core::time::Timestamp;
 use tenure_log::Leaf;
 
 use super::Asked;
+use super::lists::MAX_PAGE;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -24,9 +25,8 @@ impl Engine {
     /// Refusals that concern a subject, the newest first: what was asked, which rule said no, and what to do.
     ///
     /// # Errors
-    /// The caller may not read the log, and is not the subject.
+    /// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`].
     pub async fn refusals(&self, caller: &Caller, subject: &str, before: Option<u64>, limit: u16) -> Result<Refusals, OpError> {
-        let limit = usize::from(limit.clamp(1, 200));
         self.recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
             let own = caller.person_id().is_some_and(|person| person.to_string() == subject) || self.owns_subject(caller, subject).await?;
             if own {
@@ -34,6 +34,10 @@ impl Engine {
             } else {
                 self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
             }
+            if !(1..=MAX_PAGE).contains(&limit) {
+                return Err(OpError::field("limit", "limit_unfit", &format!("ask for 1 to {MAX_PAGE} refusals")));
+            }
+            let limit = usize::from(limit);
             let end = before.unwrap_or(u64::MAX).min(self.store.head().await?.size);
             let floor = end.saturating_sub(WINDOW);
             let mut found = Vec::new();

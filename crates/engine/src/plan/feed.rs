@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_core::person::PersonClass;
 use tenure_core::problem::FieldProblem;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::{BadTime, Span, Timestamp};
 
 /// Rows that one feed can have.
 pub const MAX_ROWS: usize = 50_000;
@@ -198,8 +198,7 @@ impl Reader<'_> {
             email,
             class,
             starts_at: self.time("starts_at", Span::default()),
-            // The last day belongs to the contract.
-            ends_at: self.time("ends_at", Span::from_days(1)),
+            ends_at: self.end(class),
             manager_key: self.text("manager_key", MAX_KEY),
             teams: self.teams(),
         };
@@ -214,8 +213,12 @@ impl Reader<'_> {
         row
     }
 
+    /// Names what is wrong with a cell; what else follows from that is not said of the same cell.
     fn wrong(&mut self, column: &str, code: &str, hint: &str) {
-        self.problems.push(FieldProblem::new(format!("{}.{column}", self.raw.place), code, hint));
+        let field = format!("{}.{column}", self.raw.place);
+        if !self.problems.iter().any(|problem| problem.field == field) {
+            self.problems.push(FieldProblem::new(field, code, hint));
+        }
     }
 
     fn cell(&self, column: &str) -> Option<&Cell> {
@@ -242,12 +245,24 @@ impl Reader<'_> {
         match self.text(column, longest) {
             Some(Some(text)) => text,
             _ => {
-                let field = format!("{}.{column}", self.raw.place);
-                if !self.problems.iter().any(|problem| problem.field == field) {
-                    self.wrong(column, "value_missing", "every row has a key and a name");
-                }
+                self.wrong(column, "value_missing", "every row has a key and a name");
                 String::new()
             }
+        }
+    }
+
+    /// The end; the last day belongs to the contract. The year 9999 is how systems that need a date write that there is none.
+    fn end(&mut self, class: Option<PersonClass>) -> Told<Timestamp> {
+        let column = "ends_at";
+        let is_endless = |text: &str| text.starts_with("9999-") && !matches!(read_time(text, Span::default()), Err(TimeProblem::Malformed));
+        match self.cell(column) {
+            Some(Cell::Text(text)) if is_endless(text) => {
+                if class == Some(PersonClass::Contractor) {
+                    self.too_far(column);
+                }
+                Some(None)
+            }
+            _ => self.time(column, Span::from_days(1)),
         }
     }
 
@@ -256,14 +271,20 @@ impl Reader<'_> {
             None => return Some(None),
             Some(text) => text,
         };
-        let at = match format!("{text}T00:00:00Z").parse::<Timestamp>() {
-            Ok(date) => Ok(date.plus(day)),
-            Err(_) => text.parse::<Timestamp>(),
-        };
-        if at.is_err() {
-            self.wrong(column, "time_malformed", "give a date such as 2027-03-31, or an RFC 3339 time");
+        match read_time(&text, day) {
+            Ok(at) => return Some(Some(at)),
+            Err(TimeProblem::Malformed) => self.wrong(column, "time_malformed", "give a date such as 2027-03-31, or an RFC 3339 time"),
+            Err(TimeProblem::TooFar) => self.too_far(column),
         }
-        Some(at.ok())
+        Some(None)
+    }
+
+    fn too_far(&mut self, column: &str) {
+        self.wrong(
+            column,
+            "time_too_far",
+            "this is too far from now: give the real date; an employee without an end has an empty ends_at",
+        );
     }
 
     fn teams(&mut self) -> Told<Vec<String>> {
@@ -280,6 +301,29 @@ impl Reader<'_> {
         }
         Some(Some(names))
     }
+}
+
+enum TimeProblem {
+    Malformed,
+    TooFar,
+}
+
+/// Reads a date, to whose midnight `day` is added, or a time as it is. Both stay before the year 9999, which stands for no time.
+fn read_time(text: &str, day: Span) -> Result<Timestamp, TimeProblem> {
+    let read = |text: &str| text.parse::<Timestamp>();
+    let problem = |error: BadTime| {
+        if error.is_out_of_range() {
+            TimeProblem::TooFar
+        } else {
+            TimeProblem::Malformed
+        }
+    };
+    let at = match read(&format!("{text}T00:00:00Z")) {
+        Ok(date) => date.checked_plus(day).ok_or(TimeProblem::TooFar)?,
+        Err(error) if error.is_out_of_range() => return Err(TimeProblem::TooFar),
+        Err(_) => read(text).map_err(problem)?,
+    };
+    if at.year() < 9_999 { Ok(at) } else { Err(TimeProblem::TooFar) }
 }
 
 /// Whether it is a short text of one line.
@@ -397,6 +441,43 @@ mod tests {
         ] {
             assert!(read_csv(broken).is_err(), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn d09_no_date_is_one_that_cannot_be_written() {
+        let read = |class: &str, end: &str| read_csv(&format!("key,name,class,ends_at\n1,Ada,{class},{end}\n"));
+        let last = read("contractor", "9998-12-30").unwrap()[0].ends_at.flatten().unwrap();
+        assert_eq!(last.to_string(), "9998-12-31T00:00:00Z");
+        for far in [
+            "9998-12-31",
+            "9999-12-30",
+            "9999-12-31",
+            "9999-12-30T22:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "-000001-01-01",
+        ] {
+            let found = codes(read("contractor", far));
+            assert_eq!(found, [("lines[2].ends_at".into(), "time_too_far".into())], "{far}");
+        }
+        let start = read_csv("key,name,starts_at\n1,Ada,9999-12-31\n");
+        assert_eq!(codes(start), [("lines[2].starts_at".into(), "time_too_far".into())]);
+    }
+
+    #[test]
+    fn d10_the_year_9999_is_no_end_where_there_may_be_none_and_one_problem_elsewhere() {
+        let read = |class: &str, end: &str| read_csv(&format!("key,name,class,ends_at\n1,Ada,{class},{end}\n"));
+        for end in ["9999-12-31", "9999-12-30", "9999-01-01", "9999-12-31T23:59:59Z", "9999-12-31T00:00:00+02:00"] {
+            for class in ["employee", ""] {
+                assert_eq!(read(class, end).unwrap()[0].ends_at, Some(None), "{class} {end}");
+            }
+            assert_eq!(codes(read("contractor", end)).len(), 1, "{end}");
+        }
+        for bad in ["9999-13-01", "9999-12-31x", "31.12.9999", "soon"] {
+            for class in ["employee", "contractor"] {
+                assert_eq!(codes(read(class, bad)), [("lines[2].ends_at".into(), "time_malformed".into())], "{bad}");
+            }
+        }
+        assert_eq!(codes(read("contractor", "")), [("lines[2].ends_at".into(), "end_missing".into())]);
     }
 
     #[test]

@@ -23,6 +23,8 @@ const MAY_LACK: (usize, usize) = (2, 5);
 pub struct Known {
     /// People of this source, by key.
     pub people: BTreeMap<String, Person>,
+    /// Keys of people of this source whose records can't be read: they stay as they are.
+    pub unreadable: BTreeSet<String>,
     /// People who were made by hand and have not left, by e-mail address in lower case.
     pub by_hand: BTreeMap<String, PersonId>,
     /// Everybody's manager.
@@ -180,6 +182,10 @@ impl Work<'_> {
 
     /// What a row says about its person, without the manager.
     fn row(&mut self, row: &Row, fresh: &Fresh<'_>) {
+        if self.known.unreadable.contains(&row.key) {
+            let why = "the person's record can't be read: an operator finds it with `tenure log verify-state`";
+            return self.not_followed(&row.key, None, "record", why);
+        }
         let ended = row.ends_at.flatten().is_some_and(|end| end <= self.now);
         let mut person = match self.known.people.get(&row.key) {
             Some(person) if person.state == PersonState::Departed => {

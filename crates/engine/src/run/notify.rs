@@ -16,7 +16,7 @@ use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Event};
 use tenure_core::id::{EventId, PersonId, RequestId};
 use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::port::{ListQuery, LogEntry, StoreError};
+use tenure_core::port::LogEntry;
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
@@ -251,14 +251,10 @@ impl Worker {
     async fn people(&self, named: Vec<PersonId>, roles: &[Role]) -> Result<Vec<PersonId>, OpError> {
         let mut people = named;
         'roles: for role in roles {
-            let query = ListQuery {
-                kind: RowKind::Person,
-                terms: vec![format!("role={}", role.as_str()), format!("state={}", PersonState::Active.as_str())],
-                after: None,
-                limit: u16::try_from(MAX_PEOPLE).unwrap_or(u16::MAX),
-            };
-            for row in self.engine.store.list(&query).await?.rows {
-                let id = row.decode::<Person>().map_err(StoreError::from)?.id;
+            let terms = vec![format!("role={}", role.as_str()), format!("state={}", PersonState::Active.as_str())];
+            let limit = u16::try_from(MAX_PEOPLE).unwrap_or(u16::MAX);
+            let (holders, _) = self.engine.listed::<Person>(RowKind::Person, terms, None, limit).await?;
+            for id in holders.iter().map(|person| person.id) {
                 if people.len() >= MAX_PEOPLE {
                     break 'roles;
                 }

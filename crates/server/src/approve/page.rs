@@ -118,7 +118,8 @@ fn facts(mut html: Html, approval: &Approval) -> Html {
             html = fact(html, "From", text(&start.to_string()));
         }
     } else {
-        let whole = serde_json::to_string_pretty(&request.matter).unwrap_or_default();
+        // Nobody approves what they were not shown.
+        let whole = serde_json::to_string_pretty(&request.matter).unwrap_or_else(|_| "It can't be shown: don't approve it.".to_owned());
         html = fact(html, "What", Html::default().raw("<pre tabindex=\"0\">").text(&whole).raw("</pre>"));
     }
     if let Some(person) = &approval.person {

@@ -18,7 +18,7 @@ use tenure_engine::ops::passkeys::Begun;
 use super::{Browser, Cookie, must_be_same_origin};
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, id, ok};
+use crate::extract::{Body, NoParameters, Operator, OptionalBody, Path, Query, Reply, Source, id, ok};
 
 const SCRIPT: &str = include_str!("../../assets/sign-in.js");
 
@@ -101,7 +101,7 @@ async fn script() -> Response {
     ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<PasskeyView>> {
+async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<PasskeyView>> {
     ok(app.engine.passkeys(&caller).await?)
 }
 

@@ -3,7 +3,6 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
@@ -11,11 +10,12 @@ use tenure_core::environment::Environment;
 use tenure_core::issuer::Issuer;
 use tenure_core::resource::Resource;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::{ListAsk, Listed};
+use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Query, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, id, ok};
+use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -37,41 +37,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/issuers/{id}/try", post(try_issuer))
 }
 
-/// Filters and paging of the plain lists.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-    state: Option<String>,
-    owner: Option<String>,
-    environment: Option<String>,
-    application: Option<String>,
-    uri: Option<String>,
-    url: Option<String>,
-}
-
-impl From<Listing> for ListAsk {
-    fn from(listing: Listing) -> Self {
-        Self::new(
-            [
-                ("name", listing.name),
-                ("state", listing.state),
-                ("owner", listing.owner),
-                ("environment", listing.environment),
-                ("application", listing.application),
-                ("uri", listing.uri),
-                ("url", listing.url),
-            ],
-            listing.after,
-            listing.limit,
-        )
-    }
-}
-
-async fn list<T: Listed>(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<T>>> {
-    ok(app.engine.list::<T>(&caller, listing.into()).await?)
+async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
+    ok(app.engine.list::<T>(&caller, list.ask).await?)
 }
 
 async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {

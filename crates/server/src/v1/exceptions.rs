@@ -3,16 +3,16 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, Renewal};
 use tenure_api::requests::Because;
 use tenure_api::views::Page;
+use tenure_core::exception::Exception;
 use tenure_core::id::ExceptionId;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -32,30 +32,8 @@ async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): 
     created(app.engine.propose_exception(&caller, ask).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    identity: Option<String>,
-    person: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<ExceptionView>> {
-    let ask = ListAsk::new(
-        [
-            ("state", listing.state),
-            ("type", listing.kind),
-            ("identity", listing.identity),
-            ("person", listing.person),
-        ],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.exceptions(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Exception>) -> Reply<Page<ExceptionView>> {
+    ok(app.engine.exceptions(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<ExceptionView> {

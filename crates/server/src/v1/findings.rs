@@ -3,13 +3,13 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
 use tenure_api::views::Page;
-use tenure_engine::ops::lists::ListAsk;
+use tenure_core::finding::Finding;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -21,29 +21,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/identities/{id}/posture", get(posture))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    severity: Option<String>,
-    rule: Option<String>,
-    subject: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<FindingView>> {
-    let ask = ListAsk::new(
-        [
-            ("subject", listing.subject),
-            ("rule", listing.rule),
-            ("state", listing.state),
-            ("severity", listing.severity),
-        ],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.findings(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Finding>) -> Reply<Page<FindingView>> {
+    ok(app.engine.findings(&caller, list.ask).await?)
 }
 
 async fn summary(State(app): State<App>, Operator(caller): Operator) -> Reply<FindingSummary> {

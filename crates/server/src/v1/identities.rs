@@ -4,23 +4,24 @@ use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post, put};
-use serde::Deserialize;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
 use tenure_core::binding::Binding;
+use tenure_core::credential::Credential;
 use tenure_core::grant::Grant;
 use tenure_core::id::IdentityId;
 use tenure_core::identity::CharterDraft;
+use tenure_core::identity::Identity;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Query, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -51,43 +52,8 @@ async fn register(State(app): State<App>, Operator(caller): Operator, Source(sou
     created(app.engine.register_with_token(&caller, ask, source).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-    state: Option<String>,
-    kind: Option<String>,
-    owner: Option<String>,
-    application: Option<String>,
-    environment: Option<String>,
-    enforces: Option<String>,
-    vendor: Option<String>,
-    cloud_account: Option<String>,
-    need: Option<String>,
-    shared: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<IdentityView>> {
-    let ask = ListAsk::new(
-        [
-            ("name", listing.name),
-            ("state", listing.state),
-            ("kind", listing.kind),
-            ("owner", listing.owner),
-            ("application", listing.application),
-            ("environment", listing.environment),
-            ("enforces", listing.enforces),
-            ("vendor", listing.vendor),
-            ("cloud_account", listing.cloud_account),
-            ("need", listing.need),
-            ("shared", listing.shared),
-        ],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.identities(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Identity>) -> Reply<Page<IdentityView>> {
+    ok(app.engine.identities(&caller, list.ask).await?)
 }
 
 async fn one(
@@ -186,18 +152,8 @@ async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): P
     ok(app.engine.access(&caller, identity(&who)?).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    after: Option<String>,
-    limit: Option<u16>,
-}
-
-async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Query(paging): Query<Paging>) -> Reply<Page<CredentialView>> {
-    ok(app
-        .engine
-        .credentials_of(&caller, identity(&who)?, ListAsk::new([], paging.after, paging.limit))
-        .await?)
+async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
+    ok(app.engine.credentials_of(&caller, identity(&who)?, list.ask).await?)
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {

@@ -14,14 +14,14 @@ use futures_util::stream;
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::exceptional::{Access, ExceptionalAccess};
+use tenure_core::exceptional::ExceptionalAccess;
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -73,20 +73,8 @@ async fn verify_state(State(app): State<App>, Operator(caller): Operator) -> Rep
     ok(app.engine.verify_state(&caller).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exceptional {
-    after: Option<String>,
-    limit: Option<u16>,
-    access: Option<Access>,
-    identity: Option<String>,
-    with: Option<String>,
-}
-
-async fn exceptional(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<Exceptional>) -> Reply<Page<View<ExceptionalAccess>>> {
-    let access = ask.access.map(|access| access.as_str().to_owned());
-    let filters = [("access", access), ("identity", ask.identity), ("with", ask.with)];
-    ok(app.engine.exceptional_accesses(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
+async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {
+    ok(app.engine.exceptional_accesses(&caller, list.ask).await?)
 }
 
 #[derive(Deserialize)]
@@ -154,11 +142,15 @@ async fn events(
                 return None;
             }
             if page.is_empty() {
-                app.engine.wait_for_events(after.map_or(0, |after| after + 1)).await;
+                app.engine.wait_for_events(after.map_or(0, |after: u64| after.saturating_add(1))).await;
             }
             for event in page {
                 after = Some(event.position.index);
-                let Ok(data) = serde_json::to_string(&event) else { continue };
+                let Ok(data) = serde_json::to_string(&event) else {
+                    // A feed that lacks an event is none: it ends before it.
+                    tracing::error!(index = event.position.index, "an event can't be told");
+                    return None;
+                };
                 queue.push_back(Event::default().id(event.position.index.to_string()).event(&event.kind).data(data));
             }
         }

@@ -3,15 +3,14 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::exceptions::NewNeed;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::third_party::Need;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -24,23 +23,8 @@ async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): B
     created(app.engine.create_need(&caller, ask).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-    owner: Option<String>,
-    standing: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Need>>> {
-    let ask = ListAsk::new(
-        [("name", listing.name), ("owner", listing.owner), ("standing", listing.standing)],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.list::<Need>(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Need>) -> Reply<Page<View<Need>>> {
+    ok(app.engine.list::<Need>(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<View<Need>> {

@@ -7,12 +7,12 @@ use tenure_api::notices::ChannelView;
 use tenure_api::views::Page;
 
 use crate::App;
-use crate::extract::{Operator, Reply, ok};
+use crate::extract::{NoParameters, Operator, Query, Reply, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/notifications", get(list))
 }
 
-async fn list(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<ChannelView>> {
+async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<ChannelView>> {
     ok(app.engine.notifications(&caller).await?)
 }

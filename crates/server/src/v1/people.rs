@@ -14,7 +14,6 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::difference::Difference;
 use tenure_core::person::Person;
 use tenure_core::team::Team;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
@@ -22,6 +21,7 @@ use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -41,29 +41,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/differences/{id}/decide", post(decide))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct People {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    role: Option<String>,
-    class: Option<String>,
-    manager: Option<String>,
-    team: Option<String>,
-    source: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<People>) -> Reply<Page<View<Person>>> {
-    let filters = [
-        ("state", listing.state),
-        ("role", listing.role),
-        ("class", listing.class),
-        ("manager", listing.manager),
-        ("team", listing.team),
-        ("source", listing.source),
-    ];
-    ok(app.engine.list::<Person>(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Person>) -> Reply<Page<View<Person>>> {
+    ok(app.engine.list::<Person>(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
@@ -154,43 +133,20 @@ async fn import(State(app): State<App>, Operator(caller): Operator, Query(query)
     ok(app.engine.import_people(&caller, ask).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Teams {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-}
-
 async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
     created(app.engine.create_team(&caller, ask).await?)
 }
 
-async fn teams(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Teams>) -> Reply<Page<View<Team>>> {
-    let ask = ListAsk::new([("name", listing.name)], listing.after, listing.limit);
-    ok(app.engine.list::<Team>(&caller, ask).await?)
+async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<View<Team>>> {
+    ok(app.engine.list::<Team>(&caller, list.ask).await?)
 }
 
 async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<View<Team>> {
     ok(app.engine.get::<Team>(&caller, &team).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Differences {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    source: Option<String>,
-    person: Option<String>,
-}
-
-async fn differences(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Differences>) -> Reply<Page<View<Difference>>> {
-    let filters = [("state", listing.state), ("source", listing.source), ("person", listing.person)];
-    ok(app
-        .engine
-        .list::<Difference>(&caller, ListAsk::new(filters, listing.after, listing.limit))
-        .await?)
+async fn differences(State(app): State<App>, Operator(caller): Operator, list: List<Difference>) -> Reply<Page<View<Difference>>> {
+    ok(app.engine.list::<Difference>(&caller, list.ask).await?)
 }
 
 async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {

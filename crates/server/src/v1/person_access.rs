@@ -3,15 +3,14 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post, put};
-use serde::Deserialize;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::person_grant::{Package, PersonGrant};
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -21,16 +20,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/person-grants/{id}/revoke", post(revoke))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-}
-
-async fn packages(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Package>>> {
-    let ask = ListAsk::new([], listing.after, listing.limit);
-    ok(app.engine.list::<Package>(&caller, ask).await?)
+async fn packages(State(app): State<App>, Operator(caller): Operator, list: List<Package>) -> Reply<Page<View<Package>>> {
+    ok(app.engine.list::<Package>(&caller, list.ask).await?)
 }
 
 async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Package>> {

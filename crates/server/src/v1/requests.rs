@@ -5,20 +5,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::policy_set::PolicySet;
+use tenure_core::request::Request;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::ListAsk;
 use tenure_policy::{PolicyReview, Solver};
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -36,34 +37,8 @@ async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Bod
     created(app.engine.open_request(&caller, ask).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    class: Option<String>,
-    identity: Option<String>,
-    person: Option<String>,
-    requester: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<RequestView>> {
-    let ask = ListAsk::new(
-        [
-            ("state", listing.state),
-            ("type", listing.kind),
-            ("class", listing.class),
-            ("identity", listing.identity),
-            ("person", listing.person),
-            ("requester", listing.requester),
-        ],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.requests(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Request>) -> Reply<Page<RequestView>> {
+    ok(app.engine.requests(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
@@ -90,17 +65,8 @@ async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<Pol
     ok(app.engine.policy_in_force(&caller).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sets {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-}
-
-async fn policies(State(app): State<App>, Operator(caller): Operator, Query(sets): Query<Sets>) -> Reply<Page<View<PolicySet>>> {
-    let ask = ListAsk::new([("state", sets.state)], sets.after, sets.limit);
-    ok(app.engine.policy_sets(&caller, ask).await?)
+async fn policies(State(app): State<App>, Operator(caller): Operator, list: List<PolicySet>) -> Reply<Page<View<PolicySet>>> {
+    ok(app.engine.policy_sets(&caller, list.ask).await?)
 }
 
 /// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the

@@ -3,14 +3,13 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::person_access::ReviewCompleted;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::review::Review;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -19,31 +18,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/reviews/{id}/complete", post(complete))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    identity: Option<String>,
-    person_grant: Option<String>,
-    reviewer: Option<String>,
-    trigger: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Review>>> {
-    let ask = ListAsk::new(
-        [
-            ("identity", listing.identity),
-            ("person_grant", listing.person_grant),
-            ("state", listing.state),
-            ("reviewer", listing.reviewer),
-            ("trigger", listing.trigger),
-        ],
-        listing.after,
-        listing.limit,
-    );
-    ok(app.engine.reviews(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<View<Review>>> {
+    ok(app.engine.reviews(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>) -> Reply<View<Review>> {

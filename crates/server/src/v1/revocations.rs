@@ -5,17 +5,16 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::receipt::Receipt;
 use tenure_core::scope::Hold;
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -31,17 +30,8 @@ async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): B
     created(app.engine.revoke(&caller, ask).await?)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    target: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Receipt>>> {
-    let ask = ListAsk::new([("target", listing.target)], listing.after, listing.limit);
-    ok(app.engine.list::<Receipt>(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Receipt>) -> Reply<Page<View<Receipt>>> {
+    ok(app.engine.list::<Receipt>(&caller, list.ask).await?)
 }
 
 /// The receipt, or with `.jws` at its end the signed form alone.
@@ -64,18 +54,8 @@ async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Bod
     if nothing_made { ok(view) } else { created(view) }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Holds {
-    after: Option<String>,
-    limit: Option<u16>,
-    kind: Option<String>,
-    placed_by: Option<String>,
-}
-
-async fn holds(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Holds>) -> Reply<Page<Hold>> {
-    let ask = ListAsk::new([("kind", listing.kind), ("placed_by", listing.placed_by)], listing.after, listing.limit);
-    ok(app.engine.holds(&caller, ask).await?)
+async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Hold>) -> Reply<Page<Hold>> {
+    ok(app.engine.holds(&caller, list.ask).await?)
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {

@@ -3,12 +3,13 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::sign_in::{InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
+use tenure_core::sign_in::Invitation;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, NoParameters, Operator, Path, Query, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -23,18 +24,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/sign-in-providers/{id}/remove", post(remove_provider))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    after: Option<String>,
-    limit: Option<u16>,
-}
-
 async fn me(State(app): State<App>, Operator(caller): Operator) -> Reply<Me> {
     ok(app.engine.me(&caller))
 }
 
-async fn sessions(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<SessionView>> {
+async fn sessions(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<SessionView>> {
     ok(app.engine.sessions(&caller).await?)
 }
 
@@ -46,8 +40,8 @@ async fn create_invitation(State(app): State<App>, Operator(caller): Operator, B
     created(app.engine.create_invitation(&caller, ask).await?)
 }
 
-async fn invitations(State(app): State<App>, Operator(caller): Operator, Query(paging): Query<Paging>) -> Reply<Page<View<InvitationView>>> {
-    ok(app.engine.invitations(&caller, paging.after, paging.limit).await?)
+async fn invitations(State(app): State<App>, Operator(caller): Operator, list: List<Invitation>) -> Reply<Page<View<InvitationView>>> {
+    ok(app.engine.invitations(&caller, list.ask).await?)
 }
 
 async fn confirm_invitation(State(app): State<App>, Operator(caller): Operator, Path(invitation): Path<String>) -> Reply<View<InvitationView>> {
@@ -62,7 +56,7 @@ async fn create_provider(State(app): State<App>, Operator(caller): Operator, Bod
     created(app.engine.create_sign_in_provider(&caller, ask).await?)
 }
 
-async fn providers(State(app): State<App>, Operator(caller): Operator) -> Reply<Page<View<SignInProviderView>>> {
+async fn providers(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<View<SignInProviderView>>> {
     ok(app.engine.sign_in_providers(&caller).await?)
 }
 

@@ -3,15 +3,15 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::signal::Signal;
-use tenure_engine::ops::lists::ListAsk;
+use tenure_core::signal::Source;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -24,35 +24,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/signals/{id}", get(signal))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sources {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-    format: Option<String>,
-    owner: Option<String>,
-    state: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signals {
-    after: Option<String>,
-    limit: Option<u16>,
-    source: Option<String>,
-    kind: Option<String>,
-    subject: Option<String>,
-    state: Option<String>,
-}
-
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSource>) -> Reply<SourceMade> {
     created(app.engine.create_source(&caller, ask).await?)
 }
 
-async fn sources(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<Sources>) -> Reply<Page<View<SourceView>>> {
-    let filters = [("name", ask.name), ("format", ask.format), ("owner", ask.owner), ("state", ask.state)];
-    ok(app.engine.sources(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
+async fn sources(State(app): State<App>, Operator(caller): Operator, list: List<Source>) -> Reply<Page<View<SourceView>>> {
+    ok(app.engine.sources(&caller, list.ask).await?)
 }
 
 async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
@@ -71,9 +48,8 @@ async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(sou
     ok(app.engine.rotate_source_key(&caller, id(&source, "source")?).await?)
 }
 
-async fn signals(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<Signals>) -> Reply<Page<View<Signal>>> {
-    let filters = [("source", ask.source), ("kind", ask.kind), ("subject", ask.subject), ("state", ask.state)];
-    ok(app.engine.list::<Signal>(&caller, ListAsk::new(filters, ask.after, ask.limit)).await?)
+async fn signals(State(app): State<App>, Operator(caller): Operator, list: List<Signal>) -> Reply<Page<View<Signal>>> {
+    ok(app.engine.list::<Signal>(&caller, list.ask).await?)
 }
 
 async fn signal(State(app): State<App>, Operator(caller): Operator, Path(signal): Path<String>) -> Reply<View<Signal>> {

@@ -3,15 +3,14 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use serde::Deserialize;
 use tenure_api::request::RequestView;
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::template::Template;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -19,17 +18,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/templates/{name}", get(one).put(change))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    kind: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Template>>> {
-    let ask = ListAsk::new([("kind", listing.kind)], listing.after, listing.limit);
-    ok(app.engine.list::<Template>(&caller, ask).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Template>) -> Reply<Page<View<Template>>> {
+    ok(app.engine.list::<Template>(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Template>> {

@@ -3,7 +3,6 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post, put};
-use serde::Deserialize;
 use tenure_api::requests::Because;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
 use tenure_api::views::{Page, Resource as View};
@@ -11,11 +10,12 @@ use tenure_core::identity::Kind;
 use tenure_core::naming::NamingStandard;
 use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
 use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::{ListAsk, Listed};
+use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -30,39 +30,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/naming-standards/{id}", put(set_naming_standard).get(one::<NamingStandard>))
 }
 
-/// Filters and paging.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    name: Option<String>,
-    owner: Option<String>,
-    standing: Option<String>,
-    provider: Option<String>,
-    account: Option<String>,
-    environment: Option<String>,
-}
-
-impl From<Listing> for ListAsk {
-    fn from(listing: Listing) -> Self {
-        Self::new(
-            [
-                ("name", listing.name),
-                ("owner", listing.owner),
-                ("standing", listing.standing),
-                ("provider", listing.provider),
-                ("account", listing.account),
-                ("environment", listing.environment),
-            ],
-            listing.after,
-            listing.limit,
-        )
-    }
-}
-
-async fn list<T: Listed>(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<T>>> {
-    ok(app.engine.list::<T>(&caller, listing.into()).await?)
+async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
+    ok(app.engine.list::<T>(&caller, list.ask).await?)
 }
 
 async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {

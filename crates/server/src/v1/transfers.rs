@@ -3,14 +3,13 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use serde::Deserialize;
 use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::transfer::Transfer;
-use tenure_engine::ops::lists::ListAsk;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -23,25 +22,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/transfers/{id}/withdraw", post(withdraw))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listing {
-    after: Option<String>,
-    limit: Option<u16>,
-    state: Option<String>,
-    identity: Option<String>,
-    from: Option<String>,
-    offered_to: Option<String>,
-}
-
-async fn list(State(app): State<App>, Operator(caller): Operator, Query(listing): Query<Listing>) -> Reply<Page<View<Transfer>>> {
-    let filters = [
-        ("identity", listing.identity),
-        ("from", listing.from),
-        ("offered_to", listing.offered_to),
-        ("state", listing.state),
-    ];
-    ok(app.engine.transfers(&caller, ListAsk::new(filters, listing.after, listing.limit)).await?)
+async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Transfer>) -> Reply<Page<View<Transfer>>> {
+    ok(app.engine.transfers(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {

@@ -189,12 +189,23 @@ async fn time_never_goes_back() {
     }
 }
 
+/// A record that is written as what it can't be read from.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Lossy(f64);
+
+impl tenure_core::row::Record for Lossy {
+    const KIND: tenure_core::row::RowKind = tenure_core::row::RowKind::Team;
+    fn row_id(&self) -> String {
+        "lossy".into()
+    }
+}
+
 #[tokio::test]
-async fn what_no_engine_can_take_is_refused_alike() {
+async fn d13_what_no_engine_can_take_is_refused_alike() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         let long = "x".repeat(3_000);
-        let unfit = |outcome: Outcome| assert!(matches!(outcome, Outcome::Unavailable(_)), "{name}: {outcome:?}");
+        let unfit = |outcome: Outcome| assert!(matches!(outcome, Outcome::Unwritable(_)), "{name}: {outcome:?}");
         unfit(store.commit(writes(1, 1, put(identity(&long), 0, "1", &[]))).await);
         unfit(store.commit(writes(2, 1, put(identity("a"), 0, "1", &[&long]))).await);
         unfit(store.commit(uses(3, 1, &long, None)).await);
@@ -203,6 +214,17 @@ async fn what_no_engine_can_take_is_refused_alike() {
             c.events[0].data.insert("x".into(), serde_json::json!(0.5));
         });
         unfit(store.commit(float).await);
+        // d13, d09: what can't be serialised, and what could not be read back.
+        let untold = changeset(6, secs(1)).with(|c| {
+            let keys = std::collections::BTreeMap::from([(vec![1_u8], 1_u8)]);
+            let event = c.events.remove(0);
+            c.events.push(event.fact("keys", keys));
+        });
+        unfit(store.commit(untold).await);
+        let unread = changeset(7, secs(1)).with(|c| {
+            c.insert(&Lossy(f64::NAN));
+        });
+        unfit(store.commit(unread).await);
         assert_eq!(store.head().await.unwrap().size, 0, "{name}");
     }
 }

@@ -84,6 +84,7 @@ impl Output {
         let mut page = fetch(query.clone()).await?;
         if !paging.all {
             self.rows(&page, &page.items, columns)?;
+            warn_of(&page.unreadable);
             if let (Some(next), false) = (&page.next, self.is_json()) {
                 eprintln!("hint: there is more: --after {next}, or --all");
             }
@@ -104,6 +105,7 @@ impl Output {
                 self.table(&page.items, columns, first)?;
                 first = false;
             }
+            warn_of(&page.unreadable);
             let Some(next) = page.next else { break };
             query = query.after(next);
             page = fetch(query.clone()).await?;
@@ -139,6 +141,14 @@ pub fn line(text: &str) -> anyhow::Result<()> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
+}
+
+/// Says which records of a list are not shown.
+fn warn_of(unreadable: &[String]) {
+    if !unreadable.is_empty() {
+        eprintln!("warning: {} can't be read, and left out here", unreadable.join(", "));
+        eprintln!("hint: an operator finds the cause in the server's log; tenure log verify-state names all such records");
+    }
 }
 
 /// Prints bytes as they are.

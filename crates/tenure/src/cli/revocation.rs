@@ -427,7 +427,11 @@ impl Receipt {
                             log: item.log,
                         })
                         .collect();
-                    Ok::<_, ClientError>(Page { items, next: page.next })
+                    Ok::<_, ClientError>(Page {
+                        items,
+                        next: page.next,
+                        unreadable: page.unreadable,
+                    })
                 };
                 context.out.list(&paging, filtered([("target", target)]), RECEIPTS, fetch).await
             }

@@ -147,6 +147,25 @@ on_both! { because "tiles, checkpoints and feeds are read from the engine";
         assert_eq!(world.get("", "/v1/events").await.status, 401);
     }
 
+    async fn d11_a_position_beyond_the_log_is_told_and_no_feed_begins(world: World) {
+        let size = u64::try_from(world.events().await.len()).unwrap();
+        for after in [u64::MAX, u64::MAX - 1, 1 << 63, size + 1_000_000] {
+            let query = world.get(&world.auditor, &format!("/v1/events?after={after}")).await.expect(422);
+            assert_eq!(query.field_codes(), ["position_unknown"]);
+            assert!(query.body.to_string().contains("the log has"), "{}", query.body);
+            let header = world.http.get(format!("{}/v1/events", world.server.url)).bearer_auth(&world.auditor).header("Last-Event-ID", after.to_string());
+            World::answer(header).await.expect(422);
+        }
+        // The same numbers where proofs and tiles take them, and a number that is none.
+        for path in ["/v1/log/inclusion?index=18446744073709551615&size=18446744073709551615", "/v1/log/inclusion?index=0&size=18446744073709551615", "/v1/log/consistency?from=0&to=18446744073709551615", "/v1/events?after=18446744073709551616"] {
+            world.get(&world.auditor, path).await.expect(422);
+        }
+        for path in ["/v1/log/tile/0/x018/x446/x744/x073/x709/x551/615", "/v1/log/tile/entries/x072/x057/x594/x037/x927/936"] {
+            world.get(&world.auditor, path).await.expect(404);
+        }
+        world.get(&world.auditor, &format!("/v1/refusals?subject={}&before=18446744073709551615", world.owner_id)).await.expect(200);
+    }
+
     async fn a_revoked_operator_token_ends_its_feed(world: World) {
         let auditor = world.get(&world.admin, "/v1/people?role=auditor").await.expect(200).text("/items/0/id");
         let answer = world.post(&world.admin, &format!("/v1/people/{auditor}/operator-tokens"), json!({})).await.expect(201);

@@ -29,6 +29,7 @@ mod holds;
 mod issuers;
 mod kernel;
 mod lifecycle;
+mod lists;
 mod log;
 mod mailbox;
 mod matrix;

@@ -587,6 +587,48 @@ on_both! { because "the deadlines of a leaver are claimed from the engine", by |
 }
 
 on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "3s"), ("TENURE_LAPSED_GRACE", "3s")]);
+    async fn d09_no_row_of_a_feed_makes_a_record_that_cannot_be_read(world: World) {
+        // One day before the end of what can be written, whose last day ends after it.
+        for (class, outcome) in [("employee", 200), ("contractor", 422)] {
+            let text = format!("key,name,class,ends_at\n{class},Ada,{class},9999-12-30\n");
+            let answer = world.csv("source=hr", &text).await.expect(outcome);
+            assert_eq!(answer.field_codes(), if outcome == 422 { vec!["time_too_far"] } else { vec![] });
+        }
+        for end in ["9998-12-31", "9999-12-31T23:59:59Z", "9999-12-31"] {
+            let text = format!("key,name,class,ends_at\nx,Ada,contractor,{end}\n");
+            assert_eq!(world.csv("source=hr", &text).await.expect(422).field_codes(), ["time_too_far"], "{end}");
+        }
+        world.csv("source=hr", "key,name,class,ends_at\nlate,Ann,contractor,9998-12-30\n").await.expect(200);
+        assert_eq!(world.of_source("hr", "late").await["ends_at"], "9998-12-31T00:00:00Z");
+        // By hand and on a charter, too: what is beyond is told, and nothing is written.
+        let before = world.changes().await;
+        let person = json!({"name": "Cy", "class": "contractor", "ends_at": "9999-12-31T00:00:00Z"});
+        let told = world.post(&world.admin, "/v1/people", person).await.expect(400);
+        assert!(told.body.to_string().contains("9999-12-30T22:00:00Z"), "{}", told.body);
+        assert_eq!(world.changes().await, before);
+        let last = json!({"name": "Cy", "class": "contractor", "ends_at": "9999-12-30T22:00:00Z"});
+        let cy = world.post(&world.admin, "/v1/people", last).await.expect(201).text("/id");
+        assert_eq!(world.person_is(&cy).await.text("/ends_at"), "9999-12-30T22:00:00Z");
+        world.get(&world.security, "/v1/people").await.expect(200);
+        for step in ["suspend", "depart"] {
+            world.step(&world.security, &format!("/v1/people/{cy}/{step}")).await.expect(200);
+        }
+        world.csv("source=hr", "key,name,class,ends_at\nlate,Anna,contractor,9998-12-30\n").await.expect(200);
+    }
+
+    async fn d10_the_last_day_of_the_calendar_is_no_end(world: World) {
+        let text = "key,name,class,ends_at\n1,Ada,employee,9999-12-31\n2,Bo,,9999-12-31T23:59:59Z\n";
+        world.csv("source=hr", text).await.expect(200);
+        for key in ["1", "2"] {
+            assert_eq!(world.of_source("hr", key).await["ends_at"], Value::Null);
+        }
+        let again = world.csv("source=hr", text).await.expect(200);
+        assert_eq!(again.body["unchanged"], 2, "{}", again.body);
+        let starts = world.csv("source=hr", "key,name,class,starts_at,ends_at\n3,Cy,contractor,9999-12-31,9999-12-31\n").await.expect(422);
+        let fields: Vec<_> = starts.body["fields"].as_array().unwrap().iter().map(|field| field["field"].clone()).collect();
+        assert_eq!(fields, ["lines[2].starts_at", "lines[2].ends_at"], "one problem a cell: {}", starts.body);
+    }
+
     async fn r91_what_nobody_takes_stops_and_later_retires(world: World) {
         world.hold();
         let leaver = world.leaver(&world.manager_id, None, 1).await;

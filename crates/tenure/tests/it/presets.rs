@@ -432,7 +432,7 @@ on_one! {
         for (nobody, status) in [(world.owner.as_str(), 403), (world.manager.as_str(), 403), ("", 401)] {
             world.get(nobody, "/v1/log/exceptional").await.expect(status);
         }
-        world.get(&world.auditor, "/v1/log/exceptional?access=everything").await.expect(400);
+        world.get(&world.auditor, "/v1/log/exceptional?access=everything").await.expect(422);
     }
 
     async fn r86_after_a_change_of_its_pipeline_only_a_newer_token_counts(world: World) {

@@ -39,6 +39,7 @@ on_both! { because "votes and fulfilment race at the commit, and lists go by ter
         let first = opened.text("/content_hash");
         let amended = world.call(Method::PUT, &world.owner, &path, Some(json!({"purpose": "migration 13"}))).await.expect(200);
         assert_ne!(amended.text("/content_hash"), first);
+        assert!(first.starts_with("v2:sha256:"), "d14: {first} says in which form it was made");
         // Who read the old purpose has to read again.
         let stale = world.post(&world.manager, &format!("{path}/approve"), json!({"content_hash": first})).await.expect(409);
         assert_eq!(stale.code(), "request_changed");

@@ -151,6 +151,13 @@ async fn check(world: &World, written: &Written) {
     cli(world, &["log", "verify", &path("export"), "--kept", &path("old")]);
     cli(world, &["log", "verify-state"]);
     // It works on: what waited is approved, a credential is issued, what was cut stays so.
+    // d14: its hash is of the form of then, and a vote that quotes it counts.
+    let then = world
+        .get(&world.manager, &format!("/v1/requests/{}", written.open_request))
+        .await
+        .expect(200)
+        .text("/content_hash");
+    assert!(then.starts_with("sha256:"), "{then}");
     world.approve(&world.manager, &written.open_request).await.expect(200);
     let key = Key::from_pkcs8(&written.exporter_key);
     let token = world.token(&key, &written.exporter, "production").await;

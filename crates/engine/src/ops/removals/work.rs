@@ -8,7 +8,7 @@ use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{PersonId, RemovalId};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::person::Role;
-use tenure_core::port::{Claimed, DueKind};
+use tenure_core::port::{Claimed, DueKind, ListQuery};
 use tenure_core::removal::{Because, Removal, RemovalState};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::scope::{Hold, Scope};
@@ -428,8 +428,16 @@ impl Engine {
             let mut after = None;
             loop {
                 let terms = vec![term.clone(), format!("state={}", IdentityState::Retiring.as_str())];
-                let (rows, next) = self.listed::<Identity>(RowKind::Identity, terms, after, HELD_AT_ONCE).await?;
-                if rows.iter().any(|row| ending.concerns(row)) {
+                let query = ListQuery {
+                    kind: RowKind::Identity,
+                    terms,
+                    after,
+                    limit: HELD_AT_ONCE,
+                };
+                let listing = self.listing::<Identity>(&query).await?;
+                let next = listing.next.clone();
+                // What can't be read is not known to have retired.
+                if listing.whole()?.iter().any(|row| ending.concerns(row)) {
                     return Ok(true);
                 }
                 after = next;

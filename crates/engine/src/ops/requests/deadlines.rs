@@ -119,7 +119,7 @@ impl Engine {
             Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
             Err(other) => return Err(other),
         };
-        if super::content_hash(&facts, &stored.purpose) != stored.content_hash || !request.open_steps().is_empty() {
+        if !super::content::is_hash_of(&stored.content_hash, &facts, &stored.purpose)? || !request.open_steps().is_empty() {
             return self.lapsed(claimed, stored, "an approval no longer counts", now).await;
         }
         let event = self

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
 use tenure_core::application::Application;
 use tenure_core::changeset::Expect;
 use tenure_core::exception::{Exception, ExceptionSubject};
@@ -20,6 +19,7 @@ use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
+use super::content::Subject;
 use super::vote::{class_of, distinct};
 use crate::Engine;
 use crate::error::OpError;
@@ -42,7 +42,7 @@ pub(crate) struct Facts {
     pub environment: String,
     pub context: AskContext,
     /// What votes bind besides the matter: the charter, the template or the policy concerned.
-    pub subject: serde_json::Value,
+    pub subject: Subject,
     pub clipped: Vec<Clipped>,
     pub starts_at: Option<Timestamp>,
     /// What must still be so at the commit.
@@ -175,7 +175,7 @@ struct Served {
 
 impl Facts {
     /// Facts about a matter of which nothing is known yet.
-    pub(crate) fn about(matter: &Matter, subject: serde_json::Value) -> Self {
+    pub(crate) fn about(matter: &Matter, subject: Subject) -> Self {
         Self {
             matter: matter.clone(),
             class: class_of(matter),
@@ -287,7 +287,11 @@ impl Engine {
         references: &References,
         now: Timestamp,
     ) -> Result<Facts, OpError> {
-        let mut facts = Facts::about(matter, json!({"name": identity.name, "kind": identity.kind, "charter": charter}));
+        let subject = Subject::default()
+            .with("name", &identity.name)?
+            .with("kind", &identity.kind)?
+            .with("charter", charter)?;
+        let mut facts = Facts::about(matter, subject);
         let by_rule = references.tier(identity.kind, charter);
         Box::pin(self.within_template(identity, charter, by_rule, now)).await?;
         let tier = identity.judged_tier(by_rule);
@@ -480,7 +484,7 @@ impl Engine {
         // Who asked for the identity did not ask for this.
         facts.interested.clear();
         facts.serves(self.served_by(charter).await?);
-        facts.subject = json!({"charter": charter});
+        facts.subject = Subject::default().with("charter", charter)?;
         facts.context.duration = duration;
         facts.context.touches = self.touches_of(charter, std::slice::from_ref(entitlement), &facts).await?;
         facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
@@ -513,7 +517,7 @@ impl Engine {
         let from = self.touches_of(&stored.charter, &stored.charter.scope, &facts).await?;
         facts.context.touches.add(from);
         // What the votes are about is the way from the one charter to the other.
-        facts.subject = json!({"from": stored.charter, "to": charter});
+        facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
         facts.expects.push(expect(&stored));
         Ok(facts)
     }
@@ -531,7 +535,7 @@ impl Engine {
         facts.serves(self.served_by(&stored.charter).await?);
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
-        facts.subject = json!({"charter": stored.charter});
+        facts.subject = Subject::default().with("charter", &stored.charter)?;
         facts.expects.push(expect(&stored));
         Ok(facts)
     }
@@ -566,7 +570,7 @@ impl Engine {
         if roles.len() > 8 {
             return Err(OpError::field("matter.roles", "too_many", "name each role once"));
         }
-        let mut facts = Facts::about(matter, json!({"from": stored.roles}));
+        let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
         facts.interested = vec![person];
         facts.expects = vec![expect(&stored)];
         facts.subjects = vec![person.to_string()];
@@ -579,7 +583,8 @@ impl Engine {
             return Err(OpError::Invalid(problems));
         }
         let stored = self.one::<Template>(&template.name).await?;
-        let mut facts = Facts::about(matter, json!({"replaces": stored.as_ref().map(|stored| stored.version)}));
+        let replaced = stored.as_ref().map(|stored| stored.version);
+        let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
         facts.context.kind = template.kind.as_str();
         facts.expects = vec![match &stored {
             Some(stored) => expect(stored),

@@ -1,5 +1,6 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
+pub(crate) mod content;
 pub(crate) mod deadlines;
 mod eligible;
 pub(crate) mod facts;
@@ -9,7 +10,6 @@ pub(crate) mod vote;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tenure_api::request::{Amendment, NewRequest, RequestView};
 use tenure_api::views::Page;
 use tenure_core::changeset::{Changeset, DueChange};
@@ -22,6 +22,7 @@ use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState,
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
+use self::content::content_hash;
 use self::facts::Facts;
 use self::vote::distinct;
 use super::Asked;
@@ -94,7 +95,7 @@ impl Engine {
         Ok(Request {
             id: RequestId::generate(now, self.entropy.as_ref()),
             class: facts.class,
-            content_hash: content_hash(&facts, purpose),
+            content_hash: content_hash(&facts, purpose)?,
             matter: facts.matter,
             purpose: purpose.to_owned(),
             clipped: facts.clipped,
@@ -331,12 +332,12 @@ impl Engine {
             };
             ask.filters.insert(0, ("requester", mine));
         }
-        let (rows, next) = self.page::<Request>(ask).await?;
+        let (rows, end) = self.page::<Request>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
             items.push(self.request_view((*row.value).clone(), row.revision, None).await?);
         }
-        Ok(Page { items, next })
+        Ok(end.page(items))
     }
 
     pub(crate) async fn request_view(&self, request: Request, revision: u64, committed: Option<&Committed>) -> Result<RequestView, OpError> {
@@ -383,13 +384,6 @@ fn common_denial(denials: &[Answer]) -> Answer {
         version: first.map(|first| first.version.clone()).unwrap_or_default(),
         policies: first.into_iter().flat_map(|first| &first.policies).filter(everywhere).cloned().collect(),
     }
-}
-
-/// What votes bind: what is asked for, of whom, and why.
-pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> String {
-    let bound = serde_json::json!({"matter": facts.matter, "purpose": purpose, "subject": facts.subject, "starts_at": facts.starts_at});
-    let digest = Sha256::digest(bound.to_string().as_bytes());
-    format!("sha256:{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 /// Who may fill the steps that are open: persons by name, and roles.

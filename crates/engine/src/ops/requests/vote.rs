@@ -13,8 +13,9 @@ use tenure_core::problem::Reason;
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState, Vote};
 use tenure_core::time::Timestamp;
 
+use super::content::is_hash_of;
 use super::facts::{Facts, expect};
-use super::{content_hash, not_open};
+use super::not_open;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -60,7 +61,7 @@ impl Engine {
                     let fresh = self.freshness(caller, now).await?;
                     let mut facts = self.facts(stored.requested_by, &stored.matter, now).await?;
                     facts.keep_out(&stored);
-                    if content_hash(&facts, &stored.purpose) != stored.content_hash {
+                    if !is_hash_of(&stored.content_hash, &facts, &stored.purpose)? {
                         return Err(OpError::because(
                             Reason::RequestChanged,
                             "what the request is about was changed since it was asked: amend it, and read it again",

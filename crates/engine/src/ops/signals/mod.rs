@@ -13,7 +13,7 @@ use tenure_core::changeset::{Changeset, DueChange, Once, Spend};
 use tenure_core::event::{Actor, ControlPoint, Event};
 use tenure_core::id::{SignalId, SourceId};
 use tenure_core::person::Person;
-use tenure_core::port::{DueKind, ListQuery};
+use tenure_core::port::DueKind;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
@@ -22,7 +22,6 @@ use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
 
-use super::lists::ListAsk;
 use super::setup::personal;
 use crate::Engine;
 use crate::error::OpError;
@@ -257,8 +256,8 @@ impl Engine {
         }
         // By what key a source knows a person is theirs to have erased.
         event = event.fact("subject", subject.kind.as_str());
-        let ask = ListAsk::new([("source_key", Some(subject.id.clone()))], None, Some(1));
-        let (people, _) = self.page::<Person>(ask).await?;
+        let terms = vec![format!("source_key={}", subject.id)];
+        let (people, _) = self.listed::<Person>(RowKind::Person, terms, None, 1).await?;
         Ok(match people.first() {
             Some(person) => event.subject(person.id).personal(personal(self, person.id, "source_key", &subject.id)),
             None => event,
@@ -267,19 +266,9 @@ impl Engine {
 
     /// The signals of a delivery that came before, as they stand now.
     async fn taken_before(&self, source: SourceId, digest: String) -> Result<Vec<SignalTaken>, OpError> {
-        let query = ListQuery {
-            kind: RowKind::Signal,
-            terms: vec![format!("digest={digest}"), format!("source={source}")],
-            after: None,
-            limit: 1_000,
-        };
-        let page = self.store.list(&query).await?;
-        let mut signals = Vec::with_capacity(page.rows.len());
-        for row in &page.rows {
-            let signal = row.decode::<Signal>().map_err(tenure_core::port::StoreError::from)?;
-            signals.push(taken(&signal));
-        }
-        Ok(signals)
+        let terms = vec![format!("digest={digest}"), format!("source={source}")];
+        let (signals, _) = self.listed::<Signal>(RowKind::Signal, terms, None, 1_000).await?;
+        Ok(signals.iter().map(|signal| taken(signal)).collect())
     }
 }
 

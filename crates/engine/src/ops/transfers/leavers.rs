@@ -5,8 +5,8 @@ use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{PersonId, TransferId};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
 use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
-use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::row::{RowKind, Stored};
 use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
 use tenure_core::transfer::{Transfer, TransferState, TransferWindow};
@@ -111,25 +111,6 @@ impl Engine {
         }
         found.truncate(most);
         Ok(found)
-    }
-
-    /// A page of records and where the next begins.
-    pub(crate) async fn listed<T: Record>(
-        &self,
-        kind: RowKind,
-        terms: Vec<String>,
-        after: Option<String>,
-        limit: u16,
-    ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let query = ListQuery { kind, terms, after, limit };
-        let page = self.store.list(&query).await?;
-        let rows = page
-            .rows
-            .iter()
-            .map(|row| row.decode::<T>())
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::from)?;
-        Ok((rows, page.next))
     }
 
     async fn open_window(&self, changeset: &mut Changeset, stored: &Stored<Identity>, owner: &Person, now: Timestamp) -> Result<(), OpError> {

@@ -1,0 +1,324 @@
+//! What a list is asked: where to go on, how many, and what it is narrowed by. One extractor for all lists, and one table that says what
+//! each takes: an unknown parameter, a value that no record can have, or a limit out of bounds is told, never an empty list.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::de::value::Error as ValueError;
+use serde::de::{DeserializeOwned, IntoDeserializer};
+use tenure_core::application::Application;
+use tenure_core::credential::Credential;
+use tenure_core::difference::Difference;
+use tenure_core::environment::Environment;
+use tenure_core::exception::{Exception, ExceptionState, ExceptionType};
+use tenure_core::exceptional::{Access, ExceptionalAccess};
+use tenure_core::finding::{Finding, FindingState, Severity, rules};
+use tenure_core::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId, TeamId, VendorId};
+use tenure_core::identity::{Identity, IdentityState, Kind};
+use tenure_core::issuer::Issuer;
+use tenure_core::naming::NamingStandard;
+use tenure_core::person::{Person, PersonClass, PersonState, Role};
+use tenure_core::person_grant::Package;
+use tenure_core::policy_set::{PolicySet, PolicySetState};
+use tenure_core::problem::FieldProblem;
+use tenure_core::receipt::Receipt;
+use tenure_core::removal::{Removal, RemovalState};
+use tenure_core::request::{Class, Request, RequestState};
+use tenure_core::resource::Resource;
+use tenure_core::review::{Review, ReviewState, ReviewTrigger};
+use tenure_core::scope::Hold;
+use tenure_core::sign_in::Invitation;
+use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SourceState, SubjectKind};
+use tenure_core::team::Team;
+use tenure_core::template::Template;
+use tenure_core::third_party::{CloudAccount, DataDomain, Need, Standing, Vendor};
+use tenure_core::transfer::{Transfer, TransferState};
+use tenure_engine::error::OpError;
+use tenure_engine::ops::lists::{ListAsk, MAX_PAGE};
+
+use crate::App;
+use crate::error::Failure;
+use crate::extract::{parameter, parameters};
+
+/// The longest value of a filter in bytes: what an index of a store takes, without the filter's name.
+const MAX_VALUE: usize = 480;
+
+/// Says what a text should be, if it isn't.
+type Check = fn(&str) -> Result<(), String>;
+
+/// What a list can be narrowed by: a name, and what its values are.
+type Filter = (&'static str, Check);
+
+/// Records that are listed.
+pub(crate) trait Filtered {
+    /// What the list can be narrowed by.
+    const FILTERS: &'static [Filter];
+}
+
+/// What the list of a kind of record is asked.
+pub(crate) struct List<T> {
+    pub ask: ListAsk,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Filtered> FromRequestParts<App> for List<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        let ask = read(parts.uri.query().unwrap_or_default(), T::FILTERS).map_err(OpError::Invalid)?;
+        Ok(Self { ask, of: PhantomData })
+    }
+}
+
+/// Reads the query of a list, or names everything that is wrong with it.
+fn read(query: &str, filters: &'static [Filter]) -> Result<ListAsk, Vec<FieldProblem>> {
+    let mut ask = ListAsk::default();
+    let mut problems = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
+    for (name, value) in parameters(query)? {
+        let problem = |code: &str, hint: String| FieldProblem::new(parameter(&name), code, hint);
+        if seen.contains(&name) {
+            problems.push(problem("parameter_repeated", "give it once".to_owned()));
+            continue;
+        }
+        match (name.as_str(), filters.iter().find(|(filter, _)| *filter == name)) {
+            ("after", _) => ask.after = Some(value),
+            ("limit", _) => match value.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)) {
+                Some(limit) => ask.limit = Some(limit),
+                None => problems.push(problem("limit_unfit", format!("ask for 1 to {MAX_PAGE} records"))),
+            },
+            (_, Some((filter, check))) => match check(&value) {
+                Ok(()) => ask.filters.push((filter, value)),
+                Err(taken) => problems.push(problem("value_unknown", format!("it takes {taken}"))),
+            },
+            (_, None) => {
+                let names: Vec<&str> = filters.iter().map(|(filter, _)| *filter).chain(["after", "limit"]).collect();
+                problems.push(problem("parameter_unknown", format!("this list takes {}", names.join(", "))));
+            }
+        }
+        seen.push(name);
+    }
+    if problems.is_empty() { Ok(ask) } else { Err(problems) }
+}
+
+/// A word of an enumeration, as records spell it.
+fn word<T: DeserializeOwned>(text: &str) -> Result<(), String> {
+    let read: Result<T, ValueError> = T::deserialize(text.into_deserializer());
+    read.map(drop).map_err(|error| {
+        let error = error.to_string();
+        // What stands before it is what was given.
+        error.rsplit_once(", expected ").map_or("another value", |(_, expected)| expected).to_owned()
+    })
+}
+
+fn one_of(words: &[&str], text: &str) -> Result<(), String> {
+    if words.contains(&text) {
+        return Ok(());
+    }
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    Err(format!("one of {}", quoted.join(", ")))
+}
+
+fn id<T: FromStr<Err: Display>>(text: &str) -> Result<(), String> {
+    text.parse::<T>()
+        .map(drop)
+        .map_err(|error| error.to_string().trim_start_matches("expected ").to_owned())
+}
+
+/// A name of somebody's choice.
+fn text(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > MAX_VALUE || text.chars().any(char::is_control) {
+        return Err(format!("a text of 1 to {MAX_VALUE} bytes without control characters"));
+    }
+    Ok(())
+}
+
+fn flag(text: &str) -> Result<(), String> {
+    one_of(&["true"], text)
+}
+
+fn decided(text: &str) -> Result<(), String> {
+    one_of(&["open", "decided"], text)
+}
+
+/// What a request is about.
+fn matter(text: &str) -> Result<(), String> {
+    one_of(
+        &[
+            "activation",
+            "access",
+            "charter",
+            "renewal",
+            "person_access",
+            "exception",
+            "roles",
+            "policy",
+            "template",
+        ],
+        text,
+    )
+}
+
+fn rule(text: &str) -> Result<(), String> {
+    if rules::ALL.iter().any(|rule| rule.id == text) {
+        return Ok(());
+    }
+    Err("the id of a rule: GET /v1/finding-rules names them".to_owned())
+}
+
+/// Whoever asked: a person, or an identity itself.
+fn asker(text: &str) -> Result<(), String> {
+    id::<PersonId>(text).or_else(|person| id::<IdentityId>(text).map_err(|identity| format!("{person}, or {identity}")))
+}
+
+/// What a signal is about, e.g. `application:payments`.
+fn signalled(value: &str) -> Result<(), String> {
+    let known = value
+        .split_once(':')
+        .is_some_and(|(kind, name)| word::<SubjectKind>(kind).is_ok() && text(name).is_ok());
+    known.then_some(()).ok_or_else(|| "type:name, e.g. application:payments".to_owned())
+}
+
+/// A sort of scope.
+fn scope_kind(value: &str) -> Result<(), String> {
+    one_of(&["identity", "owner", "application", "environment", "vendor", "cloud_account"], value)
+}
+
+/// What was revoked, e.g. `identity/idn_…`.
+fn target(value: &str) -> Result<(), String> {
+    let known = value.split_once('/').is_some_and(|(kind, subject)| {
+        let good = match kind {
+            "credential" => id::<CredentialId>(subject),
+            "identity" => id::<IdentityId>(subject),
+            "owner" => id::<PersonId>(subject),
+            "application" => id::<ApplicationId>(subject),
+            "environment" => text(subject),
+            "vendor" => id::<VendorId>(subject),
+            "cloud_account" => id::<CloudAccountId>(subject),
+            _ => return false,
+        };
+        good.is_ok()
+    });
+    let taken = "type/id, with a type of credential, identity, owner, application, environment, vendor, cloud_account";
+    known.then_some(()).ok_or_else(|| taken.to_owned())
+}
+
+macro_rules! filters {
+    ($($record:ty { $($name:literal: $check:expr),* $(,)? })*) => {
+        $(impl Filtered for $record { const FILTERS: &'static [Filter] = &[$(($name, $check)),*]; })*
+    };
+}
+
+// What stands here is a term of the record (`Record::terms`): the store finds nothing by anything else.
+filters! {
+    Person { "state": word::<PersonState>, "role": word::<Role>, "class": word::<PersonClass>, "manager": id::<PersonId>, "team": id::<TeamId>, "source": text }
+    Team { "name": text }
+    Difference { "state": decided, "source": text, "person": id::<PersonId> }
+    Transfer { "state": word::<TransferState>, "identity": id::<IdentityId>, "from": id::<PersonId>, "offered_to": id::<PersonId> }
+    Application { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
+    Environment {}
+    Resource { "uri": text, "environment": text, "application": id::<ApplicationId>, "type": text }
+    Issuer { "url": text }
+    Vendor { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
+    CloudAccount { "provider": text, "account": text, "environment": text, "standing": word::<Standing> }
+    DataDomain {}
+    NamingStandard {}
+    Need { "name": text, "owner": id::<PersonId>, "standing": word::<Standing> }
+    Identity {
+        "name": text, "state": word::<IdentityState>, "kind": word::<Kind>, "owner": id::<PersonId>, "application": id::<ApplicationId>,
+        "environment": text, "enforces": id::<ResourceId>, "vendor": id::<VendorId>, "cloud_account": id::<CloudAccountId>, "need": id::<NeedId>,
+        "shared": flag,
+    }
+    Credential {}
+    Receipt { "target": target }
+    Template { "kind": word::<Kind> }
+    Package {}
+    Request {
+        "state": word::<RequestState>, "type": matter, "class": word::<Class>, "identity": id::<IdentityId>, "person": id::<PersonId>,
+        "requester": asker,
+    }
+    PolicySet { "state": word::<PolicySetState> }
+    Review {
+        "state": word::<ReviewState>, "identity": id::<IdentityId>, "person_grant": id::<PersonGrantId>, "reviewer": id::<PersonId>,
+        "trigger": word::<ReviewTrigger>,
+    }
+    Exception { "state": word::<ExceptionState>, "type": word::<ExceptionType>, "identity": id::<IdentityId>, "person": id::<PersonId> }
+    Finding { "subject": text, "rule": rule, "state": word::<FindingState>, "severity": word::<Severity> }
+    Source { "name": text, "format": word::<Format>, "owner": id::<PersonId>, "state": word::<SourceState> }
+    Signal { "source": id::<SourceId>, "kind": word::<SignalKind>, "subject": signalled, "state": word::<SignalState> }
+    Removal { "state": word::<RemovalState>, "subject": signalled, "kind": word::<SignalKind>, "identity": id::<IdentityId> }
+    ExceptionalAccess { "access": word::<Access>, "identity": id::<IdentityId>, "with": text }
+    Invitation {}
+    Hold { "kind": scope_kind, "placed_by": id::<PersonId> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(query: &str) -> Vec<(String, String)> {
+        let problems = read(query, Person::FILTERS).unwrap_err();
+        problems.into_iter().map(|problem| (problem.field, problem.code)).collect()
+    }
+
+    #[test]
+    fn d12_everything_that_is_wrong_with_a_query_is_named_at_once() {
+        let ask = read("state=active&limit=200&after=x&source=hr%20one", Person::FILTERS).unwrap();
+        assert_eq!(ask.filters, [("state", "active".to_owned()), ("source", "hr one".to_owned())]);
+        assert_eq!((ask.limit, ask.after.as_deref()), (Some(200), Some("x")));
+        let pairs = |wanted: &[(&str, &str)]| wanted.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        assert_eq!(
+            problems("state=bogus&manager=per_x&limit=0&nobody=1&role=owner&role=owner&source="),
+            pairs(&[
+                ("state", "value_unknown"),
+                ("manager", "value_unknown"),
+                ("limit", "limit_unfit"),
+                ("nobody", "parameter_unknown"),
+                ("role", "parameter_repeated"),
+                ("source", "value_unknown"),
+            ])
+        );
+        for limit in ["201", "-1", "x", "70000", "", "1.0"] {
+            assert_eq!(problems(&format!("limit={limit}")), pairs(&[("limit", "limit_unfit")]));
+        }
+        let hint = |query: &str| read(query, Person::FILTERS).unwrap_err().remove(0).hint;
+        assert_eq!(hint("state=bogus"), "it takes one of `preboarding`, `active`, `suspended`, `departed`");
+        assert_eq!(hint("class=bogus"), "it takes `employee` or `contractor`");
+        assert!(hint("nobody=1").contains("state, role, class, manager, team, source, after, limit"));
+        assert!(!hint("state=tnr_op_secret").contains("secret"));
+        assert_eq!(
+            problems("tnr_op_secret=1"),
+            pairs(&[("query", "parameter_unknown")]),
+            "a secret in the wrong place does not come back"
+        );
+    }
+
+    /// The words of a filter are what the records' terms say.
+    #[test]
+    fn d12_the_words_are_those_of_the_terms() {
+        use tenure_core::request::Matter;
+        for state in [PersonState::Preboarding, PersonState::Departed] {
+            assert!(word::<PersonState>(state.as_str()).is_ok());
+        }
+        for kind in Kind::ALL {
+            assert!(word::<Kind>(kind.as_str()).is_ok(), "{kind:?}");
+        }
+        for kind in [SignalKind::RunEnded, SignalKind::CloudAccountDeleted] {
+            assert!(word::<SignalKind>(kind.as_str()).is_ok(), "{kind:?}");
+        }
+        assert!(word::<Format>(Format::CloudEvents.as_str()).is_ok());
+        assert!(word::<Class>(Class::NonHuman.as_str()).is_ok());
+        assert!(word::<Access>(Access::JoinTokenRefused.as_str()).is_ok());
+        assert!(word::<PolicySetState>(PolicySetState::InForce.as_str()).is_ok());
+        assert!(word::<ExceptionType>(ExceptionType::FastOnboarding.as_str()).is_ok());
+        // A matter's type is a tag: each word names one.
+        let unknown = serde_json::from_value::<Matter>(serde_json::json!({"type": "none"})).unwrap_err().to_string();
+        for word in unknown.split('`').skip(3).step_by(2) {
+            assert!(matter(word).is_ok(), "{word}");
+        }
+        assert!(unknown.contains("activation"), "{unknown}");
+    }
+}
