@@ -22,6 +22,10 @@ const DECISIONS: u32 = 16;
 const SETTLEMENTS: u32 = 5;
 /// What one person, or one identity by the API, may write in a minute.
 const WRITES: u32 = 6_000;
+/// How the names of those budgets begin.
+const WRITE: &str = "write/";
+const TOO_MANY_WRITES: &str =
+    "you have made the 6000 changes that one caller may make in a minute: go on in the next one; what takes authority away is never bounded";
 
 impl Engine {
     /// A new event at a time.
@@ -68,6 +72,7 @@ impl Engine {
                     return Ok(None);
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
+                Outcome::Refused { budget } if budget.starts_with(WRITE) => return Err(OpError::because(Reason::BudgetSpent, TOO_MANY_WRITES)),
                 Outcome::Refused { .. } => return Err(OpError::refused(Reason::BudgetSpent)),
                 Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
@@ -140,7 +145,7 @@ fn asks(changeset: &Changeset) -> bool {
 fn write_spend(who: &dyn std::fmt::Display, at: Timestamp) -> Spend {
     let start = window(at);
     Spend {
-        budget: format!("write/{who}"),
+        budget: format!("{WRITE}{who}"),
         window: start,
         until: start.plus(Span::from_mins(2)),
         by: 1,
@@ -158,5 +163,32 @@ fn used_up(space: &'static str) -> OpError {
         "cloud_account" => OpError::Taken { what: "account" },
         "issuer_url" => OpError::Taken { what: "url" },
         _ => OpError::Taken { what: "id" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_api::people::NewTeam;
+
+    use super::*;
+    use crate::run::deadlines::system;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn d22_too_many_changes_of_a_person_are_told_as_that() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let mut spent = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        spent.spends.push(Spend {
+            by: WRITES,
+            ..write_spend(&world.admin.person_id().unwrap(), now)
+        });
+        engine.settle(spent).await.unwrap().unwrap();
+        let refused = engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        let OpError::Refused { reason, detail, .. } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(reason, Reason::BudgetSpent);
+        assert!(detail.unwrap().contains("6000 changes"));
     }
 }

@@ -13,7 +13,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Reply, Source, authorization, ok};
+use crate::extract::{Claimed, Reply, Source, authorization, ok};
 use crate::keys::Keys;
 
 pub(crate) fn routes() -> Router<App> {
@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/.well-known/authzen-configuration", get(configuration))
 }
 
-async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, headers: HeaderMap, Body(ask): Body<Evaluation>) -> Reply<Decision> {
+async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, headers: HeaderMap, Claimed(ask): Claimed<Evaluation>) -> Reply<Decision> {
     let Some((scheme, token)) = authorization(&headers)? else {
         return Err(Failure::of(
             Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer"),

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tenure_core::problem::Reason;
+use tenure_core::text;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::backchannel::TENURE_ACCESS;
 use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
@@ -82,8 +83,14 @@ impl IntoResponse for OAuthError {
             let challenge = challenge(self.reason.map_or("", Reason::code), &self.description);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let wait = match self.status {
+            // A budget is of a minute.
+            StatusCode::TOO_MANY_REQUESTS => Some("60"),
+            StatusCode::SERVICE_UNAVAILABLE => Some("5"),
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
         }
         response
     }
@@ -194,6 +201,14 @@ impl Form {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
+            if let Err(bad) = text::check_line(&name).and(text::check_lines(&value)) {
+                let code = if name == "binding_message" {
+                    "invalid_binding_message"
+                } else {
+                    "invalid_request"
+                };
+                return Err(OAuthError::new(StatusCode::BAD_REQUEST, code, format!("{}: {bad}", text::line(&name))));
+            }
             if parameters.insert(name, value).is_some() {
                 return Err(OAuthError::invalid_request("a parameter is given twice"));
             }

@@ -1,5 +1,6 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
+mod brief;
 pub(crate) mod deadlines;
 pub(crate) mod facts;
 pub(crate) mod fulfil;
@@ -19,7 +20,7 @@ use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
 use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::time::{Span, Timestamp};
 
 use self::facts::Facts;
 use super::Asked;
@@ -95,7 +96,7 @@ impl Engine {
             purpose: purpose.to_owned(),
             clipped: facts.clipped,
             requested_by: asker(caller),
-            interested: facts.interested,
+            interested: vote::distinct(facts.interested),
             owner: facts.owner,
             manager: facts.manager,
             tier: facts.tier,
@@ -146,7 +147,39 @@ impl Engine {
                 "who would have to approve it is not on record, may not approve, or is who asks or benefits",
             ));
         }
-        Err(OpError::by_policy(Reason::NoRoute, common_denial(&denials)))
+        let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
+        if let (OpError::Refused { detail, .. }, Some(longest)) = (&mut refused, self.longest_with_a_route(&principal, facts)) {
+            *detail = Some(over_bound(facts, longest));
+        }
+        Err(refused)
+    }
+
+    /// The longest duration, in whole minutes, for which policy would permit a route that can be filled, where only the wanted one is too
+    /// long. Policies bound durations from above: what is permitted for a while is permitted for less.
+    fn longest_with_a_route(&self, principal: &Entity, facts: &Facts) -> Option<Span> {
+        let judge = self.judging_set(facts);
+        let has_route = |minutes: i64| {
+            let mut context = facts.context.clone();
+            context.duration = Span::from_mins(minutes);
+            Route::ALL.iter().any(|route| {
+                let answer = judge.decide(&Question {
+                    principal: principal.clone(),
+                    action: route.action(),
+                    resource: inventory("request", "", &facts.environment),
+                    context: context.attributes(),
+                });
+                tenure_core::gate::check(&answer).is_ok() && facts.can_fill(*route)
+            })
+        };
+        let (mut good, mut bad) = (1, facts.context.duration.as_secs() / 60 + 1);
+        if bad <= 1 || !has_route(good) {
+            return None;
+        }
+        while good + 1 < bad {
+            let middle = good + (bad - good) / 2;
+            if has_route(middle) { good = middle } else { bad = middle }
+        }
+        Some(Span::from_mins(good))
     }
 
     pub(crate) fn opened_event(&self, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
@@ -311,7 +344,11 @@ impl Engine {
     pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
         let stored = self.must::<Request>("request", id).await?;
         self.may_read(caller, "request", &id.to_string(), concerns(&stored, caller)).await?;
-        self.request_view((*stored.value).clone(), stored.revision, None).await
+        let mut view = self.request_view((*stored.value).clone(), stored.revision, None).await?;
+        if caller.person_id().is_some() {
+            view.brief = Some(self.brief(&stored).await?);
+        }
+        Ok(view)
     }
 
     /// A page of requests. Who may not read all of them sees their own.
@@ -344,6 +381,7 @@ impl Engine {
             approvers: if request.state == RequestState::Open { approvers } else { Vec::new() },
             approver_roles: if request.state == RequestState::Open { roles } else { Vec::new() },
             request,
+            brief: None,
             revision,
             log: match committed {
                 Some(committed) => Some(self.logged(committed).await?),
@@ -382,6 +420,21 @@ fn common_denial(denials: &[Answer]) -> Answer {
     }
 }
 
+/// Which field is beyond the bound of every route, and what it is.
+fn over_bound(facts: &Facts, longest: Span) -> String {
+    let field = match facts.matter {
+        Matter::Activation { .. } => "charter.expires_at",
+        Matter::Charter { .. } => "matter.charter.expires_at",
+        Matter::Renewal { .. } => "matter.until",
+        Matter::Exception { .. } => "duration",
+        _ => "matter.duration",
+    };
+    format!(
+        "{field}: it is {} away or long, and no route takes more than {longest} here: ask for less",
+        facts.context.duration
+    )
+}
+
 /// What votes bind: what is asked for, of whom, and why.
 pub(crate) fn content_hash(facts: &Facts, purpose: &str) -> String {
     let bound = serde_json::json!({"matter": facts.matter, "purpose": purpose, "subject": facts.subject, "starts_at": facts.starts_at});
@@ -402,7 +455,7 @@ fn approvers(request: &Request) -> (Vec<tenure_core::id::PersonId>, Vec<tenure_c
         }
     }
     people.retain(|person| !request.interested.contains(person));
-    (people, roles)
+    (vote::distinct(people), roles)
 }
 
 pub(crate) fn asker(caller: &Caller) -> Asker {
