@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use tenure_core::difference::DifferenceDecision;
-use tenure_core::id::{DifferenceId, PersonId, RequestId, TeamId};
+use tenure_core::id::{DifferenceId, IdentityId, PersonGrantId, PersonId, RequestId, TeamId};
+use tenure_core::identity::IdentityState;
 use tenure_core::person::{Person, PersonClass, Role};
 use tenure_core::time::Timestamp;
 
-use crate::views::Logged;
+use crate::views::{Logged, Resource};
 
 /// A class as a caller names it. That of non-human identities is known so that it can be refused by name (R1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -216,6 +217,48 @@ pub struct ImportReport {
     pub items: Vec<ImportItem>,
     /// The hash of all that: give it as `expect` to have exactly this done.
     pub digest: String,
+}
+
+/// `POST /v1/people/{id}/depart`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDeparture {
+    /// Why.
+    pub reason: String,
+    /// Only says what would be done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// The reply to a departure, or to its dry run: the same commit, written or not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Departure {
+    /// The person as they are after it.
+    #[serde(flatten)]
+    pub person: Resource<Person>,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// The identities that they answer for, with what becomes of each.
+    pub left_behind: Vec<LeftBehind>,
+    /// Whether there are more of them, which follow in batches.
+    pub more: bool,
+    /// Grants of theirs that end.
+    pub ended_grants: Vec<PersonGrantId>,
+}
+
+/// An identity whose owner leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// The identity.
+    pub identity: IdentityId,
+    /// Its name.
+    pub name: String,
+    /// Its state after the departure: what never began is closed.
+    pub state: IdentityState,
+    /// Who is asked to answer for it.
+    pub offered_to: Option<PersonId>,
+    /// When it is suspended unless somebody takes it.
+    pub until: Option<Timestamp>,
 }
 
 /// `POST /v1/differences/{id}/decide`.

@@ -1,5 +1,7 @@
 //! Requests on the wire.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tenure_core::id::PersonId;
 use tenure_core::person::Role;
@@ -53,9 +55,37 @@ pub struct RequestView {
     pub approvers: Vec<PersonId>,
     /// Who may fill them by role.
     pub approver_roles: Vec<Role>,
+    /// What a vote on it means, in words; only where one request is read, by a person.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub brief: Option<Brief>,
     /// Its revision.
     pub revision: u64,
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+}
+
+/// What a vote on a request means: all that its content hash binds, with names beside ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// Who asks for what, in one sentence.
+    pub summary: String,
+    /// Whether a vote counts as things stand: what the request is about is still what it was when it was asked.
+    pub current: bool,
+    /// What is asked for and what it is about, the weightiest first.
+    pub facts: Vec<BriefFact>,
+    /// The names of the ids in it and of the persons in the request, by id.
+    pub names: BTreeMap<String, String>,
+}
+
+/// One fact of a brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BriefFact {
+    /// The field, in the words of the API.
+    pub field: String,
+    /// What it is to be; `-` if it is taken away.
+    pub value: String,
+    /// What it is today, where the request changes it; `-` if it isn't there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<String>,
 }

@@ -7,7 +7,7 @@
 //! # async fn example() -> Result<(), tenure_client::ClientError> {
 //! use tenure_client::{Client, ListQuery};
 //!
-//! let client = Client::builder("http://127.0.0.1:8420").token("tnr_op_…").build()?;
+//! let client = Client::builder("http://localhost:8420").token("tnr_op_…").build()?;
 //! for identity in client.identities(&ListQuery::new().filter("state", "active")).await?.items {
 //!     println!("{} {}", identity.record.id, identity.record.name);
 //! }
@@ -136,7 +136,7 @@ impl Builder {
         let Some(host) = url.host_str() else {
             return Err(ClientError::Configuration(format!("{base:?} names no host")));
         };
-        let is_local = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let is_local = is_local(host);
         let is_plain = match url.scheme() {
             "https" => false,
             "http" if is_local || self.plain_http => true,
@@ -286,6 +286,11 @@ async fn open(request: RequestBuilder) -> Result<Response, ClientError> {
         Ok(response) => response,
         Err(_) => Err(ClientError::Transport(format!("no reply within {} seconds", SILENCE.as_secs()))),
     }
+}
+
+/// Whether a URL's host is this machine.
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A part of a path: whatever could leave its place in it is escaped.

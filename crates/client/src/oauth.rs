@@ -1,6 +1,6 @@
 //! OAuth endpoints of an environment (RFC 6749, 7523, 7662, 7009, 8414), and decisions (OpenID AuthZEN).
 
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::Value;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, Introspection, TokenIssued};
@@ -8,6 +8,18 @@ use tenure_api::views::{Decision, Introspection, TokenIssued};
 use crate::{Client, ClientError, json, segment, send};
 
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// Whether a URL's host is a name of this machine.
+fn is_of_this_machine(url: &str) -> bool {
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.is_some_and(|host| crate::is_local(&host))
+}
+
+/// All of a URL but its host.
+fn behind_the_host(url: &str) -> Option<(String, Option<u16>, String)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.scheme().to_owned(), url.port_or_known_default(), url.path().to_owned()))
+}
 
 /// What a workload asks of the token endpoint.
 #[derive(Clone)]
@@ -119,6 +131,22 @@ impl Client {
     /// `GET /.well-known/oauth-authorization-server/env/{environment}`.
     pub async fn metadata(&self, environment: &str) -> Result<Value, ClientError> {
         self.get(&format!("/.well-known/oauth-authorization-server/env/{}", segment(environment))).await
+    }
+
+    /// The issuer identifier of an environment that proofs are addressed to: as this client knows the server. A server on this machine has
+    /// several names, such as `localhost` and `127.0.0.1`, and which of them it was set up under is its own to say; no other host's name is
+    /// taken from it, so that a proof is never addressed to somebody else.
+    pub async fn proof_audience(&self, environment: &str) -> String {
+        let known = self.issuer_of(environment);
+        if !is_of_this_machine(&known) {
+            return known;
+        }
+        let said = self.metadata(environment).await.ok();
+        let said = said.as_ref().and_then(|metadata| metadata.get("issuer")).and_then(Value::as_str);
+        match said {
+            Some(said) if is_of_this_machine(said) && behind_the_host(said) == behind_the_host(&known) => said.to_owned(),
+            _ => known,
+        }
     }
 
     /// `POST /access/v1/evaluation`: asks for a decision; the client's token is the enforcement point's own access token.

@@ -1,6 +1,6 @@
 //! People, teams, feeds of people, and transfers of identities.
 
-use tenure_api::people::{ImportPeople, ImportReport, NewDecision, NewOffer, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::people::{Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
@@ -49,9 +49,9 @@ impl Client {
         self.person_step(id, "resume", reason).await
     }
 
-    /// `POST /v1/people/{id}/depart`: for ever.
-    pub async fn depart_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
-        self.person_step(id, "depart", reason).await
+    /// `POST /v1/people/{id}/depart`: for ever; or, as a dry run, what it would come to.
+    pub async fn depart_person(&self, id: PersonId, ask: &NewDeparture) -> Result<Departure, ClientError> {
+        self.post(&format!("/v1/people/{id}/depart"), ask).await
     }
 
     async fn person_step(&self, id: PersonId, step: &str, reason: &str) -> Result<View<Person>, ClientError> {

@@ -47,6 +47,7 @@ pub mod signal;
 pub mod signing_key;
 pub mod team;
 pub mod template;
+pub mod text;
 pub mod third_party;
 pub mod time;
 pub mod transfer;

@@ -72,7 +72,7 @@ impl Engine {
                     return Ok(None);
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
-                Outcome::Refused { .. } => return Err(OpError::refused(Reason::BudgetSpent)),
+                Outcome::Refused { budget } => return Err(self.spent(&budget)),
                 Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
                 Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
@@ -94,6 +94,18 @@ impl Engine {
             changeset.spends.extend(spends);
         }
         Ok(())
+    }
+
+    /// Which budget is spent, as its owner may know it.
+    fn spent(&self, budget: &str) -> OpError {
+        let what = match budget.split_once('/').map(|(name, _)| name) {
+            Some("write") => format!("you have made the {} changes", self.settings.write_budget),
+            Some("write_kib") => format!("you have written the {} KiB", self.settings.write_budget_kib),
+            Some("request") => format!("you have asked approvers for the {REQUESTS} answers"),
+            _ => return OpError::refused(Reason::BudgetSpent),
+        };
+        let detail = format!("{what} that one caller may in a minute: go on in the next one; what takes authority away is never bounded");
+        OpError::because(Reason::BudgetSpent, detail)
     }
 
     /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes for others.
@@ -192,5 +204,36 @@ fn used_up(space: &'static str) -> OpError {
         "cloud_account" => OpError::Taken { what: "account" },
         "issuer_url" => OpError::Taken { what: "url" },
         _ => OpError::Taken { what: "id" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_api::people::NewTeam;
+
+    use super::*;
+    use crate::run::deadlines::system;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn d22_too_many_changes_of_a_person_are_told_as_that() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let mut spent = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let person = world.admin.person_id().unwrap();
+        let spends = engine.write_spends(&person, &spent);
+        spent.spends.extend(
+            spends
+                .into_iter()
+                .filter(|spend| spend.budget.starts_with("write/"))
+                .map(|spend| Spend { by: spend.limit, ..spend }),
+        );
+        engine.settle(spent).await.unwrap().unwrap();
+        let refused = engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        let OpError::Refused { reason, detail, .. } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(reason, Reason::BudgetSpent);
+        assert!(detail.unwrap().contains("6000 changes"));
     }
 }

@@ -19,6 +19,12 @@ pub trait Fetch: Send + Sync {
     fn get<'a>(&'a self, url: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
     /// The JSON that a form is answered with, under the same rules, whatever the status: an OAuth error is JSON with status 400.
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>>;
+    /// Whether the operator's rules keep the server from asking there: the name leads to an address that is neither public nor listed.
+    /// Connects to nothing.
+    fn is_forbidden<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
+        let _ = url;
+        Box::pin(std::future::ready(false))
+    }
     /// Posts JSON with a bearer token, under the same rules; gives the status of the answer, whose body is not read.
     fn post_json<'a>(&'a self, url: &'a str, bearer: &'a str, body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>>;
 }

@@ -10,8 +10,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tenure_api::problem::Problem;
 use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::text;
 use tenure_credentials::jose::read_object;
 use tenure_credentials::opaque::PREFIX;
 use tenure_engine::caller::Caller;
@@ -112,13 +114,34 @@ pub(crate) fn authorization(headers: &HeaderMap) -> Result<Option<(Scheme, Strin
     }
 }
 
-/// A JSON body, parsed strictly.
+/// A JSON body, parsed strictly, all of whose text reads as what it is.
 pub(crate) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let (parsed, object) = Claimed::read(request, state).await?;
+        match text::problems(&object) {
+            none if none.is_empty() => Ok(Self(parsed)),
+            problems => Err(OpError::Invalid(problems).into()),
+        }
+    }
+}
+
+/// A JSON body, parsed strictly, whose text is only compared: what an enforcement point says of a call is that call's, whatever stands in it.
+pub(crate) struct Claimed<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Claimed<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        Self::read(request, state).await.map(|(parsed, _)| Self(parsed))
+    }
+}
+
+impl<T: DeserializeOwned> Claimed<T> {
+    async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(T, Map<String, Value>), Failure> {
         let is_json = request
             .headers()
             .get(header::CONTENT_TYPE)
@@ -131,6 +154,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             return Err(Failure::of(Problem::new(415, "media_type_unsupported", "send application/json")));
         }
         let bytes = body(request, state).await?;
+        // A parser may ignore a byte order mark (RFC 8259 §8.1).
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
         let malformed = |why: String| {
             Failure::of(
                 Problem::new(400, "body_malformed", "the body is not what this address takes")
@@ -138,10 +163,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                     .hint("fix the named field; unknown fields are refused"),
             )
         };
-        let parsed = serde_json::from_slice(&bytes).map_err(|error| malformed(without_values(&error)))?;
+        let parsed = serde_json::from_slice(bytes).map_err(|error| malformed(without_values(&error)))?;
         // Where a member comes twice, two readers may take different ones: the check here, and whoever reads the record later.
-        match read_object(&bytes) {
-            Ok(_) => Ok(Self(parsed)),
+        match read_object(bytes) {
+            Ok(object) => Ok((parsed, object)),
             Err(error) => Err(malformed(error.to_string())),
         }
     }
@@ -174,9 +199,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         let bytes = body(request, state).await?;
-        serde_urlencoded::from_bytes(&bytes)
-            .map(Self)
-            .map_err(|_| Failure::of(Problem::new(400, "body_malformed", "the form is not what this address takes")))
+        let malformed = || Failure::of(Problem::new(400, "body_malformed", "the form is not what this address takes"));
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| malformed())?;
+        for (name, value) in &pairs {
+            if let Err(bad) = text::check_line(name).and(text::check_lines(value)) {
+                return Err(OpError::field(&text::line(name), bad.code(), &bad.to_string()).into());
+            }
+        }
+        serde_urlencoded::from_bytes(&bytes).map(Self).map_err(|_| malformed())
     }
 }
 

@@ -154,37 +154,52 @@ impl Outbound {
         Ok(client)
     }
 
+    /// The addresses of a URL's host, each of which is allowed.
     async fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, String> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URL with a user or a password is not fetched".into());
-        }
-        let host = url.host_str().ok_or("the URL has no host")?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = url.port_or_known_default().ok_or("the URL has no port")?;
-        let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|error| format!("resolving {host}: {error}"))?
-                .collect(),
-        };
-        addresses.sort_unstable();
-        addresses.dedup();
-        if addresses.is_empty() {
-            return Err(format!("{host} has no address"));
-        }
-        let listed = |address: &SocketAddr| self.allow.iter().any(|block| block.contains(address.ip()));
-        let good = |address: &SocketAddr| match url.scheme() {
-            "https" => address::is_public(address.ip()) || listed(address),
-            "http" => listed(address),
-            _ => false,
-        };
+        let addresses = resolved(url).await?;
         // One bad address is enough: which of them a name leads to must not be the luck of the draw.
-        match addresses.iter().find(|address| !good(address)) {
+        match addresses.iter().find(|address| !self.may_reach(url, address)) {
             None => Ok(addresses),
-            Some(bad) => Err(format!("{host} leads to {}, which may not be reached by {}", bad.ip(), url.scheme())),
+            Some(bad) => Err(format!(
+                "{} leads to {}, which may not be reached by {}",
+                url.host_str().unwrap_or_default(),
+                bad.ip(),
+                url.scheme()
+            )),
         }
     }
+
+    fn may_reach(&self, url: &Url, address: &SocketAddr) -> bool {
+        let listed = || self.allow.iter().any(|block| block.contains(address.ip()));
+        match url.scheme() {
+            "https" => address::is_public(address.ip()) || listed(),
+            "http" => listed(),
+            _ => false,
+        }
+    }
+}
+
+/// The addresses that a URL's host has now.
+async fn resolved(url: &Url) -> Result<Vec<SocketAddr>, String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL with a user or a password is not fetched".into());
+    }
+    let host = url.host_str().ok_or("the URL has no host")?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = url.port_or_known_default().ok_or("the URL has no port")?;
+    let mut addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| format!("resolving {host}: {error}"))?
+            .collect(),
+    };
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.is_empty() {
+        return Err(format!("{host} has no address"));
+    }
+    Ok(addresses)
 }
 
 impl Fetch for Outbound {
@@ -195,6 +210,16 @@ impl Fetch for Outbound {
     fn post_form<'a>(&'a self, form: Form<'a>, limit: usize) -> BoxFuture<'a, Result<Answered, FetchError>> {
         let url = form.url;
         Box::pin(async move { self.answer(form, limit).await.map_err(|why| FetchError { url: url.to_owned(), why }) })
+    }
+
+    fn is_forbidden<'a>(&'a self, url: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let Ok(url) = Url::parse(url) else { return false };
+            match self.in_time(resolved(&url)).await {
+                Ok(addresses) => addresses.iter().any(|address| !self.may_reach(&url, address)),
+                Err(_) => false,
+            }
+        })
     }
 
     fn post_json<'a>(&'a self, url: &'a str, bearer: &'a str, body: &'a str) -> BoxFuture<'a, Result<u16, FetchError>> {

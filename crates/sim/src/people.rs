@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_api::people::{NewOffer, PersonChange};
+use tenure_api::people::{NewDeparture, NewOffer, PersonChange};
 use tenure_core::id::PersonId;
 use tenure_core::identity::IdentityState;
 use tenure_core::person::{Person, PersonState};
@@ -91,7 +91,19 @@ impl World {
 
     fn depart(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
         let (token, id) = (self.operator()?, self.who_may_leave()?);
-        let depart = async move |engine: Arc<Engine>, caller| engine.depart_person(&caller, id, because()).await.map(|_| Fact::Done(1));
+        let depart = async move |engine: Arc<Engine>, caller| {
+            engine
+                .depart_person(
+                    &caller,
+                    id,
+                    NewDeparture {
+                        reason: because(),
+                        dry_run: false,
+                    },
+                )
+                .await
+                .map(|_| Fact::Done(1))
+        };
         Some((Intent::Depart(id), by(engine, token, depart)))
     }
 

@@ -1,7 +1,9 @@
 //! The server's configuration: a TOML file, then `TENURE_*` variables, then flags; the later wins.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -12,8 +14,8 @@ use tenure_server::outbound::MailTls;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The address to listen on.
-    pub listen: SocketAddr,
+    /// Where to listen.
+    pub listen: Listen,
     /// The base URL under which clients reach the server; derived from `listen` if not given.
     pub public_url: Option<String>,
     /// The folder for keys, tokens and the embedded database.
@@ -72,6 +74,55 @@ pub struct Config {
     pub json_logs: bool,
 }
 
+/// Where the server listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// At one address.
+    Address(SocketAddr),
+    /// On this machine by its name: at this port of 127.0.0.1 and of ::1, since clients take either. Browsers offer passkeys under the name
+    /// and not under an address.
+    Localhost(u16),
+}
+
+impl Listen {
+    /// Whether other machines can reach it.
+    const fn is_exposed(self) -> bool {
+        match self {
+            Self::Address(address) => !is_loopback(address.ip()),
+            Self::Localhost(_) => false,
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let wrong = "it has to be an address and a port, such as 127.0.0.1:8420, or localhost:8420 for both addresses of this machine";
+        match text.strip_prefix("localhost:") {
+            Some(port) => port.parse().map(Self::Localhost).context(wrong),
+            None => text.parse().map(Self::Address).context(wrong),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Localhost(port) => write!(f, "localhost:{port}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|error: anyhow::Error| serde::de::Error::custom(format!("`listen`: {error}")))
+    }
+}
+
 /// The server's certificate.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +165,7 @@ impl Default for Config {
     fn default() -> Self {
         let engine = tenure_engine::Settings::default();
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            listen: Listen::Localhost(8420),
             public_url: None,
             data: PathBuf::from(".tenure"),
             store: None,
@@ -235,7 +286,7 @@ impl Config {
 
     /// Refuses to serve secrets in the clear to other machines.
     pub fn check_exposure(&self) -> anyhow::Result<()> {
-        if self.tls.is_none() && !self.tls_in_front && !is_loopback(self.listen.ip()) {
+        if self.tls.is_none() && !self.tls_in_front && self.listen.is_exposed() {
             bail!(
                 "{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it",
                 self.listen
@@ -289,7 +340,7 @@ mod tests {
         let file = folder.path().join("tenure.toml");
         std::fs::write(&file, "listen = \"127.0.0.1:9000\"\nissuance_budget = 5\n").unwrap();
         let config = Config::read(Some(&file), [("TENURE_LISTEN".to_owned(), "127.0.0.1:9001".to_owned())]).unwrap();
-        assert_eq!((config.listen.port(), config.issuance_budget), (9001, 5));
+        assert_eq!((config.listen.to_string().as_str(), config.issuance_budget), ("127.0.0.1:9001", 5));
         assert!(Config::read(None, [("TENURE_LISTNE".to_owned(), "x".to_owned())]).is_err());
         std::fs::write(&file, "listne = 1").unwrap();
         assert!(Config::read(Some(&file), []).is_err());
@@ -304,7 +355,7 @@ mod tests {
         assert!(config.check_exposure().is_err());
         config.tls_in_front = true;
         assert!(config.check_exposure().is_ok());
-        config.mtls_listen = Some(config.listen);
+        config.mtls_listen = Some("127.0.0.1:8421".parse().unwrap());
         assert!(
             config.check_exposure().is_err(),
             "client certificates are shown in a handshake with this server"

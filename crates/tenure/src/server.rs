@@ -1,5 +1,6 @@
 //! Wiring: opens the store, makes the engine, serves, and runs the workers.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,11 +15,11 @@ use tenure_engine::outbound::Push;
 use tenure_engine::{Engine, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
-use tenure_server::{Clients, Listener, Tls};
+use tenure_server::{Clients, Listener, ServeError, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
-use crate::config::{Config, Location};
+use crate::config::{Config, Listen, Location};
 
 /// Runs the server.
 ///
@@ -27,7 +28,7 @@ use crate::config::{Config, Location};
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Settings (file key, variable):
-  listen           TENURE_LISTEN            address, default 127.0.0.1:8420
+  listen           TENURE_LISTEN            address, default localhost:8420 (127.0.0.1 and ::1)
   public_url       TENURE_PUBLIC_URL        base URL for clients
   data             TENURE_DATA              folder, default .tenure
   store            TENURE_STORE             sqlite:PATH or postgres://…
@@ -69,7 +70,7 @@ Settings (file key, variable):
 
 Examples:
   tenure server
-  tenure server --data /var/lib/tenure --listen 127.0.0.1:8420
+  tenure server --data /var/lib/tenure --listen localhost:8420
   TENURE_STORE=postgres://tenure@db/tenure tenure server --config /etc/tenure/tenure.toml")]
 pub struct Args {
     /// The configuration file (TOML).
@@ -78,9 +79,9 @@ pub struct Args {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The address to listen on; port 0 takes a free one and prints it.
+    /// The address to listen on, or localhost:PORT for both of this machine; port 0 takes a free one and prints it.
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<std::net::SocketAddr>,
+    pub listen: Option<Listen>,
 }
 
 /// The system's clocks.
@@ -194,16 +195,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         certificate: tls.certificate.clone(),
         key: tls.key.clone(),
     });
-    let listener = Listener::bind(config.listen, tls.as_ref(), Clients::Anonymous).await?;
+    let listeners = bind(config.listen, tls.as_ref()).await?;
+    let address = listeners.first().context("nothing is listened on")?.address()?;
     let mutual = match config.mtls_listen {
         Some(address) => Some(Listener::bind(address, tls.as_ref(), Clients::Certificates).await?),
         None => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let url = match &config.public_url {
-        Some(url) => checked_url(url)?,
-        None => format!("{scheme}://{}", listener.address()?),
-    };
+    let url = public_url(config, scheme, address, &*store).await?;
     let outbound = Arc::new(Outbound::new(parse_networks(&config.outbound_allow)?));
     let mtls_url = match (&mutual, &config.mtls_public_url) {
         (None, _) => None,
@@ -229,7 +228,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
     let (stop, stopped) = watch::channel(false);
     let router = tenure_server::router(Arc::clone(&engine));
-    let mut tasks = vec![tokio::spawn(tenure_server::serve(listener, router.clone(), stopped.clone()))];
+    let serve = |listener| tokio::spawn(tenure_server::serve(listener, router.clone(), stopped.clone()));
+    let mut tasks: Vec<_> = listeners.into_iter().map(serve).collect();
     if let Some(mutual) = mutual {
         tasks.push(tokio::spawn(tenure_server::serve(mutual, router, stopped.clone())));
     }
@@ -241,6 +241,50 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         stop,
         tasks,
     })
+}
+
+/// Listens where it is said. Under the name of this machine that is both of its addresses: whoever listened on the other one would get
+/// what clients send to the server.
+async fn bind(listen: Listen, tls: Option<&Tls>) -> anyhow::Result<Vec<Listener>> {
+    let port = match listen {
+        Listen::Address(address) => return Ok(vec![Listener::bind(address, tls, Clients::Anonymous).await?]),
+        Listen::Localhost(port) => port,
+    };
+    let mut tries = 0;
+    loop {
+        let first = Listener::bind((Ipv4Addr::LOCALHOST, port).into(), tls, Clients::Anonymous).await?;
+        let chosen = first.address()?.port();
+        match Listener::bind((Ipv6Addr::LOCALHOST, chosen).into(), tls, Clients::Anonymous).await {
+            Ok(second) => return Ok(vec![first, second]),
+            // A machine without IPv6 has one address.
+            Err(ServeError::Bind { source, .. }) if has_no_ipv6(&source) => return Ok(vec![first]),
+            // A port of the system's choice may be taken on the other side.
+            Err(ServeError::Bind { source, .. }) if port == 0 && tries < 16 && source.kind() == std::io::ErrorKind::AddrInUse => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn has_no_ipv6(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+/// The base URL for clients: as configured, or else by where the server listens. A deployment that was set up under an address of this
+/// machine keeps that, since its issuer identifiers begin with it.
+async fn public_url(config: &Config, scheme: &str, address: SocketAddr, store: &dyn Store) -> anyhow::Result<String> {
+    if let Some(url) = &config.public_url {
+        return checked_url(url);
+    }
+    let authority = match config.listen {
+        Listen::Address(_) => address.to_string(),
+        Listen::Localhost(_) => {
+            let by_name = format!("localhost:{}", address.port());
+            let by_address = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, address.port()).to_string());
+            let set_up_as = tenure_engine::ops::setup::set_up_as(store).await?;
+            set_up_as.filter(|known| by_address.contains(known)).unwrap_or(by_name)
+        }
+    };
+    Ok(format!("{scheme}://{authority}"))
 }
 
 pub(crate) fn build(
@@ -314,7 +358,12 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let root = root_key(&config, false)?;
     let store = open_store(&config, &root).await?;
     let outbound = Arc::new(Outbound::new(Vec::new()));
-    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let address = match config.listen {
+        Listen::Address(address) => address,
+        Listen::Localhost(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+    };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = public_url(&config, scheme, address, &*store).await?;
     let engine = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
     engine.catch_up().await?;
     let places = checkpoint_places(&config, &outbound)?;

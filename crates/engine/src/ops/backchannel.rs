@@ -16,6 +16,7 @@ use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Request, RequestState};
 use tenure_core::row::{RowKind, Stored};
+use tenure_core::text;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::read_object;
 use tenure_credentials::vouch::Vouch;
@@ -265,7 +266,10 @@ fn check_message(message: &str) -> Result<(), OpError> {
             "say for which need, in at most 1000 bytes: the approvers read it",
         ));
     }
-    Ok(())
+    match text::check_line(message) {
+        Ok(()) => Ok(()),
+        Err(bad) => Err(OpError::field("binding_message", bad.code(), &bad.to_string())),
+    }
 }
 
 /// The request's matter: access for the identity itself, on a resource of its charter, under a task where the charter declares some.

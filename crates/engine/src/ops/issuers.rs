@@ -456,14 +456,32 @@ impl Engine {
         let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
         let failed = |why: &str| {
             tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
-            OpError::field(field, "discovery_failed", "its discovery document could not be read; the server's log says why")
+            OpError::field(
+                field,
+                "discovery_failed",
+                "its discovery document could not be read at URL/.well-known/openid-configuration: check the URL; what failed stands in the server's log, for an operator",
+            )
         };
-        let body = self
-            .fetch
-            .get(&document, MAX_DISCOVERY_BYTES)
-            .await
-            .map_err(|error| failed(&error.to_string()))?;
-        let found: Discovery = serde_json::from_slice(&body).map_err(|error| failed(&error.to_string()))?;
+        let body = match self.fetch.get(&document, MAX_DISCOVERY_BYTES).await {
+            Ok(body) => body,
+            Err(error) => {
+                let said = failed(&error.to_string());
+                // The server's own rule tells nothing about who listens there: it was said before anything was asked.
+                return Err(if self.fetch.is_forbidden(&document).await {
+                    OpError::field(field, "address_not_allowed", ADDRESS_NOT_ALLOWED)
+                } else {
+                    said
+                });
+            }
+        };
+        let found: Discovery = serde_json::from_slice(&body).map_err(|error| {
+            failed(&error.to_string());
+            OpError::field(
+                field,
+                "discovery_failed",
+                "what is read there is no discovery document: JSON with at least issuer and jwks_uri",
+            )
+        })?;
         if found.issuer != url {
             return Err(OpError::field(
                 field,
@@ -495,6 +513,8 @@ impl Engine {
     }
 }
 
+const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
+                                   operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";
 fn failed(check: &str, hint: impl Into<String>) -> FailedCheck {
     FailedCheck {
         check: check.to_owned(),
@@ -524,7 +544,7 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
         let hint = "give the issuer exactly as its tokens name it: an https URL without user, query and fragment";
         problems.push(FieldProblem::new("url", "url_malformed", hint));
     }
-    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || ask.audience.chars().any(char::is_control) {
+    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || tenure_core::text::check_line(&ask.audience).is_err() {
         problems.push(FieldProblem::new(
             "audience",
             "audience_malformed",

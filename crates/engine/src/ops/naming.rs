@@ -109,7 +109,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 fn check(ask: &NewNamingStandard) -> Result<(), FieldProblem> {
-    if ask.pattern.is_empty() || ask.pattern.len() > MAX_PATTERN || ask.pattern.chars().any(char::is_control) {
+    if ask.pattern.is_empty() || ask.pattern.len() > MAX_PATTERN || tenure_core::text::check_line(&ask.pattern).is_err() {
         return Err(FieldProblem::new("pattern", "pattern_malformed", "give a regular expression of 1 to 200 bytes"));
     }
     // By itself, too: what closes our own bracket would be matched beside the anchors.

@@ -1,20 +1,24 @@
 //! People: they join, move, are suspended and leave. Another workflow than that of non-human identities, with the same control points
 //! (R1, R43), and no step of it touches what an identity may do (R3, R94).
 
-use tenure_api::people::{ClassName, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::people::{ClassName, Departure, LeftBehind, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
 use tenure_api::request::{NewRequest, RequestView};
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::changeset::{Changeset, DueChange, Once, Put};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{PersonId, TeamId};
+use tenure_core::identity::Identity;
 use tenure_core::person::{Person, PersonClass, PersonState, PersonSuspension, Role};
+use tenure_core::person_grant::PersonGrant;
 use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::Matter;
-use tenure_core::row::Stored;
+use tenure_core::row::{RowKind, Stored};
 use tenure_core::team::Team;
+use tenure_core::text;
 use tenure_core::time::Timestamp;
+use tenure_core::transfer::Transfer;
 
 use super::Asked;
 use super::lifecycle::check_reason;
@@ -56,10 +60,14 @@ pub(crate) fn check_person(name: &str, email: Option<&str>) -> Result<(), OpErro
 
 fn name_problems(name: &str, email: Option<&str>) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    if name.trim().is_empty() || name.len() > MAX_TEXT {
-        problems.push(FieldProblem::new("name", "name_malformed", "give a name of 1 to 200 bytes"));
+    if !is_plain(name, MAX_TEXT) {
+        problems.push(FieldProblem::new(
+            "name",
+            "name_malformed",
+            "give a name of 1 to 200 bytes, in one line and without hidden characters",
+        ));
     }
-    if email.is_some_and(|email| !email.contains('@') || email.len() > MAX_TEXT) {
+    if email.is_some_and(|email| !text::is_email(email) || email.len() > MAX_TEXT) {
         problems.push(FieldProblem::new(
             "email",
             "email_malformed",
@@ -67,6 +75,40 @@ fn name_problems(name: &str, email: Option<&str>) -> Vec<FieldProblem> {
         ));
     }
     problems
+}
+
+/// What a departure's commit holds, for whoever asked for it.
+fn departure_of(changeset: &Changeset, person: Person, revision: u64) -> Result<Departure, OpError> {
+    fn read<T: serde::de::DeserializeOwned>(put: &Put) -> Result<T, OpError> {
+        serde_json::from_slice(&put.body).map_err(|error| OpError::Internal(format!("{}: {error}", put.key)))
+    }
+    let of_kind = |kind: RowKind| changeset.puts.iter().filter(move |put| put.key.kind == kind);
+    let transfers: Vec<Transfer> = of_kind(RowKind::Transfer).map(read).collect::<Result<_, _>>()?;
+    let mut left_behind = Vec::new();
+    for put in of_kind(RowKind::Identity) {
+        let identity: Identity = read(put)?;
+        let transfer = transfers.iter().find(|transfer| transfer.identity == identity.id);
+        left_behind.push(LeftBehind {
+            identity: identity.id,
+            name: identity.name,
+            state: identity.state,
+            offered_to: transfer.and_then(|transfer| transfer.offered_to),
+            until: identity.transfer.map(|window| window.deadline),
+        });
+    }
+    let ended: Vec<PersonGrant> = of_kind(RowKind::PersonGrant).map(read).collect::<Result<_, _>>()?;
+    Ok(Departure {
+        more: left_behind.len() >= super::transfers::leavers::BATCH,
+        left_behind,
+        ended_grants: ended.iter().map(|grant| grant.id).collect(),
+        dry_run: false,
+        person: Changed {
+            record: person,
+            revision,
+            hold: None,
+            log: None,
+        },
+    })
 }
 
 impl Engine {
@@ -392,22 +434,34 @@ impl Engine {
     ///
     /// # Errors
     /// They have left already, or the caller may not.
-    pub async fn depart_person(&self, caller: &Caller, id: PersonId, reason: String) -> Result<Changed<Person>, OpError> {
-        check_reason(&reason)?;
-        let changed = self
-            .person_step(caller, Asked::new(ControlPoint::Retire, "person.depart", id), id, |stored, now| {
-                let reason = &reason;
-                async move {
-                    self.may_disable_person(caller, id, false)?;
-                    let event = self.departed_event(id, "by_hand", now).fact("reason", reason);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    let person = self.depart(&mut changeset, &stored, (*stored.value).clone(), now).await?;
-                    Ok((changeset, person))
-                }
-            })
-            .await?;
-        self.poke.notify_one();
-        Ok(changed)
+    ///
+    /// A dry run decides the very same commit, says what is in it, and writes nothing.
+    pub async fn depart_person(&self, caller: &Caller, id: PersonId, ask: NewDeparture) -> Result<Departure, OpError> {
+        check_reason(&ask.reason)?;
+        let reason = &ask.reason;
+        let decision = || async {
+            self.may_disable_person(caller, id, false)?;
+            let now = self.now();
+            let stored = self.must::<Person>("person", id).await?;
+            let event = self.departed_event(id, "by_hand", now).fact("reason", reason);
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let person = self.depart(&mut changeset, &stored, (*stored.value).clone(), now).await?;
+            let departure = departure_of(&changeset, person, stored.revision + 1)?;
+            Ok((changeset, departure))
+        };
+        self.recorded(caller, Asked::new(ControlPoint::Retire, "person.depart", id), async {
+            if ask.dry_run {
+                let (_, mut departure) = decision().await?;
+                departure.dry_run = true;
+                departure.person.revision -= 1;
+                return Ok(departure);
+            }
+            let (mut departure, committed) = self.decide(decision).await?;
+            departure.person.log = Some(self.logged(&committed).await?);
+            self.poke.notify_one();
+            Ok(departure)
+        })
+        .await
     }
 
     /// That the caller may take a person's authority away: security, an administrator, or the person themselves where that is `own`.

@@ -9,6 +9,7 @@ use tenure_core::event::{Actor, ControlPoint, Personal};
 use tenure_core::exceptional::Access;
 use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
 use tenure_core::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::port::{Store, StoreError};
 use tenure_core::problem::Reason;
 use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::secret::Secret;
@@ -268,6 +269,15 @@ impl Engine {
             },
         )
     }
+}
+
+/// The public URL's authority under which a deployment was set up, if it was.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn set_up_as(store: &dyn Store) -> Result<Option<String>, StoreError> {
+    let stored = store.load(&[Deployment::row_key()]).await?.get::<Deployment>(0)?;
+    Ok(stored.map(|deployment| deployment.log_name.clone()))
 }
 
 /// The log's name: the public URL without its scheme, as C2SP origins are written.

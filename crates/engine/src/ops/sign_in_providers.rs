@@ -241,7 +241,7 @@ impl Engine {
 
 fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && !text.chars().any(char::is_control);
+    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && tenure_core::text::check_line(text).is_ok();
     let mut demand = |good: bool, field: &str, code: &str, hint: &str| {
         if !good {
             problems.push(FieldProblem::new(field, code, hint));

@@ -514,7 +514,7 @@ fn check(ask: &NewSource) -> Vec<FieldProblem> {
             "give the issuer exactly as its tokens name it: an https URL without user, query and fragment",
         );
         demand(
-            !audience.trim().is_empty() && audience.len() <= MAX_TEXT && !audience.chars().any(char::is_control),
+            !audience.trim().is_empty() && audience.len() <= MAX_TEXT && tenure_core::text::check_line(audience).is_ok(),
             "auth.audience",
             "audience_malformed",
             "give the audience that its tokens must name, of 1 to 200 bytes",

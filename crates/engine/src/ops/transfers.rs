@@ -3,7 +3,7 @@
 //! While its owner is away an identity goes on inside a window that stands in its own row; an offer by an owner who is there opens no
 //! window, since they go on answering for it. Accepting is the only way to another owner, and only a person who holds the role accepts.
 
-mod leavers;
+pub(crate) mod leavers;
 
 use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as Changed};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tenure_core::person::PersonClass;
 use tenure_core::problem::FieldProblem;
+use tenure_core::text;
 use tenure_core::time::{BadTime, Span, Timestamp};
 
 /// Rows that one feed can have.
@@ -62,11 +63,18 @@ enum Cell {
 /// # Errors
 /// Every place that is wrong, up to a hundred.
 pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
-    let mut lines = split(text.trim_start_matches('\u{feff}'))?.into_iter();
+    let mut lines = split(text.trim_start_matches('\u{feff}'), ',')?.into_iter();
     let Some((_, heading)) = lines.next() else {
         return Err(vec![FieldProblem::new("heading", "heading_missing", "the first line names the columns")]);
     };
     let heading: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
+    if let [only] = heading.as_slice()
+        && let Some(separator) = only.chars().find(|c| matches!(c, ';' | '\t' | '|'))
+    {
+        let hint =
+            format!("the columns are separated by {separator:?}, and a feed takes commas: tenure person import --separator {separator:?} rewrites yours");
+        return Err(vec![FieldProblem::new("heading", "separator_unknown", hint)]);
+    }
     let mut problems = Vec::new();
     for (n, name) in heading.iter().enumerate() {
         if heading.iter().take(n).any(|earlier| earlier == name) {
@@ -138,11 +146,93 @@ pub fn read_json(people: &[Map<String, Value>]) -> Result<Vec<Row>, Vec<FieldPro
 }
 
 fn unknown(field: String) -> FieldProblem {
-    FieldProblem::new(
-        field,
-        "column_unknown",
-        format!("leave it out: a feed says {}, and confers no roles", COLUMNS.join(", ")),
-    )
+    let name = field.rsplit('.').next().unwrap_or_default();
+    let small = name.to_lowercase();
+    let hint = if COLUMNS.contains(&small.as_str()) {
+        format!("columns are named in small letters: write {small}, or have it rewritten: tenure person import --column {small}={name:?}")
+    } else {
+        let known = COLUMNS.join(", ");
+        format!(
+            "leave it out (tenure person import --other-columns ignore), or say which of ours it is (--column name={name:?}): a feed says {known}, and confers no roles"
+        )
+    };
+    FieldProblem::new(field, "column_unknown", hint)
+}
+
+/// How an HR system writes its feed, where that is not how ours are written.
+#[derive(Debug, Clone, Default)]
+pub struct Dialect {
+    /// What stands between columns; a comma if none.
+    pub separator: Option<char>,
+    /// Our columns with what they are called there.
+    pub columns: Vec<(String, String)>,
+    /// Whether columns that are none of ours are left out.
+    pub ignores_others: bool,
+}
+
+/// Rewrites comma-separated values of another dialect as [`read_csv`] takes them.
+///
+/// # Errors
+/// The quotes don't close, a mapping names no column of ours or none of theirs, or there are columns that nothing says what to do with.
+pub fn rewritten(text: &str, dialect: &Dialect) -> Result<String, Vec<FieldProblem>> {
+    let lines = split(text.trim_start_matches('\u{feff}'), dialect.separator.unwrap_or(','))?;
+    let Some((_, heading)) = lines.first() else {
+        return Err(vec![FieldProblem::new("heading", "heading_missing", "the first line names the columns")]);
+    };
+    let heading: Vec<&str> = heading.iter().map(|name| name.trim()).collect();
+    let mut problems = Vec::new();
+    for (ours, theirs) in &dialect.columns {
+        if !COLUMNS.contains(&ours.as_str()) {
+            problems.push(FieldProblem::new(
+                format!("column.{ours}"),
+                "column_unknown",
+                format!("a feed says {}", COLUMNS.join(", ")),
+            ));
+        } else if !heading.contains(&theirs.as_str()) {
+            let hint = format!("the file has no column {theirs:?}: it has {}", heading.join(", "));
+            problems.push(FieldProblem::new(format!("column.{ours}"), "column_missing", hint));
+        }
+    }
+    // What each of their columns is here: as said, or by our own name where nothing else is said to be that.
+    let meant = |theirs: &str| {
+        let said = dialect.columns.iter().find(|(_, name)| name == theirs).map(|(ours, _)| ours.as_str());
+        let own = || {
+            COLUMNS
+                .iter()
+                .copied()
+                .find(|ours| *ours == theirs && !dialect.columns.iter().any(|(taken, _)| taken == ours))
+        };
+        said.or_else(own)
+    };
+    let columns: Vec<Option<&str>> = heading.iter().map(|theirs| meant(theirs)).collect();
+    for (theirs, _) in heading.iter().zip(&columns).filter(|(_, ours)| ours.is_none() && !dialect.ignores_others) {
+        problems.push(unknown(format!("heading.{theirs}")));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut out = String::with_capacity(text.len());
+    let kept = |cells: &[String]| -> Vec<String> {
+        let cells = cells.iter().zip(&columns).filter(|(_, ours)| ours.is_some());
+        cells.map(|(cell, _)| format!("\"{}\"", cell.replace('"', "\"\""))).collect()
+    };
+    out.push_str(&columns.iter().flatten().copied().collect::<Vec<_>>().join(","));
+    out.push('\n');
+    for (line, cells) in lines.iter().skip(1) {
+        if cells.len() != heading.len() {
+            let hint = format!("the heading names {} columns, and this line has {}", heading.len(), cells.len());
+            problems.push(FieldProblem::new(format!("lines[{line}]"), "cells_miscounted", hint));
+            continue;
+        }
+        out.push_str(&kept(cells).join(","));
+        out.push('\n');
+    }
+    if problems.is_empty() {
+        Ok(out)
+    } else {
+        problems.truncate(MAX_PROBLEMS);
+        Err(problems)
+    }
 }
 
 fn understand(raws: Vec<Raw>, mut problems: Vec<FieldProblem>) -> Result<Vec<Row>, Vec<FieldProblem>> {
@@ -179,7 +269,7 @@ impl Reader<'_> {
         let key = self.needed("key", MAX_KEY);
         let name = self.needed("name", MAX_TEXT);
         let email = self.text("email", MAX_TEXT);
-        if email.iter().flatten().any(|email| !email.contains('@')) {
+        if email.iter().flatten().any(|email| !text::is_email(email)) {
             self.wrong("email", "email_malformed", "give an address such as ada@example.com, or nothing");
         }
         let class = match self.text("class", MAX_TEXT).flatten().as_deref() {
@@ -234,7 +324,7 @@ impl Reader<'_> {
                 self.wrong(
                     column,
                     "text_malformed",
-                    &format!("give a text of 1 to {longest} bytes without control characters"),
+                    &format!("give a text of 1 to {longest} bytes, in one line and without control or hidden characters"),
                 );
                 Some(None)
             }
@@ -327,12 +417,13 @@ fn read_time(text: &str, day: Span) -> Result<Timestamp, TimeProblem> {
 }
 
 /// Whether it is a short text of one line.
+/// Whether it is a short text of one line that reads as what it is.
 pub fn is_plain(text: &str, longest: usize) -> bool {
-    !text.trim().is_empty() && text.len() <= longest && !text.chars().any(char::is_control)
+    !text.trim().is_empty() && text.len() <= longest && text::check_line(text).is_ok()
 }
 
 /// Splits text into lines of cells, each with the number of the line where it begins.
-fn split(text: &str) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
+fn split(text: &str, separator: char) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
     let wrong = |line: u32, hint: &str| vec![FieldProblem::new(format!("lines[{line}]"), "quotes_malformed", hint)];
     let mut records = Vec::new();
     let (mut cells, mut cell) = (Vec::new(), String::new());
@@ -348,7 +439,7 @@ fn split(text: &str) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
             '"' if quoted => (quoted, closed) = (false, true),
             '"' if cell.is_empty() && !closed => quoted = true,
             '"' => return Err(wrong(line, "a quote inside a cell is doubled, and the cell quoted")),
-            ',' if !quoted => {
+            c if c == separator && !quoted => {
                 cells.push(std::mem::take(&mut cell));
                 closed = false;
             }
@@ -363,7 +454,7 @@ fn split(text: &str) -> Result<Vec<(u32, Vec<String>)>, Vec<FieldProblem>> {
                     break;
                 }
             }
-            _ if closed => return Err(wrong(line, "after a closing quote comes a comma or the end of the line")),
+            _ if closed => return Err(wrong(line, "after a closing quote comes the next column or the end of the line")),
             c => {
                 line += u32::from(c == '\n');
                 cell.push(c);
@@ -494,5 +585,42 @@ mod tests {
         );
         let row = read_json(&people[..1]).unwrap().remove(0);
         assert_eq!((row.manager_key, row.teams.flatten().unwrap().join(" ")), (Some(None), "a b".to_owned()));
+    }
+
+    #[test]
+    fn d18_a_feed_of_another_dialect_is_named_or_rewritten() {
+        let text = "\u{feff}Personalnummer;Name;E-Mail;Kostenstelle\n1;\"Lovelace; Ada\";ada@example.com;77\n2;\"Grace \"\"G\"\" Hopper\";;78\n";
+        let wrong = read_csv(text).unwrap_err();
+        assert_eq!(
+            (wrong[0].code.as_str(), wrong[0].hint.contains("--separator ';'")),
+            ("separator_unknown", true),
+            "{wrong:?}"
+        );
+        let wrong = read_csv("key,Name\n1,Ada\n").unwrap_err();
+        assert!(wrong[0].hint.contains("small letters") && wrong[0].hint.contains("--column name="), "{wrong:?}");
+        let mut dialect = Dialect {
+            separator: Some(';'),
+            columns: [("key", "Personalnummer"), ("name", "Name"), ("email", "E-Mail")]
+                .map(|(ours, theirs)| (ours.into(), theirs.into()))
+                .into(),
+            ignores_others: false,
+        };
+        let wrong = rewritten(text, &dialect).unwrap_err();
+        assert_eq!(
+            (wrong.len(), wrong[0].field.as_str(), wrong[0].code.as_str()),
+            (1, "heading.Kostenstelle", "column_unknown")
+        );
+        dialect.ignores_others = true;
+        let rows = read_csv(&rewritten(text, &dialect).unwrap()).unwrap();
+        let read: Vec<(&str, &str)> = rows.iter().map(|row| (row.key.as_str(), row.name.as_str())).collect();
+        assert_eq!(read, [("1", "Lovelace; Ada"), ("2", "Grace \"G\" Hopper")]);
+        assert_eq!(
+            (rows[0].email.clone(), rows[1].email.clone()),
+            (Some(Some("ada@example.com".into())), Some(None))
+        );
+        dialect.columns.push(("manager_key".into(), "Chef".into()));
+        dialect.columns.push(("boss".into(), "Name".into()));
+        let wrong: Vec<String> = rewritten(text, &dialect).unwrap_err().into_iter().map(|problem| problem.field).collect();
+        assert_eq!(wrong, ["column.manager_key", "column.boss"]);
     }
 }

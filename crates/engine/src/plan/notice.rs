@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tenure_core::id::PersonId;
 use tenure_core::person::Role;
+use tenure_core::text;
 use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
@@ -93,28 +94,13 @@ pub fn link(public_url: &str, subjects: &[String]) -> Option<String> {
 
 /// Text that may be somebody else's, as one line that is what it looks like.
 fn line(text: &str) -> String {
-    let spaced = text.chars().map(|c| if c.is_control() || is_break(c) { ' ' } else { c });
-    let kept: String = spaced.filter(|c| !is_invisible(*c)).take(MAX_TITLE).collect();
+    let kept: String = text::line(text).chars().take(MAX_TITLE).collect();
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Text that may be somebody else's, as lines that are what they look like.
 fn lines(text: &str) -> String {
-    let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
-    unified
-        .chars()
-        .filter(|c| *c == '\n' || !(c.is_control() || is_invisible(*c)))
-        .take(MAX_TEXT)
-        .collect()
-}
-
-const fn is_break(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}')
-}
-
-/// What reorders or hides text: a reader would not see what is there (Unicode TR 36, bidirectional spoofing).
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    text::lines(text).chars().take(MAX_TEXT).collect()
 }
 
 /// The time that doubles with each failure: two seconds after the first.
@@ -232,10 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn text_of_others_is_one_line_or_lines_and_nothing_hidden() {
-        assert_eq!(line("a\r\nBcc: x@y\u{202e}\tb\u{2028}c\0"), "a Bcc: x@y b c");
+    fn d20_text_of_others_is_one_line_or_lines_and_nothing_hidden() {
+        assert_eq!(line("a\r\nBcc: x@y\u{202e}\tb\u{2028}c\0"), "a Bcc: x@y\u{fffd} b c\u{fffd}");
         assert_eq!(line(&"x".repeat(500)).len(), MAX_TITLE);
-        assert_eq!(lines("a\r\nb\rc\u{2028}d\u{1b}[0m\u{200b}\u{feff}e\n.\n"), "a\nb\nc\nd[0me\n.\n");
+        assert_eq!(
+            lines("a\r\nb\rc\u{2028}d\u{1b}[0m\u{200b}\u{feff}e\n.\n"),
+            "a\nb\nc\nd\u{fffd}[0m\u{fffd}\u{fffd}e\n.\n"
+        );
         assert_eq!(lines(&"é".repeat(9_000)).chars().count(), MAX_TEXT);
     }
 

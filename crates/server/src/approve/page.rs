@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use tenure_api::request::BriefFact;
 use tenure_core::identity::Entitlement;
 use tenure_core::request::{Matter, Place, RequestState, Route, Vote};
 use tenure_engine::ops::requests::link::{Approval, Named};
@@ -118,9 +119,13 @@ fn facts(mut html: Html, approval: &Approval) -> Html {
             html = fact(html, "From", text(&start.to_string()));
         }
     } else {
-        // Nobody approves what they were not shown.
-        let whole = serde_json::to_string_pretty(&request.matter).unwrap_or_else(|_| "It can't be shown: don't approve it.".to_owned());
-        html = fact(html, "What", Html::default().raw("<pre tabindex=\"0\">").text(&whole).raw("</pre>"));
+        for BriefFact { field, value, before } in view.brief.iter().flat_map(|brief| &brief.facts) {
+            html = html.raw("<dt>").text(&field.replace('_', " ")).raw("</dt><dd>").text(value);
+            if let Some(before) = before {
+                html = html.raw(" (today: ").text(before).raw(")");
+            }
+            html = html.raw("</dd>\n");
+        }
     }
     if let Some(person) = &approval.person {
         html = fact(html, "Whom it is about", named(person));

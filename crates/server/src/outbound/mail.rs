@@ -141,7 +141,7 @@ fn message(from: &Mailbox, to: &Recipient, notice: &Notice) -> Result<Message, U
         .as_deref()
         .and_then(|email| email.parse().ok())
         .ok_or_else(|| refused("the person's e-mail is no address that mail can be sent to"))?;
-    let name = to.name.as_deref().map(one_line);
+    let name = to.name.as_deref().map(|name| tenure_core::text::line(name).into_owned());
     let seconds = u64::try_from(notice.at.as_secs()).unwrap_or(0);
     // A second delivery of the same notice has the same id: mail stores drop it as a duplicate.
     let id = format!("<{}.{}@{}>", notice.id, to.person, from.email.domain());
@@ -165,10 +165,6 @@ fn text(notice: &Notice) -> String {
     }
     text.push_str(&format!("\n\n-- \n{NAME} tells you of {} at {} ({}).\n", notice.kind, notice.at, notice.id));
     text.replace('\n', "\r\n")
-}
-
-fn one_line(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Keeps absence notes and the like from answering (RFC 3834).

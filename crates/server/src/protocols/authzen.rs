@@ -15,7 +15,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Reply, Source, authorization, ok};
+use crate::extract::{Claimed, Reply, Source, authorization, ok};
 use crate::keys::Keys;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,7 +52,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
         }
         Failure::from(error)
     })?;
-    let Body(ask) = Body::<Evaluation>::from_request(request, &app).await?;
+    let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
     ok(app.engine.evaluate(&enforcer, &ask).await?)
 }
 

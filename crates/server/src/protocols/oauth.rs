@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
+use tenure_core::text;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::backchannel::TENURE_ACCESS;
 use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
@@ -112,8 +113,14 @@ impl IntoResponse for OAuthError {
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let wait = match self.status {
+            // A budget is of a minute.
+            StatusCode::TOO_MANY_REQUESTS => Some("60"),
+            StatusCode::SERVICE_UNAVAILABLE => Some("5"),
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
         }
         response
     }
@@ -233,6 +240,14 @@ impl Form {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
+            if let Err(bad) = text::check_line(&name).and(text::check_lines(&value)) {
+                let code = if name == "binding_message" {
+                    "invalid_binding_message"
+                } else {
+                    "invalid_request"
+                };
+                return Err(OAuthError::new(StatusCode::BAD_REQUEST, code, format!("{}: {bad}", text::line(&name))));
+            }
             // Whoever wants a token for several resources may say so (RFC 8707 §2); here a token is for one.
             if name == "resource" && parameters.contains_key(&name) {
                 let hint = "name one resource: a token is for one; ask for another token for each other resource";

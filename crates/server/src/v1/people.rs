@@ -6,7 +6,9 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tenure_api::people::{FeedFormat, ImportPeople, ImportReport, NewDecision, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::people::{
+    Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade,
+};
 use tenure_api::problem::Problem;
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
@@ -17,7 +19,7 @@ use tenure_core::team::Team;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, created, id, ok};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
@@ -69,8 +71,8 @@ async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person)
     ok(app.engine.resume_person(&caller, id(&person, "person")?, ask.reason).await?)
 }
 
-async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(app.engine.depart_person(&caller, id(&person, "person")?, ask.reason).await?)
+async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
+    ok(app.engine.depart_person(&caller, id(&person, "person")?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
@@ -100,7 +102,8 @@ impl FromRequest<App> for Feed {
             return Err(too_large());
         }
         if !is_csv(request.headers()) {
-            return Body::<ImportPeople>::from_request(request, app).await.map(|Body(ask)| Self(ask));
+            // The feed is read row by row, and each row tells its own wrong places.
+            return Claimed::<ImportPeople>::from_request(request, app).await.map(|Claimed(ask)| Self(ask));
         }
         let bytes = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
         let content = String::from_utf8(bytes.into()).map_err(|_| Failure::malformed("the feed is not UTF-8"))?;

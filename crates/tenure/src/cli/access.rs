@@ -102,7 +102,9 @@ impl Access {
                 let issued = if wait {
                     workload.wait(&client, &auth_req_id, 5).await?
                 } else {
-                    client.fetch_access(&workload.environment, &workload.proof(&client)?, &auth_req_id).await?
+                    client
+                        .fetch_access(&workload.environment, &workload.proof(&client).await?, &auth_req_id)
+                        .await?
                 };
                 context.out.record(&issued)
             }
@@ -121,7 +123,9 @@ impl Ask {
             requested_expiry: self.expires_in.map(Span::as_secs),
             notification_token: None,
         };
-        let asked = client.ask_for_access(&self.workload.environment, &self.workload.proof(client)?, &ask).await?;
+        let asked = client
+            .ask_for_access(&self.workload.environment, &self.workload.proof(client).await?, &ask)
+            .await?;
         eprintln!("{} is asked for; whoever may approve it was told", asked.request);
         if self.no_wait {
             return context.out.record(&asked);
@@ -133,10 +137,13 @@ impl Ask {
 
 impl Workload {
     /// A fresh proof: each is good for one use.
-    fn proof(&self, client: &Client) -> anyhow::Result<ClientProof> {
+    async fn proof(&self, client: &Client) -> anyhow::Result<ClientProof> {
         match (&self.key, &self.oidc_token_file) {
             (Some(path), _) => {
-                let audience = self.audience.clone().unwrap_or_else(|| client.issuer_of(&self.environment));
+                let audience = match &self.audience {
+                    Some(audience) => audience.clone(),
+                    None => client.proof_audience(&self.environment).await,
+                };
                 let key = WorkloadKey::from_text(&read_secret(path)?)?;
                 Ok(ClientProof::Assertion(key.client_assertion(&self.identity.to_string(), &audience)?))
             }
@@ -153,7 +160,7 @@ impl Workload {
         let (began, mut interval) = (Instant::now(), interval.max(1));
         let mut said = 0;
         loop {
-            let error = match client.fetch_access(&self.environment, &self.proof(client)?, auth_req_id).await {
+            let error = match client.fetch_access(&self.environment, &self.proof(client).await?, auth_req_id).await {
                 Ok(issued) => return Ok(issued),
                 Err(error) => error,
             };

@@ -20,7 +20,7 @@ const MAX_FILE: u64 = 8 * 1024 * 1024;
 #[command(next_help_heading = "Connection and output")]
 pub struct Globals {
     /// The server's base URL.
-    #[arg(long, global = true, env = "TENURE_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8420")]
+    #[arg(long, global = true, env = "TENURE_SERVER", value_name = "URL", default_value = "http://localhost:8420")]
     server: String,
     /// The file with the session or operator token; DATA/operator-token if not given. The variable TENURE_TOKEN may hold the token itself.
     #[arg(long, global = true, env = "TENURE_TOKEN_FILE", value_name = "FILE")]
@@ -98,7 +98,7 @@ impl Context {
 
     fn token(&self) -> anyhow::Result<String> {
         if let Ok(token) = std::env::var("TENURE_TOKEN") {
-            return Ok(token.trim().to_owned());
+            return Ok(token.trim_start_matches('\u{feff}').trim().to_owned());
         }
         let path = self.token_path();
         if !path.exists() {
@@ -121,6 +121,10 @@ pub fn read_input(path: &Path) -> anyhow::Result<String> {
     let size = read.with_context(|| format!("can't read {}", path.display()))?;
     if size as u64 > MAX_FILE {
         return Err(Failure::new(format!("{} is too large", path.display())).into());
+    }
+    // Editors of some systems begin a text with a byte order mark, which is no part of it.
+    if let Some(rest) = text.strip_prefix('\u{feff}') {
+        text = rest.to_owned();
     }
     Ok(text)
 }
@@ -192,7 +196,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
         .collect();
     serde_json::from_str(&json).map_err(|error| {
         Failure::new(format!("{}: {error}", path.display()))
-            .hint("`tenure identity charter-template` prints a file that passes")
+            .hint("fix the place that is named; `tenure identity charter-template` and `tenure template example` print files that pass once they are filled in")
             .into()
     })
 }
@@ -207,17 +211,24 @@ pub fn confirm(what: &str, yes: bool) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
+    match ask(&format!("{what}. Go on?")) {
+        Some(said) => match said? {
+            true => Ok(()),
+            false => Err(Failure::new("nothing was done").into()),
+        },
+        None => Err(Failure::usage(format!("{what}: there is no terminal to ask on")).hint("say --yes").into()),
+    }
+}
+
+/// Asks on the terminal, where silence is no; none if there is no terminal.
+pub fn ask(question: &str) -> Option<anyhow::Result<bool>> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage(format!("{what}: there is no terminal to ask on")).hint("say --yes").into());
+        return None;
     }
-    eprint!("{what}. Go on? [y/N] ");
+    eprint!("{question} [y/N] ");
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::new("nothing was done").into())
-    }
+    let read = std::io::stdin().read_line(&mut answer);
+    Some(read.map(|_| matches!(answer.trim(), "y" | "Y" | "yes")).map_err(Into::into))
 }
 
 /// Says it, and asks where there is a terminal to ask on; elsewhere it goes on.

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
-use tenure_client::ListQuery;
+use tenure_client::{ClientError, ListQuery};
 use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::signing_key::SigningAlgorithm;
 
 use super::context::{Context, read_secret, word};
+use super::failure::Failure;
 use super::output::{Column, Paging, line};
 use crate::server::write_secret;
 
@@ -62,7 +63,7 @@ impl Setup {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.anonymous()?;
         let source = self.setup_token_file.unwrap_or_else(|| context.data().join("setup-token"));
-        wait_for(&source).await;
+        wait_for(&client, &source).await?;
         let setup_token = read_secret(&source).context("the server writes its set-up token into its data folder: name it with --data")?;
         let done = client
             .set_up(&SetupRequest {
@@ -364,9 +365,9 @@ pub enum Issuer {
         #[arg(long = "algorithm", value_name = "ALG")]
         algorithms: Vec<String>,
         /// A claim that every token must have with this value, such as the immutable id of your tenant; several values of one claim are a
-        /// choice.
-        #[arg(long = "tenant-claim", value_name = "CLAIM=VALUE", value_parser = claim)]
-        tenant_claims: Vec<(String, String)>,
+        /// choice. CLAIM=TEXT, or CLAIM:=VALUE for a number, true or false.
+        #[arg(long = "tenant-claim", value_name = "CLAIM=VALUE", value_parser = typed)]
+        tenant_claims: Vec<(String, Value)>,
         /// A claim that every binding to it must fix.
         #[arg(long = "required-claim", value_name = "CLAIM")]
         required_claims: Vec<String>,
@@ -450,19 +451,28 @@ impl Issuer {
     }
 }
 
-/// `CLAIM=VALUE`.
-fn claim(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as CLAIM=VALUE, e.g. repository_owner_id=1234".to_owned()),
+/// `NAME=TEXT`, or `NAME:=VALUE` for a number, true or false: which of them it is, a comparison tells apart.
+pub fn typed(text: &str) -> Result<(String, Value), String> {
+    let usage = "write it as NAME=TEXT, e.g. repository_owner_id=1234, or as NAME:=VALUE for a number, true or false, e.g. email_verified:=true";
+    let (name, value) = text.split_once('=').ok_or(usage)?;
+    let (name, value) = match name.strip_suffix(':') {
+        Some(name) => match serde_json::from_str(value) {
+            Ok(value @ (Value::Bool(_) | Value::Number(_))) => (name, value),
+            _ => return Err(format!("{value} is no number, true or false; {usage}")),
+        },
+        None => (name, Value::String(value.to_owned())),
+    };
+    if name.is_empty() || value == Value::String(String::new()) {
+        return Err(usage.to_owned());
     }
+    Ok((name.to_owned(), value))
 }
 
-/// The claims, each with its value as text, as CI platforms write their ids; several values of one are a list.
-fn choices(given: Vec<(String, String)>) -> BTreeMap<String, Value> {
+/// The claims, each with its value: CI platforms write their ids as text; several values of one are a list.
+fn choices(given: Vec<(String, Value)>) -> BTreeMap<String, Value> {
     let mut values: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (name, value) in given {
-        values.entry(name).or_default().push(Value::String(value));
+        values.entry(name).or_default().push(value);
     }
     let one_or_list = |mut several: Vec<Value>| match several.pop() {
         Some(only) if several.is_empty() => only,
@@ -479,13 +489,64 @@ pub fn filtered<const N: usize>(filters: [(&'static str, Option<String>); N]) ->
     })
 }
 
-/// Gives a server that was started a moment ago the time to leave its set-up token.
-async fn wait_for(file: &std::path::Path) {
-    let is_input = file.as_os_str() == "-";
-    for _ in 0..100 {
-        if is_input || file.exists() {
-            return;
+/// Gives a server that was started a moment ago the time to leave its set-up token; one that was set up before says so at once.
+async fn wait_for(client: &tenure_client::Client, file: &std::path::Path) -> anyhow::Result<()> {
+    if file.as_os_str() == "-" {
+        return Ok(());
+    }
+    let mut answered = false;
+    for tenth in 0..100 {
+        if file.exists() {
+            return Ok(());
+        }
+        if !answered && tenth % 5 == 0 {
+            let nothing = SetupRequest {
+                setup_token: String::new(),
+                name: String::new(),
+                email: None,
+            };
+            match client.set_up(&nothing).await {
+                // Whether it was done before is said whatever the token.
+                Err(error) if error.code() == Some("setup") => return Err(error.into()),
+                Err(ClientError::Transport(_)) => {}
+                _ => answered = true,
+            }
+        }
+        if tenth == 5 {
+            eprintln!("waiting for the server's set-up token in {}", file.display());
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    if answered {
+        return Err(Failure::new(format!("the server runs, and there is no set-up token in {}", file.display()))
+            .hint("name the server's data folder with --data, or the file with --setup-token-file; a token is good for 15 minutes, and a restart makes another")
+            .into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn d18_a_claim_is_text_unless_it_says_otherwise() {
+        for (text, value) in [
+            ("id=1234", json!("1234")),
+            ("id:=1234", json!(1234)),
+            ("ok:=true", json!(true)),
+            ("a=b=c", json!("b=c")),
+        ] {
+            assert_eq!(typed(text).unwrap().1, value, "{text}");
+        }
+        for bad in ["id", "=1", "id=", "id:=abc", "id:=[1]", "id:=\"x\"", ":=1"] {
+            assert!(typed(bad).unwrap_err().contains("NAME:=VALUE"), "{bad}");
+        }
+        let values = vec![("a".to_owned(), json!("1")), ("a".to_owned(), json!(2)), ("b".to_owned(), json!(true))];
+        assert_eq!(
+            choices(values),
+            BTreeMap::from([("a".to_owned(), json!(["1", 2])), ("b".to_owned(), json!(true))])
+        );
     }
 }

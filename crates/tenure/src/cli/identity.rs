@@ -9,6 +9,7 @@ use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, T
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
+use tenure_core::issuer::Preset;
 use tenure_core::time::{Span, Timestamp};
 
 use super::context::{Context, must_be_new, read_json, today, word, write_new_secret};
@@ -16,6 +17,7 @@ use super::directory::filtered;
 use super::failure::Failure;
 use super::finding;
 use super::output::{Column, Paging, line};
+use super::request::Request;
 use super::revocation::say_who_releases;
 
 const IDENTITIES: &[Column] = &[
@@ -106,6 +108,10 @@ pub enum Identity {
         /// The kind.
         #[arg(long, value_parser = word::<Kind>, default_value = "workload")]
         kind: Kind,
+        /// What vouches for it, in place of a key of its own: github_actions, gitlab, kubernetes or oidc. A pipeline's is github_actions if
+        /// not given.
+        #[arg(long, value_parser = word::<Preset>)]
+        preset: Option<Preset>,
     },
     /// Writes a new charter.
     Charter {
@@ -123,10 +129,13 @@ pub enum Identity {
         /// The identity's id.
         id: IdentityId,
     },
-    /// Votes for the activation of a pending identity; the last vote activates it.
+    /// Shows the request of a pending identity, asks, and votes for its activation; the last vote activates it.
     Activate {
         /// The identity's id.
         id: IdentityId,
+        /// The content hash of its request as you read it, in place of being shown it and asked.
+        #[arg(long, value_name = "HASH")]
+        content_hash: Option<String>,
     },
     /// Suspends an identity: nothing of it works until it is resumed.
     Suspend {
@@ -228,8 +237,8 @@ pub enum Identity {
 impl Identity {
     /// Does it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        if let Self::CharterTemplate { kind } = self {
-            return line(&template(kind, today()));
+        if let Self::CharterTemplate { kind, preset } = self {
+            return line(&template(kind, preset, today())?);
         }
         let client = context.client()?;
         match self {
@@ -280,7 +289,21 @@ impl Identity {
             Self::CharterTemplate { .. } => Ok(()),
             Self::Charter { id, file, revision } => context.out.record(&client.write_charter(id, &charter(read_json(&file)?)?, revision).await?),
             Self::Submit { id } => changed(context, client.submit(id).await?),
-            Self::Activate { id } => changed(context, client.activate(id).await?),
+            Self::Activate { id, content_hash } => {
+                let request = client.identity(id).await?.record.request.ok_or_else(|| {
+                    Failure::new(format!("{id} has no open request")).hint("an identity that is a draft is handed in first: tenure identity submit")
+                })?;
+                let comment = String::new();
+                Box::pin(
+                    Request::Approve {
+                        id: request,
+                        content_hash,
+                        comment,
+                    }
+                    .run(context),
+                )
+                .await
+            }
             Self::Suspend { id, reason, dry_run, yes } => {
                 let mut ask = NewSuspension { reason, dry_run: true };
                 let planned = client.suspend(id, &ask).await?;
@@ -384,10 +407,15 @@ impl Grant {
     }
 }
 
-fn template(kind: Kind, now: Timestamp) -> String {
+fn template(kind: Kind, preset: Option<Preset>, now: Timestamp) -> anyhow::Result<String> {
+    if (kind, preset) == (Kind::Pipeline, Some(Preset::Kubernetes)) {
+        return Err(Failure::usage("a cluster's tokens name no repository, and a pipeline runs for named ones")
+            .hint("take --preset github_actions, gitlab or oidc, or another kind")
+            .into());
+    }
     let end = now.plus(kind.max_life().map_or(TEMPLATE_LIFE, |life| life.min(TEMPLATE_LIFE)));
     let end = Timestamp::from_micros(end.as_secs().saturating_mul(1_000_000));
-    super::template::charter(kind).trim_end().replace("{expires_at}", &end.to_string())
+    Ok(super::template::charter(kind, preset).trim_end().replace("{expires_at}", &end.to_string()))
 }
 
 #[cfg(test)]
@@ -396,13 +424,17 @@ mod tests {
     use tenure_client::assertion::WorkloadKey;
 
     #[test]
-    fn each_kinds_template_passes_once_the_ids_are_filled_in() {
+    fn d17_the_template_of_each_kind_and_preset_passes_once_the_ids_are_filled_in() {
         let now = Timestamp::from_micros(1_700_000_000_123_456);
         let key = WorkloadKey::draw(&tenure_core::entropy::SeededEntropy::new(1)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("charter.json");
-        for kind in Kind::ALL {
-            let text = template(*kind, now);
+        let presets = || [None].into_iter().chain(Preset::ALL.iter().copied().map(Some));
+        for (kind, preset) in Kind::ALL.iter().flat_map(|kind| presets().map(move |preset| (kind, preset))) {
+            let Ok(text) = template(*kind, preset, now) else {
+                assert_eq!((*kind, preset), (Kind::Pipeline, Some(Preset::Kubernetes)));
+                continue;
+            };
             let filled = text
                 .replace("per_OWNER", &PersonId::from_u128(1).to_string())
                 .replace("per_BACKUP", &PersonId::from_u128(2).to_string())
@@ -415,7 +447,7 @@ mod tests {
             let ask: NewIdentity = read_json(&path).unwrap();
             assert_eq!(ask.kind, *kind);
             let complete = ask.charter.complete(*kind, now);
-            assert_eq!(complete.map(|charter| charter.environment), Ok("prod".to_owned()), "{kind:?}");
+            assert_eq!(complete.map(|charter| charter.environment), Ok("production".to_owned()), "{kind:?} {preset:?}");
             // As it is printed, it says what is missing instead of passing.
             std::fs::write(&path, &text).unwrap();
             assert!(read_json::<NewIdentity>(&path).is_err(), "{kind:?}");

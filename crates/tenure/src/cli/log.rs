@@ -16,7 +16,7 @@ use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified
 use super::context::{Context, read_input, word};
 use super::directory::filtered;
 use super::failure::Failure;
-use super::output::{Column, Paging, clean, line, raw};
+use super::output::{Column, Paging, clean, escaped, line, raw};
 
 /// Follows what happens. An interruption loses no event and repeats none.
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl Events {
         loop {
             let event = events.next().await?;
             if context.out.is_json() {
-                line(&serde_json::to_string(&event)?)?;
+                line(&escaped(&serde_json::to_string(&event)?))?;
             } else {
                 let actor = if event.actor.id.is_empty() { &event.actor.kind } else { &event.actor.id };
                 let text = format!(

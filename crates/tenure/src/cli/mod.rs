@@ -15,6 +15,7 @@ mod output;
 mod package;
 mod person;
 mod policy;
+mod reading;
 mod removal;
 mod request;
 mod review;
@@ -34,6 +35,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{demo, restore, server};
 use context::{Context, Globals};
+pub use output::width as terminal_width;
 
 /// Governs non-human identities: no charter, no credential; one cut ends every credential; the log proves both.
 #[derive(Parser)]
@@ -45,7 +47,7 @@ use context::{Context, Globals};
     after_help = "\
 Start here:
   tenure demo                                 a small organisation, from charters to receipts, in seconds
-  tenure server &                             a server on http://127.0.0.1:8420, data in ./.tenure
+  tenure server &                             a server on http://localhost:8420, data in ./.tenure
   tenure setup --name \"Ada Lovelace\"          the first administrator; the token goes to ./.tenure/operator-token
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.

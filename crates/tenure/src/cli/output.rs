@@ -1,17 +1,29 @@
-//! Prints data: JSON as the API gives it, or columns without colour.
+//! Prints data: JSON as the API gives it, or columns without colour, never wider than the terminal.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
-use comfy_table::{Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 use tenure_api::views::Page;
 use tenure_client::{ClientError, ListQuery};
+use tenure_core::text;
 
 use super::context::Format;
 
 /// A column: its heading and where its values are, as JSON pointer (RFC 6901).
 pub type Column = (&'static str, &'static str);
+
+/// The longest value of a record that is printed, in characters; what is longer is for programs, and for `-o json`.
+const LONGEST: usize = 1_000;
+/// The longest cell of a list where no terminal bounds it, in characters.
+const LONGEST_CELL: usize = 120;
+/// The narrowest that a column of words is made, in characters, before a whole column is left out.
+const NARROWEST: usize = 12;
+/// What is between columns.
+const GAP: usize = 2;
+/// What a change leaves in the log, for programs that check it: a person reads the position.
+const FOR_PROGRAMS: [&str; 2] = ["log.promise", "log.leaf_hash"];
 
 /// Paging of a list.
 #[derive(Debug, Clone, clap::Args)]
@@ -46,21 +58,17 @@ impl Output {
     /// Prints a record.
     pub fn record<T: Serialize>(&self, record: &T) -> anyhow::Result<()> {
         if self.is_json() {
-            return line(&serde_json::to_string_pretty(record)?);
+            return json(record);
         }
         let mut rows = Vec::new();
         flatten(String::new(), &serde_json::to_value(record)?, &mut rows);
-        let mut table = plain_table();
-        for (name, value) in rows {
-            table.add_row([clean(&name), clean(&value)]);
-        }
-        line(&drawn(table))
+        line(&paired(rows, width()))
     }
 
     /// Prints rows in columns; as JSON, the whole that they are part of.
     pub fn rows<T: Serialize>(&self, whole: &impl Serialize, items: &[T], columns: &[Column]) -> anyhow::Result<()> {
         if self.is_json() {
-            return line(&serde_json::to_string_pretty(whole)?);
+            return json(whole);
         }
         self.table(items, columns, true)
     }
@@ -98,7 +106,7 @@ impl Output {
             if self.is_json() {
                 for item in &page.items {
                     raw(if first { b"\n" } else { b",\n" })?;
-                    raw(&serde_json::to_vec(item)?)?;
+                    raw(escaped(&serde_json::to_string(item)?).as_bytes())?;
                     first = false;
                 }
             } else {
@@ -117,20 +125,126 @@ impl Output {
     }
 
     fn table<T: Serialize>(&self, items: &[T], columns: &[Column], heading: bool) -> anyhow::Result<()> {
-        let mut table = plain_table();
+        let mut rows = Vec::with_capacity(items.len() + 1);
         if heading {
-            table.add_row(columns.iter().map(|(heading, _)| *heading));
+            rows.push(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
         }
         for item in items {
             let item = serde_json::to_value(item)?;
-            table.add_row(
+            rows.push(
                 columns
                     .iter()
-                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| clean(&cell(value)))),
+                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), cell))
+                    .collect(),
             );
         }
-        if heading || !items.is_empty() { line(&drawn(table)) } else { Ok(()) }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (text, left_out) = columned(&rows, width());
+        line(&text)?;
+        if heading && left_out > 0 {
+            eprintln!("hint: the terminal is too narrow for {left_out} more column(s): widen it, or -o json");
+        }
+        Ok(())
     }
+}
+
+/// The terminal's width in characters; none if the output goes elsewhere.
+pub fn width() -> Option<usize> {
+    width_of(std::io::stdout())
+}
+
+/// The same of standard error, where a command talks.
+pub fn width_of_talk() -> Option<usize> {
+    width_of(std::io::stderr())
+}
+
+fn width_of(stream: impl IsTerminal + std::os::fd::AsFd) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(&stream).map_or(0, |size| usize::from(size.ws_col));
+    Some(if columns == 0 { 80 } else { columns })
+}
+
+/// Names and values, one a line; inside a width, a long value goes on below its beginning.
+pub fn paired(rows: Vec<(String, String)>, width: Option<usize>) -> String {
+    let mut table = plain_table();
+    for (name, value) in rows {
+        table.add_row([clean(&name), whole(&value)]);
+    }
+    if let Some(width) = width {
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        if let Some(names) = table.column_mut(0) {
+            names.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    drawn(table)
+}
+
+/// Rows in columns, each row one line, and how many columns had no room. Ids and short words are never cut: half an id is none.
+fn columned(rows: &[Vec<String>], width: Option<usize>) -> (String, usize) {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| short(cell, LONGEST_CELL)).collect()).collect();
+    let count = rows.first().map_or(0, Vec::len);
+    let needs: Vec<(usize, bool)> = (0..count)
+        .map(|n| {
+            let cells = || rows.iter().filter_map(|row| row.get(n));
+            let longest = cells().map(|cell| cell.chars().count()).max().unwrap_or_default();
+            let whole = longest <= NARROWEST || cells().all(|cell| !cell.contains(' ') && cell.chars().count() <= 31);
+            (longest, whole)
+        })
+        .collect();
+    let least = |columns: &[(usize, bool)]| -> usize {
+        columns
+            .iter()
+            .map(|(longest, whole)| GAP + if *whole { *longest } else { NARROWEST.min(*longest) })
+            .sum()
+    };
+    let shown = match width {
+        Some(width) => (1..=count)
+            .rev()
+            .find(|shown| needs.get(..*shown).is_some_and(|columns| least(columns) <= width + GAP))
+            .unwrap_or(1),
+        None => count,
+    };
+    let mut table = plain_table();
+    table.set_truncation_indicator("…");
+    for cells in rows {
+        let mut row = Row::from(cells.into_iter().take(shown));
+        row.max_height(1);
+        table.add_row(row);
+    }
+    if let Some(width) = width {
+        table.set_width(u16::try_from(width + GAP).unwrap_or(u16::MAX));
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        for (n, (_, whole)) in needs.iter().take(shown).enumerate() {
+            if let (true, Some(column)) = (*whole, table.column_mut(n)) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+    (drawn(table), count - shown)
+}
+
+/// Prints JSON, in which what doesn't show or steers is written as an escape: the same data, and nothing that a terminal or a reader follows.
+fn json(data: &impl Serialize) -> anyhow::Result<()> {
+    line(&escaped(&serde_json::to_string_pretty(data)?))
+}
+
+/// JSON whose strings hold no character that steers or hides.
+pub fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && text::is_unseen(c) {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Prints a line of text as it is.
@@ -158,9 +272,32 @@ pub fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Text of somebody else's, without what would steer the terminal.
+/// Text of somebody else's as one line, without what would steer the terminal or its reader.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text::line(text).into_owned()
+}
+
+/// A value of a record in one line; of what is longer than anybody reads there, its beginning and its size.
+fn whole(value: &str) -> String {
+    let lines = value.trim_end().lines().count();
+    if lines <= 4 && value.chars().count() <= LONGEST {
+        return clean(value);
+    }
+    let size = if value.len() < 1_024 {
+        format!("{} bytes", value.len())
+    } else {
+        format!("{} KB", value.len() / 1_024)
+    };
+    format!("{} ({size} in {lines} line(s): -o json prints all of it)", short(value, 60))
+}
+
+/// The beginning of a text, in one line.
+fn short(text: &str, longest: usize) -> String {
+    let text = clean(text.trim_end());
+    if text.chars().count() <= longest {
+        return text;
+    }
+    text.chars().take(longest - 1).chain(['…']).collect()
 }
 
 fn plain_table() -> Table {
@@ -194,6 +331,7 @@ fn cell(value: &Value) -> String {
 fn flatten(name: String, value: &Value, rows: &mut Vec<(String, String)>) {
     match value {
         Value::Null => {}
+        _ if FOR_PROGRAMS.contains(&name.as_str()) => {}
         Value::Object(object) => {
             for (key, inner) in object {
                 flatten(if name.is_empty() { key.clone() } else { format!("{name}.{key}") }, inner, rows);
@@ -225,7 +363,51 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_record_steers_the_terminal() {
-        assert_eq!(clean("a\x1b[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
+    fn d20_nothing_of_a_record_steers_the_terminal_or_its_reader() {
+        assert_eq!(clean("a\x1b[31mb\nc\u{202e}d"), "a\u{fffd}[31mb c\u{fffd}d");
+        let record = json!({"name": "ada\u{202e}x\u{e0041}\u{9b}", "n": 1});
+        let text = escaped(&serde_json::to_string_pretty(&record).unwrap());
+        assert!(text.contains("ada\\u202ex\\udb40\\udc41\\u009b"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn d25_a_record_is_what_a_person_reads() {
+        let mut rows = Vec::new();
+        let record =
+            json!({"id": "pol_1", "log": {"position": {"index": 7}, "promise": "eyJ", "leaf_hash": "x"}, "text": "permit (principal);\n".repeat(2_000)});
+        flatten(String::new(), &record, &mut rows);
+        let text = paired(rows, Some(60));
+        assert!(
+            text.contains("log.position.index") && !text.contains("promise") && !text.contains("leaf_hash"),
+            "{text}"
+        );
+        assert!(text.contains("(39") && text.contains("2000 line(s)"), "{text}");
+        assert!(text.lines().count() < 10 && text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    }
+
+    #[test]
+    fn d25_a_table_is_never_wider_than_the_terminal_and_cuts_no_id() {
+        let id = format!("idn_{}", "0".repeat(26));
+        let rows = vec![
+            vec!["ID".to_owned(), "NAME".to_owned(), "PURPOSE".to_owned(), "OWNER".to_owned(), "ENDS".to_owned()],
+            vec![
+                id.clone(),
+                "billing exporter of the north".to_owned(),
+                "exports the invoices ".repeat(20),
+                id.clone(),
+                "2027-01-01T00:00:00Z".to_owned(),
+            ],
+        ];
+        for width in [20, 40, 80, 120, 200, 400] {
+            let (text, left_out) = columned(&rows, Some(width));
+            assert_eq!(text.lines().count(), 2, "{width}: {text}");
+            assert!(text.contains(&id), "{width}: {text}");
+            // One id is the least that is shown.
+            assert!(text.lines().all(|line| line.chars().count() <= width.max(30)), "{width}: {text}");
+            assert_eq!(left_out == 0, width >= 120, "{width}: {left_out}");
+        }
+        let (free, left_out) = columned(&rows, None);
+        assert!(left_out == 0 && free.lines().all(|line| line.chars().count() < 260), "{free}");
     }
 }

@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
-use tenure_api::people::{ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewPerson, NewRoles, NewTeam, PersonChange};
+use clap::{Args, Subcommand, ValueEnum};
+use tenure_api::people::{ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange};
 use tenure_api::requests::NewOperatorToken;
 use tenure_core::difference::DifferenceDecision;
 use tenure_core::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::person::{PersonClass, Role};
 use tenure_core::time::{Span, Timestamp};
+use tenure_engine::plan::feed::{Dialect, rewritten};
 
 use super::context::{Context, must_be_new, read_input, word, write_new_secret};
 use super::directory::filtered;
+use super::failure::Failure;
 use super::output::{Column, Paging, line};
 use super::package::{Held, TakeBack};
 
@@ -34,6 +36,13 @@ const ITEMS: &[Column] = &[
     ("PERSON", "/person"),
     ("FIELDS", "/fields"),
 ];
+const LEFT: &[Column] = &[
+    ("IDENTITY", "/identity"),
+    ("NAME", "/name"),
+    ("THEN", "/state"),
+    ("OFFERED TO", "/offered_to"),
+    ("SUSPENDED AT", "/until"),
+];
 const DIFFERENCES: &[Column] = &[
     ("ID", "/id"),
     ("SOURCE", "/source"),
@@ -54,6 +63,7 @@ Examples:
   tenure person create --name \"Grace Hopper\" --role owner --role requester
   tenure person create --name \"Tim Temp\" --class contractor --ends-at 2027-03-31T17:00:00Z --manager per_…
   tenure person import --source hr --complete --dry-run people.csv
+  tenure person depart per_… --reason \"left the company\" --dry-run
   tenure person depart per_… --reason \"left the company\"
   tenure person token per_… --ttl 8h --out grace.token")]
 pub enum Person {
@@ -75,7 +85,13 @@ pub enum Person {
     /// Gives it back; by security, and not by who took it away.
     Resume(Step),
     /// A person leaves for ever: what they answer for goes to others, or stops (tenure transfer list).
-    Depart(Step),
+    Depart {
+        #[command(flatten)]
+        step: Step,
+        /// Only say what would find another owner, be closed and end.
+        #[arg(long)]
+        dry_run: bool,
+    },
     Import(Import),
     List(List),
     /// Shows a person.
@@ -119,8 +135,16 @@ impl Person {
             Self::Roles { id, roles, purpose } => context.out.record(&client.ask_for_roles(id, &NewRoles { roles, purpose }).await?),
             Self::Suspend(step) => context.out.record(&client.suspend_person(step.id, &step.reason).await?),
             Self::Resume(step) => context.out.record(&client.resume_person(step.id, &step.reason).await?),
-            Self::Depart(step) => {
-                let gone = client.depart_person(step.id, &step.reason).await?;
+            Self::Depart { step, dry_run } => {
+                let ask = NewDeparture { reason: step.reason, dry_run };
+                let gone = client.depart_person(step.id, &ask).await?;
+                let (left, grants) = (gone.left_behind.len(), gone.ended_grants.len());
+                let more = if gone.more { " and more" } else { "" };
+                if dry_run {
+                    eprintln!("nothing was done; {left}{more} identities would find another owner or be closed, and {grants} grants end");
+                    return context.out.rows(&gone, &gone.left_behind, LEFT);
+                }
+                eprintln!("{left}{more} identities find another owner or are closed, and {grants} grants end");
                 eprintln!("hint: what they answered for: tenure transfer list --from {}", step.id);
                 context.out.record(&gone)
             }
@@ -269,7 +293,8 @@ source knows. A column that is missing says nothing, an empty cell says that the
 Examples:
   tenure person import --source hr --complete --dry-run people.csv
   tenure person import --source hr --complete --expect sha256:… people.csv     exactly what the dry run said
-  tenure person import --source contractors contractors.json                   an array of objects")]
+  tenure person import --source contractors contractors.json                   an array of objects
+  tenure person import --source hr --separator ';' --column key=Personalnummer --column name=Name --other-columns ignore leute.csv")]
 pub struct Import {
     /// The source's name, always the same for the same system.
     #[arg(long)]
@@ -283,14 +308,59 @@ pub struct Import {
     /// The digest of a dry run: do exactly that, or nothing.
     #[arg(long, value_name = "DIGEST")]
     expect: Option<String>,
+    /// What stands between the columns of the file, where it isn't a comma.
+    #[arg(long, value_name = "CHARACTER")]
+    separator: Option<char>,
+    /// What one of our columns (key, name, email, class, starts_at, ends_at, manager_key, teams) is called in the file; may be given
+    /// several times.
+    #[arg(long = "column", value_name = "OURS=THEIRS", value_parser = column)]
+    columns: Vec<(String, String)>,
+    /// What becomes of columns that are none of ours.
+    #[arg(long, value_enum, default_value = "refuse")]
+    other_columns: OtherColumns,
     /// The feed: comma-separated values, or JSON if its name ends in .json; `-` is standard input.
     file: PathBuf,
+}
+
+/// What becomes of columns that are none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OtherColumns {
+    /// The feed is refused, and they are named.
+    Refuse,
+    /// They are left out before the feed is sent.
+    Ignore,
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((ours, theirs)) if !ours.is_empty() && !theirs.is_empty() => Ok((ours.to_owned(), theirs.to_owned())),
+        _ => Err("write it as OURS=THEIRS, e.g. name=\"Full name\"".to_owned()),
+    }
 }
 
 impl Import {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         let text = read_input(&self.file)?;
         let is_json = self.file.extension().is_some_and(|extension| extension == "json");
+        let dialect = Dialect {
+            separator: self.separator,
+            ignores_others: self.other_columns == OtherColumns::Ignore,
+            columns: self.columns,
+        };
+        let is_other = dialect.separator.is_some() || dialect.ignores_others || !dialect.columns.is_empty();
+        if is_other && is_json {
+            return Err(Failure::usage("--separator, --column and --other-columns are for comma-separated values, and this is JSON").into());
+        }
+        let text = match is_other {
+            true => rewritten(&text, &dialect).map_err(|problems| {
+                let each: Vec<String> = problems
+                    .iter()
+                    .map(|problem| format!("  {}: {} [{}]", problem.field, problem.hint, problem.code))
+                    .collect();
+                Failure::new(format!("{} can't be read so", self.file.display())).hint(format!("fix what is named:\n{}", each.join("\n")))
+            })?,
+            false => text,
+        };
         let people = match is_json {
             true => serde_json::from_str(&text).with_context(|| format!("{} is no array of objects", self.file.display()))?,
             false => Vec::new(),

@@ -9,9 +9,11 @@ use tenure_core::identity::{CharterDraft, Entitlement};
 use tenure_core::request::Matter;
 use tenure_core::time::{Span, Timestamp};
 
-use super::context::{Context, read_json};
+use super::context::{Context, ask, read_json, today};
 use super::directory::filtered;
-use super::output::{Column, Paging};
+use super::failure::Failure;
+use super::output::{self, Column, Paging, clean};
+use super::reading::{Reading, Readings};
 
 const REQUESTS: &[Column] = &[
     ("ID", "/id"),
@@ -27,13 +29,15 @@ const REQUESTS: &[Column] = &[
 #[derive(Subcommand)]
 #[command(after_help = "\
 A request goes the lightest way that policy permits: by a named rule at once, or past the approvers that it names. What an approver
-reads is what they vote on: a request that changes meanwhile has to be read again.
+reads is what they vote on: approve and deny show it, with what differs from the last time, and ask. Without a terminal they take the
+content hash that `tenure request show` printed; a request that changed meanwhile has to be read again.
 
 Examples:
   tenure request access --identity idn_… --action write --resource res_… --for 30m --purpose \"repair ticket 7\"
   tenure request list --state open
   tenure request show req_…
   tenure request approve req_… --comment \"agreed with the team\"
+  tenure request approve req_… --content-hash sha256:… --comment \"agreed\"      by a script
   tenure request deny req_… --comment \"use the staging copy\"")]
 pub enum Request {
     /// Asks for something by a file: JSON as `POST /v1/requests` takes it.
@@ -134,27 +138,27 @@ pub enum Request {
         #[command(flatten)]
         paging: Paging,
     },
-    /// Shows a request: what is asked, why, by whom, and whom it waits for.
+    /// Shows a request: all that a vote on it means, with names beside ids, and whom it waits for.
     Show {
         /// The request.
         id: RequestId,
     },
-    /// Approves a request as it stands now.
+    /// Shows a request, asks, and approves what was shown.
     Approve {
         /// The request.
         id: RequestId,
-        /// The content hash that you read; the one that stands now if not given, which is shown.
+        /// The content hash that you read, in place of being shown it and asked.
         #[arg(long, value_name = "HASH")]
         content_hash: Option<String>,
         /// What you have to say.
         #[arg(long, default_value = "")]
         comment: String,
     },
-    /// Denies a request.
+    /// Shows a request, asks, and denies what was shown.
     Deny {
         /// The request.
         id: RequestId,
-        /// The content hash that you read; the one that stands now if not given.
+        /// The content hash that you read, in place of being shown it and asked.
         #[arg(long, value_name = "HASH")]
         content_hash: Option<String>,
         /// What you have to say.
@@ -251,13 +255,21 @@ impl Request {
                     .list(&paging, filtered(filters), REQUESTS, async |query| client.requests(&query).await)
                     .await
             }
-            Self::Show { id } => context.out.record(&client.access_request(id).await?),
+            Self::Show { id } => {
+                let view = client.access_request(id).await?;
+                let shown = read(context, &view);
+                if context.out.is_json() {
+                    context.out.record(&view)
+                } else {
+                    output::line(&shown)
+                }
+            }
             Self::Approve { id, content_hash, comment } => {
-                let content_hash = read(&client, id, content_hash).await?;
+                let content_hash = voted_on(context, &client, id, content_hash, "Approve this").await?;
                 answered(context, client.approve(id, &NewVote { content_hash, comment }).await?)
             }
             Self::Deny { id, content_hash, comment } => {
-                let content_hash = read(&client, id, content_hash).await?;
+                let content_hash = voted_on(context, &client, id, content_hash, "Deny this").await?;
                 answered(context, client.deny(id, &NewVote { content_hash, comment }).await?)
             }
             Self::Withdraw { id } => answered(context, client.withdraw(id).await?),
@@ -269,16 +281,69 @@ impl Request {
     }
 }
 
-/// What the voter reads: the request is shown with the hash that the vote binds.
-async fn read(client: &tenure_client::Client, id: RequestId, content_hash: Option<String>) -> anyhow::Result<String> {
+/// The hash of what the voter read: given, or of what they are shown here and say yes to.
+async fn voted_on(context: &Context, client: &tenure_client::Client, id: RequestId, content_hash: Option<String>, question: &str) -> anyhow::Result<String> {
     if let Some(hash) = content_hash {
         return Ok(hash);
     }
     let view = client.access_request(id).await?;
-    eprintln!("{} asks: {}", view.workflow, serde_json::to_string(&view.request.matter)?);
-    eprintln!("purpose: {}", view.request.purpose);
-    eprintln!("content hash: {}", view.request.content_hash);
-    Ok(view.request.content_hash)
+    let shown = read(context, &view);
+    let said = ask(&format!("{shown}\n{question}?")).ok_or_else(|| {
+        Failure::usage(format!("{id}: there is no terminal to show it and ask on, and a vote is about what was read")).hint(format!(
+            "read it with `tenure request show {id}`, then give the hash that stands there: --content-hash sha256:…"
+        ))
+    })?;
+    if said? {
+        Ok(view.request.content_hash)
+    } else {
+        Err(Failure::new("nothing was voted").into())
+    }
+}
+
+/// A request as text for whoever votes on it, with what differs from the last time that it was read here; this time is kept for the next.
+fn read(context: &Context, view: &RequestView) -> String {
+    let request = &view.request;
+    let reading = Reading::of(view, today());
+    let mut rows = vec![("state".to_owned(), request.state.as_str().to_owned())];
+    rows.extend(reading.facts.iter().cloned());
+    let before = Readings::new(context.data()).exchange(request.id, reading.clone());
+    let named = |id: PersonId| {
+        let names = view.brief.as_ref().map(|brief| &brief.names);
+        match names.and_then(|names| names.get(&id.to_string())) {
+            Some(name) => format!("{name} ({id})"),
+            None => id.to_string(),
+        }
+    };
+    let people = view.approvers.iter().map(|person| named(*person));
+    let roles = view.approver_roles.iter().map(|role| format!("anyone with the role {}", role.as_str()));
+    let waits: Vec<String> = people.chain(roles).collect();
+    if !waits.is_empty() {
+        rows.push(("waits for".to_owned(), waits.join(", ")));
+        rows.push(("lapses at".to_owned(), request.lapses_at.to_string()));
+    }
+    rows.extend(request.votes.iter().map(|vote| {
+        let said = if vote.comment.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", vote.comment)
+        };
+        let vote_is = if vote.approves { "approved by" } else { "denied by" };
+        (vote_is.to_owned(), format!("{} as {}{said}", named(vote.by), vote.place.as_str()))
+    }));
+    rows.push(("content hash".to_owned(), request.content_hash.clone()));
+    let summary = view.brief.as_ref().map_or_else(|| view.workflow.clone(), |brief| brief.summary.clone());
+    let mut shown = format!("{}: {}\n\n{}", request.id, clean(&summary), output::paired(rows, output::width_of_talk()));
+    if let Some(before) = before.filter(|before| before.content_hash != request.content_hash) {
+        shown.push_str(&format!("\nSince you read it at {}:\n", before.at));
+        shown.push_str(&output::paired(reading.since(&before), output::width_of_talk()));
+    }
+    if view.brief.as_ref().is_some_and(|brief| !brief.current) && request.state == tenure_core::request::RequestState::Open {
+        shown.push_str("\nWhat it is about was changed since it was asked: no vote counts before who asked amends it.\n");
+    }
+    if let Matter::Policy { policy } = &request.matter {
+        shown.push_str(&format!("\nWhat the set changes: tenure policy review {policy}\n"));
+    }
+    shown
 }
 
 fn opened(context: &Context, view: RequestView) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use tenure_credentials::signal::{github_signature, standard_signature, timed_sig
 use tenure_engine::plan::adapters::cloud_event_type;
 
 use super::context::{Context, read_input, read_secret, today, word};
-use super::directory::filtered;
+use super::directory::{filtered, typed};
 use super::failure::Failure;
 use super::output::{Column, Paging};
 
@@ -84,9 +84,9 @@ pub struct Send {
     /// When it happened; now if not given.
     #[arg(long, value_name = "TIME", requires = "kind")]
     occurred_at: Option<Timestamp>,
-    /// What is known of the subject now, as name=value; may be given several times.
-    #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = pair, requires = "kind")]
-    facts: Vec<(String, String)>,
+    /// What is known of the subject now, as name=text, or name:=value for a number, true or false; may be given several times.
+    #[arg(long = "fact", value_name = "NAME=VALUE", value_parser = typed, requires = "kind")]
+    facts: Vec<(String, Value)>,
     /// A file to send as it is.
     #[arg(long, conflicts_with = "kind", requires = "format")]
     file: Option<PathBuf>,
@@ -181,7 +181,7 @@ impl Send {
     fn cloud_event(&self, kind: SignalKind, subject: &SignalSubject) -> Value {
         let mut id = [0u8; 16];
         OsEntropy.fill(&mut id);
-        let facts: Map<String, Value> = self.facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let facts: Map<String, Value> = self.facts.iter().cloned().collect();
         json!({
             "specversion": "1.0",
             "id": id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
@@ -224,11 +224,6 @@ fn subject(text: &str) -> Result<SignalSubject, String> {
         kind: word::<SubjectKind>(kind)?,
         id: id.to_owned(),
     })
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("give it as name=value")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

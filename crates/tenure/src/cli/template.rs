@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use tenure_api::templates::TemplateChange;
 use tenure_core::identity::Kind;
+use tenure_core::issuer::Preset;
 
 use super::context::{Context, read_json};
 use super::directory::filtered;
@@ -82,8 +83,30 @@ impl Template {
     }
 }
 
-/// A registration to fill in, by kind.
-pub const fn charter(kind: Kind) -> &'static str {
+/// A registration to fill in, by kind and by what vouches for it.
+pub fn charter(kind: Kind, preset: Option<Preset>) -> String {
+    let (binding, workload) = match kind {
+        Kind::Pipeline => (include_str!("charters/binding/github_actions.json"), "release of acme/billing"),
+        Kind::Device => (include_str!("charters/binding/join_token.json"), "till/0017"),
+        Kind::Bot => (KEY, "chat/ticket-bot"),
+        Kind::Agent => (KEY, "agent/invoice-agent"),
+        Kind::Integration => (KEY, "acme/connector"),
+        Kind::ServiceAccount | Kind::Workload => (KEY, "deployment/billing-exporter"),
+    };
+    let binding = match preset {
+        None => binding,
+        Some(Preset::GithubActions) => include_str!("charters/binding/github_actions.json"),
+        Some(Preset::Gitlab) => include_str!("charters/binding/gitlab.json"),
+        Some(Preset::Kubernetes) => include_str!("charters/binding/kubernetes.json"),
+        Some(Preset::Oidc) if kind == Kind::Pipeline => include_str!("charters/binding/oidc_pipeline.json"),
+        Some(Preset::Oidc) => include_str!("charters/binding/oidc.json"),
+    };
+    of_kind(kind).replace("{workload_binding}", &binding.trim_end().replace("{workload}", workload))
+}
+
+const KEY: &str = include_str!("charters/binding/public_key.json");
+
+const fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::ServiceAccount => include_str!("charters/service_account.json"),
         Kind::Workload => include_str!("charters/workload.json"),

@@ -202,7 +202,10 @@ impl Get {
             out,
         } = self;
         let client = context.anonymous()?;
-        let audience = audience.unwrap_or_else(|| client.issuer_of(&environment));
+        let audience = match audience {
+            Some(audience) => audience,
+            None => client.proof_audience(&environment).await,
+        };
         let proof = match (key, oidc_token_file) {
             (Some(path), _) => TokenProof::Assertion(WorkloadKey::from_text(&read_secret(&path)?)?.client_assertion(&identity.to_string(), &audience)?),
             (None, Some(path)) => TokenProof::External {
@@ -290,7 +293,10 @@ impl Enrol {
         let client = context.anonymous()?;
         let join_token = read_secret(&self.join_token_file)?;
         let environment = self.environment.unwrap_or_default();
-        let audience = self.audience.unwrap_or_else(|| client.issuer_of(&environment));
+        let audience = match self.audience {
+            Some(audience) => audience,
+            None => client.proof_audience(&environment).await,
+        };
         let key = WorkloadKey::generate();
         let proof = key.enrolment_proof(&join_token, &audience)?;
         // A key that was enrolled and then lost would waste the join token.

@@ -8,7 +8,7 @@ use super::organisation::Organisation;
 use super::page::{say, step};
 use super::story::ASSERTION_TYPE;
 use super::using::decide;
-use super::wire::{Answer, Speaker};
+use super::wire::{Answer, Speaker, TOKEN};
 
 const CIBA: &str = "urn:openid:params:grant-type:ciba";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -153,5 +153,5 @@ async fn aloud(harbour: &Organisation, name: &str, endpoint: &str, fields: &[(&s
     let form = form(harbour, name, fields).await?;
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let who = Speaker { name, token: "" };
-    harbour.wire.form(who, &format!("/env/production/{endpoint}"), &form).await
+    harbour.wire.form(who, &format!("/env/production/{endpoint}"), &form, TOKEN).await
 }

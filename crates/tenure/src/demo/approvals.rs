@@ -12,17 +12,6 @@ use super::story::Workload;
 
 const IDENTITIES: &str = "/v1/identities";
 
-/// What is shown of a registration.
-const SENT: [&str; 7] = [
-    "/kind",
-    "/name",
-    "/charter/owner",
-    "/charter/purpose",
-    "/charter/scope",
-    "/charter/environment",
-    "/charter/expires_at",
-];
-
 /// No owner, no identity.
 pub async fn ownerless(harbour: &Organisation) -> anyhow::Result<()> {
     step(
@@ -34,10 +23,7 @@ pub async fn ownerless(harbour: &Organisation) -> anyhow::Result<()> {
     let charter = body.get_mut("charter").and_then(Value::as_object_mut).context("the file has no charter")?;
     charter.remove("owner");
     let olu = harbour.person("olu")?;
-    let answer = harbour
-        .wire
-        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &["/code", "/fields"])
-        .await?;
+    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &["/fields"]).await?;
     ensure!(
         answer.status == 422 && answer.text("/fields/0/code")? == "owner_missing",
         "the charter without an owner was not refused for it"
@@ -59,7 +45,6 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
         body.insert("token".into(), json!({"proof": proof}));
     }
     let olu = harbour.person("olu")?;
-    let sent = ["/kind", "/name", "/template", "/charter/purpose", "/token"];
     let parts = [
         "/state",
         "/tier",
@@ -68,10 +53,7 @@ pub async fn ephemeral(harbour: &Organisation) -> anyhow::Result<()> {
         "/token/expires_in",
         "/token/scope",
     ];
-    let answer = harbour
-        .wire
-        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &sent, &parts)
-        .await?;
+    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
     ensure!(
         answer.status == 201 && answer.text("/state")? == "active" && answer.at("/activation/by") == &json!([]),
         "the job is not active by a rule: {}",
@@ -91,10 +73,7 @@ pub async fn standard(harbour: &Organisation) -> anyhow::Result<Workload> {
     let (key, body) = asked(harbour, files::INVOICE_EXPORTER)?;
     let (olu, max) = (harbour.person("olu")?, harbour.person("max")?);
     let parts = ["/state", "/tier", "/request"];
-    let answer = harbour
-        .wire
-        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &parts)
-        .await?;
+    let answer = harbour.wire.aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &parts).await?;
     ensure!(
         answer.status == 201 && answer.text("/state")? == "pending",
         "the identity does not wait: {}",
@@ -121,7 +100,7 @@ pub async fn high_risk(harbour: &Organisation) -> anyhow::Result<()> {
     let (olu, max, sam) = (harbour.person("olu")?, harbour.person("max")?, harbour.person("sam")?);
     let answer = harbour
         .wire
-        .aloud_in_part(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &SENT, &["/state", "/tier", "/request"])
+        .aloud(olu.speaks(), Method::POST, IDENTITIES, Some(&body), &["/state", "/tier", "/request"])
         .await?;
     ensure!(
         answer.status == 201 && answer.text("/tier")? == "high",

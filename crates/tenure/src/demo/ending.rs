@@ -1,6 +1,6 @@
 //! The cut, its receipt, and the record that proves both.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use base64::Engine as _;
@@ -8,14 +8,30 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
-use tenure_log::{Expectations, VerifierKey, verify_export};
+use tenure_log::{Expectations, FaultCode, VerifierKey, verify_export};
 
 use super::organisation::Organisation;
-use super::page::{say, step};
+use super::page::{Ink, exchange, inked, say, step};
 use super::wire::Answer;
 
-/// One record refuses everything that an application's identities were issued; the receipt's id.
-pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::Result<String> {
+/// What a cut came to.
+pub struct Cut {
+    /// The receipt's id.
+    pub receipt: String,
+    /// How long after the answer a token was refused.
+    pub refused_after: Duration,
+}
+
+/// What was verified of the log.
+pub struct Verified {
+    /// How many entries.
+    pub entries: u64,
+    /// The entry of which a byte was changed.
+    pub changed: u64,
+}
+
+/// One record refuses everything that an application's identities were issued.
+pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::Result<Cut> {
     step(
         17,
         "An application is cut",
@@ -28,16 +44,23 @@ pub async fn cut(harbour: &Organisation, gateway: &str, token: &str) -> anyhow::
     let body = json!({"target": {"type": "application", "id": billing}, "reason": "the billing build server was broken into"});
     let answer = harbour
         .wire
-        .aloud(sam.speaks(), Method::POST, "/v1/revocations", Some(&body), &["/id", "/state"])
+        .aloud(sam.speaks(), Method::POST, "/v1/revocations", Some(&body), &["/state"])
         .await?;
     let cut_at = Instant::now();
     ensure!(answer.status == 201, "the cut was refused: {}", answer.body);
     let after = harbour.wire.form_quiet(gateway, "/env/production/introspect", &[("token", token)]).await?;
     let elapsed = cut_at.elapsed();
-    say!("    orders-gateway > POST /env/production/introspect\n      < {} {}", after.status, after.body)?;
-    say!("    refused {:.2} ms after the cut's answer", elapsed.as_secs_f64() * 1_000.0)?;
+    let more = format!(
+        "active {}, {:.1} ms after the cut's answer",
+        after.at("/active"),
+        elapsed.as_secs_f64() * 1_000.0
+    );
+    exchange("orders-gateway POST /env/production/introspect", Ink::Red, &after.status.to_string(), &more)?;
     ensure!(after.body == json!({"active": false}), "the token still works");
-    answer.text("/id")
+    Ok(Cut {
+        receipt: answer.text("/id")?,
+        refused_after: elapsed,
+    })
 }
 
 /// What the cut did at each enforcement, signed.
@@ -66,7 +89,7 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
 }
 
 /// The log is verified from a copy, and a changed byte of it is found.
-pub async fn log(harbour: &Organisation) -> anyhow::Result<()> {
+pub async fn log(harbour: &Organisation) -> anyhow::Result<Verified> {
     step(
         19,
         "The log is verified offline",
@@ -80,18 +103,45 @@ pub async fn log(harbour: &Organisation) -> anyhow::Result<()> {
         ..Expectations::default()
     };
     let verified = verify_export(export.as_slice(), &expected).map_err(|faults| anyhow::anyhow!("the log has faults: {faults}"))?;
-    say!("    {} entries, root {}", verified.entries, hex(&verified.root))?;
+    let root: String = hex(&verified.root).chars().take(16).collect();
+    say!("    {} entries under the root {root}…: the same that the server signed", verified.entries)?;
 
     step(20, "One byte of the export is changed, and found", "Whoever holds a copy needs nobody's word.")?;
-    let mut tampered = export;
-    let place = tampered.len() / 2;
-    let byte = tampered.get_mut(place).context("the export is empty")?;
-    *byte = if *byte == b'A' { b'B' } else { b'A' };
-    match verify_export(tampered.as_slice(), &expected) {
+    let changed = verified.entries / 2;
+    let tampered = tamper(&export, changed)?;
+    let faults = match verify_export(tampered.as_slice(), &expected) {
         Ok(_) => anyhow::bail!("the changed byte was not found"),
-        Err(faults) => say!("    byte {place} changed: {faults}")?,
-    }
-    Ok(())
+        Err(faults) => faults,
+    };
+    let first = faults.list.first().context("no fault is named")?;
+    ensure!(first.code == FaultCode::EntryChanged, "the changed byte was found as something else: {faults}");
+    say!("    a letter of entry {changed} is another one: {}", inked(Ink::Red, &first.to_string()))?;
+    Ok(Verified {
+        entries: verified.entries,
+        changed,
+    })
+}
+
+/// The export with one byte of one entry changed: a digit of its event's id, so that the entry is as well-formed as before and says
+/// something else. What any change comes to is the same; a byte that breaks the form would be found as that.
+fn tamper(export: &[u8], index: u64) -> anyhow::Result<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = export.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    // The header stands before the entries.
+    let line = usize::try_from(index + 1)
+        .ok()
+        .and_then(|n| lines.get_mut(n))
+        .context("the export has no such entry")?;
+    let text = std::str::from_utf8(line)?;
+    let (before, rest) = text.split_once("\"leaf\":\"").context("the entry has no leaf")?;
+    let (leaf, after) = rest.split_once('"').context("the entry's leaf has no end")?;
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let mut bytes = base64.decode(leaf)?;
+    let id = b"\"id\":\"evt_";
+    let place = bytes.windows(id.len()).position(|window| window == id).context("the leaf has no id")? + id.len() + 25;
+    let digit = bytes.get_mut(place).context("the leaf's id is short")?;
+    *digit = if *digit == b'0' { b'1' } else { b'0' };
+    *line = format!("{before}\"leaf\":\"{}\"{after}", base64.encode(&bytes)).into_bytes();
+    Ok(lines.concat())
 }
 
 async fn keys(harbour: &Organisation) -> anyhow::Result<Answer> {

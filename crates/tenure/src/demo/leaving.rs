@@ -10,6 +10,7 @@ use super::files;
 use super::organisation::Organisation;
 use super::page::step;
 use super::story::field;
+use super::wire::Answer;
 
 /// What the departure left.
 pub struct Leave {
@@ -82,7 +83,8 @@ pub async fn lapse(harbour: &Organisation, leave: &Leave) -> anyhow::Result<()> 
     for name in &leave.left {
         let id = harbour.places.id(&format!("identity:{name}"))?;
         let path = format!("/v1/identities/{id}");
-        let stopped = harbour.until(&sam.token, &path, |answer| answer.at("/state") == &json!("suspended")).await?;
+        let suspended = |answer: &Answer| answer.at("/state") == &json!("suspended");
+        let stopped = harbour.until_aloud("the deadline of what nobody took", &sam.token, &path, suspended).await?;
         let because = stopped.text("/suspensions/0/kind")?;
         ensure!(because == "transfer_lapsed", "{name} was suspended for something else: {because}");
         let refused = harbour.ask_token(harbour.key(name)?, id, "production").await?;

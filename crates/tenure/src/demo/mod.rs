@@ -15,17 +15,15 @@ mod triggers;
 mod using;
 mod wire;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
 use tenure_core::time::Span;
 
 use self::page::say;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::server;
 
 /// How long an identity goes on without its owner here: a week would be long to watch.
@@ -38,11 +36,15 @@ const REMOVAL_HOLD: Span = Span::from_secs(2);
 #[command(after_help = "\
 Examples:
   tenure demo
+  tenure demo --wire      each call in full
   tenure demo --keep      leaves the server running and says what to try")]
 pub struct Args {
     /// Leave the server running at the end and say what to try.
     #[arg(long)]
     pub keep: bool,
+    /// Show each call in full, but for secrets.
+    #[arg(long)]
+    pub wire: bool,
     /// The folder for the demo's data; a new one in the system's temporary folder if not given.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -56,18 +58,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Only what it made itself is removed, whichever way it ends.
     let _made = args.data.is_none().then(|| Made(folder.clone()));
-    let mut config = Config {
+    let config = Config {
         data: folder.clone(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: Listen::Localhost(0),
         transfer_window: TRANSFER_WINDOW,
         removal_hold: REMOVAL_HOLD,
         ..Config::default()
     };
-    if args.keep {
-        // Passkeys belong to a host's name; who tries one out needs it.
-        config.listen = free_address()?;
-        config.public_url = Some(format!("http://localhost:{}", config.listen.port()));
-    }
     say!("A server of its own starts, and a small organisation is loaded.")?;
     let running = server::start(&config, Arc::new(server::SystemClock))
         .await
@@ -83,9 +80,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn show(args: &Args, url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
-    let started = Instant::now();
     let told = tokio::select! {
-        told = Box::pin(story::tell(url, folder)) => told,
+        told = Box::pin(story::tell(url, folder, args.wire)) => told,
         stopped = server::terminated() => {
             stopped?;
             return Ok(ExitCode::FAILURE);
@@ -97,10 +93,13 @@ async fn show(args: &Args, url: &str, folder: &Path) -> anyhow::Result<ExitCode>
         }
         return Ok(ExitCode::FAILURE);
     }
-    say!("\nEvery step gave what it should, in {:.1} s.", started.elapsed().as_secs_f64())?;
     if args.keep {
         what_to_try(url, folder)?;
         server::terminated().await?;
+    } else {
+        say!(
+            "\nNext:\n  tenure demo --keep    the same, and the server goes on: look around, ask, approve, cut\n  tenure demo --wire    the same with every call in full\n  tenure server         a server of your own: docs/get-started.md goes from there to a workload's first token"
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -121,12 +120,6 @@ impl Drop for Made {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// An address that nothing listens on: the server's URL has to be known before it starts.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let free = std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).and_then(|listener| listener.local_addr());
-    free.context("no port is free on 127.0.0.1")
 }
 
 fn fresh_folder() -> PathBuf {

@@ -54,7 +54,7 @@ impl Organisation {
         let body = json!({"setup_token": setup_token, "name": name, "email": "ada@harbour.example"});
         let issuer = format!("{}/env/production", wire.url());
         let done = wire
-            .aloud(Speaker { name: "Ada", token: "" }, Method::POST, "/v1/setup", Some(&body), &["/person/id"])
+            .aloud(Speaker { name: "Ada", token: "" }, Method::POST, "/v1/setup", Some(&body), &["/person/state"])
             .await?;
         ensure!(done.status == 201, "set-up was refused");
         let token = done.text("/operator_token")?;
@@ -74,6 +74,7 @@ impl Organisation {
 
     fn know(&mut self, handle: &str, name: &str, id: &str, token: String) {
         self.places.ids.insert(format!("person:{handle}"), id.to_owned());
+        self.wire.call(id, name.split(' ').next().unwrap_or(name));
         let person = Person {
             name: name.to_owned(),
             id: id.to_owned(),
@@ -204,6 +205,7 @@ impl Organisation {
                 let made = self.wire.post(self.ada()?, path, record).await?;
                 let name = name.as_str().with_context(|| format!("a {noun} has no name"))?;
                 if let Some(id) = made.at("/id").as_str() {
+                    self.wire.call(id, name);
                     self.places.ids.insert(format!("{noun}:{name}"), id.to_owned());
                 }
                 if let Some(uri) = made.at("/uri").as_str() {

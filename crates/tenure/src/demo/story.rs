@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tenure_client::assertion::WorkloadKey;
 
 use super::organisation::Organisation;
-use super::page::step;
+use super::page::{Ink, Wait, inked, say, step};
 use super::wire::{Answer, Wire};
 use super::{agents, approvals, ending, leaving, triggers, using};
 
@@ -19,13 +19,14 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tells the story; an error is the first step that did not give what it should.
-pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
+pub async fn tell(url: &str, folder: &Path, full: bool) -> anyhow::Result<()> {
+    let begun = Instant::now();
     step(
         1,
         "The organisation is loaded",
         "Harbour, a grocer, from examples/organisation: people from HR's feed, roles that two administrators give, identities of all kinds.",
     )?;
-    let mut harbour = Organisation::found(Wire::new(url)?, folder).await?;
+    let mut harbour = Organisation::found(Wire::new(url, full)?, folder).await?;
     harbour.hire().await?;
     harbour.appoint(folder).await?;
     harbour.furnish().await?;
@@ -52,9 +53,36 @@ pub async fn tell(url: &str, folder: &Path) -> anyhow::Result<()> {
     let more = agents::more(&harbour, &gateway).await?;
     agents::parent(&harbour, &gateway, &more).await?;
 
-    let receipt = ending::cut(&harbour, &gateway, &token).await?;
-    ending::receipt(&harbour, &receipt).await?;
-    ending::log(&harbour).await
+    let cut = ending::cut(&harbour, &gateway, &token).await?;
+    ending::receipt(&harbour, &cut.receipt).await?;
+    let log = ending::log(&harbour).await?;
+    summary(&harbour, &cut, &log, begun.elapsed())?;
+    Ok(())
+}
+
+/// What the reader has seen: what was refused, what was cut, what was proven, and how long it took.
+fn summary(harbour: &Organisation, cut: &ending::Cut, log: &ending::Verified, took: Duration) -> std::io::Result<()> {
+    let secs = took.as_secs_f64();
+    say!(
+        "\n{}",
+        inked(
+            Ink::Bold,
+            &format!("Every step gave what it should, in {secs:.1} s and {} calls.", harbour.wire.calls())
+        )
+    )?;
+    let refused = harbour.wire.refused();
+    let count: usize = refused.iter().map(|(_, count)| count).sum();
+    let codes: Vec<&str> = refused.iter().map(|(code, _)| code.as_str()).collect();
+    say!("  refused  {count} of what was shown: {}", codes.join(", "))?;
+    say!(
+        "  cut      the application billing: its token was refused {:.1} ms after the answer; a leaver's identities; a repository's pipeline; an agent with what derived from it",
+        cut.refused_after.as_secs_f64() * 1_000.0
+    )?;
+    say!(
+        "  proven   by the receipt's signature; by one signed root over {} entries of the log; by a changed byte in entry {} that was found",
+        log.entries,
+        log.changed
+    )
 }
 
 /// A workload of the story, with its key.
@@ -102,13 +130,28 @@ impl Organisation {
 
     /// Waits until an answer is as it should be.
     pub async fn until(&self, token: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
-        let end = Instant::now() + PATIENCE;
+        self.wait(None, token, path, wanted).await
+    }
+
+    /// The same for what takes seconds: says what is waited for.
+    pub async fn until_aloud(&self, what: &str, token: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
+        self.wait(Some(Wait::of(what)), token, path, wanted).await
+    }
+
+    async fn wait(&self, mut told: Option<Wait>, token: &str, path: &str, wanted: impl Fn(&Answer) -> bool) -> anyhow::Result<Answer> {
+        let begun = Instant::now();
         loop {
             let answer = self.wire.get(token, path).await?;
             if wanted(&answer) {
+                if let Some(told) = told {
+                    told.end()?;
+                }
                 return Ok(answer);
             }
-            ensure!(Instant::now() < end, "{path} is still {}", answer.body);
+            ensure!(begun.elapsed() < PATIENCE, "{path} is still {}", answer.body);
+            if let Some(told) = &mut told {
+                told.tick(begun.elapsed().as_secs())?;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tenure_credentials::signal::github_signature;
 
 use super::organisation::Organisation;
-use super::page::{say, step};
+use super::page::{Ink, exchange, say, step};
+use super::wire::Answer;
 
 /// GitHub says that a repository was archived: its pipeline is cut and held at once, and retires when nobody objects.
 pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
@@ -68,12 +69,20 @@ pub async fn pipeline(harbour: &Organisation) -> anyhow::Result<()> {
     say!("    the removal took exactly what the plan named: the digests are the same")?;
     let refused = harbour.ask_token(key, id, "production").await?;
     ensure!(refused.status != 200, "the pipeline still gets tokens");
-    say!("    ci-insights asks for a token\n      < {} {}", refused.status, refused.at("/reason_code"))?;
+    exchange(
+        "ci-insights POST /env/production/token",
+        Ink::Red,
+        &refused.status.to_string(),
+        &refused.text("/reason_code")?,
+    )?;
     let again = harbour.wire.webhook("GitHub", &path, &headers, delivery).await?;
     ensure!(again.at("/duplicate") == &json!(true), "a delivery counted twice: {}", again.body);
 
     let identity = format!("/v1/identities/{id}");
-    harbour.until(&sam.token, &identity, |answer| answer.at("/state") == &json!("retired")).await?;
+    let retired = |answer: &Answer| answer.at("/state") == &json!("retired");
+    harbour
+        .until_aloud("the end of the time in which security could object", &sam.token, &identity, retired)
+        .await?;
     let parts = ["/state", "/retirement/because"];
     harbour.wire.aloud(mia.speaks(), Method::GET, &identity, None, &parts).await?;
     Ok(())

@@ -10,7 +10,7 @@ use super::files;
 use super::organisation::Organisation;
 use super::page::{say, step};
 use super::story::{Workload, field, joined, proof};
-use super::wire::{Answer, Speaker};
+use super::wire::{Answer, Speaker, TOKEN};
 
 /// The workload proves itself, and the gateway lets its call through.
 pub async fn allowed(harbour: &Organisation, exporter: &Workload, gateway: &str) -> anyhow::Result<String> {
@@ -24,7 +24,7 @@ pub async fn allowed(harbour: &Organisation, exporter: &Workload, gateway: &str)
         name: "invoice-exporter",
         token: "",
     };
-    let answer = harbour.wire.form(who, "/env/production/token", &proof(&assertion)).await?;
+    let answer = harbour.wire.form(who, "/env/production/token", &proof(&assertion), TOKEN).await?;
     ensure!(answer.status == 200, "no token for the exporter: {}", answer.body);
     let token = answer.text("/access_token")?;
     let answer = decide(harbour, gateway, &exporter.id, &token, "write").await?;
@@ -73,20 +73,13 @@ pub async fn narrowed(harbour: &Organisation, exporter: &Workload, gateway: &str
     let mut narrow = wide.clone();
     let actions = narrow.pointer_mut("/scope/0/actions").context("the charter has no scope")?;
     *actions = json!(["read"]);
-    let sent = ["/scope"];
-    let answer = harbour
-        .wire
-        .aloud_in_part(olu.speaks(), Method::PUT, &path, Some(&narrow), &sent, &["/charter/scope"])
-        .await?;
+    let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&narrow), &["/charter/scope"]).await?;
     ensure!(answer.status == 200, "the narrower charter was refused: {}", answer.body);
     let answer = decide(harbour, gateway, &exporter.id, token, "write").await?;
     ensure!(answer.at("/decision") == &json!(false), "the old token still writes");
     let answer = decide(harbour, gateway, &exporter.id, token, "read").await?;
     ensure!(answer.at("/decision") == &json!(true), "the old token no longer reads");
-    let answer = harbour
-        .wire
-        .aloud_in_part(olu.speaks(), Method::PUT, &path, Some(&wide), &sent, &["/code"])
-        .await?;
+    let answer = harbour.wire.aloud(olu.speaks(), Method::PUT, &path, Some(&wide), &["/code"]).await?;
     ensure!(
         answer.status == 403 && answer.text("/code")? == "approval_needed",
         "the wider charter was let through"
@@ -107,7 +100,7 @@ pub async fn why(harbour: &Organisation, exporter: &Workload) -> anyhow::Result<
     let answer = harbour.wire.aloud(olu.speaks(), Method::GET, &path, None, &parts).await?;
     let by = answer.text("/access/0/approved_by/0")?;
     ensure!(by == harbour.person("max")?.id, "another approver is named: {}", answer.body);
-    say!("      approved by {}", harbour.name_of(&by))?;
+    say!("    approved by {}", harbour.name_of(&by))?;
 
     let path = format!("/v1/resources/{}/access", harbour.places.id("resource:orders-db")?);
     let answer = harbour.wire.aloud(aud.speaks(), Method::GET, &path, None, &["/entries"]).await?;
@@ -199,7 +192,7 @@ pub async fn policy(harbour: &Organisation) -> anyhow::Result<()> {
         let version: String = policy.text("/version")?.chars().take(19).collect();
         write!(versions, "{}{version}…", if versions.is_empty() { "" } else { " → " })?;
     }
-    say!("      in force: {versions}")?;
+    say!("    in force: {versions}")?;
     ensure!(before.text("/version")? != after.text("/version")?, "the old set is still in force");
     Ok(())
 }

@@ -1,18 +1,29 @@
-//! The demo's view of the wire: each exchange is sent, printed as far as it matters, and handed back.
+//! The demo's view of the wire: each exchange is sent, printed as one line in names, and in full where that is wanted, and handed back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Map, Value};
 
-use super::page::say;
-
-/// The longest body that is printed, in bytes.
-const SHOWN: usize = 360;
+use super::page::{Ink, exchange, inked, say};
 
 /// A speaker of HTTP who says aloud what is said.
 pub struct Wire {
     client: Client,
     url: String,
+    /// Whether each exchange is printed in full.
+    full: bool,
+    /// What people call what an id stands for.
+    names: RefCell<BTreeMap<String, String>>,
+    /// Tokens and proofs in the order in which they were first shown: each keeps its number.
+    shown: RefCell<Vec<String>>,
+    calls: Cell<usize>,
+    /// Codes of what was refused aloud, in the order of their first refusal, with how often.
+    refused: RefCell<Vec<(String, usize)>>,
 }
 
 /// Who speaks: the name is printed, the token never.
@@ -23,6 +34,9 @@ pub struct Speaker<'a> {
     /// The bearer token; none if empty.
     pub token: &'a str,
 }
+
+/// What is shown of an answer of the token endpoint.
+pub const TOKEN: &[&str] = &["/access_token", "/expires_in", "/scope", "/auth_req_id", "/error", "/reason_code"];
 
 /// What came back.
 pub struct Answer {
@@ -54,12 +68,32 @@ impl Answer {
 }
 
 impl Wire {
-    /// Speaks to the server at this URL.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
+    /// Speaks to the server at this URL; in full: every exchange that is shown, byte for byte but for secrets.
+    pub fn new(url: &str, full: bool) -> anyhow::Result<Self> {
         Ok(Self {
             client: Client::builder().no_proxy().build()?,
             url: url.to_owned(),
+            full,
+            names: RefCell::default(),
+            shown: RefCell::default(),
+            calls: Cell::new(0),
+            refused: RefCell::default(),
         })
+    }
+
+    /// What an id is called from now on.
+    pub fn call(&self, id: &str, name: &str) {
+        self.names.borrow_mut().insert(id.to_owned(), name.to_owned());
+    }
+
+    /// How many calls were made.
+    pub fn calls(&self) -> usize {
+        self.calls.get()
+    }
+
+    /// What was refused aloud, with how often.
+    pub fn refused(&self) -> Vec<(String, usize)> {
+        self.refused.borrow().clone()
     }
 
     /// The server's URL.
@@ -76,7 +110,7 @@ impl Wire {
         if let Some(body) = body {
             request = request.json(body);
         }
-        send(request).await
+        self.send(request).await
     }
 
     /// Fetches without a word; anything but success is an error.
@@ -104,66 +138,255 @@ impl Wire {
 
     /// Sends JSON, and shows it with these parts of what comes back; the whole if none are named.
     pub async fn aloud(&self, who: Speaker<'_>, method: Method, path: &str, body: Option<&Value>, parts: &[&str]) -> anyhow::Result<Answer> {
-        self.aloud_in_part(who, method, path, body, &[], parts).await
-    }
-
-    /// The same, with only these parts of what is sent.
-    pub async fn aloud_in_part(
-        &self,
-        who: Speaker<'_>,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        sent: &[&str],
-        parts: &[&str],
-    ) -> anyhow::Result<Answer> {
-        say!("    {} > {method} {path}", who.name)?;
-        if let Some(body) = body {
-            say!("      {}{}", picked(body, sent), if sent.is_empty() { "" } else { " and so on" })?;
+        let answer = self.quiet(method.clone(), who.token, path, body).await?;
+        let about = body.map(|body| self.about(body)).unwrap_or_default();
+        self.show(who.name, &method, path, &about, &answer, parts)?;
+        if self.full {
+            self.show_whole(&body.map(ToString::to_string).unwrap_or_default(), body, &answer)?;
         }
-        let answer = self.quiet(method, who.token, path, body).await?;
-        say!("      < {} {}", answer.status, picked(&answer.body, parts))?;
         Ok(answer)
     }
 
     /// Sends a form, and shows it.
-    pub async fn form(&self, who: Speaker<'_>, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
-        say!("    {} > POST {path}", who.name)?;
-        let brief: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", shortened(value))).collect();
-        say!("      {}", brief.join("&"))?;
+    pub async fn form(&self, who: Speaker<'_>, path: &str, fields: &[(&str, &str)], parts: &[&str]) -> anyhow::Result<Answer> {
         let answer = self.form_quiet(who.token, path, fields).await?;
-        say!("      < {} {}", answer.status, shown(&answer.body))?;
+        let value = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
+        let grant = value("grant_type").and_then(|grant| grant.rsplit(':').next().map(|short| short.replace(['_', '-'], " ")));
+        let about = value("binding_message").or(grant).unwrap_or_default();
+        self.show(who.name, &Method::POST, path, &about, &answer, parts)?;
+        if self.full {
+            let brief: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", self.masked(value))).collect();
+            self.show_whole(&brief.join("&"), None, &answer)?;
+        }
         Ok(answer)
     }
 
     /// Sends a form without a word: where the time counts.
     pub async fn form_quiet(&self, token: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let request = self.client.post(format!("{}{path}", self.url)).form(fields);
-        send(if token.is_empty() { request } else { request.bearer_auth(token) }).await
+        self.send(if token.is_empty() { request } else { request.bearer_auth(token) }).await
     }
 
     /// Delivers a webhook, and shows it.
     pub async fn webhook(&self, name: &str, path: &str, headers: &[(&str, &str)], body: String) -> anyhow::Result<Answer> {
-        say!("    {name} > POST {path}")?;
-        let brief: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {}", shortened(value))).collect();
-        say!("      {}", brief.join("  "))?;
         let mut request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = send(request.body(body)).await?;
-        say!("      < {} {}", answer.status, shown(&answer.body))?;
+        let answer = self.send(request.body(body.clone())).await?;
+        let event: Vec<&str> = headers.iter().filter(|(name, _)| name.ends_with("-event")).map(|(_, value)| *value).collect();
+        self.show(name, &Method::POST, path, &event.join(" "), &answer, &["/code", "/duplicate"])?;
+        if self.full {
+            let brief: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            self.show_whole(&format!("{}\n      {body}", brief.join("\n      ")), None, &answer)?;
+        }
         Ok(answer)
     }
 
     /// Fetches a document as it is.
     pub async fn bytes(&self, who: Speaker<'_>, path: &str) -> anyhow::Result<Vec<u8>> {
-        say!("    {} > GET {path}", who.name)?;
+        self.calls.set(self.calls.get() + 1);
         let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(who.token).send().await?;
         anyhow::ensure!(response.status().is_success(), "GET {path} gave {}", response.status());
         let bytes = response.bytes().await?.to_vec();
-        say!("      < 200, {} bytes", bytes.len())?;
+        exchange(&format!("{} GET {path}", who.name), Ink::Green, "200", &format!("{} KB", bytes.len() / 1_024))?;
         Ok(bytes)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+        self.calls.set(self.calls.get() + 1);
+        let answer = send(request).await?;
+        self.learn(&answer.body);
+        Ok(answer)
+    }
+
+    /// Remembers the names of what an answer is about.
+    fn learn(&self, body: &Value) {
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        if let (Some(id), Some(name)) = (text("id"), text("name")) {
+            self.call(id, name);
+            if let Some(request) = text("request") {
+                self.call(request, &format!("the request about {name}"));
+            }
+        }
+    }
+
+    /// One line: who asked for what, and how it ended.
+    fn show(&self, who: &str, method: &Method, path: &str, about: &str, answer: &Answer, parts: &[&str]) -> anyhow::Result<()> {
+        let decision = answer.at("/decision").as_bool();
+        let done = answer.status < 400 && decision != Some(false);
+        if !done {
+            let code = ["/reason_code", "/context/reason_code", "/fields/0/code", "/code", "/error"].map(|place| answer.at(place).as_str());
+            let code = code.into_iter().flatten().next().unwrap_or("refused").to_owned();
+            let mut refused = self.refused.borrow_mut();
+            match refused.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, count)) => *count += 1,
+                None => refused.push((code, 1)),
+            }
+        }
+        let about = if about.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.named(about))
+        };
+        let said = format!("{who} {method} {}{about}", self.named(path));
+        let more = self.brief(&picked(&answer.body, parts));
+        exchange(&said, if done { Ink::Green } else { Ink::Red }, &answer.status.to_string(), &more)?;
+        Ok(())
+    }
+
+    /// The exchange in full, but for secrets.
+    fn show_whole(&self, sent: &str, body: Option<&Value>, answer: &Answer) -> anyhow::Result<()> {
+        let sent = match body {
+            Some(body) => self.whole(body),
+            None => sent.to_owned(),
+        };
+        if !sent.is_empty() {
+            say!("      {} {sent}", inked(Ink::Dim, ">"))?;
+        }
+        say!("      {} {}", inked(Ink::Dim, "<"), self.whole(&answer.body))?;
+        Ok(())
+    }
+
+    /// What a body is about, in a few words.
+    fn about(&self, body: &Value) -> String {
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
+        match (text("/subject/id"), text("/action/name"), text("/resource/id")) {
+            (Some(subject), Some(action), Some(resource)) => return format!("may {subject} {action} {resource}?"),
+            (Some(subject), ..) => return subject.to_owned(),
+            _ => {}
+        }
+        if let Some(roles) = body.get("roles") {
+            return self.brief(roles);
+        }
+        let places = ["/name", "/target/id", "/matter/package", "/to", "/reason", "/purpose", "/source", "/decision"];
+        places.into_iter().find_map(text).unwrap_or_default().to_owned()
+    }
+
+    /// A text with names in place of ids: what has none is called by what it is.
+    fn named(&self, text: &str) -> String {
+        let names = self.names.borrow();
+        let part = |word: &str| match names.get(word) {
+            Some(name) => name.clone(),
+            None => match word.split_once('_') {
+                Some((prefix, rest)) if prefix.len() == 3 && rest.len() == 26 => format!("‹{}›", noun(prefix)),
+                _ => word.to_owned(),
+            },
+        };
+        let mut out = String::with_capacity(text.len());
+        for piece in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+            match piece.char_indices().next_back() {
+                Some((at, last)) if !(last.is_ascii_alphanumeric() || last == '_') => {
+                    out.push_str(&part(piece.get(..at).unwrap_or_default()));
+                    out.push(last);
+                }
+                _ => out.push_str(&part(piece)),
+            }
+        }
+        out
+    }
+
+    /// JSON in words.
+    fn brief(&self, value: &Value) -> String {
+        match value {
+            Value::Null => String::new(),
+            Value::String(text) => {
+                let text = self.masked(text);
+                if text.len() > 40 && !text.contains(' ') {
+                    text.chars().take(16).chain(['…']).collect()
+                } else {
+                    self.named(&text)
+                }
+            }
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(items) => items.iter().map(|item| self.brief(item)).collect::<Vec<_>>().join(", "),
+            Value::Object(fields) => {
+                let part = |name: &str| fields.get(name).map(|value| self.brief(value));
+                match (part("field"), part("code"), part("actions"), part("resource")) {
+                    (Some(field), Some(code), ..) => format!("{field}: {code}"),
+                    (.., Some(actions), Some(resource)) => format!("{actions} on {resource}"),
+                    _ => {
+                        let parts: Vec<String> = fields
+                            .iter()
+                            .map(|(name, value)| format!("{} {}", name.replace('_', " "), self.brief(value)))
+                            .collect();
+                        parts.join(", ")
+                    }
+                }
+            }
+        }
+    }
+
+    /// JSON as it is, but for secrets.
+    fn whole(&self, value: &Value) -> String {
+        let mut copy = value.clone();
+        self.mask(&mut copy);
+        copy.to_string()
+    }
+
+    fn mask(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.masked(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.mask(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// A text, if it is no secret. Of our own secrets nothing but the kind is shown; a signed token or proof is told by a number of its own
+    /// and by what it says, so that two are never taken for one.
+    fn masked(&self, text: &str) -> String {
+        if text.starts_with("tnr_") {
+            return text.split_inclusive('_').take(2).chain(["…"]).collect();
+        }
+        let Some(claims) = claims_of(text) else { return text.to_owned() };
+        let mut shown = self.shown.borrow_mut();
+        let number = match shown.iter().position(|known| known == text) {
+            Some(place) => place + 1,
+            None => {
+                shown.push(text.to_owned());
+                shown.len()
+            }
+        };
+        let claim = |name: &str| claims.get(name).and_then(Value::as_str);
+        let of = claim("sub")
+            .or_else(|| claim("iss"))
+            .map(|who| format!(" of {}", self.named(who)))
+            .unwrap_or_default();
+        let scope = claim("scope").map(|scope| format!(" to {scope}")).unwrap_or_default();
+        format!("‹token {number}{of}{scope}›")
+    }
+}
+
+/// The claims of a compact JWS, if a text is one.
+fn claims_of(text: &str) -> Option<Value> {
+    let mut parts = text.split('.');
+    let (Some(head), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    let json = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
+    json(head).filter(Value::is_object)?;
+    json(claims)
+}
+
+/// What an id without a name is called.
+fn noun(prefix: &str) -> &str {
+    match prefix {
+        "idn" => "identity",
+        "per" => "person",
+        "res" => "resource",
+        "app" => "application",
+        "req" => "request",
+        "tra" => "transfer",
+        "rct" => "receipt",
+        "pol" => "policy set",
+        "src" => "source",
+        "dif" => "question",
+        "gra" | "pgr" => "grant",
+        "crd" => "credential",
+        "fin" => "finding",
+        "rem" => "removal",
+        other => other,
     }
 }
 
@@ -177,55 +400,17 @@ async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
     })
 }
 
-/// What an answer has at these JSON pointers, each under its last segment.
-fn picked(body: &Value, parts: &[&str]) -> String {
+/// What an answer has at these JSON pointers, each under its last segments; the whole if none are named.
+fn picked(body: &Value, parts: &[&str]) -> Value {
     if parts.is_empty() {
-        return shown(body);
+        return body.clone();
     }
     let mut brief = Map::new();
     for pointer in parts {
-        if let Some(value) = body.pointer(pointer).filter(|value| **value != Value::Array(Vec::new())) {
-            brief.insert((*pointer).trim_start_matches('/').replace('/', "."), value.clone());
+        if let Some(value) = body.pointer(pointer).filter(|value| !value.is_null() && **value != Value::Array(Vec::new())) {
+            let words: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty() && part.parse::<usize>().is_err()).collect();
+            brief.insert(words.last().copied().unwrap_or_default().to_owned(), value.clone());
         }
     }
-    shown(&Value::Object(brief))
-}
-
-/// JSON on one line, with long texts shortened.
-fn shown(value: &Value) -> String {
-    let mut brief = value.clone();
-    shorten(&mut brief);
-    let text = brief.to_string();
-    let mut end = text.len().min(SHOWN);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    if end < text.len() {
-        format!("{} …", text.get(..end).unwrap_or_default())
-    } else {
-        text
-    }
-}
-
-fn shorten(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = shortened(text),
-        Value::Array(items) => items.iter_mut().for_each(shorten),
-        Value::Object(fields) => fields.values_mut().for_each(shorten),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-fn shortened(text: &str) -> String {
-    // Of our own secrets nothing but the kind is shown.
-    if text.starts_with("tnr_") {
-        return text.split_inclusive('_').take(2).chain(["…"]).collect();
-    }
-    // Sentences are for reading; what has no space is a proof, a key or a hash, and what has lines is a file.
-    let text = text.split_once('\n').map_or_else(|| text.to_owned(), |(first, _)| format!("{first} …"));
-    if text.len() <= 60 || (text.contains(' ') && text.len() <= 160) {
-        text
-    } else {
-        format!("{}…", text.chars().take(28).collect::<String>())
-    }
+    Value::Object(brief)
 }

@@ -226,6 +226,11 @@ on_one! {
             (answer.status, answer.text("/error"), answer.body["reason_code"].as_str().unwrap_or_default().to_owned())
         };
         let wrong = |status: u16, error: &str, reason: &str| (status, error.to_owned(), reason.to_owned());
+        // What the approvers would read otherwise than it is (d20).
+        for message in ["refund\u{202e}21 redro", "refund\r\nApproved by Max"] {
+            let answer = ask(&wants_to_write(60).to_string(), message).await;
+            assert_eq!((answer.0, answer.1.as_str()), (400, "invalid_binding_message"), "{message:?}");
+        }
         let with = |field: &str, value: Value| {
             let mut details = wants_to_write(60);
             details[0][field] = value;

@@ -6,6 +6,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tenure_log::{Actor, ExportWriter, Frontier, Header, Leaf, LogSigner, leaf_hash};
 
+use crate::on_one;
 use crate::world::{Server, Store};
 
 /// Runs `tenure` without the environment's own settings.
@@ -158,7 +159,6 @@ fn write_registration(desk: &Desk, name: &str, owner: &str, application: &str, r
     let template = text(&desk.run(&["identity", "charter-template"]).stdout);
     let filled = template
         .replace("billing-exporter\"", &format!("{name}\""))
-        .replace("\"backup_owner\": \"per_BACKUP\",", "")
         .replace("per_OWNER", owner)
         .replace("per_REQUESTER", owner)
         .replace("app_APPLICATION", application)
@@ -187,7 +187,7 @@ fn a_life_by_the_command_line() {
         "--manager",
         &manager,
     ]);
-    desk.does(&["environment", "create", "--name", "prod", "--production"]);
+    desk.does(&["environment", "create", "--name", "production", "--production"]);
     let team = desk.makes(&["team", "create", "removers"]);
     desk.does(&["person", "change", &manager, "--team", &team]);
     let application = desk.makes(&["application", "create", "--name", "billing", "--owner", &person, "--removal-group", &team]);
@@ -204,7 +204,7 @@ fn a_life_by_the_command_line() {
         "--application",
         &application,
         "--environment",
-        "prod",
+        "production",
     ]);
 
     let key = desk.path("exporter.key");
@@ -247,12 +247,10 @@ fn a_life_by_the_command_line() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(
-        code(&desk.run(&["request", "approve", &request, "--token-file", &grace])),
-        1,
-        "nobody approves for themselves"
-    );
-    let approved = desk.does(&["request", "approve", &request, "--token-file", &max]);
+    let read = desk.does(&["request", "show", &request])["content_hash"].as_str().unwrap().to_owned();
+    let approve = ["request", "approve", &request, "--content-hash", &read, "--token-file"];
+    assert_eq!(code(&desk.run(&[&approve[..], &[&grace]].concat())), 1, "nobody approves for themselves");
+    let approved = desk.does(&[&approve[..], &[&max]].concat());
     assert_eq!(approved["state"], "fulfilled");
     assert_eq!(
         desk.does(&["identity", "list", "--state", "active", "--all"])["items"][0]["id"],
@@ -260,7 +258,7 @@ fn a_life_by_the_command_line() {
     );
     assert_eq!(desk.does(&["identity", "access", &identity])["access"][0]["live"], true);
 
-    let get = ["token", "get", "--identity", &identity, "--key", &key, "--environment", "prod"];
+    let get = ["token", "get", "--identity", &identity, "--key", &key, "--environment", "production"];
     let credential = desk.does(&get)["credential"].as_str().unwrap().to_owned();
     assert_eq!(desk.does(&["credential", "show", &credential])["state"], "live");
 
@@ -384,4 +382,30 @@ fn an_export_is_verified_without_a_server() {
 
     let wrong_key = tenure(&["log", "verify", file, "--key", "nonsense"], &[]);
     assert_eq!(code(&wrong_key), 2);
+}
+
+on_one! {
+    async fn d25_what_a_person_cannot_use_is_not_shown_by_default(world: World) {
+        let folder = tempfile::tempdir().unwrap();
+        let narrow = |arguments: &[&str]| {
+            let output = world.by_hand(&world.admin, folder.path(), arguments, Some(""));
+            let shown = text(&output.stdout);
+            assert_eq!(code(&output), 0, "{shown}");
+            assert!(shown.lines().all(|line| line.trim_end().chars().count() <= 80), "{arguments:?}: {shown}");
+            shown
+        };
+        world.post(&world.admin, "/v1/people", json!({"name": "Ada ".repeat(40).trim(), "email": "ada@example.com"})).await.expect(201);
+        assert!(narrow(&["person", "list"]).contains(&world.owner_id), "an id is never cut");
+        let made = narrow(&["person", "create", "--name", "Grace"]);
+        assert!(made.contains("Grace") && made.contains("log.position") && !made.contains("promise"), "{made}");
+        // Where a program reads, everything is there.
+        let whole = world.by_hand(&world.admin, folder.path(), &["person", "create", "--name", "Mary", "-o", "json"], None);
+        let whole: Value = serde_json::from_slice(&whole.stdout).unwrap();
+        assert!(whole["log"]["promise"].as_str().unwrap().len() > 100, "{whole}");
+        let text_of_set = world.get(&world.admin, "/v1/policy").await.expect(200).text("/text");
+        let proposed = world.post(&world.admin, "/v1/policies", json!({"text": format!("{text_of_set}\n"), "purpose": "test"})).await.expect(201);
+        let set = proposed.text("/matter/policy");
+        let review = narrow(&["policy", "review", &set]);
+        assert!(review.contains(" KB in ") && review.lines().count() < 60, "{review}");
+    }
 }

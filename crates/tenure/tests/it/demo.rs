@@ -90,8 +90,54 @@ fn the_demo_tells_its_story() {
         );
     }
     shows_no_secret(&text);
+    // Names and no ids, and nothing wider than a page; it ends with what was seen and what to do next (d24).
+    let is_id = |word: &str| word.split_once('_').is_some_and(|(prefix, rest)| prefix.len() == 3 && rest.len() == 26);
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    assert_eq!(words.filter(|word| is_id(word)).collect::<Vec<_>>(), Vec::<&str>::new(), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(!text.contains('\u{1b}'), "coloured without a terminal");
+    for said in [
+        "  refused  ",
+        "  cut      ",
+        "  proven   ",
+        "entry_changed at entry ",
+        "waiting for the deadline",
+        "Next:",
+    ] {
+        assert!(text.contains(said), "{said} is missing in {text}");
+    }
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "a folder is left");
+}
+
+#[test]
+fn d24_on_a_terminal_it_has_its_width_its_colours_and_the_wire_on_demand() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = tenure(temporary.path(), &[]);
+    let line = format!("stty cols 60; '{}' demo --wire", command.get_program().to_str().unwrap());
+    command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env("TMPDIR", temporary.path())
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("\u{1b}[32m201\u{1b}[0m") && text.contains("\u{1b}[31m403\u{1b}[0m"), "{text}");
+    let plain = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m"]
+        .iter()
+        .fold(text, |text, code| text.replace(code, ""));
+    // A line that counts is written over.
+    for line in plain.lines().flat_map(|line| line.split('\r')) {
+        assert!(line.chars().count() <= 60, "{line}");
+    }
+    shows_no_secret(&plain);
+    // Each token has a number of its own: opposite answers are about different ones.
+    let tokens: std::collections::BTreeSet<&str> = plain.split("‹token ").skip(1).filter_map(|rest| rest.split([' ', '›']).next()).collect();
+    assert!(tokens.len() > 3, "{tokens:?}");
+    assert!(plain.contains("\"token_type\""), "the wire is there in full");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::on_both;
 use crate::world::{Key, Store, World, now};
+use crate::{on_both, on_one};
 
 fn address(world: &World) -> String {
     world.server.url.trim_start_matches("http://").to_owned()
@@ -248,4 +248,176 @@ async fn a10_what_one_person_writes_is_bounded_in_number_size_and_kind() {
     }
     world.pass(60).await;
     world.post(&world.admin, "/v1/people", json!({"name": "Ida"})).await.expect(201);
+}
+
+on_one! {
+    async fn d20_text_that_reads_otherwise_than_it_is_comes_in_by_no_door(world: World) {
+        let before = world.changes().await.len();
+        let hidden = "Ada\u{202e}nimda";
+        for (path, body, field, code) in [
+            ("/v1/people", json!({"name": hidden}), "name", "text_has_hidden_character"),
+            ("/v1/people", json!({"name": "Ada\nRoot"}), "name", "text_has_line_break"),
+            ("/v1/people", json!({"name": "Ada", "email": "a@b\r\nBcc: c@d"}), "email", "text_has_line_break"),
+            ("/v1/people", json!({"name": "Ada", "email": "a@b, c@d"}), "email", "email_malformed"),
+            ("/v1/teams", json!({"name": "core\u{200b}"}), "name", "text_has_hidden_character"),
+            ("/v1/applications", json!({"name": "bill\u{2066}ing", "owner": world.owner_id}), "name", "text_has_hidden_character"),
+            ("/v1/requests", json!({"matter": {"type": "activation", "identity": world.owner_id.replace("per", "idn")}, "purpose": "a\u{1b}[2Jb"}), "purpose", "text_has_control_character"),
+            ("/v1/identities", json!({"kind": "workload", "name": "x", "charter": {"purpose": "one\ntwo", "repositories": ["acme/\u{feff}x"]}}), "charter.repositories[0]", "text_has_hidden_character"),
+        ] {
+            let refused = world.post(&world.admin, path, body).await.expect(422);
+            let fields: Vec<(&str, &str)> = refused.body["fields"].as_array().unwrap().iter().map(|field| (field["field"].as_str().unwrap(), field["code"].as_str().unwrap())).collect();
+            assert_eq!(fields, [(field, code)], "{path}: {}", refused.body);
+            assert!(!refused.body.to_string().contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{}", refused.body);
+        }
+        assert_eq!(world.changes().await.len(), before);
+        // A joiner that a script needs, and lines where people write at length, are text like any other.
+        world.post(&world.admin, "/v1/people", json!({"name": "می\u{200c}خواهم"})).await.expect(201);
+    }
+}
+
+/// A server inside the test in a folder, at an address, by the machine's clock.
+async fn served(data: &std::path::Path, listen: &str) -> tenure::server::Running {
+    let settings = [("TENURE_DATA", data.to_str().unwrap()), ("TENURE_LISTEN", listen)];
+    let config = tenure::config::Config::read(None, settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    tenure::server::start(&config, std::sync::Arc::new(tenure::server::SystemClock)).await.unwrap()
+}
+
+#[tokio::test]
+async fn d23_the_first_server_has_a_name_under_which_passkeys_work_and_both_addresses() {
+    assert_eq!(tenure::config::Config::default().listen.to_string(), "localhost:8420");
+    let folder = tempfile::tempdir().unwrap();
+    let running = served(folder.path(), "localhost:0").await;
+    let port: u16 = running.url.strip_prefix("http://localhost:").expect("it has a name").parse().unwrap();
+    for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        // A machine without IPv6 has one address.
+        if address.starts_with('[') && std::net::TcpListener::bind("[::1]:0").is_err() {
+            continue;
+        }
+        let alive = crate::world::client().get(format!("http://{address}/livez")).send().await.unwrap();
+        assert_eq!(alive.status(), 200, "{address}");
+    }
+    let http = crate::world::client();
+    let post = async |path: &str, token: &str, body: serde_json::Value| {
+        World::answer(
+            http.post(format!("{}{path}", running.url))
+                .bearer_auth(token)
+                .header("origin", &running.url)
+                .json(&body),
+        )
+        .await
+    };
+    let token = std::fs::read_to_string(folder.path().join("setup-token")).unwrap();
+    let done = post("/v1/setup", "", json!({"setup_token": token.trim(), "name": "Ada"})).await.expect(201);
+    let ada = done.text("/operator_token");
+    let invitation = post("/v1/invitations", &ada, json!({"person": done.text("/person/id")}))
+        .await
+        .expect(201)
+        .text("/invitation");
+    let begun = post("/sign-in/passkey/register-start", "", json!({"invitation": invitation})).await;
+    assert_eq!(
+        (begun.status, begun.body.to_string().contains("\"rp\":{\"id\":\"localhost\"")),
+        (200, true),
+        "{}",
+        begun.body
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn d23_a_deployment_that_was_set_up_under_an_address_keeps_its_issuer() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = served(folder.path(), "127.0.0.1:0").await;
+    let old = running.url.clone();
+    let port = old.rsplit(':').next().unwrap().to_owned();
+    let token = std::fs::read_to_string(folder.path().join("setup-token")).unwrap();
+    let http = crate::world::client();
+    let setup = json!({"setup_token": token.trim(), "name": "Ada"});
+    let ada = World::answer(http.post(format!("{old}/v1/setup")).json(&setup))
+        .await
+        .expect(201)
+        .text("/operator_token");
+    World::answer(http.post(format!("{old}/v1/environments")).bearer_auth(ada).json(&json!({"name": "staging"})))
+        .await
+        .expect(201);
+    running.stop().await;
+    let running = served(folder.path(), &format!("localhost:{port}")).await;
+    assert_eq!(running.url, old);
+    // Whoever comes by the name is told, and addresses proofs to what the server is called.
+    let client = tenure_client::Client::builder(format!("http://localhost:{port}")).build().unwrap();
+    assert_eq!(client.proof_audience("staging").await, format!("{old}/env/staging"));
+    running.stop().await;
+}
+
+on_one! {
+    async fn d22_a_refusal_says_what_to_do(world: World) {
+        // An address that the server may not reach is the operator's to allow.
+        let inside = json!({"url": "https://192.168.77.9/realm", "audience": "https://tenure.example.com", "environments": ["production"]});
+        let refused = world.post(&world.admin, "/v1/issuers", inside).await.expect(422);
+        assert_eq!(refused.field_codes(), ["address_not_allowed"]);
+        assert!(refused.text("/fields/0/hint").contains("outbound_allow (TENURE_OUTBOUND_ALLOW)"), "{}", refused.body);
+        assert!(!refused.body.to_string().contains("log"), "the rule is told, and not where to look for it: {}", refused.body);
+        // An end beyond what every route takes is named with the longest that one takes.
+        let mut charter = world.charter(Key::new().jwk());
+        charter["expires_at"] = json!(crate::world::in_secs(200 * 86_400));
+        let refused = world.register("eternal", charter.clone(), "pending").await.expect(403);
+        assert_eq!(refused.code(), "no_route");
+        let detail = refused.text("/detail");
+        assert!(detail.starts_with("charter.expires_at: ") && detail.contains("more than 90d"), "{detail}");
+        charter["expires_at"] = json!(crate::world::in_secs(89 * 86_400));
+        world.register("bounded", charter, "pending").await.expect(201);
+        // Set-up a second time is told at once, and not by what it lacks.
+        let folder = tempfile::tempdir().unwrap();
+        let again = world.by_hand("", folder.path(), &["setup", "--name", "Eve"], None);
+        let said = String::from_utf8(again.stderr).unwrap();
+        assert!(again.status.code() == Some(1) && said.contains("set-up was done before") && !said.contains("can't read"), "{said}");
+    }
+
+    async fn d18_a_departures_dry_run_is_the_departure_without_it(world: World) {
+        let id = world.active("exporter", world.charter(Key::new().jwk())).await;
+        let draft = world.register("unstarted", world.charter(Key::new().jwk()), "draft").await.expect(201).text("/id");
+        let path = format!("/v1/people/{}/depart", world.owner_id);
+        let before = world.changes().await.len();
+        let mut planned = world.post(&world.admin, &path, json!({"reason": "left", "dry_run": true})).await.expect(200).body;
+        assert_eq!((world.changes().await.len(), world.get(&world.admin, &format!("/v1/people/{}", world.owner_id)).await.expect(200).text("/state")), (before, "active".into()));
+        let folder = tempfile::tempdir().unwrap();
+        let said = world.by_hand(&world.admin, folder.path(), &["person", "depart", &world.owner_id, "--reason", "left", "--dry-run"], None);
+        let shown = String::from_utf8(said.stdout).unwrap();
+        assert!(shown.contains("exporter") && shown.contains("unstarted") && shown.contains("closed"), "{shown}{}", String::from_utf8_lossy(&said.stderr));
+        let mut done = world.post(&world.admin, &path, json!({"reason": "left"})).await.expect(200).body;
+        assert_eq!((&planned["dry_run"], &done["dry_run"], &done["state"]), (&json!(true), &json!(false), &json!("departed")));
+        // The deadline is counted from the moment, and nothing else differs.
+        for report in [&mut planned, &mut done] {
+            let left = report["left_behind"].as_array_mut().unwrap();
+            left.iter_mut().for_each(|one| one["until"] = json!(one["until"].is_string()));
+            left.sort_by_key(|one| one["identity"].to_string());
+        }
+        let named: Vec<&str> = done["left_behind"].as_array().unwrap().iter().map(|one| one["identity"].as_str().unwrap()).collect();
+        assert!(named.contains(&id.as_str()) && named.contains(&draft.as_str()), "{done}");
+        assert_eq!((&planned["left_behind"], &planned["ended_grants"]), (&done["left_behind"], &done["ended_grants"]));
+    }
+
+    async fn d18_what_other_systems_write_is_read(world: World) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("leute.csv");
+        std::fs::write(&file, "\u{feff}Personalnummer;Name;Austritt;Kostenstelle\n7001;\"Lovelace; Ada\";2031-03-31;77\n").unwrap();
+        let path = file.to_str().unwrap().to_owned();
+        let marked = format!("\u{feff}{}", world.admin);
+        let run = |more: &[&str]| {
+            let arguments = [&["person", "import", "--source", "hr", &path, "-o", "json"][..], more].concat();
+            let output = world.by_hand(&marked, folder.path(), &arguments, None);
+            (output.status.code(), String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap())
+        };
+        let (code, said) = run(&[]);
+        assert!(code == Some(1) && said.contains("separator_unknown") && said.contains("--separator ';'"), "{said}");
+        let mapped = ["--separator", ";", "--column", "key=Personalnummer", "--column", "name=Name", "--column", "ends_at=Austritt"];
+        let (code, said) = run(&mapped);
+        assert!(code == Some(1) && said.contains("Kostenstelle") && said.contains("column_unknown"), "{said}");
+        let (code, said) = run(&[&mapped[..], &["--other-columns", "ignore"]].concat());
+        assert!(code == Some(0), "{said}");
+        let known = world.get(&world.admin, "/v1/people?source=hr").await.expect(200);
+        assert_eq!((known.text("/items/0/name"), known.text("/items/0/ends_at")), ("Lovelace; Ada".into(), "2031-04-01T00:00:00Z".into()));
+        // A byte order mark is no part of JSON, either.
+        let request = world.http.post(format!("{}/v1/teams", world.server.url)).bearer_auth(&world.admin).header("content-type", "application/json");
+        World::answer(request.body("\u{feff}{\"name\": \"compilers\"}")).await.expect(201);
+    }
 }

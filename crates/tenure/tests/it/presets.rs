@@ -578,3 +578,66 @@ fn with_checksum(body: &str) -> String {
     }
     format!("{body}{}", digits.iter().rev().collect::<String>())
 }
+
+on_one! {
+    async fn d17_every_template_that_is_printed_passes_once_it_is_filled_in(world: World) {
+        let kinds = ["service_account", "workload", "pipeline", "bot", "agent", "integration", "device"];
+        let folder = tempfile::tempdir().unwrap();
+        let providers: Vec<(&str, Provider)> = ["github_actions", "gitlab", "kubernetes", "oidc"].map(|preset| (preset, Provider::start("RS256", "first"))).into_iter().collect();
+        for (preset, provider) in &providers {
+            let with = if *preset == "github_actions" { json!({"fixed_claims": {"repository_owner_id": OWNER}}) } else { json!({}) };
+            trust(&world, provider, preset, with).await.expect(201);
+        }
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "invoices", "sensitivity": "internal"})).await.expect(201);
+        let vendor = json!({"name": "acme", "contact": "help@acme.example", "owner": world.owner_id, "data_domains": ["invoices"]});
+        let vendor = world.post(&world.admin, "/v1/vendors", vendor).await.expect(201).text("/id");
+        let mut number = 0;
+        for kind in kinds {
+            for preset in std::iter::once(None).chain(providers.iter().map(Some)) {
+                if (kind, preset.map(|(preset, _)| *preset)) == ("pipeline", Some("kubernetes")) {
+                    continue;
+                }
+                number += 1;
+                let mut arguments = vec!["identity", "charter-template", "--kind", kind];
+                arguments.extend(preset.iter().flat_map(|(preset, _)| ["--preset", preset]));
+                let printed = world.by_hand(&world.owner, folder.path(), &arguments, None);
+                let url = preset.map_or(&providers[0].1.url, |(_, provider)| &provider.url);
+                let mut filled = String::from_utf8(printed.stdout).unwrap();
+                for (placeholder, value) in [
+                    ("per_OWNER", world.owner_id.as_str()),
+                    ("per_REQUESTER", &world.owner_id),
+                    ("app_APPLICATION", &world.application),
+                    ("res_RESOURCE", &world.orders),
+                    ("ven_VENDOR", &vendor),
+                    ("DATA-DOMAIN", "invoices"),
+                    ("PUBLIC_KEY", Key::new().jwk()["x"].as_str().unwrap()),
+                    // The tests' own platforms stand for the real ones.
+                    ("https://token.actions.githubusercontent.com", url),
+                    ("https://gitlab.com", url),
+                    ("https://CLUSTER_ISSUER", url),
+                    ("https://PROVIDER_ISSUER", url),
+                    ("REPOSITORY_ID", &format!("{number}")),
+                    ("PROJECT_ID", &format!("{number}")),
+                    ("SERVICE_ACCOUNT_UID", &format!("6f2d1c3a-0000-4aaa-8bbb-{number:012}")),
+                    ("TOKEN_SUBJECT", &format!("subject-{number}")),
+                ] {
+                    filled = filled.replace(placeholder, value);
+                }
+                let name = filled.split("\"name\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+                filled = filled.replacen(&name, &format!("{name}-{number}"), 1);
+                let file = folder.path().join("filled.json");
+                std::fs::write(&file, &filled).unwrap();
+                let registered = world.by_hand(&world.owner, folder.path(), &["identity", "register", "-f", file.to_str().unwrap()], None);
+                assert!(registered.status.success(), "{kind} {:?}: {}", preset.map(|(preset, _)| preset), String::from_utf8_lossy(&registered.stderr));
+            }
+        }
+        // And a template of identities.
+        let printed = world.by_hand(&world.owner, folder.path(), &["template", "example"], None);
+        let staging = world.resource("https://staging.internal", "staging", "online").await;
+        let filled = String::from_utf8(printed.stdout).unwrap().replace("res_RESOURCE", &staging).replace("app_APPLICATION", &world.application);
+        let file = folder.path().join("template.json");
+        std::fs::write(&file, &filled).unwrap();
+        let put = world.by_hand(&world.admin, folder.path(), &["template", "put", "-f", file.to_str().unwrap(), "--purpose", "nightly jobs"], None);
+        assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    }
+}

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Key, Store, World, in_secs};
-use crate::{in_real_time, on_both};
+use crate::{in_real_time, on_both, on_one};
 
 fn access(id: &str, resource: &str, action: &str, duration: &str) -> Value {
     json!({"type": "access", "identity": id, "entitlement": {"actions": [action], "resource": resource}, "duration": duration})
@@ -396,7 +396,7 @@ in_real_time! {
     r51_renewal_by_itself_needs_its_conditions on World::binary(Store::Sqlite, &[]);
 }
 
-crate::on_one! {
+on_one! {
     async fn d26_a_policy_asks_more_of_one_application_resource_domain_team_or_action(world: World) {
         world.post(&world.admin, "/v1/data-domains", json!({"name": "invoices", "sensitivity": "internal"})).await.expect(201);
         let body = json!({"uri": "https://ledger.internal", "type": "database", "actions": ["read", "post"], "application": world.edge, "environment": "production", "data_domains": ["invoices"], "verification": "online"});
@@ -448,5 +448,82 @@ crate::on_one! {
         let reads = world.ask(&world.owner, access(&id.text("/id"), &world.orders, "read", "30m"), "looks").await.expect(201);
         let posts = world.ask(&world.owner, access(&id.text("/id"), &ledger, "post", "30m"), "posts").await.expect(201);
         assert_eq!((reads.text("/route").as_str(), posts.text("/route").as_str()), ("owner_or_manager", "security"));
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+on_one! {
+    async fn d03_an_approver_votes_on_what_they_read(world: World) {
+        let (id, _) = just_in_time(&world, "migrator").await;
+        let opened = world.ask(&world.owner, access(&id, &world.orders, "read", "30m"), "migration 12").await.expect(201);
+        let (request, read) = (opened.text("/id"), opened.text("/content_hash"));
+        let folder = tempfile::tempdir().unwrap();
+        let max = |arguments: &[&str], answers: Option<&str>| world.by_hand(&world.manager, folder.path(), arguments, answers);
+        let shown = text(&max(&["request", "show", &request], None).stdout);
+        for part in ["migration 12", "Olu (per_", "workload migrator (idn_", crate::world::ORDERS, "30m", "owner or manager", &read] {
+            assert!(shown.contains(part), "{part} is missing in {shown}");
+        }
+        // The requester asks for something else meanwhile.
+        world.call(Method::PUT, &world.owner, &format!("/v1/requests/{request}"), Some(json!({"purpose": "drop it all"}))).await.expect(200);
+        for verb in ["approve", "deny"] {
+            let unread = max(&["request", verb, &request, "--comment", "x"], None);
+            assert_eq!(unread.status.code(), Some(2), "{}", text(&unread.stderr));
+            assert!(text(&unread.stderr).contains("--content-hash"), "{}", text(&unread.stderr));
+            let stale = max(&["request", verb, &request, "--comment", "x", "--content-hash", &read], None);
+            assert_eq!(stale.status.code(), Some(1));
+            assert!(text(&stale.stderr).contains("request_changed"), "{}", text(&stale.stderr));
+            let silent = max(&["request", verb, &request, "--comment", "x"], Some("\n"));
+            assert_eq!(silent.status.code(), Some(1), "{}", text(&silent.stdout));
+        }
+        assert_eq!(self::request(&world, &request).await.body["votes"], json!([]));
+        let folder = tempfile::tempdir().unwrap();
+        let max = |arguments: &[&str], answers: Option<&str>| world.by_hand(&world.manager, folder.path(), arguments, answers);
+        max(&["request", "show", &request], None);
+        world.call(Method::PUT, &world.owner, &format!("/v1/requests/{request}"), Some(json!({"purpose": "migration 13"}))).await.expect(200);
+        let asked = max(&["request", "approve", &request], Some("y\n"));
+        let terminal = text(&asked.stdout);
+        assert_eq!(asked.status.code(), Some(0), "{terminal}");
+        assert!(terminal.contains("was drop it all; is migration 13") && terminal.contains("Approve this? [y/N]"), "{terminal}");
+        let voted = self::request(&world, &request).await;
+        assert_eq!((voted.text("/state"), voted.text("/votes/0/purpose")), ("fulfilled".into(), "migration 13".into()));
+    }
+
+    async fn d03_a_request_tells_its_approver_all_that_the_vote_binds(world: World) {
+        let charter = world.charter(Key::new().jwk());
+        let pending = world.register("exporter", charter.clone(), "pending").await.expect(201);
+        let (id, request) = (pending.text("/id"), pending.text("/request"));
+        let facts = async |request: &str| -> std::collections::BTreeMap<String, (String, Option<String>)> {
+            let view = world.get(&world.manager, &format!("/v1/requests/{request}")).await.expect(200);
+            assert_eq!(view.body["brief"]["current"], true, "{}", view.body);
+            let facts = view.body["brief"]["facts"].as_array().unwrap();
+            facts.iter().map(|fact| (fact["field"].as_str().unwrap().to_owned(), (fact["value"].as_str().unwrap().to_owned(), fact["before"].as_str().map(str::to_owned)))).collect()
+        };
+        let activation = facts(&request).await;
+        assert_eq!(activation["identity"].0, format!("workload exporter ({id})"));
+        assert!(activation["scope"].0.ends_with(&format!(" on {} ({})", crate::world::ORDERS, world.orders)), "{activation:?}");
+        assert_eq!(activation["owner"].0, format!("Olu ({})", world.owner_id));
+        for bound in ["purpose", "environment", "expires_at", "workload_binding.type"] {
+            assert!(activation.contains_key(bound), "{bound} is missing in {activation:?}");
+        }
+        let view = world.get(&world.manager, &format!("/v1/requests/{request}")).await.expect(200);
+        let interested: Vec<&str> = view.body["interested"].as_array().unwrap().iter().map(|person| person.as_str().unwrap()).collect();
+        let distinct: std::collections::BTreeSet<&str> = interested.iter().copied().collect();
+        assert_eq!(distinct.len(), interested.len(), "each person stands there once: {interested:?}");
+        world.approve(&world.manager, &request).await.expect(200);
+        // What changes stands beside what is.
+        let end = in_secs(50 * 86_400);
+        let renewal = world.ask(&world.owner, json!({"type": "renewal", "identity": id, "until": end}), "goes on").await;
+        if renewal.status == 201 {
+            let facts = facts(&renewal.text("/id")).await;
+            assert!(facts["until"].1.as_deref() == charter["expires_at"].as_str(), "{facts:?}");
+        }
+        let roles = world.post(&world.admin, &format!("/v1/people/{}/roles", world.owner_id), json!({"roles": ["owner", "security"], "purpose": "stands in"})).await.expect(201);
+        let view = world.get(&world.admin, &format!("/v1/requests/{}", roles.text("/id"))).await.expect(200);
+        assert!(view.text("/brief/summary").contains("the roles of Olu (per_"), "{}", view.body);
+        // An identity that reads its own request learns nobody's name by it.
+        assert!(world.get(&world.manager, "/v1/requests").await.expect(200).body["items"].as_array().unwrap().iter().all(|item| item["brief"].is_null()));
     }
 }

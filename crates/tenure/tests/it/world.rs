@@ -398,6 +398,34 @@ impl World {
         self.http = client();
     }
 
+    /// The command line of whoever holds a token, on a terminal of 80 columns with these answers if there are any; what the terminal shows
+    /// is standard output then.
+    pub fn by_hand(&self, token: &str, folder: &std::path::Path, arguments: &[&str], answers: Option<&str>) -> std::process::Output {
+        use std::io::Write as _;
+        let mut command = tenure();
+        if answers.is_some() {
+            let words = std::iter::once(command.get_program().to_str().unwrap()).chain(arguments.iter().copied());
+            let line = words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+            command = self::server::clean(std::path::Path::new("script"));
+            command.args(["-qec", &format!("stty cols 80 -echo; {line}"), "/dev/null"]);
+        } else {
+            command.args(arguments);
+        }
+        command.envs([
+            ("TENURE_SERVER", self.server.url.as_str()),
+            ("TENURE_TOKEN", token),
+            ("TENURE_DATA", folder.to_str().unwrap()),
+        ]);
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(answers.unwrap_or_default().as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     pub fn issuer(&self, environment: &str) -> String {
         format!("{}/env/{environment}", self.server.url)
     }

@@ -43,6 +43,11 @@ impl Subject {
         Ok(self)
     }
 
+    /// All of it, as JSON.
+    pub(crate) fn whole(&self) -> Value {
+        self.told(|part| part.whole.clone())
+    }
+
     fn told(&self, tell: impl Fn(&Part) -> Value) -> Value {
         self.0.iter().map(|part| (part.name.to_owned(), tell(part))).collect::<Map<_, _>>().into()
     }
@@ -83,7 +88,7 @@ fn first_form(facts: &Facts, purpose: &str) -> Result<String, OpError> {
     let bound = Map::from_iter([
         ("matter".to_owned(), json(&facts.matter)?),
         ("purpose".to_owned(), Value::from(purpose)),
-        ("subject".to_owned(), facts.subject.told(|part| part.whole.clone())),
+        ("subject".to_owned(), facts.subject.whole()),
         ("starts_at".to_owned(), json(&facts.starts_at)?),
     ]);
     Ok(digest(&Value::Object(bound).to_string()))

@@ -113,6 +113,8 @@ impl Engine {
             for vote in &stored.votes {
                 voters.push(self.named_person(vote.by).await?);
             }
+            let mut request = self.request_view((*stored.value).clone(), stored.revision, None).await?;
+            request.brief = Some(self.brief(&stored).await?);
             Ok(Approval {
                 asker: self.named_asker(stored.requested_by).await?,
                 identity: identity.map(|identity| Box::new((*identity.value).clone())),
@@ -121,7 +123,7 @@ impl Engine {
                 person,
                 voters,
                 reader: whose,
-                request: self.request_view((*stored.value).clone(), stored.revision, None).await?,
+                request,
             })
         })
         .await

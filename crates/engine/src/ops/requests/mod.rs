@@ -1,5 +1,6 @@
 //! Requests: opened on the lightest route that policy permits, voted on, fulfilled in the commit of the last vote.
 
+mod brief;
 pub(crate) mod content;
 pub(crate) mod deadlines;
 mod eligible;
@@ -20,9 +21,10 @@ use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
 use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::time::{Span, Timestamp};
 
 use self::content::content_hash;
+use self::eligible::Approvers;
 use self::facts::Facts;
 use self::vote::distinct;
 use super::Asked;
@@ -150,7 +152,39 @@ impl Engine {
         if !unfilled.is_empty() {
             return Err(OpError::because(Reason::NoRoute, approvers.lacking(&unfilled)));
         }
-        Err(OpError::by_policy(Reason::NoRoute, common_denial(&denials)))
+        let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
+        if let (OpError::Refused { detail, .. }, Some(longest)) = (&mut refused, self.longest_with_a_route(&principal, facts, &approvers)) {
+            *detail = Some(over_bound(facts, longest));
+        }
+        Err(refused)
+    }
+
+    /// The longest duration, in whole minutes, for which policy would permit a route that can be filled, where only the wanted one is too
+    /// long. Policies bound durations from above: what is permitted for a while is permitted for less.
+    fn longest_with_a_route(&self, principal: &Entity, facts: &Facts, approvers: &Approvers) -> Option<Span> {
+        let judge = self.judging_set(facts);
+        let has_route = |minutes: i64| {
+            let mut context = facts.context.clone();
+            context.duration = Span::from_mins(minutes);
+            Route::ALL.iter().any(|route| {
+                let answer = judge.decide(&Question {
+                    principal: principal.clone(),
+                    action: route.action(),
+                    resource: inventory("request", "", &facts.environment),
+                    context: context.attributes(),
+                });
+                tenure_core::gate::check(&answer).is_ok() && approvers.can_fill(*route)
+            })
+        };
+        let (mut good, mut bad) = (1, facts.context.duration.as_secs() / 60 + 1);
+        if bad <= 1 || !has_route(good) {
+            return None;
+        }
+        while good + 1 < bad {
+            let middle = good + (bad - good) / 2;
+            if has_route(middle) { good = middle } else { bad = middle }
+        }
+        Some(Span::from_mins(good))
     }
 
     pub(crate) fn opened_event(&self, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
@@ -315,7 +349,11 @@ impl Engine {
     pub async fn request(&self, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
         let stored = self.must::<Request>("request", id).await?;
         self.may_read(caller, "request", &id.to_string(), concerns(&stored, caller)).await?;
-        self.request_view((*stored.value).clone(), stored.revision, None).await
+        let mut view = self.request_view((*stored.value).clone(), stored.revision, None).await?;
+        if caller.person_id().is_some() {
+            view.brief = Some(self.brief(&stored).await?);
+        }
+        Ok(view)
     }
 
     /// A page of requests. Who may not read all of them sees their own.
@@ -348,6 +386,7 @@ impl Engine {
             approvers: if request.state == RequestState::Open { approvers } else { Vec::new() },
             approver_roles: if request.state == RequestState::Open { roles } else { Vec::new() },
             request,
+            brief: None,
             revision,
             log: match committed {
                 Some(committed) => Some(self.logged(committed).await?),
@@ -386,6 +425,20 @@ fn common_denial(denials: &[Answer]) -> Answer {
     }
 }
 
+/// Which field is beyond the bound of every route, and what it is.
+fn over_bound(facts: &Facts, longest: Span) -> String {
+    let field = match facts.matter {
+        Matter::Activation { .. } => "charter.expires_at",
+        Matter::Charter { .. } => "matter.charter.expires_at",
+        Matter::Renewal { .. } => "matter.until",
+        Matter::Exception { .. } => "duration",
+        _ => "matter.duration",
+    };
+    format!(
+        "{field}: it is {} away or long, and no route takes more than {longest} here: ask for less",
+        facts.context.duration
+    )
+}
 /// Who may fill the steps that are open: persons by name, and roles.
 fn approvers(request: &Request) -> (Vec<tenure_core::id::PersonId>, Vec<tenure_core::person::Role>) {
     use tenure_core::person::Role;
@@ -399,7 +452,7 @@ fn approvers(request: &Request) -> (Vec<tenure_core::id::PersonId>, Vec<tenure_c
         }
     }
     people.retain(|person| !request.interested.contains(person));
-    (people, roles)
+    (vote::distinct(people), roles)
 }
 
 pub(crate) fn asker(caller: &Caller) -> Asker {

@@ -17,6 +17,7 @@ use tenure_core::port::DueKind;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
+use tenure_core::text;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
@@ -318,12 +319,10 @@ fn may_say(source: &Source, word: &Word) -> bool {
 
 /// Whether a name can stand for one thing only: no part of it is empty, goes up, or is hidden.
 pub(crate) fn is_well_formed(id: &str) -> bool {
-    let plain =
-        |c: char| !c.is_control() && !matches!(c, '*' | '\\' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.trim() == part;
     // SPIFFE and WIMSE ids are names with a scheme.
     let path = id.strip_prefix("spiffe://").or_else(|| id.strip_prefix("wimse://")).unwrap_or(id);
-    !id.is_empty() && id.len() <= MAX_SUBJECT && id.chars().all(plain) && path.split('/').all(part)
+    !id.is_empty() && id.len() <= MAX_SUBJECT && text::check_line(id).is_ok() && !id.contains(['*', '\\']) && path.split('/').all(part)
 }
 
 fn received(id: SignalId, source: SourceId, word: &Word, digest: &str, now: Timestamp) -> Signal {

@@ -20,7 +20,7 @@ use crate::plan::transfer::{self, Plan};
 use crate::run::deadlines::system;
 
 /// Identities that one commit hands over.
-const BATCH: usize = 50;
+pub(crate) const BATCH: usize = 50;
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
 const TURN: usize = 20;
 /// Rows read at once.

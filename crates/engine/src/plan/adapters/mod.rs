@@ -14,6 +14,7 @@ mod set;
 
 use serde_json::{Map, Value};
 use tenure_core::signal::{Format, MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
+use tenure_core::text;
 use tenure_core::time::Timestamp;
 
 pub use self::own::{cloud_event_type, set_event_type};
@@ -125,18 +126,26 @@ pub fn read_set(claims: &Map<String, Value>) -> Result<Vec<Word>, AdapterError> 
     bounded(set::read(claims)?)
 }
 
-fn bounded(words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
+fn bounded(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
     if words.len() > MAX_WORDS {
         return Err(AdapterError::TooMany);
     }
     if words.iter().any(|word| word.subject.id.is_empty() || word.subject.id.len() > MAX_SUBJECT) {
         return Err(AdapterError::TooLong);
     }
-    if words.iter().any(|word| word.subject.id.contains(char::is_control)) {
+    if words.iter().any(|word| text::check_line(&word.subject.id).is_err()) {
         return Err(AdapterError::Member {
             path: "subject",
-            expected: "a name without control characters",
+            expected: "a name in one line, without control or hidden characters",
         });
+    }
+    // What a platform tells beside it is told on as what it is: a word isn't refused for the name of a branch.
+    for value in words.iter_mut().flat_map(|word| word.facts.values_mut()) {
+        if let Value::String(told) = value
+            && text::check_line(told).is_err()
+        {
+            *told = told.chars().map(|c| if text::is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        }
     }
     Ok(words)
 }

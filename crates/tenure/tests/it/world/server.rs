@@ -235,7 +235,7 @@ pub fn tenure() -> Command {
 }
 
 /// A program that is told neither what the tests are told nor what somebody set for a server of their own.
-fn clean(program: &Path) -> Command {
+pub fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TENURE_")) {
         command.env_remove(name);
