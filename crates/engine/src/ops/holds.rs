@@ -74,7 +74,7 @@ impl Engine {
                 Ok(self.decide(decide).await?.0)
             })
             .await?;
-        self.hold_view(hold).await
+        Box::pin(self.hold_view(hold)).await
     }
 
     pub(crate) fn held_event(&self, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::event::Event {
@@ -125,7 +125,7 @@ impl Engine {
                     let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
                     // Who placed it hears who releases it, whatever else stands in their way.
                     if read.placed_by == Some(by) {
-                        return Err(self.placed_by_self(&scope, read.placed_by, read.releasable_by).await?);
+                        return Err(Box::pin(self.placed_by_self(&scope, read.placed_by, read.releasable_by)).await?);
                     }
                     self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
                     if read.placed_by.is_none() {

@@ -49,16 +49,16 @@ impl Engine {
                         if ask.stage != Stage::Draft {
                             problems.extend(identity.complete_charter().err().unwrap_or_default());
                         }
-                        let references = self.check_references(ask.kind, &identity.charter, &mut problems).await?;
+                        let references = Box::pin(self.check_references(ask.kind, &identity.charter, &mut problems)).await?;
                         identity.tier = references.tier(identity.kind, &identity.charter);
                         if ask.stage != Stage::Draft {
-                            self.needs_removal_group(&identity.charter, &mut problems).await?;
+                            Box::pin(self.needs_removal_group(&identity.charter, &mut problems)).await?;
                         }
                         if ask.stage != Stage::Draft && !problems.is_empty() {
                             return Err(OpError::Invalid(problems));
                         }
                         let matter = Matter::Activation { identity: identity.id };
-                        let mut facts = self.facts_of_identity(&matter, &identity, &identity.charter, &references, now).await?;
+                        let mut facts = Box::pin(self.facts_of_identity(&matter, &identity, &identity.charter, &references, now)).await?;
                         facts.interested.extend(caller.person_id());
                         facts.clipped = clipped;
                         self.may_ask(caller, &facts)?;
@@ -293,13 +293,13 @@ impl Engine {
     /// A draft with another charter.
     async fn redrafted(&self, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
         let mut problems = Vec::new();
-        let references = self.check_references(stored.kind, charter, &mut problems).await?;
+        let references = Box::pin(self.check_references(stored.kind, charter, &mut problems)).await?;
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
         let matter = Matter::Activation { identity: stored.id };
         // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
-        let facts = self.facts_of_identity(&matter, stored, charter, &references, now).await?;
+        let facts = Box::pin(self.facts_of_identity(&matter, stored, charter, &references, now)).await?;
         self.may_ask(caller, &facts)?;
         if caller.person_id() != Some(stored.registered_by) && !owns_identity(caller, stored) {
             return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
@@ -364,8 +364,8 @@ impl Engine {
 
     /// An identity with what is computed about it.
     pub(crate) async fn identity_view(&self, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
-        let holds = self.holds_of(std::iter::once(&record)).await?;
-        let removal_group = self.removal_group_view(&record.charter).await?;
+        let holds = Box::pin(self.holds_of(std::iter::once(&record))).await?;
+        let removal_group = Box::pin(self.removal_group_view(&record.charter)).await?;
         let mut view = self.shown(record, revision, &holds, removal_group).await?;
         if let Some(committed) = committed {
             view.log = Some(self.logged(committed).await?);

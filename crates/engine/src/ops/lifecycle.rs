@@ -54,10 +54,10 @@ impl Engine {
             seen(if_match, &stored)?;
             let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
-            let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
-            self.needs_removal_group(&stored.charter, &mut problems).await?;
+            let references = Box::pin(self.check_references(stored.kind, &stored.charter, &mut problems)).await?;
+            Box::pin(self.needs_removal_group(&stored.charter, &mut problems)).await?;
             let matter = Matter::Activation { identity: id };
-            let mut facts = self.facts_of_identity(&matter, &stored, &stored.charter, &references, now).await?;
+            let mut facts = Box::pin(self.facts_of_identity(&matter, &stored, &stored.charter, &references, now)).await?;
             facts.interested.extend(caller.person_id());
             self.may_ask(caller, &facts)?;
             // A pending identity whose request ended is handed in again.
@@ -198,7 +198,7 @@ impl Engine {
                 },
             )
             .await?;
-        view.releasers = Some(self.releasers_of_newest(&view.record).await?);
+        view.releasers = Some(Box::pin(self.releasers_of_newest(&view.record)).await?);
         Ok(view)
     }
 
@@ -215,7 +215,7 @@ impl Engine {
             self.identity_view(identity, stored.revision, None).await
         });
         let mut view = planned.await?;
-        view.releasers = Some(self.releasers_of_newest(&view.record).await?);
+        view.releasers = Some(Box::pin(self.releasers_of_newest(&view.record)).await?);
         Ok(view)
     }
 
@@ -293,7 +293,7 @@ impl Engine {
             }
             // The kernel of S-9: no policy can let somebody release their own hold. They hear who can.
             if let (true, Some(released)) = (placed_by == Some(by), released) {
-                return Err(self.placed_by_self(&Scope::Identity(id), placed_by, released.releasable_by).await?);
+                return Err(Box::pin(self.placed_by_self(&Scope::Identity(id), placed_by, released.releasable_by)).await?);
             }
             let owner_may = released.is_some_and(|cause| cause.releasable_by == Releaser::Owner);
             let answer = self.allow(

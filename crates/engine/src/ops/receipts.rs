@@ -188,7 +188,7 @@ impl Engine {
             }
         }
         receipt.points = points;
-        receipt.returning = Some(self.returning(&concerned, now).await?);
+        receipt.returning = Some(Box::pin(self.returning(&concerned, now)).await?);
         if plan::receipt::is_answered(&receipt) {
             let keys = self.deployment_keys().await?;
             receipt.signed = None;

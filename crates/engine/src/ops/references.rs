@@ -159,7 +159,7 @@ impl Engine {
 
     async fn check_places(&self, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
         if let Some(team) = charter.removal_group
-            && let Some(problem) = self.removal_group_problem("removal_group", team).await?
+            && let Some(problem) = Box::pin(self.removal_group_problem("removal_group", team)).await?
         {
             wrong.add(&problem.field, &problem.code, &problem.hint);
         }

@@ -56,7 +56,7 @@ impl Approvers {
         })
     }
 
-    /// What the lightest of these routes lacks, in words.
+    /// What these routes lack, in words.
     pub(crate) fn lacking(&self, routes: &[Route]) -> String {
         let ways: Vec<String> = routes
             .iter()

@@ -302,7 +302,7 @@ impl Engine {
         facts.subjects = vec![identity.id.to_string()];
         facts.interested = vec![identity.registered_by];
         facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
-        facts.serves(self.served_by(charter).await?);
+        facts.serves(Box::pin(self.served_by(charter)).await?);
         // Nothing begins to work, or gets more, whose owner leaves meanwhile.
         facts.expects.extend(references.owner.clone());
         facts.context = AskContext {
@@ -320,7 +320,7 @@ impl Engine {
             vendor: charter.vendor.is_some(),
             within_bounds: references.within_bounds,
             waived: self.waived(identity, now).await?,
-            touches: self.touches_of(charter, &charter.scope, &facts).await?,
+            touches: Box::pin(self.touches_of(charter, &charter.scope, &facts)).await?,
             ..AskContext::of(matter)
         };
         Ok(facts)
@@ -428,7 +428,7 @@ impl Engine {
         }
         let mut problems = stored.complete_charter().err().unwrap_or_default();
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
-        self.needs_removal_group(&stored.charter, &mut problems).await?;
+        Box::pin(self.needs_removal_group(&stored.charter, &mut problems)).await?;
         if !problems.is_empty() {
             return Err(OpError::Invalid(problems));
         }
@@ -483,10 +483,10 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
         // Who asked for the identity did not ask for this.
         facts.interested.clear();
-        facts.serves(self.served_by(charter).await?);
+        facts.serves(Box::pin(self.served_by(charter)).await?);
         facts.subject = Subject::default().with("charter", charter)?;
         facts.context.duration = duration;
-        facts.context.touches = self.touches_of(charter, std::slice::from_ref(entitlement), &facts).await?;
+        facts.context.touches = Box::pin(self.touches_of(charter, std::slice::from_ref(entitlement), &facts)).await?;
         facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
         facts.starts_at = starts_at;
         facts.expects.push(expect(&known.identity));
@@ -514,7 +514,7 @@ impl Engine {
             let tier = stored.judged_tier(references.tier(stored.kind, charter));
             self.may_end_later(&mut facts, &stored, tier, until, now).await?;
         }
-        let from = self.touches_of(&stored.charter, &stored.charter.scope, &facts).await?;
+        let from = Box::pin(self.touches_of(&stored.charter, &stored.charter.scope, &facts)).await?;
         facts.context.touches.add(from);
         // What the votes are about is the way from the one charter to the other.
         facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
@@ -532,7 +532,7 @@ impl Engine {
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
         facts.interested.clear();
-        facts.serves(self.served_by(&stored.charter).await?);
+        facts.serves(Box::pin(self.served_by(&stored.charter)).await?);
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = Subject::default().with("charter", &stored.charter)?;

@@ -91,9 +91,9 @@ impl Engine {
     pub(crate) async fn draft_request(&self, caller: &Caller, facts: &Facts, purpose: &str, now: Timestamp) -> Result<Request, OpError> {
         let mut facts = facts.clone();
         facts.context.owns = facts.owns(asker(caller));
-        let (route, answer) = self.choose_route(principal(caller), &facts).await?;
+        let (route, answer) = Box::pin(self.choose_route(principal(caller), &facts)).await?;
         let mut interested = facts.interested.clone();
-        interested.extend(self.members_of(&facts.interested_teams).await?);
+        interested.extend(Box::pin(self.members_of(&facts.interested_teams)).await?);
         Ok(Request {
             id: RequestId::generate(now, self.entropy.as_ref()),
             class: facts.class,
@@ -128,7 +128,7 @@ impl Engine {
     pub(crate) async fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
         let mut denials = Vec::new();
         let mut unfilled = Vec::new();
-        let approvers = self.approvers_of(facts).await?;
+        let approvers = Box::pin(self.approvers_of(facts)).await?;
         let judge = self.judging_set(facts);
         for route in Route::ALL {
             let answer = judge.decide(&Question {

@@ -51,6 +51,8 @@ impl Engine {
             let ((request, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();
+                    // The voter as they are now, not as they were when they were let in: their teams and roles decide.
+                    let caller = &self.still(caller).await?;
                     let stored = self.must::<Request>("request", id).await?;
                     if stored.state != RequestState::Open {
                         return Err(not_open(stored.state));
@@ -86,6 +88,9 @@ impl Engine {
                     })?;
                     let mut changeset = Changeset::new(caller.actor(), now, self.vote_event(caller, &request, place, approves, &answer, now));
                     fresh.expect(&mut changeset);
+                    if let Caller::Person { person, .. } = caller {
+                        changeset.expect(person);
+                    }
                     changeset.expects.extend(facts.expects);
                     match request.state {
                         RequestState::Approved => self.fulfil_or_wait(&mut changeset, &mut request, now).await?,
@@ -151,7 +156,7 @@ impl Engine {
             context: judged.context.attributes(),
         });
         if judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
-            let (route, answer) = self.choose_route(asker, &judged).await?;
+            let (route, answer) = Box::pin(self.choose_route(asker, &judged)).await?;
             request.route = route;
             request.policies = answer.policies;
             request.policy_version = answer.version;
