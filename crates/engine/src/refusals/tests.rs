@@ -87,7 +87,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         "coverage": "role_based",
         "parties": {"requester": owner, "operator": "billing", "beneficiary": "finance"},
     }}));
-    let id = engine.register(&caller, identity).await.unwrap().record.id;
+    let id = Box::pin(engine.register(&caller, identity)).await.unwrap().record.id;
     engine.activate(&manager, id, None).await.unwrap();
     Org {
         world,

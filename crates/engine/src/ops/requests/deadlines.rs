@@ -113,7 +113,7 @@ impl Engine {
             Err(OpError::Invalid(_) | OpError::NotFound(_)) => return self.lapsed(claimed, stored, "what it was about has changed", now).await,
             Err(other) => return Err(other),
         };
-        facts.keep_out(&stored);
+        facts.keep_out(stored);
         let mut request = match self.as_it_stands(stored, &mut facts).await {
             Ok(request) => request,
             Err(OpError::Refused { reason, .. }) => return self.lapsed(claimed, stored, reason.code(), now).await,
