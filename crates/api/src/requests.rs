@@ -100,6 +100,14 @@ const fn deny() -> WhenUnreachable {
     WhenUnreachable::Deny
 }
 
+/// `POST /v1/resources/{id}/sign-with`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignWith {
+    /// What the resource's tokens are signed with from now on; what its environment says if `null`.
+    pub signing_algorithm: Option<SigningAlgorithm>,
+}
+
 /// `POST /v1/issuers/{id}/try`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
@@ -81,6 +81,11 @@ impl Client {
     /// `GET /v1/resources/{id}`.
     pub async fn resource(&self, id: ResourceId) -> Result<View<Resource>, ClientError> {
         self.get(&format!("/v1/resources/{id}")).await
+    }
+
+    /// `POST /v1/resources/{id}/sign-with`: what its tokens are signed with from now on.
+    pub async fn sign_with(&self, id: ResourceId, ask: &SignWith) -> Result<View<Resource>, ClientError> {
+        self.post(&format!("/v1/resources/{id}/sign-with"), ask).await
     }
 
     /// `POST /v1/issuers`: proposes an issuer; a second person confirms it.

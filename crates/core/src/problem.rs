@@ -78,7 +78,7 @@ reasons! {
     /// The credential is not known here.
     CredentialUnknown = "credential_unknown", "the credential was not issued here, or its record has ended";
     /// The proof failed.
-    ProofInvalid = "proof_invalid", "sign with a key that is bound (EdDSA or ES256), with iss and sub the identity's id, aud the issuer identifier and nothing else, exp at most ten minutes ahead and a fresh jti";
+    ProofInvalid = "proof_invalid", "the proof is malformed, over, for somebody else or by an unknown key; an assertion is signed by a bound key (EdDSA or ES256), with iss and sub the identity's id, aud the issuer identifier alone, exp at most ten minutes ahead and a fresh jti";
     /// The right key signed, for another audience.
     ProofAudienceWrong = "proof_audience_wrong", "the right key signed, for somebody else: let aud be exactly what is expected, and alone; of an assertion that is the environment's issuer identifier";
     /// The right key signed what is over or has not begun.

@@ -1,7 +1,7 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
 use serde_json::json;
-use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource, SignWith};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
@@ -14,7 +14,8 @@ use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
 use tenure_core::resource::Resource;
-use tenure_core::signing_key::{KeyUse, SigningKey};
+use tenure_core::row::Stored;
+use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 use tenure_core::third_party::Standing;
 use tenure_core::time::{Span, Timestamp};
 
@@ -303,10 +304,7 @@ impl Engine {
                     let now = self.now();
                     // The first resource that wants an algorithm brings its key: nobody can have fetched the key set for its tokens before.
                     let environment = self.must::<Environment>("environment", &ask.environment).await?;
-                    let wanted = ask.signing_algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
-                    let new_key = wanted
-                        .map(|algorithm| self.new_key_of(KeyUse::AccessToken(ask.environment.clone()), algorithm, now))
-                        .transpose()?;
+                    let new_key = self.missing_key(&environment, ask.signing_algorithm, now)?;
                     let resource = Resource {
                         id: ResourceId::generate(now, self.entropy.as_ref()),
                         uri: ask.uri.clone(),
@@ -336,14 +334,7 @@ impl Engine {
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.insert(&resource);
                     if let Some(key) = &new_key {
-                        let mut with_key = (*environment.value).clone();
-                        with_key.keys.push(EnvironmentKey {
-                            id: key.id,
-                            algorithm: key.algorithm,
-                            signs_from: now,
-                            published_until: None,
-                        });
-                        changeset.replace(&environment, &with_key).insert(key);
+                        add_key(&mut changeset, &environment, key, now);
                     }
                     // Of each spelling there is one resource, for ever.
                     changeset.once.extend(Resource::spellings(&ask.uri).into_iter().map(|key| Once {
@@ -357,6 +348,52 @@ impl Engine {
             self.changed(resource, 1, &committed).await
         })
         .await
+    }
+
+    /// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the environment has no key of it yet,
+    /// the first one is published at once and signs once verifiers had time to fetch it; until then nothing changes.
+    ///
+    /// # Errors
+    /// No such resource, or the caller is no administrator.
+    pub async fn sign_with(&self, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
+            self.allow(caller, Action::Administer, inventory("resource", id, ""), administration(false, false))?;
+            let ((resource, revision), committed) = self
+                .decide(|| async {
+                    let now = self.now();
+                    let stored = self.must::<Resource>("resource", id).await?;
+                    let environment = self.must::<Environment>("environment", &stored.environment).await?;
+                    let new_key = self.missing_key(&environment, ask.signing_algorithm, now)?;
+                    let resource = Resource {
+                        signing_algorithm: ask.signing_algorithm,
+                        ..(*stored.value).clone()
+                    };
+                    let mut event = self
+                        .event(now, "resource.signing_changed", ControlPoint::Administer)
+                        .subject(id)
+                        .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
+                    if let Some(key) = &new_key {
+                        event = event.fact("key", key.id).fact("public_key", &key.public);
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &resource);
+                    if let Some(key) = &new_key {
+                        add_key(&mut changeset, &environment, key, now.plus(self.settings.key_overlap));
+                    }
+                    Ok((changeset, (resource, stored.revision + 1)))
+                })
+                .await?;
+            self.changed(resource, revision, &committed).await
+        })
+        .await
+    }
+
+    /// The first key of an algorithm that an environment has none of yet.
+    fn missing_key(&self, environment: &Environment, algorithm: Option<SigningAlgorithm>, now: Timestamp) -> Result<Option<SigningKey>, OpError> {
+        let missing = algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
+        missing
+            .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+            .transpose()
     }
 
     /// Whether the caller may read this part of the inventory; a refusal is recorded.
@@ -384,6 +421,18 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Publishes an environment's first key of an algorithm.
+fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &SigningKey, signs_from: Timestamp) {
+    let mut with_key = (*environment.value).clone();
+    with_key.keys.push(EnvironmentKey {
+        id: key.id,
+        algorithm: key.algorithm,
+        signs_from,
+        published_until: None,
+    });
+    changeset.replace(environment, &with_key).insert(key);
 }
 
 /// An operator token stands for somebody who does not sign in: that is exceptional by itself.

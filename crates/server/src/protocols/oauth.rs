@@ -86,6 +86,13 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
+    /// Says what was wrong this time, before what to do.
+    fn detailed(&mut self, detail: Option<String>, reason: Reason) {
+        if let Some(detail) = detail {
+            self.description = format!("{detail}; {}", reason.hint());
+        }
+    }
+
     pub(super) fn because(status: StatusCode, error: &'static str, reason: Reason) -> Self {
         Self {
             reason: Some(reason),
@@ -138,8 +145,13 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
         OpError::Unauthenticated(_) => OAuthError::because(proof_status, proof, Reason::ProofInvalid),
         OpError::Refused {
             reason: reason @ (Reason::ProofReplayed | Reason::ProofAudienceWrong | Reason::ProofNotNow | Reason::ProofTooLong | Reason::ProofClaimsWrong),
+            detail,
             ..
-        } => OAuthError::because(proof_status, proof, reason),
+        } => {
+            let mut failure = OAuthError::because(proof_status, proof, reason);
+            failure.detailed(detail, reason);
+            failure
+        }
         OpError::Refused { reason, detail, answer } => {
             let (status, code) = match reason {
                 Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
@@ -163,9 +175,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
                 _ => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             };
             let mut failure = OAuthError::because(status, code, reason);
-            if let Some(detail) = detail {
-                failure.description = format!("{detail}; {}", reason.hint());
-            }
+            failure.detailed(detail, reason);
             failure.policies = answer.map(|answer| answer.policies).unwrap_or_default();
             failure
         }

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/environments/{id}/rotate-key", post(rotate_key))
         .route("/v1/resources", post(create_resource).get(list::<Resource>))
         .route("/v1/resources/{id}", get(one::<Resource>))
+        .route("/v1/resources/{id}/sign-with", post(sign_with))
         .route("/v1/issuers", post(create_issuer).get(list::<Issuer>))
         .route("/v1/issuers/{id}", get(one::<Issuer>))
         .route("/v1/issuers/{id}/confirm", post(confirm_issuer))
@@ -91,6 +92,10 @@ async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(nam
 
 async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
     created(app.engine.create_resource(&caller, ask).await?)
+}
+
+async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {
+    ok(app.engine.sign_with(&caller, id(&resource, "resource")?, &ask).await?)
 }
 
 async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> Reply<View<Issuer>> {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest};
+use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
+use tenure_client::ListQuery;
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::issuer::Preset;
@@ -285,6 +286,14 @@ pub enum Resource {
         /// The resource's id.
         id: ResourceId,
     },
+    /// Has its tokens signed with another algorithm from now on: EdDSA, ES256 or RS256; without one with what its environment says.
+    SignWith {
+        /// The resource's id.
+        id: ResourceId,
+        /// The algorithm.
+        #[arg(value_parser = word::<SigningAlgorithm>)]
+        signing_algorithm: Option<SigningAlgorithm>,
+    },
 }
 
 impl Resource {
@@ -330,6 +339,7 @@ impl Resource {
                 context.out.list(&paging, query, RESOURCES, async |query| client.resources(&query).await).await
             }
             Self::Show { id } => context.out.record(&client.resource(id).await?),
+            Self::SignWith { id, signing_algorithm } => context.out.record(&client.sign_with(id, &SignWith { signing_algorithm }).await?),
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::on_one;
 use crate::peers::{node, p256, python, said};
-use crate::world::World;
+use crate::world::{Key, World};
 
 /// The clients: PyPI `mcp`, npm `@modelcontextprotocol/sdk` and `@modelcontextprotocol/client`.
 const CLIENTS: [&str; 3] = ["python", "sdk", "client"];
@@ -57,6 +59,12 @@ async fn who(client: &str, server: &McpServer, issuer: &str, with: Value) -> Val
     }
 }
 
+/// What a token is signed with.
+fn algorithm_of(token: &str) -> String {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["alg"].as_str().unwrap().to_owned()
+}
+
 /// The server as a resource, and an identity with a key that every client reads and these actions there.
 async fn client_of(world: &World, server: &McpServer, actions: &[&str], algorithm: &str) -> (String, String) {
     let body = json!({"signing_algorithm": algorithm, "uri": server.url, "type": "mcp", "actions": ["read", "write", "admin"], "application": world.application, "environment": "production", "verification": "offline"});
@@ -68,28 +76,16 @@ async fn client_of(world: &World, server: &McpServer, actions: &[&str], algorith
 }
 
 on_one! {
-    async fn e02_stock_clients_get_what_is_held_of_all_that_a_server_offers(world: World) {
-        let issuer = world.issuer("production");
-        let server = McpServer::start(json!({"issuer": issuer, "algorithm": "EdDSA", "required": [], "offered": ["read", "write", "admin"]})).await;
-        let (id, pem) = client_of(&world, &server, &["read", "write"], "EdDSA").await;
-        for client in CLIENTS {
-            // Two of the three ask for all of it, whatever they are told to ask for.
-            let answer = who(client, &server, &issuer, json!({"id": id, "pem": pem, "scope": "read write admin"})).await;
-            assert_eq!(answer["scopes"], json!(["read", "write"]), "{client}: {answer}");
-        }
-        let issued = world.events_of("credential.issued", &id).await;
-        assert_eq!(issued.len(), 3);
-        assert!(issued.iter().filter(|event| event["data"]["left_out"] == json!(["admin"])).count() >= 2);
-    }
-
     async fn e04_e05_a_stock_server_checks_tokens_of_the_algorithm_that_it_knows(world: World) {
         let issuer = world.issuer("production");
         // FastMCP knows RS256 unless it is told otherwise.
-        for (named, algorithm) in [(Value::Null, "RS256"), (json!("ES256"), "ES256")] {
-            let server = McpServer::start(json!({"issuer": issuer, "algorithm": named, "required": ["read"], "offered": ["read"]})).await;
-            let (id, pem) = client_of(&world, &server, &["read"], algorithm).await;
-            let answer = who("python", &server, &issuer, json!({"id": id, "pem": pem})).await;
-            assert_eq!(answer, json!({"client": id, "scopes": ["read"], "audience": server.url}), "{algorithm}");
+        let server = McpServer::start(json!({"issuer": issuer, "required": ["read"], "offered": ["read"]})).await;
+        let (id, pem) = client_of(&world, &server, &["read"], "RS256").await;
+        let answer = who("sdk", &server, &issuer, json!({"id": id, "pem": pem})).await;
+        assert_eq!(answer, json!({"client": id, "scopes": ["read"], "audience": server.url}));
+        let more = |uri: &str| json!({"uri": uri, "type": "mcp", "actions": ["read"], "application": world.application, "environment": "production", "verification": "offline", "signing_algorithm": "ES256"});
+        for uri in ["https://a.internal", "https://b.internal"] {
+            world.post(&world.admin, "/v1/resources", more(uri)).await.expect(201);
         }
         // Each algorithm has one key, however many resources want it, and each is in the key set and in what verifiers discover.
         let algorithms = |keys: Value| keys["keys"].as_array().unwrap().iter().map(|key| key["alg"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
@@ -97,12 +93,12 @@ on_one! {
         assert_eq!(set, ["EdDSA", "RS256", "ES256"]);
         for path in ["/.well-known/openid-configuration/env/production", "/env/production/.well-known/openid-configuration"] {
             let found = world.get("", path).await.expect(200).body;
-            assert_eq!((&found["issuer"], &found["id_token_signing_alg_values_supported"]), (&json!(issuer), &json!(["EdDSA", "ES256", "RS256"])), "{path}");
+            assert_eq!((&found["issuer"], &found["id_token_signing_alg_values_supported"]), (&json!(issuer), &json!(["ES256", "EdDSA", "RS256"])), "{path}");
         }
         for path in ["/.well-known/openid-configuration/env/nowhere", "/env/nowhere/.well-known/openid-configuration"] {
             world.get("", path).await.expect(404);
         }
-        // A rotation renews each of them, and what was signed goes on holding.
+        // A rotation renews each of them.
         let rotated = world.post(&world.admin, "/v1/environments/production/rotate-key", json!({})).await.expect(200);
         assert_eq!(rotated.body["keys"].as_array().unwrap().len(), 6);
         // An environment may sign with another from its first token on.
@@ -111,15 +107,40 @@ on_one! {
         world.post(&world.admin, "/v1/environments", json!({"name": "none", "signing_algorithm": "HS256"})).await.expect(400);
     }
 
-    async fn e01_stock_clients_get_a_token_and_call_a_tool(world: World) {
+    async fn e04_a_resource_changes_over_once_verifiers_had_time_to_fetch_the_key(world: World) {
+        let orders = world.resource("https://orders.staging", "staging", "offline").await;
+        let key = Key::new();
+        let mut charter = world.charter(key.jwk());
+        charter["environment"] = json!("staging");
+        charter["scope"] = json!([{"actions": ["read"], "resource": orders}]);
+        let id = world.active("stager", charter).await;
+        let alg = async || algorithm_of(&world.token(&key, &id, "staging").await);
+        let change = async |algorithm: Value| world.post(&world.admin, &format!("/v1/resources/{orders}/sign-with"), json!({"signing_algorithm": algorithm})).await;
+        change(json!("ES256")).await.expect(200);
+        // Published at once, and signing nothing yet.
+        let set = world.get("", "/env/staging/jwks.json").await.expect(200).body;
+        assert_eq!((set["keys"].as_array().unwrap().len(), alg().await), (2, "EdDSA".to_owned()));
+        world.pass(1_200).await;
+        assert_eq!(alg().await, "ES256");
+        change(Value::Null).await.expect(200);
+        assert_eq!(alg().await, "EdDSA");
+        change(json!("none")).await.expect(400);
+        let changes = world.events_of("resource.signing_changed", &orders).await;
+        assert_eq!(changes.iter().map(|event| &event["data"]["signing_algorithm"]).collect::<Vec<_>>(), [&json!("ES256"), &json!("EdDSA")]);
+    }
+
+    async fn e01_e02_stock_clients_get_a_token_for_what_is_held_and_call_a_tool(world: World) {
         let issuer = world.issuer("production");
         // It writes its own name with a slash at the end, and is registered without.
-        let server = McpServer::start(json!({"issuer": issuer, "algorithm": "EdDSA", "required": ["read"], "offered": ["read"]})).await;
-        let (id, pem) = client_of(&world, &server, &["read"], "EdDSA").await;
+        let server = McpServer::start(json!({"issuer": issuer, "algorithm": "EdDSA", "required": [], "offered": ["read", "write", "admin"]})).await;
+        let (id, pem) = client_of(&world, &server, &["read", "write"], "EdDSA").await;
         for client in CLIENTS {
-            let answer = who(client, &server, &issuer, json!({"id": id, "pem": pem})).await;
-            assert_eq!(answer, json!({"client": id, "scopes": ["read"], "audience": server.url}), "{client}");
+            // Two of the three ask for all that the server offers, whatever they are told to ask for.
+            let answer = who(client, &server, &issuer, json!({"id": id, "pem": pem, "scope": "read write admin"})).await;
+            assert_eq!(answer, json!({"client": id, "scopes": ["read", "write"], "audience": server.url}), "{client}");
         }
+        let issued = world.events_of("credential.issued", &id).await;
+        assert!(issued.len() == 3 && issued.iter().filter(|event| event["data"]["left_out"] == json!(["admin"])).count() >= 2, "{issued:?}");
         // One resource has one registration, however it is spelled.
         let twin = json!({"uri": format!("{}/", server.url), "type": "mcp", "actions": ["read"], "application": world.application, "environment": "production", "verification": "offline"});
         assert_eq!(world.post(&world.admin, "/v1/resources", twin).await.expect(409).code(), "taken");

@@ -23,6 +23,7 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
+use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::{Span, Timestamp};
 
 pub use self::exchange::ACCESS_TOKEN_TYPE;
@@ -322,7 +323,9 @@ impl Engine {
         changeset.once.extend(proven.once);
         changeset.once.extend(sender.once);
         changeset.spends.push(self.issuance_spend(id, now));
-        let algorithm = wanted.resource.signing_algorithm.unwrap_or(environment.signing_algorithm);
+        // A key that verifiers had no time to fetch signs nothing yet.
+        let has_begun = |algorithm: &SigningAlgorithm| environment.signing_key(*algorithm, now).is_some();
+        let algorithm = wanted.resource.signing_algorithm.filter(has_begun).unwrap_or(environment.signing_algorithm);
         let signer = self.token_signer(&environment, algorithm, now).await?;
         let issued = Issued {
             expires_in: permit.expires_at().as_secs() - now.as_secs(),
