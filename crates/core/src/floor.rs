@@ -56,6 +56,20 @@ impl Floor {
         matches!(kind, RowKind::Cut | RowKind::Hold | RowKind::Epoch | RowKind::Contradiction)
     }
 
+    /// Whether a row goes at its end without an event, or is the floor of one that does: then its absence says nothing, and refuses whoever
+    /// comes with it.
+    pub fn may_be_dropped(key: &RowKey) -> bool {
+        let dropped = [
+            RowKind::Credential,
+            RowKind::Session,
+            RowKind::Invitation,
+            RowKind::Backchannel,
+            RowKind::Idempotency,
+        ];
+        let of = |kind: &RowKind| key.id.strip_prefix(kind.as_str()).is_some_and(|id| id.starts_with('/'));
+        dropped.contains(&key.kind) || (key.kind == RowKind::Floor && dropped.iter().any(of))
+    }
+
     /// Whether a row, if it is there, at this revision, is one to believe at a time.
     pub fn holds(&self, revision: Option<u64>, now: Timestamp) -> bool {
         match revision {

@@ -92,7 +92,7 @@ impl Engine {
             self.compare(*kind, &mut report, &mut said).await?;
         }
         // What the log named and no list showed is gone, unless it may have been dropped at its end.
-        for (key, _) in said.iter().filter(|(key, _)| !is_dropped_at_its_end(key)) {
+        for (key, _) in said.iter().filter(|(key, _)| !Floor::may_be_dropped(key)) {
             // It may have been written after its kind was listed.
             let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
             if !now_there {
@@ -207,19 +207,6 @@ impl Engine {
         }
         Ok(spoilt.id.clone())
     }
-}
-
-/// Whether a row goes at its end without an event: then its absence says nothing, and refuses whoever comes with it.
-fn is_dropped_at_its_end(key: &RowKey) -> bool {
-    let dropped = [
-        RowKind::Credential,
-        RowKind::Session,
-        RowKind::Invitation,
-        RowKind::Backchannel,
-        RowKind::Idempotency,
-    ];
-    let of = |kind: &RowKind| key.id.strip_prefix(kind.as_str()).is_some_and(|id| id.starts_with('/'));
-    dropped.contains(&key.kind) || (key.kind == RowKind::Floor && dropped.iter().any(of))
 }
 
 /// The log itself is not what its hashes or its signed root say, up to this entry.
