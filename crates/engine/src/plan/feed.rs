@@ -63,18 +63,18 @@ enum Cell {
 /// # Errors
 /// Every place that is wrong, up to a hundred.
 pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
-    let mut lines = split(text.trim_start_matches('\u{feff}'), ',')?.into_iter();
-    let Some((_, heading)) = lines.next() else {
-        return Err(vec![FieldProblem::new("heading", "heading_missing", "the first line names the columns")]);
-    };
-    let heading: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
-    if let [only] = heading.as_slice()
-        && let Some(separator) = only.chars().find(|c| matches!(c, ';' | '\t' | '|'))
-    {
+    let text = text.trim_start_matches('\u{feff}');
+    let first = text.lines().next().unwrap_or_default();
+    if let (false, Some(separator)) = (first.contains(','), first.chars().find(|c| matches!(c, ';' | '\t' | '|'))) {
         let hint =
             format!("the columns are separated by {separator:?}, and a feed takes commas: tenure person import --separator {separator:?} rewrites yours");
         return Err(vec![FieldProblem::new("heading", "separator_unknown", hint)]);
     }
+    let mut lines = split(text, ',')?.into_iter();
+    let Some((_, heading)) = lines.next() else {
+        return Err(vec![FieldProblem::new("heading", "heading_missing", "the first line names the columns")]);
+    };
+    let heading: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
     let mut problems = Vec::new();
     for (n, name) in heading.iter().enumerate() {
         if heading.iter().take(n).any(|earlier| earlier == name) {

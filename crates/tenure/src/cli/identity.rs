@@ -413,6 +413,11 @@ fn template(kind: Kind, preset: Option<Preset>, now: Timestamp) -> anyhow::Resul
             .hint("take --preset github_actions, gitlab or oidc, or another kind")
             .into());
     }
+    if kind == Kind::Device && preset.is_some() {
+        return Err(Failure::usage("a device proves itself with a key of its own, and nothing else vouches for it")
+            .hint("leave --preset out")
+            .into());
+    }
     let end = now.plus(kind.max_life().map_or(TEMPLATE_LIFE, |life| life.min(TEMPLATE_LIFE)));
     let end = Timestamp::from_micros(end.as_secs().saturating_mul(1_000_000));
     Ok(super::template::charter(kind, preset).trim_end().replace("{expires_at}", &end.to_string()))
@@ -432,7 +437,10 @@ mod tests {
         let presets = || [None].into_iter().chain(Preset::ALL.iter().copied().map(Some));
         for (kind, preset) in Kind::ALL.iter().flat_map(|kind| presets().map(move |preset| (kind, preset))) {
             let Ok(text) = template(*kind, preset, now) else {
-                assert_eq!((*kind, preset), (Kind::Pipeline, Some(Preset::Kubernetes)));
+                assert!(
+                    *kind == Kind::Device || (*kind, preset) == (Kind::Pipeline, Some(Preset::Kubernetes)),
+                    "{kind:?} {preset:?}"
+                );
                 continue;
             };
             let filled = text

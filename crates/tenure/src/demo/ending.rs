@@ -78,7 +78,15 @@ pub async fn receipt(harbour: &Organisation, id: &str) -> anyhow::Result<()> {
     say!("    in force   {}", answer.text("/in_force_at")?)?;
     for point in answer.at("/points").as_array().into_iter().flatten() {
         let resource = point.get("resource").and_then(Value::as_str).unwrap_or_default();
-        say!("    {:<9}  {}", harbour.name_of(resource), point.get("outcome").unwrap_or(&Value::Null))?;
+        let outcome = |name: &str| point.pointer(&format!("/outcome/{name}")).and_then(Value::as_str);
+        let control = if outcome("control").is_some() {
+            ", and a live credential was accepted there at the same time"
+        } else {
+            ""
+        };
+        let reason = outcome("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+        let state = outcome("state").unwrap_or("unknown");
+        say!("    {:<9}  {state}{reason}{control}", harbour.name_of(resource))?;
     }
     ensure!(answer.text("/state")? == "refused_verified", "the receipt is not verified: {}", answer.body);
     let public = keys(harbour).await?;

@@ -131,7 +131,7 @@ fn fresh_folder() -> PathBuf {
 fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
     let folder = folder.display();
     let program = std::env::current_exe()?;
-    say!(
+    page::verbatim(&format!(
         "\nThe server keeps running at {url}; stop it with ctrl-c. In another terminal:\n\
          \n  alias tenure={}\
          \n  export TENURE_SERVER={url} TENURE_TOKEN_FILE={folder}/operator-token\n\
@@ -156,6 +156,6 @@ fn what_to_try(url: &str, folder: &Path) -> anyhow::Result<()> {
          \n  tenure invitation confirm inv_… --token-file {folder}/people/bea.token\
          \n  echo \"{url}/sign-in#invitation=$(cat invitation)\"",
         program.display()
-    )?;
+    ))?;
     Ok(())
 }

@@ -79,6 +79,14 @@ pub fn line(words: Arguments<'_>) -> io::Result<()> {
     print(&words.to_string(), None)
 }
 
+/// Prints lines as they are: what is copied must not be broken.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn verbatim(words: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{words}")
+}
+
 fn print(words: &str, ink: Option<Ink>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for line in words.split('\n') {
@@ -104,8 +112,10 @@ pub fn step(number: u8, title: &str, what: &str) -> io::Result<()> {
 /// Standard output is closed.
 pub fn exchange(said: &str, ink: Ink, ended: &str, more: &str) -> io::Result<()> {
     let width = look().width.saturating_sub(INDENT.len());
-    let (said, ended) = (cut(said, width.saturating_sub(ended.chars().count() + 3)), ended);
-    let rest = width.saturating_sub(said.chars().count() + ended.chars().count() + 4);
+    // What came of it is what is read: the call is cut before it.
+    let room = width.saturating_sub(ended.chars().count() + 4);
+    let said = cut(said, room.saturating_sub(more.chars().count().min(room / 2)));
+    let rest = room.saturating_sub(said.chars().count());
     let more = cut(more, rest);
     let mut out = io::stdout().lock();
     writeln!(out, "{INDENT}{said} → {} {more}", inked(ink, ended))

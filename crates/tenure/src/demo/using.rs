@@ -204,7 +204,7 @@ pub async fn decide(harbour: &Organisation, gateway: &str, identity: &str, token
         name: "orders-gateway",
         token: gateway,
     };
-    let parts = ["/decision", "/context/reason_code", "/context/policies"];
+    let parts = ["/context/reason_code", "/context/policies"];
     let answer = harbour.wire.aloud(who, Method::POST, "/access/v1/evaluation", Some(&question), &parts).await?;
     ensure!(answer.status == 200, "the decision failed: {}", answer.body);
     Ok(answer)

@@ -206,7 +206,7 @@ impl Wire {
         if let (Some(id), Some(name)) = (text("id"), text("name")) {
             self.call(id, name);
             if let Some(request) = text("request") {
-                self.call(request, &format!("the request about {name}"));
+                self.call(request, &format!("request:{name}"));
             }
         }
     }
@@ -229,9 +229,12 @@ impl Wire {
         } else {
             format!(" ({})", self.named(about))
         };
-        let said = format!("{who} {method} {}{about}", self.named(path));
+        let ink = if done { Ink::Green } else { Ink::Red };
         let more = self.brief(&picked(&answer.body, parts));
-        exchange(&said, if done { Ink::Green } else { Ink::Red }, &answer.status.to_string(), &more)?;
+        match decision {
+            Some(allowed) => exchange(&format!("{who} asks:{about}"), ink, if allowed { "yes" } else { "no" }, &more)?,
+            None => exchange(&format!("{who} {method} {}{about}", self.named(path)), ink, &answer.status.to_string(), &more)?,
+        }
         Ok(())
     }
 
@@ -306,11 +309,11 @@ impl Wire {
                     (Some(field), Some(code), ..) => format!("{field}: {code}"),
                     (.., Some(actions), Some(resource)) => format!("{actions} on {resource}"),
                     _ => {
-                        let parts: Vec<String> = fields
-                            .iter()
-                            .map(|(name, value)| format!("{} {}", name.replace('_', " "), self.brief(value)))
-                            .collect();
-                        parts.join(", ")
+                        let part = |(name, value): (&String, &Value)| match name.as_str() {
+                            "state" | "code" | "error" | "fields" | "reason_code" => self.brief(value),
+                            name => format!("{} {}", name.replace('_', " "), self.brief(value)),
+                        };
+                        fields.iter().map(part).collect::<Vec<_>>().join(", ")
                     }
                 }
             }

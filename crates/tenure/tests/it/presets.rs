@@ -583,10 +583,12 @@ on_one! {
     async fn d17_every_template_that_is_printed_passes_once_it_is_filled_in(world: World) {
         let kinds = ["service_account", "workload", "pipeline", "bot", "agent", "integration", "device"];
         let folder = tempfile::tempdir().unwrap();
-        let providers: Vec<(&str, Provider)> = ["github_actions", "gitlab", "kubernetes", "oidc"].map(|preset| (preset, Provider::start("RS256", "first"))).into_iter().collect();
-        for (preset, provider) in &providers {
-            let with = if *preset == "github_actions" { json!({"fixed_claims": {"repository_owner_id": OWNER}}) } else { json!({}) };
-            trust(&world, provider, preset, with).await.expect(201);
+        let mut providers = Vec::new();
+        for preset in ["github_actions", "gitlab", "kubernetes", "oidc"] {
+            let provider = Provider::start("RS256", "first");
+            let with = if preset == "github_actions" { json!({"fixed_claims": {"repository_owner_id": OWNER}}) } else { json!({}) };
+            trust(&world, &provider, preset, with).await.expect(201);
+            providers.push((preset, provider));
         }
         world.post(&world.admin, "/v1/data-domains", json!({"name": "invoices", "sensitivity": "internal"})).await.expect(201);
         let vendor = json!({"name": "acme", "contact": "help@acme.example", "owner": world.owner_id, "data_domains": ["invoices"]});
@@ -594,7 +596,8 @@ on_one! {
         let mut number = 0;
         for kind in kinds {
             for preset in std::iter::once(None).chain(providers.iter().map(Some)) {
-                if (kind, preset.map(|(preset, _)| *preset)) == ("pipeline", Some("kubernetes")) {
+                // A cluster names no repository, and a device has a key of its own: the command says so.
+                if (kind, preset.map(|(preset, _)| *preset)) == ("pipeline", Some("kubernetes")) || (kind == "device" && preset.is_some()) {
                     continue;
                 }
                 number += 1;

@@ -280,7 +280,10 @@ async fn r56_a_link_by_mail_leads_through_the_sign_in_to_the_answer() {
     chromium.click("form[action=\"/sign-out\"] button").await;
     chromium.until("location.pathname === '/sign-in'").await;
 
-    let purpose = "refund of order 12\n\nAnswer: https://evil.example/approve/x";
+    // A line of its own could look like what we say, such as where to answer: it doesn't come in.
+    let lines = "refund of order 12\n\nAnswer: https://evil.example/approve/x";
+    assert_eq!(agent.ask(&world, 600, lines, &[]).await.expect(400).text("/error"), "invalid_binding_message");
+    let purpose = "refund of order 12 Answer: https://evil.example/approve/x";
     let asked = agent.ask(&world, 600, purpose, &[]).await.expect(200);
     let id = asked.text("/request");
     let mails = || {
