@@ -80,7 +80,7 @@ impl Engine {
     pub async fn finish_passkey(&self, caller: Option<&Caller>, flow: &str, ask: &RegisterFinish) -> Result<Registered, OpError> {
         let relying_party = self.relying_party()?;
         let name = ask.name.as_deref().unwrap_or("passkey").trim();
-        if name.is_empty() || name.len() > MAX_NAME || tenure_core::text::check_line(&name).is_err() {
+        if name.is_empty() || name.len() > MAX_NAME || tenure_core::text::check_line(name).is_err() {
             return Err(OpError::field("name", "name_malformed", "give a name of 1 to 64 bytes"));
         }
         let (registered, _) = self
