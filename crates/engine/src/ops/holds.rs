@@ -84,15 +84,17 @@ impl Engine {
             .fact("reason", reason)
     }
 
-    /// Adds a hold of a person's to a changeset; nothing if the scope is on hold already. One that an owner might lift is taken over.
+    /// Adds a hold of a person's to a changeset; nothing if the scope is on hold already. One that its owner placed, or may lift, somebody
+    /// else takes over: from then on it is theirs.
     pub(crate) async fn hold_in(&self, changeset: &mut Changeset, by: PersonId, scope: &Scope, reason: &str, now: Timestamp) -> Result<Option<Hold>, OpError> {
         let read = self.one::<Hold>(scope).await?;
-        if let Some(read) = read
-            .as_ref()
-            .filter(|hold| hold.placed_by.is_some() && hold.releasable_by == Releaser::Security)
-        {
-            changeset.expect(read);
-            return Ok(None);
+        if let Some(placed) = read.as_ref().filter(|hold| hold.placed_by.is_some()) {
+            let owner = self.answers_for(scope).await?;
+            let takes_over = owner != Some(by) && (placed.placed_by == owner || placed.releasable_by == Releaser::Owner);
+            if !takes_over {
+                changeset.expect(placed);
+                return Ok(None);
+            }
         }
         let hold = Hold {
             scope: scope.clone(),

@@ -72,7 +72,7 @@ async fn write_charter(
     headers: HeaderMap,
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
-    ok(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?).await?)
+    ok(Box::pin(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?)).await?)
 }
 
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {

@@ -128,7 +128,8 @@ impl Engine {
     pub(crate) async fn choose_route(&self, principal: Entity, facts: &Facts) -> Result<(Route, Answer), OpError> {
         let mut denials = Vec::new();
         let mut unfilled = Vec::new();
-        let approvers = Box::pin(self.approvers_of(facts)).await?;
+        // Looked for once somebody is wanted: what a rule approves waits for nobody.
+        let mut approvers = None;
         let judge = self.judging_set(facts);
         for route in Route::ALL {
             let answer = judge.decide(&Question {
@@ -143,13 +144,17 @@ impl Engine {
             }
             if !answer.allowed {
                 denials.push(answer);
-            } else if approvers.can_fill(*route) {
-                return Ok((*route, answer));
-            } else {
-                unfilled.push(*route);
+                continue;
+            }
+            if approvers.is_none() && *route != Route::Auto {
+                approvers = Some(Box::pin(self.approvers_of(facts)).await?);
+            }
+            match &approvers {
+                Some(approvers) if !approvers.can_fill(*route) => unfilled.push(*route),
+                _ => return Ok((*route, answer)),
             }
         }
-        if !unfilled.is_empty() {
+        if let (Some(approvers), false) = (approvers, unfilled.is_empty()) {
             return Err(OpError::because(Reason::NoRoute, approvers.lacking(&unfilled)));
         }
         let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
