@@ -357,7 +357,13 @@ impl Engine {
     /// No such resource, or the caller is no administrator.
     pub async fn sign_with(&self, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
-            self.allow(caller, Action::Administer, inventory("resource", id, ""), administration(false, false))?;
+            let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
+            self.allow(
+                caller,
+                Action::Administer,
+                inventory("resource", id, &environment),
+                administration(false, false),
+            )?;
             let ((resource, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();

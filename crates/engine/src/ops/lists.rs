@@ -46,14 +46,6 @@ pub struct ListAsk {
     pub limit: Option<u16>,
 }
 
-/// What is asked of a list, checked.
-struct Opened {
-    terms: Vec<String>,
-    after: Option<String>,
-    limit: u16,
-    cursors: Cursors,
-}
-
 /// Records of a list, those of them that can't be read, and where it goes on.
 pub(crate) struct Listing<T> {
     /// The records.
@@ -180,34 +172,15 @@ impl Engine {
 
     /// A page as the API asks for it.
     pub(crate) async fn page<T: Record>(&self, ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
-        let opened = self.opened::<T>(&[], ask)?;
-        let (kind, limit) = (T::KIND, opened.limit);
-        let (terms, after) = (opened.terms, opened.after);
-        let listing = self.listing::<T>(&ListQuery { kind, terms, after, limit }).await?;
-        let end = PageEnd {
-            next: listing.next.map(|id| opened.cursors.seal(&id)),
-            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
-        };
-        Ok((listing.rows, end))
+        self.page_of_any(&[], ask).await
     }
 
-    /// A page of what passes the filters and has one of these terms besides.
+    /// A page of what passes the filters and has one of these terms besides, if there are any.
     pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
-        let opened = self.opened::<T>(any, ask)?;
-        let (rows, next) = self.listed_by_any(any, &opened.terms, opened.after.as_deref(), opened.limit).await?;
-        let end = PageEnd {
-            next: next.map(|id| opened.cursors.seal(&id)),
-            unreadable: Vec::new(),
-        };
-        Ok((rows, end))
-    }
-
-    /// What is asked of a list, once its cursor is known for this list's own.
-    fn opened<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<Opened, OpError> {
         let limit = ask.limit.unwrap_or(PAGE);
         let mut terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         terms.sort_unstable();
-        let cursors = Cursors::new(&self.root, T::KIND, &[any, &terms].concat());
+        let cursors = Cursors::new(&self.root, T::KIND, &terms, any);
         let mut problems = Vec::new();
         if !(1..=MAX_PAGE).contains(&limit) {
             problems.push(FieldProblem::new("limit", "limit_unfit", format!("ask for 1 to {MAX_PAGE} records")));
@@ -219,15 +192,23 @@ impl Engine {
                 None
             }
         };
-        if problems.is_empty() {
-            Ok(Opened { terms, after, limit, cursors })
-        } else {
-            Err(OpError::Invalid(problems))
+        if !problems.is_empty() {
+            return Err(OpError::Invalid(problems));
         }
+        let kind = T::KIND;
+        let listing = match any {
+            [] => self.listing::<T>(&ListQuery { kind, terms, after, limit }).await?,
+            any => self.listing_by_any(any, &terms, after.as_deref(), limit).await?,
+        };
+        let end = PageEnd {
+            next: listing.next.map(|id| cursors.seal(&id)),
+            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        };
+        Ok((listing.rows, end))
     }
 
-    /// The next records that have all of these terms and any of those, in the order of their ids, and after which to look on if there may be
-    /// more.
+    /// The next records that have all of these terms and any of those and can be read, in the order of their ids, and after which to look
+    /// on if there may be more.
     pub(crate) async fn listed_by_any<T: Record>(
         &self,
         any: &[String],
@@ -235,20 +216,40 @@ impl Engine {
         after: Option<&str>,
         n: u16,
     ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+        let listing = self.listing_by_any(any, terms, after, n).await?;
+        Ok((listing.rows, listing.next))
+    }
+
+    /// The same, with those that can't be read.
+    pub(crate) async fn listing_by_any<T: Record>(&self, any: &[String], terms: &[String], after: Option<&str>, n: u16) -> Result<Listing<T>, OpError> {
         let mut found = BTreeMap::new();
-        let (mut more, mut behind) = (false, None);
+        let mut more = false;
         for term in any {
-            let terms = std::iter::once(term).chain(terms).cloned().collect();
-            let (rows, next) = self.listed::<T>(T::KIND, terms, after.map(str::to_owned), n).await?;
-            more |= next.is_some();
-            // Of a page on which nothing can be read, too, the next one is read.
-            behind = [behind, next].into_iter().flatten().min();
-            found.extend(rows.into_iter().map(|row| (row.row_id(), row)));
+            let query = ListQuery {
+                kind: T::KIND,
+                terms: std::iter::once(term).chain(terms).cloned().collect(),
+                after: after.map(str::to_owned),
+                limit: n,
+            };
+            let listing = self.listing::<T>(&query).await?;
+            more |= listing.next.is_some();
+            found.extend(listing.rows.into_iter().map(|row| (row.row_id(), Ok(row))));
+            found.extend(listing.unreadable.into_iter().map(|bad| (bad.key.id.clone(), Err(bad))));
         }
         more |= found.len() > usize::from(n);
-        let page: Vec<_> = found.into_iter().take(usize::from(n)).collect();
-        let next = if more { page.last().map(|(id, _)| id.clone()).or(behind) } else { None };
-        Ok((page.into_iter().map(|(_, row)| row).collect(), next))
+        let mut listing = Listing {
+            rows: Vec::new(),
+            unreadable: Vec::new(),
+            next: None,
+        };
+        for (id, row) in found.into_iter().take(usize::from(n)) {
+            match row {
+                Ok(row) => listing.rows.push(row),
+                Err(bad) => listing.unreadable.push(bad),
+            }
+            listing.next = more.then_some(id);
+        }
+        Ok(listing)
     }
 
     /// A page of plain records.
@@ -339,10 +340,12 @@ struct Cursors {
 }
 
 impl Cursors {
-    fn new(root: &RootKey, kind: RowKind, terms: &[String]) -> Self {
+    /// Of the records of this kind that have all of these terms, and any of those if there are any.
+    fn new(root: &RootKey, kind: RowKind, terms: &[String], any: &[String]) -> Self {
+        let any = any.iter().map(|term| format!("or {term}"));
         Self {
             vouch: Vouch::new(root, "list cursor"),
-            list: std::iter::once(kind.as_str().to_owned()).chain(terms.iter().cloned()).collect(),
+            list: std::iter::once(kind.as_str().to_owned()).chain(terms.iter().cloned()).chain(any).collect(),
         }
     }
 
@@ -373,7 +376,7 @@ mod tests {
     fn d12_a_cursor_is_its_lists_and_its_filters() {
         let root = RootKey::from_text(&"01".repeat(32)).unwrap();
         let terms = |text: &[&str]| text.iter().map(|term| (*term).to_owned()).collect::<Vec<_>>();
-        let people = Cursors::new(&root, RowKind::Person, &terms(&["state=active"]));
+        let people = Cursors::new(&root, RowKind::Person, &terms(&["state=active"]), &[]);
         let cursor = people.seal("per_1");
         assert_eq!(people.open(&cursor).unwrap(), "per_1");
         let longer = format!("{cursor}A");
@@ -381,10 +384,11 @@ mod tests {
             assert_eq!(people.open(bad).unwrap_err().code, "cursor_unknown", "{bad}");
         }
         for other in [
-            Cursors::new(&root, RowKind::Team, &terms(&["state=active"])),
-            Cursors::new(&root, RowKind::Person, &terms(&["state=departed"])),
-            Cursors::new(&root, RowKind::Person, &[]),
-            Cursors::new(&RootKey::from_text(&"02".repeat(32)).unwrap(), RowKind::Person, &terms(&["state=active"])),
+            Cursors::new(&root, RowKind::Team, &terms(&["state=active"]), &[]),
+            Cursors::new(&root, RowKind::Person, &terms(&["state=departed"]), &[]),
+            Cursors::new(&root, RowKind::Person, &[], &terms(&["state=active"])),
+            Cursors::new(&root, RowKind::Person, &[], &[]),
+            Cursors::new(&RootKey::from_text(&"02".repeat(32)).unwrap(), RowKind::Person, &terms(&["state=active"]), &[]),
         ] {
             assert!(other.open(&cursor).is_err());
         }

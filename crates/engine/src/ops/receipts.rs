@@ -275,9 +275,10 @@ impl Engine {
         let mut identities = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let (rows, next) = self.listed_by_any::<Identity>(any, &[], after.as_deref(), 500).await?;
-            identities.extend(rows);
-            after = next;
+            let listing = self.listing_by_any::<Identity>(any, &[], after.as_deref(), 500).await?;
+            after.clone_from(&listing.next);
+            // A receipt says nothing of what can't be read.
+            identities.extend(listing.whole()?);
             if after.is_none() || identities.len() >= limit {
                 return Ok(identities);
             }

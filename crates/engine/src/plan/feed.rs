@@ -416,7 +416,6 @@ fn read_time(text: &str, day: Span) -> Result<Timestamp, TimeProblem> {
     if at.year() < 9_999 { Ok(at) } else { Err(TimeProblem::TooFar) }
 }
 
-/// Whether it is a short text of one line.
 /// Whether it is a short text of one line that reads as what it is.
 pub fn is_plain(text: &str, longest: usize) -> bool {
     !text.trim().is_empty() && text.len() <= longest && text::check_line(text).is_ok()

@@ -17,7 +17,7 @@ use crate::on_one;
 use crate::world::{Answer, World, now, tenure};
 
 /// The lists that are paged, each with a filter whose values are known; a path's `{}` is an identity.
-const LISTS: [(&str, &str); 24] = [
+const LISTS: [(&str, &str); 25] = [
     ("people", "state"),
     ("differences", "state"),
     ("transfers", "state"),
@@ -28,6 +28,7 @@ const LISTS: [(&str, &str); 24] = [
     ("needs", "standing"),
     ("identities", "state"),
     ("receipts", "target"),
+    ("holds", "kind"),
     ("templates", "kind"),
     ("requests", "state"),
     ("policies", "state"),

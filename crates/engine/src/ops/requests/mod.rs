@@ -157,6 +157,7 @@ impl Engine {
         if let (Some(approvers), false) = (approvers, unfilled.is_empty()) {
             return Err(OpError::because(Reason::NoRoute, approvers.lacking(&unfilled)));
         }
+        let approvers = Box::pin(self.approvers_of(facts)).await?;
         let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
         if let (OpError::Refused { detail, .. }, Some(longest)) = (&mut refused, self.longest_with_a_route(&principal, facts, &approvers)) {
             *detail = Some(over_bound(facts, longest));
