@@ -200,12 +200,13 @@ impl Record for JoinToken {
 /// The claims that a binding fixes, itself or through its issuer, and that what a source says contradicts (R86). What it doesn't tell of
 /// breaks nothing; numbers and their texts are the same id.
 pub fn binding_breaks(
+    preset: Preset,
     matches: &BindingMatch,
     fixed_by_issuer: &BTreeMap<String, serde_json::Value>,
     facts: &serde_json::Map<String, serde_json::Value>,
 ) -> Vec<String> {
     let BindingMatch::Oidc { claims, .. } = matches else { return Vec::new() };
-    let contradicted = |(name, fixed): &(&String, &serde_json::Value)| facts.get(*name).is_some_and(|now| !is_one_of(now, fixed));
+    let contradicted = |(name, fixed): &(&String, &serde_json::Value)| facts.get(*name).is_some_and(|now| !is_one_of(preset, name, now, fixed));
     let mut broken: Vec<String> = claims
         .iter()
         .chain(fixed_by_issuer)
@@ -218,10 +219,12 @@ pub fn binding_breaks(
 }
 
 /// Whether it is the value that is fixed, or one of the list that an issuer fixes.
-fn is_one_of(now: &serde_json::Value, fixed: &serde_json::Value) -> bool {
+fn is_one_of(preset: Preset, name: &str, now: &serde_json::Value, fixed: &serde_json::Value) -> bool {
+    let now = plain(&preset.comparable(name, now));
+    let is = |one: &serde_json::Value| plain(&preset.comparable(name, one)) == now;
     match fixed {
-        serde_json::Value::Array(several) => several.iter().any(|one| plain(now) == plain(one)),
-        one => plain(now) == plain(one),
+        serde_json::Value::Array(several) => several.iter().any(is),
+        one => is(one),
     }
 }
 
@@ -249,7 +252,7 @@ mod tests {
             claims: map(&json!({"repository_id": "74", "ref": "refs/heads/main"})),
         };
         let tenant = map(&json!({"repository_owner_id": "9"}));
-        let breaks = |facts: serde_json::Value| binding_breaks(&oidc, &tenant, facts.as_object().unwrap());
+        let breaks = |facts: serde_json::Value| binding_breaks(Preset::GithubActions, &oidc, &tenant, facts.as_object().unwrap());
         assert!(breaks(json!({})).is_empty());
         assert!(breaks(json!({"repository_id": 74, "repository": "acme/renamed", "visibility": "public"})).is_empty());
         assert_eq!(breaks(json!({"repository_id": "75"})), ["repository_id"]);
@@ -260,8 +263,8 @@ mod tests {
             ["ref", "repository_owner_id"]
         );
         let several = map(&json!({"repository_owner_id": ["9", "10"]}));
-        assert!(binding_breaks(&oidc, &several, json!({"repository_owner_id": 10}).as_object().unwrap()).is_empty());
+        assert!(binding_breaks(Preset::GithubActions, &oidc, &several, json!({"repository_owner_id": 10}).as_object().unwrap()).is_empty());
         let key = BindingMatch::Certificate { thumbprint: "x".into() };
-        assert!(binding_breaks(&key, &tenant, json!({"repository_id": "75"}).as_object().unwrap()).is_empty());
+        assert!(binding_breaks(Preset::GithubActions, &key, &tenant, json!({"repository_id": "75"}).as_object().unwrap()).is_empty());
     }
 }

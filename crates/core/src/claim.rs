@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::issuer::Preset;
+
 /// The longest name in bytes.
 const MAX_NAME: usize = 200;
 /// Members that one name leads through at most.
@@ -52,31 +54,38 @@ pub fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value>
     rest.iter().try_fold(claims.get(first)?, |value, member| value.as_object()?.get(member))
 }
 
-/// Whether the claims have exactly these values. No rules match nothing: an issuer alone identifies nobody.
-pub fn match_all(claims: &Map<String, Value>, rules: &BTreeMap<String, Value>) -> bool {
-    !rules.is_empty() && rules.iter().all(|(name, value)| find(claims, name) == Some(value))
+/// Whether the claims have exactly these values, as the platform compares them. No rules match nothing: an issuer alone identifies nobody.
+pub fn match_all(preset: Preset, claims: &Map<String, Value>, rules: &BTreeMap<String, Value>) -> bool {
+    let same = |name: &str, found: &Value, wanted: &Value| preset.comparable(name, found) == preset.comparable(name, wanted);
+    !rules.is_empty()
+        && rules
+            .iter()
+            .all(|(name, wanted)| find(claims, name).is_some_and(|found| same(name, found, wanted)))
 }
 
 /// The first of these rules that the claims break; a list as a value is met by any one of its members.
-pub fn first_broken<'a>(claims: &Map<String, Value>, rules: &'a BTreeMap<String, Value>) -> Option<&'a str> {
-    let broken = |(name, wanted): &(&'a String, &'a Value)| find(claims, name).is_none_or(|found| !is_one_of(found, wanted));
+pub fn first_broken<'a>(preset: Preset, claims: &Map<String, Value>, rules: &'a BTreeMap<String, Value>) -> Option<&'a str> {
+    let broken = |(name, wanted): &(&'a String, &'a Value)| find(claims, name).is_none_or(|found| !is_one_of(preset, name, found, wanted));
     rules.iter().find(broken).map(|(name, _)| name.as_str())
 }
 
-/// Whether a value is the one that is wanted, or one of those that are.
-pub fn is_one_of(found: &Value, wanted: &Value) -> bool {
+/// Whether a claim's value is the one that is wanted, or one of those that are.
+pub fn is_one_of(preset: Preset, name: &str, found: &Value, wanted: &Value) -> bool {
+    let found = preset.comparable(name, found);
     match wanted {
-        Value::Array(several) => several.contains(found),
-        one => one == found,
+        Value::Array(several) => several.iter().any(|one| preset.comparable(name, one) == found),
+        one => preset.comparable(name, one) == found,
     }
 }
 
 /// Whether some token could meet both sets of rules: they differ nowhere.
-pub fn overlap(one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> bool {
+pub fn overlap(preset: Preset, one: &BTreeMap<String, Value>, other: &BTreeMap<String, Value>) -> bool {
     let differs = |(name, value): (&String, &Value)| {
         let Some(path) = members(name) else { return false };
+        let value = preset.comparable(name, value);
         other.iter().any(|(name, theirs)| {
             let Some(theirs_path) = members(name) else { return false };
+            let theirs = preset.comparable(name, theirs);
             // A value that is a scalar has no members: where one rule demands it, what lies below can't be.
             let shared = path.len().min(theirs_path.len());
             path.get(..shared) == theirs_path.get(..shared) && (path.len() != theirs_path.len() || value != theirs)
@@ -94,6 +103,61 @@ mod tests {
 
     fn map(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
+    }
+
+    /// GitHub and GitLab tell names apart by nothing but their letters, and what stands behind a name by its case too.
+    #[test]
+    fn d15_names_are_told_apart_as_their_platform_tells_them() {
+        let github = [
+            ("repository", "acme/billing", "Acme/Billing", true),
+            ("sub", "repo:acme/billing:ref:refs/heads/main", "repo:Acme/Billing:ref:refs/heads/main", true),
+            ("sub", "repo:acme/billing:ref:refs/heads/main", "repo:acme/billing:ref:refs/heads/Main", false),
+            (
+                "job_workflow_ref",
+                "acme/ci/.github/workflows/x.yml@refs/heads/main",
+                "Acme/CI/.github/workflows/x.yml@refs/heads/main",
+                true,
+            ),
+            (
+                "job_workflow_ref",
+                "acme/ci/.github/workflows/x.yml@refs/heads/main",
+                "acme/ci/.github/workflows/X.yml@refs/heads/main",
+                false,
+            ),
+            ("environment", "production", "Production", false),
+            ("ref", "refs/heads/main", "refs/heads/Main", false),
+        ];
+        let gitlab = [
+            ("project_path", "acme/billing", "Acme/Billing", true),
+            (
+                "sub",
+                "project_path:acme/billing:ref_type:branch:ref:main",
+                "project_path:Acme/billing:ref_type:branch:ref:main",
+                true,
+            ),
+            (
+                "ci_config_ref_uri",
+                "gitlab.com/acme/ci//.gitlab-ci.yml@refs/heads/main",
+                "gitlab.com/Acme/CI//.gitlab-ci.yml@refs/heads/main",
+                true,
+            ),
+            (
+                "ci_config_ref_uri",
+                "gitlab.com/acme/ci//.gitlab-ci.yml@refs/heads/main",
+                "gitlab.com/acme/ci//.gitlab-ci.yml@refs/heads/Main",
+                false,
+            ),
+        ];
+        for (preset, cases) in [(Preset::GithubActions, &github[..]), (Preset::Gitlab, &gitlab[..])] {
+            for (name, wanted, found, same) in cases {
+                let (wanted, found) = (rules(json!({*name: wanted})), map(json!({*name: found})));
+                assert_eq!(match_all(preset, &found, &wanted), *same, "{name}");
+                assert_eq!(first_broken(preset, &found, &wanted).is_none(), *same, "{name}");
+                assert!(!match_all(Preset::Oidc, &found, &wanted), "{name}");
+                let theirs = found.into_iter().collect();
+                assert_eq!(overlap(preset, &wanted, &theirs), *same, "two bindings of one repository are one: {name}");
+            }
+        }
     }
 
     fn rules(value: Value) -> BTreeMap<String, Value> {
@@ -125,7 +189,7 @@ mod tests {
     #[test]
     fn values_are_exact_and_a_list_is_a_choice_of_the_issuers_rules_alone() {
         let claims = map(json!({"owner": "1234", "n": 7}));
-        assert!(match_all(&claims, &rules(json!({"owner": "1234", "n": 7}))));
+        assert!(match_all(Preset::Oidc, &claims, &rules(json!({"owner": "1234", "n": 7}))));
         for other in [
             json!({}),
             json!({"owner": "12345"}),
@@ -134,15 +198,15 @@ mod tests {
             json!({"Owner": "1234"}),
             json!({"owner": "1234 "}),
         ] {
-            assert!(!match_all(&claims, &rules(other.clone())), "{other}");
+            assert!(!match_all(Preset::Oidc, &claims, &rules(other.clone())), "{other}");
         }
-        assert_eq!(first_broken(&claims, &rules(json!({}))), None);
-        assert_eq!(first_broken(&claims, &rules(json!({"owner": ["99", "1234"]}))), None);
-        assert_eq!(first_broken(&claims, &rules(json!({"owner": ["99", "12"]}))), Some("owner"));
-        assert_eq!(first_broken(&claims, &rules(json!({"missing": "x"}))), Some("missing"));
+        assert_eq!(first_broken(Preset::Oidc, &claims, &rules(json!({}))), None);
+        assert_eq!(first_broken(Preset::Oidc, &claims, &rules(json!({"owner": ["99", "1234"]}))), None);
+        assert_eq!(first_broken(Preset::Oidc, &claims, &rules(json!({"owner": ["99", "12"]}))), Some("owner"));
+        assert_eq!(first_broken(Preset::Oidc, &claims, &rules(json!({"missing": "x"}))), Some("missing"));
         // A token that brings the list itself is not one of its members.
         assert_eq!(
-            first_broken(&map(json!({"owner": ["99", "1234"]})), &rules(json!({"owner": ["99", "1234"]}))),
+            first_broken(Preset::Oidc, &map(json!({"owner": ["99", "1234"]})), &rules(json!({"owner": ["99", "1234"]}))),
             Some("owner")
         );
     }
@@ -160,8 +224,8 @@ mod tests {
             (json!({"a/b": "x"}), json!({"a/c": "x"}), true),
             (json!({"a/b": "x"}), json!({"a~1b": "y"}), true),
         ] {
-            assert_eq!(overlap(&rules(one.clone()), &rules(other.clone())), expected, "{one} {other}");
-            assert_eq!(overlap(&rules(other.clone()), &rules(one.clone())), expected, "{other} {one}");
+            assert_eq!(overlap(Preset::Oidc, &rules(one.clone()), &rules(other.clone())), expected, "{one} {other}");
+            assert_eq!(overlap(Preset::Oidc, &rules(other.clone()), &rules(one.clone())), expected, "{other} {one}");
         }
     }
 
@@ -176,7 +240,7 @@ mod tests {
             let rules = |map: BTreeMap<String, u8>| -> BTreeMap<String, Value> { map.into_iter().map(|(name, value)| (name, json!(value))).collect() };
             let (one, other) = (rules(one), rules(other));
             let token = token.into_iter().map(|(name, value)| (name, if value < 3 { json!(value) } else { json!({"a": value - 3, "b": 0}) })).collect();
-            prop_assert!(overlap(&one, &other) || !(match_all(&token, &one) && match_all(&token, &other)));
+            prop_assert!(overlap(Preset::Oidc, &one, &other) || !(match_all(Preset::Oidc, &token, &one) && match_all(Preset::Oidc, &token, &other)));
         }
     }
 }

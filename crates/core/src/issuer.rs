@@ -119,6 +119,36 @@ impl Preset {
         }
     }
 
+    /// A claim's value as it compares on this platform. GitHub and GitLab don't tell names of repositories and of whom they belong to apart
+    /// by case, and write them as whoever made them did, or as they were renamed; what stands behind the name (a branch, a path) has a case.
+    /// The ids decide who it is; names are told apart as the platform tells them.
+    pub fn comparable(self, name: &str, value: &Value) -> Value {
+        let Some(text) = value.as_str() else { return value.clone() };
+        let folded = match (self, name) {
+            (Self::GithubActions, "repository" | "repository_owner") | (Self::Gitlab, "project_path" | "namespace_path") => text.len(),
+            // repo:OWNER/NAME:environment:production
+            (Self::GithubActions, "sub") if text.starts_with("repo:") => nth(text, ':', 2),
+            (Self::Gitlab, "sub") if text.starts_with("project_path:") => nth(text, ':', 2),
+            // OWNER/NAME/.github/workflows/release.yml@refs/heads/main
+            (Self::GithubActions, "job_workflow_ref" | "workflow_ref") => nth(text, '/', 2),
+            // gitlab.example.com/GROUP/PROJECT//.gitlab-ci.yml@refs/heads/main
+            (Self::Gitlab, "ci_config_ref_uri") => text.find("//").unwrap_or(0),
+            _ => 0,
+        };
+        match text.split_at_checked(folded) {
+            Some((name, rest)) => Value::from(name.to_lowercase() + rest),
+            None => value.clone(),
+        }
+    }
+
+    /// Whether two names are of one repository there.
+    pub fn is_same_repository(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::GithubActions | Self::Gitlab => one.to_lowercase() == other.to_lowercase(),
+            Self::Oidc | Self::Kubernetes => one == other,
+        }
+    }
+
     /// Whether every token of it names its repository.
     pub const fn names_repositories(self) -> bool {
         matches!(self, Self::GithubActions | Self::Gitlab)
@@ -154,6 +184,11 @@ impl Preset {
             Self::Kubernetes => "kubectl get serviceaccount NAME -n NAMESPACE -o jsonpath={.metadata.uid}",
         }
     }
+}
+
+/// Where a mark stands in a text for the nth time; nowhere is its beginning.
+fn nth(text: &str, mark: char, n: usize) -> usize {
+    text.match_indices(mark).nth(n.saturating_sub(1)).map_or(0, |(at, _)| at)
 }
 
 /// An external issuer.

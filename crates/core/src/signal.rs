@@ -319,12 +319,16 @@ pub struct Source {
 }
 
 impl Source {
-    /// Whether a subject lies in its namespace. A pattern ends in `*` or is exact; `*` alone stands for every subject of its sort.
+    /// Whether a subject lies in its namespace. A pattern ends in `*` or is exact; `*` alone stands for every subject of its sort. GitHub and
+    /// GitLab don't tell names of repositories apart by case.
     pub fn covers(&self, subject: &SignalSubject) -> bool {
+        let folds = subject.kind == SubjectKind::Repository && matches!(self.format, Format::Github | Format::Gitlab);
+        let folded = |id: &str| if folds { id.to_lowercase() } else { id.to_owned() };
+        let named = folded(&subject.id);
         self.subjects.iter().any(|pattern| match pattern.split_once(':') {
             Some((kind, id)) if kind == subject.kind.as_str() => match id.strip_suffix('*') {
-                Some(prefix) => subject.id.starts_with(prefix),
-                None => subject.id == id,
+                Some(prefix) => named.starts_with(&folded(prefix)),
+                None => named == folded(id),
             },
             _ => false,
         })

@@ -135,7 +135,7 @@ fn check_part(part: &[Entitlement], charter: &CharterDraft, field: &str, what: &
 fn pipeline(charter: &CharterDraft, check: &mut Checker) {
     if charter.repositories.is_empty() {
         check.wrong("repositories", "repositories_missing", "list the repositories that it may run for");
-    } else if let Some(other) = bound_repositories(charter).into_iter().find(|bound| !charter.repositories.contains(bound)) {
+    } else if let Some(other) = bound_repositories(charter).into_iter().find(|bound| !is_listed(charter, bound)) {
         check.wrong(
             "workload_binding.claims",
             "repository_not_permitted",
@@ -149,6 +149,11 @@ fn pipeline(charter: &CharterDraft, check: &mut Checker) {
             "say what revokes its credentials by itself, e.g. suspension",
         );
     }
+}
+
+/// Whether a charter lists a repository. Each proof is held to it again, as its platform compares names.
+fn is_listed(charter: &CharterDraft, repository: &str) -> bool {
+    charter.repositories.iter().any(|listed| listed.to_lowercase() == repository.to_lowercase())
 }
 
 /// The repositories to which the binding's claims are fixed by name.

@@ -32,7 +32,7 @@ impl Engine {
                 return false;
             };
             let own_and_over = binding.identity == identity && binding.state == BindingState::Removed;
-            !own_and_over && claim::overlap(claims, theirs)
+            !own_and_over && claim::overlap(issuer.preset, claims, theirs)
         };
         if others.iter().any(|binding| in_the_way(&binding)) {
             return Err(OpError::because(

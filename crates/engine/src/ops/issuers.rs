@@ -333,7 +333,7 @@ impl Engine {
                 "no proof of this issuer counts: it waits for its confirmation, or was removed",
             )));
         }
-        if let Some(name) = claim::first_broken(signed.claims(), &issuer.fixed_claims) {
+        if let Some(name) = claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims) {
             return Ok(Some(failed(
                 "fixed_claim_wrong",
                 format!("the issuer is registered for other values of the claim {name}"),
@@ -359,7 +359,10 @@ impl Engine {
                 _ => None,
             })
             .collect();
-        let broken = bound.iter().map(|wanted| claim::first_broken(&claims, wanted)).collect::<Vec<_>>();
+        let broken = bound
+            .iter()
+            .map(|wanted| claim::first_broken(issuer.preset, &claims, wanted))
+            .collect::<Vec<_>>();
         Ok(match broken.first() {
             None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
             Some(_) if broken.contains(&None) => None,

@@ -422,7 +422,10 @@ fn against_issuer(issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Option<(
     }
     let contradicts = |name: &&String| {
         let wanted = issuer.fixed_claims.get(*name);
-        claims.get(*name).zip(wanted).is_some_and(|(given, wanted)| !claim::is_one_of(given, wanted))
+        claims
+            .get(*name)
+            .zip(wanted)
+            .is_some_and(|(given, wanted)| !claim::is_one_of(preset, name, given, wanted))
     };
     issuer.fixed_claims.keys().find(contradicts).map(|name| {
         let hint = format!("leave {name} out: the issuer's registration fixes it to another value, so that no token has this one");

@@ -200,7 +200,8 @@ fn cut_down(template: &Template, charter: &mut CharterDraft, now: Timestamp) -> 
     }
     if !template.repositories.is_empty() {
         let mut permitted = charter.repositories.clone();
-        permitted.retain(|repository| template.repositories.contains(repository));
+        let is_listed = |repository: &String| template.repositories.iter().any(|listed| listed.to_lowercase() == repository.to_lowercase());
+        permitted.retain(is_listed);
         if permitted != charter.repositories {
             clip("repositories", charter.repositories.join(" "), permitted.join(" "));
             charter.repositories = permitted;

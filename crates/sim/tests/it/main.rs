@@ -188,8 +188,8 @@ fn planted_digests_without_content_break_inv3() {
 }
 
 #[test]
-fn planted_stale_reads_break_inv4() {
-    finds(Planted::StaleReads, 8, "inv4");
+fn planted_stale_reads_are_noticed_by_their_floors() {
+    finds(Planted::StaleReads, 8, "internal");
 }
 
 #[test]

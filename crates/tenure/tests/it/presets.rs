@@ -120,6 +120,19 @@ on_one! {
         is_issued(&world, &provider, &workload, &github(&json!({"repository_id": "76"}))).await;
     }
 
+    async fn d15_a_name_in_other_letters_is_the_same_repository(world: World) {
+        let provider = Provider::start("RS256", "first");
+        github_is_trusted(&world, &provider).await;
+        let claims = json!({"repository_id": REPOSITORY, "repository": "acme/billing", "sub": "repo:acme/billing:environment:production"});
+        let id = active(&world, "pipeline", "release", &pipeline(&world, &provider, &["acme/billing"], &claims)).await;
+        let renamed = github(&json!({"repository": "Acme/Billing", "repository_owner": "Acme", "sub": "repo:Acme/Billing:environment:production"}));
+        is_issued(&world, &provider, &id, &renamed).await;
+        // What stands behind the name has a case, and the id decides whatever the name is.
+        for with in [json!({"sub": "repo:acme/billing:environment:Production"}), json!({"repository_id": "75"})] {
+            refuses(&world, &id, &provider.shaped(&github(&with), AUDIENCE).await, "production").await;
+        }
+    }
+
     async fn r36_a_platforms_pipeline_is_bound_and_permitted_by_others_than_its_requester(world: World) {
         let provider = Provider::start("RS256", "first");
         let fixed = json!({"fixed_claims": {"namespace_id": ["72", "73"]}});

@@ -262,11 +262,12 @@ impl Engine {
     async fn breaks(&self, bindings: &[Stored<Binding>], said: &Said) -> Result<Vec<String>, OpError> {
         let mut breaks = Vec::new();
         for binding in bindings {
-            let fixed = match &binding.matches {
-                BindingMatch::Oidc { issuer, .. } => self.one::<Issuer>(issuer).await?.map(|issuer| issuer.fixed_claims.clone()).unwrap_or_default(),
-                BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => BTreeMap::new(),
+            let issuer = match &binding.matches {
+                BindingMatch::Oidc { issuer, .. } => self.one::<Issuer>(issuer).await?,
+                BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => None,
             };
-            breaks.extend(binding_breaks(&binding.matches, &fixed, &said.word().facts));
+            let (preset, fixed) = issuer.map_or((Preset::Oidc, BTreeMap::new()), |issuer| (issuer.preset, issuer.fixed_claims.clone()));
+            breaks.extend(binding_breaks(preset, &binding.matches, &fixed, &said.word().facts));
         }
         breaks.sort_unstable();
         breaks.dedup();

@@ -139,7 +139,8 @@ impl Engine {
             }
             let Ok(signed) = self.signed_by(&issuer, token).await? else { continue };
             // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
-            if claim::first_broken(signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(signed.claims(), claims) {
+            if claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(issuer.preset, signed.claims(), claims)
+            {
                 continue;
             }
             // From here on it is the workload itself that asks, and it may know what is wrong.
@@ -309,7 +310,14 @@ fn in_its_repositories(identity: &Identity, issuer: &Issuer, external: &External
         .filter_map(|name| claim::find(&external.claims, name))
         .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         .collect();
-    let listed = named.iter().any(|name| identity.charter.repositories.contains(name));
+    let is_listed = |name: &String| {
+        identity
+            .charter
+            .repositories
+            .iter()
+            .any(|listed| issuer.preset.is_same_repository(listed, name))
+    };
+    let listed = named.iter().any(is_listed);
     // A platform that doesn't know repositories names none; one that does names it in every token.
     if listed || (named.is_empty() && !issuer.preset.names_repositories()) {
         return Ok(());

@@ -64,6 +64,17 @@ on_one! {
         deliver(&world, &github.name, &good, &body).await.expect(202);
     }
 
+    async fn d15_a_platforms_names_have_no_case_in_a_sources_subjects(world: World) {
+        let mut ours = registration(&world, "github", "github", "hmac");
+        ours["subjects"] = json!(["repository:acme/*"]);
+        let github = source(&world, ours).await;
+        let body = archived("Acme/billing");
+        deliver(&world, &github.name, &github_headers(&github.secret, &body), &body).await.expect(202);
+        assert_eq!(received(&world).await.len(), 1);
+        let other = archived("acme-evil/billing");
+        deliver(&world, &github.name, &github_headers(&github.secret, &other), &other).await.expect(403);
+    }
+
     async fn s12_a_captured_delivery_is_good_once(world: World) {
         let github = source(&world, registration(&world, "github", "github", "hmac")).await;
         let body = archived("acme/payments");
