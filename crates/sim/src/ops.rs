@@ -260,7 +260,9 @@ impl World {
         let intent = Intent::Register(Box::new(subject), !complete && stage != Stage::Draft);
         Some((
             intent,
-            by(engine, token, async move |engine, caller| engine.register(&caller, ask).await.map(stands)),
+            by(engine, token, async move |engine, caller| {
+                Box::pin(engine.register(&caller, ask)).await.map(stands)
+            }),
         ))
     }
 
@@ -280,7 +282,7 @@ impl World {
                 let owner = row.charter.owner.unwrap_or(row.registered_by);
                 let charter = self.charter(&subject, row.registered_by, owner, true)?;
                 let admin = self.token_of(row.registered_by)?;
-                let write = async move |engine: Arc<Engine>, caller| engine.write_charter(&caller, id, charter, None).await.map(stands);
+                let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, None)).await.map(stands);
                 (Intent::Change("write the charter of", id), by(engine, admin, write))
             }
             IdentityState::Draft => {

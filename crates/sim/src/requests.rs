@@ -233,6 +233,6 @@ fn ask(engine: Arc<Engine>, token: String, what: &'static str, matter: Matter) -
 }
 
 fn narrow(engine: Arc<Engine>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
-    let write = async move |engine: Arc<Engine>, caller| engine.write_charter(&caller, id, charter, None).await.map(stands);
+    let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, None)).await.map(stands);
     (Intent::Change("narrow the charter of", id), by(engine, token, write))
 }
