@@ -288,6 +288,14 @@ pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
         .map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
 }
 
+/// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection that goes on, where
+/// what is unread would have it closed.
+pub(crate) async fn buffered<S: Send + Sync>(request: Request, state: &S) -> Result<Request, Failure> {
+    let (parts, unread) = request.into_parts();
+    let bytes = body(Request::from_parts(parts.clone(), unread), state).await?;
+    Ok(Request::from_parts(parts, axum::body::Body::from(bytes)))
+}
+
 /// An optional JSON body: an empty one is the default.
 pub(crate) struct OptionalBody<T>(pub T);
 

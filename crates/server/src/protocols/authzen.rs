@@ -15,7 +15,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Claimed, Reply, Source, authorization, ok};
+use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok};
 use crate::keys::Keys;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,6 +39,7 @@ async fn same_request_id(request: Request, next: Next) -> Response {
 
 /// Answers an enforcement point. Who asks is settled before anything is read of what they ask.
 async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, request: Request) -> Reply<Decision> {
+    let request = buffered(request, &app).await?;
     let Some((scheme, token)) = authorization(request.headers())? else {
         app.engine.count_stranger(Reason::ProofMissing, &source);
         return Err(Failure::of(

@@ -19,7 +19,7 @@ use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 use super::{ciba, exchange};
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Reply, Source, authorization, body, ok};
+use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
 use crate::sign_in::html;
 
@@ -394,6 +394,9 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let request = buffered(request, &app)
+        .await
+        .map_err(|_| OAuthError::invalid_request("the body is too large"))?;
     let token = match authorization(request.headers()) {
         Ok(token) => token,
         // Another scheme, which the answer names once the form has no proof either.
