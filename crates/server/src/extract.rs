@@ -289,11 +289,14 @@ pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
 }
 
 /// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection that goes on, where
-/// what is unread would have it closed.
-pub(crate) async fn buffered<S: Send + Sync>(request: Request, state: &S) -> Result<Request, Failure> {
+/// what is unread would have it closed. That it could not be read is for later, when it is known who asks.
+pub(crate) async fn buffered<S: Send + Sync>(request: Request, state: &S) -> (Request, Result<(), Failure>) {
     let (parts, unread) = request.into_parts();
-    let bytes = body(Request::from_parts(parts.clone(), unread), state).await?;
-    Ok(Request::from_parts(parts, axum::body::Body::from(bytes)))
+    let (bytes, whole) = match body(Request::from_parts(parts.clone(), unread), state).await {
+        Ok(bytes) => (bytes, Ok(())),
+        Err(failure) => (Bytes::new(), Err(failure)),
+    };
+    (Request::from_parts(parts, axum::body::Body::from(bytes)), whole)
 }
 
 /// An optional JSON body: an empty one is the default.

@@ -39,7 +39,7 @@ async fn same_request_id(request: Request, next: Next) -> Response {
 
 /// Answers an enforcement point. Who asks is settled before anything is read of what they ask.
 async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, request: Request) -> Reply<Decision> {
-    let request = buffered(request, &app).await?;
+    let (request, whole) = buffered(request, &app).await;
     let Some((scheme, token)) = authorization(request.headers())? else {
         app.engine.count_stranger(Reason::ProofMissing, &source);
         return Err(Failure::of(
@@ -53,6 +53,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
         }
         Failure::from(error)
     })?;
+    whole?;
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
     ok(app.engine.evaluate(&enforcer, &ask).await?)
 }
