@@ -394,9 +394,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
-    let request = buffered(request, &app)
-        .await
-        .map_err(|_| OAuthError::invalid_request("the body is too large"))?;
+    let (request, whole) = buffered(request, &app).await;
     let token = match authorization(request.headers()) {
         Ok(token) => token,
         // Another scheme, which the answer names once the form has no proof either.
@@ -416,6 +414,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             Some(enforcer)
         }
     };
+    whole.map_err(|_| OAuthError::invalid_request("the body is too large"))?;
     let form = Form::read(request, &app).await?;
     let enforcer = match (by_token, own_proof(&form)?) {
         (Some(enforcer), _) => enforcer,
