@@ -69,6 +69,11 @@ impl Contradiction {
     pub fn row_key() -> RowKey {
         RowKey::new(RowKind::Contradiction, "this")
     }
+
+    /// Whether no epoch has ended it.
+    pub const fn stands(&self) -> bool {
+        self.ended_by.is_none()
+    }
 }
 
 impl Record for Contradiction {
@@ -92,7 +97,7 @@ impl Trust {
     pub fn of(epoch: Option<&Stored<Epoch>>, contradiction: Option<&Stored<Contradiction>>) -> Self {
         Self {
             begun: epoch.map(|epoch| (epoch.position, epoch.begun_at)),
-            contradicted: contradiction.is_some_and(|found| found.ended_by.is_none()),
+            contradicted: contradiction.is_some_and(|found| found.stands()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who calls: a person who signed in or for whom an operator token stands, or an identity that proved itself.
 
 use tenure_core::changeset::Changeset;
-use tenure_core::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::epoch::{Epoch, Trust};
 use tenure_core::event::{Actor, ControlPoint, Via};
 use tenure_core::gate;
 use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
@@ -142,9 +142,9 @@ impl Engine {
             Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
             Via::Session(session) => RowKey::new(RowKind::Session, session),
         };
-        let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key(), Contradiction::row_key()];
+        let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key()];
         let snapshot = self.store.load(&keys).await?;
-        let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), snapshot.get::<Contradiction>(3)?.as_ref());
+        let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), None);
         let person = snapshot.get::<Person>(1)?.ok_or_else(invalid)?;
         let (proof, whose, revoked, expires_at, made) = match via {
             Via::OperatorToken(_) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenure_core::changeset::Changeset;
 use tenure_core::floor::Floor;
 use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError};
-use tenure_core::row::{RowKey, RowKind};
+use tenure_core::row::{Record, RowKey};
 use tenure_core::time::{Clock, Span, Timestamp};
 
 /// A store whose rows of authority can't be put back one by one.
@@ -59,7 +59,7 @@ impl Floored {
         if floors.is_empty() {
             return Ok(changeset);
         }
-        let keys: Vec<RowKey> = floors.iter().map(|floor| RowKey::new(RowKind::Floor, &floor.of)).collect();
+        let keys: Vec<RowKey> = floors.iter().map(Record::key).collect();
         let known = self.store.load(&keys).await?;
         for (n, floor) in floors.iter().enumerate() {
             match known.get::<Floor>(n)? {

@@ -1,17 +1,15 @@
 //! Backups of the embedded database, and putting one back (S-1).
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenure_core::id::PersonId;
 use tenure_core::time::Span;
 use tenure_engine::Begun;
-use tenure_server::outbound::Outbound;
 use tenure_store::{back_up, put_back};
 
-use crate::config::{Config, Location};
-use crate::server::{SystemClock, build, checkpoint_places, hand_out, open_store, root_key};
+use crate::config::Location;
+use crate::server::{Offline, configured, hand_out, offline, root_key};
 
 /// Copies the database into one file, while the server runs.
 ///
@@ -64,17 +62,9 @@ pub struct RestoreArgs {
     person: Option<PersonId>,
 }
 
-fn configured(config: Option<&PathBuf>, data: Option<PathBuf>) -> anyhow::Result<Config> {
-    let mut config = Config::read(config.map(PathBuf::as_path), std::env::vars())?;
-    if let Some(data) = data {
-        config.data = data;
-    }
-    Ok(config)
-}
-
 /// Makes a backup.
 pub fn backup(args: BackupArgs) -> anyhow::Result<()> {
-    let config = configured(args.config.as_ref(), args.data)?;
+    let config = configured(args.config.as_deref(), args.data)?;
     let Location::Sqlite(database) = config.location()? else {
         bail!("the database is PostgreSQL\nhint: make its backups with pg_dump or by archiving its WAL; after pg_restore run `tenure restore --new-epoch`");
     };
@@ -89,7 +79,7 @@ pub fn backup(args: BackupArgs) -> anyhow::Result<()> {
 
 /// Puts a database back.
 pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
-    let config = configured(args.config.as_ref(), args.data)?;
+    let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
     if let Some(backup) = &args.from {
         let Location::Sqlite(database) = config.location()? else {
@@ -100,13 +90,7 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
             eprintln!("what stood there is in {}", aside.display());
         }
     }
-    let store = open_store(&config, &root).await?;
-    let outbound = Arc::new(Outbound::new(Vec::new()));
-    let url = config.public_url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
-    let engine = Arc::new(build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?);
-    engine.catch_up().await?;
-    let places = checkpoint_places(&config, &outbound)?;
-    engine.compare_with_kept(&places).await?;
+    let Offline { engine, places, url } = offline(&config, root).await?;
     let begun = engine.begin_epoch().await?;
     tell(&begun);
     let recovered = engine.recover_administrator(args.person).await?;

@@ -125,10 +125,7 @@ impl Running {
 
 /// Runs until a signal comes.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let mut config = Config::read(args.config.as_deref(), std::env::vars())?;
-    if let Some(data) = args.data {
-        config.data = data;
-    }
+    let mut config = configured(args.config.as_deref(), args.data)?;
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
@@ -287,7 +284,7 @@ async fn public_url(config: &Config, scheme: &str, address: SocketAddr, store: &
     Ok(format!("{scheme}://{authority}"))
 }
 
-pub(crate) fn build(
+fn build(
     config: &Config,
     url: &str,
     mtls_url: Option<String>,
@@ -351,23 +348,9 @@ pub struct RecoverArgs {
 
 /// Recovers, and leaves the invitation in `invitation` of the data folder; while nobody signs in, a token in `operator-token` too.
 pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
-    let mut config = Config::read(args.config.as_deref(), std::env::vars())?;
-    if let Some(data) = args.data {
-        config.data = data;
-    }
+    let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
-    let store = open_store(&config, &root).await?;
-    let outbound = Arc::new(Outbound::new(Vec::new()));
-    let address = match config.listen {
-        Listen::Address(address) => address,
-        Listen::Localhost(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-    };
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let url = public_url(&config, scheme, address, &*store).await?;
-    let engine = build(&config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
-    engine.catch_up().await?;
-    let places = checkpoint_places(&config, &outbound)?;
-    engine.compare_with_kept(&places).await?;
+    let Offline { engine, places, url } = offline(&config, root).await?;
     if engine.is_contradicted() {
         let begun = engine.begin_epoch().await?;
         eprintln!(
@@ -378,6 +361,41 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let done = engine.recover_administrator(args.person).await?;
     engine.hand_over_checkpoint(&places).await;
     hand_out(&config, &url, &done)
+}
+
+/// The configuration of a server, with another data folder where one is named.
+pub(crate) fn configured(file: Option<&Path>, data: Option<PathBuf>) -> anyhow::Result<Config> {
+    let mut config = Config::read(file, std::env::vars())?;
+    if let Some(data) = data {
+        config.data = data;
+    }
+    Ok(config)
+}
+
+/// A deployment that is worked on without its server.
+pub(crate) struct Offline {
+    pub engine: Engine,
+    /// Where its checkpoints are kept.
+    pub places: Vec<Arc<dyn Push>>,
+    /// The base URL of its server.
+    pub url: String,
+}
+
+/// Opens a deployment's database without serving it, and holds its log against the checkpoints that are kept of it.
+pub(crate) async fn offline(config: &Config, root: RootKey) -> anyhow::Result<Offline> {
+    let store = open_store(config, &root).await?;
+    let outbound = Arc::new(Outbound::new(Vec::new()));
+    let address = match config.listen {
+        Listen::Address(address) => address,
+        Listen::Localhost(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+    };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let url = public_url(config, scheme, address, &*store).await?;
+    let engine = build(config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
+    engine.catch_up().await?;
+    let places = checkpoint_places(config, &outbound)?;
+    engine.compare_with_kept(&places).await?;
+    Ok(Offline { engine, places, url })
 }
 
 /// Leaves in the data folder what a recovered administrator comes in with.
@@ -429,7 +447,7 @@ pub(crate) fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey>
     key.with_context(|| format!("can't use the root key {}", path.display()))
 }
 
-pub(crate) async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
+async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn Store>> {
     let sealer = Arc::new(RowMac::new(root));
     Ok(match config.location()? {
         Location::Sqlite(path) => Arc::new(SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?),
@@ -445,7 +463,7 @@ fn parse_networks(networks: &[String]) -> anyhow::Result<Vec<tenure_server::outb
 }
 
 /// Where checkpoints are kept: beside the database, so that an older copy of it is noticed, and where the operator says.
-pub(crate) fn checkpoint_places(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
+fn checkpoint_places(config: &Config, outbound: &Arc<Outbound>) -> anyhow::Result<Vec<Arc<dyn Push>>> {
     let mut places: Vec<Arc<dyn Push>> = vec![Arc::new(FilePush::newest_only(&config.data))];
     for place in &config.checkpoint_push {
         if place.starts_with("http://") || place.starts_with("https://") {

@@ -78,15 +78,6 @@ impl Engine {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    /// The contradiction that stands.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub async fn contradiction(&self) -> Result<Option<Contradiction>, OpError> {
-        let stored = self.one::<Contradiction>("this").await?;
-        Ok(stored.map(|stored| (*stored.value).clone()).filter(|found| found.ended_by.is_none()))
-    }
-
     /// Whether what was made at this position is of this epoch.
     pub(crate) async fn of_this_epoch(&self, made: Position) -> Result<bool, OpError> {
         Ok(self.trust().await?.covers(made))
@@ -156,7 +147,7 @@ impl Engine {
         let own = Checkpoint::open(&log.checkpoint, &self.checkpoint_keys().await?)
             .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
             .checkpoint;
-        let proof = log.consistency(kept.size).await?;
+        let proof = log.consistency(kept.size, log.size).await?;
         let continued = tenure_log::verify_consistency(kept.size, &kept.root, own.size, &own.root, &proof);
         Ok(if continued { Kept::Continued } else { Kept::Contradicted })
     }
@@ -166,7 +157,7 @@ impl Engine {
         // At once here, whatever the store says.
         self.contradicted.store(true, Ordering::Relaxed);
         let stored = self.one::<Contradiction>("this").await?;
-        if stored.is_some_and(|stored| stored.ended_by.is_none()) {
+        if stored.is_some_and(|stored| stored.stands()) {
             return Ok(());
         }
         let entries = self.store.head().await?.size;
@@ -237,7 +228,7 @@ impl Engine {
                 let now = self.now();
                 let deployment = self.must::<Deployment>("deployment", "this").await?;
                 let last = self.one::<Epoch>("this").await?;
-                let contradiction = self.one::<Contradiction>("this").await?.filter(|found| found.ended_by.is_none());
+                let contradiction = self.one::<Contradiction>("this").await?.filter(|found| found.stands());
                 let number = last.as_ref().map_or(0, |last| last.number) + 1;
                 let epoch = Epoch {
                     number,

@@ -116,8 +116,7 @@ impl Engine {
             return Err(OpError::field("from", "from_above_to", "ask from the smaller size to the larger one"));
         }
         let log = self.sealed_up_to("to", to).await?;
-        let mut hashes = log.hashes(&merkle::consistency_nodes(from, to)).await?;
-        let proof = merkle::prove_consistency(&mut hashes, from, to).map_err(|error| OpError::Internal(error.to_string()))?;
+        let proof = log.consistency(from, to).await?;
         Ok(ConsistencyProof {
             from,
             to,

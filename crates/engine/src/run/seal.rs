@@ -234,10 +234,10 @@ impl<'a> SealedLog<'a> {
         }
     }
 
-    /// Proves that this log begins with the first `from` entries.
-    pub(crate) async fn consistency(&self, from: u64) -> Result<Vec<tenure_log::Hash>, OpError> {
-        let mut hashes = self.hashes(&merkle::consistency_nodes(from, self.size)).await?;
-        merkle::prove_consistency(&mut hashes, from, self.size).map_err(|error| OpError::Internal(error.to_string()))
+    /// Proves that the first `to` entries, which are sealed, begin with the first `from`.
+    pub(crate) async fn consistency(&self, from: u64, to: u64) -> Result<Vec<tenure_log::Hash>, OpError> {
+        let mut hashes = self.hashes(&merkle::consistency_nodes(from, to)).await?;
+        merkle::prove_consistency(&mut hashes, from, to).map_err(|error| OpError::Internal(error.to_string()))
     }
 
     /// A source for exactly these nodes; each tile is read once.
