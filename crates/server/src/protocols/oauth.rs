@@ -86,6 +86,10 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
+    fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large")
+    }
+
     /// Says what was wrong this time, before what to do.
     fn detailed(&mut self, detail: Option<String>, reason: Reason) {
         if let Some(detail) = detail {
@@ -244,9 +248,7 @@ impl Form {
         }
         let scheme = request.headers().get(header::AUTHORIZATION).map(scheme_of);
         let keys = Keys::of_request(app, &request);
-        let bytes = body(request, app)
-            .await
-            .map_err(|_| OAuthError::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large"))?;
+        let bytes = body(request, app).await.map_err(|_| OAuthError::too_large())?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
@@ -414,7 +416,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             Some(enforcer)
         }
     };
-    whole.map_err(|_| OAuthError::invalid_request("the body is too large"))?;
+    whole.map_err(|_| OAuthError::too_large())?;
     let form = Form::read(request, &app).await?;
     let enforcer = match (by_token, own_proof(&form)?) {
         (Some(enforcer), _) => enforcer,
