@@ -14,7 +14,14 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
         "body_malformed",
         "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused",
     ),
-    ("body_too_large", "a body has at most 64 KiB"),
+    (
+        "body_too_large",
+        "a body has at most 64 KiB, a feed of people 8 MiB, a delivery of signals 1 MiB",
+    ),
+    (
+        "body_too_slow",
+        "send the body with its head: a pause is at most 5 s, and the whole takes at most 20 s",
+    ),
     (
         "media_type_unsupported",
         "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints",

@@ -1,13 +1,13 @@
 //! What handlers take from a request.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::error::Error;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{Extensions, HeaderMap, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -22,31 +22,25 @@ use tenure_engine::error::OpError;
 use crate::App;
 use crate::error::Failure;
 use crate::keys::{Keys, Scheme};
+use crate::serve::{Connection, RequestSource, TooSlow};
 use crate::sign_in::{Cookie, must_be_same_origin};
 
-/// Where a request comes from: the peer's address, of IPv6 its first 64 bits, which is what one customer gets.
+/// Where a request comes from, as budgets and records count it.
 pub(crate) struct Source(pub String);
-
-fn source_of(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
 
 impl<S: Send + Sync> FromRequestParts<S> for Source {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(
-            parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map_or_else(|| "unknown".to_owned(), |info| source_of(info.0.ip())),
-        ))
+        let source = parts.extensions.get::<RequestSource>();
+        Ok(Self(source.map_or_else(|| "unknown".to_owned(), |RequestSource(source)| source.clone())))
+    }
+}
+
+/// Whoever sent a request has proven who they are: their connection isn't a stranger's any more.
+pub(crate) fn proven(extensions: &Extensions) {
+    if let Some(connection) = extensions.get::<Connection>() {
+        connection.prove();
     }
 }
 
@@ -77,6 +71,9 @@ impl FromRequestParts<App> for Operator {
                 ));
             }
         };
+        if authenticated.is_ok() {
+            proven(&parts.extensions);
+        }
         authenticated.map(Self).map_err(|error| {
             if let OpError::Unauthenticated(reason) = &error {
                 app.engine.count_stranger(*reason, &source);
@@ -281,11 +278,31 @@ pub(crate) fn parameter(name: &str) -> &str {
     if is_name { name } else { "query" }
 }
 
-/// A body's bytes, within the limit.
+/// A body's bytes, within the limit and the pace.
 pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("use at most 64 KiB")))
+    body_within(request, state, "use at most 64 KiB").await
+}
+
+/// A body's bytes where another limit is set, which `limit` tells.
+pub(crate) async fn body_within<S: Send + Sync>(request: Request, state: &S, limit: &str) -> Result<Bytes, Failure> {
+    let rejection = match Bytes::from_request(request, state).await {
+        Ok(bytes) => return Ok(bytes),
+        Err(rejection) => rejection,
+    };
+    if let BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) = rejection {
+        return Err(Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(limit)));
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&rejection);
+    while let Some(error) = cause {
+        if error.is::<TooSlow>() {
+            let problem = Problem::new(408, "body_too_slow", "the body came too slowly");
+            return Err(Failure::of(
+                problem.hint("send the body with its head: a pause is at most 5 s, and the whole takes at most 20 s"),
+            ));
+        }
+        cause = error.source();
+    }
+    Err(Failure::malformed("the body ended before its end"))
 }
 
 /// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection that goes on, where

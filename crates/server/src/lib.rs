@@ -1,5 +1,6 @@
 //! The HTTP edge: authenticates the caller, parses, limits, and hands over to the engine. It decides nothing.
 
+mod admission;
 mod approve;
 mod client_certificates;
 mod error;
@@ -11,6 +12,7 @@ pub mod outbound;
 mod protocols;
 mod serve;
 mod sign_in;
+mod streams;
 mod v1;
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use serve::{Clients, Listener, ServeError, Tls, serve};
+pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, serve};
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -38,6 +40,10 @@ pub(crate) struct App {
     pub engine: Arc<Engine>,
     /// Sign-ins that were begun lately.
     pub sign_ins: Arc<sign_in::Attempts>,
+    /// Requests under way.
+    pub admission: Arc<admission::Admission>,
+    /// Streams that are open.
+    pub streams: Arc<streams::Streams>,
 }
 
 /// Every route of the server.
@@ -45,6 +51,8 @@ pub fn router(engine: Arc<Engine>) -> Router {
     let app = App {
         engine,
         sign_ins: Arc::new(sign_in::Attempts::new()),
+        admission: Arc::default(),
+        streams: Arc::default(),
     };
     let bounded = Router::new()
         .merge(v1::routes())
@@ -66,6 +74,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
+            axum::middleware::from_fn_with_state(app.clone(), admission::admit),
             axum::middleware::from_fn_with_state(app.clone(), keys::next_nonce),
         ))
         .with_state(app)

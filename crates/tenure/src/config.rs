@@ -8,6 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use tenure_core::time::Span;
+use tenure_server::SourceFrom;
 use tenure_server::outbound::MailTls;
 
 /// What can be configured. `tenure server --help` names the variables.
@@ -40,6 +41,11 @@ pub struct Config {
     pub mtls_public_url: Option<String>,
     /// Whether something in front of the server terminates TLS; without either, only loopback addresses are served.
     pub tls_in_front: bool,
+    /// The addresses of what is in front of the server, as CIDRs: what these say of whom they forward is believed.
+    pub trusted_proxies: Vec<String>,
+    /// How they say it: `x-forwarded-for`, `forwarded` (RFC 7239), or `proxy-protocol` (version 2).
+    #[serde(deserialize_with = "from_text")]
+    pub proxy_source: SourceFrom,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
     /// Changes that one person may make in a minute.
@@ -115,6 +121,11 @@ impl fmt::Display for Listen {
     }
 }
 
+/// A setting that is written as a text.
+fn from_text<'de, T: FromStr<Err: fmt::Display>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
 impl<'de> Deserialize<'de> for Listen {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?
@@ -178,6 +189,8 @@ impl Default for Config {
             mtls_listen: None,
             mtls_public_url: None,
             tls_in_front: false,
+            trusted_proxies: Vec::new(),
+            proxy_source: SourceFrom::default(),
             issuance_budget: engine.issuance_budget,
             write_budget: engine.write_budget,
             write_budget_kib: engine.write_budget_kib,
@@ -247,6 +260,8 @@ impl Config {
             "MTLS_LISTEN" => self.mtls_listen = Some(value.parse()?),
             "MTLS_PUBLIC_URL" => self.mtls_public_url = Some(value.to_owned()),
             "TLS_IN_FRONT" => self.tls_in_front = value.parse()?,
+            "TRUSTED_PROXIES" => self.trusted_proxies = list(value),
+            "PROXY_SOURCE" => self.proxy_source = value.parse()?,
             "ISSUANCE_BUDGET" => self.issuance_budget = value.parse()?,
             "WRITE_BUDGET" => self.write_budget = value.parse()?,
             "WRITE_BUDGET_KIB" => self.write_budget_kib = value.parse()?,
@@ -290,6 +305,11 @@ impl Config {
             bail!(
                 "{} is reachable from other machines, and there is no TLS\nhint: set `tls` (certificate, key), or `tls_in_front = true` if a proxy terminates it",
                 self.listen
+            );
+        }
+        if self.tls_in_front && self.trusted_proxies.is_empty() {
+            bail!(
+                "`tls_in_front` says that a proxy forwards to this server, and `trusted_proxies` doesn't say which\nhint: set `trusted_proxies` to its addresses, such as [\"10.0.0.5\"]: without them every client has the proxy's address, and one can use up the sign-ins of all"
             );
         }
         if self.tls.is_none() && self.mtls_listen.is_some() {
@@ -354,6 +374,9 @@ mod tests {
         };
         assert!(config.check_exposure().is_err());
         config.tls_in_front = true;
+        let refused = config.check_exposure().unwrap_err().to_string();
+        assert!(refused.contains("trusted_proxies"), "{refused}");
+        config.trusted_proxies = vec!["10.0.0.5".to_owned()];
         assert!(config.check_exposure().is_ok());
         config.mtls_listen = Some("127.0.0.1:8421".parse().unwrap());
         assert!(

@@ -15,7 +15,7 @@ use tenure_engine::outbound::Push;
 use tenure_engine::{Engine, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
-use tenure_server::{Clients, Listener, ServeError, Tls};
+use tenure_server::{Clients, Listener, Places, Proxies, ServeError, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
@@ -38,7 +38,9 @@ Settings (file key, variable):
   tls.key          TENURE_TLS_KEY           PEM key
   mtls_listen      TENURE_MTLS_LISTEN       address of a second listener, which asks for client certificates
   mtls_public_url  TENURE_MTLS_PUBLIC_URL   base URL for clients of that one
-  tls_in_front     TENURE_TLS_IN_FRONT      a proxy terminates TLS
+  tls_in_front     TENURE_TLS_IN_FRONT      a proxy terminates TLS; needs trusted_proxies
+  trusted_proxies  TENURE_TRUSTED_PROXIES   their addresses, CIDRs: what they say of whom they forward is believed
+  proxy_source     TENURE_PROXY_SOURCE      how they say it: x-forwarded-for (default), forwarded, proxy-protocol (v2)
   outbound_allow   TENURE_OUTBOUND_ALLOW    private networks that may be fetched from, CIDRs
   checkpoint_push  TENURE_CHECKPOINT_PUSH   folders or URLs that get each checkpoint
   mail.host        TENURE_MAIL_HOST         mail server by which people are notified
@@ -130,6 +132,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         config.listen = listen;
     }
     start_log(config.json_logs)?;
+    raise_file_limit();
     let running = start(&config, Arc::new(SystemClock)).await?;
     if let Some(path) = &running.setup_token {
         eprintln!("the set-up token is in {} for 15 minutes", path.display());
@@ -164,6 +167,19 @@ pub fn start_log(json: bool) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
+/// Takes as many open files as the system allows: the usual limit of 1,024 is less than the connections that are served at once.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, current = limit.current, "the number of open files stays limited");
+    }
+}
+
 /// Waits until the process is asked to stop.
 pub async fn terminated() -> anyhow::Result<()> {
     let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -183,6 +199,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     if config.solver.is_some() && !Solver::BUILT_IN {
         bail!("`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`");
     }
+    let proxies = Arc::new(Proxies {
+        trusted: parse_networks("trusted_proxies", &config.trusted_proxies)?,
+        source: config.proxy_source,
+    });
     make_folder(&config.data)?;
     // A new key would be none of a database that exists.
     let exists = matches!(config.location()?, Location::Sqlite(database) if database.exists());
@@ -200,7 +220,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = public_url(config, scheme, address, &*store).await?;
-    let outbound = Arc::new(Outbound::new(parse_networks(&config.outbound_allow)?));
+    let outbound = Arc::new(Outbound::new(parse_networks("outbound_allow", &config.outbound_allow)?));
     let mtls_url = match (&mutual, &config.mtls_public_url) {
         (None, _) => None,
         (Some(_), Some(url)) => Some(checked_url(url)?),
@@ -225,11 +245,12 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
     let (stop, stopped) = watch::channel(false);
     let router = tenure_server::router(Arc::clone(&engine));
-    let serve = |listener| tokio::spawn(tenure_server::serve(listener, router.clone(), stopped.clone()));
-    let mut tasks: Vec<_> = listeners.into_iter().map(serve).collect();
-    if let Some(mutual) = mutual {
-        tasks.push(tokio::spawn(tenure_server::serve(mutual, router, stopped.clone())));
-    }
+    let places = Arc::new(Places::default());
+    let serve = |listener| {
+        let (proxies, places) = (Arc::clone(&proxies), Arc::clone(&places));
+        tokio::spawn(tenure_server::serve(listener, router.clone(), proxies, places, stopped.clone()))
+    };
+    let mut tasks: Vec<_> = listeners.into_iter().chain(mutual).map(serve).collect();
     tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)));
     Ok(Running {
         url,
@@ -455,10 +476,10 @@ async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn S
     })
 }
 
-fn parse_networks(networks: &[String]) -> anyhow::Result<Vec<tenure_server::outbound::Cidr>> {
+fn parse_networks(setting: &str, networks: &[String]) -> anyhow::Result<Vec<tenure_server::outbound::Cidr>> {
     networks
         .iter()
-        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("`outbound_allow` has {text:?}: {error}")))
+        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("`{setting}` has {text:?}: {error}")))
         .collect()
 }
 

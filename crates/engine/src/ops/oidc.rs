@@ -192,6 +192,11 @@ impl Engine {
     }
 
     /// What this browser's sign-in began with, if it is this one and not over.
+    /// Whether this server began a sign-in of which `returned` may be the end.
+    pub fn began_oidc(&self, sealed: &str, returned: &Returned) -> bool {
+        self.pending(sealed, returned).is_ok()
+    }
+
     fn pending(&self, sealed: &str, returned: &Returned) -> Result<Pending, OpError> {
         let failed = || OpError::Unauthenticated(Reason::SignInFailed);
         let opened = self.root.open(SEAL_LABEL, &returned.state, sealed).map_err(|_| failed())?;

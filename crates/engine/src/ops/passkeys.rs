@@ -253,6 +253,11 @@ impl Engine {
         })
     }
 
+    /// Whether this server began a ceremony, and it is not over.
+    pub fn began_passkey_flow(&self, text: &str) -> bool {
+        Flows::new(&self.root).resume(text, self.now()).is_ok()
+    }
+
     /// The flow that a client brought back, if it is one of this purpose.
     fn flow(&self, text: &str, purpose: Purpose, now: Timestamp) -> Result<Flow, WebauthnError> {
         let flow = Flows::new(&self.root).resume(text, now)?;

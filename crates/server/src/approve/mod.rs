@@ -15,7 +15,7 @@ use tenure_engine::error::OpError;
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Path, Source};
-use crate::sign_in::{Browser, encoded};
+use crate::sign_in::{Attempt, Browser, encoded};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/approve/{link}", get(show).post(answer))
@@ -73,12 +73,12 @@ async fn answer(
 }
 
 /// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that and back. A link that
-/// isn't good leads nobody anywhere, and costs its sender their share of attempts.
+/// isn't good leads nobody anywhere, and costs its sender their share of attempts; a good one has its own.
 async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> Result<Result<Caller, Response>, Failure> {
-    app.sign_ins.count(source)?;
     match app.engine.linked(link).await {
-        Ok(_) => {}
+        Ok(_) => app.sign_ins.count(Attempt::Link(link))?,
         Err(OpError::NotFound(_)) => {
+            app.sign_ins.count(Attempt::NoLink { source })?;
             if caller.is_none() {
                 app.engine.count_stranger(Reason::ProofInvalid, source);
             }

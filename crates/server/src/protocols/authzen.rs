@@ -15,7 +15,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok};
+use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
 use crate::keys::Keys;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,6 +54,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
         Failure::from(error)
     })?;
     whole?;
+    proven(request.extensions());
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
     ok(app.engine.evaluate(&enforcer, &ask).await?)
 }

@@ -19,7 +19,7 @@ use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 use super::{ciba, exchange};
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
+use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok, proven};
 use crate::keys::{Keys, challenge};
 use crate::sign_in::html;
 
@@ -86,8 +86,10 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
-    fn too_large() -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "the body is too large")
+    /// A body that could not be read.
+    fn unread(Failure(problem): Failure) -> Self {
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+        Self::new(status, "invalid_request", problem.detail.unwrap_or(problem.title))
     }
 
     /// Says what was wrong this time, before what to do.
@@ -123,6 +125,9 @@ impl IntoResponse for OAuthError {
         };
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         let wait = match self.status {
             // A budget is of a minute.
@@ -248,7 +253,7 @@ impl Form {
         }
         let scheme = request.headers().get(header::AUTHORIZATION).map(scheme_of);
         let keys = Keys::of_request(app, &request);
-        let bytes = body(request, app).await.map_err(|_| OAuthError::too_large())?;
+        let bytes = body(request, app).await.map_err(OAuthError::unread)?;
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(|_| OAuthError::invalid_request("the body is not form-encoded"))?;
         let mut parameters = BTreeMap::new();
         for (name, value) in pairs {
@@ -345,6 +350,7 @@ pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
 }
 
 async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let connection = request.extensions().clone();
     let form = Form::read(request, &app).await?;
     let (proof, failed) = match form.must("grant_type")? {
         CLIENT_CREDENTIALS => {
@@ -392,10 +398,12 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         source,
     };
     let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;
+    proven(&connection);
     Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+    let connection = request.extensions().clone();
     let (request, whole) = buffered(request, &app).await;
     let token = match authorization(request.headers()) {
         Ok(token) => token,
@@ -416,7 +424,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             Some(enforcer)
         }
     };
-    whole.map_err(|_| OAuthError::too_large())?;
+    whole.map_err(OAuthError::unread)?;
     let form = Form::read(request, &app).await?;
     let enforcer = match (by_token, own_proof(&form)?) {
         (Some(enforcer), _) => enforcer,
@@ -442,6 +450,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             });
         }
     };
+    proven(&connection);
     let asked_about = form.must("token")?;
     let answer = app
         .engine

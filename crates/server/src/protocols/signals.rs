@@ -1,7 +1,6 @@
 //! Where sources deliver: webhooks by their platforms' own rules, and security event tokens by push (RFC 8935).
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -16,7 +15,7 @@ use tenure_engine::ops::signals::{Delivery, NotTaken};
 
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Source};
+use crate::extract::{Path, Source, body_within};
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;
@@ -29,9 +28,7 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from): Source, request: Request) -> Result<Response, Failure> {
     let headers = request.headers().clone();
-    let body = Bytes::from_request(request, &app)
-        .await
-        .map_err(|_| Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint("send at most 1 MiB in one delivery")))?;
+    let body = body_within(request, &app, "send at most 1 MiB in one delivery").await?;
     let plain: Vec<(&str, &str)> = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))

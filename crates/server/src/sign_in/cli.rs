@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tenure_api::sign_in::{CliExchange, CliSession};
 
 use super::html::{Html, page};
-use super::{Browser, encoded, name, problem};
+use super::{Attempt, Browser, encoded, name, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Form, Query, Reply, Source, created};
@@ -61,6 +61,6 @@ async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Fo
 }
 
 async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> Reply<CliSession> {
-    app.sign_ins.count(&source)?;
+    app.sign_ins.count(Attempt::CommandLine { source: &source })?;
     created(app.engine.redeem_cli_code(&ask, &source).await.map_err(Failure::from)?)
 }

@@ -1,60 +1,121 @@
-//! How often strangers may begin a sign-in: counted in memory, bounded, and written nowhere.
+//! How often strangers may begin or end a sign-in or look at an approval: counted in memory, bounded, and written nowhere.
+//!
+//! Each kind of attempt has its own budgets, and each budget is of what the attempt can prove: a sign-in that goes on, of that sign-in; a link that
+//! is good, of that link; whatever proves nothing, of where it comes from. So nobody uses up what somebody else needs.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 
 use crate::error::Failure;
 
 const WINDOW: Duration = Duration::from_mins(1);
-/// Attempts of one source in a minute; behind a proxy or a NAT many people are one source.
-const MAX_ATTEMPTS: u32 = 600;
-/// Sources told apart; the rest share a count.
-const MAX_SOURCES: usize = 10_000;
+/// Attempts of one source in a minute, of each kind; behind a NAT many people are one source.
+const OF_A_SOURCE: u16 = 600;
+/// Attempts to end one sign-in.
+const OF_A_FLOW: u16 = 20;
+/// Looks at one approval, and answers to it.
+const OF_A_LINK: u16 = 60;
+/// The counters: a count–min sketch (Cormode and Muthukrishnan 2005) of four rows. However many keys there are, memory stays at 512 KiB, and a
+/// key shares its count with others in all four rows, under hashes that nobody outside can foresee, or else has its own.
+const ROWS: usize = 4;
+const COLUMNS: usize = 64 * 1024;
+
+/// What is attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Attempt<'a> {
+    /// A sign-in or a registration with a passkey is begun.
+    Passkey { source: &'a str },
+    /// A sign-in at a provider is begun.
+    Provider { source: &'a str },
+    /// An invitation is shown.
+    Invitation { source: &'a str },
+    /// A command line redeems its code.
+    CommandLine { source: &'a str },
+    /// A sign-in ends that this server began.
+    Flow(&'a str),
+    /// A sign-in ends that nobody began.
+    NoFlow { source: &'a str },
+    /// An approval is read or answered by a link that is good.
+    Link(&'a str),
+    /// A link is none.
+    NoLink { source: &'a str },
+}
+
+impl Attempt<'_> {
+    const fn limit(self) -> u16 {
+        match self {
+            Self::Flow(_) => OF_A_FLOW,
+            Self::Link(_) => OF_A_LINK,
+            _ => OF_A_SOURCE,
+        }
+    }
+}
 
 /// Attempts of the running minute.
-pub(crate) struct Attempts(Mutex<Counts>);
+pub(crate) struct Attempts {
+    hashers: [RandomState; ROWS],
+    counts: Mutex<Counts>,
+}
 
 struct Counts {
     since: Instant,
-    by_source: HashMap<String, u32>,
+    rows: Vec<[u16; ROWS]>,
 }
 
 impl Attempts {
     /// No attempts yet.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Counts {
-            since: Instant::now(),
-            by_source: HashMap::new(),
-        }))
+        Self {
+            hashers: std::array::from_fn(|_| RandomState::new()),
+            counts: Mutex::new(Counts {
+                since: Instant::now(),
+                rows: vec![[0; ROWS]; COLUMNS],
+            }),
+        }
     }
 
     /// Counts one more attempt.
     ///
     /// # Errors
     /// There were too many.
-    pub(crate) fn count(&self, source: &str) -> Result<(), Failure> {
+    pub(crate) fn count(&self, attempt: Attempt<'_>) -> Result<(), Failure> {
+        let places = self.hashers.each_ref().map(|hasher| column(hasher.hash_one(attempt)));
         let now = Instant::now();
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock();
         if now.duration_since(counts.since) >= WINDOW {
             counts.since = now;
-            counts.by_source.clear();
+            counts.rows.fill([0; ROWS]);
         }
-        let known = counts.by_source.contains_key(source) || counts.by_source.len() < MAX_SOURCES;
-        let attempts = counts.by_source.entry(if known { source } else { "others" }.to_owned()).or_default();
-        *attempts += 1;
-        if *attempts <= MAX_ATTEMPTS {
+        let mut seen = u16::MAX;
+        for (row, column) in places.into_iter().enumerate() {
+            if let Some(count) = counts.rows.get_mut(column).and_then(|columns| columns.get_mut(row)) {
+                *count = count.saturating_add(1);
+                seen = seen.min(*count);
+            }
+        }
+        drop(counts);
+        if seen <= attempt.limit() {
             return Ok(());
         }
         Err(Failure::of(
             Problem::refusal(429, Reason::BudgetSpent)
-                .detail("too many sign-ins from this address within a minute")
+                .detail(match attempt {
+                    Attempt::Flow(_) => "too many answers to one sign-in",
+                    Attempt::Link(_) => "this approval was looked at too often within a minute",
+                    Attempt::NoLink { .. } => "too many links that lead nowhere from this address within a minute",
+                    _ => "too many sign-ins from this address within a minute",
+                })
                 .hint("wait a minute"),
         ))
     }
+}
+
+fn column(hash: u64) -> usize {
+    usize::try_from(hash % (COLUMNS as u64)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -62,12 +123,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_source_uses_up_its_own_attempts_only() {
+    fn a06_each_budget_is_of_one_kind_and_one_key() {
         let attempts = Attempts::new();
-        for _ in 0..MAX_ATTEMPTS {
-            attempts.count("192.0.2.1").unwrap();
+        let (eve, bob) = ("192.0.2.1", "192.0.2.2");
+        for _ in 0..OF_A_SOURCE {
+            attempts.count(Attempt::Passkey { source: eve }).unwrap();
         }
-        assert!(attempts.count("192.0.2.1").is_err());
-        attempts.count("192.0.2.2").unwrap();
+        assert!(attempts.count(Attempt::Passkey { source: eve }).is_err());
+        attempts.count(Attempt::Passkey { source: bob }).unwrap();
+        attempts.count(Attempt::NoLink { source: eve }).unwrap();
+        for _ in 0..OF_A_FLOW {
+            attempts.count(Attempt::Flow("a sign-in")).unwrap();
+        }
+        assert!(attempts.count(Attempt::Flow("a sign-in")).is_err());
+        attempts.count(Attempt::Flow("another")).unwrap();
+        attempts.count(Attempt::Link("a sign-in")).unwrap();
+    }
+
+    #[test]
+    fn a06_a_crowd_of_addresses_uses_up_nobody_elses_budget() {
+        let attempts = Attempts::new();
+        for n in 0..10_000 {
+            let source = format!("192.0.{}.{}", n / 256, n % 256);
+            for _ in 0..40 {
+                attempts.count(Attempt::Passkey { source: &source }).unwrap();
+            }
+        }
+        for n in 0..100 {
+            attempts.count(Attempt::Flow(&format!("sign-in {n}"))).unwrap();
+        }
     }
 }

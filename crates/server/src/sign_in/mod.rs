@@ -20,12 +20,12 @@ use tenure_engine::caller::Caller;
 use tenure_engine::ops::oidc::is_local_path;
 
 pub(crate) use self::cookie::{Cookie, must_be_same_origin};
-pub(crate) use self::limit::Attempts;
+pub(crate) use self::limit::{Attempt, Attempts};
 
 use self::html::{Html, page};
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Form, Operator, Query, Source};
+use crate::extract::{Form, Operator, Query, Source, proven};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -51,7 +51,10 @@ impl FromRequestParts<App> for Browser {
         };
         must_be_same_origin(app, &parts.method, &parts.headers)?;
         match app.engine.authenticate_browser(&cookie).await {
-            Ok(caller) => Ok(Self(Some(caller))),
+            Ok(caller) => {
+                proven(&parts.extensions);
+                Ok(Self(Some(caller)))
+            }
             Err(tenure_engine::error::OpError::Unauthenticated(_)) => Ok(Self(None)),
             Err(other) => Err(other.into()),
         }
@@ -147,7 +150,7 @@ async fn invitation(
     Form(invited): Form<Invited>,
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
-    app.sign_ins.count(&source)?;
+    app.sign_ins.count(Attempt::Invitation { source: &source })?;
     let secret = Secret::new(invited.invitation.trim().to_owned());
     if let Err(error) = app.engine.check_invitation(secret.expose(), &source).await {
         return Ok(problem(Failure::from(error)));

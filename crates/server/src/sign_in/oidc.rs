@@ -10,7 +10,7 @@ use tenure_core::problem::Reason;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::oidc::{BeginOidc, Returned};
 
-use super::{Browser, Cookie, problem};
+use super::{Attempt, Browser, Cookie, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Path, Query, Source, id};
@@ -39,7 +39,7 @@ async fn begin(
     Path(provider): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Failure> {
-    app.sign_ins.count(&source)?;
+    app.sign_ins.count(Attempt::Provider { source: &source })?;
     let ask = BeginOidc {
         return_to: asked.return_to,
         fresh: asked.fresh,
@@ -67,12 +67,16 @@ async fn callback(
     headers: HeaderMap,
     Query(returned): Query<Returned>,
 ) -> Result<Response, Failure> {
-    app.sign_ins.count(&source)?;
+    let sealed = Cookie::Pending.read(&app, &headers);
+    app.sign_ins.count(match &sealed {
+        Some(sealed) if app.engine.began_oidc(sealed, &returned) => Attempt::Flow(sealed),
+        _ => Attempt::NoFlow { source: &source },
+    })?;
     let over = [
         (header::SET_COOKIE, Cookie::Pending.clear(&app)),
         (header::SET_COOKIE, Cookie::Invitation.clear(&app)),
     ];
-    let Some(sealed) = Cookie::Pending.read(&app, &headers) else {
+    let Some(sealed) = sealed else {
         app.engine.count_stranger(Reason::SignInFailed, &source);
         return Ok(problem(OpError::Unauthenticated(Reason::SignInFailed).into()));
     };

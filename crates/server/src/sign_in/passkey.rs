@@ -15,7 +15,7 @@ use tenure_core::secret::Secret;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::passkeys::Begun;
 
-use super::{Browser, Cookie, must_be_same_origin};
+use super::{Attempt, Browser, Cookie, must_be_same_origin};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, NoParameters, Operator, OptionalBody, Path, Query, Reply, Source, id, ok};
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<App> {
 
 async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
-    app.sign_ins.count(&source)?;
+    app.sign_ins.count(Attempt::Passkey { source: &source })?;
     Ok(begun(&app, app.engine.begin_passkey_sign_in()?))
 }
 
@@ -47,7 +47,6 @@ async fn finish(
     Body(answer): Body<AuthenticationResponse>,
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
-    app.sign_ins.count(&source)?;
     let flow = flow(&app, &headers, &source)?;
     let signed_in = app.engine.finish_passkey_sign_in(&flow, &answer, &source).await?;
     let used = PasskeyUsed {
@@ -67,7 +66,7 @@ async fn register_start(
     OptionalBody(ask): OptionalBody<RegisterStart>,
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
-    app.sign_ins.count(&source)?;
+    app.sign_ins.count(Attempt::Passkey { source: &source })?;
     let invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
     let result = app.engine.begin_passkey(caller.as_ref(), invitation.as_deref()).await;
     Ok(begun(&app, counted(&app, &source, result)?))
@@ -82,7 +81,6 @@ async fn register_finish(
     Body(mut ask): Body<RegisterFinish>,
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
-    app.sign_ins.count(&source)?;
     let flow = flow(&app, &headers, &source)?;
     ask.invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
     let result = app.engine.finish_passkey(caller.as_ref(), &flow, &ask).await;
@@ -129,7 +127,12 @@ fn over(app: &App, status: StatusCode, session: Option<&Secret<String>>, used: P
 
 /// The ceremony that this browser began.
 fn flow(app: &App, headers: &HeaderMap, source: &str) -> Result<String, Failure> {
-    Cookie::Passkey.read(app, headers).ok_or_else(|| {
+    let flow = Cookie::Passkey.read(app, headers);
+    app.sign_ins.count(match &flow {
+        Some(flow) if app.engine.began_passkey_flow(flow) => Attempt::Flow(flow),
+        _ => Attempt::NoFlow { source },
+    })?;
+    flow.ok_or_else(|| {
         app.engine.count_stranger(Reason::ProofMissing, source);
         OpError::Unauthenticated(Reason::ProofMissing).into()
     })

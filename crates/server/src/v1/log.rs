@@ -1,16 +1,15 @@
 //! The log: checkpoints, tiles and proofs for everyone; the export and the event feed for those who may audit.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_api::views::{Page, Resource as View};
@@ -22,6 +21,9 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
+
+/// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -90,11 +92,12 @@ async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> 
 
 async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
     let export = app.engine.export(&caller).await?;
-    let chunks = stream::try_unfold((export, app, caller), async |(mut export, app, caller)| {
+    let open = app.streams.open(&caller)?;
+    let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.
         app.engine.still(&caller).await.map_err(|error| std::io::Error::other(error.to_string()))?;
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
-        Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller))))
+        Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller, open))))
     });
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
 }
@@ -106,12 +109,7 @@ struct Feed {
 }
 
 /// Every event from a position on, as it happens; `Last-Event-ID` resumes after an interruption.
-async fn events(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    Query(feed): Query<Feed>,
-    headers: HeaderMap,
-) -> Result<Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>>, Failure> {
+async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed): Query<Feed>, headers: HeaderMap) -> Result<Response, Failure> {
     let resumed = match headers.get("last-event-id") {
         None => None,
         Some(value) => Some(
@@ -122,38 +120,36 @@ async fn events(
                 .ok_or_else(|| Failure::malformed("Last-Event-ID takes an id that this feed gave"))?,
         ),
     };
-    let after = resumed.or(feed.after);
+    // One more than the last number there is comes after every event.
+    let from = resumed.or(feed.after).map_or(0, |after| after.saturating_add(1));
     // A caller who may not read the feed is refused here, before the stream begins.
-    let first = app.engine.events_after(&caller, after.map(Position::at), 1).await?;
-    drop(first);
-    let start = (app, caller, after, std::collections::VecDeque::new());
-    let events = stream::unfold(start, async |(app, caller, mut after, mut queue)| {
+    app.engine.events_after(&caller, resumed.or(feed.after).map(Position::at), 1).await?;
+    let open = app.streams.open(&caller)?;
+    let steps = stream::unfold((app, caller, from, open), async |(app, caller, from, open)| {
+        let since = Instant::now();
         loop {
-            if let Some(event) = queue.pop_front() {
-                return Some((Ok(event), (app, caller, after, queue)));
-            }
             // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
             // nothing that happens after the revocation of a token reaches its feed.
-            let Ok(caller_now) = app.engine.still(&caller).await else { return None };
-            let Ok(page) = app.engine.events_after(&caller_now, after.map(Position::at), 100).await else {
-                return None;
-            };
-            if app.engine.still(&caller).await.is_err() {
-                return None;
-            }
-            if page.is_empty() {
-                app.engine.wait_for_events(after.map_or(0, |after: u64| after.saturating_add(1))).await;
-            }
-            for event in page {
-                after = Some(event.position.index);
-                let Ok(data) = serde_json::to_string(&event) else {
-                    // A feed that lacks an event is none: it ends before it.
-                    tracing::error!(index = event.position.index, "an event can't be told");
+            let caller_now = app.engine.still(&caller).await.ok()?;
+            let events = match app.streams.events_from(&app, &caller_now, from).await {
+                Ok(events) => events,
+                Err(error) => {
+                    tracing::debug!(%error, "a feed ended");
                     return None;
-                };
-                queue.push_back(Event::default().id(event.position.index.to_string()).event(&event.kind).data(data));
+                }
+            };
+            app.engine.still(&caller).await.ok()?;
+            if let Some((last, _)) = events.last() {
+                let next = last.saturating_add(1);
+                let lines: Vec<_> = events.into_iter().map(|(_, lines)| Ok::<_, Infallible>(lines)).collect();
+                return Some((stream::iter(lines), (app, caller, next, open)));
+            }
+            app.engine.wait_for_events(from).await;
+            if since.elapsed() >= KEEP_ALIVE {
+                let comment = vec![Ok(Bytes::from_static(b":\n\n"))];
+                return Some((stream::iter(comment), (app, caller, from, open)));
             }
         }
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+    Ok(([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(steps.flatten())).into_response())
 }

@@ -1,7 +1,6 @@
 //! People, teams, feeds of people, and the questions that feeds raise.
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
@@ -19,7 +18,7 @@ use tenure_core::team::Team;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, created, id, ok};
+use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, created, id, ok};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
@@ -89,6 +88,8 @@ struct ImportQuery {
     expect: Option<String>,
 }
 
+const AT_MOST: &str = "a feed has at most 8 MiB: hand it in in parts, each with complete=false";
+
 /// A feed, as JSON or as `text/csv`.
 struct Feed(ImportPeople);
 
@@ -99,13 +100,13 @@ impl FromRequest<App> for Feed {
         let is_too_large = |length: &str| length.parse::<usize>().is_ok_and(|length| length > MAX_FEED);
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if length.is_some_and(is_too_large) {
-            return Err(too_large());
+            return Err(Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(AT_MOST)));
         }
         if !is_csv(request.headers()) {
             // The feed is read row by row, and each row tells its own wrong places.
             return Claimed::<ImportPeople>::from_request(request, app).await.map(|Claimed(ask)| Self(ask));
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
+        let bytes = body_within(request, app, AT_MOST).await?;
         let content = String::from_utf8(bytes.into()).map_err(|_| Failure::malformed("the feed is not UTF-8"))?;
         Ok(Self(ImportPeople {
             source: String::new(),
@@ -122,10 +123,6 @@ impl FromRequest<App> for Feed {
 fn is_csv(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv")
-}
-
-fn too_large() -> Failure {
-    Failure::of(Problem::new(413, "body_too_large", "the feed is too large").hint("use at most 8 MiB: hand it in in parts, each with complete=false"))
 }
 
 async fn import(State(app): State<App>, Operator(caller): Operator, Query(query): Query<ImportQuery>, Feed(mut ask): Feed) -> Reply<ImportReport> {

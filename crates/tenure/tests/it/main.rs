@@ -21,6 +21,7 @@ mod delegation;
 mod demo;
 mod durability;
 mod duties;
+mod edge;
 mod epochs;
 mod exceptions;
 mod findings;

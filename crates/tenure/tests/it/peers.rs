@@ -43,6 +43,11 @@ pub fn python(script: &str) -> Command {
     command
 }
 
+/// Caddy, a reverse proxy.
+pub fn caddy() -> Command {
+    Command::new(folder().join("venv-tests/bin/caddy"))
+}
+
 /// What a program says as JSON.
 pub async fn said(mut command: Command) -> Value {
     let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::inherit()).output().unwrap())

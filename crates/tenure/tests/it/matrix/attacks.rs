@@ -1,6 +1,6 @@
 //! What no endpoint takes from anybody: other methods, other bodies, ids of other things, and what a page of another site makes a browser send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -170,4 +170,39 @@ async fn no_endpoint_takes_another_body_or_id_or_a_cookie_from_another_site() {
     }
     cookies(&stage, &calls, &mut complaints).await;
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// Routes of the management API that have to read a body before they know who asks.
+const OPEN: &[&str] = &["/v1/setup", "/v1/enrol"];
+
+/// The management API has places that are kept for who revokes; no stranger holds one by a body that doesn't come.
+#[tokio::test]
+async fn a06_the_management_api_waits_for_no_strangers_body() {
+    let stage = Stage::new(Store::Sqlite).await;
+    let place = stage.world.server.url.trim_start_matches("http://").to_owned();
+    let tried: BTreeSet<(String, String)> = lines()
+        .iter()
+        .filter(|line| line.method != Method::GET && line.path.starts_with("/v1/") && !OPEN.contains(&&*line.path))
+        .map(|line| (line.method.to_string(), without_names(&line.path)))
+        .collect();
+    assert!(tried.len() > 80, "{}", tried.len());
+    for (method, path) in tried {
+        let mut stream = tokio::net::TcpStream::connect(&place).await.unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {place}\r\nauthorization: Bearer tnr_nobody\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        // Less than a body may pause.
+        let answered = tokio::time::timeout(std::time::Duration::from_secs(4), stream.read_exact(&mut status)).await;
+        assert!(answered.is_ok(), "{method} {path} waits for the body of somebody unknown");
+        assert_eq!(&status, b"HTTP/1.1 401", "{method} {path}");
+    }
+}
+
+/// A path with nothing real in the places of what it names.
+fn without_names(path: &str) -> String {
+    path.split('<')
+        .map(|part| part.split_once('>').map_or(part.to_owned(), |(_, rest)| format!("none{rest}")))
+        .collect()
 }

@@ -1,13 +1,16 @@
-//! The accept loop: bounded connections, header timeouts, TLS if asked for, and an orderly stop.
+//! The accept loop: bounded connections, header timeouts, TLS if asked for, whose connection it is, and an orderly stop.
+
+mod pace;
+mod places;
+mod proxies;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -16,20 +19,42 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use tenure_credentials::certificate::thumbprint;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+pub(crate) use self::pace::TooSlow;
+pub(crate) use self::places::Connection;
+use self::places::Place;
+pub use self::places::Places;
+pub use self::proxies::{Proxies, SourceFrom, SourceFromError};
 use crate::client_certificates::AnyCertificate;
 use crate::keys::MutualTls;
 
-/// Connections served at once; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 4_096;
 /// How long a client may take for a request's head or the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests that are under way.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Of the bytes of one connection as many are held at most, be it a request's head or answers that its client doesn't read.
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// Where a request comes from, as it is counted: an address, of IPv6 its first 64 bits, which is what one customer gets.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestSource(pub String);
+
+impl From<IpAddr> for RequestSource {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        })
+    }
+}
 
 /// The server's certificate chain and key, in PEM files.
 #[derive(Debug, Clone)]
@@ -122,18 +147,17 @@ fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Serves until `stop` turns true, then lets requests that are under way finish.
-pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Serves until `stop` turns true, then lets requests that are under way finish. The listeners of a server share its places.
+pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, places: Arc<Places>, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
+        .max_send_buf_size(MAX_BUFFER)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let accepted = tokio::select! {
             accepted = listener.tcp.accept() => accepted,
             _ = stop.changed() => break,
@@ -147,15 +171,29 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
                 continue;
             }
         };
-        let (http, router, tls, watcher) = (http.clone(), router.clone(), listener.tls.clone(), graceful.watcher());
-        let clients = listener.clients;
+        let peer = peer.ip().to_canonical();
+        // Of whom a proxy sends, its header says it; what it forwards without one is counted by request.
+        let source = (!proxies.forwards(peer) && !proxies.introduces(peer)).then(|| RequestSource::from(peer).0);
+        let Some(place) = places.take(source) else {
+            tracing::debug!(%peer, "a connection found no place");
+            continue;
+        };
+        let served = Served {
+            peer,
+            place,
+            proxies: Arc::clone(&proxies),
+            http: http.clone(),
+            router: router.clone(),
+            watcher: graceful.watcher(),
+        };
+        let (tls, clients) = (listener.tls.clone(), listener.clients);
         tokio::spawn(async move {
-            let _place = place;
-            let served = match tls {
-                Some(tls) => encrypted(stream, peer, (tls, clients), http, router, watcher).await,
-                None => plain(stream, peer, http, router, watcher).await,
+            let left = served.place.connection();
+            let result = tokio::select! {
+                result = served.run(stream, tls, clients) => result,
+                () = left.given_up() => Err("its place is another's".into()),
             };
-            if let Err(error) = served {
+            if let Err(error) = result {
                 tracing::debug!(%error, %peer, "a connection ended");
             }
         });
@@ -168,50 +206,78 @@ pub async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver
 
 type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn plain(
-    stream: TcpStream,
-    peer: SocketAddr,
+/// An accepted connection and what it is served with.
+struct Served {
+    peer: IpAddr,
+    place: Place,
+    proxies: Arc<Proxies>,
     http: Builder<TokioExecutor>,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
-) -> Result<(), ConnectionError> {
-    stream.set_nodelay(true)?;
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
-    });
-    // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
-    let http = http.http1_only();
-    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
 }
 
-async fn encrypted(
-    stream: TcpStream,
-    peer: SocketAddr,
-    (tls, clients): (TlsAcceptor, Clients),
-    http: Builder<TokioExecutor>,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) -> Result<(), ConnectionError> {
-    stream.set_nodelay(true)?;
-    let since = Instant::now();
-    let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
-    let session = stream.get_ref().1;
-    let mutual = (clients == Clients::Certificates).then(|| MutualTls {
-        certificate: session.peer_certificates().and_then(<[_]>::first).map(|der| thumbprint(der).into()),
-        since,
-    });
-    let http = if session.alpn_protocol() == Some(b"h2") {
-        http.http2_only()
-    } else {
-        http.http1_only()
-    };
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        if let Some(mutual) = &mutual {
-            request.extensions_mut().insert(mutual.clone());
+impl Served {
+    async fn run(mut self, mut stream: TcpStream, tls: Option<TlsAcceptor>, clients: Clients) -> Result<(), ConnectionError> {
+        stream.set_nodelay(true)?;
+        if self.proxies.introduces(self.peer) {
+            self.peer = proxies::introduced(&mut stream, self.peer).await?;
+            if !self.place.belongs_to(RequestSource::from(self.peer).0) {
+                return Err("its source has its share of connections".into());
+            }
         }
-        router.clone().oneshot(request)
-    });
-    watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await
+        let Some(tls) = tls else {
+            // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
+            let http = self.http.clone().http1_only();
+            return self.requests(stream, http, None).await;
+        };
+        let since = Instant::now();
+        let stream = tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await??;
+        let session = stream.get_ref().1;
+        let mutual = (clients == Clients::Certificates).then(|| MutualTls {
+            certificate: session.peer_certificates().and_then(<[_]>::first).map(|der| thumbprint(der).into()),
+            since,
+        });
+        let http = if session.alpn_protocol() == Some(b"h2") {
+            self.http.clone().http2_only()
+        } else {
+            self.http.clone().http1_only()
+        };
+        self.requests(stream, http, mutual).await
+    }
+
+    async fn requests(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        http: Builder<TokioExecutor>,
+        mutual: Option<MutualTls>,
+    ) -> Result<(), ConnectionError> {
+        let Self {
+            peer,
+            place,
+            proxies,
+            router,
+            watcher,
+            ..
+        } = self;
+        let connection = place.connection();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let source = RequestSource::from(proxies.source(peer, request.headers()));
+            let mut request = request.map(pace::paced);
+            let extensions = request.extensions_mut();
+            extensions.insert(source);
+            extensions.insert(connection.clone());
+            if let Some(mutual) = &mutual {
+                extensions.insert(mutual.clone());
+            }
+            let (answer, busy) = (router.clone().oneshot(request), connection.busy());
+            async move {
+                let answer = answer.await;
+                drop(busy);
+                answer
+            }
+        });
+        let served = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await;
+        drop(place);
+        served
+    }
 }

@@ -1,0 +1,190 @@
+//! Replies that live longer than a request: the event feed and the export. How many are open is bounded, and what feeds tell is read and written
+//! once for all of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use parking_lot::Mutex;
+use tenure_api::problem::Problem;
+use tenure_core::event::Actor;
+use tenure_core::problem::Reason;
+use tenure_core::row::Position;
+use tenure_engine::caller::Caller;
+use tenure_engine::error::OpError;
+
+use crate::App;
+use crate::error::Failure;
+
+/// Streams that are open at once.
+const MAX_STREAMS: usize = 512;
+/// Of these, those of one caller.
+const MAX_OF_A_CALLER: usize = 16;
+/// Events that one step of a feed takes.
+const STEP: u16 = 64;
+/// Of the newest events as many bytes are held for whoever comes next.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// The streams that are open, and the newest events as feeds tell them.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    open: Mutex<Open>,
+    newest: tokio::sync::Mutex<Newest>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    by_caller: HashMap<String, usize>,
+}
+
+/// A stream that is open; it is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    streams: Arc<Streams>,
+    caller: String,
+}
+
+/// An event as a feed tells it: its position, and the lines of `text/event-stream`.
+type Told = (u64, Bytes);
+
+/// A run of events without a gap, up to the newest that a feed has read.
+#[derive(Debug, Default)]
+struct Newest {
+    events: VecDeque<Told>,
+    bytes: usize,
+    /// The position after the last of them.
+    next: u64,
+}
+
+impl Streams {
+    /// Opens one more for a caller.
+    ///
+    /// # Errors
+    /// Too many are open.
+    pub(crate) fn open(self: &Arc<Self>, caller: &Caller) -> Result<Stream, Failure> {
+        let caller = match caller.actor() {
+            Actor::Person { id, .. } => id.to_string(),
+            Actor::Identity { id } => id.to_string(),
+            // Nobody else calls.
+            _ => String::new(),
+        };
+        let mut open = self.open.lock();
+        let theirs = open.by_caller.get(&caller).copied().unwrap_or_default();
+        let full = if theirs >= MAX_OF_A_CALLER {
+            format!("{MAX_OF_A_CALLER} feeds and exports of yours are open")
+        } else if open.all >= MAX_STREAMS {
+            format!("{MAX_STREAMS} feeds and exports are open")
+        } else {
+            open.all += 1;
+            open.by_caller.insert(caller.clone(), theirs + 1);
+            drop(open);
+            return Ok(Stream {
+                streams: Arc::clone(self),
+                caller,
+            });
+        };
+        Err(Failure::of(
+            Problem::refusal(429, Reason::BudgetSpent)
+                .detail(full)
+                .hint("close one of them, or read through one feed for all"),
+        ))
+    }
+
+    /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read them is checked here.
+    pub(crate) async fn events_from(&self, app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
+        app.engine.may_audit(caller).await?;
+        let mut newest = self.newest.lock().await;
+        if let Some(held) = newest.from(from) {
+            return Ok(held);
+        }
+        // Whoever is furthest reads for the others; whoever is far behind reads for themselves.
+        let behind = from < newest.next;
+        if behind {
+            drop(newest);
+            return read(app, caller, from).await;
+        }
+        let read = read(app, caller, from).await?;
+        newest.follow(from, &read);
+        Ok(read)
+    }
+}
+
+async fn read(app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
+    let events = app.engine.events_after(caller, from.checked_sub(1).map(Position::at), STEP).await?;
+    let told = events.into_iter().map(|event| {
+        let index = event.position.index;
+        // A feed that lacks an event is none: it ends before it.
+        let data = serde_json::to_string(&event).map_err(|error| OpError::Internal(format!("the event {index} can't be told: {error}")))?;
+        Ok((index, Bytes::from(format!("id: {index}\nevent: {}\ndata: {data}\n\n", event.kind))))
+    });
+    told.collect()
+}
+
+impl Newest {
+    /// What is held from a position on, if that is held.
+    fn from(&self, from: u64) -> Option<Vec<Told>> {
+        let first = self.events.front()?.0;
+        let skip = usize::try_from(from.checked_sub(first)?).ok()?;
+        let held: Vec<Told> = self.events.iter().skip(skip).take(usize::from(STEP)).cloned().collect();
+        (!held.is_empty()).then_some(held)
+    }
+
+    /// Adds what was read from a position on.
+    fn follow(&mut self, from: u64, read: &[Told]) {
+        if from != self.next {
+            self.events.clear();
+            self.bytes = 0;
+        }
+        self.next = from;
+        for (index, lines) in read {
+            self.next = index.saturating_add(1);
+            self.bytes += lines.len();
+            self.events.push_back((*index, lines.clone()));
+        }
+        while self.bytes > MAX_HELD
+            && let Some((_, lines)) = self.events.pop_front()
+        {
+            self.bytes -= lines.len();
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut open = self.streams.open.lock();
+        open.all -= 1;
+        if let Some(count) = open.by_caller.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_caller.remove(&self.caller);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(range: std::ops::Range<u64>) -> Vec<Told> {
+        range.map(|n| (n, Bytes::from(n.to_string()))).collect()
+    }
+
+    #[test]
+    fn a06_what_one_feed_read_is_there_for_the_others() {
+        let mut newest = Newest::default();
+        assert_eq!(newest.from(0), None);
+        newest.follow(5, &told(5..9));
+        newest.follow(9, &told(9..12));
+        assert_eq!(newest.from(7).unwrap(), told(7..12));
+        assert_eq!((newest.from(4), newest.from(12)), (None, None), "before and after what is held");
+        newest.follow(12, &[]);
+        assert_eq!(newest.from(5).unwrap(), told(5..12));
+        // Whoever is further ahead leads from there.
+        newest.follow(40, &told(40..41));
+        assert_eq!((newest.from(5), newest.from(40).unwrap(), newest.bytes), (None, told(40..41), 2));
+        newest.follow(41, &(41..44).map(|n| (n, Bytes::from(vec![0; MAX_HELD / 2]))).collect::<Vec<_>>());
+        assert_eq!(newest.events.front().unwrap().0, 42, "no more is held than the bound");
+    }
+}
