@@ -46,6 +46,10 @@ pub const OTHER_CODES: &[(&str, &str)] = &[
         "somebody changed the record since you read it: read it again and repeat the change with the new ETag",
     ),
     (
+        "if_match_required",
+        "such a change says which revision it is meant for: read the record, and send its ETag as If-Match",
+    ),
+    (
         "setup",
         "set-up was not done yet, or was done before: `tenure setup` makes the first administrator",
     ),

@@ -1,6 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
+use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
@@ -38,6 +39,11 @@ impl Client {
         self.post(&format!("/v1/applications/{id}/change"), ask).await
     }
 
+    /// `PATCH /v1/applications/{id}` with `If-Match`: fails if it is at another revision.
+    pub async fn update_application(&self, id: ApplicationId, revision: u64, ask: &ApplicationEdit) -> Result<View<Application>, ClientError> {
+        self.patch(&format!("/v1/applications/{id}"), revision, ask).await
+    }
+
     /// `GET /v1/applications`; filters: `name`, `owner`.
     pub async fn applications(&self, query: &ListQuery) -> Result<Page<View<Application>>, ClientError> {
         self.list("/v1/applications", query).await
@@ -71,6 +77,11 @@ impl Client {
     /// `POST /v1/resources`.
     pub async fn create_resource(&self, ask: &NewResource) -> Result<View<Resource>, ClientError> {
         self.post("/v1/resources", ask).await
+    }
+
+    /// `PATCH /v1/resources/{id}` with `If-Match`: narrows it; fails if it is at another revision.
+    pub async fn update_resource(&self, id: ResourceId, revision: u64, ask: &ResourceEdit) -> Result<View<Resource>, ClientError> {
+        self.patch(&format!("/v1/resources/{id}"), revision, ask).await
     }
 
     /// `GET /v1/resources`; filters: `uri`, `environment`, `application`.

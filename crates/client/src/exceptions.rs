@@ -2,6 +2,7 @@
 
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, NewNeed, Renewal};
 use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::id::{ExceptionId, FindingId, IdentityId, NeedId};
@@ -79,6 +80,11 @@ impl Client {
     /// `POST /v1/needs`.
     pub async fn create_need(&self, ask: &NewNeed) -> Result<View<Need>, ClientError> {
         self.post("/v1/needs", ask).await
+    }
+
+    /// `PATCH /v1/needs/{id}` with `If-Match`: fails if it is at another revision.
+    pub async fn update_need(&self, id: NeedId, revision: u64, ask: &OwnerEdit) -> Result<View<Need>, ClientError> {
+        self.patch(&format!("/v1/needs/{id}"), revision, ask).await
     }
 
     /// `GET /v1/needs`; filters: `name`, `owner`, `standing`.

@@ -243,6 +243,12 @@ impl Client {
         json(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A change of the record as it was read at this revision.
+    async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<T, ClientError> {
+        let request = self.request(Method::PATCH, path).header(header::IF_MATCH, format!("\"{revision}\""));
+        json(request.json(body)).await
+    }
+
     async fn step<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         json(self.request(Method::POST, path)).await
     }

@@ -1,6 +1,7 @@
 //! Sources of signals, and what they send.
 
 use reqwest::Method;
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{DeliveryTaken, NewSource, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
@@ -24,6 +25,11 @@ impl Client {
     /// `GET /v1/sources/{id}`.
     pub async fn source(&self, id: SourceId) -> Result<View<SourceView>, ClientError> {
         self.get(&format!("/v1/sources/{id}")).await
+    }
+
+    /// `PATCH /v1/sources/{id}` with `If-Match`: fails if it is at another revision.
+    pub async fn update_source(&self, id: SourceId, revision: u64, ask: &OwnerEdit) -> Result<View<SourceView>, ClientError> {
+        self.patch(&format!("/v1/sources/{id}"), revision, ask).await
     }
 
     /// `POST /v1/sources/{id}/confirm`: by another administrator than who proposed it.

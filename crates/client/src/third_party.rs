@@ -1,6 +1,7 @@
 //! Vendors, cloud accounts, data domains, naming standards and templates.
 
 use reqwest::Method;
+use tenure_api::ownership::{OwnerEdit, VendorEdit};
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
 use tenure_api::templates::TemplateChange;
@@ -21,6 +22,11 @@ impl Client {
         self.post("/v1/vendors", ask).await
     }
 
+    /// `PATCH /v1/vendors/{id}` with `If-Match`: fails if it is at another revision.
+    pub async fn update_vendor(&self, id: VendorId, revision: u64, ask: &VendorEdit) -> Result<View<Vendor>, ClientError> {
+        self.patch(&format!("/v1/vendors/{id}"), revision, ask).await
+    }
+
     /// `GET /v1/vendors`; filters: `name`, `owner`, `standing`.
     pub async fn vendors(&self, query: &ListQuery) -> Result<Page<View<Vendor>>, ClientError> {
         self.list("/v1/vendors", query).await
@@ -39,6 +45,11 @@ impl Client {
     /// `POST /v1/cloud-accounts`.
     pub async fn create_cloud_account(&self, ask: &NewCloudAccount) -> Result<View<CloudAccount>, ClientError> {
         self.post("/v1/cloud-accounts", ask).await
+    }
+
+    /// `PATCH /v1/cloud-accounts/{id}` with `If-Match`: fails if it is at another revision.
+    pub async fn update_cloud_account(&self, id: CloudAccountId, revision: u64, ask: &OwnerEdit) -> Result<View<CloudAccount>, ClientError> {
+        self.patch(&format!("/v1/cloud-accounts/{id}"), revision, ask).await
     }
 
     /// `GET /v1/cloud-accounts`; filters: `provider`, `account`, `environment`, `standing`.

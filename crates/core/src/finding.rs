@@ -92,7 +92,7 @@ pub struct Finding {
     pub id: FindingId,
     /// The rule, by id.
     pub rule: String,
-    /// What breaks it: the id of an identity, a credential, a person, an exception.
+    /// What breaks it: the id of an identity, a credential, a person, an exception, or of what somebody answers for.
     pub subject: String,
     /// What exactly, so that one subject can break a rule in several ways.
     pub detail: String,

@@ -35,6 +35,9 @@ pub enum OpError {
     /// The caller's `If-Match` names another revision.
     #[error("the record is at revision {0} now")]
     Stale(u64),
+    /// A change that has to say which revision it is meant for doesn't.
+    #[error("the change names no revision")]
+    Unconditional,
     /// Set-up has not been done, or was done already.
     #[error("{0}")]
     Setup(&'static str),

@@ -55,6 +55,8 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::Stale(revision) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
             .detail(format!("the record is at revision {revision} now"))
             .hint("read it again and repeat the change with the new ETag"),
+        OpError::Unconditional => Problem::new(428, "if_match_required", "say which revision the change is meant for")
+            .hint("read the record and send its ETag, or its `revision` in quotes, as If-Match; `*` is whatever it is now"),
         OpError::Setup(why) => {
             let hint = if why.contains("done before") {
                 "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"

@@ -12,12 +12,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tenure_api::problem::Problem;
+use tenure_api::views::Resource as View;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::text;
 use tenure_credentials::jose::read_object;
 use tenure_credentials::opaque::PREFIX;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
+use tenure_engine::ops::ownership::IfMatch;
 
 use crate::App;
 use crate::error::Failure;
@@ -331,6 +333,28 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
             Body::<T>::from_request(request, state).await.map(|Body(body)| Self(body))
         }
     }
+}
+
+/// Which revision of the record a change is meant for.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else {
+        return Ok(IfMatch::Missing);
+    };
+    let text = value.to_str().map(str::trim).unwrap_or_default();
+    if text == "*" {
+        return Ok(IfMatch::Any);
+    }
+    let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')?.parse().ok());
+    revision
+        .map(IfMatch::Revision)
+        .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\", or * for whatever it is now"))
+}
+
+/// A record as it was read, with its revision as the `ETag` that a change sends back as `If-Match`.
+pub(crate) type Read<T> = Result<([(header::HeaderName, String); 1], Json<View<T>>), Failure>;
+
+pub(crate) fn read<T>(view: View<T>) -> Read<T> {
+    Ok(([(header::ETAG, format!("\"{}\"", view.revision))], Json(view)))
 }
 
 /// A reply with a body and its status.

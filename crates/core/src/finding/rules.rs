@@ -109,6 +109,19 @@ pub static ORPHANED: Rule = Rule {
     action: "transfer it to a person who accepts it: tenure transfer start",
 };
 
+/// What isn't an identity is answered for by somebody who is gone (R98).
+pub static OWNER_LEFT: Rule = Rule {
+    id: "owner-left",
+    title: "An application, a vendor, a cloud account, a need or a source is answered for by somebody who is not there any more",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:GV.RR"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the record, and its owner's state",
+    blind_spots: "an owner who left without the source of people saying so; owners who had left before the release that knows this rule",
+    false_positives: "an owner who is suspended for a few days",
+    action: "name another owner: tenure application, vendor, cloud-account, need or source update --owner",
+};
+
 /// Several workloads use one identity (R105).
 pub static SHARED_IDENTITY: Rule = Rule {
     id: "shared-identity",
@@ -262,6 +275,7 @@ pub static ALL: &[&Rule] = &[
     &DORMANT,
     &NEED_ENDED,
     &ORPHANED,
+    &OWNER_LEFT,
     &SHARED_IDENTITY,
     &WEAKER_CREDENTIAL,
     &WILDCARD_SCOPE,

@@ -174,6 +174,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a finding of this rule about a subject is open.
+    pub(crate) async fn has_finding(&self, rule: &Rule, subject: &str) -> Result<bool, OpError> {
+        Ok(self.open_findings(subject).await?.iter().any(|open| open.rule == rule.id))
+    }
+
     async fn open_findings(&self, subject: &str) -> Result<Vec<Stored<Finding>>, OpError> {
         let terms = [format!("subject={subject}"), "state=open".to_owned()];
         let (mut all, mut next) = self.rows::<Finding>(&terms, None).await?;

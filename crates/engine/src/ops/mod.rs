@@ -30,6 +30,7 @@ pub mod naming;
 pub mod needs;
 pub mod notifications;
 pub mod oidc;
+pub mod ownership;
 pub mod packages;
 pub mod passkeys;
 pub mod people;

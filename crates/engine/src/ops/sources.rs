@@ -395,7 +395,7 @@ impl Engine {
         }
     }
 
-    fn seen(&self, changed: View<Source>) -> View<SourceView> {
+    pub(crate) fn seen(&self, changed: View<Source>) -> View<SourceView> {
         View {
             record: self.source_view(&changed.record),
             revision: changed.revision,

@@ -65,7 +65,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
-                    problems.extend(text("contact", &ask.contact, "say whom to reach there, in 1 to 200 bytes"));
+                    problems.extend(contact_problem(&ask.contact));
                     if ask.data_domains.is_empty() || ask.data_domains.len() > MAX_DOMAINS {
                         problems.push(FieldProblem::new(
                             "data_domains",
@@ -363,6 +363,11 @@ impl Engine {
         }
         Ok(owner)
     }
+}
+
+/// What is wrong with whom to reach at a vendor.
+pub(crate) fn contact_problem(contact: &str) -> Option<FieldProblem> {
+    text("contact", contact, "say whom to reach there, in 1 to 200 bytes")
 }
 
 fn text(field: &str, text: &str, hint: &str) -> Option<FieldProblem> {

@@ -2,7 +2,9 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
+use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
@@ -14,7 +16,7 @@ use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
@@ -24,12 +26,12 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/operator-tokens/{id}/revoke", post(revoke_operator_token))
         .route("/v1/applications", post(create_application).get(list::<Application>))
         .route("/v1/applications/{id}/change", post(change_application))
-        .route("/v1/applications/{id}", get(one::<Application>))
+        .route("/v1/applications/{id}", get(one::<Application>).patch(update_application))
         .route("/v1/environments", post(create_environment).get(list::<Environment>))
         .route("/v1/environments/{id}", get(one::<Environment>))
         .route("/v1/environments/{id}/rotate-key", post(rotate_key))
         .route("/v1/resources", post(create_resource).get(list::<Resource>))
-        .route("/v1/resources/{id}", get(one::<Resource>))
+        .route("/v1/resources/{id}", get(one::<Resource>).patch(update_resource))
         .route("/v1/resources/{id}/sign-with", post(sign_with))
         .route("/v1/issuers", post(create_issuer).get(list::<Issuer>))
         .route("/v1/issuers/{id}", get(one::<Issuer>))
@@ -42,8 +44,8 @@ async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Op
     ok(app.engine.list::<T>(&caller, list.ask).await?)
 }
 
-async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {
-    ok(app.engine.get::<T>(&caller, &id).await?)
+async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Read<T> {
+    read(app.engine.get::<T>(&caller, &id).await?)
 }
 
 async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> Reply<SetupDone> {
@@ -78,6 +80,17 @@ async fn change_application(
     ok(app.engine.change_application(&caller, id(&application, "application")?, ask).await?)
 }
 
+async fn update_application(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(application): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<ApplicationEdit>,
+) -> Reply<View<Application>> {
+    let id = id(&application, "application")?;
+    ok(app.engine.update_application(&caller, id, if_match(&headers)?, ask).await?)
+}
+
 async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> Reply<View<Application>> {
     created(app.engine.create_application(&caller, ask).await?)
 }
@@ -92,6 +105,19 @@ async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(nam
 
 async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
     created(app.engine.create_resource(&caller, ask).await?)
+}
+
+async fn update_resource(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(resource): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<ResourceEdit>,
+) -> Reply<View<Resource>> {
+    ok(app
+        .engine
+        .update_resource(&caller, id(&resource, "resource")?, if_match(&headers)?, ask)
+        .await?)
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {

@@ -2,20 +2,22 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use tenure_api::exceptions::NewNeed;
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::third_party::Need;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/needs", post(create).get(list))
-        .route("/v1/needs/{id}", get(one))
+        .route("/v1/needs/{id}", get(one).patch(update))
         .route("/v1/needs/{id}/close", post(close))
 }
 
@@ -27,8 +29,18 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Nee
     ok(app.engine.list::<Need>(&caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<View<Need>> {
-    ok(app.engine.get::<Need>(&caller, &which).await?)
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Read<Need> {
+    read(app.engine.get::<Need>(&caller, &which).await?)
+}
+
+async fn update(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(which): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<OwnerEdit>,
+) -> Reply<View<Need>> {
+    ok(app.engine.update_need(&caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {

@@ -2,7 +2,9 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
@@ -10,13 +12,13 @@ use tenure_core::signal::Signal;
 use tenure_core::signal::Source;
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/sources", post(create).get(sources))
-        .route("/v1/sources/{id}", get(source))
+        .route("/v1/sources/{id}", get(source).patch(update))
         .route("/v1/sources/{id}/confirm", post(confirm))
         .route("/v1/sources/{id}/remove", post(remove))
         .route("/v1/sources/{id}/rotate-key", post(rotate_key))
@@ -32,8 +34,18 @@ async fn sources(State(app): State<App>, Operator(caller): Operator, list: List<
     ok(app.engine.sources(&caller, list.ask).await?)
 }
 
-async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
-    ok(app.engine.source(&caller, id(&source, "source")?).await?)
+async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Read<SourceView> {
+    read(app.engine.source(&caller, id(&source, "source")?).await?)
+}
+
+async fn update(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(source): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<OwnerEdit>,
+) -> Reply<View<SourceView>> {
+    ok(app.engine.update_source(&caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {

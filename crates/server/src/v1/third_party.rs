@@ -2,7 +2,9 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::{get, post, put};
+use tenure_api::ownership::{OwnerEdit, VendorEdit};
 use tenure_api::requests::Because;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
 use tenure_api::views::{Page, Resource as View};
@@ -14,16 +16,16 @@ use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/v1/vendors", post(create_vendor).get(list::<Vendor>))
-        .route("/v1/vendors/{id}", get(one::<Vendor>))
+        .route("/v1/vendors/{id}", get(one::<Vendor>).patch(update_vendor))
         .route("/v1/vendors/{id}/end", post(end_vendor))
         .route("/v1/cloud-accounts", post(create_cloud_account).get(list::<CloudAccount>))
-        .route("/v1/cloud-accounts/{id}", get(one::<CloudAccount>))
+        .route("/v1/cloud-accounts/{id}", get(one::<CloudAccount>).patch(update_cloud_account))
         .route("/v1/data-domains", post(create_data_domain).get(list::<DataDomain>))
         .route("/v1/data-domains/{id}", put(classify).get(one::<DataDomain>))
         .route("/v1/naming-standards", get(list::<NamingStandard>))
@@ -34,8 +36,8 @@ async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Op
     ok(app.engine.list::<T>(&caller, list.ask).await?)
 }
 
-async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Reply<View<T>> {
-    ok(app.engine.get::<T>(&caller, &id).await?)
+async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Read<T> {
+    read(app.engine.get::<T>(&caller, &id).await?)
 }
 
 async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewVendor>) -> Reply<View<Vendor>> {
@@ -44,6 +46,27 @@ async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(
 
 async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
     ok(app.engine.end_vendor(&caller, id(&vendor, "vendor")?, because.reason).await?)
+}
+
+async fn update_vendor(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(vendor): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<VendorEdit>,
+) -> Reply<View<Vendor>> {
+    ok(app.engine.update_vendor(&caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
+}
+
+async fn update_cloud_account(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<OwnerEdit>,
+) -> Reply<View<CloudAccount>> {
+    let id = id(&account, "cloud account")?;
+    ok(app.engine.update_cloud_account(&caller, id, if_match(&headers)?, ask).await?)
 }
 
 async fn create_cloud_account(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewCloudAccount>) -> Reply<View<CloudAccount>> {

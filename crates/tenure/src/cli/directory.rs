@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
@@ -102,6 +103,7 @@ pub fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
 Examples:
   tenure application create --name billing --owner per_… --removal-group team_…
   tenure application change app_… --removal-group team_…
+  tenure application update app_… --owner per_…
   tenure application list --owner per_…")]
 pub enum Application {
     /// Makes an application.
@@ -123,6 +125,20 @@ pub enum Application {
         /// The team.
         #[arg(long, value_name = "TEAM")]
         removal_group: TeamId,
+    },
+    /// Changes an application, as it stands now or at the revision that was read.
+    Update {
+        /// Its id.
+        id: ApplicationId,
+        /// The person who answers for it from now on.
+        #[arg(long)]
+        owner: Option<PersonId>,
+        /// The team that answers for the removal of its identities.
+        #[arg(long, value_name = "TEAM")]
+        removal_group: Option<TeamId>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Lists applications.
     List {
@@ -152,6 +168,23 @@ impl Application {
                 context.out.record(&client.create_application(&ask).await?)
             }
             Self::Change { id, removal_group } => context.out.record(&client.change_application(id, &ApplicationChange { removal_group }).await?),
+            Self::Update {
+                id,
+                owner,
+                removal_group,
+                revision,
+            } => {
+                if owner.is_none() && removal_group.is_none() {
+                    return Err(Failure::usage("say what is to change").hint("--owner per_… or --removal-group team_…").into());
+                }
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.application(id).await?.revision,
+                };
+                context
+                    .out
+                    .record(&client.update_application(id, revision, &ApplicationEdit { owner, removal_group }).await?)
+            }
             Self::List { name, owner, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string()))]);
                 context
@@ -266,6 +299,26 @@ pub enum Resource {
         #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
         signing_algorithm: Option<SigningAlgorithm>,
     },
+    /// Narrows a resource, at once and for the credentials that are out, too.
+    Update {
+        /// Its id.
+        id: ResourceId,
+        /// An action that is left; may be given several times.
+        #[arg(long = "action", value_name = "ACTION")]
+        actions: Vec<String>,
+        /// A data domain that it holds, also those that it held; may be given several times.
+        #[arg(long = "data-domain", value_name = "DOMAIN")]
+        data_domains: Vec<String>,
+        /// online instead of offline.
+        #[arg(long, value_parser = word::<Verification>, value_name = "HOW")]
+        verification: Option<Verification>,
+        /// deny instead of accept.
+        #[arg(long, value_parser = word::<WhenUnreachable>, value_name = "WHAT")]
+        when_unreachable: Option<WhenUnreachable>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
+    },
     /// Lists resources.
     List {
         /// Only with this identifier.
@@ -323,6 +376,32 @@ impl Resource {
                     signing_algorithm,
                 };
                 context.out.record(&client.create_resource(&ask).await?)
+            }
+            Self::Update {
+                id,
+                actions,
+                data_domains,
+                verification,
+                when_unreachable,
+                revision,
+            } => {
+                let given = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
+                let ask = ResourceEdit {
+                    actions: given(actions),
+                    data_domains: given(data_domains),
+                    verification,
+                    when_unreachable,
+                };
+                if ask.is_empty() {
+                    return Err(Failure::usage("say what is to change")
+                        .hint("--action, --data-domain, --verification online or --when-unreachable deny")
+                        .into());
+                }
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.resource(id).await?.revision,
+                };
+                context.out.record(&client.update_resource(id, revision, &ask).await?)
             }
             Self::List {
                 uri,

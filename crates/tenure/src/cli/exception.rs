@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, NewNeed, Renewal};
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_core::id::{ExceptionId, IdentityId, NeedId, PersonId};
 use tenure_core::third_party::NeedKind;
@@ -223,6 +224,17 @@ pub enum Need {
         #[arg(long, value_name = "TIME")]
         ends_at: Option<Timestamp>,
     },
+    /// Changes who answers for a need, as it stands now or at the revision that was read.
+    Update {
+        /// Its id.
+        id: NeedId,
+        /// The person who answers for it from now on.
+        #[arg(long)]
+        owner: PersonId,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
+    },
     /// Lists needs.
     List {
         /// Only with this name.
@@ -261,6 +273,13 @@ impl Need {
             Self::List { name, owner, standing, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, NEEDS, async |query| client.needs(&query).await).await
+            }
+            Self::Update { id, owner, revision } => {
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.need(id).await?.revision,
+                };
+                context.out.record(&client.update_need(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::Show { id } => context.out.record(&client.need(id).await?),
             Self::Close { id, reason } => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade};
 use tenure_core::id::{PersonId, SourceId};
@@ -46,6 +47,17 @@ pub enum Source {
         format: Option<String>,
         #[command(flatten)]
         paging: Paging,
+    },
+    /// Changes who answers for a source, as it stands now or at the revision that was read.
+    Update {
+        /// Its id.
+        id: SourceId,
+        /// The person who answers for it from now on.
+        #[arg(long)]
+        owner: PersonId,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Shows a source.
     Show {
@@ -194,6 +206,13 @@ impl Source {
             Self::List { state, format, paging } => {
                 let query = filtered([("state", state), ("format", format)]);
                 context.out.list(&paging, query, COLUMNS, async |query| client.sources(&query).await).await
+            }
+            Self::Update { id, owner, revision } => {
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.source(id).await?.revision,
+                };
+                context.out.record(&client.update_source(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::Show { id } => context.out.record(&client.source(id).await?),
             Self::Confirm { id } => context.out.record(&client.confirm_source(id).await?),

@@ -1,6 +1,7 @@
 //! Vendors, cloud accounts, data domains and naming standards.
 
 use clap::Subcommand;
+use tenure_api::ownership::{OwnerEdit, VendorEdit};
 use tenure_api::requests::Because;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor};
 use tenure_core::id::{CloudAccountId, PersonId, VendorId};
@@ -10,6 +11,7 @@ use tenure_core::time::Timestamp;
 
 use super::context::{Context, confirm, word};
 use super::directory::filtered;
+use super::failure::Failure;
 use super::output::{Column, Paging};
 
 const VENDORS: &[Column] = &[
@@ -36,6 +38,7 @@ const STANDARDS: &[Column] = &[("KIND", "/kind"), ("PATTERN", "/pattern"), ("EXA
 #[command(after_help = "\
 Examples:
   tenure vendor create --name acme --contact soc@acme.example --owner per_… --data-domain orders
+  tenure vendor update ven_… --owner per_…
   tenure vendor list --standing open
   tenure vendor end ven_… --reason \"contract terminated\"")]
 pub enum Vendor {
@@ -56,6 +59,20 @@ pub enum Vendor {
         /// When the contract ends; no identity of the vendor outlives it.
         #[arg(long, value_name = "TIME")]
         ends_at: Option<Timestamp>,
+    },
+    /// Changes a vendor, as it stands now or at the revision that was read.
+    Update {
+        /// Its id.
+        id: VendorId,
+        /// The person who answers for it from now on.
+        #[arg(long)]
+        owner: Option<PersonId>,
+        /// Whom to reach there.
+        #[arg(long)]
+        contact: Option<String>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Lists vendors.
     List {
@@ -110,6 +127,16 @@ impl Vendor {
                 };
                 context.out.record(&client.create_vendor(&ask).await?)
             }
+            Self::Update { id, owner, contact, revision } => {
+                if owner.is_none() && contact.is_none() {
+                    return Err(Failure::usage("say what is to change").hint("--owner per_… or --contact TEXT").into());
+                }
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.vendor(id).await?.revision,
+                };
+                context.out.record(&client.update_vendor(id, revision, &VendorEdit { owner, contact }).await?)
+            }
             Self::List { name, owner, standing, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
                 context.out.list(&paging, query, VENDORS, async |query| client.vendors(&query).await).await
@@ -130,6 +157,7 @@ impl Vendor {
 #[command(after_help = "\
 Examples:
   tenure cloud-account create --provider aws --account 123456789012 --owner per_… --environment prod
+  tenure cloud-account update cla_… --owner per_…
   tenure cloud-account list --provider aws")]
 pub enum CloudAccount {
     /// Registers a cloud account.
@@ -146,6 +174,17 @@ pub enum CloudAccount {
         /// The environment that it belongs to.
         #[arg(long)]
         environment: String,
+    },
+    /// Changes who answers for a cloud account, as it stands now or at the revision that was read.
+    Update {
+        /// Its id.
+        id: CloudAccountId,
+        /// The person who answers for it from now on.
+        #[arg(long)]
+        owner: PersonId,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Lists cloud accounts.
     List {
@@ -186,6 +225,13 @@ impl CloudAccount {
                     environment,
                 };
                 context.out.record(&client.create_cloud_account(&ask).await?)
+            }
+            Self::Update { id, owner, revision } => {
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.cloud_account(id).await?.revision,
+                };
+                context.out.record(&client.update_cloud_account(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::List {
                 provider,

@@ -37,6 +37,7 @@ mod matrix;
 mod mcp;
 mod notify;
 mod oauth;
+mod ownership;
 mod passkeys;
 mod peers;
 mod people;

@@ -37,27 +37,38 @@ impl Engine {
 
     /// Works off what somebody left behind, or takes the windows back if they are there again.
     pub(crate) async fn work_leaver(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Ok(id) = claimed.subject.parse::<PersonId>() else { return Ok(None) };
+        let Ok(id) = claimed.subject.parse::<PersonId>() else {
+            return self.work_left_behind(claimed, now).await;
+        };
         for _ in 0..TURN {
             let Some(person) = self.one::<Person>(id).await? else { return Ok(None) };
             let event = self.event(now, "person.identities_sorted", ControlPoint::Transfer).subject(id);
             let mut changeset = Changeset::new(system(), now, event);
-            let handled = match is_away(&person) {
-                true => self.open_windows(&mut changeset, &person, now).await? + self.offers_to(&mut changeset, &person, now).await?,
-                false => self.keep_all(&mut changeset, &person, now).await?,
+            let (identities, records) = match is_away(&person) {
+                true => (
+                    self.open_windows(&mut changeset, &person, now).await? + self.offers_to(&mut changeset, &person, now).await?,
+                    self.note_left_behind(&mut changeset, &person, BATCH, now).await?,
+                ),
+                false => (
+                    self.keep_all(&mut changeset, &person, now).await?,
+                    self.note_return(&mut changeset, person.id, BATCH, now).await?,
+                ),
             };
             changeset.expect(&person);
-            let event = changeset
-                .events
-                .first_mut()
-                .map(|event| event.clone().fact("identities", handled).fact("state", person.state));
+            let event = changeset.events.first_mut().map(|event| {
+                event
+                    .clone()
+                    .fact("identities", identities)
+                    .fact("records", records)
+                    .fact("state", person.state)
+            });
             if let (Some(event), Some(first)) = (event, changeset.events.first_mut()) {
                 *first = event;
             }
-            if handled == 0 {
+            if identities == 0 && records == 0 {
                 return Ok(None);
             }
-            if handled < BATCH {
+            if identities < BATCH && records < BATCH {
                 acknowledge(&mut changeset, claimed);
                 return Ok(Some(changeset));
             }

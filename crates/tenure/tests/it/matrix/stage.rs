@@ -145,7 +145,11 @@ impl Stage {
 
     /// Calls an address; of a stream, only its head.
     pub async fn send(&self, method: Method, token: &str, path: &str, body: &str) -> Answer {
+        let is_change = method == Method::PATCH;
         let mut request = self.request(method, path, body);
+        if is_change {
+            request = request.header("if-match", "*");
+        }
         if !token.is_empty() {
             request = request.bearer_auth(token);
         }

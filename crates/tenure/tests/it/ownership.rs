@@ -1,0 +1,217 @@
+//! Who answers for what isn't an identity, and what becomes of it when they leave (R91, R98); changes of what identities rest on.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::on_one;
+use crate::world::{Answer, Key, World};
+
+/// A record that somebody answers for: its address, and its noun on the command line.
+struct Record {
+    path: String,
+    id: String,
+    noun: &'static str,
+}
+
+impl World {
+    async fn patch(&self, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
+        let request = self
+            .http
+            .request(Method::PATCH, format!("{}{path}", self.server.url))
+            .bearer_auth(token)
+            .json(body);
+        Self::answer(match if_match {
+            Some(etag) => request.header("If-Match", etag),
+            None => request,
+        })
+        .await
+    }
+
+    /// One of each sort.
+    async fn owned_by(&self, owner: &str) -> Vec<Record> {
+        let domain = json!({"name": "sales", "sensitivity": "internal"});
+        self.post(&self.admin, "/v1/data-domains", domain).await.expect(201);
+        let source = json!({"name": "lea-hub", "format": "cloud_events", "owner": owner, "auth": {"type": "hmac"}, "kinds": ["application_retired"], "subjects": ["application:*"]});
+        let mut all = Vec::new();
+        for (noun, list, body) in [
+            ("application", "applications", json!({"name": "lea-app", "owner": owner})),
+            (
+                "vendor",
+                "vendors",
+                json!({"name": "lea-vendor", "contact": "x@example.com", "owner": owner, "data_domains": ["sales"]}),
+            ),
+            (
+                "cloud-account",
+                "cloud-accounts",
+                json!({"provider": "aws", "account": "42", "owner": owner, "environment": "production"}),
+            ),
+            ("need", "needs", json!({"type": "project", "name": "lea-need", "owner": owner})),
+            ("source", "sources", source),
+        ] {
+            let id = self.post(&self.admin, &format!("/v1/{list}"), body).await.expect(201).text("/id");
+            let path = format!("/v1/{list}/{id}");
+            all.push(Record { path, id, noun });
+        }
+        all
+    }
+
+    /// How many findings that its owner has left are open about a record.
+    async fn without_owner(&self, id: &str) -> usize {
+        let path = format!("/v1/findings?subject={id}&rule=owner-left&state=open");
+        self.get(&self.security, &path).await.expect(200).body["items"].as_array().unwrap().len()
+    }
+
+    async fn has_no_owner(&self, all: &[Record]) {
+        for record in all {
+            self.until(async || self.without_owner(&record.id).await == 1).await;
+        }
+    }
+
+    fn update(&self, record: &Record, arguments: &[&str]) -> std::process::Output {
+        let mut command = crate::world::tenure();
+        command.args(["-o", "json", "--server", &self.server.url, record.noun, "update", &record.id]);
+        command.args(arguments).env("TENURE_TOKEN", &self.admin);
+        command.stdin(std::process::Stdio::null()).output().unwrap()
+    }
+}
+
+on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "60s")]);
+    async fn d08_whatever_somebody_answers_for_has_a_finding_when_they_leave_until_it_has_another_owner(world: World) {
+        let (lea, _) = world.person("Lea", &["owner"]).await;
+        let all = world.owned_by(&lea).await;
+        let ended = json!({"name": "over", "owner": lea, "type": "project"});
+        let ended = world.post(&world.admin, "/v1/needs", ended).await.expect(201).text("/id");
+        world.post(&world.admin, &format!("/v1/needs/{ended}/close"), json!({"reason": "done"})).await.expect(200);
+        world.post(&world.admin, &format!("/v1/people/{lea}/depart"), json!({"reason": "left"})).await.expect(200);
+        world.has_no_owner(&all).await;
+        assert_eq!(world.without_owner(&ended).await, 0, "nobody has to answer for what is over");
+        let told = &world.events_of("ownership.left_behind", &lea).await[0]["data"];
+        assert_eq!(told["records"].as_array().unwrap().len(), all.len());
+        assert!(told["notify"]["roles"] == json!(["administrator"]) && told["deadline"].is_string(), "{told}");
+        // All but one get another owner in time. Who has left is none.
+        for record in &all[1..] {
+            let (owner, etag) = (json!({"owner": world.owner_id}), world.etag(&record.path).await);
+            let refused = world.patch(&world.admin, &record.path, Some(&etag), &json!({"owner": lea})).await.expect(422);
+            assert_eq!(refused.body["fields"][0]["code"], "owner_unknown");
+            assert_eq!(world.patch(&world.admin, &record.path, Some(&etag), &owner).await.expect(200).text("/owner"), world.owner_id);
+            assert_eq!(world.without_owner(&record.id).await, 0, "{}", record.noun);
+        }
+        // The other one is told to security, and again, until somebody is named.
+        for times in [1, 2] {
+            world.pass(61).await;
+            world.until(async || world.events_of("ownership.overdue", &lea).await.len() >= times).await;
+        }
+        let overdue = &world.events_of("ownership.overdue", &lea).await[0]["data"];
+        assert!(overdue["records"] == 1 && overdue["notify"]["roles"] == json!(["security", "administrator"]), "{overdue}");
+        let done = world.update(&all[0], &["--owner", &world.owner_id]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(world.without_owner(&all[0].id).await, 0);
+        world.pass(61).await;
+        world.until(async || !world.events_of("deadline.dropped", &format!("{lea}/owned")).await.is_empty()).await;
+    }
+
+    async fn d08_who_is_suspended_is_missed_and_who_returns_keeps_what_they_answer_for(world: World) {
+        let (lea, _) = world.person("Lea", &["owner"]).await;
+        let (_, other) = world.person("Sue", &["security"]).await;
+        let all = world.owned_by(&lea).await;
+        world.post(&world.security, &format!("/v1/people/{lea}/suspend"), json!({"reason": "lost laptop"})).await.expect(200);
+        world.has_no_owner(&all).await;
+        world.post(&other, &format!("/v1/people/{lea}/resume"), json!({"reason": "found"})).await.expect(200);
+        for record in &all {
+            world.until(async || world.without_owner(&record.id).await == 0).await;
+            assert_eq!(world.get(&world.admin, &record.path).await.expect(200).text("/owner"), lea);
+        }
+    }
+
+    async fn d08_a_change_is_meant_for_the_revision_that_was_read(world: World) {
+        let all = world.owned_by(&world.owner_id).await;
+        let (heir, _) = world.person("Hal", &["owner"]).await;
+        let owner = json!({"owner": heir});
+        for record in &all {
+            let before = world.changes().await.len();
+            let etag = world.etag(&record.path).await;
+            assert_eq!(etag, "\"1\"");
+            // Who may not is told so whatever else is missing.
+            world.patch(&world.owner, &record.path, None, &owner).await.expect(403);
+            assert_eq!(world.patch(&world.admin, &record.path, None, &owner).await.expect(428).code(), "if_match_required");
+            assert_eq!(world.patch(&world.admin, &record.path, Some("\"7\""), &owner).await.expect(412).code(), "revision_changed");
+            for malformed in ["7", "\"x\"", "W/\"1\"", "\"1\", \"2\""] {
+                world.patch(&world.admin, &record.path, Some(malformed), &owner).await.expect(400);
+            }
+            world.patch(&world.admin, &record.path, Some(&etag), &json!({"owner": heir, "standing": "closed"})).await.expect(400);
+            world.patch(&world.admin, &record.path, Some(&etag), &json!({"name": "other"})).await.expect(400);
+            assert_eq!(world.changes().await.len(), before, "{}: nothing was changed", record.noun);
+            let changed = world.patch(&world.admin, &record.path, Some(&etag), &owner).await.expect(200);
+            assert!(changed.text("/owner") == heir && changed.body["revision"] == 2 && changed.body["log"].is_object());
+            let event = format!("{}.updated", record.noun.replace('-', "_"));
+            let event = &world.events_of(&event, &record.id).await[0]["data"];
+            assert_eq!((&event["before"], &event["after"]), (&json!({"owner": world.owner_id}), &owner));
+            world.patch(&world.admin, &record.path, Some(&etag), &owner).await.expect(412);
+            let stale = world.update(record, &["--owner", &world.owner_id, "--revision", "1"]);
+            let said = String::from_utf8_lossy(&stale.stderr);
+            assert!(!stale.status.success() && said.contains("the record is at revision 2 now"), "{said}");
+        }
+        let (application, vendor) = (&all[0], &all[1]);
+        for record in [application, vendor] {
+            let refused = world.patch(&world.admin, &record.path, Some("*"), &json!({})).await.expect(422);
+            assert_eq!(refused.body["fields"][0]["code"], "nothing_to_change");
+        }
+        assert_eq!(world.update(application, &[]).status.code(), Some(2));
+        assert!(world.update(vendor, &["--contact", "soc@example.com"]).status.success());
+        let vendor_is = world.get(&world.admin, &vendor.path).await.expect(200);
+        assert_eq!((vendor_is.text("/contact"), vendor_is.text("/owner")), ("soc@example.com".to_owned(), heir));
+        world.patch(&world.admin, &vendor.path, Some("*"), &json!({"contact": " "})).await.expect(422);
+        world.post(&world.admin, &format!("{}/end", vendor.path), json!({"reason": "over"})).await.expect(200);
+        let refused = world.patch(&world.admin, &vendor.path, Some("*"), &json!({"contact": "y"})).await.expect(409);
+        assert_eq!(refused.code(), "illegal_transition");
+    }
+}
+
+on_one! {
+    async fn d08_a_resource_is_narrowed_at_once_and_never_widened(world: World) {
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "restricted"})).await.expect(201);
+        let body = json!({"uri": "https://ledger.internal", "type": "database", "actions": ["read", "write"], "application": world.application, "environment": "production", "verification": "online"});
+        let ledger = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
+        let path = format!("/v1/resources/{ledger}");
+        let mut charter = world.charter(Key::new().jwk());
+        charter["scope"] = json!([{"actions": ["read"], "resource": ledger}]);
+        let reader = world.active("reader", charter).await;
+        assert_eq!(world.patch(&world.admin, &path, None, &json!({"actions": ["read"]})).await.expect(428).code(), "if_match_required");
+        assert_eq!(world.patch(&world.admin, &path, Some("\"2\""), &json!({"actions": ["read"]})).await.expect(412).code(), "revision_changed");
+        for (wrong, code) in [(json!({}), "nothing_to_change"), (json!({"actions": []}), "actions_malformed"), (json!({"data_domains": ["nothing"]}), "data_domain_unknown")] {
+            assert_eq!(world.patch(&world.admin, &path, Some("*"), &wrong).await.expect(422).body["fields"][0]["code"], code);
+        }
+        // A domain more, and with it another tier for whoever reaches it.
+        world.patch(&world.admin, &path, Some("*"), &json!({"actions": ["read"], "data_domains": ["sales"]})).await.expect(200);
+        world.until(async || world.get(&world.security, &format!("/v1/identities/{reader}")).await.expect(200).text("/tier") == "high").await;
+        for (wide, field) in [
+            (json!({"actions": ["read", "write"]}), "actions"),
+            (json!({"data_domains": []}), "data_domains"),
+            (json!({"verification": "offline"}), "verification"),
+            (json!({"when_unreachable": "accept"}), "when_unreachable"),
+        ] {
+            let refused = world.patch(&world.admin, &path, Some("\"2\""), &wide).await.expect(422);
+            let problem = &refused.body["fields"][0];
+            assert_eq!((&problem["field"], &problem["code"]), (&json!(field), &json!("would_widen")));
+        }
+        let event = &world.events_of("resource.updated", &ledger).await[0]["data"];
+        assert_eq!((&event["before"], &event["after"]), (&json!({"actions": ["read", "write"], "data_domains": []}), &json!({"actions": ["read"], "data_domains": ["sales"]})));
+        // A token that is out loses its action in the same moment.
+        let (exporter, key) = world.exporter("exporter").await;
+        let token = world.token(&key, &exporter, "production").await;
+        assert!(world.is_live(&token).await);
+        let path = format!("/v1/resources/{}", world.orders);
+        let known = world.get(&world.admin, &path).await.expect(200).body["actions"].clone();
+        let left: Vec<&Value> = known.as_array().unwrap().iter().filter(|action| **action != "read").collect();
+        world.patch(&world.admin, &path, Some("*"), &json!({"actions": left})).await.expect(200);
+        assert!(!world.is_live(&token).await);
+    }
+}
+
+impl World {
+    /// A record's revision, as a change of it sends it back.
+    async fn etag(&self, path: &str) -> String {
+        let read = self.get(&self.admin, path).await.expect(200);
+        read.headers["etag"].to_str().unwrap().to_owned()
+    }
+}
