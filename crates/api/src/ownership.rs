@@ -3,6 +3,20 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::id::{PersonId, TeamId};
 use tenure_core::resource::{Verification, WhenUnreachable};
+use tenure_core::signing_key::SigningAlgorithm;
+
+use crate::request::RequestView;
+
+/// The reply to a change: of what only takes something away, or raises what approvals ask, the record (200); of what lets somebody do more, or do it more
+/// lightly, the request that another administrator has to approve (201).
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Edited<T> {
+    /// The record as it is now.
+    Changed(T),
+    /// The request that was opened about it.
+    Asked(Box<RequestView>),
+}
 
 /// `PATCH /v1/applications/{id}`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,22 +50,40 @@ pub struct OwnerEdit {
     pub owner: PersonId,
 }
 
-/// `PATCH /v1/resources/{id}`: narrower only.
+/// `PATCH /v1/resources/{id}`: narrower at once, wider by a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResourceEdit {
-    /// The actions that are left.
+    /// The actions that it knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<String>>,
-    /// The data domains that it holds, those that it held among them.
+    /// The data domains that it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_domains: Option<Vec<String>>,
-    /// How credentials are checked there: `online` instead of `offline`.
+    /// How credentials are checked there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
-    /// What happens there when Tenure can't be reached: `deny` instead of `accept`.
+    /// What happens there when Tenure can't be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when_unreachable: Option<WhenUnreachable>,
+    /// For which need; has to be said of what takes a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+}
+
+/// `PATCH /v1/environments/{name}`: towards production at once, away from it by a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentEdit {
+    /// Whether it counts as production.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<bool>,
+    /// What tokens are signed with for resources that don't say otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
+    /// For which need; has to be said of what takes a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 impl ResourceEdit {

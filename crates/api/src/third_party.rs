@@ -58,12 +58,15 @@ pub struct NewDataDomain {
     pub sensitivity: Sensitivity,
 }
 
-/// `PUT /v1/data-domains/{name}`: the tiers of the identities concerned are derived again (R119).
+/// `PUT /v1/data-domains/{name}`: higher at once, lower by a request; the tiers of the identities concerned are derived again (R119).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// How sensitive its data is.
     pub sensitivity: Sensitivity,
+    /// For which need; has to be said of what takes a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 /// `PUT /v1/naming-standards/{kind}` (R30).

@@ -1,7 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
 use serde_json::Value;
-use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
+use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
@@ -79,9 +79,14 @@ impl Client {
         self.post("/v1/resources", ask).await
     }
 
-    /// `PATCH /v1/resources/{id}` with `If-Match`: narrows it; fails if it is at another revision.
-    pub async fn update_resource(&self, id: ResourceId, revision: u64, ask: &ResourceEdit) -> Result<View<Resource>, ClientError> {
-        self.patch(&format!("/v1/resources/{id}"), revision, ask).await
+    /// `PATCH /v1/environments/{name}` with `If-Match`: away from production by a request; fails if it is at another revision.
+    pub async fn update_environment(&self, name: &str, revision: u64, ask: &EnvironmentEdit) -> Result<Edited<View<Environment>>, ClientError> {
+        self.patch_or_ask(&format!("/v1/environments/{}", segment(name)), revision, ask).await
+    }
+
+    /// `PATCH /v1/resources/{id}` with `If-Match`: wider by a request; fails if it is at another revision.
+    pub async fn update_resource(&self, id: ResourceId, revision: u64, ask: &ResourceEdit) -> Result<Edited<View<Resource>>, ClientError> {
+        self.patch_or_ask(&format!("/v1/resources/{id}"), revision, ask).await
     }
 
     /// `GET /v1/resources`; filters: `uri`, `environment`, `application`.

@@ -36,9 +36,10 @@ mod third_party;
 
 use std::time::Duration;
 
-use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tenure_api::ownership::Edited;
 use zeroize::Zeroizing;
 
 pub use backchannel::{AccessAsk, AccessWaits, ClientProof};
@@ -249,6 +250,11 @@ impl Client {
         json(request.json(body)).await
     }
 
+    async fn patch_or_ask<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<Edited<T>, ClientError> {
+        let request = self.request(Method::PATCH, path).header(header::IF_MATCH, format!("\"{revision}\""));
+        edited(request.json(body)).await
+    }
+
     async fn step<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         json(self.request(Method::POST, path)).await
     }
@@ -270,7 +276,21 @@ async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
 }
 
 async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {
-    let body = send(request).await?.bytes().await.map_err(|error| ClientError::transport(&error))?;
+    body(send(request).await?).await
+}
+
+/// A reply that is the changed record, or the request that was opened about it.
+async fn edited<T: DeserializeOwned>(request: RequestBuilder) -> Result<Edited<T>, ClientError> {
+    let response = send(request).await?;
+    Ok(if response.status() == StatusCode::CREATED {
+        Edited::Asked(Box::new(body(response).await?))
+    } else {
+        Edited::Changed(body(response).await?)
+    })
+}
+
+async fn body<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    let body = response.bytes().await.map_err(|error| ClientError::transport(&error))?;
     serde_json::from_slice(&body).map_err(|error| ClientError::Unexpected(format!("the reply is not what this version knows: {error}")))
 }
 

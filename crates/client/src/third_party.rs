@@ -1,7 +1,7 @@
 //! Vendors, cloud accounts, data domains, naming standards and templates.
 
 use reqwest::Method;
-use tenure_api::ownership::{OwnerEdit, VendorEdit};
+use tenure_api::ownership::{Edited, OwnerEdit, VendorEdit};
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
 use tenure_api::templates::TemplateChange;
@@ -13,7 +13,7 @@ use tenure_core::naming::NamingStandard;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
 
-use crate::{Client, ClientError, ListQuery, json, segment};
+use crate::{Client, ClientError, ListQuery, edited, json, segment};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
@@ -72,9 +72,9 @@ impl Client {
         self.list("/v1/data-domains", query).await
     }
 
-    /// `PUT /v1/data-domains/{name}`: risk tiers are derived again.
-    pub async fn classify(&self, name: &str, ask: &Classification) -> Result<View<DataDomain>, ClientError> {
-        json(self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name))).json(ask)).await
+    /// `PUT /v1/data-domains/{name}`: lower by a request; risk tiers are derived again.
+    pub async fn classify(&self, name: &str, ask: &Classification) -> Result<Edited<View<DataDomain>>, ClientError> {
+        edited(self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name))).json(ask)).await
     }
 
     /// `GET /v1/naming-standards`.

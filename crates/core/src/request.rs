@@ -5,13 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, TeamId};
+use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId};
 use crate::identity::{CharterDraft, Entitlement, RiskTier};
 use crate::person::Role;
 use crate::policy::Action;
+use crate::resource::{Verification, WhenUnreachable};
 use crate::row::{Record, RowKind};
 use crate::sign_in::Assurance;
+use crate::signing_key::SigningAlgorithm;
 use crate::template::Template;
+use crate::third_party::Sensitivity;
 use crate::time::{Span, Timestamp};
 
 /// How long a request stays open.
@@ -143,6 +146,67 @@ pub enum Matter {
         /// As it is to be.
         template: Box<Template>,
     },
+    /// A record that authority rests on, changed so that somebody may do more, or more lightly.
+    Inventory {
+        /// The revision that was read; the change is made of no other.
+        revision: u64,
+        /// The record, and what of it is to be.
+        change: InventoryChange,
+    },
+}
+
+/// A change of a record that authority rests on: every field that such a change can be about, as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum InventoryChange {
+    /// A data domain.
+    DataDomain {
+        /// Which.
+        name: String,
+        /// How sensitive it counts as.
+        sensitivity: Sensitivity,
+    },
+    /// A resource.
+    Resource {
+        /// Which.
+        id: ResourceId,
+        /// The actions that it knows.
+        actions: Vec<String>,
+        /// The data domains that it holds.
+        data_domains: Vec<String>,
+        /// How credentials are checked there.
+        verification: Verification,
+        /// What happens there when Tenure can't be reached.
+        when_unreachable: WhenUnreachable,
+    },
+    /// An environment.
+    Environment {
+        /// Which.
+        name: String,
+        /// Whether it counts as production.
+        production: bool,
+        /// What tokens are signed with for resources that don't say otherwise.
+        signing_algorithm: SigningAlgorithm,
+    },
+}
+
+impl InventoryChange {
+    /// The record's id.
+    pub fn id(&self) -> String {
+        match self {
+            Self::DataDomain { name, .. } | Self::Environment { name, .. } => name.clone(),
+            Self::Resource { id, .. } => id.to_string(),
+        }
+    }
+
+    /// What the record is, in words.
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Self::DataDomain { .. } => "data domain",
+            Self::Resource { .. } => "resource",
+            Self::Environment { .. } => "environment",
+        }
+    }
 }
 
 /// On which side of the wall a request is (invariant 9).
@@ -181,6 +245,7 @@ impl Matter {
             Self::Roles { .. } => "roles",
             Self::Policy { .. } => "policy",
             Self::Template { .. } => "template",
+            Self::Inventory { .. } => "inventory",
         }
     }
 

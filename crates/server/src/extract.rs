@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tenure_api::ownership::Edited;
 use tenure_api::problem::Problem;
 use tenure_api::views::Resource as View;
 use tenure_core::problem::{FieldProblem, Reason};
@@ -366,6 +367,14 @@ pub(crate) fn created<T>(body: T) -> Reply<T> {
 
 pub(crate) fn ok<T>(body: T) -> Reply<T> {
     Ok((axum::http::StatusCode::OK, Json(body)))
+}
+
+/// A record that was changed, or the request that was opened about its change.
+pub(crate) fn edited<T>(edited: Edited<T>) -> Reply<Edited<T>> {
+    match edited {
+        Edited::Changed(_) => ok(edited),
+        Edited::Asked(_) => created(edited),
+    }
 }
 
 /// An id in a path; a malformed one names nothing.

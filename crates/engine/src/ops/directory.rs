@@ -1,11 +1,10 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
 use serde_json::json;
-use tenure_api::ownership::ResourceEdit;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource, SignWith};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
 use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exceptional::Access;
@@ -13,9 +12,8 @@ use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
 use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
 use tenure_core::problem::FieldProblem;
-use tenure_core::resource::{Resource, Verification, WhenUnreachable};
+use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 use tenure_core::third_party::Standing;
@@ -23,9 +21,7 @@ use tenure_core::time::{Span, Timestamp};
 
 use super::Asked;
 use super::exceptional::About;
-use super::ownership::{IfMatch, differences, matches_revision};
 use super::setup::OPERATOR_TOKEN_LIFE;
-use super::tiers;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -399,54 +395,8 @@ impl Engine {
         .await
     }
 
-    /// Narrows what may be done at a resource: at once, also for the credentials that are out. Data domains that it holds besides raise the tiers of
-    /// those that reach it (R119).
-    ///
-    /// # Errors
-    /// No such resource, `if_match` is missing or names another revision, a field is wrong, it would widen, or the caller is no administrator.
-    pub async fn update_resource(&self, caller: &Caller, id: ResourceId, if_match: IfMatch, ask: ResourceEdit) -> Result<Changed<Resource>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
-            let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
-            self.allow(
-                caller,
-                Action::Administer,
-                inventory("resource", id, &environment),
-                administration(false, false),
-            )?;
-            let ((resource, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Resource>("resource", id).await?;
-                    matches_revision(if_match, stored.revision)?;
-                    let resource = edited(&stored, &ask)?;
-                    let problems = self.unknown_domains("data_domains", &resource.data_domains).await?;
-                    if !problems.is_empty() {
-                        return Err(OpError::Invalid(problems));
-                    }
-                    let (before, after) = differences(&*stored.value, &resource)?;
-                    let event = self
-                        .event(now, "resource.updated", ControlPoint::Administer)
-                        .subject(id)
-                        .fact("before", before)
-                        .fact("after", after);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &resource);
-                    for domain in resource.data_domains.iter().filter(|domain| !stored.data_domains.contains(domain)) {
-                        for (subject, at) in tiers::passes(domain, now) {
-                            changeset.due.push(DueChange::Set(DueKind::Tier, subject, at));
-                        }
-                    }
-                    Ok((changeset, (resource, stored.revision + 1)))
-                })
-                .await?;
-            self.poke.notify_one();
-            self.changed(resource, revision, &committed).await
-        })
-        .await
-    }
-
     /// The first key of an algorithm that an environment has none of yet.
-    fn missing_key(&self, environment: &Environment, algorithm: Option<SigningAlgorithm>, now: Timestamp) -> Result<Option<SigningKey>, OpError> {
+    pub(crate) fn missing_key(&self, environment: &Environment, algorithm: Option<SigningAlgorithm>, now: Timestamp) -> Result<Option<SigningKey>, OpError> {
         let missing = algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
         missing
             .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
@@ -503,50 +453,6 @@ pub(crate) fn operator_token(token: &OperatorToken) -> About<'static> {
     }
 }
 
-/// The resource as it is to be, if that is no wider.
-fn edited(stored: &Resource, ask: &ResourceEdit) -> Result<Resource, OpError> {
-    let mut problems = Vec::new();
-    if ask.is_empty() {
-        problems.push(FieldProblem::new(
-            "actions",
-            "nothing_to_change",
-            "give at least one field that is to be changed",
-        ));
-    }
-    let resource = Resource {
-        actions: ask.actions.clone().unwrap_or_else(|| stored.actions.clone()),
-        data_domains: ask.data_domains.clone().unwrap_or_else(|| stored.data_domains.clone()),
-        verification: ask.verification.unwrap_or(stored.verification),
-        when_unreachable: ask.when_unreachable.unwrap_or(stored.when_unreachable),
-        ..stored.clone()
-    };
-    if resource.actions.is_empty() {
-        problems.push(FieldProblem::new("actions", "actions_malformed", "list at least one action that it knows"));
-    }
-    if resource.data_domains.len() > MAX_DOMAINS {
-        problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));
-    }
-    if !problems.is_empty() {
-        return Err(OpError::Invalid(problems));
-    }
-    let wider = [
-        ("actions", resource.actions.iter().any(|action| !stored.actions.contains(action))),
-        ("data_domains", stored.data_domains.iter().any(|domain| !resource.data_domains.contains(domain))),
-        (
-            "verification",
-            stored.verification == Verification::Online && resource.verification == Verification::Offline,
-        ),
-        (
-            "when_unreachable",
-            stored.when_unreachable == WhenUnreachable::Deny && resource.when_unreachable == WhenUnreachable::Accept,
-        ),
-    ];
-    let hint = "it would become wider, which nobody approved for those that reach it: a resource is only narrowed; register another one for what is new";
-    let wider = wider.into_iter().filter(|(_, is_wider)| *is_wider);
-    let problems: Vec<_> = wider.map(|(field, _)| FieldProblem::new(field, "would_widen", hint)).collect();
-    if problems.is_empty() { Ok(resource) } else { Err(OpError::Invalid(problems)) }
-}
-
 fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| {
@@ -562,17 +468,24 @@ fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
     if let Err(problem) = parse_name("type", &ask.kind) {
         problems.push(problem);
     }
+    problems.extend(resource_problems(&ask.actions, &ask.data_domains));
+    problems
+}
+
+/// What is wrong with what a resource knows and holds.
+pub(crate) fn resource_problems(actions: &[String], data_domains: &[String]) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
     let good = |action: &String| {
         !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b))
     };
-    if ask.actions.is_empty() || ask.actions.len() > 64 || !ask.actions.iter().all(good) {
+    if actions.is_empty() || actions.len() > 64 || !actions.iter().all(good) {
         problems.push(FieldProblem::new(
             "actions",
             "actions_malformed",
             "list 1 to 64 actions of a-z, 0-9 and _ . : -",
         ));
     }
-    if ask.data_domains.len() > MAX_DOMAINS || ask.data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
+    if data_domains.len() > MAX_DOMAINS || data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
         problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));
     }
     problems

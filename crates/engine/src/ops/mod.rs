@@ -20,6 +20,7 @@ pub mod holds;
 pub mod identities;
 pub mod import;
 pub mod introspect;
+pub mod inventory;
 pub mod invitations;
 pub mod issuers;
 pub mod lifecycle;

@@ -108,7 +108,7 @@ impl Engine {
             owner: ask.owner,
             removal_group: ask.removal_group,
         };
-        let problems = nothing_to_change(ask.owner.is_none() && ask.removal_group.is_none());
+        let problems = nothing_to_change("owner", ask.owner.is_none() && ask.removal_group.is_none());
         self.update(caller, &id.to_string(), if_match, named, problems, |application: Application| Application {
             owner: ask.owner.unwrap_or(application.owner),
             removal_group: ask.removal_group.or(application.removal_group),
@@ -122,7 +122,7 @@ impl Engine {
     /// # Errors
     /// It has ended, `if_match` is missing or names another revision, a field is wrong, or the caller is no administrator.
     pub async fn update_vendor(&self, caller: &Caller, id: VendorId, if_match: IfMatch, ask: VendorEdit) -> Result<Changed<Vendor>, OpError> {
-        let mut problems = nothing_to_change(ask.owner.is_none() && ask.contact.is_none());
+        let mut problems = nothing_to_change("owner", ask.owner.is_none() && ask.contact.is_none());
         problems.extend(ask.contact.as_deref().and_then(contact_problem));
         let named = Named {
             owner: ask.owner,
@@ -358,8 +358,8 @@ impl Engine {
     }
 }
 
-fn nothing_to_change(is_empty: bool) -> Vec<FieldProblem> {
-    let problem = || FieldProblem::new("owner", "nothing_to_change", "give at least one field that is to be changed");
+pub(crate) fn nothing_to_change(field: &str, is_empty: bool) -> Vec<FieldProblem> {
+    let problem = || FieldProblem::new(field, "nothing_to_change", "give at least one field that is to be changed");
     is_empty.then(problem).into_iter().collect()
 }
 

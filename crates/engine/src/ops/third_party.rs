@@ -1,15 +1,14 @@
 //! What lies outside: vendors, cloud accounts, and the data domains that bound them (R12, R35).
 
-use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewVendor, VendorEnded};
+use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor, VendorEnded};
 use tenure_api::views::Resource as Changed;
 use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{CloudAccountId, PersonId, VendorId};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::removal::RemovalState;
 use tenure_core::row::Stored;
@@ -20,7 +19,6 @@ use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
 use super::Asked;
 use super::lifecycle::check_reason;
 use super::lists::Listed;
-use super::tiers;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
@@ -294,49 +292,6 @@ impl Engine {
                 })
                 .await?;
             self.changed(domain, 1, &committed).await
-        })
-        .await
-    }
-
-    /// Says how sensitive a data domain is. The tiers of the identities that touch it are derived again (R119).
-    ///
-    /// # Errors
-    /// No such data domain, or the caller is no administrator.
-    pub async fn classify(&self, caller: &Caller, name: &str, ask: Classification) -> Result<Changed<DataDomain>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
-            self.allow(caller, Action::Administer, inventory("data_domain", name, ""), administration(false, false))?;
-            let ((domain, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<DataDomain>("data domain", name).await?;
-                    let domain = DataDomain {
-                        sensitivity: ask.sensitivity,
-                        ..(*stored.value).clone()
-                    };
-                    let lowers = ask.sensitivity < stored.sensitivity;
-                    let mut event = self
-                        .event(now, "data_domain.classified", ControlPoint::Administer)
-                        .subject(name)
-                        .fact("from", stored.sensitivity)
-                        .fact("sensitivity", ask.sensitivity);
-                    if lowers {
-                        // It lightens approvals: others have to hear of it.
-                        let text = format!("The data domain {name} counts as less sensitive from now on: approvals of what touches it may become lighter.");
-                        event = notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text);
-                    }
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    if lowers {
-                        self.freshness(caller, now).await?.expect(&mut changeset);
-                    }
-                    changeset.replace(&stored, &domain);
-                    for (subject, at) in tiers::passes(name, now) {
-                        changeset.due.push(DueChange::Set(DueKind::Tier, subject, at));
-                    }
-                    Ok((changeset, (domain, stored.revision + 1)))
-                })
-                .await?;
-            self.poke.notify_one();
-            self.changed(domain, revision, &committed).await
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Risk tiers follow what they are derived from (R119).
 //!
-//! When a data domain is classified otherwise, a walk over the identities derives the tiers of those that touch it again. What hangs on
+//! When a data domain is classified otherwise, a resource holds other ones, or an environment becomes production or no longer is, a walk over the
+//! identities derives the tiers of those that touch it again. What hangs on
 //! the tier (cadence, dormancy, ceilings, the way of approval) reads it from the identity and so follows at once. What an identity
 //! already holds beyond the new ceiling is not cut under a running workload: a review is opened and its owner is told; an overdue
 //! review blocks renewal, and one that nobody answers suspends. A second walk a little later catches what was being registered while the first one passed.
@@ -26,46 +27,88 @@ use crate::notice::notify;
 const PAGE: u16 = 500;
 /// Longer than any decision that read the old classification takes to commit.
 const SETTLED_AFTER: Span = Span::from_secs(30);
-const DOMAIN: &str = "data_domain/";
 const SECOND: &str = "/again";
 /// How often an identity that others change at the same time is looked at before the walk comes again.
 const ATTEMPTS: u32 = 8;
 
-/// The deadlines of the walks that follow a data domain's change.
-pub(super) fn passes(domain: &str, now: Timestamp) -> [(String, Timestamp); 2] {
-    [
-        (format!("{DOMAIN}{domain}"), now),
-        (format!("{DOMAIN}{domain}{SECOND}"), now.plus(SETTLED_AFTER)),
-    ]
+/// What tiers are derived from, and was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause<'a> {
+    DataDomain(&'a str),
+    Resource(&'a str),
+    Environment(&'a str),
 }
 
-/// A walk by its deadline's subject: its name, the data domain, and the identity after which it goes on.
-fn walk(subject: &str) -> Option<(&str, &str, Option<&str>)> {
+impl<'a> Cause<'a> {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::DataDomain(_) => "data_domain",
+            Self::Resource(_) => "resource",
+            Self::Environment(_) => "environment",
+        }
+    }
+
+    const fn derived(self) -> &'static str {
+        match self {
+            Self::DataDomain(_) => "data_domain.tiers_derived",
+            Self::Resource(_) => "resource.tiers_derived",
+            Self::Environment(_) => "environment.tiers_derived",
+        }
+    }
+
+    const fn id(self) -> &'a str {
+        match self {
+            Self::DataDomain(id) | Self::Resource(id) | Self::Environment(id) => id,
+        }
+    }
+
+    /// Has the walks begin that follow the change.
+    pub(super) fn follow(self, changeset: &mut Changeset, now: Timestamp) {
+        let due = self.passes(now).into_iter();
+        changeset.due.extend(due.map(|(subject, at)| DueChange::Set(DueKind::Tier, subject, at)));
+    }
+
+    fn passes(self, now: Timestamp) -> [(String, Timestamp); 2] {
+        let name = format!("{}/{}", self.kind(), self.id());
+        let second = format!("{name}{SECOND}");
+        [(name, now), (second, now.plus(SETTLED_AFTER))]
+    }
+}
+
+/// A walk by its deadline's subject: its name, what was changed, and the identity after which it goes on.
+fn walk(subject: &str) -> Option<(&str, Cause<'_>, Option<&str>)> {
     let (name, after) = match subject.split_once(' ') {
         Some((name, after)) => (name, Some(after)),
         None => (subject, None),
     };
-    let domain = name.strip_prefix(DOMAIN)?;
-    Some((name, domain.strip_suffix(SECOND).unwrap_or(domain), after))
+    let (kind, id) = name.split_once('/')?;
+    let id = id.strip_suffix(SECOND).unwrap_or(id);
+    let cause = match kind {
+        "data_domain" => Cause::DataDomain(id),
+        "resource" => Cause::Resource(id),
+        "environment" => Cause::Environment(id),
+        _ => return None,
+    };
+    Some((name, cause, after))
 }
 
 impl Engine {
     /// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
     pub(crate) async fn work_tier(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Some((name, domain, after)) = walk(&claimed.subject) else {
+        let Some((name, cause, after)) = walk(&claimed.subject) else {
             return Ok(None);
         };
         let (rows, next) = self.listed::<Identity>(RowKind::Identity, Vec::new(), after.map(str::to_owned), PAGE).await?;
         let mut resources = HashMap::new();
         let mut changed = 0_u32;
         for identity in &rows {
-            if !over(identity.state) && self.touches(&identity.charter, domain, &mut resources).await? && self.derive_tier(identity.id, domain).await? {
+            if !over(identity.state) && self.touches(&identity.charter, cause, &mut resources).await? && self.derive_tier(identity.id, cause).await? {
                 changed += 1;
             }
         }
         let event = self
-            .event(now, "data_domain.tiers_derived", ControlPoint::Administer)
-            .subject(domain)
+            .event(now, cause.derived(), ControlPoint::Administer)
+            .subject(cause.id())
             .fact("identities", rows.len())
             .fact("changed", changed)
             .fact("done", next.is_none());
@@ -77,8 +120,13 @@ impl Engine {
         Ok(Some(changeset))
     }
 
-    /// Whether a charter names the data domain, or a resource that holds it.
-    async fn touches(&self, charter: &CharterDraft, domain: &str, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
+    /// Whether a charter names what was changed, or a resource that holds the data domain.
+    async fn touches(&self, charter: &CharterDraft, cause: Cause<'_>, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
+        let domain = match cause {
+            Cause::DataDomain(name) => name,
+            Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
+            Cause::Environment(name) => return Ok(charter.environment.as_deref() == Some(name)),
+        };
         if charter.data_domains.iter().any(|name| name == domain) {
             return Ok(true);
         }
@@ -100,7 +148,7 @@ impl Engine {
     }
 
     /// Derives an identity's tier again; true if it is another one now.
-    async fn derive_tier(&self, id: IdentityId, domain: &str) -> Result<bool, OpError> {
+    async fn derive_tier(&self, id: IdentityId, cause: Cause<'_>) -> Result<bool, OpError> {
         for _ in 0..ATTEMPTS {
             let now = self.now();
             let Some(stored) = self.one::<Identity>(id).await?.filter(|stored| !over(stored.state)) else {
@@ -111,7 +159,7 @@ impl Engine {
             if identity.tier == stored.tier {
                 return Ok(false);
             }
-            let changeset = self.tier_changed(&stored, identity, domain, now).await?;
+            let changeset = self.tier_changed(&stored, identity, cause, now).await?;
             if self.settle(changeset).await?.is_some() {
                 return Ok(true);
             }
@@ -119,7 +167,7 @@ impl Engine {
         Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
     }
 
-    async fn tier_changed(&self, stored: &Stored<Identity>, identity: Identity, domain: &str, now: Timestamp) -> Result<Changeset, OpError> {
+    async fn tier_changed(&self, stored: &Stored<Identity>, identity: Identity, cause: Cause<'_>, now: Timestamp) -> Result<Changeset, OpError> {
         let tier = identity.tier;
         let ceilings = identity.ceilings();
         let beyond = self.beyond(&identity, now).await?;
@@ -127,7 +175,7 @@ impl Engine {
             .event(now, "identity.tier_changed", ControlPoint::Change)
             .subject(identity.id)
             .fact("workflow", "non_human.tier")
-            .fact("data_domain", domain)
+            .fact(cause.kind(), cause.id())
             .fact("old", stored.tier)
             .fact("new", tier)
             .fact("ceilings", ceilings)
@@ -198,13 +246,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walks_are_named_by_their_domain_and_go_on_behind_an_identity() {
-        for (subject, _) in passes("orders", Timestamp::default()) {
-            let (name, domain, after) = walk(&subject).unwrap();
-            assert_eq!((name, domain, after), (subject.as_str(), "orders", None));
-            let next = format!("{name} idn_x");
-            assert_eq!(walk(&next), Some((name, "orders", Some("idn_x"))));
+    fn walks_are_named_by_what_was_changed_and_go_on_behind_an_identity() {
+        for cause in [Cause::DataDomain("orders"), Cause::Resource("res_x"), Cause::Environment("production")] {
+            for (name, _) in cause.passes(Timestamp::default()) {
+                assert_eq!(walk(&name), Some((name.as_str(), cause, None)));
+                let next = format!("{name} idn_x");
+                assert_eq!(walk(&next), Some((name.as_str(), cause, Some("idn_x"))));
+            }
         }
-        assert_eq!(walk("environment/x"), None);
+        assert_eq!(walk("vendor/x"), None);
     }
 }

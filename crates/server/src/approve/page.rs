@@ -91,6 +91,12 @@ fn headline(approval: &Approval) -> Html {
             .text(&roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", "))
             .raw("</strong>."),
         Matter::Policy { .. } => Html::default().raw("that another policy set comes into force."),
+        Matter::Inventory { change, .. } => Html::default()
+            .raw("that the ")
+            .text(change.noun())
+            .raw(" <strong>")
+            .text(&change.id())
+            .raw("</strong> is changed so that somebody may do more, or do it more lightly."),
         Matter::Template { template } => Html::default().raw("for the template <strong>").text(&template.name).raw("</strong>."),
     }
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
-use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
+use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
@@ -16,7 +16,7 @@ use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, id, if_match, ok, read};
+use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/applications/{id}/change", post(change_application))
         .route("/v1/applications/{id}", get(one::<Application>).patch(update_application))
         .route("/v1/environments", post(create_environment).get(list::<Environment>))
-        .route("/v1/environments/{id}", get(one::<Environment>))
+        .route("/v1/environments/{id}", get(one::<Environment>).patch(update_environment))
         .route("/v1/environments/{id}/rotate-key", post(rotate_key))
         .route("/v1/resources", post(create_resource).get(list::<Resource>))
         .route("/v1/resources/{id}", get(one::<Resource>).patch(update_resource))
@@ -107,17 +107,28 @@ async fn create_resource(State(app): State<App>, Operator(caller): Operator, Bod
     created(app.engine.create_resource(&caller, ask).await?)
 }
 
+async fn update_environment(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<EnvironmentEdit>,
+) -> Reply<Edited<View<Environment>>> {
+    edited(app.engine.update_environment(&caller, &name, if_match(&headers)?, ask).await?)
+}
+
 async fn update_resource(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(resource): Path<String>,
     headers: HeaderMap,
     Body(ask): Body<ResourceEdit>,
-) -> Reply<View<Resource>> {
-    ok(app
-        .engine
-        .update_resource(&caller, id(&resource, "resource")?, if_match(&headers)?, ask)
-        .await?)
+) -> Reply<Edited<View<Resource>>> {
+    edited(
+        app.engine
+            .update_resource(&caller, id(&resource, "resource")?, if_match(&headers)?, ask)
+            .await?,
+    )
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {

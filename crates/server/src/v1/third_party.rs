@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post, put};
-use tenure_api::ownership::{OwnerEdit, VendorEdit};
+use tenure_api::ownership::{Edited, OwnerEdit, VendorEdit};
 use tenure_api::requests::Because;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
 use tenure_api::views::{Page, Resource as View};
@@ -16,7 +16,7 @@ use tenure_engine::ops::lists::Listed;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
+use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
 
 pub(crate) fn routes() -> Router<App> {
@@ -77,8 +77,13 @@ async fn create_data_domain(State(app): State<App>, Operator(caller): Operator, 
     created(app.engine.create_data_domain(&caller, ask).await?)
 }
 
-async fn classify(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>, Body(ask): Body<Classification>) -> Reply<View<DataDomain>> {
-    ok(app.engine.classify(&caller, &name, ask).await?)
+async fn classify(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+    Body(ask): Body<Classification>,
+) -> Reply<Edited<View<DataDomain>>> {
+    edited(app.engine.classify(&caller, &name, ask).await?)
 }
 
 async fn set_naming_standard(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tenure_api::ownership::{ApplicationEdit, ResourceEdit};
+use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
@@ -202,6 +202,8 @@ impl Application {
 #[command(after_help = "\
 Examples:
   tenure environment create --name prod --production
+  tenure environment update staging --production true
+  tenure environment update staging --production false --purpose 'a test stage again'     asks for it: another administrator approves
   tenure environment rotate-key prod        the new key is published first and signs after the overlap")]
 pub enum Environment {
     /// Makes an environment.
@@ -225,6 +227,23 @@ pub enum Environment {
     Show {
         /// The environment's name.
         name: String,
+    },
+    /// Changes an environment; that it no longer counts as production is a request that another administrator approves.
+    Update {
+        /// The environment's name.
+        name: String,
+        /// Whether it counts as production.
+        #[arg(long)]
+        production: Option<bool>,
+        /// What tokens are signed with, unless a resource says otherwise: EdDSA, ES256 or RS256.
+        #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
+        signing_algorithm: Option<SigningAlgorithm>,
+        /// For which need, where it takes a request.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Publishes a new signing key of each algorithm, which signs once verifiers had time to fetch it.
     RotateKey {
@@ -257,6 +276,27 @@ impl Environment {
                     .await
             }
             Self::Show { name } => context.out.record(&client.environment(&name).await?),
+            Self::Update {
+                name,
+                production,
+                signing_algorithm,
+                purpose,
+                revision,
+            } => {
+                if production.is_none() && signing_algorithm.is_none() {
+                    return Err(Failure::usage("say what is to change").hint("--production or --signing-algorithm").into());
+                }
+                let ask = EnvironmentEdit {
+                    production,
+                    signing_algorithm,
+                    purpose,
+                };
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.environment(&name).await?.revision,
+                };
+                context.out.edited(&client.update_environment(&name, revision, &ask).await?)
+            }
             Self::RotateKey { name } => context.out.record(&client.rotate_key(&name).await?),
         }
     }
@@ -299,22 +339,28 @@ pub enum Resource {
         #[arg(long, value_parser = word::<SigningAlgorithm>, value_name = "ALGORITHM")]
         signing_algorithm: Option<SigningAlgorithm>,
     },
-    /// Narrows a resource, at once and for the credentials that are out, too.
+    /// Changes a resource: narrower at once and for the credentials that are out, too; wider by a request that another administrator approves.
     Update {
         /// Its id.
         id: ResourceId,
-        /// An action that is left; may be given several times.
+        /// An action that it knows, of all that it is to know; may be given several times.
         #[arg(long = "action", value_name = "ACTION")]
         actions: Vec<String>,
-        /// A data domain that it holds, also those that it held; may be given several times.
+        /// A data domain that it holds, of all that it is to hold; may be given several times.
         #[arg(long = "data-domain", value_name = "DOMAIN")]
         data_domains: Vec<String>,
-        /// online instead of offline.
+        /// It holds no data domain any more.
+        #[arg(long, conflicts_with = "data_domains")]
+        no_data_domain: bool,
+        /// online, or more weakly offline.
         #[arg(long, value_parser = word::<Verification>, value_name = "HOW")]
         verification: Option<Verification>,
-        /// deny instead of accept.
+        /// deny, or more weakly accept.
         #[arg(long, value_parser = word::<WhenUnreachable>, value_name = "WHAT")]
         when_unreachable: Option<WhenUnreachable>,
+        /// For which need, where it takes a request.
+        #[arg(long)]
+        purpose: Option<String>,
         /// The revision that the change is meant for; what it is now if not given.
         #[arg(long)]
         revision: Option<u64>,
@@ -381,27 +427,30 @@ impl Resource {
                 id,
                 actions,
                 data_domains,
+                no_data_domain,
                 verification,
                 when_unreachable,
+                purpose,
                 revision,
             } => {
                 let given = |names: Vec<String>| Some(names).filter(|names| !names.is_empty());
                 let ask = ResourceEdit {
                     actions: given(actions),
-                    data_domains: given(data_domains),
+                    data_domains: if no_data_domain { Some(Vec::new()) } else { given(data_domains) },
                     verification,
                     when_unreachable,
+                    purpose,
                 };
                 if ask.is_empty() {
                     return Err(Failure::usage("say what is to change")
-                        .hint("--action, --data-domain, --verification online or --when-unreachable deny")
+                        .hint("--action, --data-domain, --verification or --when-unreachable")
                         .into());
                 }
                 let revision = match revision {
                     Some(revision) => revision,
                     None => client.resource(id).await?.revision,
                 };
-                context.out.record(&client.update_resource(id, revision, &ask).await?)
+                context.out.edited(&client.update_resource(id, revision, &ask).await?)
             }
             Self::List {
                 uri,

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
+use tenure_api::ownership::Edited;
 use tenure_api::views::Page;
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::text;
@@ -63,6 +64,19 @@ impl Output {
         let mut rows = Vec::new();
         flatten(String::new(), &serde_json::to_value(record)?, &mut rows);
         line(&paired(rows, width()))
+    }
+
+    /// Prints a record that was changed, or the request that was opened about it.
+    pub fn edited<T: Serialize>(&self, edited: &Edited<T>) -> anyhow::Result<()> {
+        if let Edited::Asked(asked) = edited {
+            eprintln!(
+                "{} is {}: tenure request show {}",
+                asked.request.id,
+                asked.request.state.as_str(),
+                asked.request.id
+            );
+        }
+        self.record(edited)
     }
 
     /// Prints rows in columns; as JSON, the whole that they are part of.

@@ -123,7 +123,7 @@ pub enum Request {
         /// Only in this state: open, approved, denied, withdrawn, lapsed, fulfilled.
         #[arg(long)]
         state: Option<String>,
-        /// Only of this sort: activation, access, charter, renewal, person_access, exception, roles, policy, template.
+        /// Only of this sort: activation, access, charter, renewal, person_access, exception, roles, policy, template, inventory.
         #[arg(long = "type")]
         kind: Option<String>,
         /// Only about this identity.

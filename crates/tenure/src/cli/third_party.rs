@@ -257,7 +257,8 @@ Sensitivity: public, internal, confidential, restricted
 
 Examples:
   tenure data-domain create orders --sensitivity internal
-  tenure data-domain classify orders --sensitivity restricted     derives the tiers of what touches it again")]
+  tenure data-domain classify orders --sensitivity restricted     derives the tiers of what touches it again
+  tenure data-domain classify orders --sensitivity public --purpose 'published since May'     asks for it: another administrator approves")]
 pub enum DataDomain {
     /// Registers a data domain.
     Create {
@@ -272,13 +273,16 @@ pub enum DataDomain {
         #[command(flatten)]
         paging: Paging,
     },
-    /// Says how sensitive a data domain is.
+    /// Says how sensitive a data domain is: more at once, less by a request that another administrator approves.
     Classify {
         /// The name.
         name: String,
         /// How sensitive its data is.
         #[arg(long, value_parser = word::<Sensitivity>)]
         sensitivity: Sensitivity,
+        /// For which need it is to count as less.
+        #[arg(long)]
+        purpose: Option<String>,
     },
 }
 
@@ -294,7 +298,7 @@ impl DataDomain {
                     .list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await)
                     .await
             }
-            Self::Classify { name, sensitivity } => context.out.record(&client.classify(&name, &Classification { sensitivity }).await?),
+            Self::Classify { name, sensitivity, purpose } => context.out.edited(&client.classify(&name, &Classification { sensitivity, purpose }).await?),
         }
     }
 }

@@ -168,7 +168,7 @@ on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "60s"
 }
 
 on_one! {
-    async fn d08_a_resource_is_narrowed_at_once_and_never_widened(world: World) {
+    async fn d08_a_resource_is_narrowed_at_once_and_widened_by_another_administrator(world: World) {
         world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "restricted"})).await.expect(201);
         let body = json!({"uri": "https://ledger.internal", "type": "database", "actions": ["read", "write"], "application": world.application, "environment": "production", "verification": "online"});
         let ledger = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
@@ -184,16 +184,43 @@ on_one! {
         // A domain more, and with it another tier for whoever reaches it.
         world.patch(&world.admin, &path, Some("*"), &json!({"actions": ["read"], "data_domains": ["sales"]})).await.expect(200);
         world.until(async || world.get(&world.security, &format!("/v1/identities/{reader}")).await.expect(200).text("/tier") == "high").await;
-        for (wide, field) in [
-            (json!({"actions": ["read", "write"]}), "actions"),
-            (json!({"data_domains": []}), "data_domains"),
-            (json!({"verification": "offline"}), "verification"),
-            (json!({"when_unreachable": "accept"}), "when_unreachable"),
-        ] {
-            let refused = world.patch(&world.admin, &path, Some("\"2\""), &wide).await.expect(422);
-            let problem = &refused.body["fields"][0];
-            assert_eq!((&problem["field"], &problem["code"]), (&json!(field), &json!("would_widen")));
+        // Wider, in each way, it takes another administrator, and a need.
+        let (_, other) = world.person("Bo", &["administrator"]).await;
+        let wider = [
+            json!({"actions": ["read", "write"]}),
+            json!({"data_domains": []}),
+            json!({"verification": "offline"}),
+            json!({"when_unreachable": "accept"}),
+        ];
+        let before = world.changes().await.len();
+        for wide in &wider {
+            let refused = world.patch(&world.admin, &path, Some("\"2\""), wide).await.expect(422);
+            assert_eq!(refused.body["fields"][0]["code"], "purpose_missing");
         }
+        let unknown = json!({"actions": ["Write!"], "data_domains": ["nothing"], "purpose": "x"});
+        world.patch(&world.admin, &path, Some("\"2\""), &unknown).await.expect(422);
+        assert_eq!(world.changes().await.len(), before);
+        let mut asked = Vec::new();
+        for mut wide in wider {
+            wide["purpose"] = json!("the auditors' export");
+            let opened = world.patch(&world.admin, &path, Some("\"2\""), &wide).await.expect(201);
+            assert_eq!((opened.text("/state"), opened.text("/workflow")), ("open".to_owned(), "administration.inventory".to_owned()));
+            asked.push(opened.text("/id"));
+        }
+        assert_eq!(world.etag(&path).await, "\"2\"");
+        // Approved is the change of what was read, and of nothing that became of it since.
+        assert_eq!(world.approve(&other, &asked[1]).await.expect(200).text("/state"), "fulfilled");
+        assert_eq!(world.get(&world.admin, &path).await.expect(200).body["data_domains"], json!([]));
+        let reader_is = format!("/v1/identities/{reader}");
+        world.until(async || world.get(&world.security, &reader_is).await.expect(200).text("/tier") == "medium").await;
+        let event = &world.events_of("identity.tier_changed", &reader).await[1]["data"];
+        assert_eq!((&event["resource"], &event["new"]), (&json!(ledger), &json!("medium")));
+        for late in [&asked[0], &asked[2], &asked[3]] {
+            assert_eq!(world.approve(&other, late).await.expect(409).code(), "request_changed");
+        }
+        let stale = json!({"type": "inventory", "revision": 2, "change": {"kind": "resource", "id": ledger, "actions": ["read", "write"], "data_domains": [], "verification": "online", "when_unreachable": "deny"}});
+        assert_eq!(world.ask(&world.admin, stale, "write").await.expect(409).code(), "request_changed");
+        assert_eq!(world.etag(&path).await, "\"3\"");
         let event = &world.events_of("resource.updated", &ledger).await[0]["data"];
         assert_eq!((&event["before"], &event["after"]), (&json!({"actions": ["read", "write"], "data_domains": []}), &json!({"actions": ["read"], "data_domains": ["sales"]})));
         // A token that is out loses its action in the same moment.
@@ -205,6 +232,91 @@ on_one! {
         let left: Vec<&Value> = known.as_array().unwrap().iter().filter(|action| **action != "read").collect();
         world.patch(&world.admin, &path, Some("*"), &json!({"actions": left})).await.expect(200);
         assert!(!world.is_live(&token).await);
+    }
+}
+
+on_one! {
+    async fn d08_that_data_counts_as_less_sensitive_is_said_by_two(world: World) {
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "restricted"})).await.expect(201);
+        let (path, key) = ("/v1/data-domains/sales", Key::new());
+        let mut charter = world.charter(key.jwk());
+        charter["data_domains"] = json!(["sales"]);
+        charter["expires_at"] = json!(crate::world::in_secs(20 * 86_400));
+        let id = world.register("reader", charter, "pending").await.expect(201).text("/id");
+        let (_, other) = world.person("Bo", &["administrator"]).await;
+        let put = async |token: &str, body: Value| world.call(Method::PUT, token, path, Some(body)).await;
+        let before = world.changes().await.len();
+        assert_eq!(put(&world.admin, json!({"sensitivity": "public"})).await.expect(422).body["fields"][0]["code"], "purpose_missing");
+        put(&world.security, json!({"sensitivity": "public", "purpose": "x"})).await.expect(403);
+        assert_eq!(world.changes().await.len(), before);
+        let lower = json!({"sensitivity": "public", "purpose": "it was published"});
+        let first = put(&world.admin, lower.clone()).await.expect(201);
+        let asked = first.text("/id");
+        assert_eq!((first.text("/state"), first.text("/route")), ("open".to_owned(), "administrator".to_owned()));
+        let brief = world.get(&other, &format!("/v1/requests/{asked}")).await.expect(200).body["brief"].clone();
+        let fact = json!({"field": "sensitivity", "value": "public", "before": "restricted"});
+        assert!(brief["facts"].as_array().unwrap().contains(&fact), "{brief}");
+        for (token, code) in [(&world.admin, "self_approval"), (&world.security, "not_eligible")] {
+            assert_eq!(world.approve(token, &asked).await.expect(403).code(), code);
+        }
+        assert_eq!(world.get(&world.admin, path).await.expect(200).text("/sensitivity"), "restricted");
+        // Whatever is said of it meanwhile, the change that was asked for is of what was read.
+        put(&other, json!({"sensitivity": "restricted"})).await.expect(200);
+        assert_eq!(world.approve(&other, &asked).await.expect(409).code(), "request_changed");
+        let again = put(&world.admin, lower).await.expect(201).text("/id");
+        assert_eq!(world.approve(&other, &again).await.expect(200).text("/state"), "fulfilled");
+        assert_eq!(world.get(&world.admin, path).await.expect(200).text("/sensitivity"), "public");
+        world.until(async || world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/tier") == "medium").await;
+        let lowered = world.events_of("data_domain.classified", "sales").await.pop().unwrap()["data"].clone();
+        assert!(lowered["request"] == json!(again) && lowered["approved_by"].as_array().unwrap().len() == 1, "{lowered}");
+        assert_eq!(lowered["notify"]["roles"], json!(["security", "administrator"]));
+    }
+
+    async fn d08_a_policy_set_from_before_says_what_it_lacks(world: World) {
+        world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "restricted"})).await.expect(201);
+        let text = world.get(&world.admin, "/v1/policy").await.expect(200).text("/text");
+        let before = text.replace(", \"inventory\"]", "]");
+        assert_ne!(before, text);
+        world.post(&world.admin, "/v1/policies", json!({"text": before, "purpose": "ours"})).await.expect(201);
+        let put = async |body: Value| world.call(Method::PUT, &world.admin, "/v1/data-domains/sales", Some(body)).await;
+        let refused = put(json!({"sensitivity": "public", "purpose": "x"})).await.expect(403);
+        assert_eq!(refused.code(), "no_route");
+        assert!(refused.text("/detail").contains("route_administrator for the matter inventory"), "{}", refused.body);
+        assert_eq!(world.get(&world.admin, "/v1/data-domains/sales").await.expect(200).text("/sensitivity"), "restricted");
+    }
+
+    async fn d08_an_environment_becomes_production_at_once_and_stops_being_it_by_two(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let path = "/v1/environments/production";
+        let tier = async || world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).text("/tier");
+        let (_, other) = world.person("Bo", &["administrator"]).await;
+        let away = json!({"production": false, "purpose": "a stage from now on"});
+        assert_eq!(world.patch(&world.admin, path, None, &away).await.expect(428).code(), "if_match_required");
+        for (wrong, code) in [(json!({}), "nothing_to_change"), (json!({"production": false}), "purpose_missing")] {
+            assert_eq!(world.patch(&world.admin, path, Some("*"), &wrong).await.expect(422).body["fields"][0]["code"], code);
+        }
+        world.patch(&world.owner, path, Some("*"), &away).await.expect(403);
+        let asked = world.patch(&world.admin, path, Some("*"), &away).await.expect(201).text("/id");
+        assert!(world.get(&world.admin, path).await.expect(200).body["production"] == true && tier().await == "medium");
+        world.approve(&world.admin, &asked).await.expect(403);
+        assert_eq!(world.approve(&other, &asked).await.expect(200).text("/state"), "fulfilled");
+        world.until(async || tier().await == "low").await;
+        let event = &world.events_of("environment.updated", "production").await[0]["data"];
+        assert_eq!((&event["before"], &event["after"], &event["request"]), (&json!({"production": true}), &json!({"production": false}), &json!(asked)));
+        // Back, without asking anybody.
+        world.patch(&world.admin, path, Some("*"), &json!({"production": true})).await.expect(200);
+        world.until(async || tier().await == "medium").await;
+        // What signs is what verifiers had time to fetch.
+        let signed_with = async || {
+            use base64::Engine as _;
+            let token = world.token(&key, &id, "production").await;
+            let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+            serde_json::from_slice::<Value>(&header).unwrap()["alg"].as_str().unwrap().to_owned()
+        };
+        world.patch(&world.admin, path, Some("*"), &json!({"signing_algorithm": "ES256"})).await.expect(200);
+        assert_eq!(signed_with().await, "EdDSA");
+        world.pass(3).await;
+        assert_eq!(signed_with().await, "ES256");
     }
 }
 

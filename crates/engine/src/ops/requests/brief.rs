@@ -196,6 +196,15 @@ impl Engine {
                 asked = object(json!(template));
                 today = self.one::<Template>(&template.name).await?.map(|stored| object(json!(*stored.value)));
             }
+            Matter::Inventory { change, .. } => {
+                asked = object(json!(change));
+                if !subject.is_null() {
+                    let mut from = part("from");
+                    from.insert("kind".into(), asked.get("kind").cloned().unwrap_or_default());
+                    from.retain(|name, _| asked.contains_key(name));
+                    today = Some(from);
+                }
+            }
         }
         Ok(Content { asked, today })
     }
@@ -279,6 +288,7 @@ fn sentence(matter: &Matter, asker: &str) -> String {
             )
         }
         Matter::Policy { policy } => format!("{asker} asks that the policy set {policy} comes into force"),
+        Matter::Inventory { change, .. } => format!("{asker} asks for a wider or lighter {}: {}", change.noun(), change.id()),
         Matter::Template { template } => format!(
             "{asker} asks for the template {} for identities of the kind {}",
             template.name,

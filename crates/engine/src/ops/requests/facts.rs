@@ -252,6 +252,7 @@ impl Engine {
             Matter::Roles { person, roles } => self.facts_of_roles(matter, *person, roles).await?,
             Matter::Policy { policy } => self.facts_of_policy(matter, *policy).await?,
             Matter::Template { template } => self.facts_of_template(matter, template).await?,
+            Matter::Inventory { revision, change } => self.facts_of_inventory(matter, *revision, change).await?,
         };
         facts.interested.extend(self.accountable(asker).await?);
         facts.interested = distinct(facts.interested);

@@ -71,6 +71,7 @@ impl Engine {
             Matter::Roles { person, roles } => self.fulfil_roles(changeset, request, person, roles, now).await?,
             Matter::Policy { policy } => self.fulfil_policy(changeset, request, policy, now).await?,
             Matter::Template { template } => self.fulfil_template(changeset, request, *template, now).await?,
+            Matter::Inventory { change, .. } => self.fulfil_inventory(changeset, request, &change, now).await?,
         }
         self.close_fulfilled(changeset, request, now);
         Ok(())

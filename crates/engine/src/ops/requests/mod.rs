@@ -38,6 +38,8 @@ use crate::questions::{self, inventory};
 /// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
 pub(crate) const ANSWER: &str = "answer";
 pub(crate) const MAX_PURPOSE: usize = 1_000;
+const NO_ROUTE_FOR_INVENTORY: &str = "the policy set in force permits no route for a change of the inventory that lets somebody do more: propose one that permits \
+                                      route_administrator for the matter inventory, as the default set's two-administrators does";
 
 impl Engine {
     /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.
@@ -47,7 +49,6 @@ impl Engine {
     pub async fn open_request(&self, caller: &Caller, ask: NewRequest) -> Result<RequestView, OpError> {
         let subject = ask.matter.identity().map(|id| id.to_string()).unwrap_or_default();
         self.recorded(caller, Asked::new(ControlPoint::Request, "request.open", subject), async {
-            check_purpose(&ask.purpose)?;
             if matches!(ask.matter, Matter::Exception { .. } | Matter::Policy { .. }) {
                 // One proposal, one request: a second one could be denied or approved in the first one's place.
                 return Err(OpError::field(
@@ -58,20 +59,27 @@ impl Engine {
             }
             let ((request, revision), committed) = self
                 .decide(|| async {
-                    let now = self.now();
-                    let facts = self.facts(asker(caller), &ask.matter, now).await?;
-                    self.may_ask(caller, &facts)?;
-                    let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
-                    let mut changeset = Changeset::new(caller.actor(), now, self.opened_event(&request, &facts, now));
-                    changeset.expects.extend(facts.expects);
-                    self.carry_on(caller, &mut changeset, &mut request, now).await?;
-                    changeset.insert(&request);
+                    let (changeset, request) = self.opening(caller, &ask.matter, &ask.purpose, self.now()).await?;
                     Ok((changeset, (request, 1)))
                 })
                 .await?;
+            self.poke.notify_one();
             self.request_view(request, revision, Some(&committed)).await
         })
         .await
+    }
+
+    /// The request about a matter, as its changeset opens it: with its approvers told, or fulfilled where nobody's vote is needed or there is nobody else.
+    pub(crate) async fn opening(&self, caller: &Caller, matter: &Matter, purpose: &str, now: Timestamp) -> Result<(Changeset, Request), OpError> {
+        check_purpose(purpose)?;
+        let facts = self.facts(asker(caller), matter, now).await?;
+        self.may_ask(caller, &facts)?;
+        let mut request = self.draft_request(caller, &facts, purpose, now).await?;
+        let mut changeset = Changeset::new(caller.actor(), now, self.opened_event(&request, &facts, now));
+        changeset.expects.extend(facts.expects);
+        self.carry_on(caller, &mut changeset, &mut request, now).await?;
+        changeset.insert(&request);
+        Ok((changeset, request))
     }
 
     /// That the caller may ask for this at all.
@@ -159,6 +167,11 @@ impl Engine {
         }
         let approvers = Box::pin(self.approvers_of(facts)).await?;
         let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
+        if let (OpError::Refused { detail, .. }, Matter::Inventory { .. }) = (&mut refused, &facts.matter) {
+            // A set that was written before there was this matter says nothing about it.
+            *detail = Some(NO_ROUTE_FOR_INVENTORY.to_owned());
+            return Err(refused);
+        }
         if let (OpError::Refused { detail, .. }, Some(longest)) = (&mut refused, self.longest_with_a_route(&principal, facts, &approvers)) {
             *detail = Some(over_bound(facts, longest));
         }

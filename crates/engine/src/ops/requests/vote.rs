@@ -104,6 +104,7 @@ impl Engine {
                     Ok((changeset, (request, stored.revision + 1)))
                 })
                 .await?;
+            self.poke.notify_one();
             self.request_view(request, revision, Some(&committed)).await
         })
         .await
@@ -339,7 +340,7 @@ fn assurance(caller: &Caller) -> Option<tenure_core::sign_in::Assurance> {
 pub(super) fn class_of(matter: &Matter) -> Class {
     match matter {
         Matter::PersonAccess { .. } => Class::Human,
-        Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. } => Class::Administration,
+        Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. } | Matter::Inventory { .. } => Class::Administration,
         _ => Class::NonHuman,
     }
 }

@@ -23,7 +23,6 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
-use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::time::{Span, Timestamp};
 
 pub use self::exchange::ACCESS_TOKEN_TYPE;
@@ -323,9 +322,7 @@ impl Engine {
         changeset.once.extend(proven.once);
         changeset.once.extend(sender.once);
         changeset.spends.push(self.issuance_spend(id, now));
-        // A key that verifiers had no time to fetch signs nothing yet.
-        let has_begun = |algorithm: &SigningAlgorithm| environment.signing_key(*algorithm, now).is_some();
-        let algorithm = wanted.resource.signing_algorithm.filter(has_begun).unwrap_or(environment.signing_algorithm);
+        let algorithm = environment.algorithm_at(wanted.resource.signing_algorithm, now);
         let signer = self.token_signer(&environment, algorithm, now).await?;
         let issued = Issued {
             expires_in: permit.expires_at().as_secs() - now.as_secs(),

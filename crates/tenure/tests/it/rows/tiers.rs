@@ -9,7 +9,7 @@ use crate::on_one;
 use crate::world::{Answer, Key, World, in_secs, now};
 
 async fn classify(world: &World, domain: &str, sensitivity: &str) -> Answer {
-    let body = json!({"sensitivity": sensitivity});
+    let body = json!({"sensitivity": sensitivity, "purpose": "classified anew"});
     world
         .call(reqwest::Method::PUT, &world.admin, &format!("/v1/data-domains/{domain}"), Some(body))
         .await
@@ -87,7 +87,7 @@ on_one! {
         long["expires_at"] = json!(in_secs(60 * 86_400));
         assert_eq!(world.register("long", long, "pending").await.expect(403).code(), "no_route");
         // And back.
-        classify(&world, "orders", "public").await.expect(200);
+        assert_eq!(classify(&world, "orders", "public").await.expect(201).text("/state"), "fulfilled");
         until_tier(&world, &named, "medium").await;
         until_tier(&world, &next.text("/id"), "medium").await;
     }
@@ -113,7 +113,7 @@ on_one! {
         domain(&world, "orders", "restricted").await;
         charter["data_domains"] = json!(["orders"]);
         world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(charter.clone())).await.expect(200);
-        classify(&world, "orders", "public").await.expect(200);
+        assert_eq!(classify(&world, "orders", "public").await.expect(201).text("/state"), "fulfilled");
         world.until(async || !world.events_of("data_domain.tiers_derived", "orders").await.is_empty()).await;
         // Everything that it asks for goes the way of the tier that it had.
         charter["coverage"] = json!("role_based");
