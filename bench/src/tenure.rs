@@ -414,8 +414,11 @@ impl Registrar {
             );
         }
         let asked = json!({ "kind": "workload", "name": name, "charter": charter, "stage": "pending" });
-        let id = text(&self.owner.call("POST", "/v1/identities", &asked).await?, "/id")?.to_owned();
-        let approved = self.manager.call("POST", &format!("/v1/identities/{id}/activate"), &Value::Null).await?;
+        let registered = self.owner.call("POST", "/v1/identities", &asked).await?;
+        let (id, request) = (text(&registered, "/id")?.to_owned(), text(&registered, "/request")?);
+        let read = self.manager.call("GET", &format!("/v1/requests/{request}"), &Value::Null).await?;
+        let vote = json!({ "content_hash": text(&read, "/content_hash")? });
+        let approved = self.manager.call("POST", &format!("/v1/identities/{id}/activate"), &vote).await?;
         if text(&approved, "/state")? != "active" {
             bail!("{id} is not active after its approval: {approved}");
         }

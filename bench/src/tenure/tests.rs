@@ -52,7 +52,12 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
         "/v1/people" if json["roles"] == json!(["requester", "owner"]) && json["manager"] == "per_2" => (201, json!({ "id": "per_1" })),
         "/v1/people/per_1/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy" })),
         "/v1/people/per_2/operator-tokens" => (201, json!({ "operator_token": "tnr_op_toy_manager" })),
-        path if path.starts_with("/v1/identities/") && path.ends_with("/activate") && head.contains("tnr_op_toy_manager") => {
+        "/v1/requests/req_1" if head.contains("tnr_op_toy_manager") => (200, json!({ "content_hash": "v2:toy" })),
+        path if path.starts_with("/v1/identities/")
+            && path.ends_with("/activate")
+            && head.contains("tnr_op_toy_manager")
+            && json["content_hash"] == "v2:toy" =>
+        {
             (200, json!({ "state": "active" }))
         }
         "/v1/teams" if json["name"] == "bench" => (201, json!({ "id": "team_1" })),
@@ -84,7 +89,7 @@ fn answer(path: &str, head: &str, body: &str, mutual: bool) -> (u16, Value) {
                 && charter["scope"][0]["resource"] == "res_1"
                 && json["stage"] == "pending";
             if complete {
-                (201, json!({ "id": format!("idn_{}", json["name"].as_str().unwrap()) }))
+                (201, json!({ "id": format!("idn_{}", json["name"].as_str().unwrap()), "request": "req_1" }))
             } else {
                 (422, json!({ "code": "charter_incomplete" }))
             }

@@ -2,6 +2,7 @@
 
 use reqwest::{Method, header};
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
+use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
@@ -43,9 +44,9 @@ impl Client {
         self.step(&format!("/v1/identities/{id}/submit")).await
     }
 
-    /// `POST /v1/identities/{id}/activate`.
-    pub async fn activate(&self, id: IdentityId) -> Result<IdentityView, ClientError> {
-        self.step(&format!("/v1/identities/{id}/activate")).await
+    /// `POST /v1/identities/{id}/activate`: a vote for its open request, as the voter read that.
+    pub async fn activate(&self, id: IdentityId, vote: &NewVote) -> Result<IdentityView, ClientError> {
+        self.post(&format!("/v1/identities/{id}/activate"), vote).await
     }
 
     /// `POST /v1/identities/{id}/api-keys`: an API key, shown this once.

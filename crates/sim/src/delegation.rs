@@ -12,7 +12,7 @@ use tenure_core::time::Span;
 use tenure_engine::Engine;
 use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
-use crate::furnish::done;
+use crate::furnish::{activate, done};
 use crate::intent::{Bound, Derived, Hidden, Intent, Subject};
 use crate::model::Broken;
 use crate::ops::token;
@@ -93,7 +93,7 @@ impl World {
                 token: None,
             };
             subject.id = done("register a link", engine.register(&owner, ask))?.record.id;
-            done("activate a link", engine.activate(&manager, subject.id, None))?;
+            done("activate a link", activate(engine, &manager, subject.id))?;
             actor = Some(subject.id);
             self.links.insert(0, subject.id);
             self.subjects.push(subject);

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use tenure_api::people::{NewPerson, NewTeam, PersonChange};
+use tenure_api::request::NewVote;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
 use tenure_api::templates::TemplateChange;
+use tenure_api::views::IdentityView;
 use tenure_core::id::{IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, Kind, RetirementCondition, RiskTier};
 use tenure_core::person::{Person, Role};
@@ -14,6 +16,8 @@ use tenure_core::scope::Hold;
 use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
+use tenure_engine::Engine;
+use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
@@ -30,6 +34,24 @@ pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T,
         Some(Err(error)) => Err(("setup", format!("{what}: {error}"))),
         None => Err(("setup", format!("{what}: doesn't end"))),
     }
+}
+
+/// A vote for the activation of an identity, as it is asked for now.
+pub(crate) async fn activate(engine: &Engine, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
+    let view = engine.identity(caller, id).await?;
+    let request = view.record.request.ok_or(OpError::NotFound("request"))?;
+    let content_hash = engine.request(caller, request).await?.record.content_hash;
+    engine
+        .activate(
+            caller,
+            id,
+            None,
+            NewVote {
+                content_hash,
+                comment: String::new(),
+            },
+        )
+        .await
 }
 
 /// What a rule approves without anybody's vote: short, of low risk, outside production.
@@ -238,11 +260,11 @@ impl World {
             token: None,
         };
         subject.id = done("register a workload", engine.register(&caller, ask))?.record.id;
-        done("activate a workload", engine.activate(&manager, subject.id, None))?;
+        done("activate a workload", activate(&engine, &manager, subject.id))?;
         if privileged {
             let free = self.people.iter().skip(1).find(|person| Some(person.id) != backup).ok_or_else(missing)?;
             let security = done("sign in", engine.authenticate_person(&free.token))?;
-            done("activate a workload", engine.activate(&security, subject.id, None))?;
+            done("activate a workload", activate(&engine, &security, subject.id))?;
         }
         self.subjects.push(subject);
         Ok(())
@@ -292,7 +314,7 @@ impl World {
             token: None,
         };
         subject.id = done("register a gateway", engine.register(&admin, ask))?.record.id;
-        done("activate a gateway", engine.activate(&security, subject.id, None))?;
+        done("activate a gateway", activate(&engine, &security, subject.id))?;
         self.enforcers.push(subject);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::people::NewPerson;
+use tenure_api::request::NewVote;
 use tenure_api::requests::{
     Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
@@ -302,7 +303,13 @@ impl World {
                     return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
                 let token = self.voter(&request).unwrap_or(token);
-                let activate = async move |engine: Arc<Engine>, caller| engine.activate(&caller, id, None).await.map(stands);
+                let activate = async move |engine: Arc<Engine>, caller| {
+                    let vote = NewVote {
+                        content_hash: request.content_hash,
+                        comment: String::new(),
+                    };
+                    engine.activate(&caller, id, None, vote).await.map(stands)
+                };
                 (Intent::Change("activate", id), by(engine, token, activate))
             }
             IdentityState::Active => return self.request(engine),

@@ -78,7 +78,7 @@ impl Engine {
     ///
     /// # Errors
     /// It is not pending; a fact is missing; or the caller fills no place of its route.
-    pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
+    pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>, vote: NewVote) -> Result<IdentityView, OpError> {
         let request = self
             .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
                 let stored = self.must::<Identity>("identity", id).await?;
@@ -97,10 +97,6 @@ impl Engine {
                 }
             })
             .await?;
-        let vote = NewVote {
-            content_hash: request.content_hash.clone(),
-            comment: String::new(),
-        };
         let voted = self.vote(caller, request.id, true, vote).await?;
         let stored = self.must::<Identity>("identity", id).await?;
         let mut view = self.identity_view((*stored.value).clone(), stored.revision, None).await?;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tenure_api::request::NewVote;
 use tenure_api::requests::{Enrol, NewIdentity, Revocation};
 use tenure_core::id::{IdentityId, JoinTokenId};
 use tenure_core::identity::IdentityState;
@@ -87,8 +88,13 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         "coverage": "role_based",
         "parties": {"requester": owner, "operator": "billing", "beneficiary": "finance"},
     }}));
-    let id = Box::pin(engine.register(&caller, identity)).await.unwrap().record.id;
-    engine.activate(&manager, id, None).await.unwrap();
+    let record = Box::pin(engine.register(&caller, identity)).await.unwrap().record;
+    let (id, request) = (record.id, record.request.unwrap());
+    let vote = NewVote {
+        content_hash: engine.request(&manager, request).await.unwrap().record.content_hash,
+        comment: String::new(),
+    };
+    engine.activate(&manager, id, None, vote).await.unwrap();
     Org {
         world,
         owner: caller,

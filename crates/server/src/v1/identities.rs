@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::routing::{get, post, put};
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
+use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
@@ -90,8 +91,14 @@ async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): P
     ok(app.engine.submit(&caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
-async fn activate(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
-    ok(app.engine.activate(&caller, identity(&who)?, if_match(&headers)?).await?)
+async fn activate(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(who): Path<String>,
+    headers: HeaderMap,
+    Body(vote): Body<NewVote>,
+) -> Reply<IdentityView> {
+    ok(app.engine.activate(&caller, identity(&who)?, if_match(&headers)?, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {

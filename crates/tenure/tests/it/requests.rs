@@ -174,6 +174,20 @@ when { context.class == "non_human" && context.matter == "activation" && !contex
         assert_eq!(ask("in-production", "production", &world.orders).await.text("/state"), "pending");
     }
 
+    async fn d03_the_vote_for_an_activation_is_for_what_was_read(world: World) {
+        let pending = world.register("read-first", world.charter(Key::new().jwk()), "pending").await.expect(201);
+        let (id, request) = (pending.text("/id"), pending.text("/request"));
+        let path = format!("/v1/identities/{id}/activate");
+        let read = world.get(&world.manager, &format!("/v1/requests/{request}")).await.expect(200).text("/content_hash");
+        world.post(&world.manager, &path, json!({})).await.expect(400);
+        let amended = json!({"purpose": "Exports everything to everybody"});
+        world.call(Method::PUT, &world.owner, &format!("/v1/requests/{request}"), Some(amended)).await.expect(200);
+        let stale = world.post(&world.manager, &path, json!({"content_hash": read})).await.expect(409);
+        assert_eq!(stale.code(), "request_changed");
+        assert_eq!(world.get(&world.manager, &format!("/v1/identities/{id}")).await.expect(200).text("/state"), "pending");
+        assert_eq!(world.activate(&world.manager, &id).await.expect(200).text("/state"), "active");
+    }
+
     async fn s8_a_vote_is_somebody_elses_and_of_somebody_who_still_may(world: World) {
         // Who asks is the owner: the owner's place is not theirs to fill.
         let pending = world.register("mine", world.charter(Key::new().jwk()), "pending").await.expect(201);

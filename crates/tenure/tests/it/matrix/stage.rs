@@ -585,6 +585,12 @@ impl<'a> Cell<'a> {
         }
         if !self.made.contains_key(name) {
             let value = match name.strip_suffix(".hash") {
+                // Of the identity's request.
+                Some("pending") => {
+                    let path = format!("/v1/identities/{}", self.made["pending"]);
+                    let request = self.stage.world.get(&self.stage.world.security, &path).await.expect(200).text("/request");
+                    self.stage.hash(&request).await
+                }
                 Some(request) => self.stage.hash(&self.made[request].clone()).await,
                 None if name == "waiting removal.digest" => {
                     let path = format!("/v1/removals/{}", self.made["waiting removal"]);

@@ -43,7 +43,7 @@ async fn is_refused(world: &World, change: impl Fn(&mut Value), field: &str, cod
     let answer = world.post(&world.owner, &format!("/v1/identities/{draft}/submit"), json!({})).await.expect(422);
     assert_eq!(problems(&answer), expected);
     for token in [&world.owner, &world.security] {
-        let answer = world.post(token, &format!("/v1/identities/{draft}/activate"), json!({})).await.expect(409);
+        let answer = world.activate(token, &draft).await.expect(409);
         assert_eq!(answer.code(), "illegal_transition");
     }
     assert_ne!(world.ask_token(&key, &draft, "production").await.status, 200);
