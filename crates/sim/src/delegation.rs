@@ -93,7 +93,7 @@ impl World {
                 token: None,
             };
             subject.id = done("register a link", engine.register(&owner, ask))?.record.id;
-            done("activate a link", activate(engine, &manager, subject.id))?;
+            done("activate a link", activate(&engine, &manager, subject.id))?;
             actor = Some(subject.id);
             self.links.insert(0, subject.id);
             self.subjects.push(subject);

@@ -40,7 +40,7 @@ pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T,
 pub(crate) async fn activate(engine: &Engine, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
     let view = engine.identity(caller, id).await?;
     let request = view.record.request.ok_or(OpError::NotFound("request"))?;
-    let content_hash = engine.request(caller, request).await?.record.content_hash;
+    let content_hash = engine.request(caller, request).await?.request.content_hash;
     engine
         .activate(
             caller,

@@ -91,7 +91,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let record = Box::pin(engine.register(&caller, identity)).await.unwrap().record;
     let (id, request) = (record.id, record.request.unwrap());
     let vote = NewVote {
-        content_hash: engine.request(&manager, request).await.unwrap().record.content_hash,
+        content_hash: engine.request(&manager, request).await.unwrap().request.content_hash,
         comment: String::new(),
     };
     engine.activate(&manager, id, None, vote).await.unwrap();

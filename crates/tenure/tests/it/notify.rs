@@ -199,8 +199,8 @@ async fn a_receiver_that_redirects_is_not_followed_and_one_that_is_not_allowed_i
     restart(&mut world, &environment);
     world.until(async || channel(&world, "webhook").await["failures"].as_u64() > Some(0)).await;
     assert!(hooks.calls().iter().all(|call| call["path"] == hooks.path && !call["verified"].is_null()));
-    let before = hooks.calls().len();
     world.server.stop();
+    let before = hooks.calls().len();
     environment.push(("TENURE_OUTBOUND_ALLOW".to_owned(), "10.0.0.0/8".to_owned()));
     restart(&mut world, &environment);
     let refused = async || {
