@@ -157,6 +157,7 @@ fn matter(text: &str) -> Result<(), String> {
             "roles",
             "policy",
             "template",
+            "inventory",
         ],
         text,
     )

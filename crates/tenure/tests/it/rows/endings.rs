@@ -20,7 +20,8 @@ async fn complete(world: &World, key: &Key, signer: &str, id: &str) -> crate::wo
 
 async fn step(world: &World, token: &str, id: &str, step: &str) -> crate::world::Answer {
     let body = match step {
-        "submit" | "activate" => json!({}),
+        "activate" => return world.activate(token, id).await,
+        "submit" => json!({}),
         "resume" => json!({"cause": 0, "reason": "test"}),
         "complete-task" => json!({"outcome": "test"}),
         _ => json!({"reason": "test"}),
