@@ -107,6 +107,9 @@ async fn a06_nobody_elses_word_on_where_they_come_from_counts() {
     assert_eq!(world.http.get(format!("{url}/approve/none")).send().await.unwrap().status(), 404);
 }
 
+/// Where the proxy listens: at an address of its own, so that no connection that another test opens meanwhile takes its port.
+const PROXY: &str = "127.0.0.3";
+
 /// A running proxy; it ends with the test.
 struct Proxy {
     child: Child,
@@ -117,10 +120,10 @@ struct Proxy {
 impl Proxy {
     async fn start(world: &World, how: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::TcpListener::bind((PROXY, 0)).unwrap().local_addr().unwrap().port();
         let upstream = world.server.url.trim_start_matches("http://");
         let config = format!(
-            "{{\n admin off\n auto_https off\n persist_config off\n servers {{\n  trusted_proxies static 127.0.0.2/32\n }}\n}}\nhttp://127.0.0.1:{port} {{\n reverse_proxy {upstream} {{\n  {how}\n }}\n}}\n"
+            "{{\n admin off\n auto_https off\n persist_config off\n servers {{\n  trusted_proxies static 127.0.0.2/32\n }}\n}}\nhttp://{PROXY}:{port} {{\n bind {PROXY}\n reverse_proxy {upstream} {{\n  {how}\n }}\n}}\n"
         );
         std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
         let mut command = caddy();
@@ -129,10 +132,10 @@ impl Proxy {
             .env("HOME", folder.path())
             .env("XDG_DATA_HOME", folder.path())
             .env("XDG_CONFIG_HOME", folder.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let proxy = Self {
             child,
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("http://{PROXY}:{port}"),
             _folder: folder,
         };
         world
