@@ -1,6 +1,6 @@
 //! Identities: registration, the steps of their life, grants, credentials, enrolment.
 
-use reqwest::{Method, header};
+use reqwest::Method;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
@@ -11,7 +11,7 @@ use tenure_core::grant::Grant;
 use tenure_core::id::{CredentialId, GrantId, IdentityId};
 use tenure_core::identity::CharterDraft;
 
-use crate::{Client, ClientError, ListQuery, json};
+use crate::{Client, ClientError, ListQuery, at_revision, json};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
@@ -34,7 +34,7 @@ impl Client {
     pub async fn write_charter(&self, id: IdentityId, charter: &CharterDraft, revision: Option<u64>) -> Result<IdentityView, ClientError> {
         let mut request = self.request(Method::PUT, &format!("/v1/identities/{id}/charter")).json(charter);
         if let Some(revision) = revision {
-            request = request.header(header::IF_MATCH, format!("\"{revision}\""));
+            request = at_revision(request, revision);
         }
         json(request).await
     }

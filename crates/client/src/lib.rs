@@ -246,13 +246,11 @@ impl Client {
 
     /// A change of the record as it was read at this revision.
     async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<T, ClientError> {
-        let request = self.request(Method::PATCH, path).header(header::IF_MATCH, format!("\"{revision}\""));
-        json(request.json(body)).await
+        json(at_revision(self.request(Method::PATCH, path), revision).json(body)).await
     }
 
     async fn patch_or_ask<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<Edited<T>, ClientError> {
-        let request = self.request(Method::PATCH, path).header(header::IF_MATCH, format!("\"{revision}\""));
-        edited(request.json(body)).await
+        edited(at_revision(self.request(Method::PATCH, path), revision).json(body)).await
     }
 
     async fn step<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -273,6 +271,11 @@ async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     } else {
         Err(error::refused(response).await)
     }
+}
+
+/// A change that is meant for one revision of the record.
+fn at_revision(request: RequestBuilder, revision: u64) -> RequestBuilder {
+    request.header(header::IF_MATCH, format!("\"{revision}\""))
 }
 
 async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {

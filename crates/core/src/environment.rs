@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::SigningKeyId;
 use crate::problem::FieldProblem;
 use crate::row::{Record, RowKind};
-use crate::signing_key::SigningAlgorithm;
+use crate::signing_key::{SigningAlgorithm, SigningKey};
 use crate::time::Timestamp;
 
 /// A name of up to 63 characters `[a-z0-9-]` that starts with a letter: of environments, applications and identities.
@@ -60,6 +60,18 @@ pub struct EnvironmentKey {
     pub signs_from: Timestamp,
     /// Published until then: when the last token that it signed has ended.
     pub published_until: Option<Timestamp>,
+}
+
+impl EnvironmentKey {
+    /// A key that signs from then on, and has no end yet.
+    pub const fn new(key: &SigningKey, signs_from: Timestamp) -> Self {
+        Self {
+            id: key.id,
+            algorithm: key.algorithm,
+            signs_from,
+            published_until: None,
+        }
+    }
 }
 
 impl Environment {

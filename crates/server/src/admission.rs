@@ -4,20 +4,19 @@
 //! be held open by a body that doesn't come; the routes of the management API let nobody wait who hasn't proven who they are, so the kept places
 //! are never a stranger's for longer than that takes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use parking_lot::Mutex;
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::Source;
+use crate::shares::{Full, Share, Shares};
 
 /// Requests under way at once.
 const MAX_REQUESTS: usize = 4_096;
@@ -28,62 +27,10 @@ const MAX_OF_A_SOURCE: usize = 512;
 /// Routes of the management API that read a body before they know who asks.
 const OPEN: &[&str] = &["/v1/setup", "/v1/enrol", "/v1/identities/{id}/complete-task"];
 
-/// The requests under way.
-#[derive(Debug, Default)]
-pub(crate) struct Admission(Mutex<UnderWay>);
-
-#[derive(Debug, Default)]
-struct UnderWay {
-    all: usize,
-    by_source: HashMap<String, usize>,
-}
-
-/// One of them; it is over when this is dropped.
-#[derive(Debug)]
-struct Admitted {
-    admission: Arc<Admission>,
-    source: String,
-}
-
-/// Which bound a request meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Full {
-    All,
-    Source,
-}
-
-impl Admission {
-    fn admit(self: &Arc<Self>, source: String, kept: bool) -> Result<Admitted, Full> {
-        let mut under_way = self.0.lock();
-        let bound = if kept { MAX_REQUESTS } else { MAX_REQUESTS - KEPT };
-        if under_way.all >= bound {
-            return Err(Full::All);
-        }
-        let count = under_way.by_source.entry(source.clone()).or_default();
-        if *count >= MAX_OF_A_SOURCE {
-            return Err(Full::Source);
-        }
-        *count += 1;
-        under_way.all += 1;
-        drop(under_way);
-        Ok(Admitted {
-            admission: Arc::clone(self),
-            source,
-        })
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut under_way = self.admission.0.lock();
-        under_way.all -= 1;
-        if let Some(count) = under_way.by_source.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                under_way.by_source.remove(&self.source);
-            }
-        }
-    }
+/// Counts one more request of a source.
+fn take(requests: &Arc<Shares>, source: String, kept: bool) -> Result<Share, Full> {
+    let bound = if kept { MAX_REQUESTS } else { MAX_REQUESTS - KEPT };
+    requests.take(source, bound, MAX_OF_A_SOURCE)
 }
 
 /// The layer: a request beyond a bound is answered at once, and nothing of it is read.
@@ -93,12 +40,12 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let shows_a_credential = parts.headers.contains_key(header::AUTHORIZATION) || parts.headers.contains_key(header::COOKIE);
     let kept = route.starts_with("/v1/") && !OPEN.contains(&route) && shows_a_credential;
-    match app.admission.admit(source, kept) {
+    match take(&app.requests, source, kept) {
         Ok(_admitted) => next.run(Request::from_parts(parts, body)).await,
-        Err(Full::All) => {
+        Err(Full { all: true, .. }) => {
             Failure::of(Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")).into_response()
         }
-        Err(Full::Source) => Failure::of(
+        Err(_) => Failure::of(
             Problem::refusal(429, Reason::BudgetSpent)
                 .detail(format!("{MAX_OF_A_SOURCE} requests from this address are under way"))
                 .hint("send the next one when one of them is answered"),
@@ -113,16 +60,16 @@ mod tests {
 
     #[test]
     fn a06_places_are_kept_for_those_who_are_let_in_by_their_head() {
-        let admission = Arc::new(Admission::default());
-        let one: Vec<_> = (0..MAX_OF_A_SOURCE).map(|_| admission.admit("192.0.2.1".into(), false).unwrap()).collect();
-        assert_eq!(admission.admit("192.0.2.1".into(), false).unwrap_err(), Full::Source);
+        let requests = Arc::new(Shares::default());
+        let one: Vec<_> = (0..MAX_OF_A_SOURCE).map(|_| take(&requests, "192.0.2.1".into(), false).unwrap()).collect();
+        let full = |all, of_key| Full { all, of_key };
+        assert_eq!(take(&requests, "192.0.2.1".into(), false).unwrap_err(), full(false, true));
         let others: Vec<_> = (MAX_OF_A_SOURCE..MAX_REQUESTS - KEPT)
-            .map(|n| admission.admit(format!("source {}", n / 100), false).unwrap())
+            .map(|n| take(&requests, format!("source {}", n / 100), false).unwrap())
             .collect();
-        assert_eq!(admission.admit("192.0.2.2".into(), false).unwrap_err(), Full::All);
-        let revoker = admission.admit("192.0.2.2".into(), true).unwrap();
+        assert_eq!(take(&requests, "192.0.2.2".into(), false).unwrap_err(), full(true, false));
+        let revoker = take(&requests, "192.0.2.2".into(), true).unwrap();
         drop((one, others, revoker));
-        let left = admission.0.lock();
-        assert_eq!((left.all, left.by_source.len()), (0, 0));
+        assert_eq!(requests.count(), (0, 0));
     }
 }

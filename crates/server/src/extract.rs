@@ -293,7 +293,7 @@ pub(crate) async fn body_within<S: Send + Sync>(request: Request, state: &S, lim
         Err(rejection) => rejection,
     };
     if let BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) = rejection {
-        return Err(Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(limit)));
+        return Err(too_large(limit));
     }
     let mut cause: Option<&(dyn Error + 'static)> = Some(&rejection);
     while let Some(error) = cause {
@@ -306,6 +306,11 @@ pub(crate) async fn body_within<S: Send + Sync>(request: Request, state: &S, lim
         cause = error.source();
     }
     Err(Failure::malformed("the body ended before its end"))
+}
+
+/// A body beyond a limit, which `limit` tells.
+pub(crate) fn too_large(limit: &str) -> Failure {
+    Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(limit))
 }
 
 /// The request with its body read, and nothing of it looked at: who is refused before that is answered on a connection that goes on, where
@@ -345,17 +350,26 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
     if text == "*" {
         return Ok(IfMatch::Any);
     }
-    let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')?.parse().ok());
-    revision
+    revision_of(text)
         .map(IfMatch::Revision)
         .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\", or * for whatever it is now"))
 }
 
-/// A record as it was read, with its revision as the `ETag` that a change sends back as `If-Match`.
+/// The revision that an entity tag of ours names.
+pub(crate) fn revision_of(tag: &str) -> Option<u64> {
+    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+}
+
+/// A revision as the `ETag` that a change sends back as `If-Match`.
+pub(crate) fn etag(revision: u64) -> [(header::HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{revision}\""))]
+}
+
+/// A record as it was read, with its revision.
 pub(crate) type Read<T> = Result<([(header::HeaderName, String); 1], Json<View<T>>), Failure>;
 
 pub(crate) fn read<T>(view: View<T>) -> Read<T> {
-    Ok(([(header::ETAG, format!("\"{}\"", view.revision))], Json(view)))
+    Ok((etag(view.revision), Json(view)))
 }
 
 /// A reply with a body and its status.

@@ -11,6 +11,7 @@ mod listing;
 pub mod outbound;
 mod protocols;
 mod serve;
+mod shares;
 mod sign_in;
 mod streams;
 mod v1;
@@ -41,7 +42,7 @@ pub(crate) struct App {
     /// Sign-ins that were begun lately.
     pub sign_ins: Arc<sign_in::Attempts>,
     /// Requests under way.
-    pub admission: Arc<admission::Admission>,
+    pub requests: Arc<shares::Shares>,
     /// Streams that are open.
     pub streams: Arc<streams::Streams>,
 }
@@ -51,7 +52,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
     let app = App {
         engine,
         sign_ins: Arc::new(sign_in::Attempts::new()),
-        admission: Arc::default(),
+        requests: Arc::default(),
         streams: Arc::default(),
     };
     let bounded = Router::new()

@@ -1,11 +1,10 @@
 //! Replies that live longer than a request: the event feed and the export. How many are open is bounded, and what feeds tell is read and written
 //! once for all of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use parking_lot::Mutex;
 use tenure_api::problem::Problem;
 use tenure_core::event::Actor;
 use tenure_core::problem::Reason;
@@ -15,6 +14,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
+use crate::shares::{Full, Share, Shares};
 
 /// Streams that are open at once.
 const MAX_STREAMS: usize = 512;
@@ -28,21 +28,8 @@ const MAX_HELD: usize = 1024 * 1024;
 /// The streams that are open, and the newest events as feeds tell them.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    open: Mutex<Open>,
+    open: Arc<Shares>,
     newest: tokio::sync::Mutex<Newest>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    by_caller: HashMap<String, usize>,
-}
-
-/// A stream that is open; it is counted until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    streams: Arc<Streams>,
-    caller: String,
 }
 
 /// An event as a feed tells it: its position, and the lines of `text/event-stream`.
@@ -62,27 +49,17 @@ impl Streams {
     ///
     /// # Errors
     /// Too many are open.
-    pub(crate) fn open(self: &Arc<Self>, caller: &Caller) -> Result<Stream, Failure> {
+    pub(crate) fn open(&self, caller: &Caller) -> Result<Share, Failure> {
         let caller = match caller.actor() {
             Actor::Person { id, .. } => id.to_string(),
             Actor::Identity { id } => id.to_string(),
             // Nobody else calls.
             _ => String::new(),
         };
-        let mut open = self.open.lock();
-        let theirs = open.by_caller.get(&caller).copied().unwrap_or_default();
-        let full = if theirs >= MAX_OF_A_CALLER {
-            format!("{MAX_OF_A_CALLER} feeds and exports of yours are open")
-        } else if open.all >= MAX_STREAMS {
-            format!("{MAX_STREAMS} feeds and exports are open")
-        } else {
-            open.all += 1;
-            open.by_caller.insert(caller.clone(), theirs + 1);
-            drop(open);
-            return Ok(Stream {
-                streams: Arc::clone(self),
-                caller,
-            });
+        let full = match self.open.take(caller, MAX_STREAMS, MAX_OF_A_CALLER) {
+            Ok(stream) => return Ok(stream),
+            Err(Full { of_key: true, .. }) => format!("{MAX_OF_A_CALLER} feeds and exports of yours are open"),
+            Err(_) => format!("{MAX_STREAMS} feeds and exports are open"),
         };
         Err(Failure::of(
             Problem::refusal(429, Reason::BudgetSpent)
@@ -93,9 +70,10 @@ impl Streams {
 
     /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read them is checked here.
     pub(crate) async fn events_from(&self, app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
-        app.engine.may_audit(caller).await?;
         let mut newest = self.newest.lock().await;
         if let Some(held) = newest.from(from) {
+            drop(newest);
+            app.engine.may_follow(caller).await?;
             return Ok(held);
         }
         // Whoever is furthest reads for the others; whoever is far behind reads for themselves.
@@ -146,19 +124,6 @@ impl Newest {
             && let Some((_, lines)) = self.events.pop_front()
         {
             self.bytes -= lines.len();
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let mut open = self.streams.open.lock();
-        open.all -= 1;
-        if let Some(count) = open.by_caller.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_caller.remove(&self.caller);
-            }
         }
     }
 }

@@ -44,7 +44,6 @@ pub struct Config {
     /// The addresses of what is in front of the server, as CIDRs: what these say of whom they forward is believed.
     pub trusted_proxies: Vec<String>,
     /// How they say it: `x-forwarded-for`, `forwarded` (RFC 7239), or `proxy-protocol` (version 2).
-    #[serde(deserialize_with = "from_text")]
     pub proxy_source: SourceFrom,
     /// Credentials that one identity may get in a minute.
     pub issuance_budget: u32,
@@ -119,11 +118,6 @@ impl fmt::Display for Listen {
             Self::Localhost(port) => write!(f, "localhost:{port}"),
         }
     }
-}
-
-/// A setting that is written as a text.
-fn from_text<'de, T: FromStr<Err: fmt::Display>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl<'de> Deserialize<'de> for Listen {

@@ -180,12 +180,7 @@ impl Engine {
                         name: ask.name.clone(),
                         production: ask.production,
                         signing_algorithm: ask.signing_algorithm,
-                        keys: vec![EnvironmentKey {
-                            id: key.id,
-                            algorithm: key.algorithm,
-                            signs_from: now,
-                            published_until: None,
-                        }],
+                        keys: vec![EnvironmentKey::new(&key, now)],
                         created_at: now,
                     };
                     let event = self
@@ -256,12 +251,7 @@ impl Engine {
             .into_iter()
             .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
             .collect::<Result<_, _>>()?;
-        let named = keys.iter().map(|key| EnvironmentKey {
-            id: key.id,
-            algorithm: key.algorithm,
-            signs_from,
-            published_until: None,
-        });
+        let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
         let mut event = self
             .event(now, "environment.key_rotated", ControlPoint::Administer)
             .subject(&environment.name)
@@ -358,13 +348,7 @@ impl Engine {
     /// No such resource, or the caller is no administrator.
     pub async fn sign_with(&self, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
-            let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
-            self.allow(
-                caller,
-                Action::Administer,
-                inventory("resource", id, &environment),
-                administration(false, false),
-            )?;
+            self.may_administer_resource(caller, id).await?;
             let ((resource, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();
@@ -375,14 +359,11 @@ impl Engine {
                         signing_algorithm: ask.signing_algorithm,
                         ..(*stored.value).clone()
                     };
-                    let mut event = self
+                    let event = self
                         .event(now, "resource.signing_changed", ControlPoint::Administer)
                         .subject(id)
                         .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
-                    if let Some(key) = &new_key {
-                        event = event.fact("key", key.id).fact("public_key", &key.public);
-                    }
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.actor(), now, with_key(event, new_key.as_ref()));
                     changeset.replace(&stored, &resource);
                     if let Some(key) = &new_key {
                         add_key(&mut changeset, &environment, key, now.plus(self.settings.key_overlap));
@@ -393,6 +374,18 @@ impl Engine {
             self.changed(resource, revision, &committed).await
         })
         .await
+    }
+
+    /// Whether the caller may change a resource of its environment.
+    pub(crate) async fn may_administer_resource(&self, caller: &Caller, id: ResourceId) -> Result<(), OpError> {
+        let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
+        self.allow(
+            caller,
+            Action::Administer,
+            inventory("resource", id, &environment),
+            administration(false, false),
+        )
+        .map(|_| ())
     }
 
     /// The first key of an algorithm that an environment has none of yet.
@@ -431,14 +424,17 @@ impl Engine {
 }
 
 /// Publishes an environment's first key of an algorithm.
+/// An event that tells the first key of an algorithm, if there is one.
+pub(crate) fn with_key(event: Event, key: Option<&SigningKey>) -> Event {
+    match key {
+        Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
+        None => event,
+    }
+}
+
 fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &SigningKey, signs_from: Timestamp) {
     let mut with_key = (*environment.value).clone();
-    with_key.keys.push(EnvironmentKey {
-        id: key.id,
-        algorithm: key.algorithm,
-        signs_from,
-        published_until: None,
-    });
+    with_key.keys.push(EnvironmentKey::new(key, signs_from));
     changeset.replace(environment, &with_key).insert(key);
 }
 

@@ -24,7 +24,7 @@ use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 
 use super::Asked;
-use super::directory::resource_problems;
+use super::directory::{resource_problems, with_key};
 use super::ownership::{IfMatch, differences, matches_revision, nothing_to_change};
 use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
@@ -83,13 +83,7 @@ impl Engine {
     /// request can be opened about that.
     pub async fn update_resource(&self, caller: &Caller, id: ResourceId, if_match: IfMatch, ask: ResourceEdit) -> Result<Edited<View<Resource>>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
-            let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
-            self.allow(
-                caller,
-                Action::Administer,
-                inventory("resource", id, &environment),
-                administration(false, false),
-            )?;
+            self.may_administer_resource(caller, id).await?;
             let (made, committed) = self
                 .decide(|| async {
                     let now = self.now();
@@ -298,11 +292,7 @@ impl Engine {
     }
 
     fn environment_updated(&self, stored: &Environment, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) -> Result<Event, OpError> {
-        let event = self.updated("environment.updated", stored, environment, now)?;
-        Ok(match key {
-            Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
-            None => event,
-        })
+        Ok(with_key(self.updated("environment.updated", stored, environment, now)?, key))
     }
 
     /// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
@@ -319,12 +309,8 @@ impl Engine {
             signing_algorithm,
             ..stored.clone()
         };
-        environment.keys.extend(key.as_ref().map(|key| EnvironmentKey {
-            id: key.id,
-            algorithm: key.algorithm,
-            signs_from: now.plus(self.settings.key_overlap),
-            published_until: None,
-        }));
+        let signs_from = now.plus(self.settings.key_overlap);
+        environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
         Ok((environment, key))
     }
 }

@@ -160,7 +160,7 @@ impl Engine {
     /// The caller may not audit, the log has no entry `after` yet, or the store can't be read.
     pub async fn events_after(&self, caller: &Caller, after: Option<Position>, limit: u16) -> Result<Vec<FeedEvent>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async {
-            self.allow(caller, Action::Audit, inventory("log", "events", ""), owns(false))?;
+            self.allows_feed(caller)?;
             let from = match after {
                 None => 0,
                 Some(position) if position.shard == 0 => position.index.saturating_add(1),
@@ -183,6 +183,19 @@ impl Engine {
             entries.iter().map(feed_event).collect()
         })
         .await
+    }
+
+    /// Whether the caller may read the feed, for events that are at hand; a refusal is recorded as that of [`Engine::events_after`].
+    ///
+    /// # Errors
+    /// They may not.
+    pub async fn may_follow(&self, caller: &Caller) -> Result<(), OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async { self.allows_feed(caller) })
+            .await
+    }
+
+    fn allows_feed(&self, caller: &Caller) -> Result<(), OpError> {
+        self.allow(caller, Action::Audit, inventory("log", "events", ""), owns(false)).map(|_| ())
     }
 
     /// Returns when the log has more than `seen` entries, or after a while; look again either way.

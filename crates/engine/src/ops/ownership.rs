@@ -86,10 +86,18 @@ owned!(Need, "need", |it: &Need| it.standing == Standing::Closed);
 owned!(Source, "source", |it: &Source| it.state == SourceState::Removed, Action::Trust);
 
 /// What a change names that has to be there.
-#[derive(Default)]
 struct Named {
     owner: Option<PersonId>,
     removal_group: Option<TeamId>,
+}
+
+impl Named {
+    fn owner(owner: PersonId) -> Self {
+        Self {
+            owner: Some(owner),
+            removal_group: None,
+        }
+    }
 }
 
 impl Engine {
@@ -126,7 +134,7 @@ impl Engine {
         problems.extend(ask.contact.as_deref().and_then(contact_problem));
         let named = Named {
             owner: ask.owner,
-            ..Named::default()
+            removal_group: None,
         };
         self.update(caller, &id.to_string(), if_match, named, problems, |vendor: Vendor| Vendor {
             owner: ask.owner.unwrap_or(vendor.owner),
@@ -141,10 +149,7 @@ impl Engine {
     /// # Errors
     /// It was deleted, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
     pub async fn update_cloud_account(&self, caller: &Caller, id: CloudAccountId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<CloudAccount>, OpError> {
-        let named = Named {
-            owner: Some(ask.owner),
-            ..Named::default()
-        };
+        let named = Named::owner(ask.owner);
         self.update(caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| CloudAccount {
             owner: ask.owner,
             ..account
@@ -157,10 +162,7 @@ impl Engine {
     /// # Errors
     /// It is closed, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
     pub async fn update_need(&self, caller: &Caller, id: NeedId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<Need>, OpError> {
-        let named = Named {
-            owner: Some(ask.owner),
-            ..Named::default()
-        };
+        let named = Named::owner(ask.owner);
         self.update(caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need {
             owner: ask.owner,
             ..need
@@ -173,10 +175,7 @@ impl Engine {
     /// # Errors
     /// It was removed, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
     pub async fn update_source(&self, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
-        let named = Named {
-            owner: Some(ask.owner),
-            ..Named::default()
-        };
+        let named = Named::owner(ask.owner);
         let changed = self
             .update(caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
                 owner: ask.owner,

@@ -19,8 +19,9 @@ use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 use super::{ciba, exchange};
 use crate::App;
 use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok, proven};
+use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
+use crate::serve::Connection;
 use crate::sign_in::html;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
@@ -350,7 +351,7 @@ pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
 }
 
 async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
-    let connection = request.extensions().clone();
+    let connection = request.extensions().get::<Connection>().cloned();
     let form = Form::read(request, &app).await?;
     let (proof, failed) = match form.must("grant_type")? {
         CLIENT_CREDENTIALS => {
@@ -398,12 +399,12 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         source,
     };
     let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;
-    proven(&connection);
+    connection.iter().for_each(Connection::prove);
     Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
 }
 
 async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
-    let connection = request.extensions().clone();
+    let connection = request.extensions().get::<Connection>().cloned();
     let (request, whole) = buffered(request, &app).await;
     let token = match authorization(request.headers()) {
         Ok(token) => token,
@@ -450,7 +451,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             });
         }
     };
-    proven(&connection);
+    connection.iter().for_each(Connection::prove);
     let asked_about = form.must("token")?;
     let answer = app
         .engine

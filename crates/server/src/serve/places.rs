@@ -3,12 +3,14 @@
 //! When all are taken, one that proved nothing gives its place up, the oldest first: whoever comes to revoke proves who they are with their
 //! first request, while a crowd of strangers only pushes itself out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::shares::{Share, Shares};
 
 /// Connections served at once, over all listeners.
 const MAX_CONNECTIONS: usize = 4_096;
@@ -17,7 +19,10 @@ const MAX_OF_A_SOURCE: usize = 1_024;
 
 /// The places of a server.
 #[derive(Debug, Default)]
-pub struct Places(Mutex<Taken>);
+pub struct Places {
+    taken: Mutex<Taken>,
+    by_source: Arc<Shares>,
+}
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -26,12 +31,13 @@ struct Taken {
     strangers: BTreeMap<u64, Arc<Held>>,
     /// The others.
     known: BTreeMap<u64, Arc<Held>>,
-    by_source: HashMap<String, usize>,
 }
 
 /// What a connection and its requests share.
 #[derive(Debug, Default)]
 struct Held {
+    /// Whether somebody has proven who they are.
+    known: AtomicBool,
     /// Requests that are being answered.
     busy: AtomicUsize,
     /// Tells the connection that its place is another's now.
@@ -44,7 +50,7 @@ pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
     held: Arc<Held>,
-    source: Option<String>,
+    share: Option<Share>,
 }
 
 /// The connection that a request came over, for whoever finds out who asks.
@@ -63,7 +69,7 @@ impl Places {
     /// A place for a connection, of a source if it is known already; `None` if the source has its share.
     pub(super) fn take(self: &Arc<Self>, source: Option<String>) -> Option<Place> {
         let held = Arc::new(Held::default());
-        let mut taken = self.0.lock();
+        let mut taken = self.taken.lock();
         if taken.strangers.len() + taken.known.len() >= MAX_CONNECTIONS {
             let left = taken.strangers.pop_first().or_else(|| {
                 let idle = taken
@@ -84,7 +90,7 @@ impl Places {
             places: Arc::clone(self),
             number,
             held,
-            source: None,
+            share: None,
         };
         match source {
             Some(source) => place.belongs_to(source).then_some(place),
@@ -97,13 +103,8 @@ impl Place {
     /// Whose connection this is, once that is known; false if they have their share already.
     #[must_use]
     pub(super) fn belongs_to(&mut self, source: String) -> bool {
-        let mut taken = self.places.0.lock();
-        let count = taken.by_source.entry(source.clone()).or_default();
-        *count += 1;
-        let fits = *count <= MAX_OF_A_SOURCE;
-        drop(taken);
-        self.source = Some(source);
-        fits
+        self.share = self.places.by_source.take(source, usize::MAX, MAX_OF_A_SOURCE).ok();
+        self.share.is_some()
     }
 
     /// What its requests carry.
@@ -118,24 +119,19 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.0.lock();
+        let mut taken = self.places.taken.lock();
         taken.strangers.remove(&self.number);
         taken.known.remove(&self.number);
-        if let Some(source) = &self.source
-            && let Some(count) = taken.by_source.get_mut(source)
-        {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_source.remove(source);
-            }
-        }
     }
 }
 
 impl Connection {
     /// Somebody has proven who they are.
     pub(crate) fn prove(&self) {
-        let mut taken = self.places.0.lock();
+        if self.held.known.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut taken = self.places.taken.lock();
         if let Some((number, held)) = taken.strangers.remove_entry(&self.number) {
             taken.known.insert(number, held);
         }
@@ -176,7 +172,7 @@ mod tests {
         drop(held);
         assert!(places.take(source(1)).is_some());
         assert!(
-            places.0.lock().by_source.is_empty() && places.0.lock().strangers.is_empty(),
+            places.by_source.count() == (0, 0) && places.taken.lock().strangers.is_empty(),
             "nothing of them is left"
         );
     }

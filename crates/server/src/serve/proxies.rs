@@ -4,7 +4,6 @@
 //! send: it counts only from a proxy that the configuration trusts, in the one form that the proxy is known to write, and from right to left,
 //! since each proxy adds to what it was given.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -12,6 +11,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ppp::v2::{Addresses, Command, Header};
+use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -37,7 +37,8 @@ pub struct Proxies {
 }
 
 /// How a proxy says whom it forwards. One form is read and no other: a proxy passes on what it doesn't write itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SourceFrom {
     /// In `X-Forwarded-For`.
     #[default]
@@ -63,16 +64,6 @@ impl FromStr for SourceFrom {
             "proxy-protocol" => Ok(Self::ProxyProtocol),
             _ => Err(SourceFromError),
         }
-    }
-}
-
-impl fmt::Display for SourceFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::XForwardedFor => "x-forwarded-for",
-            Self::Forwarded => "forwarded",
-            Self::ProxyProtocol => "proxy-protocol",
-        })
     }
 }
 

@@ -21,7 +21,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, id, ok};
+use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, ok, revision_of};
 use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
@@ -63,7 +63,7 @@ async fn one(
     Path(who): Path<String>,
 ) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
     let view = app.engine.identity(&caller, identity(&who)?).await?;
-    Ok(([(header::ETAG, format!("\"{}\"", view.revision))], axum::Json(view)))
+    Ok((etag(view.revision), axum::Json(view)))
 }
 
 async fn write_charter(
@@ -78,10 +78,7 @@ async fn write_charter(
 
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    let revision = value.to_str().ok().and_then(|text| revision_of(text.trim()));
     revision
         .map(Some)
         .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use tenure_api::people::{
     Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade,
 };
-use tenure_api::problem::Problem;
 use tenure_api::request::RequestView;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
@@ -18,7 +17,7 @@ use tenure_core::team::Team;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, created, id, ok};
+use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, created, id, ok, too_large};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
@@ -100,7 +99,7 @@ impl FromRequest<App> for Feed {
         let is_too_large = |length: &str| length.parse::<usize>().is_ok_and(|length| length > MAX_FEED);
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if length.is_some_and(is_too_large) {
-            return Err(Failure::of(Problem::new(413, "body_too_large", "the body is too large").hint(AT_MOST)));
+            return Err(too_large(AT_MOST));
         }
         if !is_csv(request.headers()) {
             // The feed is read row by row, and each row tells its own wrong places.

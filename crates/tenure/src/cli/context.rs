@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
-use tenure_client::{Builder, Client};
+use tenure_api::views::Resource as View;
+use tenure_client::{Builder, Client, ClientError};
 use tenure_core::time::Timestamp;
 
 use super::failure::Failure;
@@ -53,6 +54,14 @@ pub struct Context {
     globals: Globals,
     /// The printer of data.
     pub out: Output,
+}
+
+/// The revision that a change is meant for: the one that was given, or else what the record is at now.
+pub async fn revision_or<T>(given: Option<u64>, read: impl Future<Output = Result<View<T>, ClientError>>) -> Result<u64, ClientError> {
+    match given {
+        Some(revision) => Ok(revision),
+        None => Ok(read.await?.revision),
+    }
 }
 
 impl Context {

@@ -14,7 +14,7 @@ use tenure_core::issuer::Preset;
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::signing_key::SigningAlgorithm;
 
-use super::context::{Context, read_secret, word};
+use super::context::{Context, read_secret, revision_or, word};
 use super::failure::Failure;
 use super::output::{Column, Paging, line};
 use crate::server::write_secret;
@@ -177,10 +177,7 @@ impl Application {
                 if owner.is_none() && removal_group.is_none() {
                     return Err(Failure::usage("say what is to change").hint("--owner per_… or --removal-group team_…").into());
                 }
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.application(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.application(id)).await?;
                 context
                     .out
                     .record(&client.update_application(id, revision, &ApplicationEdit { owner, removal_group }).await?)
@@ -291,10 +288,7 @@ impl Environment {
                     signing_algorithm,
                     purpose,
                 };
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.environment(&name).await?.revision,
-                };
+                let revision = revision_or(revision, client.environment(&name)).await?;
                 context.out.edited(&client.update_environment(&name, revision, &ask).await?)
             }
             Self::RotateKey { name } => context.out.record(&client.rotate_key(&name).await?),
@@ -446,10 +440,7 @@ impl Resource {
                         .hint("--action, --data-domain, --verification or --when-unreachable")
                         .into());
                 }
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.resource(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.resource(id)).await?;
                 context.out.edited(&client.update_resource(id, revision, &ask).await?)
             }
             Self::List {

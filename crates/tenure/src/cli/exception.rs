@@ -9,7 +9,7 @@ use tenure_core::id::{ExceptionId, IdentityId, NeedId, PersonId};
 use tenure_core::third_party::NeedKind;
 use tenure_core::time::{Span, Timestamp};
 
-use super::context::{Context, word};
+use super::context::{Context, revision_or, word};
 use super::directory::filtered;
 use super::output::{Column, Paging};
 
@@ -275,10 +275,7 @@ impl Need {
                 context.out.list(&paging, query, NEEDS, async |query| client.needs(&query).await).await
             }
             Self::Update { id, owner, revision } => {
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.need(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.need(id)).await?;
                 context.out.record(&client.update_need(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::Show { id } => context.out.record(&client.need(id).await?),

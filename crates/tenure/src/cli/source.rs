@@ -9,7 +9,7 @@ use tenure_api::signals::{NewSource, SourceAuth, SourceMade};
 use tenure_core::id::{PersonId, SourceId};
 use tenure_core::signal::{Format, SignalKind};
 
-use super::context::{Context, must_be_new, word, write_new_secret};
+use super::context::{Context, must_be_new, revision_or, word, write_new_secret};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging, line};
@@ -208,10 +208,7 @@ impl Source {
                 context.out.list(&paging, query, COLUMNS, async |query| client.sources(&query).await).await
             }
             Self::Update { id, owner, revision } => {
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.source(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.source(id)).await?;
                 context.out.record(&client.update_source(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::Show { id } => context.out.record(&client.source(id).await?),

@@ -9,7 +9,7 @@ use tenure_core::identity::Kind;
 use tenure_core::third_party::Sensitivity;
 use tenure_core::time::Timestamp;
 
-use super::context::{Context, confirm, word};
+use super::context::{Context, confirm, revision_or, word};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging};
@@ -131,10 +131,7 @@ impl Vendor {
                 if owner.is_none() && contact.is_none() {
                     return Err(Failure::usage("say what is to change").hint("--owner per_… or --contact TEXT").into());
                 }
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.vendor(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.vendor(id)).await?;
                 context.out.record(&client.update_vendor(id, revision, &VendorEdit { owner, contact }).await?)
             }
             Self::List { name, owner, standing, paging } => {
@@ -227,10 +224,7 @@ impl CloudAccount {
                 context.out.record(&client.create_cloud_account(&ask).await?)
             }
             Self::Update { id, owner, revision } => {
-                let revision = match revision {
-                    Some(revision) => revision,
-                    None => client.cloud_account(id).await?.revision,
-                };
+                let revision = revision_or(revision, client.cloud_account(id)).await?;
                 context.out.record(&client.update_cloud_account(id, revision, &OwnerEdit { owner }).await?)
             }
             Self::List {
