@@ -42,7 +42,7 @@ pub(crate) struct App {
     /// Sign-ins that were begun lately.
     pub sign_ins: Arc<sign_in::Attempts>,
     /// Requests under way.
-    pub requests: Arc<shares::Shares>,
+    pub requests: Arc<admission::Admission>,
     /// Streams that are open.
     pub streams: Arc<streams::Streams>,
 }

@@ -26,7 +26,7 @@ const STEP: u16 = 64;
 const MAX_HELD: usize = 1024 * 1024;
 
 /// The streams that are open, and the newest events as feeds tell them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Streams {
     open: Arc<Shares>,
     newest: tokio::sync::Mutex<Newest>,
@@ -44,6 +44,15 @@ struct Newest {
     next: u64,
 }
 
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            open: Shares::new(MAX_STREAMS, MAX_OF_A_CALLER),
+            newest: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
 impl Streams {
     /// Opens one more for a caller.
     ///
@@ -56,7 +65,7 @@ impl Streams {
             // Nobody else calls.
             _ => String::new(),
         };
-        let full = match self.open.take(caller, MAX_STREAMS, MAX_OF_A_CALLER) {
+        let full = match self.open.take(Some(&caller), None) {
             Ok(stream) => return Ok(stream),
             Err(Full { of_key: true, .. }) => format!("{MAX_OF_A_CALLER} feeds and exports of yours are open"),
             Err(_) => format!("{MAX_STREAMS} feeds and exports are open"),
@@ -108,8 +117,11 @@ impl Newest {
         (!held.is_empty()).then_some(held)
     }
 
-    /// Adds what was read from a position on.
+    /// Adds what was read from a position on. Whoever waits further ahead, where there is nothing yet, leads nobody.
     fn follow(&mut self, from: u64, read: &[Told]) {
+        if read.is_empty() {
+            return;
+        }
         if from != self.next {
             self.events.clear();
             self.bytes = 0;
@@ -146,6 +158,8 @@ mod tests {
         assert_eq!((newest.from(4), newest.from(12)), (None, None), "before and after what is held");
         newest.follow(12, &[]);
         assert_eq!(newest.from(5).unwrap(), told(5..12));
+        newest.follow(u64::MAX, &[]);
+        assert_eq!((newest.from(5).unwrap(), newest.next), (told(5..12), 12), "nothing was read there");
         // Whoever is further ahead leads from there.
         newest.follow(40, &told(40..41));
         assert_eq!((newest.from(5), newest.from(40).unwrap(), newest.bytes), (None, told(40..41), 2));

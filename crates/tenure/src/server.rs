@@ -245,9 +245,9 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
     let (stop, stopped) = watch::channel(false);
     let router = tenure_server::router(Arc::clone(&engine));
-    let places = Arc::new(Places::default());
+    let places = Places::default();
     let serve = |listener| {
-        let (proxies, places) = (Arc::clone(&proxies), Arc::clone(&places));
+        let (proxies, places) = (Arc::clone(&proxies), places.clone());
         tokio::spawn(tenure_server::serve(listener, router.clone(), proxies, places, stopped.clone()))
     };
     let mut tasks: Vec<_> = listeners.into_iter().chain(mutual).map(serve).collect();

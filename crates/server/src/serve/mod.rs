@@ -1,5 +1,6 @@
 //! The accept loop: bounded connections, header timeouts, TLS if asked for, whose connection it is, and an orderly stop.
 
+mod answer;
 mod pace;
 mod places;
 mod proxies;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -22,12 +24,13 @@ use tenure_credentials::certificate::thumbprint;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-pub(crate) use self::pace::TooSlow;
+pub(crate) use self::answer::holding;
+pub(crate) use self::pace::{TooSlow, WAITS, paced};
 pub(crate) use self::places::Connection;
-use self::places::Place;
 pub use self::places::Places;
 pub use self::proxies::{Proxies, SourceFrom, SourceFromError};
 use crate::client_certificates::AnyCertificate;
@@ -35,21 +38,30 @@ use crate::keys::MutualTls;
 
 /// How long a client may take for a request's head or the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may read nothing of what is to be written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a stop waits for requests that are under way.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Of the bytes of one connection as many are held at most, be it a request's head or answers that its client doesn't read.
 const MAX_BUFFER: usize = 64 * 1024;
 
-/// Where a request comes from, as it is counted: an address, of IPv6 its first 64 bits, which is what one customer gets.
+/// Where a request comes from, as it is counted: an address, of IPv6 its first 64 bits, which is what one customer gets at least.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSource(pub String);
+
+/// The prefix under which NAT64 writes IPv4 addresses (RFC 6052 §2.1): behind it are many sources, not one.
+const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 impl From<IpAddr> for RequestSource {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
+                let segments @ [a, b, c, d, ..] = address.segments();
+                if segments.starts_with(&NAT64) {
+                    let [.., w, x, y, z] = address.octets();
+                    return Self::from(IpAddr::from([w, x, y, z]));
+                }
                 format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
         })
@@ -148,13 +160,13 @@ fn acceptor(tls: &Tls, clients: Clients) -> Result<TlsAcceptor, ServeError> {
 }
 
 /// Serves until `stop` turns true, then lets requests that are under way finish. The listeners of a server share its places.
-pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, places: Arc<Places>, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, places: Places, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     let mut http = Builder::new(TokioExecutor::new());
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_BUFFER);
     http.http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(100)
         .max_send_buf_size(MAX_BUFFER)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     loop {
@@ -173,14 +185,15 @@ pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, pl
         };
         let peer = peer.ip().to_canonical();
         // Of whom a proxy sends, its header says it; what it forwards without one is counted by request.
-        let source = (!proxies.forwards(peer) && !proxies.introduces(peer)).then(|| RequestSource::from(peer).0);
-        let Some(place) = places.take(source) else {
+        let is_forwarded = proxies.forwards(peer);
+        let source = (!is_forwarded && !proxies.introduces(peer)).then(|| RequestSource::from(peer).0);
+        let Some(connection) = places.take(source.as_deref(), is_forwarded) else {
             tracing::debug!(%peer, "a connection found no place");
             continue;
         };
         let served = Served {
             peer,
-            place,
+            connection,
             proxies: Arc::clone(&proxies),
             http: http.clone(),
             router: router.clone(),
@@ -188,10 +201,10 @@ pub async fn serve(listener: Listener, router: Router, proxies: Arc<Proxies>, pl
         };
         let (tls, clients) = (listener.tls.clone(), listener.clients);
         tokio::spawn(async move {
-            let left = served.place.connection();
+            let given_up = served.connection.given_up();
             let result = tokio::select! {
                 result = served.run(stream, tls, clients) => result,
-                () = left.given_up() => Err("its place is another's".into()),
+                () = given_up => Err("its place is another's".into()),
             };
             if let Err(error) = result {
                 tracing::debug!(%error, %peer, "a connection ended");
@@ -209,7 +222,7 @@ type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 /// An accepted connection and what it is served with.
 struct Served {
     peer: IpAddr,
-    place: Place,
+    connection: Connection,
     proxies: Arc<Proxies>,
     http: Builder<TokioExecutor>,
     router: Router,
@@ -221,10 +234,13 @@ impl Served {
         stream.set_nodelay(true)?;
         if self.proxies.introduces(self.peer) {
             self.peer = proxies::introduced(&mut stream, self.peer).await?;
-            if !self.place.belongs_to(RequestSource::from(self.peer).0) {
+            if !self.connection.belongs_to(&RequestSource::from(self.peer).0) {
                 return Err("its source has its share of connections".into());
             }
         }
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(WRITE_TIMEOUT));
+        let stream = Box::pin(stream);
         let Some(tls) = tls else {
             // The protocol is never guessed from the first bytes: the time for a head runs from the start, also for those who send nothing.
             let http = self.http.clone().http1_only();
@@ -253,31 +269,51 @@ impl Served {
     ) -> Result<(), ConnectionError> {
         let Self {
             peer,
-            place,
+            connection,
             proxies,
             router,
             watcher,
             ..
         } = self;
-        let connection = place.connection();
+        let asked = connection.asked();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let source = RequestSource::from(proxies.source(peer, request.headers()));
-            let mut request = request.map(pace::paced);
+            let mut request = request.map(Body::new);
             let extensions = request.extensions_mut();
             extensions.insert(source);
             extensions.insert(connection.clone());
             if let Some(mutual) = &mutual {
                 extensions.insert(mutual.clone());
             }
-            let (answer, busy) = (router.clone().oneshot(request), connection.busy());
-            async move {
-                let answer = answer.await;
-                drop(busy);
-                answer
-            }
+            router.clone().oneshot(request)
         });
-        let served = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()).await;
-        drop(place);
-        served
+        let silence = async {
+            // Of HTTP/1 a head that doesn't end has its own time; of HTTP/2 nothing else asks for a first word.
+            if tokio::time::timeout(HEAD_TIMEOUT, asked).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            served = watcher.watch(http.serve_connection(TokioIo::new(stream), service).into_owned()) => served,
+            () = silence => Err("nothing was asked in time".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a06_a_source_is_what_one_customer_has() {
+        for (address, source) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("64:ff9b::203.0.113.7", "203.0.113.7"),
+            ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
+            ("2001:db8:0:7:ffff::1", "2001:db8:0:7::/64"),
+        ] {
+            assert_eq!(RequestSource::from(address.parse::<IpAddr>().unwrap()).0, source);
+        }
     }
 }

@@ -1,13 +1,18 @@
-//! The pace of a request's body: who sends none of what was announced holds a place for seconds, not for ever.
+//! The pace of a request's body: who sends none of what was announced holds a place for seconds, not for ever, and not while others need it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::stream;
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::shares::{Share, Turn};
+
+/// The turn of what waits for its client.
+pub(crate) const WAITS: Turn = 0;
 /// How long a client may take for the first byte of a body, and between two pieces of it.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long for all of it.
@@ -18,21 +23,32 @@ const WHOLE: Duration = Duration::from_secs(20);
 #[error("the body came too slowly")]
 pub(crate) struct TooSlow;
 
-/// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it.
-pub(super) fn paced(body: Incoming) -> Body {
+/// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it. Until it is there, its request waits
+/// for its client, and gives its share up when another needs it.
+pub(crate) fn paced(body: Body, share: &Arc<Share>) -> Body {
     if body.is_end_stream() {
-        return Body::empty();
+        return body;
     }
-    let pieces = stream::try_unfold((body, None), async |(mut body, until)| {
+    share.turn(Some(WAITS));
+    let given_up = Box::pin(share.given_up());
+    let pieces = stream::try_unfold((body, Arc::clone(share), given_up, None), async |(mut body, share, mut given_up, until)| {
         let until = until.unwrap_or_else(|| Instant::now() + WHOLE);
         loop {
-            let frame = match timeout_at(until, timeout(PAUSE, body.frame())).await {
+            let frame = tokio::select! {
+                biased;
+                frame = timeout_at(until, timeout(PAUSE, body.frame())) => frame,
+                () = &mut given_up => return Err(axum::BoxError::from(TooSlow)),
+            };
+            let frame = match frame {
                 Ok(Ok(frame)) => frame.transpose()?,
                 Err(_) | Ok(Err(_)) => return Err(axum::BoxError::from(TooSlow)),
             };
-            match frame.map(hyper::body::Frame::into_data) {
-                None => return Ok(None),
-                Some(Ok(data)) => return Ok(Some((data, (body, Some(until))))),
+            match frame.map(Frame::into_data) {
+                None => {
+                    share.turn(None);
+                    return Ok(None);
+                }
+                Some(Ok(data)) => return Ok(Some((data, (body, share, given_up, Some(until))))),
                 // Trailers say nothing here.
                 Some(Err(_)) => {}
             }

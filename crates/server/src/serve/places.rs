@@ -1,200 +1,201 @@
 //! Places for connections: bounded in all and for each source, and never so full that somebody new gets none.
 //!
 //! When all are taken, one that proved nothing gives its place up, the oldest first: whoever comes to revoke proves who they are with their
-//! first request, while a crowd of strangers only pushes itself out.
+//! first request, while a crowd of strangers only pushes itself out. So it is within one source, which may be many people's.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
-use crate::shares::{Share, Shares};
+use crate::shares::{Share, Shares, Turn};
 
 /// Connections served at once, over all listeners.
 const MAX_CONNECTIONS: usize = 4_096;
 /// Of these, those of one source. What a trusted proxy forwards is bounded by its requests instead.
 const MAX_OF_A_SOURCE: usize = 1_024;
 
+/// Nobody has proven who they are, and nothing is under way.
+const IDLE_STRANGER: Turn = 0;
+/// Nobody has proven who they are.
+const BUSY_STRANGER: Turn = 1;
+/// Nothing is under way.
+const IDLE: Turn = 2;
+
 /// The places of a server.
-#[derive(Debug, Default)]
-pub struct Places {
-    taken: Mutex<Taken>,
-    by_source: Arc<Shares>,
+#[derive(Debug, Clone)]
+pub struct Places(Arc<Shares>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Shares::new(MAX_CONNECTIONS, MAX_OF_A_SOURCE))
+    }
 }
 
-#[derive(Debug, Default)]
-struct Taken {
-    next: u64,
-    /// Connections on which nobody has proven who they are, by their age.
-    strangers: BTreeMap<u64, Arc<Held>>,
-    /// The others.
-    known: BTreeMap<u64, Arc<Held>>,
-}
+/// The place of one connection; it is free again when this and what its requests hold of it are dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection(Arc<Held>);
 
 /// What a connection and its requests share.
-#[derive(Debug, Default)]
-struct Held {
-    /// Whether somebody has proven who they are.
-    known: AtomicBool,
-    /// Requests that are being answered.
-    busy: AtomicUsize,
-    /// Tells the connection that its place is another's now.
-    given_up: Notify,
-}
-
-/// The place of one connection; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
-    number: u64,
-    held: Arc<Held>,
-    share: Option<Share>,
+struct Held {
+    share: Share,
+    /// Whether its peer is trusted, and carries other people's requests.
+    is_forwarded: bool,
+    now: Mutex<Now>,
+    /// The first request came.
+    asked: Arc<Notify>,
 }
 
-/// The connection that a request came over, for whoever finds out who asks.
-#[derive(Debug, Clone)]
-pub(crate) struct Connection {
-    places: Arc<Places>,
-    number: u64,
-    held: Arc<Held>,
+#[derive(Debug, Default)]
+struct Now {
+    /// Whether somebody has proven who they are.
+    known: bool,
+    /// Requests that are being answered.
+    busy: usize,
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Held>);
+pub(crate) struct Busy(Connection);
 
 impl Places {
-    /// A place for a connection, of a source if it is known already; `None` if the source has its share.
-    pub(super) fn take(self: &Arc<Self>, source: Option<String>) -> Option<Place> {
-        let held = Arc::new(Held::default());
-        let mut taken = self.taken.lock();
-        if taken.strangers.len() + taken.known.len() >= MAX_CONNECTIONS {
-            let left = taken.strangers.pop_first().or_else(|| {
-                let idle = taken
-                    .known
-                    .iter()
-                    .find(|(_, held)| held.busy.load(Ordering::Relaxed) == 0)
-                    .map(|(number, _)| *number);
-                idle.and_then(|number| taken.known.remove_entry(&number))
-            });
-            // Nobody is idle: all are served, and whoever is new has to come again.
-            left?.1.given_up.notify_one();
-        }
-        let number = taken.next;
-        taken.next += 1;
-        taken.strangers.insert(number, Arc::clone(&held));
-        drop(taken);
-        let mut place = Place {
-            places: Arc::clone(self),
-            number,
-            held,
-            share: None,
-        };
-        match source {
-            Some(source) => place.belongs_to(source).then_some(place),
-            None => Some(place),
-        }
+    /// A place for a connection: of a source if it is known already, or of a proxy which forwards; `None` if there is none.
+    pub(super) fn take(&self, source: Option<&str>, is_forwarded: bool) -> Option<Connection> {
+        // A proxy is known by its address, and a stranger's request over it is another's neighbour.
+        let now = Now { known: is_forwarded, busy: 0 };
+        let share = self.0.take(source, now.turn()).ok()?;
+        Some(Connection(Arc::new(Held {
+            share,
+            is_forwarded,
+            now: Mutex::new(now),
+            asked: Arc::default(),
+        })))
     }
 }
 
-impl Place {
-    /// Whose connection this is, once that is known; false if they have their share already.
-    #[must_use]
-    pub(super) fn belongs_to(&mut self, source: String) -> bool {
-        self.share = self.places.by_source.take(source, usize::MAX, MAX_OF_A_SOURCE).ok();
-        self.share.is_some()
-    }
-
-    /// What its requests carry.
-    pub(super) fn connection(&self) -> Connection {
-        Connection {
-            places: Arc::clone(&self.places),
-            number: self.number,
-            held: Arc::clone(&self.held),
+impl Now {
+    const fn turn(&self) -> Option<Turn> {
+        match (self.known, self.busy) {
+            (false, 0) => Some(IDLE_STRANGER),
+            (false, _) => Some(BUSY_STRANGER),
+            (true, 0) => Some(IDLE),
+            (true, _) => None,
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
-        taken.strangers.remove(&self.number);
-        taken.known.remove(&self.number);
     }
 }
 
 impl Connection {
+    /// Whose connection this is, once that is known; false if they have their share already.
+    #[must_use]
+    pub(super) fn belongs_to(&self, source: &str) -> bool {
+        self.0.share.belongs_to(source).is_ok()
+    }
+
     /// Somebody has proven who they are.
     pub(crate) fn prove(&self) {
-        if self.held.known.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut taken = self.places.taken.lock();
-        if let Some((number, held)) = taken.strangers.remove_entry(&self.number) {
-            taken.known.insert(number, held);
+        self.change(|now| now.known = true);
+    }
+
+    /// Counts a request until its answer has been handed over.
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.asked.notify_one();
+        self.change(|now| now.busy += 1);
+        Busy(self.clone())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Now)) {
+        let mut now = self.0.now.lock();
+        let before = now.turn();
+        change(&mut now);
+        // Under the lock: of two changes the later one stands.
+        if now.turn() != before {
+            self.0.share.turn(now.turn());
         }
     }
 
-    /// Returns when the place has to be left.
-    pub(super) async fn given_up(&self) {
-        self.held.given_up.notified().await;
+    /// Ties a share to it: it is given up together with the whole connection, since an answer that nobody reads can be ended in no other way.
+    /// Not over a connection that carries the requests of others: there it is false, and nothing is tied.
+    pub(crate) fn ties(&self, share: &Share) -> bool {
+        if !self.0.is_forwarded {
+            share.is_of(&self.0.share);
+        }
+        !self.0.is_forwarded
     }
 
-    /// Counts a request until it is answered.
-    pub(super) fn busy(&self) -> Busy {
-        self.held.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(&self.held))
+    /// Returns when its place is another's.
+    pub(super) fn given_up(&self) -> OwnedNotified {
+        self.0.share.given_up()
+    }
+
+    /// Returns once the first request came.
+    pub(super) fn asked(&self) -> OwnedNotified {
+        Arc::clone(&self.0.asked).notified_owned()
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.change(|now| now.busy -= 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
-    fn source(n: usize) -> Option<String> {
-        Some(format!("192.0.2.{n}"))
+    fn gave_up(connection: &Connection) -> bool {
+        connection.given_up().now_or_never().is_some()
     }
 
     #[test]
-    fn a06_one_source_has_its_share_and_no_more() {
-        let places = Arc::new(Places::default());
-        let held: Vec<_> = (0..MAX_OF_A_SOURCE).map(|_| places.take(source(1)).unwrap()).collect();
-        assert!(places.take(source(1)).is_none());
-        assert!(places.take(source(2)).is_some());
-        drop(held);
-        assert!(places.take(source(1)).is_some());
-        assert!(
-            places.by_source.count() == (0, 0) && places.taken.lock().strangers.is_empty(),
-            "nothing of them is left"
+    fn a06_a_full_source_makes_room_of_its_own() {
+        let places = Places::default();
+        let revoker = places.take(Some("192.0.2.1"), false).unwrap();
+        revoker.prove();
+        let strangers: Vec<_> = (1..MAX_OF_A_SOURCE).map(|_| places.take(Some("192.0.2.1"), false).unwrap()).collect();
+        let other = places.take(Some("192.0.2.2"), false).unwrap();
+        let late = places.take(None, false).unwrap();
+        assert!(late.belongs_to("192.0.2.1"));
+        assert_eq!(
+            [&revoker, &strangers[0], &strangers[1], &other, &late].map(gave_up),
+            [false, true, false, false, false]
         );
     }
 
-    #[tokio::test]
-    async fn a06_whoever_proved_nothing_makes_room_and_who_did_stays() {
-        let places = Arc::new(Places::default());
-        let known = places.take(source(0)).unwrap();
-        known.connection().prove();
-        let strangers: Vec<_> = (1..MAX_CONNECTIONS).map(|_| places.take(None).unwrap()).collect();
-        let newcomer = places.take(source(0)).expect("there is always a place");
-        strangers[0].connection().given_up().await;
-        let waits = |place: &Place| futures_util::FutureExt::now_or_never(place.connection().given_up()).is_none();
-        assert!(waits(&known) && waits(&newcomer) && waits(&strangers[1]));
+    #[test]
+    fn a06_whoever_proved_nothing_makes_room_and_who_did_stays() {
+        let places = Places::default();
+        let known = places.take(Some("192.0.2.0"), false).unwrap();
+        known.prove();
+        let proxy = places.take(None, true).unwrap();
+        let strangers: Vec<_> = (2..MAX_CONNECTIONS).map(|_| places.take(None, false).unwrap()).collect();
+        // A stranger who is being answered makes room after those who aren't.
+        let answered = strangers[0].busy();
+        let first = places.take(Some("192.0.2.0"), false).expect("there is always a place");
+        assert_eq!(
+            [&known, &proxy, &strangers[0], &strangers[1], &first].map(gave_up),
+            [false, false, false, true, false]
+        );
         // Where everybody is known, whoever has nothing under way makes room.
-        for place in strangers.iter().skip(1).chain([&newcomer]) {
-            place.connection().prove();
+        for place in strangers.iter().chain([&first]) {
+            place.prove();
         }
-        let busy = known.connection().busy();
-        let second = places.take(source(0)).expect("somebody is idle");
-        strangers[1].connection().given_up().await;
-        assert!(waits(&known) && waits(&second));
-        drop(busy);
+        let busy = [known.busy(), proxy.busy()];
+        let second = places.take(Some("192.0.2.0"), false).expect("somebody is idle");
+        assert_eq!(
+            [&known, &proxy, &strangers[0], &strangers[2], &second].map(gave_up),
+            [false, false, false, true, false]
+        );
+        drop((answered, busy));
+        let third = places.take(None, false).unwrap();
+        assert_eq!(
+            (gave_up(&second), gave_up(&third)),
+            (true, false),
+            "a stranger again, before those who are known"
+        );
     }
 }

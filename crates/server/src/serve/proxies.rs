@@ -106,11 +106,14 @@ impl Proxies {
     }
 }
 
-/// The addresses that a list header names, from right to left; `None` for what is no address.
+/// The addresses that a list header names, from right to left; `None` for what is no address. Each hop is read by itself: what the client wrote
+/// to the left of what its proxy added spoils nothing, whatever bytes it is made of.
 fn addresses<'h>(headers: &'h HeaderMap, name: &HeaderName, read: impl Fn(&'h str) -> Option<&'h str>) -> Vec<Option<IpAddr>> {
     let lines: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
-    let hops = lines.into_iter().rev().flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
-    hops.take(MAX_HOPS).map(|hop| read(hop.trim()).and_then(address)).collect()
+    let hops = lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    hops.take(MAX_HOPS)
+        .map(|hop| std::str::from_utf8(hop).ok().and_then(|hop| read(hop.trim())).and_then(address))
+        .collect()
 }
 
 /// What an element of `Forwarded` says in `for`. A quoted text with a comma would be cut by now, and then is no address.
@@ -180,7 +183,7 @@ mod tests {
             } else {
                 X_FORWARDED_FOR
             };
-            headers.append(name, HeaderValue::from_str(line).unwrap());
+            headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         proxies.source(peer.parse().unwrap(), &headers).to_string()
     }
@@ -203,6 +206,9 @@ mod tests {
             ("10.0.0.1", &["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
             ("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.3"], "10.0.0.3"),
             ("10.0.0.1", &["198.51.100.1, "], "10.0.0.1"),
+            // What is no text is no address, and hides none beside it.
+            ("10.0.0.1", &["é, 203.0.113.7"], "203.0.113.7"),
+            ("10.0.0.1", &["198.51.100.1, é"], "10.0.0.1"),
         ] {
             assert_eq!(seen(SourceFrom::XForwardedFor, peer, lines), expected, "{peer} {lines:?}");
         }
@@ -221,6 +227,7 @@ mod tests {
             (&["for=198.51.100.1, for=unknown"], "10.0.0.1"),
             (&["for=198.51.100.1, proto=https"], "10.0.0.1"),
             (&["for=\"198.51.100.1"], "10.0.0.1"),
+            (&["for=é;for=\"é, for=203.0.113.7"], "203.0.113.7"),
         ] {
             assert_eq!(seen(SourceFrom::Forwarded, "10.0.0.1", lines), expected, "{lines:?}");
         }

@@ -3,12 +3,12 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
@@ -18,6 +18,7 @@ use tenure_core::row::Position;
 use tenure_engine::error::OpError;
 
 use crate::App;
+use crate::admission::BoundedElsewhere;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
@@ -99,7 +100,12 @@ async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Re
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller, open))))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
+    Ok((
+        Extension(BoundedElsewhere),
+        [(header::CONTENT_TYPE, "application/x-ndjson")],
+        Body::from_stream(chunks),
+    )
+        .into_response())
 }
 
 #[derive(Deserialize)]
@@ -151,5 +157,10 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
             }
         }
     });
-    Ok(([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(steps.flatten())).into_response())
+    Ok((
+        Extension(BoundedElsewhere),
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(steps.flatten()),
+    )
+        .into_response())
 }

@@ -1,6 +1,6 @@
 //! The edge of the network: who counts as the source of a request, and what one source can take from the others.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,11 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::peers::caddy;
+use crate::sender::mutual_tls::Certificates;
 use crate::world::{Store, World, client};
 
 /// What one source may begin in a minute.
 const BEGINNINGS: usize = 600;
 const OF_A_SOURCE: usize = 1_024;
+const OF_A_SOURCE_UNDER_WAY: usize = 512;
 const BEHIND_A_PROXY: &[(&str, &str)] = &[("TENURE_TLS_IN_FRONT", "true"), ("TENURE_TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8")];
 
 /// Whether a sign-in may be begun with these headers. (Under an address there are no passkeys, which is said after attempts are counted.)
@@ -178,14 +180,7 @@ async fn a06_a_real_proxy_says_whom_it_forwards_in_each_of_three_forms() {
         world.server.restart(&behind(source));
         world.http = client();
         let proxy = Proxy::start(&world, how).await;
-        let from = |address: &str| {
-            reqwest::Client::builder()
-                .no_proxy()
-                .local_address(Some(address.parse().unwrap()))
-                .build()
-                .unwrap()
-        };
-        let (eve, bob) = (from("127.0.0.9"), from("127.0.0.8"));
+        let [eve, bob] = ["127.0.0.9", "127.0.0.8"].map(|address| client_at(address).build().unwrap());
         let forged = [("x-forwarded-for", "203.0.113.1"), ("forwarded", "for=203.0.113.1")];
         use_up(&eve, &proxy.url, &world.server.url, &forged).await;
         assert!(begin(&bob, &proxy.url, &world.server.url, &[]).await, "{source}");
@@ -199,20 +194,32 @@ async fn a06_a_real_proxy_says_whom_it_forwards_in_each_of_three_forms() {
     }
 }
 
+/// A client at an address of this machine.
+fn client_at(address: &str) -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().local_address(Some(address.parse().unwrap()))
+}
+
+/// Revokes an identity, from an address.
+async fn revoke_from(world: &World, address: &str, id: &str) -> u16 {
+    let body = json!({"target": {"type": "identity", "id": id}, "reason": "test"});
+    let request = client_at(address).build().unwrap().post(format!("{}/v1/revocations", world.server.url));
+    request.bearer_auth(&world.security).json(&body).send().await.unwrap().status().as_u16()
+}
+
 #[tokio::test]
-async fn a06_one_address_has_its_share_of_connections_and_not_all() {
+async fn a06_one_address_has_its_share_of_connections_and_who_is_new_there_the_oldest_strangers() {
     let world = World::binary(Store::Sqlite, &[]).await;
     let (id, _) = world.exporter("exporter").await;
-    let silent = held(&world, "127.0.0.2", OF_A_SOURCE).await;
-    let mut beyond = connected(&world, "127.0.0.2").await;
-    assert!(is_closed(&mut beyond).await);
-    let body = json!({"target": {"type": "identity", "id": id}, "reason": "test"});
-    let request = client()
-        .post(format!("{}/v1/revocations", world.server.url))
-        .bearer_auth(&world.security)
-        .json(&body);
-    assert_eq!(request.send().await.unwrap().status(), 201);
-    drop(silent);
+    let mut silent = held(&world, "127.0.0.2", OF_A_SOURCE).await;
+    let mut probe = connected(&world, "127.0.0.2").await;
+    assert!(is_closed(&mut silent[0]).await);
+    // Whoever revokes may be behind the same address as those who crowd it.
+    assert_eq!(revoke_from(&world, "127.0.0.2", &id).await, 201);
+    probe.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut status = [0; 12];
+    probe.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
 }
 
 #[tokio::test]
@@ -220,31 +227,57 @@ async fn a06_an_unfinished_body_holds_a_place_for_seconds_and_keeps_nobody_out()
     let world = World::binary(Store::Sqlite, &[]).await;
     let (id, _) = world.exporter("exporter").await;
     let head = "POST /env/production/token HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\n";
-    let mut open = held(&world, "127.0.0.2", 512).await;
+    let mut open = held(&world, "127.0.0.2", OF_A_SOURCE_UNDER_WAY).await;
     for stream in &mut open {
         stream.write_all(head.as_bytes()).await.unwrap();
     }
+    let refused = async |stream: &mut TcpStream| {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(
+            answer.to_ascii_lowercase().contains("connection: close") && answer.contains("too slowly"),
+            "{answer}"
+        );
+    };
+    // Whoever comes from the same address is served, and one that only waits makes room.
     let mut beyond = connected(&world, "127.0.0.2").await;
-    let mut status = [0; 12];
-    world
-        .until(async || {
-            let mut probe = connected(&world, "127.0.0.2").await;
-            probe.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-            let mut status = [0; 12];
-            probe.read_exact(&mut status).await.unwrap();
-            &status == b"HTTP/1.1 429"
-        })
-        .await;
     beyond.write_all(head.as_bytes()).await.unwrap();
-    beyond.read_exact(&mut status).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 429");
-    world.revoke("identity", &id).await.expect(201);
-    let first = &mut open[0];
-    first.read_exact(&mut status).await.unwrap();
-    assert_eq!(&status, b"HTTP/1.1 408");
-    let mut rest = String::new();
-    first.read_to_string(&mut rest).await.unwrap();
-    assert!(rest.to_ascii_lowercase().contains("connection: close") && rest.contains("too slowly"), "{rest}");
+    tokio::time::timeout(
+        Duration::from_secs(3),
+        futures_util::future::select_all(open.iter_mut().map(|stream| Box::pin(refused(stream)))),
+    )
+    .await
+    .expect("before its time is over");
+    assert_eq!(revoke_from(&world, "127.0.0.2", &id).await, 201);
+    refused(&mut beyond).await;
+}
+
+#[tokio::test]
+async fn a06_answers_that_nobody_reads_make_room_and_silence_has_an_end() {
+    let certificates = Certificates::new();
+    let world = certificates.world().await;
+    let address = world.server.url.trim_start_matches("https://").to_owned();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["s_client", "-quiet", "-alpn", "h2", "-connect", &address]);
+    let mut silent = openssl.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+
+    let metadata = format!("{}/.well-known/oauth-authorization-server/env/production", world.server.url);
+    let mut unread = Vec::new();
+    // A connection carries a hundred at once.
+    for _ in 0..OF_A_SOURCE_UNDER_WAY / 64 + 1 {
+        let client = certificates.trusting(client_at("127.0.0.2").http2_initial_stream_window_size(1));
+        let answers = join_all((0..64).map(|_| client.get(&metadata).send())).await;
+        unread.extend(answers.into_iter().map(|answer| answer.unwrap()));
+    }
+    assert_eq!(unread[0].version(), reqwest::Version::HTTP_2);
+    let neighbour = certificates.trusting(client_at("127.0.0.2"));
+    assert_eq!(neighbour.get(&metadata).send().await.unwrap().status(), 200);
+    let last = unread.pop().unwrap();
+    assert!(last.text().await.unwrap().contains("token_endpoint"), "who reads at last gets it");
+    assert!(unread.remove(0).text().await.is_err(), "the oldest has made room");
+
+    world.until(async || silent.try_wait().unwrap().is_some()).await;
 }
 
 #[tokio::test]

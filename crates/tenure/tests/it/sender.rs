@@ -3,7 +3,7 @@
 mod attacks;
 mod chains;
 mod clients;
-mod mutual_tls;
+pub(crate) mod mutual_tls;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;

@@ -8,7 +8,7 @@ use crate::signals;
 use crate::world::Store;
 
 /// Certificates for a server and its clients, made by OpenSSL.
-pub(super) struct Certificates(tempfile::TempDir);
+pub(crate) struct Certificates(tempfile::TempDir);
 
 impl Certificates {
     pub fn new() -> Self {
@@ -42,16 +42,21 @@ impl Certificates {
         base64url_sha256(&std::fs::read(self.path(&format!("{name}.der"))).unwrap())
     }
 
+    /// A client that trusts the server's certificate.
+    pub fn trusting(&self, client: reqwest::ClientBuilder) -> reqwest::Client {
+        let authority = reqwest::Certificate::from_pem(&std::fs::read(self.path("ca.pem")).unwrap()).unwrap();
+        client.tls_certs_only([authority]).build().unwrap()
+    }
+
     fn client(&self, certificate: Option<&str>) -> reqwest::Client {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let read = |file: &str| std::fs::read(self.path(file)).unwrap();
-        let authority = reqwest::Certificate::from_pem(&read("ca.pem")).unwrap();
-        let mut client = reqwest::Client::builder().no_proxy().tls_certs_only([authority]);
+        let mut client = reqwest::Client::builder().no_proxy();
         if let Some(name) = certificate {
             let pem = [read(&format!("{name}.key")), read(&format!("{name}.pem"))].concat();
             client = client.identity(reqwest::Identity::from_pem(&pem).unwrap());
         }
-        client.build().unwrap()
+        self.trusting(client)
     }
 
     pub async fn world(&self) -> World {
