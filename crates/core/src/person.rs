@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{OperatorTokenId, PersonId, TeamId};
 use crate::row::{Record, RowKind};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Where a person stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,21 @@ pub struct PersonSuspension {
     pub at: Timestamp,
 }
 
+/// A team that a source of people took somebody out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftTeam {
+    /// The team.
+    pub team: TeamId,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl LeftTeam {
+    /// For how long they count as one of it where somebody is kept out.
+    pub const COUNTS: Span = Span::from_days(90);
+}
+
 /// A person: class `human`, governed by the same policy through another workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +158,12 @@ pub struct Person {
     pub teams: Vec<TeamId>,
     /// Where the record comes from; `None` if it was made by hand.
     pub source: Option<SourceRef>,
+    /// Teams that a source of people took them out of lately: what it reports lets nobody approve what they were kept out of (S-8).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_teams: Vec<LeftTeam>,
+    /// When a source of people ended them, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by_source_at: Option<Timestamp>,
     /// Set while they are suspended.
     #[serde(default)]
     pub suspension: Option<PersonSuspension>,
@@ -165,6 +186,8 @@ impl Person {
             manager: None,
             teams: Vec::new(),
             source: None,
+            left_teams: Vec::new(),
+            ended_by_source_at: None,
             suspension: None,
             created_at: now,
         }
@@ -173,6 +196,11 @@ impl Person {
     /// Whether they may act.
     pub fn is_active(&self) -> bool {
         self.state == PersonState::Active
+    }
+
+    /// Whether they are of a team, or were until a source took them out of it lately.
+    pub fn is_or_was_in(&self, team: TeamId) -> bool {
+        self.teams.contains(&team) || self.left_teams.iter().any(|left| left.team == team)
     }
 
     /// Whether they hold a role, and may act.

@@ -61,7 +61,7 @@ pub fn check_lines(text: &str) -> Result<(), BadText> {
     let mut before = None;
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        if is_joiner(c) && joins(before, rest.peek().copied()) {
+        if is_joiner(c) && joins(before, rest.peek().copied()) || is_selector(c) && selects(before, rest.peek().copied()) {
             continue;
         }
         if is_hidden(c) {
@@ -177,7 +177,7 @@ fn shown(text: &str, broken: impl Fn(char) -> bool, by: char) -> String {
         out.push(match c {
             c if broken(c) => by,
             '\t' => '\t',
-            c if is_joiner(c) && joins(before, rest.peek().copied()) => c,
+            c if is_joiner(c) && joins(before, rest.peek().copied()) || is_selector(c) && selects(before, rest.peek().copied()) => c,
             c if is_hidden(c) || c.is_control() => char::REPLACEMENT_CHARACTER,
             c => c,
         });
@@ -190,7 +190,9 @@ const fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// What reorders text, ends lines unseen, or doesn't show.
+/// What reorders text, ends lines unseen, or doesn't show: the property Default_Ignorable_Code_Point of Unicode 16 (UAX #44), the marks of
+/// directions and lines, what stands for an object or an annotation, an empty cell of Braille, and what has no meaning that all agree on
+/// (private use, non-characters).
 const fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -205,11 +207,33 @@ const fn is_hidden(c: char) -> bool {
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{2800}'
             | '\u{3164}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{fdd0}'..='\u{fdef}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{feff}'
             | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
+            | '\u{fff0}'..='\u{fffc}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
+            | '\u{f0000}'..='\u{10ffff}'
+    ) || c as u32 & 0xfffe == 0xfffe
+}
+
+/// The selectors of how a symbol is drawn: as text, or as a picture.
+const fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Whether a selector does what it is for: behind a symbol, or between a digit and the frame of its key. Behind a letter it would be a
+/// difference that nobody sees.
+const fn selects(before: Option<char>, after: Option<char>) -> bool {
+    matches!(
+        (before, after),
+        (Some('\u{a9}' | '\u{ae}' | '\u{203c}'..='\u{204f}' | '\u{2100}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}'), _)
+            | (Some('0'..='9' | '#' | '*'), Some('\u{20e3}'))
     )
 }
 
@@ -230,7 +254,14 @@ mod tests {
 
     #[test]
     fn d20_text_that_reads_otherwise_is_refused_and_shown_as_what_it_is() {
-        for good in ["Ada Lovelace", "Zoë", "می\u{200c}خواهم", "👩\u{200d}💻 ❤\u{fe0f}", "日本語", ""] {
+        for good in [
+            "Ada Lovelace",
+            "Zoë",
+            "می\u{200c}خواهم",
+            "👩\u{200d}💻 ❤\u{fe0f} ❤\u{fe0f}\u{200d}🔥 1\u{fe0f}\u{20e3} ©\u{fe0f}",
+            "日本語",
+            "",
+        ] {
             assert_eq!(check_line(good), Ok(()), "{good}");
             assert_eq!(line(good), good);
         }
@@ -246,6 +277,14 @@ mod tests {
             ("\u{feff}ada", "text_has_hidden_character", "\u{fffd}ada"),
             ("ada\u{2028}x", "text_has_hidden_character", "ada x"),
             ("ada\u{e0041}", "text_has_hidden_character", "ada\u{fffd}"),
+            ("pay\u{fe0f}ments", "text_has_hidden_character", "pay\u{fffd}ments"),
+            ("1\u{fe0f}2", "text_has_hidden_character", "1\u{fffd}2"),
+            ("a\u{2800}b", "text_has_hidden_character", "a\u{fffd}b"),
+            (
+                "a\u{1d173}\u{fdd0}\u{e000}\u{1fffe}",
+                "text_has_hidden_character",
+                "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+            ),
         ] {
             assert_eq!(check_line(bad).unwrap_err().code(), code, "{bad:?}");
             assert_eq!(line(bad), as_line);

@@ -131,10 +131,10 @@ impl Engine {
             event = event.subject(subject);
         }
         if !refusal.fields.is_empty() {
-            event = event.fact(
-                "fields",
-                refusal.fields.iter().map(|f| json!({"field": f.field, "code": f.code})).collect::<Vec<_>>(),
-            );
+            let named = refusal.fields.iter().take(FieldProblem::MAX);
+            event = event
+                .fact("fields", named.map(|f| json!({"field": f.field, "code": f.code})).collect::<Vec<_>>())
+                .fact("fields_wrong", refusal.fields.len());
         }
         if let Some(answer) = refusal.answer {
             event = event.fact("policies", &answer.policies).fact("policy_version", &answer.version);

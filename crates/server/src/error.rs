@@ -6,7 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
-use tenure_core::problem::Reason;
+use tenure_core::problem::{FieldProblem, Reason};
 use tenure_engine::error::OpError;
 
 /// A failed request.
@@ -32,10 +32,16 @@ impl Failure {
 /// The problem that a caller sees.
 pub(crate) fn problem_of(error: OpError) -> Problem {
     match error {
-        OpError::Invalid(fields) => {
+        OpError::Invalid(mut fields) => {
             let count = fields.len();
+            fields.truncate(FieldProblem::MAX);
+            let first = if count > fields.len() {
+                format!(", the first {} are named", fields.len())
+            } else {
+                String::new()
+            };
             Problem::new(422, "fields_invalid", "fields are missing or wrong")
-                .detail(format!("{count} field(s) are missing or wrong"))
+                .detail(format!("{count} field(s) are missing or wrong{first}"))
                 .fields(fields)
         }
         OpError::Refused { reason, detail, answer } => {

@@ -18,6 +18,8 @@ use crate::encoding::{from_base64url, to_base64url};
 pub(super) const MAX_KID: usize = 256;
 /// The longest JWK as text; an RSA key with a certificate chain fits.
 const MAX_JWK_BYTES: usize = 16 * 1024;
+/// The most members; whatever isn't known is passed over (RFC 7517 §4), but not without end.
+const MAX_MEMBERS: usize = 32;
 /// RSA moduli, in bits.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -148,6 +150,9 @@ impl Jwk {
     }
 
     fn from_members(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        if members.len() > MAX_MEMBERS {
+            return Err(JwkError::Malformed);
+        }
         if PRIVATE_MEMBERS.iter().any(|name| members.contains_key(*name)) {
             return Err(JwkError::PrivateKeyGiven);
         }

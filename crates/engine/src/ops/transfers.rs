@@ -163,7 +163,12 @@ impl Engine {
     async fn taken_over(&self, changeset: &mut Changeset, stored: &Stored<Identity>, to: &Person, now: Timestamp) -> Result<Identity, OpError> {
         let mut identity = (*stored.value).clone();
         identity.charter.owner = Some(to.id);
-        identity.charter.backup_owner = match identity.charter.backup_owner.filter(|backup| *backup != to.id) {
+        // Where the backup takes over, the two change places: nobody stops standing in for the other by handing it there and back (S-8).
+        let backup = match identity.charter.backup_owner {
+            Some(backup) if backup == to.id => stored.charter.owner,
+            backup => backup,
+        };
+        identity.charter.backup_owner = match backup {
             // A backup who isn't there any more stands in for nobody.
             Some(backup) => self.one::<Person>(backup).await?.filter(|backup| backup.is_active()).map(|backup| backup.id),
             None => None,

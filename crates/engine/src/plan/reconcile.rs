@@ -10,13 +10,16 @@ use sha2::{Digest, Sha256};
 use tenure_api::people::{ImportItem, ImportOutcome};
 use tenure_core::difference::{Difference, DifferenceDecision, DifferenceKind};
 use tenure_core::id::{DifferenceId, PersonId, TeamId};
-use tenure_core::person::{Person, PersonClass, PersonState, SourceRef};
-use tenure_core::time::Timestamp;
+use tenure_core::person::{LeftTeam, Person, PersonClass, PersonState, SourceRef};
+use tenure_core::time::{Span, Timestamp};
 
 use super::feed::Row;
 
 /// Records that a complete feed may always lack, and the part of them, before it counts as a failed read.
 const MAY_LACK: (usize, usize) = (2, 5);
+
+/// For how long those whom a source ended count among the people that it may end.
+const ENDED_LATELY: Span = Span::from_days(1);
 
 /// What is known before the feed is read.
 #[derive(Debug, Default)]
@@ -106,7 +109,16 @@ pub fn plan(source: &str, rows: &[Row], complete: bool, known: &Known, fresh: &F
     }
     work.managers(rows);
     work.sort_out(rows);
-    within_cap(live(known).count(), work.plan.leavers.len())?;
+    // Those whom it ended a moment ago count, too: many short feeds are a long one.
+    let ended = known
+        .people
+        .values()
+        .filter(|person| person.ended_by_source_at.is_some_and(|at| now.since(at) < ENDED_LATELY))
+        .count();
+    within_cap(
+        live(known).count() + ended,
+        work.plan.leavers.len() + if work.plan.leavers.is_empty() { 0 } else { ended },
+    )?;
     if complete {
         for (key, person) in known
             .people
@@ -208,8 +220,15 @@ impl Work<'_> {
         tell(&mut person.starts_at, row.starts_at.as_ref());
         tell(&mut person.ends_at, row.ends_at.as_ref());
         if let Some(names) = row.teams.as_ref() {
+            let before = std::mem::take(&mut person.teams);
             person.teams = names.iter().flatten().map(|name| self.team(name, fresh)).collect();
             person.teams.sort_unstable();
+            let (now, teams) = (self.now, &person.teams);
+            let left = before.into_iter().map(|team| LeftTeam { team, at: now });
+            person.left_teams.extend(left);
+            person
+                .left_teams
+                .retain(|left| !teams.contains(&left.team) && now.since(left.at) < LeftTeam::COUNTS);
         }
         if person.class == PersonClass::Contractor && person.ends_at.is_none() {
             let known = self.known.people.get(&row.key);
@@ -330,7 +349,8 @@ impl Work<'_> {
                     item.fields = differing(known, &person).into_iter().map(str::to_owned).collect();
                     if person.ends_at.is_some_and(|end| end <= self.now) {
                         item.outcome = ImportOutcome::Left;
-                        self.plan.leavers.push((row.key.clone(), person));
+                        let ended_by_source_at = Some(self.now);
+                        self.plan.leavers.push((row.key.clone(), Person { ended_by_source_at, ..person }));
                     } else if item.fields.is_empty() {
                         self.plan.unchanged += 1;
                         continue;

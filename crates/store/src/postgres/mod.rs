@@ -78,8 +78,8 @@ impl PostgresStore {
         let (grown, size) = watch::channel(0);
         let grown = Arc::new(grown);
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(address.clone(), Arc::clone(&sealer), Arc::clone(&highest), Arc::clone(&grown));
-        tokio::spawn(writer.run(queue));
+        let writer = Writer::new(address.clone(), Arc::clone(&sealer), Arc::clone(&highest), Arc::clone(&grown), queue);
+        tokio::spawn(writer.run());
         let listener = tokio::spawn(listen(address.clone(), grown));
         let reader = Reader::new(address, Arc::clone(&sealer), highest);
         Ok(Self {

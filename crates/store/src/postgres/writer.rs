@@ -3,7 +3,7 @@
 //! A connection that is lost before the second flight has written nothing; one that is lost after it may have, and
 //! then the outcome is unknown until the same changeset is written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +44,9 @@ pub(super) struct Writer {
     sealer: Arc<dyn RowSealer>,
     highest: Arc<Highest>,
     grown: Arc<watch::Sender<u64>>,
+    queue: mpsc::Receiver<Job>,
+    /// What was taken from the queue while a batch was hindered.
+    waiting: VecDeque<Job>,
 }
 
 /// Why a batch was not written.
@@ -65,30 +68,41 @@ impl From<StoreError> for Failed {
 }
 
 impl Writer {
-    pub(super) const fn new(address: Address, sealer: Arc<dyn RowSealer>, highest: Arc<Highest>, grown: Arc<watch::Sender<u64>>) -> Self {
+    pub(super) const fn new(
+        address: Address,
+        sealer: Arc<dyn RowSealer>,
+        highest: Arc<Highest>,
+        grown: Arc<watch::Sender<u64>>,
+        queue: mpsc::Receiver<Job>,
+    ) -> Self {
         Self {
             address,
             session: None,
             sealer,
             highest,
             grown,
+            queue,
+            waiting: VecDeque::new(),
         }
     }
 
     /// Works until the queue is closed and empty.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    pub(super) async fn run(mut self) {
         let mut pace = Pace::new();
         loop {
             let mut changesets = Vec::new();
             let mut callers = Vec::new();
             let mut purge = None;
-            let mut next = queue.recv().await;
+            let mut next = match self.waiting.pop_front() {
+                Some(job) => Some(job),
+                None => self.queue.recv().await,
+            };
             if next.is_none() {
                 return;
             }
             let begun = Instant::now();
             while purge.is_none() && changesets.len() < BATCH {
-                match next.take().or_else(|| queue.try_recv().ok()) {
+                match next.take().or_else(|| self.waiting.pop_front()).or_else(|| self.queue.try_recv().ok()) {
                     Some(Job::Commit(changeset, caller)) => {
                         changesets.push(*changeset);
                         callers.push(caller);
@@ -148,7 +162,8 @@ impl Writer {
         outcomes
     }
 
-    /// Writes a batch; again where another session was in the way. Whoever takes authority away ends those that sleep on the log's head.
+    /// Writes a batch; again where another session was in the way. Whoever takes authority away ends those that sleep on the log's head, and
+    /// waits for no other batch that is hindered: that one is given up.
     async fn write_patiently(&mut self, batch: &[Prepared]) -> Result<Vec<Outcome>, Failed> {
         let essential = batch.iter().any(|prepared| prepared.essential);
         let mut attempt = 1;
@@ -159,11 +174,18 @@ impl Writer {
                     attempt += 1;
                     if essential {
                         self.end_sleepers().await;
+                    } else if self.an_essential_one_waits() {
+                        return Err(Failed::Unavailable("somebody else holds the log's head, and a revocation waits for it".into()));
                     }
                 }
                 written => return written,
             }
         }
+    }
+
+    fn an_essential_one_waits(&mut self) -> bool {
+        self.waiting.extend(std::iter::from_fn(|| self.queue.try_recv().ok()));
+        self.waiting.iter().any(|job| matches!(job, Job::Commit(prepared, _) if prepared.essential))
     }
 
     /// Ends the sessions of this deployment that do nothing in an open transaction: a process that was stopped, or cut off, holds the lock
@@ -203,9 +225,7 @@ impl Writer {
         let (head, mut view) = match begun.map_err(|_| Failed::Unavailable("PostgreSQL doesn't answer".into()))? {
             Ok(begun) => begun,
             Err(NotBegun::Locked) => {
-                if session.client.batch_execute("ROLLBACK").await.is_ok() {
-                    self.session = Some(session);
-                }
+                self.keep_rolled_back(session).await;
                 return Err(Failed::Hindered("somebody else holds the log's head".into()));
             }
             Err(NotBegun::Ended(why)) => return Err(Failed::Hindered(why)),
@@ -214,9 +234,7 @@ impl Writer {
         self.highest.check(known, head.size)?;
         let (outcomes, writes) = batch::judge(batch, head, &mut view, &*self.sealer)?;
         if writes.entries.is_empty() {
-            if session.client.batch_execute("ROLLBACK").await.is_ok() {
-                self.session = Some(session);
-            }
+            self.keep_rolled_back(session).await;
             return Ok(outcomes);
         }
         let written = timeout(PATIENCE, Box::pin(put(&session, &writes))).await;
@@ -224,6 +242,13 @@ impl Writer {
         self.session = Some(session);
         self.acknowledge(writes.head);
         Ok(outcomes)
+    }
+
+    /// Keeps the session if its transaction can be ended in time.
+    async fn keep_rolled_back(&mut self, session: Session) {
+        if matches!(timeout(PATIENCE, session.client.batch_execute("ROLLBACK")).await, Ok(Ok(()))) {
+            self.session = Some(session);
+        }
     }
 
     fn acknowledge(&self, head: Head) {

@@ -96,7 +96,68 @@ on_one! {
         let while_there = register("while-there").await;
         import("").await;
         assert_eq!(world.approve(&sue, &while_there).await.expect(403).code(), "self_approval");
-        assert_eq!(world.approve(&sue, &before).await.expect(200).text("/state"), "open");
+        // Nor in what was asked before, or is asked soon after.
+        let soon_after = register("soon-after").await;
+        for request in [&before, &soon_after] {
+            assert_eq!(world.approve(&sue, request).await.expect(403).code(), "self_approval");
+        }
+    }
+
+    async fn a08_striking_a_name_lets_nobody_in(world: World) {
+        let payers = team(&world, "Payers").await;
+        join(&world, &world.manager_id, &[&payers]).await;
+        // A team is who reads like it.
+        let mut charter = serving(&world, "operator", "payers", json!([]));
+        charter["backup_owner"] = json!(world.manager_id);
+        let pending = world.register("payer", charter.clone(), "pending").await.expect(201);
+        let request = request_of(&world, &pending).await;
+        assert_eq!((request.text("/route"), &request.body["interested_teams"]), ("security".into(), &json!([payers])));
+        world.approve(&world.security, &pending.text("/request")).await.expect(200);
+        let id = pending.text("/id");
+        for struck in [json!({}), json!({"backup_owner": null}), json!({"operator": "ext"}), json!({"backup_owner": null, "operator": "ext"})] {
+            charter["scope"] = json!([{"actions": ["read", "write"], "resource": world.orders}]);
+            if let Some(operator) = struck.get("operator") {
+                charter["parties"]["operator"] = operator.clone();
+            }
+            if struck.get("backup_owner").is_some() {
+                charter["backup_owner"] = Value::Null;
+            }
+            let asked = world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": charter}), "writes too").await.expect(201);
+            assert_eq!(asked.text("/route"), "security", "{struck}");
+            world.approve(&world.manager, &asked.text("/id")).await.expect(403);
+            world.post(&world.owner, &format!("/v1/requests/{}/withdraw", asked.text("/id")), json!({})).await.expect(200);
+        }
+    }
+
+    async fn a08_handing_it_there_and_back_lets_no_backup_in(world: World) {
+        let mut charter = world.charter(Key::new().jwk());
+        let (heir, heir_token) = world.person("Hal", &["owner", "manager"]).await;
+        charter["backup_owner"] = json!(heir);
+        let id = world.active("payer", charter).await;
+        for (from, to, accepts) in [(&world.owner, &heir, &heir_token), (&heir_token, &world.owner_id, &world.owner)] {
+            let offered = world.post(from, &format!("/v1/identities/{id}/transfer"), json!({"to": to})).await.expect(201);
+            world.post(accepts, &format!("/v1/transfers/{}/accept", offered.text("/id")), json!({})).await.expect(200);
+        }
+        let charter = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200).body["charter"].clone();
+        assert_eq!((&charter["owner"], &charter["backup_owner"]), (&json!(world.owner_id), &json!(heir)));
+    }
+
+    async fn a01_a_key_is_bounded_and_what_votes_bind_is_hashed_once(world: World) {
+        let mut charter = world.charter(Key::new().jwk());
+        for n in 0..4_000 {
+            charter["workload_binding"]["jwk"][format!("z{n:x}")] = json!(0);
+        }
+        let refused = world.register("wide", charter.clone(), "pending").await.expect(422);
+        assert_eq!(refused.field_codes(), ["jwk_malformed"]);
+        // Whoever is refused chooses how much is wrong, and not how much is written of it.
+        charter["workload_binding"]["jwk"] = Key::new().jwk();
+        charter["scope"] = (0..900).map(|_| json!({"actions": [], "resource": "x".repeat(20)})).collect();
+        let refused = world.register("wide", charter, "pending").await.expect(422);
+        assert_eq!(refused.body["fields"].as_array().unwrap().len(), 32);
+        assert!(refused.text("/detail").contains("the first 32"), "{}", refused.body);
+        let recorded = world.events().await.into_iter().rfind(|event| event["kind"] == "access.refused").unwrap();
+        assert_eq!(recorded["data"]["fields"].as_array().unwrap().len(), 32);
+        assert!(recorded["data"]["fields_wrong"].as_u64().unwrap() > 800, "{recorded}");
     }
 
     async fn a08_the_backup_owner_does_not_approve(world: World) {

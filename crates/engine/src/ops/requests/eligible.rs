@@ -3,7 +3,6 @@
 use tenure_core::id::{PersonId, TeamId};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::{Action, PolicyEngine, Question};
-use tenure_core::port::ListQuery;
 use tenure_core::request::{Place, Route};
 use tenure_core::row::RowKind;
 use tenure_core::team::Team;
@@ -162,19 +161,39 @@ impl Engine {
         Ok(members)
     }
 
-    /// The team that a party of a charter names, by its id or by its name.
-    pub(crate) async fn team_of_party(&self, party: &str) -> Result<Option<TeamId>, OpError> {
-        if let Ok(team) = party.parse::<TeamId>() {
-            return Ok(Some(team));
+    /// The teams that a party of a charter names, by id or by name: all whose names read like it, be it in other cases or with letters of
+    /// another script that look the same (UTS #39). Whoever reads it takes it for any of them.
+    pub(crate) async fn teams_of_party(&self, party: &str) -> Result<Vec<TeamId>, OpError> {
+        if let Ok(team) = party.to_ascii_lowercase().parse::<TeamId>() {
+            return Ok(vec![team]);
         }
-        let query = ListQuery {
-            kind: RowKind::Team,
-            terms: vec![format!("name={party}")],
-            after: None,
-            limit: 1,
-        };
-        let page = self.store.list(&query).await?;
-        let Some(row) = page.rows.first() else { return Ok(None) };
-        Ok(Some(row.decode::<Team>().map_err(tenure_core::port::StoreError::from)?.id))
+        let sought = reading(party);
+        let (mut teams, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = self.listed::<Team>(RowKind::Team, Vec::new(), after, 1_000).await?;
+            teams.extend(page.iter().filter(|team| reading(&team.name) == sought).map(|team| team.id));
+            match next {
+                None => return Ok(teams),
+                next => after = next,
+            }
+        }
+    }
+}
+
+/// What a name looks like: two names with the same reading are taken for one by whoever reads them.
+fn reading(name: &str) -> String {
+    unicode_security::skeleton(&name.trim().to_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a08_names_that_look_the_same_read_the_same() {
+        for name in ["payments", "Payments ", "PAYMENTS", "p\u{430}yments"] {
+            assert_eq!(reading(name), reading("payments"), "{name}");
+        }
+        assert_ne!(reading("payment"), reading("payments"));
     }
 }

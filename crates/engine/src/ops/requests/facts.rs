@@ -199,7 +199,7 @@ impl Facts {
     /// Whether somebody may not approve it: who asks or gains, be it as a member of a team. The team is judged by the person's own record, so
     /// that a list which lacks somebody lets nobody in.
     pub(crate) fn keeps_out(&self, person: &Person) -> bool {
-        self.interested.contains(&person.id) || person.teams.iter().any(|team| self.interested_teams.contains(team))
+        self.interested.contains(&person.id) || self.interested_teams.iter().any(|team| person.is_or_was_in(*team))
     }
 
     /// Keeps out whoever was interested when it was asked, too: nobody becomes an approver by leaving the team that gains from it, whoever
@@ -302,8 +302,12 @@ impl Engine {
         facts.environment = charter.environment.clone().unwrap_or_default();
         facts.subjects = vec![identity.id.to_string()];
         facts.interested = vec![identity.registered_by];
-        facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
-        facts.serves(Box::pin(self.served_by(charter)).await?);
+        // Whoever is named is kept out of striking the name, too.
+        let before = (!std::ptr::eq(charter, &raw const identity.charter)).then_some(&identity.charter);
+        for charter in std::iter::once(charter).chain(before) {
+            facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
+            facts.serves(Box::pin(self.served_by(charter)).await?);
+        }
         // Nothing begins to work, or gets more, whose owner leaves meanwhile.
         facts.expects.extend(references.owner.clone());
         facts.context = AskContext {
@@ -337,14 +341,15 @@ impl Engine {
         served.people.extend(charter.backup_owner);
         let Some(parties) = &charter.parties else { return Ok(served) };
         for party in [parties.operator.trim(), parties.beneficiary.trim()] {
-            if let Ok(person) = party.parse::<PersonId>() {
+            let as_id = party.to_ascii_lowercase();
+            if let Ok(person) = as_id.parse::<PersonId>() {
                 served.people.push(person);
-            } else if let Ok(identity) = party.parse::<IdentityId>() {
+            } else if let Ok(identity) = as_id.parse::<IdentityId>() {
                 served
                     .people
                     .extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
             } else {
-                served.teams.extend(self.team_of_party(party).await?);
+                served.teams.extend(self.teams_of_party(party).await?);
             }
         }
         Ok(served)

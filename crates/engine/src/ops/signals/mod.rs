@@ -26,7 +26,7 @@ use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, i
 use super::setup::personal;
 use crate::Engine;
 use crate::error::OpError;
-use crate::plan::adapters::{self, Headers, MAX_FACTS};
+use crate::plan::adapters::{self, Headers, MAX_FACTS, MAX_WORDS};
 use crate::refusals::{OF_NO_INTEREST, Refusal, window};
 
 const OPERATION: &str = "signal.deliver";
@@ -63,7 +63,8 @@ struct Authentic {
 }
 
 impl Engine {
-    /// Takes a delivery, whole or not at all. What was taken is durable before this returns.
+    /// Takes a delivery, whole or not at all; a platform's batch of more than [`MAX_WORDS`] in parts. What was taken is durable before this
+    /// returns.
     ///
     /// # Errors
     /// Why nothing was taken.
@@ -88,7 +89,7 @@ impl Engine {
                 if left_out > 0 {
                     self.count_aside(Reason::SignalOutsideSource.code(), source);
                 }
-                self.take(&authentic, &words, &digest).await
+                self.take_in_parts(&authentic, &words, &digest).await
             }
             Err(error) => Err(error),
         };
@@ -209,8 +210,29 @@ impl Engine {
         parsed.is_some_and(|parsed| parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && self.opaque.matches(&parsed, hash))
     }
 
-    /// Writes the signals of a delivery, all in one commit.
-    async fn take(&self, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
+    /// Takes each part that wasn't taken before; a refusal if all were.
+    async fn take_in_parts(&self, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
+        let mut signals = Vec::with_capacity(words.len());
+        let mut replayed = None;
+        for (n, part) in words.chunks(MAX_WORDS).enumerate() {
+            match self.take(authentic, part, digest, n).await {
+                Ok(taken) => signals.extend(taken),
+                Err(
+                    error @ OpError::Refused {
+                        reason: Reason::ProofReplayed, ..
+                    },
+                ) => replayed = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match replayed {
+            Some(error) if signals.is_empty() => Err(error),
+            _ => Ok(signals),
+        }
+    }
+
+    /// Writes the signals of a part of a delivery, all in one commit.
+    async fn take(&self, authentic: &Authentic, words: &[Word], digest: &str, part: usize) -> Result<Vec<SignalTaken>, OpError> {
         let source = &authentic.source;
         let (signals, _) = self
             .decide(|| async {
@@ -232,7 +254,7 @@ impl Engine {
                 // The source with the key that was checked, and no later one.
                 changeset.expect(source);
                 let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
-                changeset.once.extend(used_up(source.id, digest, jti));
+                changeset.once.extend(used_up(source.id, digest, part, jti));
                 let ends = signals.iter().filter(|signal| takes_away(signal.kind)).count();
                 changeset.spends.extend(rate(source, "signals", signals.len() - ends, now));
                 changeset.spends.extend(rate(source, "endings", ends, now));
@@ -351,9 +373,13 @@ fn taken(signal: &Signal) -> SignalTaken {
 }
 
 /// What a delivery uses up, for ever: its body and, of a token, its id, which stays the same where a signature is bent.
-fn used_up(source: SourceId, digest: &str, jti: Option<&str>) -> impl Iterator<Item = Once> {
+fn used_up(source: SourceId, digest: &str, part: usize, jti: Option<&str>) -> impl Iterator<Item = Once> {
+    let delivery = match part {
+        0 => format!("{source} {digest}"),
+        part => format!("{source} {digest} part {part}"),
+    };
     let jti = jti.map(|jti| format!("{source} jti {jti}"));
-    [Some(format!("{source} {digest}")), jti].into_iter().flatten().map(|key| Once {
+    [Some(delivery), jti].into_iter().flatten().map(|key| Once {
         space: "signal",
         key,
         until: None,

@@ -19,7 +19,8 @@ use tenure_core::time::Timestamp;
 
 pub use self::own::{cloud_event_type, set_event_type};
 
-/// The most words of one delivery.
+/// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in parts of so many, since
+/// nobody may keep the others from being heard by doing much at once.
 pub const MAX_WORDS: usize = 400;
 /// The most facts of one word.
 pub const MAX_FACTS: usize = 32;
@@ -106,7 +107,7 @@ pub fn read(format: Format, headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Wo
     let words = match format {
         Format::Github => github::read(headers, body)?,
         Format::Gitlab => gitlab::read(body)?,
-        Format::Kubernetes => kubernetes::read(body)?,
+        Format::Kubernetes => return well_formed(kubernetes::read(body)?),
         Format::CloudEvents => cloud_events::read(headers, body)?,
         Format::Set => {
             return Err(AdapterError::Body {
@@ -126,10 +127,14 @@ pub fn read_set(claims: &Map<String, Value>) -> Result<Vec<Word>, AdapterError> 
     bounded(set::read(claims)?)
 }
 
-fn bounded(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
+fn bounded(words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
     if words.len() > MAX_WORDS {
         return Err(AdapterError::TooMany);
     }
+    well_formed(words)
+}
+
+fn well_formed(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
     if words.iter().any(|word| word.subject.id.is_empty() || word.subject.id.len() > MAX_SUBJECT) {
         return Err(AdapterError::TooLong);
     }

@@ -128,6 +128,27 @@ fn a_short_feed_is_a_failed_read() {
 }
 
 #[test]
+fn s12_many_feeds_that_end_a_few_end_no_more_than_one_may() {
+    let mut source = Source::default();
+    let all: String = (0..20).map(|n| format!("{n},P{n},\n")).collect();
+    source.import(&format!("key,name,ends_at\n{all}"), false);
+    let ends = |range: std::ops::Range<u32>| {
+        let rows: String = range.map(|n| format!("{n},P{n},2020-01-01\n")).collect();
+        format!("key,name,ends_at\n{rows}")
+    };
+    assert_eq!(source.plan(&ends(0..5), false).unwrap_err(), TooShort { expected: 20, missing: 5 });
+    source.import(&ends(0..3), false);
+    source.import(&ends(3..4), false);
+    assert_eq!(source.plan(&ends(4..5), false).unwrap_err(), TooShort { expected: 20, missing: 5 });
+    assert!(source.plan(&ends(0..4), false).is_ok(), "they have left");
+    // A day later it may go on.
+    for person in source.known.people.values_mut() {
+        person.ended_by_source_at = person.ended_by_source_at.map(|_| Timestamp::from_secs(NOW.as_secs() - 86_400));
+    }
+    assert_eq!(source.import(&ends(4..7), false).leavers.len(), 3);
+}
+
+#[test]
 fn nobody_is_recognised_by_an_address_and_nobody_comes_back() {
     let mut source = Source::default();
     let by_hand = PersonId::from_u128(77);
