@@ -1,4 +1,7 @@
-//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable.
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable; what stands
+//! beside it (index, deadlines) must follow from it, and last uses must have been noted by a holder of the key.
+
+mod beside;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use tenure_core::person::{OperatorToken, Person};
 use tenure_core::person_grant::{Package, PersonGrant};
 use tenure_core::policy::Action;
 use tenure_core::policy_set::{InForce, PolicySet};
-use tenure_core::port::{ListQuery, RowSealer, StoreError};
+use tenure_core::port::{ListQuery, RowSealer};
 use tenure_core::receipt::Receipt;
 use tenure_core::removal::{Blasts, Removal};
 use tenure_core::request::Request;
@@ -38,6 +41,7 @@ use tenure_core::signing_key::SigningKey;
 use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, DataDomain, Need, Vendor};
+use tenure_core::time::Timestamp;
 use tenure_core::transfer::Transfer;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
@@ -56,12 +60,16 @@ const PAGE: u16 = 500;
 const MAX_NAMED: usize = 1_000;
 
 fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
+    report_fault(report, key.kind.as_str().to_owned(), key.id.clone(), fault);
+}
+
+/// Names what is wrong first of each: what stands beside a row that was altered or is gone doesn't fit either.
+fn report_fault(report: &mut StateReport, kind: String, id: String, fault: StateFault) {
+    if report.faults.iter().any(|named| named.kind == kind && named.id == id) {
+        return;
+    }
     if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow {
-            kind: key.kind.as_str().to_owned(),
-            id: key.id.clone(),
-            fault,
-        });
+        report.faults.push(FaultyRow { kind, id, fault });
     } else {
         report.further += 1;
     }
@@ -99,6 +107,8 @@ impl Engine {
                 fault(&mut report, key, StateFault::Missing);
             }
         }
+        self.check_index(&mut report).await?;
+        self.check_last_uses(&mut report).await?;
         Ok(report)
     }
 
@@ -143,83 +153,35 @@ impl Engine {
         let sealer = RowMac::new(&self.root);
         let mut after = None;
         loop {
-            let page = match self
+            let page = self
                 .store
-                .list(&ListQuery {
+                .page(&ListQuery {
                     kind,
                     terms: Vec::new(),
-                    after: after.clone(),
+                    after,
                     limit: PAGE,
                 })
-                .await
-            {
-                Ok(page) => page,
-                Err(StoreError::Tampered(key)) => {
-                    // Goes on behind it, row by row up to it: the page that it spoilt is read again without it.
-                    after = Some(self.compare_up_to(&key, after, report, said, &sealer).await?);
-                    continue;
-                }
-                Err(other) => return Err(other.into()),
-            };
+                .await?;
+            for key in &page.altered {
+                report.rows += 1;
+                fault(report, key, StateFault::Altered);
+                said.remove(key);
+            }
             for row in &page.rows {
                 compare_row(row, report, said, &sealer);
             }
+            self.check_beside(&page.rows, report).await?;
             after = page.next;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
-
-    /// Compares the rows before a spoilt one, names it, and gives its id to go on from.
-    async fn compare_up_to(
-        &self,
-        spoilt: &RowKey,
-        mut after: Option<String>,
-        report: &mut StateReport,
-        said: &mut Said,
-        sealer: &RowMac,
-    ) -> Result<String, OpError> {
-        loop {
-            match self
-                .store
-                .list(&ListQuery {
-                    kind: spoilt.kind,
-                    terms: Vec::new(),
-                    after: after.clone(),
-                    limit: 1,
-                })
-                .await
-            {
-                Ok(page) => {
-                    let Some(row) = page.rows.first() else { break };
-                    compare_row(row, report, said, sealer);
-                    after = Some(row.key.id.clone());
-                }
-                Err(StoreError::Tampered(key)) => {
-                    report.rows += 1;
-                    fault(report, &key, StateFault::Altered);
-                    said.remove(&key);
-                    return Ok(key.id);
-                }
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Ok(spoilt.id.clone())
-    }
 }
 
 /// The log itself is not what its hashes or its signed root say, up to this entry.
 fn log_fault(report: &mut StateReport, index: u64) {
-    if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow {
-            kind: "log_entry".to_owned(),
-            id: index.to_string(),
-            fault: StateFault::Altered,
-        });
-    } else {
-        report.further += 1;
-    }
+    report_fault(report, "log_entry".to_owned(), index.to_string(), StateFault::Altered);
 }
 
 fn note(said: &mut Said, row: tenure_log::RowDigest) {
@@ -252,10 +214,23 @@ fn compare_row(row: &Arc<Row>, report: &mut StateReport, said: &mut Said, sealer
     }
 }
 
+/// What a store keeps beside a row, as it follows from the row.
+struct Derived {
+    terms: Vec<String>,
+    droppable_after: Option<Timestamp>,
+}
+
 /// Reads a row as the record that it holds.
-fn read(row: &Arc<Row>) -> Result<(), BadRow> {
-    fn of<T: Record>(row: &Arc<Row>) -> Result<(), BadRow> {
-        row.decode::<T>().map(drop)
+fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
+    fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
+        let record = row.decode::<T>()?;
+        let mut terms = record.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        Ok(Derived {
+            terms,
+            droppable_after: record.droppable_after(),
+        })
     }
     match row.key.kind {
         RowKind::Person => of::<Person>(row),
@@ -274,7 +249,10 @@ fn read(row: &Arc<Row>) -> Result<(), BadRow> {
         RowKind::SigningKey => of::<SigningKey>(row),
         RowKind::JoinToken => of::<JoinToken>(row),
         // No release has written one.
-        RowKind::Idempotency => Ok(()),
+        RowKind::Idempotency => Ok(Derived {
+            terms: Vec::new(),
+            droppable_after: None,
+        }),
         RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
         RowKind::Policy => of::<PolicySet>(row),
         RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),

@@ -183,9 +183,11 @@ impl Log {
                 }
                 context.out.rows(&report, &report.faults, FAULTY_ROWS)?;
                 let count = report.faults.len() as u64 + report.further;
-                Err(Failure::new(format!("{count} row(s) don't fit the log"))
-                    .hint("nothing is issued on such a row; restore what was altered from a backup, and read what is unreadable with the release that wrote it")
-                    .into())
+                Err(
+                    Failure::new(format!("{count} row(s) don't fit the log, or what stands beside them doesn't fit them"))
+                        .hint("nothing is issued on a row that was altered; restore from a backup, and read what is unreadable with the release that wrote it")
+                        .into(),
+                )
             }
         }
     }
