@@ -106,7 +106,10 @@ pub struct FaultyRow {
 /// How the state stands against the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StateReport {
-    /// Entries that were replayed.
+    /// The first entry that was read; what went before it says a digest that the log names. 0: the whole log was read.
+    #[serde(default)]
+    pub from: u64,
+    /// The entries against which the rows were held, from the log's first one on.
     pub entries: u64,
     /// Rows that were checked.
     pub rows: u64,

@@ -103,7 +103,11 @@ Examples:
     /// Verifies an export without a server. Exit code 1 if anything is wrong with it.
     Verify(Verify),
     /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is any.
-    VerifyState,
+    VerifyState {
+        /// Read the log from its first entry on, and not from the newest digest of the state.
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 const EXCEPTIONAL: &[Column] = &[
@@ -175,9 +179,12 @@ impl Log {
             }
             Self::Inclusion { index, key } => inclusion(context, index, key).await,
             Self::Verify(verify) => verify.run(context),
-            Self::VerifyState => {
-                let report = context.client()?.verify_state().await?;
+            Self::VerifyState { full } => {
+                let report = context.client()?.verify_state(full).await?;
                 eprintln!("{} rows were held against {} entries", report.rows, report.entries);
+                if report.from > 0 {
+                    eprintln!("the log was read from entry {} on, where its digest ends; --full reads all of it", report.from);
+                }
                 if report.faults.is_empty() {
                     return context.out.record(&report);
                 }

@@ -1,5 +1,7 @@
 //! The state held against the log and against itself: whatever somebody wrote into the database by hand is named.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::world::{Key, World, in_secs};
@@ -8,6 +10,7 @@ use crate::{on_both, on_one};
 /// Kinds of rows, and of deadlines, by their numbers.
 const PERSON: u8 = 1;
 const IDENTITY: u8 = 7;
+const DIGEST: u8 = 50;
 const EXPIRY: u8 = 1;
 
 /// Bytes as SQLite writes them in a statement.
@@ -24,7 +27,8 @@ impl World {
             None => {
                 let database = rusqlite::Connection::open(self.server.data().join("tenure.db")).unwrap();
                 for statement in statements {
-                    assert_ne!(database.execute(statement, []).unwrap(), 0, "{statement}");
+                    let altered = database.execute(statement, []).unwrap();
+                    assert!(altered > 0 || statement.starts_with("CREATE"), "{statement}");
                 }
             }
             Some(url) => {
@@ -39,15 +43,44 @@ impl World {
         self.restart();
     }
 
-    /// Every fault that the server finds, as `kind/id: fault`.
-    async fn faults(&self) -> Vec<String> {
-        let report = self.post(&self.auditor, "/v1/log/verify-state", json!({})).await.expect(200);
-        let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
-        let named = |fault: &Value| format!("{}/{}: {}", text(fault, "kind"), text(fault, "id"), text(fault, "fault"));
-        let mut faults: Vec<String> = report.body["faults"].as_array().unwrap().iter().map(named).collect();
-        faults.sort_unstable();
-        faults
+    /// What the server says of its state.
+    async fn verified(&self, query: &str) -> Value {
+        self.post(&self.auditor, &format!("/v1/log/verify-state{query}"), json!({}))
+            .await
+            .expect(200)
+            .body
     }
+
+    /// Every fault that the server finds.
+    async fn faults(&self) -> Vec<String> {
+        named(&self.verified("").await)
+    }
+
+    /// Lets the server make another digest of its state, which takes a log that has grown; returns how many entries it covers.
+    async fn digest(&mut self) -> u64 {
+        let known = self.digests().await.len();
+        for n in 0..100 {
+            self.register(&format!("draft-{known}-{n}"), json!({}), "draft").await.expect(201);
+        }
+        self.server.stop();
+        self.restart();
+        self.until_within(Duration::from_secs(30), async || self.digests().await.len() > known).await;
+        self.digests().await[known]["data"]["entries"].as_u64().unwrap()
+    }
+
+    async fn digests(&self) -> Vec<Value> {
+        let events = self.events().await;
+        events.into_iter().filter(|event| event["kind"] == "state.digested").collect()
+    }
+}
+
+/// The faults of a report, as `kind/id: fault`.
+fn named(report: &Value) -> Vec<String> {
+    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
+    let named = |fault: &Value| format!("{}/{}: {}", text(fault, "kind"), text(fault, "id"), text(fault, "fault"));
+    let mut faults: Vec<String> = report["faults"].as_array().unwrap().iter().map(named).collect();
+    faults.sort_unstable();
+    faults
 }
 
 on_both! {
@@ -124,6 +157,53 @@ on_one! {
         let faults = world.faults().await;
         for waits in [("identity", &id), ("request", &request), ("need", &need), ("person", &leaves), ("transfer", &transfer)] {
             assert!(faults.contains(&format!("{}/{}: deadline_missing", waits.0, waits.1)), "{waits:?}: {faults:?}");
+        }
+    }
+
+    async fn a05_a_digest_stands_for_the_log_before_it(world: World) {
+        let mut world = world;
+        let (id, _) = world.exporter("exporter").await;
+        let row = format!("kind = {IDENTITY} AND id = {}", bytes(&id));
+        world.alter(&[format!("CREATE TABLE aside AS SELECT * FROM record WHERE {row}")]).await;
+        let suspend = format!("/v1/identities/{id}/suspend");
+        world.post(&world.security, &suspend, json!({"reason": "incident 7"})).await.expect(200);
+        let entries = world.digest().await;
+        world.alter(&[format!("DELETE FROM entry WHERE idx < {entries}")]).await;
+        let report = world.verified("").await;
+        assert_eq!((named(&report), &report["from"]), (vec![], &json!(entries)));
+        // Who asks for all of it is told that it isn't there.
+        let full = world.verified("?full=true").await;
+        assert_eq!((named(&full), &full["from"]), (vec!["log_entry/0: missing".to_owned()], &json!(0)));
+        world.post(&world.auditor, "/v1/log/verify-state?ful=true", json!({})).await.expect(422);
+        // The digest says what the entries said.
+        world.alter(&[format!("DELETE FROM record WHERE {row}"), "INSERT INTO record SELECT * FROM aside".to_owned()]).await;
+        assert!(world.faults().await.contains(&format!("identity/{id}: rolled_back")));
+        // One that was altered says nothing, and the log is read without it.
+        let chunk = "chunk/even/0000000000";
+        let altered = format!("UPDATE record SET mac = {} WHERE kind = {DIGEST} AND id = {}", bytes("forged"), bytes(chunk));
+        world.alter(&[altered]).await;
+        let report = world.verified("").await;
+        let faults = named(&report);
+        for fault in [format!("state_digest/{chunk}: altered"), "log_entry/0: missing".to_owned()] {
+            assert!(faults.contains(&fault), "{fault} in {faults:?}");
+        }
+        assert_eq!(report["from"], 0);
+    }
+
+    async fn a05_what_was_put_back_with_an_older_digest_is_named(world: World) {
+        let mut world = world;
+        let (id, _) = world.exporter("exporter").await;
+        world.digest().await;
+        let rows = format!("kind = {DIGEST} OR (kind = {IDENTITY} AND id = {})", bytes(&id));
+        world.alter(&[format!("CREATE TABLE aside AS SELECT * FROM record WHERE {rows}")]).await;
+        let suspend = format!("/v1/identities/{id}/suspend");
+        world.post(&world.security, &suspend, json!({"reason": "incident 7"})).await.expect(200);
+        world.digest().await;
+        assert_eq!(world.faults().await, [""; 0]);
+        world.alter(&[format!("DELETE FROM record WHERE {rows}"), "INSERT INTO record SELECT * FROM aside".to_owned()]).await;
+        let faults = world.faults().await;
+        for fault in ["state_digest/newest: rolled_back".to_owned(), format!("identity/{id}: rolled_back")] {
+            assert!(faults.contains(&fault), "{fault} in {faults:?}");
         }
     }
 
