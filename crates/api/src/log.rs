@@ -80,14 +80,24 @@ pub enum StateFault {
     Unlogged,
     /// It is what the log says, and can't be read: whatever rests on it is refused.
     Unreadable,
+    /// The index doesn't hold it under each of its terms: lists leave it out.
+    Unindexed,
+    /// The index holds it, or what isn't there, under a term that it doesn't bear.
+    Misindexed,
+    /// The time from which it is dropped is not its own.
+    DropTimeAltered,
+    /// A deadline that it has to have is missing: what it says would never happen.
+    DeadlineMissing,
+    /// A deadline of it is later than it allows, or is held by nobody who works.
+    DeadlineLate,
 }
 
-/// A row that doesn't fit the log.
+/// A row that doesn't fit the log, or that what stands beside it doesn't fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultyRow {
-    /// The kind of row.
+    /// The kind of row; `log_entry` is an entry of the log, and `last_use` the time at which something was last used.
     pub kind: String,
-    /// Its id.
+    /// Its id, an entry's index, or what was used.
     pub id: String,
     /// What is wrong.
     pub fault: StateFault,
@@ -96,7 +106,10 @@ pub struct FaultyRow {
 /// How the state stands against the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StateReport {
-    /// Entries that were replayed.
+    /// The first entry that was read; what went before it says a digest that the log names. 0: the whole log was read.
+    #[serde(default)]
+    pub from: u64,
+    /// The entries against which the rows were held, from the log's first one on.
     pub entries: u64,
     /// Rows that were checked.
     pub rows: u64,

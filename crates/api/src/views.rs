@@ -18,7 +18,7 @@ pub struct Page<T> {
     /// Give it as `after` to get the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
-    /// The ids of records of this page that can't be read, of which an operator finds the cause with `tenure log verify-state`.
+    /// The ids of records of this page that can't be read or were altered outside Tenure, of which an operator finds the cause with `tenure log verify-state`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unreadable: Vec<String>,
 }

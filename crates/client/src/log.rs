@@ -59,9 +59,11 @@ impl Client {
         self.list("/v1/log/exceptional", query).await
     }
 
-    /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the log is long.
-    pub async fn verify_state(&self) -> Result<StateReport, ClientError> {
-        json(self.stream_request(Method::POST, "/v1/log/verify-state").timeout(REPLAY)).await
+    /// `POST /v1/log/verify-state`: replays the log and names each row that doesn't fit it. It takes as long as the state is large; with
+    /// `full` also as long as the log is long, which is read from its first entry on then.
+    pub async fn verify_state(&self, full: bool) -> Result<StateReport, ClientError> {
+        let request = self.stream_request(Method::POST, "/v1/log/verify-state").query(&[("full", full)]);
+        json(request.timeout(REPLAY)).await
     }
 
     /// `GET /v1/log/export`: everything that is committed, for an auditor to verify offline.

@@ -45,6 +45,7 @@ pub mod secret;
 pub mod sign_in;
 pub mod signal;
 pub mod signing_key;
+pub mod state_digest;
 pub mod team;
 pub mod template;
 pub mod text;

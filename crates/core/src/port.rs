@@ -126,9 +126,22 @@ pub struct Page {
     pub rows: Vec<Arc<Row>>,
     /// Where the next page starts, if there may be more.
     pub next: Option<String>,
+    /// Rows of this page that are left out because their MAC doesn't match (S-2).
+    pub altered: Vec<RowKey>,
 }
 
 impl Page {
+    /// The page, where a row that is left out must not be taken for one that isn't there.
+    ///
+    /// # Errors
+    /// A row of it was altered.
+    pub fn whole(self) -> Result<Self, StoreError> {
+        match self.altered.first() {
+            Some(key) => Err(StoreError::Tampered(key.clone())),
+            None => Ok(self),
+        }
+    }
+
     /// The page's records, and the rows that can't be read: such a row spoils itself and not its list.
     pub fn records<T: Record>(&self) -> (Vec<Stored<T>>, Vec<BadRow>) {
         let (mut records, mut unreadable) = (Vec::with_capacity(self.rows.len()), Vec::new());
@@ -138,6 +151,10 @@ impl Page {
                 Err(bad) => unreadable.push(bad),
             }
         }
+        unreadable.extend(self.altered.iter().map(|key| BadRow {
+            key: key.clone(),
+            why: "it was altered outside Tenure".into(),
+        }));
         (records, unreadable)
     }
 }
@@ -236,6 +253,52 @@ impl DueKind {
     }
 }
 
+/// A deadline as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// When it falls due.
+    pub due_at: Timestamp,
+    /// Its newest fencing token.
+    pub fence: u64,
+    /// Until when it is leased; `None` if it isn't.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// What a store keeps beside a row to find and to drop it: derived from the row, and under no MAC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The revision of the row that it stands beside.
+    pub revision: u64,
+    /// The terms that a later write of the row removes from the index.
+    pub terms: Vec<String>,
+    /// Whether the index has every term that was asked about.
+    pub indexed: bool,
+    /// When the row is dropped without an event.
+    pub droppable_after: Option<Timestamp>,
+}
+
+/// An entry of the index that lists go by, its columns as they stand in the store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct IndexEntry {
+    /// The kind's number.
+    pub kind: u8,
+    /// The term.
+    pub term: Vec<u8>,
+    /// The row's id.
+    pub id: Vec<u8>,
+    /// Whether that row is there and bears the term.
+    pub borne: bool,
+}
+
+/// A noted last use, as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastUse {
+    /// Of what.
+    pub subject: Vec<u8>,
+    /// Whether it was noted by a holder of the key.
+    pub genuine: bool,
+}
+
 /// Work leased to one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
@@ -329,14 +392,26 @@ pub trait RowSealer: Send + Sync {
     fn digest(&self, key: &RowKey, revision: u64, body: &[u8]) -> [u8; 32];
     /// The row's MAC, over its digest and its positions.
     fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32];
+    /// The MAC of a last use.
+    fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32];
 }
 
 /// A store. Every method is one short transaction; none spans a network call to anything but the store.
 pub trait Store: Send + Sync {
     /// Reads rows by key, each with its MAC checked.
     fn load<'a>(&'a self, keys: &'a [RowKey]) -> BoxFuture<'a, Result<Snapshot, StoreError>>;
-    /// Lists rows.
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>>;
+    /// Lists rows; those that were altered are left out and named.
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>>;
+    /// Lists rows for a decision: one that was altered fails it.
+    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.page(query).await?.whole() })
+    }
+    /// What stands beside each of these rows, and whether the index has these terms of theirs; as of one moment.
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>>;
+    /// Entries of the index behind another, in their order, at most `n`.
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>>;
+    /// The deadlines of these subjects.
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>>;
     /// Writes a changeset, or nothing.
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome>;
     /// Leases up to `n` deadlines of a kind that are due at `now` and not leased to another.
@@ -355,8 +430,10 @@ pub trait Store: Send + Sync {
     fn tile(&self, level: u8, index: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
     /// Notes when subjects were last used; later times win. Write-behind: it may be lost in a crash.
     fn touch<'a>(&'a self, used: &'a [(String, Timestamp)]) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// When a subject was last used.
+    /// When a subject was last used. What nobody with the key has noted is no use.
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+    /// Last uses of subjects behind another, in the order of their bytes, at most `n`.
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>>;
     /// Drops up to `n` rows, keys and counts of each sort whose time is over; returns how many went.
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Whether the disk is full, so that only what takes authority away is written (S-16). A store whose disk is somebody else's doesn't know.

@@ -157,6 +157,8 @@ row_kinds! {
     Contradiction = 48, "contradiction";
     /// The revision below which a row of authority is not believed.
     Floor = 49, "floor";
+    /// What the log said of every row as of one of its entries.
+    StateDigest = 50, "state_digest";
 }
 
 /// A row's name: its kind and its id, which is unique within the kind.

@@ -5,13 +5,15 @@ use std::fmt;
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
 use tenure_core::port::RowSealer;
 use tenure_core::row::{Position, RowKey};
+use tenure_core::time::Timestamp;
 
 use crate::root::RootKey;
 
-/// HMAC-SHA256 under two keys that derive from the root key: one for contents, one for contents at positions.
+/// HMAC-SHA256 under keys that derive from the root key: one for contents, one for contents at positions, one for last uses.
 pub struct RowMac {
     digest: Key,
     mac: Key,
+    last_use: Key,
 }
 
 impl RowMac {
@@ -21,6 +23,7 @@ impl RowMac {
         Self {
             digest: key("row digest"),
             mac: key("row mac"),
+            last_use: key("last use"),
         }
     }
 }
@@ -44,6 +47,13 @@ impl RowSealer for RowMac {
             context.update(&at.shard.to_be_bytes());
             context.update(&at.index.to_be_bytes());
         }
+        bytes(&context.sign())
+    }
+
+    fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32] {
+        let mut context = Context::with_key(&self.last_use);
+        context.update(&at.as_micros().to_be_bytes());
+        context.update(subject.as_bytes());
         bytes(&context.sign())
     }
 }
@@ -87,6 +97,15 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn a_last_use_is_of_one_subject_at_one_time() {
+        let at = Timestamp::from_secs;
+        let base = sealer("1").last_use("idn_1", at(1));
+        assert_ne!(base, sealer("1").last_use("idn_2", at(1)));
+        assert_ne!(base, sealer("1").last_use("idn_1", at(2)));
+        assert_ne!(base, sealer("2").last_use("idn_1", at(1)));
     }
 
     #[test]

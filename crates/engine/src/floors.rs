@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tenure_core::changeset::Changeset;
 use tenure_core::floor::Floor;
-use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError};
+use tenure_core::port::{
+    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError,
+};
 use tenure_core::row::{Record, RowKey};
 use tenure_core::time::{Clock, Span, Timestamp};
 
@@ -76,8 +78,20 @@ impl Store for Floored {
         Box::pin(self.load_with_floors(keys))
     }
 
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
-        self.store.list(query)
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        self.store.page(query)
+    }
+
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        self.store.beside(rows)
+    }
+
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        self.store.index(after, n)
+    }
+
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        self.store.deadlines(of)
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
@@ -125,6 +139,10 @@ impl Store for Floored {
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
         self.store.last_used(subject)
+    }
+
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        self.store.last_uses(after, n)
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

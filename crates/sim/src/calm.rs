@@ -42,12 +42,14 @@ impl World {
             self.work_off()?;
         }
         self.settled()?;
+        self.verify_state()?;
         self.still_serves()?;
         // Beyond what a request stays open for.
         self.time.pass(Span::from_days(8));
         self.work_off()?;
         self.settled()?;
         self.verify_log()?;
+        self.verify_state()?;
         let dump = self.dump();
         self.checker.all_rows(&dump)?;
         self.say(&format!("{} entries", dump.head.size));
@@ -116,6 +118,16 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The server's own check finds nothing wrong where nobody altered anything.
+    fn verify_state(&mut self) -> Result<(), Broken> {
+        let Some(node) = self.nodes.first() else { return Ok(()) };
+        let engine = Arc::clone(&node.engine);
+        match exec::finish(async move { engine.verify_by_itself().await }, 100_000) {
+            Some(Ok(report)) if report.faults.is_empty() => Ok(()),
+            other => Err(("s2", format!("nothing was altered, and the state's check says {other:?}"))),
+        }
     }
 
     /// What was kept of the log on the way must be a beginning of what is exported now.

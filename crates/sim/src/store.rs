@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::port::{
-    BoxFuture, Claimed, Committed, Conflict, DueKind, Head, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError,
+    Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot,
+    Store, StoreError,
 };
 use tenure_core::row::{Row, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
@@ -245,8 +246,20 @@ impl Store for FaultyStore {
         Box::pin(async move { self.read(self.shared.inner.load(keys)).await.map(|snapshot| self.seen(snapshot)) })
     }
 
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(self.read(self.shared.inner.list(query)))
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(self.read(self.shared.inner.page(query)))
+    }
+
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.beside(rows)))
+    }
+
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.index(after, n)))
+    }
+
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.deadlines(of)))
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
@@ -292,6 +305,10 @@ impl Store for FaultyStore {
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
         Box::pin(self.read(self.shared.inner.last_used(subject)))
+    }
+
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        Box::pin(self.read(self.shared.inner.last_uses(after, n)))
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

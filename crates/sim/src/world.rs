@@ -167,6 +167,9 @@ impl RowSealer for WeakDigests {
     fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32] {
         self.0.mac(digest, created, position)
     }
+    fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32] {
+        self.0.last_use(subject, at)
+    }
 }
 
 impl World {

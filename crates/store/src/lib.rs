@@ -15,7 +15,7 @@ mod sqlite;
 
 pub use error::OpenError;
 pub use leaf::OPERATOR_TOKEN;
-pub use memory::{Deadline, Dump, MemoryStore};
+pub use memory::{Dump, MemoryStore};
 pub use migrations::MigrationError;
 pub use postgres::PostgresStore;
 pub use sqlite::{SqliteStore, back_up, head_of, put_back};

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
+use tenure_core::port::{
+    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
+    StoreError,
+};
 use tenure_core::row::{Row, RowKey};
 use tenure_core::time::{Span, Timestamp};
 
@@ -18,17 +21,6 @@ use crate::row::{limit_of, verify};
 pub struct MemoryStore {
     state: Mutex<State>,
     sealer: Arc<dyn RowSealer>,
-}
-
-/// A deadline as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline {
-    /// When it falls due.
-    pub due_at: Timestamp,
-    /// Its newest fencing token.
-    pub fence: u64,
-    /// Until when it is leased; `None` if it isn't.
-    pub leased_until: Option<Timestamp>,
 }
 
 /// Everything in a [`MemoryStore`], for checks of invariants. Rows and entries are shared, not copied.
@@ -127,7 +119,7 @@ impl MemoryStore {
         Ok(Snapshot { rows, head: state.head.size })
     }
 
-    fn page(&self, query: &ListQuery) -> Result<Page, StoreError> {
+    fn page_of(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let state = self.state.lock();
         let from = RowKey {
@@ -142,8 +134,8 @@ impl MemoryStore {
             .filter(|(_, held)| query.terms.iter().all(|term| held.terms.contains(term)))
             .take(limit)
             .map(|(_, held)| self.checked(held))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(crate::row::page(rows, limit))
+            .collect::<Vec<_>>();
+        crate::row::page(rows, limit)
     }
 
     fn checked(&self, held: &Held) -> Result<Arc<Row>, StoreError> {
@@ -329,8 +321,35 @@ impl Store for MemoryStore {
         Box::pin(async move { self.snapshot(keys) })
     }
 
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(async move { self.page(query) })
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.page_of(query) })
+    }
+
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state.lock();
+            let beside = |(key, terms): &(RowKey, Vec<String>)| {
+                state.rows.get(key).map(|held| Beside {
+                    revision: held.row.revision,
+                    terms: held.terms.clone(),
+                    indexed: terms.iter().all(|term| held.terms.contains(term)),
+                    droppable_after: held.drop_after,
+                })
+            };
+            Ok(rows.iter().map(beside).collect())
+        })
+    }
+
+    /// Rows are found by their own terms here: nothing else can be in the index.
+    fn index<'a>(&'a self, _after: &'a IndexEntry, _n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        Box::pin(async move { Ok(Vec::new()) })
+    }
+
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state.lock();
+            Ok(of.iter().map(|of| state.due.get(of).copied()).collect())
+        })
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
@@ -378,6 +397,18 @@ impl Store for MemoryStore {
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
         Box::pin(async move { Ok(self.state.lock().used.get(subject).copied()) })
+    }
+
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        Box::pin(async move {
+            let state = self.state.lock();
+            let behind = state.used.keys().filter(|subject| subject.as_bytes() > after);
+            let stamp = |subject: &String| LastUse {
+                subject: subject.as_bytes().to_vec(),
+                genuine: true,
+            };
+            Ok(behind.take(usize::from(n)).map(stamp).collect())
+        })
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

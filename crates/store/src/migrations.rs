@@ -10,6 +10,9 @@ pub(crate) struct Migration {
     pub(crate) sql: &'static str,
 }
 
+/// The one after which the last uses of before get their MACs: that takes the key.
+pub(crate) const LAST_USES: u32 = 3;
+
 pub(crate) const SQLITE: &[Migration] = &[
     Migration {
         number: 1,
@@ -18,6 +21,10 @@ pub(crate) const SQLITE: &[Migration] = &[
     Migration {
         number: 2,
         sql: include_str!("../migrations/sqlite/0002_total_terms.sql"),
+    },
+    Migration {
+        number: LAST_USES,
+        sql: include_str!("../migrations/sqlite/0003_last_uses.sql"),
     },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
@@ -28,6 +35,10 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
         number: 2,
         sql: include_str!("../migrations/postgres/0002_total_terms.sql"),
+    },
+    Migration {
+        number: LAST_USES,
+        sql: include_str!("../migrations/postgres/0003_last_uses.sql"),
     },
 ];
 

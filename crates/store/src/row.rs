@@ -22,10 +22,41 @@ pub(crate) fn limit_of(query: &ListQuery) -> usize {
     usize::from(query.limit.clamp(1, 1000))
 }
 
-/// A full page may have a next one.
-pub(crate) fn page(rows: Vec<Arc<Row>>, limit: usize) -> Page {
-    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.key.id.clone());
-    Page { rows, next }
+/// A page of the rows that were found, each checked: a full one may have a next one.
+pub(crate) fn page(found: Vec<Result<Arc<Row>, StoreError>>, limit: usize) -> Result<Page, StoreError> {
+    let full = found.len() >= limit;
+    let mut page = Page {
+        rows: Vec::with_capacity(found.len()),
+        next: None,
+        altered: Vec::new(),
+    };
+    for row in found {
+        let id = match row {
+            Ok(row) => {
+                page.rows.push(row);
+                page.rows.last().map(|row| row.key.id.clone())
+            }
+            Err(StoreError::Tampered(key)) => {
+                page.altered.push(key);
+                page.altered.last().map(|key| key.id.clone())
+            }
+            Err(other) => return Err(other),
+        };
+        page.next = id.filter(|_| full);
+    }
+    Ok(page)
+}
+
+/// Whether a last use was noted by a holder of the key.
+pub(crate) fn is_genuine(sealer: &dyn RowSealer, subject: &[u8], at: i64, mac: &[u8]) -> bool {
+    let expected = std::str::from_utf8(subject).map(|subject| sealer.last_use(subject, Timestamp::from_micros(at)));
+    expected.is_ok_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, mac).is_ok())
+}
+
+/// Whether a column of terms holds a term.
+pub(crate) fn bears(column: Option<&[u8]>, term: &[u8]) -> bool {
+    let terms: Option<Vec<String>> = column.and_then(|column| serde_json::from_slice(column).ok());
+    terms.is_some_and(|terms| terms.iter().any(|held| held.as_bytes() == term))
 }
 
 /// The time that an entry carries.

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tenure_core::port::RowSealer;
 use tenure_core::row::{Position, RowKey};
+use tenure_core::time::Timestamp;
 
 /// Names the server to use; without it, each process starts a private one.
 const SERVER: &str = "TENURE_TEST_POSTGRES";
@@ -52,6 +53,10 @@ impl RowSealer for TestSealer {
     fn mac(&self, digest: &[u8; 32], created: Position, position: Position) -> [u8; 32] {
         let place = |position: Position| [position.shard.to_be_bytes().as_slice(), &position.index.to_be_bytes()].concat();
         self.sign(&[b"mac", digest, &place(created), &place(position)])
+    }
+
+    fn last_use(&self, subject: &str, at: Timestamp) -> [u8; 32] {
+        self.sign(&[b"last use", &at.as_micros().to_be_bytes(), subject.as_bytes()])
     }
 }
 

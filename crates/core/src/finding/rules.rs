@@ -246,9 +246,9 @@ pub static STATE_ALTERED: Rule = Rule {
     severity: Severity::Critical,
     frameworks: &["NHI1:2025", "CSF2.0:PR.DS-01", "CSF2.0:DE.CM-09"],
     aliases: &[],
-    evidence: "the row, and whether it was altered, put back, deleted or never written by an event",
-    blind_spots: "records of credentials that were never touched after they were issued, whose deletion refuses them",
-    false_positives: "none: the log's leaves carry a keyed digest of each row",
+    evidence: "the row, and whether it was altered, put back, deleted or never written by an event, or what beside it doesn't follow from it",
+    blind_spots: "records of credentials that were never touched after they were issued, whose deletion refuses them; deadlines that follow from more than their row; a last use that was deleted",
+    false_positives: "none: the log's leaves carry a keyed digest of each row, and only what follows from a row is held against it",
     action: "find out who writes to the database, restore it from a backup, and begin a new epoch: tenure restore --from",
 };
 

@@ -69,6 +69,15 @@ impl<T> Listing<T> {
     }
 }
 
+/// What becomes of a list with a row that was altered outside Tenure (S-2).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Altered {
+    /// Nothing is decided on it.
+    Fails,
+    /// Whoever reads the page is told which one it is.
+    IsNamed,
+}
+
 /// What a page of the API says besides its items.
 pub(crate) struct PageEnd {
     next: Option<String>,
@@ -144,9 +153,16 @@ impl Listed for Receipt {
 }
 
 impl Engine {
-    /// The records that a query finds. One that can't be read is logged, and spoils itself only.
+    /// The records that a query finds, for a decision: one that can't be read is logged and named, one that was altered fails it.
     pub(crate) async fn listing<T: Record>(&self, query: &ListQuery) -> Result<Listing<T>, OpError> {
-        let page = self.store.list(query).await?;
+        self.listing_with(query, Altered::Fails).await
+    }
+
+    async fn listing_with<T: Record>(&self, query: &ListQuery, altered: Altered) -> Result<Listing<T>, OpError> {
+        let page = match altered {
+            Altered::Fails => self.store.list(query).await?,
+            Altered::IsNamed => self.store.page(query).await?,
+        };
         let (rows, unreadable) = page.records();
         for bad in &unreadable {
             tracing::error!(row = %bad.key, why = bad.why, "a row can't be read; `tenure log verify-state` names all of them");
@@ -197,8 +213,8 @@ impl Engine {
         }
         let kind = T::KIND;
         let listing = match any {
-            [] => self.listing::<T>(&ListQuery { kind, terms, after, limit }).await?,
-            any => self.listing_by_any(any, &terms, after.as_deref(), limit).await?,
+            [] => self.listing_with::<T>(&ListQuery { kind, terms, after, limit }, Altered::IsNamed).await?,
+            any => self.listing_by_any(any, &terms, after.as_deref(), limit, Altered::IsNamed).await?,
         };
         let end = PageEnd {
             next: listing.next.map(|id| cursors.seal(&id)),
@@ -216,12 +232,19 @@ impl Engine {
         after: Option<&str>,
         n: u16,
     ) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-        let listing = self.listing_by_any(any, terms, after, n).await?;
+        let listing = self.listing_by_any(any, terms, after, n, Altered::Fails).await?;
         Ok((listing.rows, listing.next))
     }
 
     /// The same, with those that can't be read.
-    pub(crate) async fn listing_by_any<T: Record>(&self, any: &[String], terms: &[String], after: Option<&str>, n: u16) -> Result<Listing<T>, OpError> {
+    pub(crate) async fn listing_by_any<T: Record>(
+        &self,
+        any: &[String],
+        terms: &[String],
+        after: Option<&str>,
+        n: u16,
+        altered: Altered,
+    ) -> Result<Listing<T>, OpError> {
         let mut found = BTreeMap::new();
         let mut more = false;
         for term in any {
@@ -231,7 +254,7 @@ impl Engine {
                 after: after.map(str::to_owned),
                 limit: n,
             };
-            let listing = self.listing::<T>(&query).await?;
+            let listing = self.listing_with::<T>(&query, altered).await?;
             more |= listing.next.is_some();
             found.extend(listing.rows.into_iter().map(|row| (row.row_id(), Ok(row))));
             found.extend(listing.unreadable.into_iter().map(|bad| (bad.key.id.clone(), Err(bad))));

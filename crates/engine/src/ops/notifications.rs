@@ -28,12 +28,9 @@ impl Engine {
             after: Some(Outbox::id_of("")),
             limit: CHANNELS,
         };
-        let page = self.store.list(&query).await?;
-        let rows = page.rows.into_iter().filter(|row| row.key.id.starts_with(&Outbox::id_of("")));
-        let channels = tenure_core::port::Page {
-            rows: rows.collect(),
-            next: None,
-        };
+        let mut channels = self.store.page(&query).await?;
+        channels.rows.retain(|row| row.key.id.starts_with(&Outbox::id_of("")));
+        channels.altered.retain(|key| key.id.starts_with(&Outbox::id_of("")));
         let (channels, unreadable) = channels.records::<Outbox>();
         let mut items = Vec::with_capacity(channels.len());
         for channel in &channels {

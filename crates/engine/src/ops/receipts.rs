@@ -20,6 +20,7 @@ use crate::Engine;
 use crate::caller::Caller;
 use crate::counters::count;
 use crate::error::OpError;
+use crate::ops::lists::Altered;
 use crate::plan;
 
 /// Identities among whose credentials a live one is looked for, as the positive control.
@@ -275,7 +276,7 @@ impl Engine {
         let mut identities = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let listing = self.listing_by_any::<Identity>(any, &[], after.as_deref(), 500).await?;
+            let listing = self.listing_by_any::<Identity>(any, &[], after.as_deref(), 500, Altered::Fails).await?;
             after.clone_from(&listing.next);
             // A receipt says nothing of what can't be read.
             identities.extend(listing.whole()?);

@@ -1,6 +1,15 @@
-//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable.
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable; what stands
+//! beside it (index, deadlines) must follow from it, and last uses must have been noted by a holder of the key.
+//!
+//! The log is read from the newest digest on (`digest.rs`), or from its first entry where the whole of it is asked for, or no digest is to
+//! be relied on. A digest is under MACs and named by the log as any other row is: one that was altered, put back or deleted is found by
+//! reading on without it.
+
+mod beside;
+mod digest;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use tenure_api::log::{FaultyRow, StateFault, StateReport};
@@ -24,7 +33,7 @@ use tenure_core::person::{OperatorToken, Person};
 use tenure_core::person_grant::{Package, PersonGrant};
 use tenure_core::policy::Action;
 use tenure_core::policy_set::{InForce, PolicySet};
-use tenure_core::port::{ListQuery, RowSealer, StoreError};
+use tenure_core::port::{ListQuery, RowSealer};
 use tenure_core::receipt::Receipt;
 use tenure_core::removal::{Blasts, Removal};
 use tenure_core::request::Request;
@@ -35,9 +44,11 @@ use tenure_core::scope::{Cut, Hold};
 use tenure_core::sign_in::{Invitation, Passkey, Session, SignInBinding, SignInProvider};
 use tenure_core::signal::{Heard, Signal, Source};
 use tenure_core::signing_key::SigningKey;
+use tenure_core::state_digest::{DigestChunk, StateDigest};
 use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, DataDomain, Need, Vendor};
+use tenure_core::time::Timestamp;
 use tenure_core::transfer::Transfer;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
@@ -56,12 +67,16 @@ const PAGE: u16 = 500;
 const MAX_NAMED: usize = 1_000;
 
 fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
+    report_fault(report, key.kind.as_str().to_owned(), key.id.clone(), fault);
+}
+
+/// Names what is wrong first of each: what stands beside a row that was altered or is gone doesn't fit either.
+fn report_fault(report: &mut StateReport, kind: String, id: String, fault: StateFault) {
+    if report.faults.iter().any(|named| named.kind == kind && named.id == id) {
+        return;
+    }
     if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow {
-            kind: key.kind.as_str().to_owned(),
-            id: key.id.clone(),
-            fault,
-        });
+        report.faults.push(FaultyRow { kind, id, fault });
     } else {
         report.further += 1;
     }
@@ -70,65 +85,117 @@ fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
 /// What the log says of rows: their last revision and its digest.
 type Said = HashMap<RowKey, (u64, [u8; 32])>;
 
+/// How much of the log a verification reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What comes after the newest digest of the state.
+    SinceDigest,
+    /// All of it.
+    Full,
+}
+
+/// The log as far as it was read.
+#[derive(Default)]
+struct Replay {
+    /// What it says of the rows that were not compared yet.
+    said: Said,
+    /// The right edge of its tree.
+    frontier: Frontier,
+    /// Entries that are missing: what they said is not known.
+    gap: Option<Range<u64>>,
+    /// What it says of the rows that were compared: the next digest.
+    compared: Vec<(RowKey, u64, [u8; 32])>,
+}
+
+/// What the log says of the state as of one entry.
+pub(crate) struct LoggedState {
+    frontier: Frontier,
+    rows: Vec<(RowKey, u64, [u8; 32])>,
+}
+
 impl Engine {
     /// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
     ///
     /// # Errors
     /// The caller may not audit, or the store can't be read.
-    pub async fn verify_state(&self, caller: &Caller) -> Result<StateReport, OpError> {
+    pub async fn verify_state(&self, caller: &Caller, extent: Extent) -> Result<StateReport, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
             self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
-            self.check_state().await
+            Ok(self.check_state(extent).await?.0)
         })
         .await
     }
 
-    /// The same, whoever asks.
-    pub(crate) async fn check_state(&self) -> Result<StateReport, OpError> {
-        let mut report = StateReport::default();
-        let mut said = Said::new();
-        self.replay(&mut report, &mut said).await?;
+    /// The same, whoever asks, and what the next digest says if nothing is wrong.
+    pub(crate) async fn check_state(&self, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
+        let (mut report, mut replay) = self.replay(extent).await?;
         for kind in RowKind::ALL {
-            self.compare(*kind, &mut report, &mut said).await?;
+            self.compare(*kind, &mut report, &mut replay).await?;
         }
-        // What the log named and no list showed is gone, unless it may have been dropped at its end.
-        for (key, _) in said.iter().filter(|(key, _)| !Floor::may_be_dropped(key)) {
+        for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
+            // What was dropped at its end is not there any more, and no digest says it again.
+            if Floor::may_be_dropped(&key) {
+                continue;
+            }
             // It may have been written after its kind was listed.
-            let now_there = matches!(self.store.load(std::slice::from_ref(key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
-            if !now_there {
-                fault(&mut report, key, StateFault::Missing);
+            let now_there = matches!(self.store.load(std::slice::from_ref(&key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+            if now_there {
+                replay.compared.push((key, revision, digest));
+            } else {
+                fault(&mut report, &key, StateFault::Missing);
             }
         }
-        Ok(report)
+        self.check_index(&mut report).await?;
+        self.check_last_uses(&mut report).await?;
+        let logged = LoggedState {
+            frontier: replay.frontier,
+            rows: replay.compared,
+        };
+        Ok((report, logged))
     }
 
-    /// Reads the log from its first entry, and holds it against its own hashes and its newest signed root: what was rewritten in the
-    /// database must not vouch for rows.
-    async fn replay(&self, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
+    /// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in the database must
+    /// not vouch for rows. What was written since is no matter of this verification.
+    async fn replay(&self, extent: Extent) -> Result<(StateReport, Replay), OpError> {
+        let mut report = StateReport::default();
+        let mut replay = match extent {
+            Extent::SinceDigest => self.digested().await?.unwrap_or_default(),
+            Extent::Full => Replay::default(),
+        };
         self.seal_now().await?;
-        let checkpoint = self.signed_checkpoint().await?;
-        let mut frontier = Frontier::new();
-        loop {
+        let Some(signed) = self.signed_checkpoint().await? else {
+            return Ok((report, Replay::default()));
+        };
+        if replay.frontier.size() > signed.size {
+            // The log ends before what a digest of it was made of.
+            report_log(&mut report, signed.size, StateFault::Missing);
+            replay = Replay::default();
+        }
+        report.from = replay.frontier.size();
+        report.entries = report.from;
+        while report.entries < signed.size {
             let entries = self.store.entries(report.entries, PAGE).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
-            for entry in entries {
+            let before = report.entries;
+            for entry in entries.into_iter().filter(|entry| entry.index < signed.size) {
+                if entry.index > report.entries {
+                    replay.lacks(&mut report, entry.index);
+                }
                 let hash = leaf_hash(&entry.leaf);
                 match Leaf::parse(&entry.leaf) {
-                    Ok(leaf) if hash == entry.hash && entry.index == report.entries => leaf.rows.into_iter().for_each(|row| note(said, row)),
-                    _ => log_fault(report, report.entries),
+                    Ok(leaf) if hash == entry.hash => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
+                    _ => report_log(&mut report, entry.index, StateFault::Altered),
                 }
-                frontier.append(hash);
-                report.entries += 1;
-                if checkpoint
-                    .as_ref()
-                    .is_some_and(|signed| signed.size == report.entries && signed.root != frontier.root())
-                {
-                    log_fault(report, report.entries);
-                }
+                replay.frontier.append(hash);
+                report.entries = entry.index + 1;
+            }
+            if report.entries == before {
+                replay.lacks(&mut report, signed.size);
             }
         }
+        if replay.gap.is_none() && replay.frontier.root() != signed.root {
+            report_log(&mut report, signed.size, StateFault::Altered);
+        }
+        Ok((report, replay))
     }
 
     /// The newest checkpoint, its signature checked.
@@ -139,87 +206,49 @@ impl Engine {
         Ok(Some(opened.checkpoint))
     }
 
-    async fn compare(&self, kind: RowKind, report: &mut StateReport, said: &mut Said) -> Result<(), OpError> {
+    async fn compare(&self, kind: RowKind, report: &mut StateReport, replay: &mut Replay) -> Result<(), OpError> {
         let sealer = RowMac::new(&self.root);
         let mut after = None;
         loop {
-            let page = match self
+            let page = self
                 .store
-                .list(&ListQuery {
+                .page(&ListQuery {
                     kind,
                     terms: Vec::new(),
-                    after: after.clone(),
+                    after,
                     limit: PAGE,
                 })
-                .await
-            {
-                Ok(page) => page,
-                Err(StoreError::Tampered(key)) => {
-                    // Goes on behind it, row by row up to it: the page that it spoilt is read again without it.
-                    after = Some(self.compare_up_to(&key, after, report, said, &sealer).await?);
-                    continue;
-                }
-                Err(other) => return Err(other.into()),
-            };
-            for row in &page.rows {
-                compare_row(row, report, said, &sealer);
+                .await?;
+            for key in &page.altered {
+                report.rows += 1;
+                fault(report, key, StateFault::Altered);
+                replay.said.remove(key);
             }
+            for row in &page.rows {
+                compare_row(row, report, replay, &sealer);
+            }
+            self.check_beside(&page.rows, report).await?;
             after = page.next;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
+}
 
-    /// Compares the rows before a spoilt one, names it, and gives its id to go on from.
-    async fn compare_up_to(
-        &self,
-        spoilt: &RowKey,
-        mut after: Option<String>,
-        report: &mut StateReport,
-        said: &mut Said,
-        sealer: &RowMac,
-    ) -> Result<String, OpError> {
-        loop {
-            match self
-                .store
-                .list(&ListQuery {
-                    kind: spoilt.kind,
-                    terms: Vec::new(),
-                    after: after.clone(),
-                    limit: 1,
-                })
-                .await
-            {
-                Ok(page) => {
-                    let Some(row) = page.rows.first() else { break };
-                    compare_row(row, report, said, sealer);
-                    after = Some(row.key.id.clone());
-                }
-                Err(StoreError::Tampered(key)) => {
-                    report.rows += 1;
-                    fault(report, &key, StateFault::Altered);
-                    said.remove(&key);
-                    return Ok(key.id);
-                }
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Ok(spoilt.id.clone())
+impl Replay {
+    /// Goes on at an entry, those before it being missing.
+    fn lacks(&mut self, report: &mut StateReport, next: u64) {
+        report_log(report, report.entries, StateFault::Missing);
+        let start = self.gap.as_ref().map_or(report.entries, |gap| gap.start);
+        self.gap = Some(start..next);
+        report.entries = next;
     }
 }
 
-/// The log itself is not what its hashes or its signed root say, up to this entry.
-fn log_fault(report: &mut StateReport, index: u64) {
-    if report.faults.len() < MAX_NAMED {
-        report.faults.push(FaultyRow {
-            kind: "log_entry".to_owned(),
-            id: index.to_string(),
-            fault: StateFault::Altered,
-        });
-    } else {
-        report.further += 1;
-    }
+/// The log itself is not what its hashes or its signed root say, up to this entry, or lacks entries from this one on.
+fn report_log(report: &mut StateReport, index: u64, fault: StateFault) {
+    report_fault(report, "log_entry".to_owned(), index.to_string(), fault);
 }
 
 fn note(said: &mut Said, row: tenure_log::RowDigest) {
@@ -233,16 +262,17 @@ fn note(said: &mut Said, row: tenure_log::RowDigest) {
     said.insert(RowKey { kind, id: row.id }, (row.revision, row.digest));
 }
 
-fn compare_row(row: &Arc<Row>, report: &mut StateReport, said: &mut Said, sealer: &RowMac) {
+fn compare_row(row: &Arc<Row>, report: &mut StateReport, replay: &mut Replay, sealer: &RowMac) {
     report.rows += 1;
-    match said.remove(&row.key) {
+    match replay.said.remove(&row.key) {
         Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
         Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => {
             fault(report, &row.key, StateFault::Altered)
         }
-        // Written again since the log was replayed.
-        Some(_) => {}
+        // As the log says, or written again since it was replayed.
+        Some((revision, digest)) => replay.compared.push((row.key.clone(), revision, digest)),
         None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
+        None if replay.gap.as_ref().is_some_and(|gap| gap.contains(&row.position.index)) => {}
         None if row.position.index < report.entries => fault(report, &row.key, StateFault::Unlogged),
         None => {}
     }
@@ -252,10 +282,23 @@ fn compare_row(row: &Arc<Row>, report: &mut StateReport, said: &mut Said, sealer
     }
 }
 
+/// What a store keeps beside a row, as it follows from the row.
+struct Derived {
+    terms: Vec<String>,
+    droppable_after: Option<Timestamp>,
+}
+
 /// Reads a row as the record that it holds.
-fn read(row: &Arc<Row>) -> Result<(), BadRow> {
-    fn of<T: Record>(row: &Arc<Row>) -> Result<(), BadRow> {
-        row.decode::<T>().map(drop)
+fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
+    fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
+        let record = row.decode::<T>()?;
+        let mut terms = record.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        Ok(Derived {
+            terms,
+            droppable_after: record.droppable_after(),
+        })
     }
     match row.key.kind {
         RowKind::Person => of::<Person>(row),
@@ -274,7 +317,10 @@ fn read(row: &Arc<Row>) -> Result<(), BadRow> {
         RowKind::SigningKey => of::<SigningKey>(row),
         RowKind::JoinToken => of::<JoinToken>(row),
         // No release has written one.
-        RowKind::Idempotency => Ok(()),
+        RowKind::Idempotency => Ok(Derived {
+            terms: Vec::new(),
+            droppable_after: None,
+        }),
         RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
         RowKind::Policy => of::<PolicySet>(row),
         RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),
@@ -310,5 +356,10 @@ fn read(row: &Arc<Row>) -> Result<(), BadRow> {
         RowKind::Epoch => of::<Epoch>(row),
         RowKind::Contradiction => of::<Contradiction>(row),
         RowKind::Floor => of::<Floor>(row),
+        RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
+        RowKind::StateDigest => of::<DigestChunk>(row),
     }
 }
+
+#[cfg(test)]
+mod tests;

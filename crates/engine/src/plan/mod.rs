@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod dormancy;
+pub mod due;
 pub mod exception;
 pub mod expiry;
 pub mod feed;

@@ -16,6 +16,7 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::exceptional::ExceptionalAccess;
 use tenure_core::row::Position;
 use tenure_engine::error::OpError;
+use tenure_engine::ops::state::Extent;
 
 use crate::App;
 use crate::admission::BoundedElsewhere;
@@ -72,8 +73,16 @@ async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Repl
     ok(app.engine.inclusion(ask.index, ask.size).await?)
 }
 
-async fn verify_state(State(app): State<App>, Operator(caller): Operator) -> Reply<StateReport> {
-    ok(app.engine.verify_state(&caller).await?)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyState {
+    #[serde(default)]
+    full: bool,
+}
+
+async fn verify_state(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<VerifyState>) -> Reply<StateReport> {
+    let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
+    ok(app.engine.verify_state(&caller, extent).await?)
 }
 
 async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {

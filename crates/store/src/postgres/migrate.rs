@@ -1,13 +1,18 @@
 //! The schema, brought up to date under an advisory lock, so that replicas that start together don't collide.
 
+use tenure_core::port::RowSealer;
+use tenure_core::time::Timestamp;
+use tokio_postgres::Transaction;
+
 use super::session::Address;
 use crate::error::OpenError;
 use crate::migrations::{self, pending};
+use crate::row::text;
 
 /// Names the lock among those of other programs: "tenure" in ASCII.
 const LOCK: i64 = 0x74_65_6e_75_72_65;
 
-pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
+pub(super) async fn migrate(address: &Address, sealer: &dyn RowSealer) -> Result<(), OpenError> {
     let mut client = address.connect(|_| ()).await?;
     // Another replica may be at a long migration.
     client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0").await?;
@@ -24,6 +29,9 @@ pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
         .collect();
     for migration in pending(migrations::POSTGRES, &ran)? {
         transaction.batch_execute(migration.sql).await?;
+        if migration.number == migrations::LAST_USES {
+            seal_last_uses(&transaction, sealer).await?;
+        }
         let number = i32::try_from(migration.number).unwrap_or(i32::MAX);
         transaction
             .execute("INSERT INTO migration (number, checksum) VALUES ($1, $2)", &[&number, &migration.checksum()])
@@ -31,4 +39,31 @@ pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Takes over the last uses that an earlier version noted without a MAC.
+async fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -> Result<(), OpenError> {
+    let mut after: Vec<u8> = Vec::new();
+    loop {
+        let noted = transaction
+            .query(
+                "SELECT subject, at FROM last_used WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT 1000",
+                &[&after],
+            )
+            .await?;
+        let Some(last) = noted.last() else { return Ok(()) };
+        after = last.get(0);
+        let subjects: Vec<&[u8]> = noted.iter().map(|row| row.get(0)).collect();
+        let times: Vec<i64> = noted.iter().map(|row| row.get(1)).collect();
+        let mac = |(subject, at): (&&[u8], &i64)| sealer.last_use(&text(subject.to_vec()), Timestamp::from_micros(*at)).to_vec();
+        let macs: Vec<Vec<u8>> = subjects.iter().zip(&times).map(mac).collect();
+        transaction
+            .execute(
+                "INSERT INTO last_use (shard, subject, at, mac)
+                 SELECT 0, u.subject, u.at, u.mac FROM UNNEST($1::bytea[], $2::bigint[], $3::bytea[]) AS u (subject, at, mac)
+                 ON CONFLICT (shard, subject) DO UPDATE SET at = excluded.at, mac = excluded.mac",
+                &[&subjects, &times, &macs],
+            )
+            .await?;
+    }
 }

@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
+use tenure_core::port::{
+    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
+    StoreError,
+};
 use tenure_core::row::RowKey;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -73,7 +76,7 @@ impl PostgresStore {
     /// The database can't be reached, refuses, or was used by a newer version.
     pub async fn connect(url: &str, sealer: Arc<dyn RowSealer>) -> Result<Self, OpenError> {
         let address = Address::parse(url)?;
-        migrate::migrate(&address).await?;
+        migrate::migrate(&address, &*sealer).await?;
         let highest = Arc::new(Highest::default());
         let (grown, size) = watch::channel(0);
         let grown = Arc::new(grown);
@@ -145,8 +148,20 @@ impl Store for PostgresStore {
         Box::pin(self.reader.load(keys))
     }
 
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(self.reader.list(query))
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(self.reader.page(query))
+    }
+
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        Box::pin(self.reader.beside(rows))
+    }
+
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        Box::pin(self.reader.index(after, n))
+    }
+
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        Box::pin(self.reader.deadlines(of))
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
@@ -187,6 +202,10 @@ impl Store for PostgresStore {
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
         Box::pin(self.reader.last_used(subject))
+    }
+
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        Box::pin(self.reader.last_uses(after, n))
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

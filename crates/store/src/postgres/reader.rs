@@ -1,15 +1,18 @@
 //! Reads, leases and derived state: one statement each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenure_core::port::{Claimed, DueKind, EntryPersonal, Head, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError};
+use tenure_core::port::{
+    Beside, Claimed, Deadline, DueKind, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError,
+};
 use tenure_core::row::{Position, Row, RowKey};
 use tenure_core::time::{Span, Timestamp};
 use tokio_postgres::types::ToSql;
 
 use super::Highest;
 use super::session::{Address, Pool};
-use crate::row::{hash, limit_of, page, signed, text, unsigned, verify};
+use crate::row::{bears, hash, is_genuine, limit_of, page, signed, text, unsigned, verify};
 
 pub(super) struct Reader {
     pool: Pool,
@@ -48,9 +51,25 @@ const SEAL: &str = "WITH won AS (
       ON CONFLICT (shard, level, idx) DO UPDATE SET bytes = excluded.bytes)
     SELECT count(*) FROM won";
 
-const TOUCH: &str = "INSERT INTO last_used (shard, subject, at)
-    SELECT 0, t.subject, max(t.at) FROM UNNEST($1::bytea[], $2::bigint[]) AS t (subject, at) GROUP BY t.subject ORDER BY t.subject
-    ON CONFLICT (shard, subject) DO UPDATE SET at = greatest(last_used.at, excluded.at)";
+/// The subjects whose stamp somebody else wrote get the new one, however late the old one is.
+const TOUCH: &str = "INSERT INTO last_use (shard, subject, at, mac)
+    SELECT 0, u.subject, u.at, u.mac FROM UNNEST($1::bytea[], $2::bigint[], $3::bytea[]) AS u (subject, at, mac) ORDER BY u.subject
+    ON CONFLICT (shard, subject) DO UPDATE SET at = excluded.at, mac = excluded.mac
+    WHERE last_use.at < excluded.at OR last_use.subject = ANY($4::bytea[])";
+
+/// One statement, so that no commit comes between a row and its index.
+const BESIDE: &str = "WITH asked AS MATERIALIZED (
+      SELECT a.n, bool_and(EXISTS (SELECT 1 FROM term t WHERE t.shard = 0 AND t.kind = a.kind AND t.term = a.term AND t.id = a.id)) AS indexed
+      FROM UNNEST($3::bigint[], $4::smallint[], $5::bytea[], $6::bytea[]) AS a (n, kind, id, term) GROUP BY a.n)
+    SELECT k.n, r.revision, r.terms, r.drop_after, coalesce(asked.indexed, true)
+    FROM UNNEST($1::smallint[], $2::bytea[]) WITH ORDINALITY AS k (kind, id, n)
+    JOIN record r ON r.shard = 0 AND r.kind = k.kind AND r.id = k.id LEFT JOIN asked ON asked.n = k.n";
+
+const INDEX: &str = "SELECT t.kind, t.term, t.id, r.terms FROM term t LEFT JOIN record r ON r.shard = 0 AND r.kind = t.kind AND r.id = t.id
+    WHERE t.shard = 0 AND (t.kind, t.term, t.id) > ($1::smallint, $2::bytea, $3::bytea) ORDER BY t.kind, t.term, t.id LIMIT $4";
+
+const DEADLINES: &str = "SELECT k.n, d.due_at, d.fence, d.lease_until FROM UNNEST($1::smallint[], $2::bytea[]) WITH ORDINALITY AS k (kind, subject, n)
+    JOIN due d ON d.shard = 0 AND d.kind = k.kind AND d.subject = k.subject";
 
 impl Reader {
     pub(super) fn new(address: Address, sealer: Arc<dyn RowSealer>, highest: Arc<Highest>) -> Self {
@@ -85,7 +104,7 @@ impl Reader {
         Ok(Snapshot { rows, head })
     }
 
-    pub(super) async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+    pub(super) async fn page(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let limit = limit_of(query);
         let kind = i16::from(query.kind.code());
         let after = query.after.as_deref().unwrap_or_default().as_bytes();
@@ -106,8 +125,8 @@ impl Reader {
                     0,
                 )
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(page(rows, limit))
+            .collect::<Vec<_>>();
+        page(rows, limit)
     }
 
     /// A row from the columns `revision, created, position, mac, body` that start at `first`.
@@ -223,19 +242,105 @@ impl Reader {
         Ok(found.first().map(|row| row.get(0)))
     }
 
+    pub(super) async fn beside(&self, rows: &[(RowKey, Vec<String>)]) -> Result<Vec<Option<Beside>>, StoreError> {
+        let kinds: Vec<i16> = rows.iter().map(|(key, _)| i16::from(key.kind.code())).collect();
+        let ids: Vec<&[u8]> = rows.iter().map(|(key, _)| key.id.as_bytes()).collect();
+        let asked = || (1_i64..).zip(rows).flat_map(|(n, (key, terms))| terms.iter().map(move |term| (n, key, term)));
+        let places: Vec<i64> = asked().map(|(n, ..)| n).collect();
+        let term_kinds: Vec<i16> = asked().map(|(_, key, _)| i16::from(key.kind.code())).collect();
+        let term_ids: Vec<&[u8]> = asked().map(|(_, key, _)| key.id.as_bytes()).collect();
+        let terms: Vec<&[u8]> = asked().map(|(.., term)| term.as_bytes()).collect();
+        let found = self.pool.query(BESIDE, &[&kinds, &ids, &places, &term_kinds, &term_ids, &terms]).await?;
+        let mut beside = vec![None; rows.len()];
+        for row in &found {
+            if let Some(slot) = beside.get_mut(place_of(row)) {
+                *slot = Some(Beside {
+                    revision: unsigned(row.get(1)),
+                    terms: serde_json::from_slice(row.get(2)).unwrap_or_default(),
+                    indexed: row.get(4),
+                    droppable_after: row.get::<_, Option<i64>>(3).map(Timestamp::from_micros),
+                });
+            }
+        }
+        Ok(beside)
+    }
+
+    pub(super) async fn index(&self, after: &IndexEntry, n: u16) -> Result<Vec<IndexEntry>, StoreError> {
+        let found = self.pool.query(INDEX, &[&i16::from(after.kind), &after.term, &after.id, &i64::from(n)]).await?;
+        let entry = |row: &tokio_postgres::Row| IndexEntry {
+            kind: u8::try_from(row.get::<_, i16>(0)).unwrap_or(u8::MAX),
+            term: row.get(1),
+            id: row.get(2),
+            borne: bears(row.get(3), row.get(1)),
+        };
+        Ok(found.iter().map(entry).collect())
+    }
+
+    pub(super) async fn deadlines(&self, of: &[(DueKind, String)]) -> Result<Vec<Option<Deadline>>, StoreError> {
+        let kinds: Vec<i16> = of.iter().map(|(kind, _)| i16::from(kind.code())).collect();
+        let subjects: Vec<&[u8]> = of.iter().map(|(_, subject)| subject.as_bytes()).collect();
+        let found = self.pool.query(DEADLINES, &[&kinds, &subjects]).await?;
+        let mut deadlines = vec![None; of.len()];
+        for row in &found {
+            if let Some(slot) = deadlines.get_mut(place_of(row)) {
+                *slot = Some(Deadline {
+                    due_at: Timestamp::from_micros(row.get(1)),
+                    fence: unsigned(row.get(2)),
+                    leased_until: row.get::<_, Option<i64>>(3).map(Timestamp::from_micros),
+                });
+            }
+        }
+        Ok(deadlines)
+    }
+
     pub(super) async fn touch(&self, used: &[(String, Timestamp)]) -> Result<(), StoreError> {
-        let subjects: Vec<&[u8]> = used.iter().map(|(subject, _)| subject.as_bytes()).collect();
-        let times: Vec<i64> = used.iter().map(|(_, at)| at.as_micros()).collect();
-        self.pool.query(TOUCH, &[&subjects, &times]).await.map(drop)
+        let mut latest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for (subject, at) in used {
+            latest.entry(subject).and_modify(|known| *known = (*known).max(*at)).or_insert(*at);
+        }
+        let subjects: Vec<&[u8]> = latest.keys().map(|subject| subject.as_bytes()).collect();
+        let times: Vec<i64> = latest.values().map(|at| at.as_micros()).collect();
+        let macs: Vec<Vec<u8>> = latest.iter().map(|(subject, at)| self.sealer.last_use(subject, *at).to_vec()).collect();
+        let noted = self
+            .pool
+            .query(
+                "SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject = ANY($1::bytea[])",
+                &[&subjects],
+            )
+            .await?;
+        let forged: Vec<&[u8]> = noted
+            .iter()
+            .filter(|row| !is_genuine(&*self.sealer, row.get(0), row.get(1), row.get(2)))
+            .map(|row| row.get(0))
+            .collect();
+        self.pool.query(TOUCH, &[&subjects, &times, &macs, &forged]).await.map(drop)
     }
 
     pub(super) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, StoreError> {
         let found = self
             .pool
-            .query("SELECT at FROM last_used WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()])
+            .query("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1", &[&subject.as_bytes()])
             .await?;
-        Ok(found.first().map(|row| Timestamp::from_micros(row.get(0))))
+        let genuine = found
+            .first()
+            .filter(|row| is_genuine(&*self.sealer, subject.as_bytes(), row.get(0), row.get(1)));
+        Ok(genuine.map(|row| Timestamp::from_micros(row.get(0))))
     }
+
+    pub(super) async fn last_uses(&self, after: &[u8], n: u16) -> Result<Vec<LastUse>, StoreError> {
+        let sql = "SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT $2";
+        let found = self.pool.query(sql, &[&after, &i64::from(n)]).await?;
+        let stamp = |row: &tokio_postgres::Row| LastUse {
+            subject: row.get(0),
+            genuine: is_genuine(&*self.sealer, row.get(0), row.get(1), row.get(2)),
+        };
+        Ok(found.iter().map(stamp).collect())
+    }
+}
+
+/// The place from 0 on that the first column numbers from 1 on.
+fn place_of(row: &tokio_postgres::Row) -> usize {
+    usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX)
 }
 
 fn list_sql(terms: usize, after: bool) -> String {

@@ -18,7 +18,7 @@ const SLOT_BYTES: usize = 320;
 
 /// Whether rows of this kind are cached. Those that are read once or twice in their life aren't.
 pub(super) const fn keeps(kind: RowKind) -> bool {
-    !matches!(kind, RowKind::Idempotency | RowKind::Receipt)
+    !matches!(kind, RowKind::Idempotency | RowKind::Receipt | RowKind::StateDigest)
 }
 
 /// Whether a row of this kind is cached as soon as it is written. Most credentials are never asked about.

@@ -18,7 +18,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tenure_core::changeset::Changeset;
-use tenure_core::port::{BoxFuture, Claimed, DueKind, Head, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError};
+use tenure_core::port::{
+    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
+    StoreError,
+};
 use tenure_core::row::RowKey;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,13 +66,13 @@ impl SqliteStore {
         let path: PathBuf = path.as_ref().to_owned();
         let lock = open::lock(&path)?;
         open::protect(&path)?;
-        let connection = open::writer(&path).and_then(|mut connection| open::migrate(&mut connection).map(|()| connection));
+        let connection = open::writer(&path).and_then(|mut connection| open::migrate(&mut connection, &*sealer).map(|()| connection));
         let connection = match connection {
             // On a full disk not even the index of the WAL can be made without the space that is reserved (S-16).
             Err(OpenError::Sqlite(_)) => {
                 reserve::give_up_before_open(&path);
                 let mut connection = open::writer(&path)?;
-                open::migrate(&mut connection)?;
+                open::migrate(&mut connection, &*sealer)?;
                 connection
             }
             opened => opened?,
@@ -159,8 +162,20 @@ impl Store for SqliteStore {
         Box::pin(async move { reader::load(&self.readers, &self.cache, &*self.sealer, keys) })
     }
 
-    fn list<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(async move { self.readers.with(|connection| reader::list(connection, &*self.sealer, query)) })
+    fn page<'a>(&'a self, query: &'a ListQuery) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| reader::page_of(connection, &*self.sealer, query)) })
+    }
+
+    fn beside<'a>(&'a self, rows: &'a [(RowKey, Vec<String>)]) -> BoxFuture<'a, Result<Vec<Option<Beside>>, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| reader::beside(connection, rows)) })
+    }
+
+    fn index<'a>(&'a self, after: &'a IndexEntry, n: u16) -> BoxFuture<'a, Result<Vec<IndexEntry>, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| Ok(reader::index(connection, after, n)?)) })
+    }
+
+    fn deadlines<'a>(&'a self, of: &'a [(DueKind, String)]) -> BoxFuture<'a, Result<Vec<Option<Deadline>>, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| Ok(reader::deadlines(connection, of)?)) })
     }
 
     fn commit(&self, changeset: Changeset) -> BoxFuture<'_, Outcome> {
@@ -207,7 +222,11 @@ impl Store for SqliteStore {
     }
 
     fn last_used<'a>(&'a self, subject: &'a str) -> BoxFuture<'a, Result<Option<Timestamp>, StoreError>> {
-        Box::pin(async move { self.readers.with(|connection| Ok(reader::last_used(connection, subject)?)) })
+        Box::pin(async move { self.readers.with(|connection| Ok(reader::last_used(connection, &*self.sealer, subject)?)) })
+    }
+
+    fn last_uses<'a>(&'a self, after: &'a [u8], n: u16) -> BoxFuture<'a, Result<Vec<LastUse>, StoreError>> {
+        Box::pin(async move { self.readers.with(|connection| Ok(reader::last_uses(connection, &*self.sealer, after, n)?)) })
     }
 
     fn purge(&self, now: Timestamp, n: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

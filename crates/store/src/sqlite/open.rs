@@ -4,10 +4,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+use tenure_core::port::RowSealer;
+use tenure_core::time::Timestamp;
 
 use crate::error::OpenError;
 use crate::migrations::{self, pending};
+use crate::row::text;
 
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
 pub(super) const WAL_PAGES: u32 = 65_536;
@@ -80,7 +83,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
     let ran = transaction
@@ -89,11 +92,27 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         .collect::<Result<Vec<(u32, Vec<u8>)>, _>>()?;
     for migration in pending(migrations::SQLITE, &ran)? {
         transaction.execute_batch(migration.sql)?;
+        if migration.number == migrations::LAST_USES {
+            seal_last_uses(&transaction, sealer)?;
+        }
         transaction.execute(
             "INSERT INTO migration (number, checksum) VALUES ($1, $2)",
             params![migration.number, migration.checksum()],
         )?;
     }
     transaction.commit()?;
+    Ok(())
+}
+
+/// Takes over the last uses that an earlier version noted without a MAC.
+fn seal_last_uses(transaction: &Transaction<'_>, sealer: &dyn RowSealer) -> rusqlite::Result<()> {
+    let mut put = transaction.prepare("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
+    let mut noted = transaction.prepare("SELECT subject, at FROM last_used WHERE shard = 0")?;
+    let mut noted = noted.query([])?;
+    while let Some(found) = noted.next()? {
+        let (subject, at): (Vec<u8>, i64) = (found.get(0)?, found.get(1)?);
+        let mac = sealer.last_use(&text(subject.clone()), Timestamp::from_micros(at));
+        put.execute(params![subject, at, mac])?;
+    }
     Ok(())
 }

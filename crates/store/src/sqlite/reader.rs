@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
-use tenure_core::port::{DueKind, EntryPersonal, Head, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError};
+use tenure_core::port::{
+    Beside, Deadline, DueKind, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError,
+};
 use tenure_core::row::{Position, Row, RowKey};
 use tenure_core::time::Timestamp;
 
 use super::cache::{self, Cache};
 use super::open;
-use crate::row::{behind, limit_of, page, signed, text, unsigned, verify};
+use crate::row::{bears, behind, is_genuine, limit_of, page, signed, text, unsigned, verify};
 
 /// Idle reader connections that are kept.
 const IDLE: usize = 8;
@@ -139,7 +141,7 @@ fn raw(key: RowKey, found: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Vec<u8>
     ))
 }
 
-pub(super) fn list(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
+pub(super) fn page_of(connection: &Connection, sealer: &dyn RowSealer, query: &ListQuery) -> Result<Page, StoreError> {
     let limit = limit_of(query);
     let after = query.after.as_deref().unwrap_or_default().as_bytes();
     let kind = query.kind.code();
@@ -164,8 +166,8 @@ pub(super) fn list(connection: &Connection, sealer: &dyn RowSealer, query: &List
             verify(sealer, &row, &mac)?;
             Ok(Arc::new(row))
         })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(page(rows, limit))
+        .collect::<Vec<_>>();
+    page(rows, limit)
 }
 
 /// The first term leads, in the order of ids; the others are looked up for each of its rows.
@@ -264,12 +266,94 @@ pub(super) fn tile(connection: &Connection, level: u8, index: u64) -> Result<Opt
     Ok(tile)
 }
 
-pub(super) fn last_used(connection: &Connection, subject: &str) -> Result<Option<Timestamp>, Down> {
-    let at = connection
-        .prepare_cached("SELECT at FROM last_used WHERE shard = 0 AND subject = $1")?
-        .query_row(params![subject.as_bytes()], |found| found.get(0))
+/// As of one moment, so that no commit comes between a row and its index.
+pub(super) fn beside(connection: &Connection, rows: &[(RowKey, Vec<String>)]) -> Result<Vec<Option<Beside>>, StoreError> {
+    let transaction = connection.unchecked_transaction().map_err(Down)?;
+    let found = rows
+        .iter()
+        .map(|(key, terms)| beside_one(&transaction, key, terms))
+        .collect::<Result<_, _>>()
+        .map_err(Down)?;
+    transaction.commit().map_err(Down)?;
+    Ok(found)
+}
+
+fn beside_one(connection: &Connection, key: &RowKey, terms: &[String]) -> rusqlite::Result<Option<Beside>> {
+    let mut statement = connection.prepare_cached("SELECT revision, terms, drop_after FROM record WHERE shard = 0 AND kind = $1 AND id = $2")?;
+    let found = statement
+        .query_row(params![key.kind.code(), key.id.as_bytes()], |found| {
+            Ok(Beside {
+                revision: unsigned(found.get(0)?),
+                terms: serde_json::from_slice(&found.get::<_, Vec<u8>>(1)?).unwrap_or_default(),
+                indexed: true,
+                droppable_after: found.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
+            })
+        })
         .optional()?;
-    Ok(at.map(Timestamp::from_micros))
+    let Some(mut beside) = found else { return Ok(None) };
+    let mut indexed = connection.prepare_cached("SELECT 1 FROM term WHERE shard = 0 AND kind = $1 AND term = $2 AND id = $3")?;
+    for term in terms {
+        beside.indexed &= indexed.exists(params![key.kind.code(), term.as_bytes(), key.id.as_bytes()])?;
+    }
+    Ok(Some(beside))
+}
+
+pub(super) fn index(connection: &Connection, after: &IndexEntry, n: u16) -> Result<Vec<IndexEntry>, Down> {
+    let entries = connection
+        .prepare_cached(
+            "SELECT t.kind, t.term, t.id, r.terms FROM term t LEFT JOIN record r ON r.shard = 0 AND r.kind = t.kind AND r.id = t.id
+             WHERE t.shard = 0 AND (t.kind, t.term, t.id) > ($1, $2, $3) ORDER BY t.kind, t.term, t.id LIMIT $4",
+        )?
+        .query_map(params![after.kind, after.term, after.id, n], |found| {
+            let term: Vec<u8> = found.get(1)?;
+            let column: Option<Vec<u8>> = found.get(3)?;
+            Ok(IndexEntry {
+                kind: found.get(0)?,
+                borne: bears(column.as_deref(), &term),
+                term,
+                id: found.get(2)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(entries)
+}
+
+pub(super) fn deadlines(connection: &Connection, of: &[(DueKind, String)]) -> Result<Vec<Option<Deadline>>, Down> {
+    let mut statement = connection.prepare_cached("SELECT due_at, fence, lease_until FROM due WHERE shard = 0 AND kind = $1 AND subject = $2")?;
+    let mut found = Vec::with_capacity(of.len());
+    for (kind, subject) in of {
+        let deadline = statement.query_row(params![kind.code(), subject.as_bytes()], |found| {
+            Ok(Deadline {
+                due_at: Timestamp::from_micros(found.get(0)?),
+                fence: unsigned(found.get(1)?),
+                leased_until: found.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros),
+            })
+        });
+        found.push(deadline.optional()?);
+    }
+    Ok(found)
+}
+
+pub(super) fn last_used(connection: &Connection, sealer: &dyn RowSealer, subject: &str) -> Result<Option<Timestamp>, Down> {
+    let found = connection
+        .prepare_cached("SELECT at, mac FROM last_use WHERE shard = 0 AND subject = $1")?
+        .query_row(params![subject.as_bytes()], |found| Ok((found.get(0)?, found.get::<_, Vec<u8>>(1)?)))
+        .optional()?;
+    Ok(found
+        .filter(|(at, mac)| is_genuine(sealer, subject.as_bytes(), *at, mac))
+        .map(|(at, _)| Timestamp::from_micros(at)))
+}
+
+pub(super) fn last_uses(connection: &Connection, sealer: &dyn RowSealer, after: &[u8], n: u16) -> Result<Vec<LastUse>, Down> {
+    let found = connection
+        .prepare_cached("SELECT subject, at, mac FROM last_use WHERE shard = 0 AND subject > $1 ORDER BY subject LIMIT $2")?
+        .query_map(params![after, n], |found| {
+            let (subject, mac): (Vec<u8>, Vec<u8>) = (found.get(0)?, found.get(2)?);
+            let genuine = is_genuine(sealer, &subject, found.get(1)?, &mac);
+            Ok(LastUse { subject, genuine })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(found)
 }
 
 pub(super) fn anything_due(connection: &Connection, kind: DueKind, now: Timestamp) -> Result<bool, Down> {

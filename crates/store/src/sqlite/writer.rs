@@ -295,13 +295,14 @@ impl Writer {
         if self.reserve.is_given_up() {
             return Err(StoreError::Unavailable("the disk is full".into()));
         }
-        self.task(false, |transaction| {
-            let mut upsert = transaction.prepare_cached(
-                "INSERT INTO last_used (shard, subject, at) VALUES (0, $1, $2)
-                 ON CONFLICT (shard, subject) DO UPDATE SET at = max(at, excluded.at)",
-            )?;
+        let sealer = Arc::clone(&self.sealer);
+        self.task(false, move |transaction| {
+            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO last_use (shard, subject, at, mac) VALUES (0, $1, $2, $3)")?;
             for (subject, at) in used {
-                upsert.execute(params![subject.as_bytes(), at.as_micros()])?;
+                // What somebody else wrote there counts for nothing, however late it is.
+                if reader::last_used(transaction, &*sealer, subject)?.is_none_or(|known| known < *at) {
+                    put.execute(params![subject.as_bytes(), at.as_micros(), sealer.last_use(subject, *at)])?;
+                }
             }
             Ok(())
         })

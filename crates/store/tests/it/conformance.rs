@@ -158,7 +158,7 @@ impl Run<'_> {
             Step::List(kind, terms, after, limit) => {
                 let terms = terms.iter().map(|term| TERMS[*term].to_owned()).collect();
                 let after = after.map(|after| IDS[after].to_owned());
-                let Page { rows, next } = self
+                let Page { rows, next, .. } = self
                     .store
                     .list(&ListQuery {
                         kind: KINDS[*kind],

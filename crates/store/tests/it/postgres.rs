@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenure_core::changeset::{DueChange, Expect};
 use tenure_core::port::{Conflict, Outcome, Store, StoreError};
 use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use tenure_core::time::{Span, Timestamp};
 use tenure_store::testing::{TestPostgres, TestSealer, postgres};
 use tenure_store::{MigrationError, OpenError, PostgresStore};
 
@@ -43,6 +43,22 @@ async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
         committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
         misses(&store, &put, missing).await;
     }
+}
+
+#[tokio::test]
+async fn a05_last_uses_of_before_get_their_macs() {
+    let database = postgres();
+    drop(connect(&database).await);
+    for statement in [
+        "DROP TABLE last_use",
+        "DELETE FROM migration WHERE number = 3",
+        "INSERT INTO last_used (shard, subject, at) VALUES (0, 'idn_1', 7)",
+    ] {
+        by_hand(&database, statement).await;
+    }
+    let store = connect(&database).await;
+    assert_eq!(store.last_used("idn_1").await.unwrap(), Some(Timestamp::from_micros(7)));
+    assert!(store.last_uses(b"", 10).await.unwrap().iter().all(|used| used.genuine));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use tenure_core::port::{Outcome, Store, StoreError};
 use tenure_core::row::RowKind;
+use tenure_core::time::Timestamp;
 use tenure_store::testing::TestSealer;
 use tenure_store::{MigrationError, OpenError, SqliteStore};
 
@@ -59,6 +60,22 @@ async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
         committed(store.commit(writes(n as u128 + 11, 1, bare)).await);
         misses(&store, &put, missing).await;
     }
+}
+
+#[tokio::test]
+async fn a05_last_uses_of_before_get_their_macs() {
+    let (_folder, path) = database_file();
+    drop(sqlite(&path));
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "DROP TABLE last_use; DELETE FROM migration WHERE number = 3;
+             INSERT INTO last_used (shard, subject, at) VALUES (0, CAST('idn_1' AS BLOB), 7)",
+        )
+        .unwrap();
+    let store = sqlite(&path);
+    assert_eq!(store.last_used("idn_1").await.unwrap(), Some(Timestamp::from_micros(7)));
+    assert!(store.last_uses(b"", 10).await.unwrap().iter().all(|used| used.genuine));
 }
 
 #[tokio::test]

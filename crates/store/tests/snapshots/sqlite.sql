@@ -25,6 +25,14 @@ CREATE TABLE head (
   fences INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE last_use (
+  shard INTEGER NOT NULL,
+  subject BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  mac BLOB NOT NULL,
+  PRIMARY KEY (shard, subject)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE last_used (
   shard INTEGER NOT NULL,
   subject BLOB NOT NULL,

@@ -103,7 +103,11 @@ Examples:
     /// Verifies an export without a server. Exit code 1 if anything is wrong with it.
     Verify(Verify),
     /// Has the server hold its database against its log, and names each row that doesn't fit. Exit code 1 if there is any.
-    VerifyState,
+    VerifyState {
+        /// Read the log from its first entry on, and not from the newest digest of the state.
+        #[arg(long)]
+        full: bool,
+    },
 }
 
 const EXCEPTIONAL: &[Column] = &[
@@ -175,17 +179,22 @@ impl Log {
             }
             Self::Inclusion { index, key } => inclusion(context, index, key).await,
             Self::Verify(verify) => verify.run(context),
-            Self::VerifyState => {
-                let report = context.client()?.verify_state().await?;
+            Self::VerifyState { full } => {
+                let report = context.client()?.verify_state(full).await?;
                 eprintln!("{} rows were held against {} entries", report.rows, report.entries);
+                if report.from > 0 {
+                    eprintln!("the log was read from entry {} on, where its digest ends; --full reads all of it", report.from);
+                }
                 if report.faults.is_empty() {
                     return context.out.record(&report);
                 }
                 context.out.rows(&report, &report.faults, FAULTY_ROWS)?;
                 let count = report.faults.len() as u64 + report.further;
-                Err(Failure::new(format!("{count} row(s) don't fit the log"))
-                    .hint("nothing is issued on such a row; restore what was altered from a backup, and read what is unreadable with the release that wrote it")
-                    .into())
+                Err(
+                    Failure::new(format!("{count} row(s) don't fit the log, or what stands beside them doesn't fit them"))
+                        .hint("nothing is issued on a row that was altered; restore from a backup, and read what is unreadable with the release that wrote it")
+                        .into(),
+                )
             }
         }
     }

@@ -51,5 +51,6 @@ mod sender;
 mod sign_in;
 mod signals;
 mod space;
+mod state;
 mod triggers;
 mod upgrade;
