@@ -188,6 +188,17 @@ pub struct Because {
     pub reason: String,
 }
 
+/// `POST /v1/people/{id}/resume`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResumePerson {
+    /// Why.
+    pub reason: String,
+    /// Whose suspension is lifted, where several people suspend them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placed_by: Option<PersonId>,
+}
+
 /// `POST /v1/identities/{id}/resume`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -290,6 +301,9 @@ pub struct HoldRelease {
     pub scope: Scope,
     /// Why it no longer is.
     pub reason: String,
+    /// Whose hold is released, where several people hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_by: Option<PersonId>,
 }
 
 /// `POST /v1/identities/{id}/suspend`.

@@ -2,7 +2,7 @@
 
 use tenure_api::people::{Departure, ImportPeople, ImportReport, NewDecision, NewDeparture, NewOffer, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
 use tenure_api::request::RequestView;
-use tenure_api::requests::Because;
+use tenure_api::requests::{Because, ResumePerson};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::difference::Difference;
 use tenure_core::id::{DifferenceId, IdentityId, PersonId, TransferId};
@@ -45,8 +45,8 @@ impl Client {
     }
 
     /// `POST /v1/people/{id}/resume`.
-    pub async fn resume_person(&self, id: PersonId, reason: &str) -> Result<View<Person>, ClientError> {
-        self.person_step(id, "resume", reason).await
+    pub async fn resume_person(&self, id: PersonId, ask: &ResumePerson) -> Result<View<Person>, ClientError> {
+        self.post(&format!("/v1/people/{id}/resume"), ask).await
     }
 
     /// `POST /v1/people/{id}/depart`: for ever; or, as a dry run, what it would come to.

@@ -30,6 +30,7 @@ pub mod liveness;
 pub mod naming;
 pub mod person;
 pub mod person_grant;
+pub mod placed;
 pub mod policy;
 pub mod policy_set;
 pub mod port;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OperatorTokenId, PersonId, TeamId};
+use crate::placed::Placed;
 use crate::row::{Record, RowKind};
 use crate::time::{Span, Timestamp};
 
@@ -115,6 +116,31 @@ pub struct PersonSuspension {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+    /// Who else suspends them; each for themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Placed>,
+}
+
+impl PersonSuspension {
+    /// Everybody who suspends them.
+    pub fn placers(&self) -> impl Iterator<Item = PersonId> {
+        self.placed_by.into_iter().chain(self.also.iter().map(|placed| placed.by))
+    }
+
+    /// What is left of it without the word of one person, or of Tenure; nothing if nobody else suspends them.
+    pub fn lifted(mut self, by: Option<PersonId>) -> Option<Self> {
+        self.also.retain(|placed| Some(placed.by) != by);
+        if self.placed_by != by {
+            return Some(self);
+        }
+        let next = if self.also.is_empty() { None } else { Some(self.also.remove(0)) };
+        next.map(|next| Self {
+            placed_by: Some(next.by),
+            reason: next.reason,
+            at: next.at,
+            also: self.also,
+        })
+    }
 }
 
 /// A team that a source of people took somebody out of.

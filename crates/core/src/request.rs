@@ -230,6 +230,15 @@ impl Class {
             Self::Administration => "administration",
         }
     }
+
+    /// The routes by which a request of this class may be approved, the lightest first. Tenure itself changes by an administrator's vote, whatever
+    /// a policy set permits (S-9).
+    pub const fn routes(self) -> &'static [Route] {
+        match self {
+            Self::Human | Self::NonHuman => Route::ALL,
+            Self::Administration => &[Route::Administrator],
+        }
+    }
 }
 
 impl Matter {
@@ -565,6 +574,11 @@ impl Request {
         self.ended_because = because;
         self.decided_at = self.decided_at.or(Some(at));
         Ok(self)
+    }
+
+    /// Whether it goes on a route of its class, and each step of that has its vote: then what is asked for may come about.
+    pub fn is_carried(&self) -> bool {
+        self.class.routes().contains(&self.route) && self.open_steps().is_empty()
     }
 
     /// Who approved it.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ApplicationId, CloudAccountId, IdentityId, PersonId, VendorId};
 use crate::identity::Releaser;
+use crate::placed::Placed;
 use crate::row::{Position, Record, RowKey, RowKind};
 use crate::time::Timestamp;
 
@@ -113,6 +114,40 @@ pub struct Hold {
     pub reason: String,
     /// When it was placed.
     pub at: Timestamp,
+    /// Who else holds it; each for themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Placed>,
+}
+
+impl Hold {
+    /// Everybody who holds it.
+    pub fn placers(&self) -> impl Iterator<Item = PersonId> {
+        self.placed_by.into_iter().chain(self.also.iter().map(|placed| placed.by))
+    }
+
+    /// Without the hold of one person: another's takes its place, and once there is none, it is released for this reason.
+    pub fn released(mut self, by: PersonId, reason: &str, at: Timestamp) -> Self {
+        self.also.retain(|placed| placed.by != by);
+        if self.placed_by != Some(by) {
+            return self;
+        }
+        if self.also.is_empty() {
+            return Self {
+                placed_by: None,
+                reason: reason.to_owned(),
+                at,
+                ..self
+            };
+        }
+        let next = self.also.remove(0);
+        Self {
+            placed_by: Some(next.by),
+            releasable_by: Releaser::Security,
+            reason: next.reason,
+            at: next.at,
+            ..self
+        }
+    }
 }
 
 impl Record for Hold {
@@ -123,7 +158,7 @@ impl Record for Hold {
     fn terms(&self) -> Vec<String> {
         let state = if self.placed_by.is_some() { "held" } else { "released" };
         let mut terms = vec![format!("state={state}"), format!("kind={}", self.scope.kind())];
-        terms.extend(self.placed_by.map(|person| format!("placed_by={person}")));
+        terms.extend(self.placers().map(|person| format!("placed_by={person}")));
         terms
     }
 }

@@ -40,8 +40,8 @@ impl Engine {
     pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
-            // What an identity gets as a credential has a budget of its own; this is for what it asks of the API.
-            Actor::Identity { id } if asks(&changeset) => {
+            // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
+            Actor::Identity { id } if !issues_or_uses(&changeset) && !disables(&changeset) => {
                 let spends = self.write_spends(&id, &changeset);
                 changeset.spends.extend(spends);
             }
@@ -176,12 +176,11 @@ fn begins_an_epoch(changeset: &Changeset) -> bool {
     changeset.puts.iter().any(|put| put.key == Epoch::row_key())
 }
 
-/// Whether a changeset is what somebody asked of the API, rather than an issuance or a use.
-fn asks(changeset: &Changeset) -> bool {
-    changeset
-        .events
-        .iter()
-        .any(|event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer))
+/// Whether a changeset is an issuance or a use and nothing that is asked along with it: then no more is written than what was proved is good for.
+fn issues_or_uses(changeset: &Changeset) -> bool {
+    let credential = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Use);
+    let asked = |event: &Event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer);
+    changeset.events.first().is_some_and(credential) && !changeset.events.iter().any(asked)
 }
 
 /// The bytes that a changeset adds to the database and the log, in KiB.

@@ -2,7 +2,7 @@
 
 use tenure_core::delegation::Delegation;
 use tenure_core::identity::{Identity, Kind};
-use tenure_core::person::{Person, PersonState};
+use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
@@ -83,7 +83,7 @@ impl Engine {
         ]))
     }
 
-    /// Asks whether the caller may do this; a denial is an error with the policy's answer.
+    /// Asks whether the caller may do this; a denial is an error with the policy's answer. What the kernel allows is asked of no policy.
     pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
         self.allow_under(&*self.policy.engine(), caller, action, resource, context)
     }
@@ -98,7 +98,14 @@ impl Engine {
         context: Attributes,
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
-        let by_kernel = kernel::allows(caller, action, &resource, &context);
+        if kernel::allows(caller, action, &resource, &context) {
+            return Ok(Answer {
+                allowed: true,
+                errored: false,
+                version: set.version(),
+                policies: vec![kernel::KERNEL.to_owned()],
+            });
+        }
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
             Caller::Identity { identity: who, .. } => identity(who),
@@ -111,12 +118,6 @@ impl Engine {
         });
         if answer.allowed {
             Ok(answer)
-        } else if by_kernel {
-            Ok(Answer {
-                allowed: true,
-                policies: vec![kernel::KERNEL.to_owned()],
-                ..answer
-            })
         } else {
             let silent = answer.policies.is_empty() && !answer.errored;
             let detail = silent.then(|| {
@@ -130,6 +131,23 @@ impl Engine {
                 detail,
                 answer: Some(Box::new(answer)),
             })
+        }
+    }
+
+    /// That the caller may take something back: by the kernel who ends or trusts such things, else whom the policy lets do what gave it.
+    pub(crate) fn allow_taking_back(&self, caller: &Caller, gave: Action, what: &Entity) -> Result<Answer, OpError> {
+        self.allow(caller, Action::Revoke, what.clone(), owns(false))
+            .or_else(|_| self.allow(caller, gave, what.clone(), administration(false, false)))
+    }
+
+    /// That the caller may change a record by which somebody may do something. What widens it is asked of the policy once more, as a request; what
+    /// narrows it an administrator may by the kernel.
+    pub(crate) fn allow_changing(&self, caller: &Caller, what: &Entity) -> Result<Answer, OpError> {
+        let administers = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Administrator));
+        let asked = self.allow(caller, Action::Administer, what.clone(), administration(false, false));
+        match asked {
+            Err(_) if administers => self.allow(caller, Action::Revoke, what.clone(), owns(false)).or(asked),
+            asked => asked,
         }
     }
 }

@@ -29,7 +29,7 @@ pub use analysis::{Analysis, NewlyAllowed, Solver, Verdict, analyse};
 pub use change::{Changed, ChangedPolicy, PolicyDiff, PolicyText, diff, replay};
 pub use engine::CedarPolicy;
 pub use loader::Loader;
-pub use nesting::{MAX_BRACKETS, MAX_OPERATORS};
+pub use nesting::{MAX_BRACKETS, MAX_LITERAL, MAX_OPERATORS, MAX_PATTERNS};
 pub use plain::{Plain, PlainAnswer, PlainAttributes, PlainEntity, PlainQuestion};
 pub use problem::{PolicyProblem, PolicySetError, Source};
 pub use review::{PolicyReview, Replay, review};

@@ -7,7 +7,7 @@ use serde_json::json;
 use tenure_api::people::NewPerson;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{
-    Enrol, Evaluation, EvaluationAction, EvaluationEntity, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
+    Enrol, Evaluation, EvaluationAction, EvaluationEntity, HoldRelease, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
 use tenure_core::grant::GrantState;
@@ -547,11 +547,14 @@ impl World {
                 // Whoever waits for a release should not wait for long, else nothing happens any more.
                 let held = self.dump().rows.keys().filter(|key| key.kind == RowKind::Hold).cloned().collect::<Vec<_>>();
                 let hold = record::<tenure_core::scope::Hold>(&self.dump(), self.rng.pick(&held)?)?;
+                let placers: Vec<PersonId> = hold.placers().collect();
                 let scope = hold.scope;
-                let release = {
-                    let scope = scope.clone();
-                    async move |engine: Arc<Engine>, caller| engine.release(&caller, scope, because()).await.map(|_| Fact::Done(1))
+                let ask = HoldRelease {
+                    scope: scope.clone(),
+                    reason: because(),
+                    placed_by: self.rng.pick(&placers).copied(),
                 };
+                let release = async move |engine: Arc<Engine>, caller| engine.release(&caller, ask).await.map(|_| Fact::Done(1));
                 (Intent::Release(scope), by(engine, token, release))
             }
             _ => {

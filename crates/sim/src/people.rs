@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenure_api::people::{NewDeparture, NewOffer, PersonChange};
+use tenure_api::requests::ResumePerson;
 use tenure_core::id::PersonId;
 use tenure_core::identity::IdentityState;
 use tenure_core::person::{Person, PersonState};
@@ -119,7 +120,13 @@ impl World {
             let suspend = async move |engine: Arc<Engine>, caller| engine.suspend_person(&caller, id, because()).await.map(|_| Fact::Done(1));
             return Some((Intent::Other("suspend a person"), by(engine, token, suspend)));
         };
-        let resume = async move |engine: Arc<Engine>, caller| engine.resume_person(&caller, id, because()).await.map(|_| Fact::Done(1));
+        let suspension = record::<Person>(&dump, &RowKey::new(RowKind::Person, id)).and_then(|person| person.suspension);
+        let placers: Vec<PersonId> = suspension.iter().flat_map(|suspension| suspension.placers()).collect();
+        let ask = ResumePerson {
+            reason: because(),
+            placed_by: self.rng.pick(&placers).copied(),
+        };
+        let resume = async move |engine: Arc<Engine>, caller| engine.resume_person(&caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("resume a person"), by(engine, token, resume)))
     }
 

@@ -157,6 +157,14 @@ pub struct SuspensionCause {
     pub at: Timestamp,
 }
 
+impl SuspensionCause {
+    /// Whether a newer cause takes this one's place: what somebody says by hand replaces what they said before, so that nobody fills the list by
+    /// repeating themselves, and leaves no place to others; what Tenure says it says once.
+    fn is_renewed_by(&self, newer: &Self) -> bool {
+        self.kind == newer.kind && self.placed_by == newer.placed_by && (self.kind == SuspensionKind::ByHand || self.reason == newer.reason)
+    }
+}
+
 impl Identity {
     fn bad(&self, step: Step) -> BadTransition {
         BadTransition { from: self.state, step }
@@ -199,7 +207,13 @@ impl Identity {
         match self.state {
             IdentityState::Active | IdentityState::Suspended => {
                 self.state = IdentityState::Suspended;
-                self.suspensions.push(cause);
+                let (same, mut others): (Vec<_>, Vec<_>) = self.suspensions.into_iter().partition(|earlier| earlier.is_renewed_by(&cause));
+                let strict = same.iter().any(|earlier| earlier.releasable_by == Releaser::Security);
+                others.push(SuspensionCause {
+                    releasable_by: if strict { Releaser::Security } else { cause.releasable_by },
+                    ..cause
+                });
+                self.suspensions = others;
                 Ok(self)
             }
             _ => Err(self.bad(Step::Suspend)),

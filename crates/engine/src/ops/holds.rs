@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_api::requests::NewHold;
+use tenure_api::requests::{HoldRelease, NewHold};
 use tenure_api::views::{HoldView, Page, Releasers};
 use tenure_core::application::Application;
 use tenure_core::changeset::Changeset;
@@ -11,6 +11,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
 use tenure_core::identity::{Identity, Releaser};
 use tenure_core::person::{Person, Role};
+use tenure_core::placed::Placed;
 use tenure_core::policy::{Action, Question};
 use tenure_core::problem::Reason;
 use tenure_core::row::RowKey;
@@ -38,6 +39,24 @@ pub(crate) fn releaser(caller: &Caller) -> Releaser {
     }
 }
 
+/// Whose word is lifted of those who withhold something: that of whom the caller names, or of the only one. Somebody who joins unseen is not lifted with the
+/// others.
+pub(crate) fn whose(first: Option<PersonId>, also: &[Placed], named: Option<PersonId>) -> Result<Option<PersonId>, OpError> {
+    match named {
+        Some(named) if first == Some(named) || also.iter().any(|placed| placed.by == named) => Ok(Some(named)),
+        Some(_) => Err(OpError::field(
+            "placed_by",
+            "placed_by_unknown",
+            "that person doesn't withhold it: read it again",
+        )),
+        None if also.is_empty() => Ok(first),
+        None => {
+            let hint = "several people withhold it, each for themselves: name whose word is lifted";
+            Err(OpError::field("placed_by", "placed_by_missing", hint))
+        }
+    }
+}
+
 /// What an identity is held with. Before it is active it belongs to nothing but itself.
 pub(crate) fn scopes_of(identity: &Identity) -> Vec<Scope> {
     if identity.memberships.is_empty() {
@@ -47,14 +66,14 @@ pub(crate) fn scopes_of(identity: &Identity) -> Vec<Scope> {
 }
 
 impl Engine {
-    /// Places a hold on a scope: nothing in it works until somebody else releases it (S-11). A dry run says who could.
+    /// Places a hold on a scope: nothing in it works until somebody else releases it (S-11), also where others hold it as well. A dry run says who could.
     ///
     /// # Errors
-    /// It is on hold already, or the caller may not.
+    /// The caller holds it already, or may not.
     pub async fn hold(&self, caller: &Caller, ask: NewHold) -> Result<HoldView, OpError> {
         check_reason(&ask.reason)?;
         let scope = &ask.scope;
-        let hold = self
+        let (hold, by) = self
             .recorded(caller, Asked::new(ControlPoint::Suspend, "scope.hold", scope), async {
                 let by = caller.must_be_person()?;
                 let decide = async || {
@@ -65,16 +84,15 @@ impl Engine {
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     match self.hold_in(&mut changeset, by, scope, &ask.reason, now).await? {
                         Some(hold) => Ok((changeset, hold)),
-                        None => Err(OpError::because(Reason::IllegalTransition, "the scope is on hold already: tenure hold list")),
+                        None => Err(OpError::because(Reason::IllegalTransition, "you hold the scope already: tenure hold list")),
                     }
                 };
-                if ask.dry_run {
-                    return Ok(decide().await?.1);
-                }
-                Ok(self.decide(decide).await?.0)
+                let hold = if ask.dry_run { decide().await?.1 } else { self.decide(decide).await?.0 };
+                Ok((hold, by))
             })
             .await?;
-        Box::pin(self.hold_view(hold)).await
+        let releasers = Box::pin(self.releasers(&hold.scope, Some(by), Releaser::Security)).await?;
+        Ok(HoldView { hold, releasers })
     }
 
     pub(crate) fn held_event(&self, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::event::Event {
@@ -84,16 +102,26 @@ impl Engine {
             .fact("reason", reason)
     }
 
-    /// Adds a hold of a person's to a changeset; nothing if the scope is on hold already. One that its owner placed, or may lift, somebody
-    /// else takes over: from then on it is theirs.
+    /// Adds a hold of a person's to a changeset, beside those of others; nothing if they hold the scope already. One that its owner placed, or may
+    /// lift, somebody else takes over: from then on it is theirs.
     pub(crate) async fn hold_in(&self, changeset: &mut Changeset, by: PersonId, scope: &Scope, reason: &str, now: Timestamp) -> Result<Option<Hold>, OpError> {
         let read = self.one::<Hold>(scope).await?;
         if let Some(placed) = read.as_ref().filter(|hold| hold.placed_by.is_some()) {
+            if placed.placers().any(|placer| placer == by) {
+                changeset.expect(placed);
+                return Ok(None);
+            }
             let owner = self.answers_for(scope).await?;
             let takes_over = owner != Some(by) && (placed.placed_by == owner || placed.releasable_by == Releaser::Owner);
             if !takes_over {
-                changeset.expect(placed);
-                return Ok(None);
+                let mut hold = (*placed.value).clone();
+                hold.also.push(Placed {
+                    by,
+                    reason: reason.to_owned(),
+                    at: now,
+                });
+                changeset.replace(placed, &hold);
+                return Ok(Some(hold));
             }
         }
         let hold = Hold {
@@ -102,6 +130,7 @@ impl Engine {
             releasable_by: Releaser::Security,
             reason: reason.to_owned(),
             at: now,
+            also: read.as_ref().map(|read| read.also.clone()).unwrap_or_default(),
         };
         match &read {
             Some(read) => changeset.replace(read, &hold),
@@ -110,11 +139,12 @@ impl Engine {
         Ok(Some(hold))
     }
 
-    /// Releases a hold on a scope. Who placed it may not (S-11).
+    /// Releases the hold of one person on a scope. Who placed it may not (S-11). Where several hold it, the others' stay.
     ///
     /// # Errors
-    /// It is not on hold, or the caller may not.
-    pub async fn release(&self, caller: &Caller, scope: Scope, reason: String) -> Result<Hold, OpError> {
+    /// It is not on hold, several hold it and none of them is named, or the caller may not.
+    pub async fn release(&self, caller: &Caller, ask: HoldRelease) -> Result<Hold, OpError> {
+        let HoldRelease { scope, reason, placed_by } = ask;
         check_reason(&reason)?;
         self.recorded(caller, Asked::new(ControlPoint::Resume, "scope.release", &scope), async {
             let by = caller.must_be_person()?;
@@ -124,27 +154,26 @@ impl Engine {
                     let fresh = self.freshness(caller, now).await?;
                     let read = self.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
                     self.still_open(&scope).await?;
-                    let own = read.releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
+                    let whose = whose(read.placed_by, &read.also, placed_by);
+                    let placer = whose.as_ref().ok().copied().flatten();
+                    let releasable_by = if placer == read.placed_by { read.releasable_by } else { Releaser::Security };
+                    let own = releasable_by == Releaser::Owner && self.owns_scope(caller, &scope).await?;
                     // Who placed it hears who releases it, whatever else stands in their way.
-                    if read.placed_by == Some(by) {
-                        return Err(Box::pin(self.placed_by_self(&scope, read.placed_by, read.releasable_by)).await?);
+                    if placer == Some(by) {
+                        return Err(Box::pin(self.placed_by_self(&scope, placer, releasable_by)).await?);
                     }
-                    self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, read.placed_by, by))?;
-                    if read.placed_by.is_none() {
+                    self.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, placer, by))?;
+                    let Some(placer) = whose? else {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold"));
-                    }
-                    let hold = Hold {
-                        scope: scope.clone(),
-                        placed_by: None,
-                        releasable_by: read.releasable_by,
-                        reason: reason.clone(),
-                        at: now,
                     };
+                    let hold = (*read.value).clone().released(placer, &reason, now);
                     let event = self
                         .event(now, "scope.released", ControlPoint::Resume)
                         .subject(scope.subject())
                         .fact("scope", scope.kind())
                         .fact("reason", &reason)
+                        .fact("placed_by", placer)
+                        .fact("holds_left", hold.placers().count())
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
@@ -205,11 +234,6 @@ impl Engine {
             }
         }
         Ok(holds)
-    }
-
-    async fn hold_view(&self, hold: Hold) -> Result<HoldView, OpError> {
-        let releasers = self.releasers(&hold.scope, hold.placed_by, hold.releasable_by).await?;
-        Ok(HoldView { hold, releasers })
     }
 
     /// Who could release a hold or a suspension on this now.

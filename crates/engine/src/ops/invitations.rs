@@ -117,7 +117,7 @@ impl Engine {
     /// No such invitation, it was used, or the caller may not.
     pub async fn revoke_invitation(&self, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Revoke, "invitation.revoke", id), async {
-            self.allow(caller, Action::Trust, inventory(KIND, id, ""), administration(false, false))?;
+            self.allow_taking_back(caller, Action::Trust, &inventory(KIND, id, ""))?;
             let ((invitation, revision), committed) = self
                 .decide(|| async {
                     let now = self.now();

@@ -35,9 +35,6 @@ impl From<BadTransition> for OpError {
     }
 }
 
-/// Causes of suspension that are kept; one is enough to refuse everything.
-const MAX_CAUSES: usize = 16;
-
 /// What a step does to the identity, besides its own event.
 struct Stepped {
     changeset: Changeset,
@@ -173,7 +170,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Suspends: nothing works until every cause is released.
+    /// Suspends: nothing works until every cause is released. What somebody suspends a second time is their one cause, with the newer reason.
     ///
     /// # Errors
     /// It is neither active nor suspended, or the caller may not.
@@ -187,9 +184,6 @@ impl Engine {
                 id,
                 |stored, now| async move {
                     self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-                    if stored.suspensions.len() >= MAX_CAUSES {
-                        return Err(OpError::because(Reason::IllegalTransition, "it is suspended for 16 causes already"));
-                    }
                     self.suspended(caller.actor(), &stored, cause_by_hand(caller, reason, now), now).await
                 },
             )
@@ -232,7 +226,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), OpError> {
         let can_work = matches!(stored.state, IdentityState::Active | IdentityState::Suspended);
-        if !can_work || stored.suspensions.len() >= MAX_CAUSES {
+        if !can_work {
             changeset.expect(stored);
             return Ok(());
         }
@@ -469,11 +463,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Suspends an identity inside the commit of another decision. Beyond 16 causes there is nothing to add.
+    /// Suspends an identity inside the commit of another decision.
     pub(crate) async fn suspend_in(&self, changeset: &mut Changeset, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<(), OpError> {
-        if stored.suspensions.len() >= MAX_CAUSES {
-            return Ok(());
-        }
         let stepped = self.suspended(changeset.actor.clone(), stored, cause, now).await?;
         absorb(changeset, stepped.changeset);
         changeset.replace(stored, &stepped.identity);

@@ -4,7 +4,7 @@ use tenure_core::id::PolicySetId;
 use tenure_core::person::{PersonClass, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::problem::FieldProblem;
-use tenure_core::request::{Class, Matter, Place, Route};
+use tenure_core::request::{Class, Matter, Place};
 
 use super::requests::facts::AskContext;
 use super::requests::vote::vote_context;
@@ -12,8 +12,8 @@ use crate::questions::{inventory, owns};
 
 /// What a set would take away that has to stay, each with what to do about it.
 ///
-/// The questions are examples. That security disables rests on the kernel and not on them; they are for the author, who means
-/// something else than what they wrote.
+/// The questions are examples. That security disables, and reads what it disables, rests on the kernel and not on them; they are for the
+/// author, who means something else than what they wrote.
 pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
     for action in Action::ALL.iter().copied().filter(|action| action.disables()) {
@@ -30,6 +30,10 @@ pub fn lockouts(set: &dyn PolicyEngine) -> Vec<FieldProblem> {
                 problems.push(FieldProblem::new("policies", "policy_locks_out", told));
             }
         }
+    }
+    if !passes(set, Role::Security, Action::Read, inventory("identity", "", ""), owns(false)) {
+        let told = "security could not read any more what it ends: that is nobody's to forbid; leave `read` to security";
+        problems.push(FieldProblem::new("policies", "policy_locks_out", told));
     }
     if !changes_policy(set, false) || !changes_policy(set, true) {
         let told = "nobody could change the policy any more: an administrator has to be able to ask for it, by a route that another one approves, and alone where there is no other";
@@ -51,7 +55,7 @@ fn changes_policy(set: &dyn PolicyEngine, alone: bool) -> bool {
         let context = vote_context(Place::Administrator, false, &matter, Class::Administration, None, alone);
         passes(set, Role::Administrator, Action::Approve, about(), context)
     };
-    ask(Action::Request) && Route::ALL.iter().any(|route| ask(route.action())) && approve()
+    ask(Action::Request) && asked.class.routes().iter().any(|route| ask(route.action())) && approve()
 }
 
 fn passes(set: &dyn PolicyEngine, role: Role, action: Action, resource: Entity, context: Attributes) -> bool {

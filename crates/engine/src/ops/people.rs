@@ -3,6 +3,7 @@
 
 use tenure_api::people::{ClassName, Departure, LeftBehind, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
 use tenure_api::request::{NewRequest, RequestView};
+use tenure_api::requests::ResumePerson;
 use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::{Changeset, DueChange, Once, Put};
 use tenure_core::event::{ControlPoint, Event};
@@ -10,6 +11,7 @@ use tenure_core::id::{PersonId, TeamId};
 use tenure_core::identity::Identity;
 use tenure_core::person::{Person, PersonClass, PersonState, PersonSuspension, Role};
 use tenure_core::person_grant::PersonGrant;
+use tenure_core::placed::Placed;
 use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -21,6 +23,7 @@ use tenure_core::time::Timestamp;
 use tenure_core::transfer::Transfer;
 
 use super::Asked;
+use super::holds::whose;
 use super::lifecycle::check_reason;
 use super::lists::Listed;
 use super::requests::deadlines::acknowledge;
@@ -351,7 +354,7 @@ impl Engine {
     /// somebody else if it lasts.
     ///
     /// # Errors
-    /// They are not active, or the caller may not.
+    /// They are neither active nor suspended by others, or the caller may not.
     pub async fn suspend_person(&self, caller: &Caller, id: PersonId, reason: String) -> Result<Changed<Person>, OpError> {
         check_reason(&reason)?;
         let changed = self
@@ -359,13 +362,29 @@ impl Engine {
                 let reason = &reason;
                 async move {
                     self.may_disable_person(caller, id, caller.person_id() == Some(id))?;
-                    let person = Person {
-                        suspension: Some(PersonSuspension {
-                            placed_by: caller.person_id(),
-                            reason: reason.clone(),
-                            at: now,
-                        }),
-                        ..stepped(&stored, PersonState::Suspended)?
+                    let by = caller.must_be_person()?;
+                    let person = match &stored.suspension {
+                        Some(suspension) if stored.state == PersonState::Suspended && !suspension.placers().any(|placer| placer == by) => {
+                            let mut suspension = suspension.clone();
+                            suspension.also.push(Placed {
+                                by,
+                                reason: reason.clone(),
+                                at: now,
+                            });
+                            Person {
+                                suspension: Some(suspension),
+                                ..(*stored.value).clone()
+                            }
+                        }
+                        _ => Person {
+                            suspension: Some(PersonSuspension {
+                                placed_by: Some(by),
+                                reason: reason.clone(),
+                                at: now,
+                                also: Vec::new(),
+                            }),
+                            ..stepped(&stored, PersonState::Suspended)?
+                        },
                     };
                     let event = self
                         .event(now, "person.suspended", ControlPoint::Suspend)
@@ -383,11 +402,12 @@ impl Engine {
         Ok(changed)
     }
 
-    /// Gives a suspended person their authority back. Who took it away may not (S-11).
+    /// Gives a suspended person their authority back. Who took it away may not (S-11). Where several did, what the others said stays.
     ///
     /// # Errors
-    /// They are not suspended, or the caller may not or needs a fresh sign-in.
-    pub async fn resume_person(&self, caller: &Caller, id: PersonId, reason: String) -> Result<Changed<Person>, OpError> {
+    /// They are not suspended, several people suspend them and none is named, or the caller may not or needs a fresh sign-in.
+    pub async fn resume_person(&self, caller: &Caller, id: PersonId, ask: ResumePerson) -> Result<Changed<Person>, OpError> {
+        let ResumePerson { reason, placed_by: named } = ask;
         check_reason(&reason)?;
         let changed = self
             .person_step(caller, Asked::new(ControlPoint::Resume, "person.resume", id), id, |stored, now| {
@@ -395,7 +415,12 @@ impl Engine {
                 async move {
                     let by = caller.must_be_person()?;
                     let fresh = self.freshness(caller, now).await?;
-                    let placed_by = stored.suspension.as_ref().and_then(|suspension| suspension.placed_by);
+                    let suspension = stored.suspension.as_ref();
+                    let whose = match suspension {
+                        Some(suspension) => whose(suspension.placed_by, &suspension.also, named),
+                        None => Ok(None),
+                    };
+                    let placed_by = whose.as_ref().ok().copied().flatten();
                     let context = Attributes::from([
                         ("owns", Value::Bool(false)),
                         ("placed_by_self", Value::Bool(placed_by == Some(by))),
@@ -406,22 +431,33 @@ impl Engine {
                     if placed_by == Some(by) || by == id {
                         return Err(OpError::refused(Reason::SamePerson));
                     }
+                    let placed_by = whose?;
+                    let left = suspension.cloned().and_then(|suspension| suspension.lifted(placed_by));
+                    let back = left.is_none();
                     let person = Person {
-                        suspension: None,
-                        ..stepped(&stored, PersonState::Active)?
+                        suspension: left,
+                        ..if back {
+                            stepped(&stored, PersonState::Active)?
+                        } else {
+                            (*stored.value).clone()
+                        }
                     };
                     let event = self
                         .event(now, "person.resumed", ControlPoint::Resume)
                         .subject(id)
                         .fact("workflow", SUSPENSION)
                         .fact("reason", reason)
+                        .fact("placed_by", placed_by)
+                        .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
                         .fact("policies", &answer.policies)
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &person);
-                    self.wake_person_grants(&mut changeset, id, now).await?;
-                    changeset.due.push(DueChange::Set(DueKind::Leaver, id.to_string(), now));
+                    if back {
+                        self.wake_person_grants(&mut changeset, id, now).await?;
+                        changeset.due.push(DueChange::Set(DueKind::Leaver, id.to_string(), now));
+                    }
                     Ok((changeset, person))
                 }
             })

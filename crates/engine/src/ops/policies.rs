@@ -1,6 +1,7 @@
 //! The policy set in force, and its change: proposed by one person, put in force by another (S-9).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
@@ -12,10 +13,12 @@ use tenure_core::id::PolicySetId;
 use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
 use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
 use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::Reason;
+use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Request};
 use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::Asked;
 use super::lists::ListAsk;
@@ -38,12 +41,20 @@ pub struct ToReview {
 
 /// The longest policy text in bytes.
 const MAX_TEXT: usize = 48 * 1024;
+/// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each proposal. What a text may hold bounds the
+/// work as well; this is for what that fails to foresee.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The engine of the set in force, swapped atomically.
 pub(crate) struct Policies {
     current: RwLock<Current>,
     builtin: Arc<dyn PolicyEngine>,
     loader: Arc<dyn PolicyLoader>,
+    /// Held while a text is read: one at a time, so that reading them takes one processor at most.
+    reading: Arc<Semaphore>,
+    /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew, so that the questions of its review
+    /// are not among those that it was asked lately.
+    last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
 }
 
 #[derive(Clone)]
@@ -62,6 +73,8 @@ impl Policies {
             }),
             builtin,
             loader,
+            reading: Arc::new(Semaphore::new(1)),
+            last_read: RwLock::default(),
         }
     }
 
@@ -75,6 +88,36 @@ impl Policies {
 
     pub(crate) fn version(&self) -> String {
         self.engine().version()
+    }
+
+    /// The set that a proposed text says.
+    async fn read(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+        if let Some(builtin) = self.way_back(text) {
+            return Ok(builtin);
+        }
+        if let Some((_, set)) = self.last_read.read().as_ref().filter(|(read, _)| read == text) {
+            return Ok(Arc::clone(set));
+        }
+        let set = in_time(self.load(text)).await?;
+        *self.last_read.write() = Some((text.to_owned(), Arc::clone(&set)));
+        Ok(set)
+    }
+
+    /// Reads a text off the threads that answer, which a long one would keep from answering others.
+    async fn load(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
+        let (loader, text) = (Arc::clone(&self.loader), text.to_owned());
+        let read = off_thread(move || {
+            let _turn = turn;
+            loader.load(&text)
+        });
+        read.await?.map_err(OpError::Invalid)
+    }
+
+    /// What a proposed set would lock out.
+    async fn lockouts(&self, set: &Arc<dyn PolicyEngine>) -> Result<Vec<FieldProblem>, OpError> {
+        let set = Arc::clone(set);
+        in_time(off_thread(move || lockouts(&*set))).await
     }
 
     /// The built-in set, if it is what the text says: nobody else judges who goes back to it.
@@ -91,6 +134,22 @@ impl Policies {
     }
 }
 
+/// What comes of reading a proposed set or asking it, if it comes in time. The simulation, which has no runtime, waits for nothing.
+async fn in_time<T>(work: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
+    if Handle::try_current().is_err() {
+        return work.await;
+    }
+    let too_slow = |_| OpError::Unavailable("the policy set could not be judged in time: try again, or write fewer or simpler policies".into());
+    tokio::time::timeout(PATIENCE, work).await.map_err(too_slow)?
+}
+
+/// Runs what only reckons on a thread of its own.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpError> {
+    let Ok(runtime) = Handle::try_current() else { return Ok(work()) };
+    let done = runtime.spawn_blocking(work).await;
+    done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
+}
+
 impl Engine {
     /// Takes the set that the store says is in force, if it is another than before.
     ///
@@ -105,10 +164,10 @@ impl Engine {
             None => Arc::clone(&self.policy.builtin),
             Some(row) => {
                 let set = self.must::<PolicySet>("policy set", row.policy).await?;
-                self.policy
-                    .loader
-                    .load(&set.text)
-                    .map_err(|problems| OpError::Internal(format!("the policy set in force doesn't load: {problems:?}")))?
+                self.policy.load(&set.text).await.map_err(|error| match error {
+                    OpError::Invalid(problems) => OpError::Internal(format!("the policy set in force doesn't load: {problems:?}")),
+                    other => other,
+                })?
             }
         };
         *self.policy.current.write() = Current {
@@ -159,8 +218,12 @@ impl Engine {
             if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
                 return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
             }
-            let proposed = self.policy.loader.load(&ask.text).map_err(OpError::Invalid)?;
-            let lockouts = lockouts(&*proposed);
+            let proposed = self.policy.read(&ask.text).await?;
+            // Nothing is asked of the built-in set, which locks nobody out and may be in force.
+            let lockouts = match self.policy.way_back(&ask.text) {
+                Some(_) => Vec::new(),
+                None => self.policy.lockouts(&proposed).await?,
+            };
             if !lockouts.is_empty() {
                 return Err(OpError::Invalid(lockouts));
             }
@@ -232,7 +295,7 @@ impl Engine {
                 "another policy set came into force since it was proposed: propose it again on that one",
             ));
         }
-        let proposed = self.policy.loader.load(&set.text).map_err(OpError::Invalid)?;
+        let proposed = self.policy.read(&set.text).await?;
         let mut facts = self.facts_of_set(matter, &set, proposed)?;
         facts.expects = vec![expect(&set)];
         Ok(facts)

@@ -21,7 +21,7 @@ use tenure_core::problem::Reason;
 use tenure_core::removal::{Because, MORE_IDENTITIES, Removal, RemovalState};
 use tenure_core::row::{Record, Stored};
 use tenure_core::scope::Scope;
-use tenure_core::signal::{Effect, MAX_SUBJECT, Signal, SignalKind, SignalSubject, Source, SubjectKind};
+use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::Need;
 use tenure_core::time::Timestamp;
 
@@ -29,7 +29,6 @@ use super::Asked;
 use super::lifecycle::{check_reason, enabling};
 use super::lists::{ListAsk, Listed};
 use super::sign_in::assurance_fact;
-use super::signals::effects::signal_question;
 pub(crate) use work::{LEAVER, Raised};
 
 use crate::Engine;
@@ -47,7 +46,7 @@ impl Listed for Removal {
 }
 
 impl Engine {
-    /// Says by hand that something has ended, or only what that would do.
+    /// Says by hand that something has ended, or only what that would do. A removal that waits for it becomes this one.
     ///
     /// # Errors
     /// There is no such thing, it has ended already, the effect isn't the one that was looked at, or the caller is neither its owner nor
@@ -60,7 +59,7 @@ impl Engine {
                 let by = caller.must_be_person()?;
                 if ask.dry_run {
                     let now = self.now();
-                    let (removal, _) = self.to_raise(caller, &ask, kind, by, now).await?;
+                    let (removal, ..) = self.to_raise(caller, &ask, kind, by, now).await?;
                     return Ok(View {
                         record: removal,
                         revision: 0,
@@ -68,28 +67,40 @@ impl Engine {
                         log: None,
                     });
                 }
-                let (removal, committed) = self
+                let ((removal, revision), committed) = self
                     .decide(|| async {
                         let now = self.now();
-                        let (removal, ending) = self.to_raise(caller, &ask, kind, by, now).await?;
+                        let (removal, ending, waited) = self.to_raise(caller, &ask, kind, by, now).await?;
                         let event = self
                             .removal_event("removal.raised", ControlPoint::Suspend, &removal, now)
+                            .fact("waited_because", waited.as_ref().map(|waited| waited.because))
                             .fact("assurance", assurance_fact(caller));
                         let mut changeset = Changeset::new(caller.actor(), now, event);
                         let removal = self.hold_removal(&mut changeset, removal, &ending, Some(by), now).await?;
-                        changeset.insert(&removal);
-                        Ok((changeset, removal))
+                        match &waited {
+                            Some(waited) => changeset.replace(waited, &removal),
+                            None => changeset.insert(&removal),
+                        };
+                        Ok((changeset, (removal, waited.map_or(1, |waited| waited.revision + 1))))
                     })
                     .await?;
-                self.changed(removal, 1, &committed).await
+                self.changed(removal, revision, &committed).await
             })
             .await?;
         self.poke.notify_one();
         Ok(raised)
     }
 
-    /// What somebody would raise, if they may.
-    async fn to_raise(&self, caller: &Caller, ask: &NewRemoval, kind: SignalKind, by: PersonId, now: Timestamp) -> Result<(Removal, Ending), OpError> {
+    /// What somebody would raise, if they may, and the removal that waits for a confirmation meanwhile: its place is taken, so that what nobody may
+    /// confirm stands in nobody's way.
+    async fn to_raise(
+        &self,
+        caller: &Caller,
+        ask: &NewRemoval,
+        kind: SignalKind,
+        by: PersonId,
+        now: Timestamp,
+    ) -> Result<(Removal, Ending, Option<Stored<Removal>>), OpError> {
         let ending = self
             .ending(&ask.subject, &[])
             .await?
@@ -103,7 +114,8 @@ impl Engine {
         if ending.closed {
             return Err(OpError::because(Reason::IllegalTransition, "it has ended already"));
         }
-        if let Some(open) = self.open_removal(&ending.subject, &[], kind).await? {
+        let open = self.open_removal(&ending.subject, &[], kind).await?;
+        if let Some(open) = open.as_ref().filter(|open| open.state != RemovalState::Waiting) {
             return Err(OpError::because(
                 Reason::IllegalTransition,
                 format!("{} is under way for it: tenure removal show {}", open.id, open.id),
@@ -121,12 +133,16 @@ impl Engine {
             reason: &ask.reason,
             planned,
         };
-        Ok((self.planned_removal(raised, now), ending))
+        let mut removal = self.planned_removal(raised, now);
+        if let Some(waiting) = &open {
+            (removal.id, removal.created_at) = (waiting.id, waiting.created_at);
+        }
+        Ok((removal, ending, open))
     }
 
-    /// The removal of a subject that waits, holds or retires, if one does. One that only holds doesn't stand in the way of one for good.
+    /// The removal of a subject that holds, retires or waits, if one does. One that only holds doesn't stand in the way of one for good.
     pub(crate) async fn open_removal(&self, subject: &SignalSubject, environments: &[String], kind: SignalKind) -> Result<Option<Stored<Removal>>, OpError> {
-        for state in [RemovalState::Held, RemovalState::Waiting, RemovalState::Retiring] {
+        for state in [RemovalState::Held, RemovalState::Retiring, RemovalState::Waiting] {
             let terms = [format!("subject={subject}"), format!("state={}", state.as_str())];
             let mut after = None;
             loop {
@@ -202,7 +218,8 @@ impl Engine {
         Ok(ending.is_some_and(|ending| ending.concerns(identity) && identity.terms().iter().any(|term| ending.terms.contains(term))))
     }
 
-    /// A person of security has looked at what a source wants ended, and lets it happen.
+    /// A person of security has looked at what a source wants ended, and lets it happen. From then on it is their doing: no policy is asked what
+    /// the source may (S-9).
     ///
     /// # Errors
     /// It doesn't wait, it would do another thing than what was looked at, or the caller isn't of security or not freshly signed in.
@@ -226,7 +243,6 @@ impl Engine {
                             .ok_or(OpError::NotFound("subject of the removal"))?;
                         let planned = self.plan_removal(stored.kind, &ending, now).await?;
                         same_plan(Some(&ask.digest), &planned.digest)?;
-                        self.source_may_with(&stored, planned.held).await?;
                         let removal = Removal {
                             blast: planned.blast,
                             digest: planned.digest,
@@ -250,22 +266,6 @@ impl Engine {
             .await?;
         self.poke.notify_one();
         Ok(confirmed)
-    }
-
-    /// That the policy lets the source of a removal's signal have this done, a person having confirmed it.
-    async fn source_may_with(&self, removal: &Removal, blast: u32) -> Result<(), OpError> {
-        let Because::Signal(signal) = removal.because else { return Ok(()) };
-        let signal = self.must::<Signal>("signal", signal).await?;
-        let source = self.must::<Source>("source", signal.source).await?;
-        let answer = self.policy.decide(&signal_question(&source, &signal.word, blast, true));
-        if answer.allowed {
-            return Ok(());
-        }
-        Err(OpError::Refused {
-            reason: if answer.errored { Reason::PolicyError } else { Reason::PolicyDenied },
-            detail: Some("the source's signals may not have this done by the policy in force: raise it by hand, or release it".into()),
-            answer: Some(Box::new(answer)),
-        })
     }
 
     /// Lets a removal go, or refuses to confirm it. Holds and suspensions of its own are lifted; what was cut stays cut.

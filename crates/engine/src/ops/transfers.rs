@@ -10,7 +10,7 @@ use tenure_api::views::{Page, Resource as Changed};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{IdentityId, PersonId, TransferId};
-use tenure_core::identity::{Identity, IdentityState, Kind, SuspensionCause, SuspensionKind};
+use tenure_core::identity::{Identity, IdentityState, Kind, Releaser, SuspensionCause, SuspensionKind};
 use tenure_core::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::port::DueKind;
@@ -225,6 +225,16 @@ impl Engine {
                 reason: hold.reason.clone(),
                 at: now,
             })?;
+            // Whoever held the old owner's scope as well holds the identity from now on.
+            for placed in &hold.also {
+                identity = identity.suspend(SuspensionCause {
+                    kind: SuspensionKind::ByHand,
+                    placed_by: Some(placed.by),
+                    releasable_by: Releaser::Security,
+                    reason: placed.reason.clone(),
+                    at: now,
+                })?;
+            }
         }
         let head = Position::at(snapshot.head);
         if let Some(membership) = identity.memberships.get_mut(n) {

@@ -17,7 +17,7 @@ use super::sign_in::{Freshness, assurance_fact};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
-use crate::questions::{administration, inventory};
+use crate::questions::inventory;
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +132,13 @@ impl Engine {
         .await
     }
 
-    /// Ends the trust in something, for ever. One administrator is enough to take trust away.
+    /// Ends the trust in something, for ever. One administrator is enough to take trust away, or one person of security.
     pub(crate) async fn remove_trusted<T: Trusted>(&self, caller: &Caller, id: &str, reason: Option<&str>) -> Result<Changed<T>, OpError> {
         let Names {
             what, kind, remove, removed, ..
         } = T::NAMES;
         self.recorded(caller, Asked::new(ControlPoint::Revoke, remove, id), async {
-            self.allow(caller, Action::Trust, inventory(kind, id, ""), administration(false, false))?;
+            self.allow_taking_back(caller, Action::Trust, &inventory(kind, id, ""))?;
             reason.map_or(Ok(()), check_reason)?;
             let ((record, revision), committed) = self
                 .decide(|| async {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
+use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
 use tenure_core::removal::{Removal, RemovalState};
 use tenure_core::scope::Scope;
 use tenure_core::signal::{Effect, SignalKind, SignalSubject, SubjectKind};
@@ -137,12 +137,18 @@ pub fn end_of(removal: &Removal, identity: &Identity) -> End {
     }
 }
 
+/// Whether an identity keeps as many causes by signals and removals as it may: more than it could live by anything that ends.
+pub fn is_full(identity: &Identity) -> bool {
+    const KEPT: usize = 128;
+    let signalled = |cause: &&SuspensionCause| cause.kind == SuspensionKind::Signalled;
+    identity.suspensions.iter().filter(signalled).count() >= KEPT
+}
+
 /// Whether an identity is suspended for this removal. Beyond the causes that are kept, being suspended at all has to do.
 pub fn is_held_by(removal: &Removal, identity: &Identity) -> bool {
-    const KEPT: usize = 16;
     let need = removal.subject.kind == SubjectKind::Need;
     let caused = cause_of(removal, identity).is_some();
-    caused || identity.suspensions.len() >= KEPT || (need && identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::NeedEnded))
+    caused || is_full(identity) || (need && identity.suspensions.iter().any(|cause| cause.kind == SuspensionKind::NeedEnded))
 }
 
 /// The place of the cause that this removal placed.

@@ -1,7 +1,7 @@
 //! How deep a set may nest, and that what may nest fits a worker's stack.
 
 use tenure_core::policy::PolicyEngine as _;
-use tenure_policy::{CedarPolicy, MAX_BRACKETS, MAX_OPERATORS, PolicySetError, Solver, Verdict, analyse};
+use tenure_policy::{CedarPolicy, MAX_BRACKETS, MAX_LITERAL, MAX_OPERATORS, MAX_PATTERNS, PolicySetError, Solver, Verdict, analyse};
 
 use crate::case;
 
@@ -60,6 +60,35 @@ fn a01_a_set_that_nests_too_deep_is_refused_with_the_bound() {
     }
     let places = problems(CedarPolicy::with_policies(&policy(&format!("{brackets}true"))).unwrap_err());
     assert!(places[0].starts_with("policies:1:"), "{places:?}");
+}
+
+/// `like` takes the length of its text times that of its pattern, at each decision: both are bounded.
+#[test]
+fn a01_a_set_whose_patterns_take_long_is_refused_with_the_bound() {
+    let told = |text: &str| CedarPolicy::with_policies(text).err().map(problems).unwrap_or_default();
+    let bounded = |text: &str| told(text).iter().filter(|problem| problem.contains("more than")).count();
+    let long = |bytes: usize| "a".repeat(bytes);
+    for (condition, refused) in [
+        (format!("\"{}\" like \"*{}b\"", long(20_000), long(13_000)), 1),
+        (format!("context.kind == \"{}\"", long(MAX_LITERAL + 1)), 1),
+        (format!("context.kind == \"{}\"", long(MAX_LITERAL)), 0),
+        (format!("context.kind == \"\\\"{}\"", long(MAX_LITERAL)), 1),
+        (format!("context.kind like \"*{}\"", long(MAX_LITERAL)), 1),
+    ] {
+        assert_eq!(bounded(&policy(&condition)), refused, "{}", &condition[..40]);
+    }
+    // Those of a set count together, however they are written; annotations are as long as one likes, and no patterns.
+    let patterns = |many: usize, like: &str| -> String {
+        let some = |n: usize| policy(&format!("context.kind {like} \"{}\"", long(1_000))).replace("deep", &format!("p{n}"));
+        (0..many).map(some).collect()
+    };
+    let fit = MAX_PATTERNS / 1_000;
+    for like in ["like", "like // \"x\"\n", "like\n\n"] {
+        assert_eq!((bounded(&patterns(fit, like)), bounded(&patterns(fit + 2, like))), (0, 2), "{like}");
+    }
+    assert_eq!(bounded(&patterns(fit + 2, "==")), 0);
+    let noted = policy("true").replace("permit", &format!("@like(\"{}\") @doc(\"like\") permit", long(10_000)));
+    assert_eq!(told(&noted), Vec::<String>::new());
 }
 
 /// What passes needs no more than a worker has, whichever way it nests.

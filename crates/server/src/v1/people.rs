@@ -9,7 +9,7 @@ use tenure_api::people::{
     Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade,
 };
 use tenure_api::request::RequestView;
-use tenure_api::requests::Because;
+use tenure_api::requests::{Because, ResumePerson};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::difference::Difference;
 use tenure_core::person::Person;
@@ -65,8 +65,8 @@ async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person
     ok(app.engine.suspend_person(&caller, id(&person, "person")?, ask.reason).await?)
 }
 
-async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(app.engine.resume_person(&caller, id(&person, "person")?, ask.reason).await?)
+async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
+    ok(app.engine.resume_person(&caller, id(&person, "person")?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {

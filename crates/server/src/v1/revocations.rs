@@ -59,7 +59,7 @@ async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Ho
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {
-    ok(app.engine.release(&caller, ask.scope, ask.reason).await?)
+    ok(app.engine.release(&caller, ask).await?)
 }
 
 /// What receipts and the log are checked with.

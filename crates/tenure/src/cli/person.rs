@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::people::{ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange};
-use tenure_api::requests::NewOperatorToken;
+use tenure_api::requests::{NewOperatorToken, ResumePerson};
 use tenure_core::difference::DifferenceDecision;
 use tenure_core::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::person::{PersonClass, Role};
@@ -83,7 +83,13 @@ pub enum Person {
     /// Takes a person's authority away for a while: sessions and tokens at once.
     Suspend(Step),
     /// Gives it back; by security, and not by who took it away.
-    Resume(Step),
+    Resume {
+        #[command(flatten)]
+        step: Step,
+        /// Whose suspension is lifted, where several people suspend them.
+        #[arg(long)]
+        placed_by: Option<PersonId>,
+    },
     /// A person leaves for ever: what they answer for goes to others, or stops (tenure transfer list).
     Depart {
         #[command(flatten)]
@@ -134,7 +140,13 @@ impl Person {
             Self::Change(change) => change.run(context).await,
             Self::Roles { id, roles, purpose } => context.out.record(&client.ask_for_roles(id, &NewRoles { roles, purpose }).await?),
             Self::Suspend(step) => context.out.record(&client.suspend_person(step.id, &step.reason).await?),
-            Self::Resume(step) => context.out.record(&client.resume_person(step.id, &step.reason).await?),
+            Self::Resume { step, placed_by } => {
+                let ask = ResumePerson {
+                    reason: step.reason,
+                    placed_by,
+                };
+                context.out.record(&client.resume_person(step.id, &ask).await?)
+            }
             Self::Depart { step, dry_run } => {
                 let ask = NewDeparture { reason: step.reason, dry_run };
                 let gone = client.depart_person(step.id, &ask).await?;

@@ -311,7 +311,7 @@ pub enum Hold {
         #[arg(long)]
         yes: bool,
     },
-    /// Releases a hold.
+    /// Releases a hold that somebody else placed.
     Release {
         /// On what.
         kind: ScopeKind,
@@ -320,6 +320,9 @@ pub enum Hold {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Whose hold, where several people hold it.
+        #[arg(long)]
+        placed_by: Option<PersonId>,
     },
 }
 
@@ -352,10 +355,11 @@ impl Hold {
                 ask.dry_run = false;
                 context.out.record(&client.place_hold(&ask).await?)
             }
-            Self::Release { kind, id, reason } => {
+            Self::Release { kind, id, reason, placed_by } => {
                 let ask = HoldRelease {
                     scope: scope(kind, &id)?,
                     reason,
+                    placed_by,
                 };
                 context.out.record(&client.release_hold(&ask).await?)
             }

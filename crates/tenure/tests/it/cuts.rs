@@ -137,7 +137,7 @@ on_both! { because "a cut is ordered against issuance by the log of the engine";
         assert_eq!(world.evaluate(&member.id, Some(&member.token), "read").await.expect(200).code(), "scope_on_hold");
         assert_eq!(world.ask_token(&member.key, &member.id, "production").await.expect(400).code(), "scope_on_hold");
         assert!(world.is_live(&other.token).await);
-        assert_eq!(world.post(&second, "/v1/holds", hold.clone()).await.expect(409).code(), "illegal_transition");
+        assert_eq!(world.post(&world.security, "/v1/holds", hold.clone()).await.expect(409).code(), "illegal_transition");
         // Neither who placed it, nor the owner whom security stopped, nor who has no part in it.
         for token in [&world.security, &world.owner, &world.admin, &world.auditor] {
             world.post(token, "/v1/holds/release", hold.clone()).await.expect(403);

@@ -171,4 +171,69 @@ on_one! {
         let (_, _, said) = run(&world.owner, &["cut", "identity", &other, "--reason", "lost"]);
         assert!(!said.contains("--suspend"), "its application is on hold: {said}");
     }
+
+    async fn a02_an_owner_takes_no_place_that_security_needs(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let suspend = format!("/v1/identities/{id}/suspend");
+        for n in 0..20 {
+            world.post(&world.owner, &suspend, json!({"reason": format!("window {n}")})).await.expect(200);
+        }
+        world.post(&world.security, "/v1/revocations", cut("identity", &id, true)).await.expect(201);
+        world.post(&world.security, &suspend, json!({"reason": "compromised"})).await.expect(200);
+        let shown = identity(&world, &id).await;
+        let causes: Vec<(&Value, &Value)> = shown.body["suspensions"].as_array().unwrap().iter().map(|cause| (&cause["placed_by"], &cause["reason"])).collect();
+        assert_eq!(causes, [(&json!(world.owner_id), &json!("window 19")), (&json!(world.security_id), &json!("compromised"))]);
+        assert_eq!(world.events_of("identity.suspended", &id).await.len(), 22, "the log has each");
+        // Who releases the owner's doesn't release what somebody of security placed.
+        let (_, sue) = world.person("Sue", &["security"]).await;
+        let resume = async |who: &str, cause: u64| {
+            let revision = identity(&world, &id).await.body["revision"].clone();
+            world.post(who, &format!("/v1/identities/{id}/resume"), json!({"reason": "over", "cause": cause, "revision": revision})).await
+        };
+        assert_eq!(resume(&sue, 0).await.expect(200).text("/state"), "suspended");
+        assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "identity_suspended");
+        assert_eq!(resume(&world.security, 0).await.expect(403).code(), "same_person");
+        assert_eq!(resume(&sue, 0).await.expect(200).text("/state"), "active");
+    }
+
+    async fn a02_each_who_holds_a_scope_is_overruled_by_somebody_else(world: World) {
+        let (sue_id, sue) = world.person("Sue", &["security"]).await;
+        let (sid_id, sid) = world.person("Sid", &["security"]).await;
+        let ask = || hold("application", &world.application);
+        world.post(&world.security, "/v1/holds", ask()).await.expect(201);
+        let joined = world.post(&sue, "/v1/holds", ask()).await.expect(201);
+        assert_eq!((joined.text("/placed_by"), joined.text("/also/0/by")), (world.security_id.clone(), sue_id.clone()));
+        let mut releasers = vec![json!(world.security_id), json!(sid_id)];
+        releasers.sort_by_key(Value::to_string);
+        let mut told = joined.body["releasers"]["people"].as_array().unwrap().clone();
+        told.sort_by_key(Value::to_string);
+        assert_eq!(told, releasers);
+        assert_eq!(world.post(&sue, "/v1/holds", ask()).await.expect(409).code(), "illegal_transition");
+        // A cut that stops what it cuts counts as well.
+        world.post(&sid, "/v1/revocations", cut("application", &world.application, true)).await.expect(201);
+        for placer in [&world.security_id, &sue_id, &sid_id] {
+            assert_eq!(held(&world, &format!("?placed_by={placer}")).await.len(), 1, "{placer}");
+        }
+        let release = async |who: &str, whose: Value| {
+            let mut body = ask();
+            body["placed_by"] = whose;
+            world.post(who, "/v1/holds/release", body).await
+        };
+        // Nobody lifts a hold that they did not see.
+        assert_eq!(release(&sue, Value::Null).await.expect(422).field_codes(), ["placed_by_missing"]);
+        assert_eq!(release(&sue, json!(world.owner_id)).await.expect(422).field_codes(), ["placed_by_unknown"]);
+        release(&world.owner, Value::Null).await.expect(403);
+        assert_eq!(release(&sue, json!(sue_id)).await.expect(403).code(), "same_person");
+        let left = release(&sue, json!(world.security_id)).await.expect(200);
+        assert_eq!((left.text("/placed_by"), left.body["also"].as_array().unwrap().len()), (sue_id.clone(), 1));
+        assert_eq!(world.events_of("scope.released", &world.application).await[0]["data"]["holds_left"], 2);
+        let mut command = crate::world::tenure();
+        command.args(["hold", "release", "application", &world.application, "--reason", "cleared", "--placed-by", &sid_id]);
+        let done = command.env("TENURE_SERVER", &world.server.url).env("TENURE_TOKEN", &sue).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        // The last one needs no name, as it was before.
+        assert_eq!(gauge(&world, "application").await, 1);
+        assert_eq!(release(&sid, Value::Null).await.expect(200).body["placed_by"], Value::Null);
+        assert_eq!((held(&world, "").await.len(), gauge(&world, "application").await), (0, 0));
+    }
 }

@@ -13,6 +13,21 @@ struct Leaver {
 }
 
 impl World {
+    /// The server itself as a resource.
+    async fn tenure(&self) -> String {
+        let body = json!({"uri": self.server.url, "type": "tenure", "actions": ["read", "import"], "application": self.application, "environment": "production", "verification": "online"});
+        self.post(&self.admin, "/v1/resources", body).await.expect(201).text("/id")
+    }
+
+    /// An identity's token for Tenure that is good for one action.
+    async fn good_for(&self, tenure: &str, action: &str) -> String {
+        let key = Key::new();
+        let mut charter = self.charter(key.jwk());
+        charter["scope"] = json!([{"actions": [action], "resource": tenure}]);
+        let id = self.active(&format!("hr-{action}"), charter).await;
+        self.token(&key, &id, "production").await
+    }
+
     async fn leaver(&self, manager: &str, backup: Option<&str>, identities: usize) -> Leaver {
         let (id, token) = self
             .person_as(json!({"name": "Lea", "roles": ["requester", "owner"], "manager": manager}))
@@ -228,6 +243,26 @@ on_both! { because "transfers and imports find their rows by terms, deadlines ar
         assert_eq!(world.identity_is(&id).await.text("/charter/owner"), heir);
     }
 
+    async fn a02_each_who_suspends_a_person_is_overruled_by_somebody_else(world: World) {
+        let (sue_id, sue) = world.person("Sue", &["security"]).await;
+        let (_, sid) = world.person("Sid", &["security"]).await;
+        let (eve, token) = world.person("Eve", &[]).await;
+        let path = |step: &str| format!("/v1/people/{eve}/{step}");
+        world.step(&world.security, &path("suspend")).await.expect(200);
+        let joined = world.step(&sue, &path("suspend")).await.expect(200);
+        assert_eq!((joined.text("/suspension/placed_by"), joined.text("/suspension/also/0/by")), (world.security_id.clone(), sue_id.clone()));
+        world.step(&sue, &path("suspend")).await.expect(409);
+        let resume = async |who: &str, whose: Value| world.post(who, &path("resume"), json!({"reason": "over", "placed_by": whose})).await;
+        assert_eq!(resume(&sid, Value::Null).await.expect(422).field_codes(), ["placed_by_missing"]);
+        resume(&sue, json!(sue_id)).await.expect(403);
+        let left = resume(&sue, json!(world.security_id)).await.expect(200);
+        assert_eq!((left.text("/state"), left.text("/suspension/placed_by")), ("suspended".to_owned(), sue_id.clone()));
+        world.get(&token, "/v1/me").await.expect(401);
+        resume(&sue, Value::Null).await.expect(403);
+        assert_eq!(resume(&world.security, Value::Null).await.expect(200).text("/state"), "active");
+        world.get(&token, "/v1/me").await.expect(200);
+    }
+
     async fn a_suspended_person_is_resumed_by_somebody_else(world: World) {
         let leaver = world.leaver(&world.manager_id, None, 1).await;
         let path = format!("/v1/people/{}", leaver.id);
@@ -389,16 +424,8 @@ on_both! { because "transfers and imports find their rows by terms, deadlines ar
     }
 
     async fn a_chartered_identity_hands_a_feed_in_and_can_do_nothing_else(world: World) {
-        let body = json!({"uri": world.server.url, "type": "tenure", "actions": ["read", "import"], "application": world.application, "environment": "production", "verification": "online"});
-        let tenure = world.post(&world.admin, "/v1/resources", body).await.expect(201).text("/id");
-        let mut tokens = Vec::new();
-        for action in ["import", "read"] {
-            let key = Key::new();
-            let mut charter = world.charter(key.jwk());
-            charter["scope"] = json!([{"actions": [action], "resource": tenure}]);
-            let id = world.active(&format!("hr-{action}"), charter).await;
-            tokens.push(world.token(&key, &id, "production").await);
-        }
+        let tenure = world.tenure().await;
+        let tokens = [world.good_for(&tenure, "import").await, world.good_for(&tenure, "read").await];
         let feed = json!({"source": "hr", "complete": true, "people": [{"key": "1", "name": "Ada"}, {"key": "2", "name": "Bo", "manager_key": "9"}]});
         assert_eq!(world.post(&tokens[1], "/v1/people/import", feed.clone()).await.expect(403).code(), "not_allowed");
         world.post(&tokens[0], "/v1/people/import", feed).await.expect(200);
@@ -645,4 +672,31 @@ on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "3s")
 in_real_time! {
     r78_a_new_hire_of_the_feed_is_active_from_the_start_on on World::binary(Store::Sqlite, &[]);
     r91_what_nobody_takes_stops_and_later_retires on World::binary(Store::Sqlite, &[("TENURE_TRANSFER_WINDOW", "3s"), ("TENURE_LAPSED_GRACE", "3s")]);
+}
+
+on_one! { by |store| World::start_with(store, &[("TENURE_WRITE_BUDGET_KIB", "100")]);
+    async fn a10_what_an_importing_identity_changes_is_bounded_as_what_a_person_does(world: World) {
+        world.hold();
+        let token = world.good_for(&world.tenure().await, "import").await;
+        let hand_in = async |round: u32| {
+            let people: Vec<Value> = (0..60).map(|n| json!({"key": n.to_string(), "name": format!("{round} {}", "x".repeat(100))})).collect();
+            world.post(&token, "/v1/people/import", json!({"source": "hr", "people": people})).await
+        };
+        hand_in(0).await.expect(200);
+        world.pass(60).await;
+        let mut refused = None;
+        for round in 1..6 {
+            let answer = hand_in(round).await;
+            if answer.status != 200 {
+                refused = Some(answer);
+                break;
+            }
+        }
+        let refused = refused.expect("the budget is never spent").expect(429);
+        assert_eq!(refused.code(), "budget_spent");
+        // It is the identity's alone, and of a minute: handed in again, the feed goes on.
+        world.post(&world.admin, "/v1/people", json!({"name": "Ida"})).await.expect(201);
+        world.pass(60).await;
+        hand_in(9).await.expect(200);
+    }
 }

@@ -231,13 +231,14 @@ fn a02_check_says_what_would_lock_out() {
     for told in [
         "security could not suspend",
         "an owner could not revoke",
+        "security could not read",
         "nobody could change the policy",
-        "is refused for 7 problem(s)",
+        "is refused for 8 problem(s)",
     ] {
         assert!(err.contains(told), "{told}: {err}");
     }
     let said = json_of(folder.path(), &["check", "new.cedar"]);
-    assert_eq!((&said["valid"], said["problems"].as_array().unwrap().len()), (&json!(false), 7));
+    assert_eq!((&said["valid"], said["problems"].as_array().unwrap().len()), (&json!(false), 8));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use tenure_core::application::Application;
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::id::{ApplicationId, BindingId, IdentityId, IssuerId, SignalId, SourceId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, SuspensionKind, WorkloadBinding};
-use tenure_core::signal::{Format, SignalOutcome, SignalState, SourceKey, SourceState, Word};
+use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::third_party::Standing;
 use tenure_core::time::Span;

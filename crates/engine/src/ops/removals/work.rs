@@ -30,8 +30,6 @@ pub(crate) const LEAVER: &str = "workload.leaver";
 const HELD_AT_ONCE: u16 = 100;
 /// Identities that one commit looks at to retire them.
 const RETIRED_AT_ONCE: u16 = 50;
-/// Causes of suspension that are kept.
-const MAX_CAUSES: usize = 16;
 /// Receipts that a removal names.
 const RECEIPTS: usize = 100;
 
@@ -159,14 +157,16 @@ impl Engine {
 
     /// Holds a scope, unless somebody else does already: that hold is theirs to lift, and this removal's end is decided by itself.
     async fn hold_scope(&self, changeset: &mut Changeset, removal: &Removal, scope: Scope, placed_by: Option<PersonId>, now: Timestamp) -> Result<(), OpError> {
+        let read = self.one::<Hold>(&scope).await?;
         let hold = Hold {
             scope: scope.clone(),
             placed_by: placed_by.or(removal.owner),
             releasable_by: Releaser::Security,
             reason: format!("{}{}", removal.mark(), removal.reason),
             at: now,
+            also: read.as_ref().map(|read| read.also.clone()).unwrap_or_default(),
         };
-        match self.one::<Hold>(&scope).await? {
+        match read {
             Some(read) if read.placed_by.is_some() && read.releasable_by == Releaser::Security => changeset.expect(&read),
             Some(read) => changeset.replace(&read, &hold),
             None => changeset.insert(&hold),
@@ -221,10 +221,10 @@ impl Engine {
                 removal.receipts.push(receipt);
             }
         }
-        let identity = if stored.suspensions.len() < MAX_CAUSES {
-            (*stored.value).clone().suspend(cause)?
-        } else {
+        let identity = if removal::is_full(stored) {
             (*stored.value).clone()
+        } else {
+            (*stored.value).clone().suspend(cause)?
         };
         changeset.replace(stored, &identity);
         Ok(())
@@ -260,21 +260,17 @@ impl Engine {
     pub(crate) async fn lift_hold(&self, changeset: &mut Changeset, removal: &Removal, reason: &str, now: Timestamp) -> Result<(), OpError> {
         let Some(scope) = &removal.scope else { return Ok(()) };
         let Some(read) = self.one::<Hold>(scope).await? else { return Ok(()) };
-        if read.placed_by.is_none() || !read.reason.starts_with(&removal.mark()) {
+        let Some(placed_by) = read.placed_by.filter(|_| read.reason.starts_with(&removal.mark())) else {
             return Ok(());
-        }
-        let hold = Hold {
-            placed_by: None,
-            reason: reason.to_owned(),
-            at: now,
-            ..(*read.value).clone()
         };
+        let hold = (*read.value).clone().released(placed_by, reason, now);
         let event = self
             .event(now, "scope.released", ControlPoint::Resume)
             .subject(scope.subject())
             .subject(removal.id)
             .fact("scope", scope.kind())
-            .fact("reason", reason);
+            .fact("reason", reason)
+            .fact("holds_left", hold.placers().count());
         changeset.event(event).replace(&read, &hold);
         Ok(())
     }

@@ -30,6 +30,10 @@ impl Engine {
 
     /// What was approved comes about.
     pub(super) async fn fulfil(&self, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+        // The kernel of S-9, once more where it counts.
+        if !request.is_carried() {
+            return Err(OpError::Internal(format!("{} would be fulfilled without its approvals", request.id)));
+        }
         match request.matter.clone() {
             Matter::Activation { identity } => {
                 let stored = self.must::<Identity>("identity", identity).await?;

@@ -139,7 +139,7 @@ impl Engine {
         // Looked for once somebody is wanted: what a rule approves waits for nobody.
         let mut approvers = None;
         let judge = self.judging_set(facts);
-        for route in Route::ALL {
+        for route in facts.class.routes() {
             let answer = judge.decide(&Question {
                 principal: principal.clone(),
                 action: route.action(),
@@ -185,7 +185,7 @@ impl Engine {
         let has_route = |minutes: i64| {
             let mut context = facts.context.clone();
             context.duration = Span::from_mins(minutes);
-            Route::ALL.iter().any(|route| {
+            facts.class.routes().iter().any(|route| {
                 let answer = judge.decide(&Question {
                     principal: principal.clone(),
                     action: route.action(),

@@ -156,7 +156,8 @@ impl Engine {
             resource: inventory("request", "", &facts.environment),
             context: judged.context.attributes(),
         });
-        if judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+        let of_class = request.class.routes().contains(&request.route);
+        if !of_class || judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
             let (route, answer) = Box::pin(self.choose_route(asker, &judged)).await?;
             request.route = route;
             request.policies = answer.policies;

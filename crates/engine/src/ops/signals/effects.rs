@@ -87,8 +87,8 @@ impl Said {
     }
 }
 
-/// The question whether a source may have this done.
-pub(crate) fn signal_question(source: &Source, word: &Word, blast: u32, confirmed: bool) -> Question {
+/// The question whether a source may have this done by itself.
+fn signal_question(source: &Source, word: &Word, blast: u32) -> Question {
     Question {
         principal: Entity {
             kind: EntityType::Source,
@@ -106,7 +106,7 @@ pub(crate) fn signal_question(source: &Source, word: &Word, blast: u32, confirme
             ("in_subjects", Value::Bool(source.covers(&word.subject))),
             ("blast", Value::Long(i64::from(blast))),
             ("cap", Value::Long(i64::from(source.blast_cap))),
-            ("confirmed", Value::Bool(confirmed)),
+            ("confirmed", Value::Bool(false)),
         ]),
     }
 }
@@ -186,7 +186,7 @@ impl Engine {
             return Ok(Some(Turn::ignored("its source doesn't count any more")));
         }
         changeset.expect(source);
-        let answer = self.policy.decide(&signal_question(source, word, 0, false));
+        let answer = self.policy.decide(&signal_question(source, word, 0));
         // A policy that fails doesn't stand in the way of what takes away (S-9): that goes on, and waits for a person below.
         let gives = matches!(word.kind.effect(), Effect::Joiner | Effect::Review);
         let counts = answer.allowed || (answer.errored && !gives);
@@ -252,7 +252,7 @@ impl Engine {
     pub(crate) async fn spend_blast(&self, changeset: &mut Changeset, said: &Said, more: u32, now: Timestamp) -> Result<bool, OpError> {
         let read = self.one::<Blasts>(said.source.id).await?;
         let lately = read.as_ref().map_or(0, |blasts| blasts.lately(now));
-        let question = signal_question(&said.source, said.word(), lately.saturating_add(more), false);
+        let question = signal_question(&said.source, said.word(), lately.saturating_add(more));
         if !self.policy.decide(&question).allowed {
             return Ok(false);
         }

@@ -114,6 +114,47 @@ on_one! { by |store| World::start_with(store, &LONG);
         world.post(&world.security, &confirm, digest(&now)).await.expect(409);
     }
 
+    async fn a02_no_set_bars_security_from_what_a_source_may_not_do_by_itself(world: World) {
+        let forge = platform(&world, "forge", 1).await;
+        let mut living_of = Vec::new();
+        for name in ["first", "second"] {
+            living_of.push(living(&world, name, json!({"repositories": ["acme/a", "acme/b"]})).await.2);
+        }
+        let signal = async |subject: &str| say(&world, &forge, "repository.archived", &format!("repository:{subject}"), Value::Null).await["outcome"]["removal"].clone();
+        // It fails whenever anybody is concerned; and what waits is not let go.
+        let set = r#"
+@id("overflows")
+forbid (principal, action == Action::"signal", resource) when { context.blast + 9223372036854775807 < 0 };
+@id("not-released")
+forbid (principal, action == Action::"enable", resource) when { resource.kind == "removal" };
+"#;
+        let text = format!("{}{set}", tenure_policy::DEFAULT_POLICIES);
+        world.post(&world.admin, "/v1/policies", json!({"text": text, "purpose": "test"})).await.expect(201);
+        let (one, two) = (signal("acme/a").await, signal("acme/b").await);
+        let waiting = removal(&world, &one).await;
+        assert_eq!(waiting["state"], "waiting");
+        let path = |id: &Value, step: &str| format!("/v1/removals/{}/{step}", id.as_str().unwrap());
+        world.post(&world.security, &path(&one, "release"), json!({"reason": "x"})).await.expect(403);
+        assert!(world.is_live(&living_of[0]).await);
+        // Confirmed, or raised by hand in its place.
+        let by_hand = json!({"subject": {"type": "repository", "id": "acme/b"}, "reason": "it is gone"});
+        let planned = world.post(&world.security, "/v1/removals", json!({"subject": {"type": "repository", "id": "acme/b"}, "reason": "x", "dry_run": true})).await.expect(200).body;
+        assert_eq!((&planned["id"], &removal(&world, &two).await["state"]), (&two, &json!("waiting")));
+        let raised = world.post(&world.security, "/v1/removals", by_hand.clone()).await.expect(201).body;
+        assert_eq!((&raised["id"], &raised["state"], &raised["because"]), (&two, &json!("held"), &json!({"type": "person", "id": world.security_id})));
+        assert_eq!(raised["revision"], 2);
+        assert_eq!(world.events_of("removal.raised", two.as_str().unwrap()).await[0]["data"]["waited_because"]["type"], "signal");
+        assert_eq!(world.post(&world.security, "/v1/removals", by_hand).await.expect(409).code(), "illegal_transition");
+        let seen = removal(&world, &one).await;
+        let held = world.post(&world.security, &path(&one, "confirm"), json!({"digest": seen["digest"]})).await.expect(200).body;
+        assert_eq!((&held["state"], &held["confirmed_by"]), (&json!("held"), &json!(world.security_id)));
+        // What the kernel allows is asked of no set.
+        assert_eq!(world.events_of("removal.confirmed", one.as_str().unwrap()).await[0]["data"]["policies"], json!(["kernel"]));
+        for token in &living_of {
+            assert!(!world.is_live(token).await);
+        }
+    }
+
     async fn s12_a_removal_is_released_by_security_and_by_nobody_who_raised_it(world: World) {
         let (id, key, token) = living(&world, "web", json!({})).await;
         let ask = json!({"subject": {"type": "application", "id": "billing"}, "reason": "replaced"});
