@@ -85,6 +85,38 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
 }
 
+/// Where a line goes on that was too long, in a text that was put together again.
+pub const WRAPPED: char = '\u{2028}';
+
+/// The JSON web tokens of a text, each as far as a quotation mark, a blank or an ampersand. A token begins where a word does, or where a line was broken, and
+/// with JSON: the same letters in the middle of random text, of which a page of keys and hashes is full, are none.
+pub fn jwts(text: &str) -> Vec<String> {
+    use base64::Engine as _;
+    let (mut whole, mut broken) = (String::new(), std::collections::BTreeSet::new());
+    for piece in text.split(WRAPPED) {
+        broken.insert(whole.len());
+        whole.push_str(piece);
+    }
+    let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_json = |token: &str| {
+        let end = token.find(|c: char| !in_word(c)).unwrap_or(token.len()).min(20);
+        let head = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(&token[..end - end % 4])
+            .unwrap_or_default();
+        head.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+    };
+    let (mut found, mut end) = (Vec::new(), 0);
+    for (place, _) in whole.match_indices("eyJ") {
+        let token = whole[place..].split(['"', ' ', '\n', '&']).next().unwrap();
+        let begins = broken.contains(&place) || !whole[..place].ends_with(in_word);
+        if place >= end && begins && is_json(token) {
+            end = place + token.len();
+            found.push(token.to_owned());
+        }
+    }
+    found
+}
+
 impl Answer {
     /// The answer, if it has this status.
     #[track_caller]
