@@ -265,6 +265,7 @@ impl Engine {
             reason: if answer.errored { Reason::PolicyError } else { Reason::PolicyDenied },
             detail: Some("the source's signals may not have this done by the policy in force: raise it by hand, or release it".into()),
             answer: Some(Box::new(answer)),
+            retry_after: None,
         })
     }
 

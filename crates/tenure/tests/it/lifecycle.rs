@@ -223,6 +223,38 @@ on_both! { because "deadlines are claimed from the engine";
     }
 }
 
+crate::on_one! { by |store| World::start_with(store, &[("TENURE_ISSUANCE_BUDGET", "3"), ("TENURE_WRITE_BUDGET", "60")]);
+    async fn d22_a_spent_budget_says_when_it_has_room_again(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let refused = loop {
+            let answer = world.ask_token(&key, &id, "production").await;
+            if answer.status != 200 {
+                break answer.expect(429);
+            }
+        };
+        let wait = refused.retry_after().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        world.pass(wait.try_into().unwrap()).await;
+        world.token(&key, &id, "production").await;
+        let (_, bo) = world.person("Bo", &["administrator"]).await;
+        let team = async |n: usize| world.post(&bo, "/v1/teams", json!({"name": format!("team-{n}")})).await;
+        let mut made = 0;
+        let refused = loop {
+            let answer = team(made).await;
+            if answer.status != 201 {
+                break answer.expect(429);
+            }
+            made += 1;
+        };
+        assert!(made >= 60 && refused.code() == "budget_spent", "{made} {}", refused.body);
+        let wait = refused.retry_after().unwrap();
+        assert_eq!(refused.body["retry_after"], wait);
+        assert!((1..=60).contains(&wait), "{wait}");
+        world.pass(wait.try_into().unwrap()).await;
+        team(made).await.expect(201);
+    }
+}
+
 async fn issues_within_its_budget(store: Store) {
     let world = World::start_with(store, &[("TENURE_ISSUANCE_BUDGET", "3")]).await;
     let (id, key) = world.exporter("exporter").await;
@@ -239,7 +271,7 @@ async fn issues_within_its_budget(store: Store) {
     };
     assert!(issued >= 3);
     assert_eq!((refused.status, refused.code().as_str()), (429, "budget_spent"));
-    assert!(refused.headers.contains_key("retry-after"));
+    assert!(refused.retry_after().is_some_and(|wait| (1..=60).contains(&wait)));
     let recorded = world.events_of("access.refused", &id).await;
     assert_eq!(recorded.last().unwrap()["data"]["reason"], "budget_spent");
     assert_eq!(world.events_of("credential.issued", &id).await.len(), issued);

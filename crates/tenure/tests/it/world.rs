@@ -124,6 +124,10 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.body);
         self
     }
+    /// In how many seconds it says to ask again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.headers.get("retry-after")?.to_str().ok()?.parse().ok()
+    }
     /// A text of the body by JSON pointer.
     #[track_caller]
     pub fn text(&self, pointer: &str) -> String {
