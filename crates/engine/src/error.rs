@@ -35,9 +35,9 @@ pub enum OpError {
         /// Which field.
         what: &'static str,
     },
-    /// The caller's `If-Match` names another revision.
-    #[error("the record is at revision {0} now")]
-    Stale(u64),
+    /// The caller's `If-Match` doesn't hold: the record is at this revision now, or isn't there.
+    #[error("the record is at another revision now: {0:?}")]
+    Stale(Option<u64>),
     /// A change that has to say which revision it is meant for doesn't.
     #[error("the change names no revision")]
     Unconditional,

@@ -59,11 +59,14 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::Taken { what } => Problem::new(409, "taken", "already taken")
             .detail(format!("this {what} is taken, be it by something that has ended"))
             .hint(format!("choose another {what}: they are never reassigned")),
-        OpError::Stale(revision) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
+        OpError::Stale(Some(revision)) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
             .detail(format!("the record is at revision {revision} now"))
             .hint("read it again and repeat the change with the new ETag"),
+        OpError::Stale(None) => Problem::new(412, "revision_changed", "there is no such record")
+            .detail("If-Match is about a record that is there")
+            .hint("leave If-Match out to make it"),
         OpError::Unconditional => Problem::new(428, "if_match_required", "say which revision the change is meant for")
-            .hint("read the record and send its ETag, or its `revision` in quotes, as If-Match; `*` is whatever it is now"),
+            .hint("read the record and send its ETag, which is its `revision` in quotes, as If-Match; `*` is whatever it is now"),
         OpError::Setup(why) => {
             let hint = if why.contains("done before") {
                 "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"

@@ -19,6 +19,10 @@ pub(crate) const SQLITE: &[Migration] = &[
         number: 2,
         sql: include_str!("../migrations/sqlite/0002_total_terms.sql"),
     },
+    Migration {
+        number: 4,
+        sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql"),
+    },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
@@ -28,6 +32,10 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
         number: 2,
         sql: include_str!("../migrations/postgres/0002_total_terms.sql"),
+    },
+    Migration {
+        number: 4,
+        sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql"),
     },
 ];
 

@@ -494,6 +494,26 @@ impl World {
         self.call(Method::POST, token, path, Some(body)).await
     }
 
+    /// Puts a record in the place of whatever is there now, if anything is.
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
+        let is_new = self.get(&self.admin, path).await.status == 404 && !path.ends_with("/charter");
+        self.at(Method::PUT, token, path, (!is_new).then_some("*"), &body).await
+    }
+
+    /// A change under a condition.
+    pub async fn at(&self, method: Method, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.server.url)).bearer_auth(token).json(body);
+        Self::answer(match if_match {
+            Some(etag) => request.header("If-Match", etag),
+            None => request,
+        })
+        .await
+    }
+
+    pub async fn patch(&self, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
+        self.at(Method::PATCH, token, path, if_match, body).await
+    }
+
     pub async fn get(&self, token: &str, path: &str) -> Answer {
         self.call(Method::GET, token, path, None).await
     }
@@ -548,9 +568,9 @@ impl World {
     /// Has the removers answer for an application's identities. A release that doesn't know of such groups asks for none.
     pub async fn give_removers(&self, application: &str) {
         let removers = self.get(&self.admin, "/v1/teams?name=removers").await.expect(200).text("/items/0/id");
-        let path = format!("/v1/applications/{application}/change");
-        let changed = self.post(&self.admin, &path, json!({"removal_group": removers})).await;
-        assert!([200, 404].contains(&changed.status), "{}", changed.body);
+        let path = format!("/v1/applications/{application}");
+        let changed = self.patch(&self.admin, &path, Some("*"), &json!({"removal_group": removers})).await;
+        assert!([200, 405].contains(&changed.status), "{}", changed.body);
     }
 
     pub async fn resource(&self, uri: &str, environment: &str, verification: &str) -> String {
