@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use tenure_core::id::{PersonId, TeamId};
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::signing_key::SigningAlgorithm;
+use tenure_core::time::Timestamp;
 
+use crate::given;
 use crate::request::RequestView;
 
 /// The reply to a change: of what only takes something away, or raises what approvals ask, the record (200); of what lets somebody do more, or do it more
@@ -30,7 +32,7 @@ pub struct ApplicationEdit {
     pub removal_group: Option<TeamId>,
 }
 
-/// `PATCH /v1/vendors/{id}`.
+/// `PATCH /v1/vendors/{id}`: narrower at once, wider by a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VendorEdit {
@@ -40,6 +42,22 @@ pub struct VendorEdit {
     /// Whom to reach there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// The data domains that its contract allows: fewer at once, another one by a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_domains: Option<Vec<String>>,
+    /// When the contract ends; `null` is never. Earlier at once, later by a request.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Option<Timestamp>>,
+    /// For which need; has to be said of what takes a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+}
+
+impl VendorEdit {
+    /// Whether it changes nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.owner.is_none() && self.contact.is_none() && self.data_domains.is_none() && self.ends_at.is_none()
+    }
 }
 
 /// `PATCH /v1/cloud-accounts/{id}`, `/v1/needs/{id}`, `/v1/sources/{id}`.

@@ -1,12 +1,13 @@
 //! People, teams, feeds of people, and transfers of identities on the wire.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tenure_core::difference::DifferenceDecision;
 use tenure_core::id::{DifferenceId, IdentityId, PersonGrantId, PersonId, RequestId, TeamId};
 use tenure_core::identity::IdentityState;
 use tenure_core::person::{Person, PersonClass, Role};
 use tenure_core::time::Timestamp;
 
+use crate::given;
 use crate::views::{Logged, Resource};
 
 /// A class as a caller names it. That of non-human identities is known so that it can be refused by name (R1).
@@ -55,11 +56,6 @@ pub struct NewPerson {
     /// What only a non-human identity has: refused (R1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-}
-
-/// A value that was given, be it that there is none.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// `POST /v1/people/{id}/change`: what is left out stays, `null` takes a value away.

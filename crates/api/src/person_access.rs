@@ -20,6 +20,9 @@ pub struct PutPackage {
     pub steps: Vec<PackageStep>,
     /// For how long at most.
     pub max_duration: Span,
+    /// For which need, of a package that is there already and is to give more: another administrator approves that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
 }
 
 /// `POST /v1/reviews/{id}/complete`.

@@ -94,6 +94,9 @@ pub struct Problem {
     /// Every field that is missing or wrong.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub fields: Vec<FieldProblem>,
+    /// In how many seconds it is worth another try, where that is known; `Retry-After` says the same (RFC 9110 §10.2.3).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after: Option<u64>,
     /// The policies that determined the answer.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policies: Vec<String>,
@@ -113,6 +116,7 @@ impl Problem {
             detail: None,
             hint: None,
             fields: Vec::new(),
+            retry_after: None,
             policies: Vec::new(),
             policy_version: None,
         }

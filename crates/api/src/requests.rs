@@ -46,14 +46,6 @@ pub struct NewApplication {
     pub removal_group: Option<TeamId>,
 }
 
-/// `POST /v1/applications/{id}/change`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApplicationChange {
-    /// The team that answers for the removal of its identities from now on.
-    pub removal_group: TeamId,
-}
-
 /// `POST /v1/environments`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

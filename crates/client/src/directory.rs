@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
+use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
@@ -32,11 +32,6 @@ impl Client {
     /// `POST /v1/applications`.
     pub async fn create_application(&self, ask: &NewApplication) -> Result<View<Application>, ClientError> {
         self.post("/v1/applications", ask).await
-    }
-
-    /// `POST /v1/applications/{id}/change`.
-    pub async fn change_application(&self, id: ApplicationId, ask: &ApplicationChange) -> Result<View<Application>, ClientError> {
-        self.post(&format!("/v1/applications/{id}/change"), ask).await
     }
 
     /// `PATCH /v1/applications/{id}` with `If-Match`: fails if it is at another revision.

@@ -30,13 +30,10 @@ impl Client {
         self.get(&format!("/v1/identities/{id}")).await
     }
 
-    /// `PUT /v1/identities/{id}/charter`; with a revision, only if nobody changed the identity since.
-    pub async fn write_charter(&self, id: IdentityId, charter: &CharterDraft, revision: Option<u64>) -> Result<IdentityView, ClientError> {
-        let mut request = self.request(Method::PUT, &format!("/v1/identities/{id}/charter")).json(charter);
-        if let Some(revision) = revision {
-            request = at_revision(request, revision);
-        }
-        json(request).await
+    /// `PUT /v1/identities/{id}/charter` with `If-Match`: fails if the identity is at another revision.
+    pub async fn write_charter(&self, id: IdentityId, revision: u64, charter: &CharterDraft) -> Result<IdentityView, ClientError> {
+        let request = self.request(Method::PUT, &format!("/v1/identities/{id}/charter"));
+        json(at_revision(request, Some(revision)).json(charter)).await
     }
 
     /// `POST /v1/identities/{id}/submit`.

@@ -246,11 +246,11 @@ impl Client {
 
     /// A change of the record as it was read at this revision.
     async fn patch<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<T, ClientError> {
-        json(at_revision(self.request(Method::PATCH, path), revision).json(body)).await
+        json(at_revision(self.request(Method::PATCH, path), Some(revision)).json(body)).await
     }
 
     async fn patch_or_ask<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, revision: u64, body: &B) -> Result<Edited<T>, ClientError> {
-        edited(at_revision(self.request(Method::PATCH, path), revision).json(body)).await
+        edited(at_revision(self.request(Method::PATCH, path), Some(revision)).json(body)).await
     }
 
     async fn step<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
@@ -273,9 +273,12 @@ async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     }
 }
 
-/// A change that is meant for one revision of the record.
-fn at_revision(request: RequestBuilder, revision: u64) -> RequestBuilder {
-    request.header(header::IF_MATCH, format!("\"{revision}\""))
+/// A change that is meant for one revision of the record, if there is a record.
+fn at_revision(request: RequestBuilder, revision: Option<u64>) -> RequestBuilder {
+    match revision {
+        Some(revision) => request.header(header::IF_MATCH, format!("\"{revision}\"")),
+        None => request,
+    }
 }
 
 async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {

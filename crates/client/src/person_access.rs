@@ -1,6 +1,7 @@
 //! Packages, what people hold, and reviews.
 
 use reqwest::Method;
+use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage, ReviewCompleted};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
@@ -8,7 +9,7 @@ use tenure_core::id::{PersonGrantId, PersonId, ReviewId};
 use tenure_core::person_grant::{Package, PersonGrant};
 use tenure_core::review::Review;
 
-use crate::{Client, ClientError, ListQuery, json, segment};
+use crate::{Client, ClientError, ListQuery, at_revision, edited, segment};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
@@ -22,9 +23,10 @@ impl Client {
         self.get(&format!("/v1/packages/{}", segment(name))).await
     }
 
-    /// `PUT /v1/packages/{name}`.
-    pub async fn put_package(&self, name: &str, ask: &PutPackage) -> Result<View<Package>, ClientError> {
-        json(self.request(Method::PUT, &format!("/v1/packages/{}", segment(name))).json(ask)).await
+    /// `PUT /v1/packages/{name}`, with `If-Match` if there is one: to give more by a request; fails if it is at another revision.
+    pub async fn put_package(&self, name: &str, revision: Option<u64>, ask: &PutPackage) -> Result<Edited<View<Package>>, ClientError> {
+        let request = self.request(Method::PUT, &format!("/v1/packages/{}", segment(name)));
+        edited(at_revision(request, revision).json(ask)).await
     }
 
     /// `GET /v1/people/{id}/access`: what a person holds, by whose approval, for which need, and what ends it.

@@ -13,7 +13,7 @@ use tenure_core::naming::NamingStandard;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
 
-use crate::{Client, ClientError, ListQuery, edited, json, segment};
+use crate::{Client, ClientError, ListQuery, at_revision, edited, json, segment};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
@@ -22,9 +22,9 @@ impl Client {
         self.post("/v1/vendors", ask).await
     }
 
-    /// `PATCH /v1/vendors/{id}` with `If-Match`: fails if it is at another revision.
-    pub async fn update_vendor(&self, id: VendorId, revision: u64, ask: &VendorEdit) -> Result<View<Vendor>, ClientError> {
-        self.patch(&format!("/v1/vendors/{id}"), revision, ask).await
+    /// `PATCH /v1/vendors/{id}` with `If-Match`: a contract that allows more by a request; fails if it is at another revision.
+    pub async fn update_vendor(&self, id: VendorId, revision: u64, ask: &VendorEdit) -> Result<Edited<View<Vendor>>, ClientError> {
+        self.patch_or_ask(&format!("/v1/vendors/{id}"), revision, ask).await
     }
 
     /// `GET /v1/vendors`; filters: `name`, `owner`, `standing`.
@@ -72,9 +72,15 @@ impl Client {
         self.list("/v1/data-domains", query).await
     }
 
-    /// `PUT /v1/data-domains/{name}`: lower by a request; risk tiers are derived again.
-    pub async fn classify(&self, name: &str, ask: &Classification) -> Result<Edited<View<DataDomain>>, ClientError> {
-        edited(self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name))).json(ask)).await
+    /// `GET /v1/data-domains/{name}`.
+    pub async fn data_domain(&self, name: &str) -> Result<View<DataDomain>, ClientError> {
+        self.get(&format!("/v1/data-domains/{}", segment(name))).await
+    }
+
+    /// `PUT /v1/data-domains/{name}` with `If-Match`: lower by a request; risk tiers are derived again. Fails if it is at another revision.
+    pub async fn classify(&self, name: &str, revision: u64, ask: &Classification) -> Result<Edited<View<DataDomain>>, ClientError> {
+        let request = self.request(Method::PUT, &format!("/v1/data-domains/{}", segment(name)));
+        edited(at_revision(request, Some(revision)).json(ask)).await
     }
 
     /// `GET /v1/naming-standards`.
@@ -82,9 +88,15 @@ impl Client {
         self.list("/v1/naming-standards", query).await
     }
 
-    /// `PUT /v1/naming-standards/{kind}`.
-    pub async fn set_naming_standard(&self, kind: Kind, ask: &NewNamingStandard) -> Result<View<NamingStandard>, ClientError> {
-        json(self.request(Method::PUT, &format!("/v1/naming-standards/{}", kind.as_str())).json(ask)).await
+    /// `GET /v1/naming-standards/{kind}`.
+    pub async fn naming_standard(&self, kind: Kind) -> Result<View<NamingStandard>, ClientError> {
+        self.get(&format!("/v1/naming-standards/{}", kind.as_str())).await
+    }
+
+    /// `PUT /v1/naming-standards/{kind}`, with `If-Match` if there is one: fails if it is at another revision.
+    pub async fn set_naming_standard(&self, kind: Kind, revision: Option<u64>, ask: &NewNamingStandard) -> Result<View<NamingStandard>, ClientError> {
+        let request = self.request(Method::PUT, &format!("/v1/naming-standards/{}", kind.as_str()));
+        json(at_revision(request, revision).json(ask)).await
     }
 
     /// `GET /v1/templates`; filter: `kind`.

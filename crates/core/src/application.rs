@@ -31,16 +31,23 @@ const fn open() -> Standing {
     Standing::Open
 }
 
+/// The term of the applications, and of the identities by their charters, whose removal a team answers for.
+pub fn removal_group_term(team: TeamId) -> String {
+    format!("removal_group={team}")
+}
+
 impl Record for Application {
     const KIND: RowKind = RowKind::Application;
     fn row_id(&self) -> String {
         self.id.to_string()
     }
     fn terms(&self) -> Vec<String> {
-        vec![
+        let mut terms = vec![
             format!("name={}", self.name),
             format!("owner={}", self.owner),
             format!("standing={}", self.standing.as_str()),
-        ]
+        ];
+        terms.extend(self.removal_group.map(removal_group_term));
+        terms
     }
 }

@@ -138,6 +138,18 @@ pub struct PackageStep {
 }
 
 impl Package {
+    /// Whether somebody may get more by it than by another one: an action that isn't in that, one that begins earlier, or for longer.
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        let from = |wanted| other.actions().filter(|(action, _)| *action == wanted).map(|(_, after)| after).min();
+        self.max_duration > other.max_duration || self.actions().any(|(action, after)| from(action).is_none_or(|from| after < from))
+    }
+
+    /// Each action on each resource that it gives, with how long after its start.
+    fn actions(&self) -> impl Iterator<Item = ((&str, &str), Span)> {
+        self.parts()
+            .flat_map(|(after, part)| part.actions.iter().map(move |action| ((part.resource.as_str(), action.as_str()), after)))
+    }
+
     /// Everything that it gives, and how long after its start.
     pub fn parts(&self) -> impl Iterator<Item = (Span, &Entitlement)> {
         let at_once = self.entitlements.iter().map(|entitlement| (Span::default(), entitlement));

@@ -105,7 +105,7 @@ reasons! {
     /// A weaker credential than the charter allows.
     WeakerCredential = "weaker_credential", "ask for a credential type that the charter allows";
     /// The issuance budget is spent.
-    BudgetSpent = "budget_spent", "a bound on what one caller or one identity may do or hold is reached: wait as long as Retry-After says, and reuse the credential that there is";
+    BudgetSpent = "budget_spent", "a bound on what one caller or one identity may do or hold is reached: wait as long as Retry-After says, and reuse the credential that there is; where it says nothing, give something back first";
     /// The clock is not to be trusted.
     ClockUnreliable = "clock_unreliable", "the server's clock stepped: issuance waits until an operator has set it right";
     /// A transition that the state table doesn't have.

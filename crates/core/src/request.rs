@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId};
+use crate::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId, VendorId};
 use crate::identity::{CharterDraft, Entitlement, RiskTier};
 use crate::person::Role;
+use crate::person_grant::PackageStep;
 use crate::policy::Action;
 use crate::resource::{Verification, WhenUnreachable};
 use crate::row::{Record, RowKind};
@@ -188,14 +189,42 @@ pub enum InventoryChange {
         /// What tokens are signed with for resources that don't say otherwise.
         signing_algorithm: SigningAlgorithm,
     },
+    /// A vendor.
+    Vendor {
+        /// Which.
+        id: VendorId,
+        /// Who answers for it here.
+        owner: PersonId,
+        /// Whom to reach there.
+        contact: String,
+        /// The data domains that its contract allows.
+        data_domains: Vec<String>,
+        /// When the contract ends.
+        ends_at: Option<Timestamp>,
+    },
+    /// A package.
+    Package {
+        /// Which.
+        name: String,
+        /// What it is for.
+        description: String,
+        /// What it gives from its start.
+        entitlements: Vec<Entitlement>,
+        /// What it gives later.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<PackageStep>,
+        /// For how long at most.
+        max_duration: Span,
+    },
 }
 
 impl InventoryChange {
     /// The record's id.
     pub fn id(&self) -> String {
         match self {
-            Self::DataDomain { name, .. } | Self::Environment { name, .. } => name.clone(),
+            Self::DataDomain { name, .. } | Self::Environment { name, .. } | Self::Package { name, .. } => name.clone(),
             Self::Resource { id, .. } => id.to_string(),
+            Self::Vendor { id, .. } => id.to_string(),
         }
     }
 
@@ -205,6 +234,8 @@ impl InventoryChange {
             Self::DataDomain { .. } => "data domain",
             Self::Resource { .. } => "resource",
             Self::Environment { .. } => "environment",
+            Self::Vendor { .. } => "vendor",
+            Self::Package { .. } => "package",
         }
     }
 }

@@ -91,6 +91,7 @@ impl Record for CloudAccount {
         vec![
             format!("provider={}", self.provider),
             format!("account={}", self.account),
+            format!("owner={}", self.owner),
             format!("environment={}", self.environment),
             format!("standing={}", self.standing.as_str()),
         ]

@@ -15,7 +15,7 @@ use tenure_core::time::{Span, Timestamp};
 use crate::Engine;
 use crate::counters::count;
 use crate::error::OpError;
-use crate::refusals::window;
+use crate::refusals::{next_window, window};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -72,7 +72,7 @@ impl Engine {
                     return Ok(None);
                 }
                 Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
-                Outcome::Refused { budget } => return Err(self.spent(&budget)),
+                Outcome::Refused { budget } => return Err(self.spent(&budget, &changeset)),
                 Outcome::Full => return Err(OpError::DiskFull),
                 Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
                 Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
@@ -96,16 +96,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Which budget is spent, as its owner may know it.
-    fn spent(&self, budget: &str) -> OpError {
+    /// Which budget is spent, as its owner may know it, and when it has room again.
+    fn spent(&self, budget: &str, changeset: &Changeset) -> OpError {
         let what = match budget.split_once('/').map(|(name, _)| name) {
             Some("write") => format!("you have made the {} changes", self.settings.write_budget),
             Some("write_kib") => format!("you have written the {} KiB", self.settings.write_budget_kib),
             Some("request") => format!("you have asked approvers for the {REQUESTS} answers"),
-            _ => return OpError::refused(Reason::BudgetSpent),
+            _ => String::new(),
         };
-        let detail = format!("{what} that one caller may in a minute: go on in the next one; what takes authority away is never bounded");
-        OpError::because(Reason::BudgetSpent, detail)
+        let detail =
+            (!what.is_empty()).then(|| format!("{what} that one caller may in a minute: go on in the next one; what takes authority away is never bounded"));
+        let spend = changeset.spends.iter().find(|spend| spend.budget == budget);
+        OpError::Refused {
+            reason: Reason::BudgetSpent,
+            detail,
+            answer: None,
+            // What is more than the whole budget never has room.
+            retry_after: spend
+                .filter(|spend| spend.by <= spend.limit)
+                .map(|spend| next_window(spend.window).since(self.now())),
+        }
     }
 
     /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes for others.
@@ -229,10 +239,20 @@ mod tests {
         );
         engine.settle(spent).await.unwrap().unwrap();
         let refused = engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
-        let OpError::Refused { reason, detail, .. } = refused else {
+        let OpError::Refused {
+            reason, detail, retry_after, ..
+        } = refused
+        else {
             panic!("{refused:?}")
         };
         assert_eq!(reason, Reason::BudgetSpent);
         assert!(detail.unwrap().contains("6000 changes"));
+        // Then there is room, and not before.
+        let wait = retry_after.unwrap();
+        assert_eq!(now.plus(wait), next_window(window(now)));
+        world.clock.advance(Span::from_micros(wait.as_micros() - 1));
+        engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        world.clock.advance(Span::from_micros(1));
+        engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap();
     }
 }

@@ -3,6 +3,7 @@
 use tenure_core::policy::Answer;
 use tenure_core::port::StoreError;
 use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::time::Span;
 
 /// Why an operation did not do what was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ pub enum OpError {
         detail: Option<String>,
         /// The policy's answer, if it was asked.
         answer: Option<Box<Answer>>,
+        /// How long it takes until the same may be asked again, where that is known: a budget that is spent has room then.
+        retry_after: Option<Span>,
     },
     /// The caller proved nothing, or nothing that counts.
     #[error("not authenticated: {0}")]
@@ -32,9 +35,9 @@ pub enum OpError {
         /// Which field.
         what: &'static str,
     },
-    /// The caller's `If-Match` names another revision.
-    #[error("the record is at revision {0} now")]
-    Stale(u64),
+    /// The caller's `If-Match` doesn't hold: the record is at this revision now, or isn't there.
+    #[error("the record is at another revision now: {0:?}")]
+    Stale(Option<u64>),
     /// A change that has to say which revision it is meant for doesn't.
     #[error("the change names no revision")]
     Unconditional,
@@ -59,6 +62,7 @@ impl OpError {
             reason,
             detail: None,
             answer: None,
+            retry_after: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl OpError {
             reason,
             detail: Some(detail.into()),
             answer: None,
+            retry_after: None,
         }
     }
 
@@ -77,6 +82,7 @@ impl OpError {
             reason,
             detail: None,
             answer: Some(Box::new(answer)),
+            retry_after: None,
         }
     }
 

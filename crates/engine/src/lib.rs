@@ -7,6 +7,7 @@ mod commit;
 mod counters;
 pub mod error;
 mod floors;
+pub mod if_match;
 mod kernel;
 mod keys;
 mod load;

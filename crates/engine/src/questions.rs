@@ -130,6 +130,7 @@ impl Engine {
                 reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
                 detail,
                 answer: Some(Box::new(answer)),
+                retry_after: None,
             })
         }
     }

@@ -3,10 +3,11 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
 use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::time::Span;
 use tenure_engine::error::OpError;
 
 /// A failed request.
@@ -44,9 +45,15 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
                 .detail(format!("{count} field(s) are missing or wrong{first}"))
                 .fields(fields)
         }
-        OpError::Refused { reason, detail, answer } => {
+        OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        } => {
             let mut problem = Problem::refusal(status_of(reason), reason);
             problem.detail = detail;
+            problem.retry_after = retry_after.map(whole_seconds);
             if let Some(answer) = answer {
                 problem.policies = answer.policies;
                 problem.policy_version = Some(answer.version);
@@ -58,11 +65,14 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
         OpError::Taken { what } => Problem::new(409, "taken", "already taken")
             .detail(format!("this {what} is taken, be it by something that has ended"))
             .hint(format!("choose another {what}: they are never reassigned")),
-        OpError::Stale(revision) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
+        OpError::Stale(Some(revision)) => Problem::new(412, "revision_changed", "somebody changed it meanwhile")
             .detail(format!("the record is at revision {revision} now"))
             .hint("read it again and repeat the change with the new ETag"),
+        OpError::Stale(None) => Problem::new(412, "revision_changed", "there is no such record")
+            .detail("If-Match is about a record that is there")
+            .hint("leave If-Match out to make it"),
         OpError::Unconditional => Problem::new(428, "if_match_required", "say which revision the change is meant for")
-            .hint("read the record and send its ETag, or its `revision` in quotes, as If-Match; `*` is whatever it is now"),
+            .hint("read the record and send its ETag, which is its `revision` in quotes, as If-Match; `*` is whatever it is now"),
         OpError::Setup(why) => {
             let hint = if why.contains("done before") {
                 "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"
@@ -103,29 +113,35 @@ const fn status_of(reason: Reason) -> u16 {
     }
 }
 
+/// A wait in whole seconds: what has room then has it, and nobody is told to wait for nothing.
+pub(crate) fn whole_seconds(wait: Span) -> u64 {
+    u64::try_from(wait.as_micros()).unwrap_or_default().div_ceil(1_000_000).max(1)
+}
+
+/// The headers that a status asks for whatever else the answer says: whether the connection goes on, and when to ask again, where that is known.
+pub(crate) fn status_headers(status: StatusCode, retry_after: Option<u64>, headers: &mut HeaderMap) {
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // What is left of the body is not waited for (RFC 9110 §15.5.9).
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let retry_after = retry_after.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(1));
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = crate::keys::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
+        let retry_after = self.0.retry_after;
         let mut response = (status, Json(*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            // What is left of the body is not waited for (RFC 9110 §15.5.9).
-            StatusCode::REQUEST_TIMEOUT => {
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
-            }
-            _ => {}
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
+        status_headers(status, retry_after, headers);
         response
     }
 }

@@ -19,6 +19,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_engine::Engine;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
+use tenure_engine::if_match::IfMatch;
 use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::exec::finish;
@@ -45,7 +46,7 @@ pub(crate) async fn activate(engine: &Engine, caller: &Caller, id: IdentityId) -
         .activate(
             caller,
             id,
-            None,
+            IfMatch::Missing,
             NewVote {
                 content_hash,
                 comment: String::new(),

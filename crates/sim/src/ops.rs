@@ -24,6 +24,7 @@ use tenure_credentials::opaque::Parsed;
 use tenure_engine::Engine;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
+use tenure_engine::if_match::IfMatch;
 use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
@@ -283,14 +284,16 @@ impl World {
                 let owner = row.charter.owner.unwrap_or(row.registered_by);
                 let charter = self.charter(&subject, row.registered_by, owner, true)?;
                 let admin = self.token_of(row.registered_by)?;
-                let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, None)).await.map(stands);
+                let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, IfMatch::Any)).await.map(stands);
                 (Intent::Change("write the charter of", id), by(engine, admin, write))
             }
             IdentityState::Draft => {
                 let admin = self.token_of(row.registered_by)?;
                 (
                     Intent::Change("submit", id),
-                    by(engine, admin, async move |engine, caller| engine.submit(&caller, id, None).await.map(stands)),
+                    by(engine, admin, async move |engine, caller| {
+                        engine.submit(&caller, id, IfMatch::Missing).await.map(stands)
+                    }),
                 )
             }
             IdentityState::Pending => {
@@ -299,7 +302,7 @@ impl World {
                     .and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
                 let Some(request) = request else {
                     // Its request has ended: it is handed in again.
-                    let again = async move |engine: Arc<Engine>, caller| engine.submit(&caller, id, None).await.map(stands);
+                    let again = async move |engine: Arc<Engine>, caller| engine.submit(&caller, id, IfMatch::Missing).await.map(stands);
                     return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
                 let token = self.voter(&request).unwrap_or(token);
@@ -308,7 +311,7 @@ impl World {
                         content_hash: request.content_hash,
                         comment: String::new(),
                     };
-                    engine.activate(&caller, id, None, vote).await.map(stands)
+                    engine.activate(&caller, id, IfMatch::Missing, vote).await.map(stands)
                 };
                 (Intent::Change("activate", id), by(engine, token, activate))
             }

@@ -10,6 +10,7 @@ use tenure_core::request::{Asker, Matter, Place, Request, RequestState};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
 use tenure_engine::Engine;
+use tenure_engine::if_match::IfMatch;
 
 use crate::intent::{Fact, Intent, Subject};
 use crate::model::{identity, record};
@@ -233,6 +234,6 @@ fn ask(engine: Arc<Engine>, token: String, what: &'static str, matter: Matter) -
 }
 
 fn narrow(engine: Arc<Engine>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
-    let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, None)).await.map(stands);
+    let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, IfMatch::Any)).await.map(stands);
     (Intent::Change("narrow the charter of", id), by(engine, token, write))
 }

@@ -26,6 +26,10 @@ pub(crate) const SQLITE: &[Migration] = &[
         number: LAST_USES,
         sql: include_str!("../migrations/sqlite/0003_last_uses.sql"),
     },
+    Migration {
+        number: 4,
+        sql: include_str!("../migrations/sqlite/0004_terms_of_answering.sql"),
+    },
 ];
 pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
@@ -39,6 +43,10 @@ pub(crate) const POSTGRES: &[Migration] = &[
     Migration {
         number: LAST_USES,
         sql: include_str!("../migrations/postgres/0003_last_uses.sql"),
+    },
+    Migration {
+        number: 4,
+        sql: include_str!("../migrations/postgres/0004_terms_of_answering.sql"),
     },
 ];
 

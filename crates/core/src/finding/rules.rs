@@ -117,9 +117,22 @@ pub static OWNER_LEFT: Rule = Rule {
     frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:GV.RR"],
     aliases: &["NHI-01", "CSF:PR.AC-1"],
     evidence: "the record, and its owner's state",
-    blind_spots: "an owner who left without the source of people saying so; owners who had left before the release that knows this rule",
+    blind_spots: "an owner who left without the source of people saying so",
     false_positives: "an owner who is suspended for a few days",
     action: "name another owner: tenure application, vendor, cloud-account, need or source update --owner",
+};
+
+/// Nobody is left of the team that answers for the removal of identities (R115).
+pub static REMOVAL_GROUP_EMPTY: Rule = Rule {
+    id: "removal-group-empty",
+    title: "Nobody in the team that answers for the removal of identities is there any more",
+    severity: Severity::High,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.AA-01", "CSF2.0:GV.RR"],
+    aliases: &["NHI-01", "CSF:PR.AC-1"],
+    evidence: "the team, how many identities it answers for, the first hundred of them, and the applications that name it",
+    blind_spots: "members who left without the source of people saying so",
+    false_positives: "a team whose only member is suspended for a few days",
+    action: "put somebody into the team (tenure person change --team), or name another one: tenure application update --removal-group, or a charter's removal_group",
 };
 
 /// Several workloads use one identity (R105).
@@ -276,6 +289,7 @@ pub static ALL: &[&Rule] = &[
     &NEED_ENDED,
     &ORPHANED,
     &OWNER_LEFT,
+    &REMOVAL_GROUP_EMPTY,
     &SHARED_IDENTITY,
     &WEAKER_CREDENTIAL,
     &WILDCARD_SCOPE,

@@ -17,6 +17,7 @@ pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, S
 
 use serde::{Deserialize, Serialize};
 
+use crate::application::removal_group_term;
 use crate::id::{BindingId, ExceptionId, GrantId, IdentityId, PersonId, RequestId};
 use crate::row::{Position, Record, RowKind};
 use crate::scope::Membership;
@@ -200,6 +201,7 @@ impl Record for Identity {
         terms.extend(self.charter.vendor.map(|vendor| format!("vendor={vendor}")));
         terms.extend(self.charter.cloud_account.map(|account| format!("cloud_account={account}")));
         terms.extend(self.charter.need.map(|need| format!("need={need}")));
+        terms.extend(self.charter.removal_group.map(removal_group_term));
         terms.extend(self.charter.shared.is_some().then(|| "shared=true".to_owned()));
         terms.extend(self.charter.scope.iter().filter(|e| e.enforces()).map(|e| enforces_term(&e.resource)));
         terms.extend(self.charter.workload_binding.as_ref().map(|binding| workload_term(binding.workload())));

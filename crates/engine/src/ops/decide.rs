@@ -42,14 +42,24 @@ impl Engine {
             .ok_or(OpError::refused(Reason::ResourceUnknown));
         let resource = match resource.and_then(|resource| self.enforces(enforcer, &resource, now).map(|()| resource)) {
             Ok(resource) => resource,
-            Err(OpError::Refused { reason, detail, answer }) => {
+            Err(OpError::Refused {
+                reason,
+                detail,
+                answer,
+                retry_after,
+            }) => {
                 self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref())
                     .await;
                 if reason == Reason::ResourceUnknown {
                     count(&self.counters.denied);
                     return Ok(Verdict::refused(None, reason).into_decision(self.policy.version()));
                 }
-                return Err(OpError::Refused { reason, detail, answer });
+                return Err(OpError::Refused {
+                    reason,
+                    detail,
+                    answer,
+                    retry_after,
+                });
             }
             Err(other) => return Err(other),
         };

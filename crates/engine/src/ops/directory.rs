@@ -112,20 +112,17 @@ impl Engine {
     pub async fn create_application(&self, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
             self.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
-            parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
             let (application, committed) = self
                 .decide(|| async {
                     let now = self.now();
-                    let owner = self
-                        .one::<Person>(ask.owner)
-                        .await?
-                        .filter(|owner| owner.state == PersonState::Active)
-                        .ok_or_else(|| OpError::field("owner", "owner_unknown", "name an active person"))?;
-                    if let Some(team) = ask.removal_group
-                        && let Some(problem) = self.removal_group_problem("removal_group", team).await?
-                    {
-                        return Err(OpError::Invalid(vec![problem]));
+                    let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
+                    if let Some(team) = ask.removal_group {
+                        problems.extend(self.removal_group_problem("removal_group", team).await?);
                     }
+                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let (Some(owner), true) = (owner, problems.is_empty()) else {
+                        return Err(OpError::Invalid(problems));
+                    };
                     let application = Application {
                         id: ApplicationId::generate(now, self.entropy.as_ref()),
                         name: ask.name.clone(),

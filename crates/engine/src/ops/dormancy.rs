@@ -20,6 +20,7 @@ use tenure_core::scope::Scope;
 use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::{Span, Timestamp};
 
+use super::contracts::within_contract;
 use super::requests::deadlines::acknowledge;
 use super::reviews::reviewer_of;
 use crate::Engine;
@@ -199,7 +200,7 @@ impl Engine {
         Ok(more)
     }
 
-    async fn need_ended<'a>(&self, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
+    pub(super) async fn need_ended<'a>(&self, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
         let mut evidence = facts(json!({"ended": ended.subject, "last_used": self.last_used(&identity.id.to_string()).await?}));
         evidence.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         Ok(ByRule {
@@ -246,7 +247,15 @@ impl Engine {
                 "it has no owner: offer it to somebody who takes it (`tenure transfer start`)",
             ));
         }
-        if let Some(ended) = self.ended_service(identity).await? {
+        let outside = match identity.charter.vendor {
+            Some(id) => self
+                .one::<Vendor>(id)
+                .await?
+                .filter(|vendor| within_contract(&identity.charter, vendor) != identity.charter),
+            None => None,
+        };
+        let outside = outside.map(|vendor| Ended::contract(vendor.id));
+        if let Some(ended) = self.ended_service(identity).await?.or(outside) {
             return Err(OpError::because(
                 Reason::NeedEnded,
                 format!("{}: name what it serves now in its charter by a request, or retire it", ended.reason),
@@ -305,6 +314,13 @@ impl Ended {
         Self {
             subject: id.to_string(),
             reason: format!("the contract with the vendor {id} has ended"),
+        }
+    }
+
+    pub(crate) fn contract(id: VendorId) -> Self {
+        Self {
+            subject: id.to_string(),
+            reason: format!("the contract with the vendor {id} doesn't allow what the charter names"),
         }
     }
 

@@ -204,7 +204,12 @@ impl Engine {
             .await;
         match outcome {
             Ok((binding, committed)) => self.changed(binding, 1, &committed).await,
-            Err(OpError::Refused { reason, detail, answer }) => {
+            Err(OpError::Refused {
+                reason,
+                detail,
+                answer,
+                retry_after,
+            }) => {
                 // Somebody else may have enrolled with it since it was read: then this was the second presentation.
                 let again = self.must::<JoinToken>("join token", token_id).await?;
                 if again.enrolled.is_some() {
@@ -215,7 +220,12 @@ impl Engine {
                     let actor = Actor::Identity { id: again.identity };
                     self.note_taken_key(actor, &again.identity.to_string(), key.thumbprint()).await;
                 }
-                Err(OpError::Refused { reason, detail, answer })
+                Err(OpError::Refused {
+                    reason,
+                    detail,
+                    answer,
+                    retry_after,
+                })
             }
             Err(other) => Err(other),
         }

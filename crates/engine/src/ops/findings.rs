@@ -176,7 +176,13 @@ impl Engine {
 
     /// Whether a finding of this rule about a subject is open.
     pub(crate) async fn has_finding(&self, rule: &Rule, subject: &str) -> Result<bool, OpError> {
-        Ok(self.open_findings(subject).await?.iter().any(|open| open.rule == rule.id))
+        Ok(self.open_since(rule, subject).await?.is_some())
+    }
+
+    /// Since when a finding of this rule about a subject is open.
+    pub(crate) async fn open_since(&self, rule: &Rule, subject: &str) -> Result<Option<Timestamp>, OpError> {
+        let open = self.open_findings(subject).await?;
+        Ok(open.iter().find(|open| open.rule == rule.id).map(|open| open.opened_at))
     }
 
     async fn open_findings(&self, subject: &str) -> Result<Vec<Stored<Finding>>, OpError> {

@@ -29,6 +29,7 @@ use super::requests::fulfil::{unchangeable, widens};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::questions::{inventory, owns};
 
 impl Engine {
@@ -255,8 +256,8 @@ impl Engine {
     /// request.
     ///
     /// # Errors
-    /// The state doesn't allow it, a field is wrong, `if_match` names another revision, it would widen, or the caller may not.
-    pub async fn write_charter(&self, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: Option<u64>) -> Result<IdentityView, OpError> {
+    /// The state doesn't allow it, a field is wrong, `if_match` is missing or doesn't hold, it would widen, or the caller may not.
+    pub async fn write_charter(&self, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: IfMatch) -> Result<IdentityView, OpError> {
         let wanted = charter.workload_binding.clone();
         let result = self
             .recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
@@ -264,9 +265,6 @@ impl Engine {
                     .decide(|| async {
                         let now = self.now();
                         let stored = self.must::<Identity>("identity", id).await?;
-                        if if_match.is_some_and(|wanted| wanted != stored.revision) {
-                            return Err(OpError::Stale(stored.revision));
-                        }
                         let changeset = match stored.state {
                             // What was denied, withdrawn or has lapsed can be written again and handed in anew.
                             IdentityState::Pending if stored.request.is_none() => self.redrafted(caller, &stored, &charter, now).await?,
@@ -279,6 +277,8 @@ impl Engine {
                                 ));
                             }
                         };
+                        // Whoever may not, or wants what can't be, is told that first (RFC 9110 §13.2.1).
+                        if_match.demand(Some(stored.revision))?;
                         Ok((changeset, ()))
                     })
                     .await?;

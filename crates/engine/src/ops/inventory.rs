@@ -1,5 +1,5 @@
 //! Changes of the records that authority rests on: how sensitive data counts as, what a resource knows and how it checks, what counts as production (R98,
-//! R119, S-8).
+//! R119, S-8). Contracts of vendors and packages have rooms of their own ([`super::contracts`], [`super::packages`]).
 //!
 //! What takes something away, or raises what approvals ask, happens at once. What lets somebody do more, or do it more lightly, is asked for, and another
 //! administrator approves exactly that change of exactly that revision ([`Matter::Inventory`]).
@@ -25,18 +25,19 @@ use tenure_core::time::Timestamp;
 
 use super::Asked;
 use super::directory::{resource_problems, with_key};
-use super::ownership::{IfMatch, differences, matches_revision, nothing_to_change};
+use super::ownership::{differences, nothing_to_change};
 use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use super::tiers::Cause;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::notice::notify;
 use crate::questions::{administration, inventory};
 
 /// What a change came to, before it is committed.
-enum Made<T> {
+pub(super) enum Made<T> {
     Record(T, u64),
     Request(Box<Request>),
 }
@@ -45,14 +46,16 @@ impl Engine {
     /// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are derived again (R119).
     ///
     /// # Errors
-    /// No such data domain, the caller is no administrator, or it is to count as less sensitive and no request can be opened about that.
-    pub async fn classify(&self, caller: &Caller, name: &str, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
+    /// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as less sensitive and no request can be
+    /// opened about that.
+    pub async fn classify(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
             self.allow_changing(caller, &inventory("data_domain", name, ""))?;
             let (made, committed) = self
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<DataDomain>("data domain", name).await?;
+                    if_match.demand(Some(stored.revision))?;
                     if ask.sensitivity < stored.sensitivity {
                         let change = InventoryChange::DataDomain {
                             name: name.to_owned(),
@@ -79,7 +82,7 @@ impl Engine {
     /// tiers of those that reach it (R119).
     ///
     /// # Errors
-    /// No such resource, `if_match` is missing or names another revision, a field is wrong, the caller is no administrator, or it is to become wider and no
+    /// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is to become wider and no
     /// request can be opened about that.
     pub async fn update_resource(&self, caller: &Caller, id: ResourceId, if_match: IfMatch, ask: ResourceEdit) -> Result<Edited<View<Resource>>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
@@ -89,7 +92,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Resource>("resource", id).await?;
-                    matches_revision(if_match, stored.revision)?;
+                    if_match.demand(Some(stored.revision))?;
                     let resource = Resource {
                         actions: ask.actions.clone().unwrap_or_else(|| stored.actions.clone()),
                         data_domains: ask.data_domains.clone().unwrap_or_else(|| stored.data_domains.clone()),
@@ -120,7 +123,7 @@ impl Engine {
     /// Tokens are signed with another algorithm once verifiers had time to fetch its key.
     ///
     /// # Errors
-    /// No such environment, `if_match` is missing or names another revision, nothing is to change, the caller is no administrator, or it is no longer to count as
+    /// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or it is no longer to count as
     /// production and no request can be opened about that.
     pub async fn update_environment(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: EnvironmentEdit) -> Result<Edited<View<Environment>>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.update", name), async {
@@ -134,7 +137,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<Environment>("environment", name).await?;
-                    matches_revision(if_match, stored.revision)?;
+                    if_match.demand(Some(stored.revision))?;
                     let problems = nothing_to_change("production", ask.production.is_none() && ask.signing_algorithm.is_none());
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
@@ -161,7 +164,7 @@ impl Engine {
         .await
     }
 
-    async fn edited<T>(&self, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
+    pub(super) async fn edited<T>(&self, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
         self.poke.notify_one();
         Ok(match made {
             Made::Record(record, revision) => Edited::Changed(self.changed(record, revision, committed).await?),
@@ -170,7 +173,7 @@ impl Engine {
     }
 
     /// Opens the request about a change.
-    async fn asked_for<T>(
+    pub(super) async fn asked_for<T>(
         &self,
         caller: &Caller,
         revision: u64,
@@ -219,6 +222,8 @@ impl Engine {
                 facts.environment = name.clone();
                 facts.context.production = stored.production;
             }
+            InventoryChange::Vendor { id, .. } => self.facts_of_contract(&mut facts, *id, revision, change).await?,
+            InventoryChange::Package { name, .. } => self.facts_of_package(&mut facts, name, revision, change).await?,
         }
         Ok(facts)
     }
@@ -258,6 +263,8 @@ impl Engine {
                 changeset.event(approved(self.environment_updated(&stored, &environment, key.as_ref(), now)?));
                 replace_environment(changeset, &stored, &environment, key.as_ref(), now);
             }
+            InventoryChange::Vendor { id, .. } => self.fulfil_contract(changeset, *id, change, approved, now).await?,
+            InventoryChange::Package { name, .. } => self.fulfil_package(changeset, name, change, approved, now).await?,
         }
         Ok(())
     }
@@ -288,7 +295,7 @@ impl Engine {
         notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
     }
 
-    fn updated<T: Record>(&self, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+    pub(super) fn updated<T: Record>(&self, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
         let (before, after) = differences(stored, record)?;
         Ok(self
             .event(now, kind, ControlPoint::Administer)
@@ -322,7 +329,7 @@ impl Engine {
 }
 
 /// That the record still is what was read, now and at the commit.
-fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
+pub(super) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
     if stored.revision != revision {
         let detail = format!(
             "it was asked of revision {revision}, and the record is at {} now: read it, and ask again",

@@ -26,6 +26,7 @@ use super::sign_in::assurance_fact;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::load::expect_optional;
 use crate::questions::{inventory, owns};
 
@@ -45,10 +46,11 @@ impl Engine {
     /// Draft → pending: the charter must be complete, and its request opens; by a named rule it is active at once.
     ///
     /// # Errors
-    /// Every field that is missing or wrong; or it is no draft; or it is at another revision than `if_match`; or the caller may not.
-    pub async fn submit(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>) -> Result<IdentityView, OpError> {
+    /// Every field that is missing or wrong; or it is no draft; or `if_match` doesn't hold; or the caller may not.
+    pub async fn submit(&self, caller: &Caller, id: IdentityId, if_match: IfMatch) -> Result<IdentityView, OpError> {
+        let if_match = &if_match;
         self.step(caller, Asked::new(ControlPoint::Request, "identity.submit", id), id, |stored, now| async move {
-            seen(if_match, &stored)?;
+            if_match.heed(Some(stored.revision))?;
             let again = stored.state == IdentityState::Pending && stored.request.is_none();
             let mut problems = stored.complete_charter().err().unwrap_or_default();
             let references = Box::pin(self.check_references(stored.kind, &stored.charter, &mut problems)).await?;
@@ -71,15 +73,15 @@ impl Engine {
         .await
     }
 
-    /// A vote for the activation of a pending identity, by somebody who read it at the revision `if_match`.
+    /// A vote for the activation of a pending identity, under the condition `if_match`.
     ///
     /// # Errors
     /// It is not pending; a fact is missing; or the caller fills no place of its route.
-    pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: Option<u64>, vote: NewVote) -> Result<IdentityView, OpError> {
+    pub async fn activate(&self, caller: &Caller, id: IdentityId, if_match: IfMatch, vote: NewVote) -> Result<IdentityView, OpError> {
         let request = self
             .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
                 let stored = self.must::<Identity>("identity", id).await?;
-                seen(if_match, &stored)?;
+                if_match.heed(Some(stored.revision))?;
                 match (stored.state, stored.request) {
                     (IdentityState::Pending, Some(request)) => self.must::<Request>("request", request).await,
                     (IdentityState::Pending, None) => Err(OpError::because(
@@ -274,7 +276,9 @@ impl Engine {
                     "there is more than one cause: name the revision that you saw",
                 ));
             }
-            seen(ask.revision, &stored)?;
+            if ask.revision.is_some_and(|seen| seen != stored.revision) {
+                return Err(OpError::Stale(Some(stored.revision)));
+            }
             let released = stored.suspensions.get(cause);
             let placed_by = released.and_then(|cause| cause.placed_by);
             if placed_by == Some(by) && released.is_some_and(|cause| cause.kind == SuspensionKind::Signalled) {
@@ -507,15 +511,6 @@ fn absorb(changeset: &mut Changeset, more: Changeset) {
     changeset.once.extend(more.once);
     changeset.spends.extend(more.spends);
     changeset.due.extend(more.due);
-}
-
-/// That the record is the one that the caller saw, if they say which.
-fn seen(wanted: Option<u64>, stored: &Stored<Identity>) -> Result<(), OpError> {
-    if wanted.is_some_and(|wanted| wanted != stored.revision) {
-        Err(OpError::Stale(stored.revision))
-    } else {
-        Ok(())
-    }
 }
 
 /// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the identity's own the owner, too.

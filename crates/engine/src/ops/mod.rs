@@ -5,6 +5,7 @@ pub mod backchannel;
 pub(crate) mod bindings;
 pub(crate) mod callbacks;
 pub mod cli_sign_in;
+pub mod contracts;
 pub mod credentials;
 pub mod decide;
 pub mod directory;

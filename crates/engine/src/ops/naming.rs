@@ -16,6 +16,7 @@ use super::lists::Listed;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::questions::{administration, inventory};
 
 const MAX_PATTERN: usize = 200;
@@ -31,8 +32,15 @@ impl Engine {
     /// Sets the naming standard of a kind. Names that are there already stay; names are never changed.
     ///
     /// # Errors
-    /// The pattern is none, the example doesn't match it or is no valid name, or the caller is no administrator.
-    pub async fn set_naming_standard(&self, caller: &Caller, kind: Kind, ask: NewNamingStandard) -> Result<Changed<NamingStandard>, OpError> {
+    /// The pattern is none, the example doesn't match it or is no valid name, there is one and `if_match` is missing or doesn't hold, or the caller is no
+    /// administrator.
+    pub async fn set_naming_standard(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        if_match: IfMatch,
+        ask: NewNamingStandard,
+    ) -> Result<Changed<NamingStandard>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "naming_standard.set", kind.as_str()), async {
             self.allow(
                 caller,
@@ -45,6 +53,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.one::<NamingStandard>(kind.as_str()).await?;
+                    if_match.demand(stored.as_ref().map(|stored| stored.revision))?;
                     let standard = NamingStandard {
                         kind,
                         pattern: ask.pattern.clone(),

@@ -7,7 +7,6 @@ use tenure_core::changeset::{Changeset, DueChange, Once};
 use tenure_core::environment::parse_name;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::{NeedId, PersonId};
-use tenure_core::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -46,10 +45,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
-                    let owner = self.one::<Person>(ask.owner).await?.filter(|owner| owner.is_active());
-                    if owner.is_none() {
-                        problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person"));
-                    }
+                    let owner = self.who_answers(ask.owner, &mut problems).await?;
                     if ask.ends_at.is_some_and(|end| end <= now) {
                         problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or leave it out"));
                     }

@@ -5,15 +5,17 @@
 //! followed by a finding for each, which administrators are told of with a deadline, and which security is told of again after each deadline that passes,
 //! until an administrator has named another owner.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
-use tenure_api::ownership::{ApplicationEdit, OwnerEdit, VendorEdit};
+use tenure_api::ownership::{ApplicationEdit, OwnerEdit};
 use tenure_api::signals::SourceView;
 use tenure_api::views::Resource as Changed;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::finding::rules::OWNER_LEFT;
-use tenure_core::id::{ApplicationId, CloudAccountId, NeedId, PersonId, SourceId, TeamId, VendorId};
+use tenure_core::id::{ApplicationId, CloudAccountId, NeedId, PersonId, SourceId, TeamId};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::Action;
 use tenure_core::port::{Claimed, DueKind};
@@ -24,10 +26,12 @@ use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use super::Asked;
-use super::third_party::contact_problem;
+use super::removal_groups::look_at_groups;
+use super::transfers::{is_away, leavers::BATCH};
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::notice::notify;
 use crate::questions::{administration, inventory};
 use crate::run::deadlines::system;
@@ -36,17 +40,6 @@ use crate::run::deadlines::system;
 const OVERDUE: &str = "/owned";
 /// Records that a notice names.
 const NAMED: usize = 20;
-
-/// Which revision of a record a change is meant for: `If-Match` (RFC 9110 §13.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfMatch {
-    /// The caller didn't say.
-    Missing,
-    /// Whatever it is now: `*`.
-    Any,
-    /// This one, as the caller read it.
-    Revision(u64),
-}
 
 /// A record that somebody answers for.
 pub(crate) trait Owned: Record + Clone {
@@ -59,12 +52,16 @@ pub(crate) trait Owned: Record + Clone {
     /// Who may change it in policies.
     const ACTION: Action = Action::Administer;
     fn owner(&self) -> PersonId;
+    /// The team that answers for removals by it.
+    fn removal_group(&self) -> Option<TeamId> {
+        None
+    }
     /// Whether it is over, and nobody has to answer for it.
     fn is_over(&self) -> bool;
 }
 
 macro_rules! owned {
-    ($type:ty, $name:literal, $over:expr $(, $action:expr)?) => {
+    ($type:ty, $name:literal, $over:expr $(, action: $action:expr)? $(, group: $group:ident)?) => {
         impl Owned for $type {
             const NAME: &'static str = $name;
             const OPERATION: &'static str = concat!($name, ".update");
@@ -73,17 +70,20 @@ macro_rules! owned {
             fn owner(&self) -> PersonId {
                 self.owner
             }
+            $(fn removal_group(&self) -> Option<TeamId> {
+                self.$group
+            })?
             fn is_over(&self) -> bool {
                 $over(self)
             }
         }
     };
 }
-owned!(Application, "application", |it: &Application| it.standing == Standing::Closed);
+owned!(Application, "application", |it: &Application| it.standing == Standing::Closed, group: removal_group);
 owned!(Vendor, "vendor", |it: &Vendor| it.standing == Standing::Closed);
 owned!(CloudAccount, "cloud_account", |it: &CloudAccount| it.standing == Standing::Closed);
 owned!(Need, "need", |it: &Need| it.standing == Standing::Closed);
-owned!(Source, "source", |it: &Source| it.state == SourceState::Removed, Action::Trust);
+owned!(Source, "source", |it: &Source| it.state == SourceState::Removed, action: Action::Trust);
 
 /// What a change names that has to be there.
 struct Named {
@@ -104,7 +104,7 @@ impl Engine {
     /// Changes an application: who answers for it, and which team removes its identities.
     ///
     /// # Errors
-    /// It is retired, `if_match` is missing or names another revision, a field is wrong, or the caller is no administrator.
+    /// It is retired, `if_match` is missing or doesn't hold, a field is wrong, or the caller is no administrator.
     pub async fn update_application(
         &self,
         caller: &Caller,
@@ -125,29 +125,10 @@ impl Engine {
         .await
     }
 
-    /// Changes a vendor: who answers for it here, and whom to reach there.
-    ///
-    /// # Errors
-    /// It has ended, `if_match` is missing or names another revision, a field is wrong, or the caller is no administrator.
-    pub async fn update_vendor(&self, caller: &Caller, id: VendorId, if_match: IfMatch, ask: VendorEdit) -> Result<Changed<Vendor>, OpError> {
-        let mut problems = nothing_to_change("owner", ask.owner.is_none() && ask.contact.is_none());
-        problems.extend(ask.contact.as_deref().and_then(contact_problem));
-        let named = Named {
-            owner: ask.owner,
-            removal_group: None,
-        };
-        self.update(caller, &id.to_string(), if_match, named, problems, |vendor: Vendor| Vendor {
-            owner: ask.owner.unwrap_or(vendor.owner),
-            contact: ask.contact.clone().unwrap_or(vendor.contact),
-            ..vendor
-        })
-        .await
-    }
-
     /// Has another person answer for a cloud account.
     ///
     /// # Errors
-    /// It was deleted, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
+    /// It was deleted, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
     pub async fn update_cloud_account(&self, caller: &Caller, id: CloudAccountId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<CloudAccount>, OpError> {
         let named = Named::owner(ask.owner);
         self.update(caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| CloudAccount {
@@ -160,7 +141,7 @@ impl Engine {
     /// Has another person answer for a business need.
     ///
     /// # Errors
-    /// It is closed, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
+    /// It is closed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
     pub async fn update_need(&self, caller: &Caller, id: NeedId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<Need>, OpError> {
         let named = Named::owner(ask.owner);
         self.update(caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need {
@@ -173,7 +154,7 @@ impl Engine {
     /// Has another person answer for a source of signals. What it may say stays as two people fixed it (S-12).
     ///
     /// # Errors
-    /// It was removed, `if_match` is missing or names another revision, the person isn't active, or the caller is no administrator.
+    /// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
     pub async fn update_source(&self, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
         let named = Named::owner(ask.owner);
         let changed = self
@@ -200,7 +181,7 @@ impl Engine {
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.must::<T>(T::NAME, id).await?;
-                    matches_revision(if_match, stored.revision)?;
+                    if_match.demand(Some(stored.revision))?;
                     if stored.is_over() {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
@@ -222,11 +203,14 @@ impl Engine {
                         .fact("after", after);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     if let Some(owner) = &owner {
-                        // Who leaves meanwhile is not made an owner.
-                        changeset.expect(owner);
-                        self.no_longer(&mut changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now)
-                            .await?;
+                        self.has_an_owner(&mut changeset, id, owner, now).await?;
                     }
+                    // The team that answered for it until now may be one that nobody is left of.
+                    look_at_groups(
+                        &mut changeset,
+                        stored.removal_group().filter(|before| record.removal_group() != Some(*before)),
+                        now,
+                    );
                     changeset.replace(&stored, &record);
                     Ok((changeset, (record, stored.revision + 1)))
                 })
@@ -240,12 +224,27 @@ impl Engine {
         if let Some(team) = named.removal_group {
             problems.extend(self.removal_group_problem("removal_group", team).await?);
         }
-        let Some(owner) = named.owner else { return Ok(None) };
-        let person = self.one::<Person>(owner).await?.filter(|person| person.is_active());
-        if person.is_none() {
-            problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person"));
+        match named.owner {
+            Some(owner) => self.who_answers(owner, problems).await,
+            None => Ok(None),
         }
-        Ok(person)
+    }
+
+    /// Who is to answer for a record: somebody who is there.
+    pub(crate) async fn who_answers(&self, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+        let owner = self.one::<Person>(owner).await?.filter(|owner| owner.is_active());
+        if owner.is_none() {
+            let hint = "name an active person who answers for it: tenure person list --state active";
+            problems.push(FieldProblem::new("owner", "owner_unknown", hint));
+        }
+        Ok(owner)
+    }
+
+    /// Somebody who is there answers for a record from now on.
+    pub(super) async fn has_an_owner(&self, changeset: &mut Changeset, id: &str, owner: &Stored<Person>, now: Timestamp) -> Result<(), OpError> {
+        // Who leaves meanwhile is not made an owner.
+        changeset.expect(owner);
+        self.no_longer(changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
     }
 
     /// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how many.
@@ -330,23 +329,70 @@ impl Engine {
         Ok(Some(changeset))
     }
 
+    /// Opens findings for what is answered for by people who had left before there was this rule, whom nothing told of since; returns how many commits it took.
+    pub(crate) async fn sweep_left_behind(&self) -> Result<usize, OpError> {
+        let mut owners = BTreeSet::new();
+        self.add_owners::<Application>(&mut owners).await?;
+        self.add_owners::<Vendor>(&mut owners).await?;
+        self.add_owners::<CloudAccount>(&mut owners).await?;
+        self.add_owners::<Need>(&mut owners).await?;
+        self.add_owners::<Source>(&mut owners).await?;
+        let mut noted = 0;
+        for owner in owners {
+            let Some(person) = self.one::<Person>(owner).await?.filter(|person| is_away(person)) else {
+                continue;
+            };
+            loop {
+                let now = self.now();
+                let event = self.event(now, "ownership.swept", ControlPoint::Transfer).subject(owner);
+                let mut changeset = Changeset::new(system(), now, event);
+                changeset.expect(&person);
+                let opened = self.note_left_behind(&mut changeset, &person, BATCH, now).await?;
+                if opened == 0 || !self.swept(changeset).await? {
+                    break;
+                }
+                noted += 1;
+            }
+        }
+        Ok(noted)
+    }
+
+    /// Commits what a sweep found; false if others are at it, whose work the next sweep looks at.
+    pub(super) async fn swept(&self, changeset: Changeset) -> Result<bool, OpError> {
+        match self.settle(changeset).await {
+            Err(OpError::Taken { .. }) => Ok(false),
+            settled => Ok(settled?.is_some()),
+        }
+    }
+
+    async fn add_owners<T: Owned>(&self, owners: &mut BTreeSet<PersonId>) -> Result<(), OpError> {
+        let mut after = None;
+        loop {
+            let (rows, next) = self.rows::<T>(&[], after).await?;
+            owners.extend(rows.iter().filter(|row| !row.is_over()).map(|row| row.owner()));
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have transfers.
     async fn answered_for(&self, owner: PersonId) -> Result<Vec<(String, &'static str)>, OpError> {
         let mut all = Vec::new();
-        let of_owner = [format!("owner={owner}")];
-        self.add_owned::<Application>(&mut all, owner, &of_owner).await?;
-        self.add_owned::<Vendor>(&mut all, owner, &of_owner).await?;
-        // Their rows have no term for it: there are as many as an organisation has accounts.
-        self.add_owned::<CloudAccount>(&mut all, owner, &[]).await?;
-        self.add_owned::<Need>(&mut all, owner, &of_owner).await?;
-        self.add_owned::<Source>(&mut all, owner, &of_owner).await?;
+        self.add_owned::<Application>(&mut all, owner).await?;
+        self.add_owned::<Vendor>(&mut all, owner).await?;
+        self.add_owned::<CloudAccount>(&mut all, owner).await?;
+        self.add_owned::<Need>(&mut all, owner).await?;
+        self.add_owned::<Source>(&mut all, owner).await?;
         Ok(all)
     }
 
-    async fn add_owned<T: Owned>(&self, all: &mut Vec<(String, &'static str)>, owner: PersonId, terms: &[String]) -> Result<(), OpError> {
+    async fn add_owned<T: Owned>(&self, all: &mut Vec<(String, &'static str)>, owner: PersonId) -> Result<(), OpError> {
+        let terms = [format!("owner={owner}")];
         let mut after = None;
         loop {
-            let (rows, next) = self.rows::<T>(terms, after).await?;
+            let (rows, next) = self.rows::<T>(&terms, after).await?;
             let theirs = rows.iter().filter(|row| row.owner() == owner && !row.is_over());
             all.extend(theirs.map(|row| (row.row_id(), T::NAME)));
             after = next;
@@ -360,14 +406,6 @@ impl Engine {
 pub(crate) fn nothing_to_change(field: &str, is_empty: bool) -> Vec<FieldProblem> {
     let problem = || FieldProblem::new(field, "nothing_to_change", "give at least one field that is to be changed");
     is_empty.then(problem).into_iter().collect()
-}
-
-pub(crate) fn matches_revision(if_match: IfMatch, revision: u64) -> Result<(), OpError> {
-    match if_match {
-        IfMatch::Missing => Err(OpError::Unconditional),
-        IfMatch::Revision(wanted) if wanted != revision => Err(OpError::Stale(revision)),
-        IfMatch::Any | IfMatch::Revision(_) => Ok(()),
-    }
 }
 
 /// The fields of a record by name.
@@ -398,5 +436,69 @@ fn in_short(ids: &[String]) -> String {
     match ids.len().saturating_sub(NAMED) {
         0 => named.join(", "),
         more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::entropy::SeededEntropy;
+    use tenure_core::finding::FindingState;
+    use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
+    use tenure_core::identity::CharterDraft;
+    use tenure_core::person::PersonState;
+    use tenure_core::team::Team;
+
+    use super::*;
+    use crate::ops::exceptions::tests::active;
+    use crate::run::seal::tests::world;
+
+    /// A database in which somebody left before there were findings of this: what they answered for, and the team of which they were the last.
+    #[tokio::test]
+    async fn d08_who_had_left_before_is_found_without_anybody_asking_and_once() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let entropy = SeededEntropy::new(8);
+        let lea = world.person(Role::Owner).await.person_id().unwrap();
+        let team = Team {
+            id: TeamId::generate(now, &entropy),
+            name: "platform".into(),
+            source: None,
+            created_at: now,
+        };
+        let account = CloudAccount {
+            id: CloudAccountId::generate(now, &entropy),
+            provider: "aws".into(),
+            account: "42".into(),
+            owner: lea,
+            environment: "production".into(),
+            standing: Standing::Open,
+            created_at: now,
+        };
+        let charter = CharterDraft {
+            removal_group: Some(team.id),
+            ..CharterDraft::default()
+        };
+        let stored = engine.must::<Person>("person", lea).await.unwrap();
+        let gone = Person {
+            state: PersonState::Departed,
+            teams: vec![team.id],
+            ..(*stored.value).clone()
+        };
+        let mut before = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        before.insert(&team).insert(&account).replace(&stored, &gone);
+        before.insert(&active(1, charter, world.admin.person_id().unwrap(), now));
+        engine.settle(before).await.unwrap().unwrap();
+        assert_eq!(engine.sweep_ownership().await.unwrap(), 2);
+        for (rule, subject) in [(&OWNER_LEFT, account.id.to_string()), (&REMOVAL_GROUP_EMPTY, team.id.to_string())] {
+            let terms = [format!("rule={}", rule.id), format!("subject={subject}")];
+            let (found, _) = engine.rows::<tenure_core::finding::Finding>(&terms, None).await.unwrap();
+            assert!(matches!(found.as_slice(), [one] if one.state == FindingState::Open), "{}", rule.id);
+        }
+        let size = world.size().await;
+        assert_eq!(engine.sweep_ownership().await.unwrap(), 0);
+        assert_eq!(world.size().await, size, "what is found already is not found again");
+        // The deadlines begin, too.
+        world.clock.advance(engine.settings.transfer_window);
+        assert!(engine.work_due().await.unwrap() >= 2);
     }
 }

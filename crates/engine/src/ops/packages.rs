@@ -1,23 +1,29 @@
 //! Packages: what people in a role need, as an administrator wrote it down. A package confers nothing; a request for it may (R116, R118).
 
+use tenure_api::ownership::Edited;
 use tenure_api::person_access::PutPackage;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::Resource as View;
 use tenure_core::changeset::Changeset;
 use tenure_core::environment::{Environment, parse_name};
-use tenure_core::event::ControlPoint;
+use tenure_core::event::{ControlPoint, Event};
 use tenure_core::identity::{ENFORCE, Entitlement};
 use tenure_core::person_grant::{Package, PackageStep};
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
+use tenure_core::request::InventoryChange;
 use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
-use tenure_core::time::Span;
+use tenure_core::time::{Span, Timestamp};
 
 use super::Asked;
+use super::inventory::{Made, rests_on};
 use super::lists::Listed;
+use super::requests::content::Subject;
+use super::requests::facts::Facts;
 use crate::Engine;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::if_match::IfMatch;
 use crate::questions::{administration, inventory};
 
 /// Entitlements that one request or package can give.
@@ -32,26 +38,22 @@ impl Listed for Package {
 }
 
 impl Engine {
-    /// Writes a package, new or changed. Requests that are open about it have to be read again.
+    /// Writes a package, new or changed: one that is there gives less at once, and more by a request (S-8). Requests that are open about it have to be read
+    /// again.
     ///
     /// # Errors
-    /// The fields are wrong, or the caller is no administrator.
-    pub async fn put_package(&self, caller: &Caller, name: &str, ask: PutPackage) -> Result<Changed<Package>, OpError> {
+    /// The fields are wrong, it is there and `if_match` is missing or doesn't hold, the caller is no administrator, or it is to give more and no request can
+    /// be opened about that.
+    pub async fn put_package(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: PutPackage) -> Result<Edited<View<Package>>, OpError> {
         self.recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
             self.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;
-            let mut problems = check_package(name, &ask);
-            self.check_entitlements("entitlements", &ask.entitlements, &mut problems).await?;
-            for (n, step) in ask.steps.iter().enumerate() {
-                self.check_entitlements(&format!("steps[{n}].entitlements"), &step.entitlements, &mut problems)
-                    .await?;
-            }
-            if !problems.is_empty() {
-                return Err(OpError::Invalid(problems));
-            }
-            let ((package, revision), committed) = self
+            // A name that is none names nothing: it is not looked up.
+            parse_name("name", name).map_err(|problem| OpError::Invalid(vec![problem]))?;
+            let (made, committed) = self
                 .decide(|| async {
                     let now = self.now();
                     let stored = self.one::<Package>(name).await?;
+                    if_match.demand(stored.as_ref().map(|stored| stored.revision))?;
                     let package = Package {
                         name: name.to_owned(),
                         description: ask.description.clone(),
@@ -60,21 +62,72 @@ impl Engine {
                         max_duration: ask.max_duration,
                         created_at: stored.as_ref().map_or(now, |stored| stored.created_at),
                     };
-                    let event = self
-                        .event(now, "package.written", ControlPoint::Administer)
-                        .subject(name)
-                        .fact("package", &package);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    self.good_package(&package).await?;
+                    if let Some(stored) = &stored
+                        && package.is_wider_than(stored)
+                    {
+                        return self.asked_for(caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, self.written(&package, now));
                     match &stored {
                         Some(stored) => changeset.replace(stored, &package),
                         None => changeset.insert(&package),
                     };
-                    Ok((changeset, (package, stored.map_or(1, |stored| stored.revision + 1))))
+                    Ok((changeset, Made::Record(package, stored.map_or(1, |stored| stored.revision + 1))))
                 })
                 .await?;
-            self.changed(package, revision, &committed).await
+            self.edited(made, &committed).await
         })
         .await
+    }
+
+    /// What is known about a package that is to give more.
+    pub(super) async fn facts_of_package(&self, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
+        let stored = self.must::<Package>("package", name).await?;
+        rests_on(facts, &stored, revision)?;
+        let package = package_as(&stored, change);
+        let resources = self.good_package(&package).await?;
+        facts.subject = Subject::default().with("from", &*stored.value)?;
+        facts.context.production = self.any_in_production(&resources).await?;
+        let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
+        self.add_touched(&mut facts.context.touches, &parts).await
+    }
+
+    /// The package that was approved is there.
+    pub(super) async fn fulfil_package(
+        &self,
+        changeset: &mut Changeset,
+        name: &str,
+        change: &InventoryChange,
+        approved: impl Fn(Event) -> Event,
+        now: Timestamp,
+    ) -> Result<(), OpError> {
+        let stored = self.must::<Package>("package", name).await?;
+        let package = package_as(&stored, change);
+        changeset.event(approved(self.written(&package, now)));
+        changeset.replace(&stored, &package);
+        Ok(())
+    }
+
+    fn written(&self, package: &Package, now: Timestamp) -> Event {
+        self.event(now, "package.written", ControlPoint::Administer)
+            .subject(&package.name)
+            .fact("package", package)
+    }
+
+    /// The resources of a package all of which is good.
+    async fn good_package(&self, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
+        let mut problems = check_package(package);
+        let mut resources = self.check_entitlements("entitlements", &package.entitlements, &mut problems).await?;
+        for (n, step) in package.steps.iter().enumerate() {
+            let field = format!("steps[{n}].entitlements");
+            resources.extend(self.check_entitlements(&field, &step.entitlements, &mut problems).await?);
+        }
+        if problems.is_empty() {
+            Ok(resources)
+        } else {
+            Err(OpError::Invalid(problems))
+        }
     }
 
     /// Checks what a person is to hold: actions by name, on registered resources that know them. Returns those resources.
@@ -126,13 +179,42 @@ impl Engine {
     }
 }
 
-fn check_package(name: &str, ask: &PutPackage) -> Vec<FieldProblem> {
-    let mut problems: Vec<FieldProblem> = parse_name("name", name).err().into_iter().collect();
+fn change_of(package: &Package) -> InventoryChange {
+    InventoryChange::Package {
+        name: package.name.clone(),
+        description: package.description.clone(),
+        entitlements: package.entitlements.clone(),
+        steps: package.steps.clone(),
+        max_duration: package.max_duration,
+    }
+}
+
+/// The package as a change of it says.
+fn package_as(stored: &Package, change: &InventoryChange) -> Package {
+    let mut package = stored.clone();
+    if let InventoryChange::Package {
+        description,
+        entitlements,
+        steps,
+        max_duration,
+        ..
+    } = change
+    {
+        package.description.clone_from(description);
+        package.entitlements.clone_from(entitlements);
+        package.steps.clone_from(steps);
+        package.max_duration = *max_duration;
+    }
+    package
+}
+
+fn check_package(ask: &Package) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
     let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
     if ask.description.trim().is_empty() || ask.description.len() > 500 {
         wrong("description", "description_missing", "say what it is for, in at most 500 bytes");
     }
-    let parts = ask.entitlements.len() + ask.steps.iter().map(|step| step.entitlements.len()).sum::<usize>();
+    let parts = ask.parts().count();
     if parts == 0 || parts > MAX_PARTS {
         wrong("entitlements", "entitlements_missing", "give 1 to 32 entitlements, those of the steps included");
     }

@@ -26,6 +26,7 @@ use super::Asked;
 use super::holds::whose;
 use super::lifecycle::check_reason;
 use super::lists::Listed;
+use super::removal_groups::{look_at_groups, moved_between};
 use super::requests::deadlines::acknowledge;
 use super::setup::personal;
 use super::sign_in::assurance_fact;
@@ -234,6 +235,8 @@ impl Engine {
     /// Writes somebody who joins, with their dates.
     pub(crate) fn join(&self, changeset: &mut Changeset, person: &Person) {
         changeset.insert(person);
+        let now = changeset.at;
+        look_at_groups(changeset, person.teams.iter().copied(), now);
         if let Some(at) = dates::next(person) {
             changeset.due.push(DueChange::Set(DueKind::Person, person.id.to_string(), at));
         }
@@ -288,6 +291,8 @@ impl Engine {
     /// Writes somebody who moves, with their dates. Their roles, and what they answer for, stay as they are.
     pub(crate) fn move_to(&self, changeset: &mut Changeset, stored: &Stored<Person>, person: &Person) {
         changeset.replace(stored, person);
+        let now = changeset.at;
+        look_at_groups(changeset, moved_between(stored, person), now);
         let subject = person.id.to_string();
         changeset.due.push(match dates::next(person) {
             Some(at) => DueChange::Set(DueKind::Person, subject, at),
@@ -528,6 +533,7 @@ impl Engine {
             ..next
         };
         changeset.replace(stored, &person);
+        look_at_groups(changeset, moved_between(stored, &person), now);
         changeset.due.push(DueChange::Clear(DueKind::Person, person.id.to_string()));
         self.end_person_grants(changeset, person.id, "the person has left", now).await?;
         self.leave_behind(changeset, &person, now).await?;
@@ -557,6 +563,7 @@ impl Engine {
                 let event = self.event(now, "person.started", ControlPoint::Approve).subject(id).fact("workflow", JOINER);
                 let mut changeset = Changeset::new(system(), now, event.fact("starts_at", person.starts_at));
                 changeset.replace(&stored, &person);
+                look_at_groups(&mut changeset, person.teams.iter().copied(), now);
                 self.wake_person_grants(&mut changeset, id, now).await?;
                 if let Some(at) = dates::next(&person) {
                     changeset

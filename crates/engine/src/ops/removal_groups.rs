@@ -1,61 +1,216 @@
 //! The team that answers for an identity's removal (R115): its charter's, else its application's. It stays when its members change.
+//!
+//! When nobody in it is there any more, a finding names what it answers for. Administrators are told with a deadline, and security is told again after each
+//! deadline that passes, until somebody is in the team again or other teams answer for all of it.
 
-use tenure_api::requests::ApplicationChange;
-use tenure_api::views::{RemovalGroup, Resource as Changed};
-use tenure_core::application::Application;
-use tenure_core::changeset::Changeset;
+use serde_json::{Map, Value, json};
+use tenure_api::views::RemovalGroup;
+use tenure_core::application::{Application, removal_group_term};
+use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{ApplicationId, TeamId};
-use tenure_core::identity::CharterDraft;
-use tenure_core::person::Person;
-use tenure_core::policy::Action;
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
+use tenure_core::id::{ApplicationId, IdentityId, TeamId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState};
+use tenure_core::person::{Person, Role};
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::problem::FieldProblem;
 use tenure_core::row::RowKind;
 use tenure_core::team::Team;
-use tenure_core::third_party::Standing;
+use tenure_core::time::Timestamp;
 
-use super::Asked;
+use super::requests::deadlines::acknowledge;
 use crate::Engine;
-use crate::caller::Caller;
 use crate::error::OpError;
-use crate::questions::{administration, inventory};
+use crate::notice::notify;
+use crate::run::deadlines::system;
+
+/// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
+const EMPTY: &str = "/removals";
+/// Identities that a finding names.
+const NAMED: usize = 100;
+
+/// What a team answers for.
+#[derive(Debug, Default)]
+struct Charge {
+    /// The first of the identities.
+    named: Vec<IdentityId>,
+    /// How many there are.
+    identities: u64,
+    applications: Vec<ApplicationId>,
+}
+
+/// What was written about a removal group.
+enum Noted {
+    Nothing,
+    /// Nobody is left of it; somebody has to be by then.
+    Empty(Timestamp),
+    /// It has somebody again, or answers for nothing.
+    Manned,
+}
+
+impl Noted {
+    fn due(self, team: TeamId) -> Option<DueChange> {
+        match self {
+            Self::Nothing => None,
+            Self::Empty(deadline) => Some(DueChange::Set(DueKind::Leaver, group_due(team), deadline)),
+            Self::Manned => Some(DueChange::Clear(DueKind::Leaver, group_due(team))),
+        }
+    }
+}
+
+fn group_due(team: TeamId) -> String {
+    format!("{team}{EMPTY}")
+}
+
+/// Has the teams looked at that somebody joins or leaves, and those that answer for something no longer.
+pub(crate) fn look_at_groups(changeset: &mut Changeset, teams: impl IntoIterator<Item = TeamId>, now: Timestamp) {
+    for team in teams {
+        let due = DueChange::Set(DueKind::Leaver, group_due(team), now);
+        if !changeset.due.contains(&due) {
+            changeset.due.push(due);
+        }
+    }
+}
+
+/// The teams in which somebody is now or was, and not both.
+pub(crate) fn moved_between(from: &Person, to: &Person) -> Vec<TeamId> {
+    let left = from.teams.iter().filter(|team| !to.teams.contains(team));
+    let joined = to.teams.iter().filter(|team| !from.teams.contains(team));
+    left.chain(joined).copied().collect()
+}
 
 impl Engine {
-    /// Has an application's identities answered for by another team.
-    ///
-    /// # Errors
-    /// No such application, it is retired, the team is unknown or has no active member, or the caller is no administrator.
-    pub async fn change_application(&self, caller: &Caller, id: ApplicationId, ask: ApplicationChange) -> Result<Changed<Application>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "application.change", id), async {
-            self.allow(caller, Action::Administer, inventory("application", id, ""), administration(false, false))?;
-            let ((application, revision), committed) = self
-                .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Application>("application", id).await?;
-                    if stored.standing == Standing::Closed {
-                        return Err(OpError::because(Reason::IllegalTransition, "the application is retired"));
-                    }
-                    if let Some(problem) = self.removal_group_problem("removal_group", ask.removal_group).await? {
-                        return Err(OpError::Invalid(vec![problem]));
-                    }
-                    let application = Application {
-                        removal_group: Some(ask.removal_group),
-                        ..(*stored.value).clone()
-                    };
-                    let event = self
-                        .event(now, "application.changed", ControlPoint::Administer)
-                        .subject(id)
-                        .subject(ask.removal_group)
-                        .fact("removal_group_before", stored.removal_group)
-                        .fact("removal_group", ask.removal_group);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &application);
-                    Ok((changeset, (application, stored.revision + 1)))
-                })
-                .await?;
-            self.changed(application, revision, &committed).await
-        })
-        .await
+    /// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.
+    async fn note_removal_group(&self, changeset: &mut Changeset, team: TeamId, now: Timestamp) -> Result<Noted, OpError> {
+        let id = team.to_string();
+        let is_open = self.has_finding(&REMOVAL_GROUP_EMPTY, &id).await?;
+        let manned = self.has_active_member(team).await?;
+        let charge = match manned && !is_open {
+            true => return Ok(Noted::Nothing),
+            false => self.charge_of(team).await?,
+        };
+        if manned || charge.identities == 0 {
+            if !is_open {
+                return Ok(Noted::Nothing);
+            }
+            let how = if manned {
+                "somebody is in the team again"
+            } else {
+                "it answers for no identity any more"
+            };
+            self.no_longer(changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
+            return Ok(Noted::Manned);
+        }
+        if is_open {
+            return Ok(Noted::Nothing);
+        }
+        self.raise(changeset, &REMOVAL_GROUP_EMPTY, &id, "", evidence(&charge), now).await?;
+        let deadline = now.plus(self.settings.transfer_window);
+        let text = format!(
+            "Nobody in the team {id} is there any more, and it answers for the removal of {} identities. Put somebody into it by {deadline}, or name another \
+             team.\nAll of it: tenure finding list --rule {} --subject {id}",
+            charge.identities, REMOVAL_GROUP_EMPTY.id
+        );
+        let event = self
+            .event(now, "removal_group.empty", ControlPoint::Transfer)
+            .subject(&id)
+            .fact("identities", charge.identities)
+            .fact("deadline", deadline);
+        changeset.event(notify(event, &[], &[Role::Administrator], "A removal group has nobody who is there", &text));
+        Ok(Noted::Empty(deadline))
+    }
+
+    /// Notes every group that somebody who left, or is there again, is a member of; returns how many were.
+    pub(crate) async fn note_removal_groups_of(&self, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
+        let mut noted = 0;
+        for team in &person.teams {
+            let due = self.note_removal_group(changeset, *team, now).await?.due(*team);
+            noted += usize::from(due.is_some());
+            changeset.due.extend(due);
+        }
+        Ok(noted)
+    }
+
+    /// Works off the deadline of a removal group: somebody may have joined or left it, or nobody did in time, which is told to security, again and again.
+    pub(crate) async fn work_removal_group(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+        let Some(team) = claimed.subject.strip_suffix(EMPTY).and_then(|id| id.parse::<TeamId>().ok()) else {
+            return Ok(None);
+        };
+        let event = self.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team);
+        let mut changeset = Changeset::new(system(), now, event);
+        let again = |changeset: &mut Changeset, at| {
+            changeset
+                .due
+                .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, at));
+        };
+        match self.note_removal_group(&mut changeset, team, now).await? {
+            Noted::Empty(deadline) => again(&mut changeset, deadline),
+            Noted::Manned => acknowledge(&mut changeset, claimed),
+            Noted::Nothing => {
+                let Some(since) = self.open_since(&REMOVAL_GROUP_EMPTY, &team.to_string()).await? else {
+                    return Ok(None);
+                };
+                let deadline = since.plus(self.settings.transfer_window);
+                if now < deadline {
+                    return Ok(Some(self.postponed(claimed, deadline, now)));
+                }
+                let charge = self.charge_of(team).await?;
+                let next = now.plus(self.settings.transfer_window);
+                let text = format!(
+                    "Nobody who is there answers for the removal of {} identities of the team {team}, and nobody put somebody into it in time. This is said \
+                     again at {next}.",
+                    charge.identities
+                );
+                let event = self
+                    .event(now, "removal_group.overdue", ControlPoint::Transfer)
+                    .subject(team)
+                    .fact("identities", charge.identities)
+                    .fact("again", next);
+                let to = [Role::Security, Role::Administrator];
+                changeset.event(notify(event, &[], &to, "A removal group still has nobody who is there", &text));
+                self.raise(&mut changeset, &REMOVAL_GROUP_EMPTY, team, "", evidence(&charge), now).await?;
+                again(&mut changeset, next);
+            }
+        }
+        Ok(Some(changeset))
+    }
+
+    /// The identities whose removal a team answers for and isn't done, and the applications that name it.
+    async fn charge_of(&self, team: TeamId) -> Result<Charge, OpError> {
+        let mut charge = Charge::default();
+        let of_team = [removal_group_term(team)];
+        self.add_charge(&mut charge, &of_team, |charter| charter.removal_group == Some(team)).await?;
+        let mut after = None;
+        loop {
+            let (applications, next) = self.rows::<Application>(&of_team, after).await?;
+            for application in applications.iter().filter(|application| application.removal_group == Some(team)) {
+                charge.applications.push(application.id);
+                let of_application = [format!("application={}", application.id)];
+                self.add_charge(&mut charge, &of_application, |charter| charter.removal_group.is_none()).await?;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(charge);
+            }
+        }
+    }
+
+    async fn add_charge(&self, charge: &mut Charge, terms: &[String], is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
+        let mut after = None;
+        loop {
+            let (rows, next) = self.rows::<Identity>(terms, after).await?;
+            let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
+            for identity in rows.iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
+                charge.identities += 1;
+                if charge.named.len() < NAMED {
+                    charge.named.push(identity.id);
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// What is wrong with a team as a removal group: there is none, or nobody in it is active.
@@ -81,7 +236,7 @@ impl Engine {
             Some((_, false)) => {}
             Some((team, true)) => problems.extend(self.removal_group_problem(FIELD, team).await?),
             None => {
-                let hint = "name the team that answers for its removal, or give the application one: tenure application change";
+                let hint = "name the team that answers for its removal, or give the application one: tenure application update";
                 problems.push(FieldProblem::new(FIELD, "removal_group_missing", hint));
             }
         }
@@ -112,9 +267,39 @@ impl Engine {
         }))
     }
 
+    /// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were noted.
+    pub(crate) async fn sweep_removal_groups(&self) -> Result<usize, OpError> {
+        let (mut noted, mut after) = (0, None);
+        loop {
+            let (teams, next) = self.rows::<Team>(&[], after).await?;
+            for team in &teams {
+                let now = self.now();
+                let event = self.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team.id);
+                let mut changeset = Changeset::new(system(), now, event);
+                let Some(due) = self.note_removal_group(&mut changeset, team.id, now).await?.due(team.id) else {
+                    continue;
+                };
+                changeset.due.push(due);
+                noted += usize::from(self.swept(changeset).await?);
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(noted);
+            }
+        }
+    }
+
     async fn has_active_member(&self, team: TeamId) -> Result<bool, OpError> {
         let terms = [format!("team={team}"), "state=active".to_owned()];
         let (rows, _) = self.listed::<Person>(RowKind::Person, terms.to_vec(), None, 1).await?;
         Ok(rows.iter().any(|person| person.is_active() && person.teams.contains(&team)))
     }
+}
+
+fn evidence(charge: &Charge) -> Map<String, Value> {
+    Map::from_iter([
+        ("identities".to_owned(), json!(charge.named)),
+        ("identities_in_all".to_owned(), json!(charge.identities)),
+        ("applications".to_owned(), json!(charge.applications.iter().take(NAMED).collect::<Vec<_>>())),
+    ])
 }

@@ -10,7 +10,6 @@ use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{PersonId, SourceId};
 use tenure_core::issuer::Preset;
-use tenure_core::person::{Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
@@ -326,10 +325,7 @@ impl Engine {
         ask.kinds.dedup();
         ask.subjects.sort_unstable();
         ask.subjects.dedup();
-        let owner = self.one::<Person>(ask.owner).await?;
-        if owner.is_none_or(|owner| owner.state != PersonState::Active) {
-            problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person who answers for it"));
-        }
+        self.who_answers(ask.owner, &mut problems).await?;
         ask.environments.sort_unstable();
         ask.environments.dedup();
         for name in ask.environments.iter().take(MAX_ENVIRONMENTS) {

@@ -7,14 +7,14 @@ use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{CloudAccountId, PersonId, VendorId};
-use tenure_core::person::{Person, Role};
+use tenure_core::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::removal::RemovalState;
-use tenure_core::row::Stored;
 use tenure_core::scope::Scope;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
+use tenure_core::time::Timestamp;
 
 use super::Asked;
 use super::lifecycle::check_reason;
@@ -64,17 +64,7 @@ impl Engine {
                     let now = self.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
                     problems.extend(contact_problem(&ask.contact));
-                    if ask.data_domains.is_empty() || ask.data_domains.len() > MAX_DOMAINS {
-                        problems.push(FieldProblem::new(
-                            "data_domains",
-                            "data_domains_missing",
-                            "list the 1 to 32 data domains that the contract allows",
-                        ));
-                    }
-                    problems.extend(self.unknown_domains("data_domains", &ask.data_domains).await?);
-                    if ask.ends_at.is_some_and(|end| end <= now) {
-                        problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or none"));
-                    }
+                    problems.extend(self.contract_problems(&ask.data_domains, ask.ends_at, now).await?);
                     let owner = self.who_answers(ask.owner, &mut problems).await?;
                     let (Some(owner), true) = (owner, problems.is_empty()) else {
                         return Err(OpError::Invalid(problems));
@@ -296,6 +286,21 @@ impl Engine {
         .await
     }
 
+    /// What is wrong with the data domains that a vendor's contract allows, and with its end.
+    pub(crate) async fn contract_problems(&self, data_domains: &[String], ends_at: Option<Timestamp>, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
+        let mut problems = Vec::new();
+        if data_domains.is_empty() || data_domains.len() > MAX_DOMAINS {
+            let hint = "list the 1 to 32 data domains that the contract allows";
+            problems.push(FieldProblem::new("data_domains", "data_domains_missing", hint));
+        } else {
+            problems.extend(self.unknown_domains("data_domains", data_domains).await?);
+        }
+        if ends_at.is_some_and(|end| end <= now) {
+            problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or none"));
+        }
+        Ok(problems)
+    }
+
     /// The names among these that are no registered data domain.
     pub(crate) async fn unknown_domains(&self, field: &str, names: &[String]) -> Result<Vec<FieldProblem>, OpError> {
         for name in names {
@@ -309,14 +314,6 @@ impl Engine {
             }
         }
         Ok(Vec::new())
-    }
-
-    async fn who_answers(&self, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
-        let owner = self.one::<Person>(owner).await?.filter(|owner| owner.is_active());
-        if owner.is_none() {
-            problems.push(FieldProblem::new("owner", "owner_unknown", "name an active person"));
-        }
-        Ok(owner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Risk tiers follow what they are derived from (R119).
+//! Risk tiers follow what they are derived from (R119), and the charters of a vendor's identities what its contract allows (R12, R35).
 //!
 //! When a data domain is classified otherwise, a resource holds other ones, or an environment becomes production or no longer is, a walk over the
 //! identities derives the tiers of those that touch it again. What hangs on
@@ -29,14 +29,16 @@ const PAGE: u16 = 500;
 const SETTLED_AFTER: Span = Span::from_secs(30);
 const SECOND: &str = "/again";
 /// How often an identity that others change at the same time is looked at before the walk comes again.
-const ATTEMPTS: u32 = 8;
+pub(super) const ATTEMPTS: u32 = 8;
 
-/// What tiers are derived from, and was changed.
+/// What was changed, and identities rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause<'a> {
     DataDomain(&'a str),
     Resource(&'a str),
     Environment(&'a str),
+    /// A vendor whose contract allows less: its identities keep to that.
+    Vendor(&'a str),
 }
 
 impl<'a> Cause<'a> {
@@ -45,6 +47,7 @@ impl<'a> Cause<'a> {
             Self::DataDomain(_) => "data_domain",
             Self::Resource(_) => "resource",
             Self::Environment(_) => "environment",
+            Self::Vendor(_) => "vendor",
         }
     }
 
@@ -53,12 +56,13 @@ impl<'a> Cause<'a> {
             Self::DataDomain(_) => "data_domain.tiers_derived",
             Self::Resource(_) => "resource.tiers_derived",
             Self::Environment(_) => "environment.tiers_derived",
+            Self::Vendor(_) => "vendor.contract_applied",
         }
     }
 
     const fn id(self) -> &'a str {
         match self {
-            Self::DataDomain(id) | Self::Resource(id) | Self::Environment(id) => id,
+            Self::DataDomain(id) | Self::Resource(id) | Self::Environment(id) | Self::Vendor(id) => id,
         }
     }
 
@@ -87,6 +91,7 @@ fn walk(subject: &str) -> Option<(&str, Cause<'_>, Option<&str>)> {
         "data_domain" => Cause::DataDomain(id),
         "resource" => Cause::Resource(id),
         "environment" => Cause::Environment(id),
+        "vendor" => Cause::Vendor(id),
         _ => return None,
     };
     Some((name, cause, after))
@@ -98,13 +103,23 @@ impl Engine {
         let Some((name, cause, after)) = walk(&claimed.subject) else {
             return Ok(None);
         };
-        let (rows, next) = self.listed::<Identity>(RowKind::Identity, Vec::new(), after.map(str::to_owned), PAGE).await?;
+        let terms = match cause {
+            Cause::Vendor(id) => vec![format!("vendor={id}")],
+            // What they touch is in no term.
+            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Vec::new(),
+        };
+        let (rows, next) = self.listed::<Identity>(RowKind::Identity, terms, after.map(str::to_owned), PAGE).await?;
         let mut resources = HashMap::new();
         let mut changed = 0_u32;
         for identity in &rows {
-            if !over(identity.state) && self.touches(&identity.charter, cause, &mut resources).await? && self.derive_tier(identity.id, cause).await? {
-                changed += 1;
+            if over(identity.state) || !self.touches(&identity.charter, cause, &mut resources).await? {
+                continue;
             }
+            let follows = match cause {
+                Cause::Vendor(_) => Box::pin(self.keep_to_contract(identity.id)).await?,
+                Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => self.derive_tier(identity.id, cause).await?,
+            };
+            changed += u32::from(follows);
         }
         let event = self
             .event(now, cause.derived(), ControlPoint::Administer)
@@ -126,6 +141,7 @@ impl Engine {
             Cause::DataDomain(name) => name,
             Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
             Cause::Environment(name) => return Ok(charter.environment.as_deref() == Some(name)),
+            Cause::Vendor(id) => return Ok(charter.vendor.is_some_and(|vendor| vendor.to_string() == id)),
         };
         if charter.data_domains.iter().any(|name| name == domain) {
             return Ok(true);
@@ -247,13 +263,18 @@ mod tests {
 
     #[test]
     fn walks_are_named_by_what_was_changed_and_go_on_behind_an_identity() {
-        for cause in [Cause::DataDomain("orders"), Cause::Resource("res_x"), Cause::Environment("production")] {
+        for cause in [
+            Cause::DataDomain("orders"),
+            Cause::Resource("res_x"),
+            Cause::Environment("production"),
+            Cause::Vendor("ven_x"),
+        ] {
             for (name, _) in cause.passes(Timestamp::default()) {
                 assert_eq!(walk(&name), Some((name.as_str(), cause, None)));
                 let next = format!("{name} idn_x");
                 assert_eq!(walk(&next), Some((name.as_str(), cause, Some("idn_x"))));
             }
         }
-        assert_eq!(walk("vendor/x"), None);
+        assert_eq!(walk("need/x"), None);
     }
 }

@@ -495,7 +495,7 @@ fn must_be_open(transfer: &Transfer) -> Result<(), OpError> {
 }
 
 /// Whether nobody is there who answers for what this person owns.
-const fn is_away(person: &Person) -> bool {
+pub(super) const fn is_away(person: &Person) -> bool {
     matches!(person.state, PersonState::Suspended | PersonState::Departed)
 }
 

@@ -94,7 +94,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         content_hash: engine.request(&manager, request).await.unwrap().request.content_hash,
         comment: String::new(),
     };
-    engine.activate(&manager, id, None, vote).await.unwrap();
+    engine.activate(&manager, id, crate::if_match::IfMatch::Missing, vote).await.unwrap();
     Org {
         world,
         owner: caller,

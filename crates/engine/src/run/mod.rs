@@ -3,6 +3,7 @@
 mod callbacks;
 pub mod deadlines;
 pub mod notify;
+mod ownership;
 mod push;
 pub mod seal;
 pub mod upkeep;
@@ -24,6 +25,7 @@ pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, channels: Vec<Ar
         seal::run_sealer(Arc::clone(&engine), push, stop.clone()),
         notify::run(Arc::clone(&engine), channels, stop.clone()),
         verification::run(Arc::clone(&engine), stop.clone()),
+        ownership::run(Arc::clone(&engine), stop.clone()),
         upkeep::run(engine, stop),
     );
 }

@@ -18,7 +18,7 @@ use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 
 use super::{ciba, exchange};
 use crate::App;
-use crate::error::{Failure, problem_of};
+use crate::error::{Failure, problem_of, status_headers, whole_seconds};
 use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
 use crate::serve::Connection;
@@ -51,6 +51,8 @@ pub(super) struct OAuthError {
     reason: Option<Reason>,
     policies: Vec<String>,
     challenge: Challenge,
+    /// In how many seconds it is worth another try.
+    retry_after: Option<u64>,
 }
 
 /// What a 401 says of the ways to authenticate. A client of the token endpoint does it in the form, for which there is no scheme of HTTP's: a
@@ -72,6 +74,7 @@ impl OAuthError {
             reason: None,
             policies: Vec::new(),
             challenge: Challenge::None,
+            retry_after: None,
         }
     }
 
@@ -127,18 +130,7 @@ impl IntoResponse for OAuthError {
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if self.status == StatusCode::REQUEST_TIMEOUT {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        let wait = match self.status {
-            // A budget is of a minute.
-            StatusCode::TOO_MANY_REQUESTS => Some("60"),
-            StatusCode::SERVICE_UNAVAILABLE => Some("5"),
-            _ => None,
-        };
-        if let Some(wait) = wait {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
-        }
+        status_headers(self.status, self.retry_after, response.headers_mut());
         response
     }
 }
@@ -162,7 +154,12 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             failure.detailed(detail, reason);
             failure
         }
-        OpError::Refused { reason, detail, answer } => {
+        OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        } => {
             let (status, code) = match reason {
                 Reason::OutsideScope => (StatusCode::BAD_REQUEST, "invalid_scope"),
                 Reason::ResourceUnknown => (StatusCode::BAD_REQUEST, "invalid_target"),
@@ -187,6 +184,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             let mut failure = OAuthError::because(status, code, reason);
             failure.detailed(detail, reason);
             failure.policies = answer.map(|answer| answer.policies).unwrap_or_default();
+            failure.retry_after = retry_after.map(whole_seconds);
             failure
         }
         OpError::Invalid(fields) => {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
+use tenure_core::time::Span;
 
-use crate::error::Failure;
+use crate::error::{Failure, whole_seconds};
 
 const WINDOW: Duration = Duration::from_mins(1);
 /// Attempts of one source in a minute, of each kind; behind a NAT many people are one source.
@@ -97,20 +98,22 @@ impl Attempts {
                 seen = seen.min(*count);
             }
         }
+        let over_in = WINDOW.saturating_sub(now.duration_since(counts.since));
         drop(counts);
         if seen <= attempt.limit() {
             return Ok(());
         }
-        Err(Failure::of(
-            Problem::refusal(429, Reason::BudgetSpent)
-                .detail(match attempt {
-                    Attempt::Flow(_) => "too many answers to one sign-in",
-                    Attempt::Link(_) => "this approval was looked at too often within a minute",
-                    Attempt::NoLink { .. } => "too many links that lead nowhere from this address within a minute",
-                    _ => "too many sign-ins from this address within a minute",
-                })
-                .hint("wait a minute"),
-        ))
+        let wait = whole_seconds(Span::from_micros(i64::try_from(over_in.as_micros()).unwrap_or(i64::MAX)));
+        let mut problem = Problem::refusal(429, Reason::BudgetSpent)
+            .detail(match attempt {
+                Attempt::Flow(_) => "too many answers to one sign-in",
+                Attempt::Link(_) => "this approval was looked at too often within a minute",
+                Attempt::NoLink { .. } => "too many links that lead nowhere from this address within a minute",
+                _ => "too many sign-ins from this address within a minute",
+            })
+            .hint(format!("try again in {wait} s"));
+        problem.retry_after = Some(wait);
+        Err(Failure::of(problem))
     }
 }
 
@@ -129,7 +132,8 @@ mod tests {
         for _ in 0..OF_A_SOURCE {
             attempts.count(Attempt::Passkey { source: eve }).unwrap();
         }
-        assert!(attempts.count(Attempt::Passkey { source: eve }).is_err());
+        let refused = attempts.count(Attempt::Passkey { source: eve }).unwrap_err();
+        assert!(refused.0.retry_after.is_some_and(|wait| (1..=60).contains(&wait)));
         attempts.count(Attempt::Passkey { source: bob }).unwrap();
         attempts.count(Attempt::NoLink { source: eve }).unwrap();
         for _ in 0..OF_A_FLOW {

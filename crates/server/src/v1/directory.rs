@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
+use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::application::Application;
 use tenure_core::environment::Environment;
@@ -25,7 +25,6 @@ pub(crate) fn routes() -> Router<App> {
         .route("/v1/people/{id}/operator-tokens", post(create_operator_token))
         .route("/v1/operator-tokens/{id}/revoke", post(revoke_operator_token))
         .route("/v1/applications", post(create_application).get(list::<Application>))
-        .route("/v1/applications/{id}/change", post(change_application))
         .route("/v1/applications/{id}", get(one::<Application>).patch(update_application))
         .route("/v1/environments", post(create_environment).get(list::<Environment>))
         .route("/v1/environments/{id}", get(one::<Environment>).patch(update_environment))
@@ -69,15 +68,6 @@ async fn create_operator_token(
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
     app.engine.revoke_operator_token(&caller, id(&token, "operator token")?).await?;
     ok(serde_json::json!({"id": token, "revoked": true}))
-}
-
-async fn change_application(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    Path(application): Path<String>,
-    Body(ask): Body<ApplicationChange>,
-) -> Reply<View<Application>> {
-    ok(app.engine.change_application(&caller, id(&application, "application")?, ask).await?)
 }
 
 async fn update_application(

@@ -21,7 +21,7 @@ use tenure_engine::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, ok, revision_of};
+use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, if_match, ok};
 use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
@@ -74,14 +74,6 @@ async fn write_charter(
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
     ok(Box::pin(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?)).await?)
-}
-
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let revision = value.to_str().ok().and_then(|text| revision_of(text.trim()));
-    revision
-        .map(Some)
-        .ok_or_else(|| Failure::malformed("If-Match takes one ETag as this server gave it, e.g. \"3\""))
 }
 
 async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {

@@ -2,14 +2,16 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::routing::{get, post, put};
+use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::person_grant::{Package, PersonGrant};
 
 use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, id, ok};
+use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
 use crate::listing::List;
 
 pub(crate) fn routes() -> Router<App> {
@@ -24,12 +26,18 @@ async fn packages(State(app): State<App>, Operator(caller): Operator, list: List
     ok(app.engine.list::<Package>(&caller, list.ask).await?)
 }
 
-async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Package>> {
-    ok(app.engine.get::<Package>(&caller, &name).await?)
+async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Read<Package> {
+    read(app.engine.get::<Package>(&caller, &name).await?)
 }
 
-async fn put_package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>, Body(ask): Body<PutPackage>) -> Reply<View<Package>> {
-    ok(app.engine.put_package(&caller, &name, ask).await?)
+async fn put_package(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(ask): Body<PutPackage>,
+) -> Reply<Edited<View<Package>>> {
+    edited(app.engine.put_package(&caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {

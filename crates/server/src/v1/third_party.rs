@@ -54,8 +54,8 @@ async fn update_vendor(
     Path(vendor): Path<String>,
     headers: HeaderMap,
     Body(ask): Body<VendorEdit>,
-) -> Reply<View<Vendor>> {
-    ok(app.engine.update_vendor(&caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
+) -> Reply<Edited<View<Vendor>>> {
+    edited(app.engine.update_vendor(&caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
 }
 
 async fn update_cloud_account(
@@ -81,18 +81,20 @@ async fn classify(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Body(ask): Body<Classification>,
 ) -> Reply<Edited<View<DataDomain>>> {
-    edited(app.engine.classify(&caller, &name, ask).await?)
+    edited(app.engine.classify(&caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn set_naming_standard(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(kind): Path<String>,
+    headers: HeaderMap,
     Body(ask): Body<NewNamingStandard>,
 ) -> Reply<View<NamingStandard>> {
     let kind = Kind::ALL.iter().find(|known| known.as_str() == kind);
     let kind = kind.ok_or_else(|| Failure::from(OpError::NotFound("kind of identities")))?;
-    ok(app.engine.set_naming_standard(&caller, *kind, ask).await?)
+    ok(app.engine.set_naming_standard(&caller, *kind, if_match(&headers)?, ask).await?)
 }

@@ -26,14 +26,23 @@ async fn by_hand(database: &TestPostgres, sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
+    is_found_after(2).await;
+}
+
+#[tokio::test]
+async fn d08_who_answers_for_older_records_is_found() {
+    is_found_after(4).await;
+}
+
+async fn is_found_after(migration: u32) {
     let database = postgres();
     let store = connect(&database).await;
-    for (n, (put, _, _)) in partial_terms().into_iter().enumerate() {
+    for (n, (put, _, _)) in partial_terms(migration).into_iter().enumerate() {
         committed(store.commit(writes(n as u128 + 1, 1, put)).await);
     }
-    by_hand(&database, "DELETE FROM migration WHERE number = 2").await;
+    by_hand(&database, &format!("DELETE FROM migration WHERE number = {migration}")).await;
     let store = connect(&database).await;
-    for (n, (put, missing, kept)) in partial_terms().into_iter().enumerate() {
+    for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
         let bare = tenure_core::changeset::Put {
             replaces: 1,

@@ -41,15 +41,27 @@ async fn the_files_are_their_owners_only() {
 
 #[tokio::test]
 async fn d02_what_v0_1_left_out_of_the_terms_is_found() {
+    is_found_after(2).await;
+}
+
+#[tokio::test]
+async fn d08_who_answers_for_older_records_is_found() {
+    is_found_after(4).await;
+}
+
+async fn is_found_after(migration: u32) {
     let (_folder, path) = database_file();
     let store = sqlite(&path);
-    for (n, (put, _, _)) in partial_terms().into_iter().enumerate() {
+    for (n, (put, _, _)) in partial_terms(migration).into_iter().enumerate() {
         committed(store.commit(writes(n as u128 + 1, 1, put)).await);
     }
     drop(store);
-    Connection::open(&path).unwrap().execute("DELETE FROM migration WHERE number = 2", []).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute("DELETE FROM migration WHERE number = ?1", [migration])
+        .unwrap();
     let store = sqlite(&path);
-    for (n, (put, missing, kept)) in partial_terms().into_iter().enumerate() {
+    for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
         // A later write takes away what the record has no more.
         let bare = tenure_core::changeset::Put {

@@ -174,8 +174,26 @@ pub fn check_snapshot(name: &str, text: &str) {
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "{}", path.display());
 }
 
-/// Rows as v0.1 wrote them, each with a term that it left out and one that it has.
-pub fn partial_terms() -> Vec<(Put, &'static str, &'static str)> {
+/// Rows as they were written before the migration with this number, each with a term that they lacked and one that they have.
+pub fn partial_terms(migration: u32) -> Vec<(Put, &'static str, &'static str)> {
+    if migration == 4 {
+        let account = r#"{"account":"4\u00002","owner":"per_1"}"#;
+        let by_charter = r#"{"charter":{"removal_group":"tea_1","scope":[]}}"#;
+        let application = r#"{"name":"billing","removal_group":"tea_1"}"#;
+        return vec![
+            (
+                put(key(RowKind::CloudAccount, "cla_1"), 0, account, &["standing=open"]),
+                "owner=per_1",
+                "standing=open",
+            ),
+            (put(identity("idn_1"), 0, by_charter, &["state=active"]), "removal_group=tea_1", "state=active"),
+            (
+                put(key(RowKind::Application, "app_1"), 0, application, &["name=billing"]),
+                "removal_group=tea_1",
+                "name=billing",
+            ),
+        ];
+    }
     let person = r#"{"name":"A\u0000da","teams":["a","b","c","d","e"]}"#;
     let gateway = r#"{"charter":{"scope":[{"actions":["read","enforce"],"resource":"res_5"}]}}"#;
     let hold = r#"{"scope":{"type":"application","id":"app_1"},"placed_by":"per_1"}"#;

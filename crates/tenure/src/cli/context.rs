@@ -64,6 +64,15 @@ pub async fn revision_or<T>(given: Option<u64>, read: impl Future<Output = Resul
     }
 }
 
+/// As [`revision_or`], of a record that may not be there yet.
+pub async fn revision_if_any<T>(given: Option<u64>, read: impl Future<Output = Result<View<T>, ClientError>>) -> Result<Option<u64>, ClientError> {
+    match revision_or(given, read).await {
+        Ok(revision) => Ok(Some(revision)),
+        Err(error) if error.code() == Some("not_found") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Context {
     /// From the global options.
     pub fn new(globals: Globals) -> Self {

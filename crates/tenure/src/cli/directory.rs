@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
-use tenure_api::requests::{ApplicationChange, IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
+use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
 use tenure_core::issuer::Preset;
@@ -102,8 +102,7 @@ pub fn make_parent(path: &std::path::Path) -> anyhow::Result<()> {
 #[command(after_help = "\
 Examples:
   tenure application create --name billing --owner per_… --removal-group team_…
-  tenure application change app_… --removal-group team_…
-  tenure application update app_… --owner per_…
+  tenure application update app_… --owner per_… --removal-group team_…
   tenure application list --owner per_…")]
 pub enum Application {
     /// Makes an application.
@@ -117,14 +116,6 @@ pub enum Application {
         /// The team that answers for the removal of its identities, unless their charters name another.
         #[arg(long, value_name = "TEAM")]
         removal_group: Option<TeamId>,
-    },
-    /// Has another team answer for the removal of its identities.
-    Change {
-        /// The application's id.
-        id: ApplicationId,
-        /// The team.
-        #[arg(long, value_name = "TEAM")]
-        removal_group: TeamId,
     },
     /// Changes an application, as it stands now or at the revision that was read.
     Update {
@@ -167,7 +158,6 @@ impl Application {
                 let ask = NewApplication { name, owner, removal_group };
                 context.out.record(&client.create_application(&ask).await?)
             }
-            Self::Change { id, removal_group } => context.out.record(&client.change_application(id, &ApplicationChange { removal_group }).await?),
             Self::Update {
                 id,
                 owner,

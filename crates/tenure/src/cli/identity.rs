@@ -120,7 +120,7 @@ pub enum Identity {
         /// The file: a charter, or a whole file as for `register`; `-` is standard input.
         #[arg(short, long, value_name = "FILE")]
         file: PathBuf,
-        /// Only if the identity is at this revision still.
+        /// The revision that the charter is meant for; what the identity is at now if not given.
         #[arg(long, value_name = "N")]
         revision: Option<u64>,
     },
@@ -287,7 +287,14 @@ impl Identity {
             }
             Self::Show { id } => context.out.record(&client.identity(id).await?),
             Self::CharterTemplate { .. } => Ok(()),
-            Self::Charter { id, file, revision } => context.out.record(&client.write_charter(id, &charter(read_json(&file)?)?, revision).await?),
+            Self::Charter { id, file, revision } => {
+                let charter = charter(read_json(&file)?)?;
+                let revision = match revision {
+                    Some(revision) => revision,
+                    None => client.identity(id).await?.revision,
+                };
+                context.out.record(&client.write_charter(id, revision, &charter).await?)
+            }
             Self::Submit { id } => changed(context, client.submit(id).await?),
             Self::Activate { id, content_hash } => {
                 let request = client.identity(id).await?.record.request.ok_or_else(|| {

@@ -7,7 +7,7 @@ use tenure_api::person_access::PutPackage;
 use tenure_client::ListQuery;
 use tenure_core::id::{PersonGrantId, PersonId};
 
-use super::context::{Context, read_json};
+use super::context::{Context, read_json, revision_if_any};
 use super::output::{Column, Paging};
 
 const PACKAGES: &[Column] = &[
@@ -37,15 +37,22 @@ A package as JSON; a step begins so long after the start:
 
 Examples:
   tenure package put clerk -f clerk.json
+  tenure package put clerk -f clerk.json --purpose 'clerks book, too'     asks for it: another administrator approves
   tenure package show clerk")]
 pub enum Package {
-    /// Writes a package, new or changed.
+    /// Writes a package, new or changed: that it gives less is in force at once, that it gives more is a request that another administrator approves.
     Put {
         /// The name.
         name: String,
         /// The package as JSON; `-` is standard input.
         #[arg(short, long)]
         file: PathBuf,
+        /// For which need, where it takes a request.
+        #[arg(long)]
+        purpose: Option<String>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Lists packages.
     List {
@@ -64,9 +71,11 @@ impl Package {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Put { name, file } => {
-                let ask: PutPackage = read_json(&file)?;
-                context.out.record(&client.put_package(&name, &ask).await?)
+            Self::Put { name, file, purpose, revision } => {
+                let mut ask: PutPackage = read_json(&file)?;
+                ask.purpose = purpose.or(ask.purpose);
+                let revision = revision_if_any(revision, client.package(&name)).await?;
+                context.out.edited(&client.put_package(&name, revision, &ask).await?)
             }
             Self::List { paging } => {
                 context

@@ -9,7 +9,7 @@ use tenure_core::identity::Kind;
 use tenure_core::third_party::Sensitivity;
 use tenure_core::time::Timestamp;
 
-use super::context::{Context, confirm, revision_or, word};
+use super::context::{Context, confirm, revision_if_any, revision_or, word};
 use super::directory::filtered;
 use super::failure::Failure;
 use super::output::{Column, Paging};
@@ -39,6 +39,7 @@ const STANDARDS: &[Column] = &[("KIND", "/kind"), ("PATTERN", "/pattern"), ("EXA
 Examples:
   tenure vendor create --name acme --contact soc@acme.example --owner per_… --data-domain orders
   tenure vendor update ven_… --owner per_…
+  tenure vendor update ven_… --ends-at 2027-06-30T00:00:00Z     earlier at once; later with --purpose, and another administrator approves
   tenure vendor list --standing open
   tenure vendor end ven_… --reason \"contract terminated\"")]
 pub enum Vendor {
@@ -60,7 +61,8 @@ pub enum Vendor {
         #[arg(long, value_name = "TIME")]
         ends_at: Option<Timestamp>,
     },
-    /// Changes a vendor, as it stands now or at the revision that was read.
+    /// Changes a vendor: a contract that allows less at once and for what it operates here, too; one that allows more by a request that another administrator
+    /// approves.
     Update {
         /// Its id.
         id: VendorId,
@@ -70,6 +72,18 @@ pub enum Vendor {
         /// Whom to reach there.
         #[arg(long)]
         contact: Option<String>,
+        /// A data domain that its contract allows, of all that it is to allow; may be given several times.
+        #[arg(long = "data-domain", value_name = "NAME")]
+        data_domains: Vec<String>,
+        /// When the contract ends.
+        #[arg(long, value_name = "TIME")]
+        ends_at: Option<Timestamp>,
+        /// The contract has no end.
+        #[arg(long, conflicts_with = "ends_at")]
+        no_end: bool,
+        /// For which need, where it takes a request.
+        #[arg(long)]
+        purpose: Option<String>,
         /// The revision that the change is meant for; what it is now if not given.
         #[arg(long)]
         revision: Option<u64>,
@@ -127,12 +141,30 @@ impl Vendor {
                 };
                 context.out.record(&client.create_vendor(&ask).await?)
             }
-            Self::Update { id, owner, contact, revision } => {
-                if owner.is_none() && contact.is_none() {
-                    return Err(Failure::usage("say what is to change").hint("--owner per_… or --contact TEXT").into());
+            Self::Update {
+                id,
+                owner,
+                contact,
+                data_domains,
+                ends_at,
+                no_end,
+                purpose,
+                revision,
+            } => {
+                let ask = VendorEdit {
+                    owner,
+                    contact,
+                    data_domains: Some(data_domains).filter(|names| !names.is_empty()),
+                    ends_at: if no_end { Some(None) } else { ends_at.map(Some) },
+                    purpose,
+                };
+                if ask.is_empty() {
+                    return Err(Failure::usage("say what is to change")
+                        .hint("--owner per_…, --contact TEXT, --data-domain NAME, --ends-at TIME or --no-end")
+                        .into());
                 }
                 let revision = revision_or(revision, client.vendor(id)).await?;
-                context.out.record(&client.update_vendor(id, revision, &VendorEdit { owner, contact }).await?)
+                context.out.edited(&client.update_vendor(id, revision, &ask).await?)
             }
             Self::List { name, owner, standing, paging } => {
                 let query = filtered([("name", name), ("owner", owner.map(|id| id.to_string())), ("standing", standing)]);
@@ -277,6 +309,9 @@ pub enum DataDomain {
         /// For which need it is to count as less.
         #[arg(long)]
         purpose: Option<String>,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
 }
 
@@ -292,7 +327,17 @@ impl DataDomain {
                     .list(&paging, filtered([]), DOMAINS, async |query| client.data_domains(&query).await)
                     .await
             }
-            Self::Classify { name, sensitivity, purpose } => context.out.edited(&client.classify(&name, &Classification { sensitivity, purpose }).await?),
+            Self::Classify {
+                name,
+                sensitivity,
+                purpose,
+                revision,
+            } => {
+                let revision = revision_or(revision, client.data_domain(&name)).await?;
+                context
+                    .out
+                    .edited(&client.classify(&name, revision, &Classification { sensitivity, purpose }).await?)
+            }
         }
     }
 }
@@ -316,6 +361,9 @@ pub enum Naming {
         /// A name that does.
         #[arg(long)]
         example: String,
+        /// The revision that the change is meant for; what it is now if not given.
+        #[arg(long)]
+        revision: Option<u64>,
     },
     /// Lists the standards.
     List {
@@ -329,9 +377,17 @@ impl Naming {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client()?;
         match self {
-            Self::Set { kind, pattern, example } => context
-                .out
-                .record(&client.set_naming_standard(kind, &NewNamingStandard { pattern, example }).await?),
+            Self::Set {
+                kind,
+                pattern,
+                example,
+                revision,
+            } => {
+                let revision = revision_if_any(revision, client.naming_standard(kind)).await?;
+                context
+                    .out
+                    .record(&client.set_naming_standard(kind, revision, &NewNamingStandard { pattern, example }).await?)
+            }
             Self::List { paging } => {
                 context
                     .out

@@ -103,6 +103,10 @@ impl Wire {
 
     /// Sends JSON without a word.
     pub async fn quiet(&self, method: Method, token: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        self.send(self.request(method, token, path, body)).await
+    }
+
+    fn request(&self, method: Method, token: &str, path: &str, body: Option<&Value>) -> reqwest::RequestBuilder {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if !token.is_empty() {
             request = request.bearer_auth(token);
@@ -110,7 +114,7 @@ impl Wire {
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.send(request).await
+        request
     }
 
     /// Fetches without a word; anything but success is an error.
@@ -138,7 +142,10 @@ impl Wire {
 
     /// Sends JSON, and shows it with these parts of what comes back; the whole if none are named.
     pub async fn aloud(&self, who: Speaker<'_>, method: Method, path: &str, body: Option<&Value>, parts: &[&str]) -> anyhow::Result<Answer> {
-        let answer = self.quiet(method.clone(), who.token, path, body).await?;
+        let request = self.request(method.clone(), who.token, path, body);
+        // Nobody else is at it: whatever it is now is replaced.
+        let request = if method == Method::PUT { request.header("If-Match", "*") } else { request };
+        let answer = self.send(request).await?;
         let about = body.map(|body| self.about(body)).unwrap_or_default();
         self.show(who.name, &method, path, &about, &answer, parts)?;
         if self.full {

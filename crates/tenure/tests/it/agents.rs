@@ -4,7 +4,6 @@ use std::process::{Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::on_one;
@@ -117,7 +116,7 @@ impl Chain {
         let path = format!("/v1/identities/{id}");
         let mut charter = self.world.get(&self.world.owner, &path).await.expect(200).body["charter"].take();
         change(&mut charter);
-        self.world.call(Method::PUT, &self.world.owner, &format!("{path}/charter"), Some(charter)).await
+        self.world.put(&self.world.owner, &format!("{path}/charter"), charter).await
     }
 
     /// A decision about a token, with this task at hand.

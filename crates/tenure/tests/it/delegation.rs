@@ -482,7 +482,7 @@ on_one! {
         let path = format!("/v1/identities/{}", subject.id);
         let mut charter = chain.world.get(&chain.world.owner, &path).await.expect(200).body["charter"].take();
         charter["delegates"][0]["scope"][0]["actions"] = json!(["read", "write"]);
-        let changed = chain.world.call(reqwest::Method::PUT, &token, &format!("{path}/charter"), Some(charter.clone())).await;
+        let changed = chain.world.put(&token, &format!("{path}/charter"), charter.clone()).await;
         assert_eq!(changed.status, 403, "{}", changed.body);
         let asked = chain.world.ask(&token, json!({"type": "charter", "identity": subject.id, "charter": charter}), "more").await;
         assert_eq!(asked.status, 403, "{}", asked.body);

@@ -247,7 +247,7 @@ on_one! {
         // Its debt is paid off: the flag goes by a narrowing, and the finding with it.
         let mut charter = identity(&world, &draft).await.body["charter"].clone();
         charter["shared"] = json!(null);
-        world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{draft}/charter"), Some(charter)).await.expect(200);
+        world.put(&world.owner, &format!("/v1/identities/{draft}/charter"), charter).await.expect(200);
         world.until(async || findings(&world, "shared-identity", &draft).await.is_empty()).await;
     }
 
@@ -295,7 +295,7 @@ on_one! {
         // Narrowed to what it needs it comes back, and what it held before stays dead only by its own end.
         let mut charter = identity(&world, &draft).await.body["charter"].clone();
         charter["scope"] = json!([{"actions": ["read"], "resource": world.orders}]);
-        world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{draft}/charter"), Some(charter)).await.expect(200);
+        world.put(&world.owner, &format!("/v1/identities/{draft}/charter"), charter).await.expect(200);
         world.post(&world.security, &path, resume).await.expect(200);
         assert!(findings(&world, "exception-ended", &draft).await.is_empty());
         let token = world.token(&key, &draft, "production").await;
@@ -450,7 +450,7 @@ on_one! {
         let mut charter = identity(&world, &second).await.body["charter"].clone();
         charter["exceptions"] = identity(&world, &first).await.body["exceptions"].clone();
         let path = format!("/v1/identities/{second}/charter");
-        world.call(reqwest::Method::PUT, &world.owner, &path, Some(charter)).await.expect(400);
+        world.put(&world.owner, &path, charter).await.expect(400);
     }
 
     async fn attack_an_expired_exception_lets_nothing_in(world: World) {

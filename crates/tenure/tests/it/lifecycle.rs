@@ -7,15 +7,9 @@ use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
 use crate::{in_real_time, on_both};
 
 async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Option<&str>) -> Answer {
-    let mut request = world
-        .http
-        .put(format!("{}/v1/identities/{id}/charter", world.server.url))
-        .bearer_auth(&world.owner)
-        .json(charter);
-    if let Some(etag) = if_match {
-        request = request.header("If-Match", etag);
-    }
-    World::answer(request).await
+    world
+        .at(Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), if_match, charter)
+        .await
 }
 
 /// An enrolment proof for a key (S-15); the join token's id is the middle of its text.
@@ -67,7 +61,7 @@ on_both! { because "deadlines are claimed from the engine";
     async fn a_draft_whose_key_is_replaced_works_with_the_new_key_alone(world: World) {
         let (old, new) = (Key::new(), Key::new());
         let id = world.register("exporter", world.charter(old.jwk()), "draft").await.expect(201).text("/id");
-        write_charter(&world, &id, &world.charter(new.jwk()), None).await.expect(200);
+        write_charter(&world, &id, &world.charter(new.jwk()), Some("*")).await.expect(200);
         world.hand_in(&id).await;
         assert_eq!(world.ask_token(&old, &id, "production").await.expect(401).body["error"], "invalid_client");
         world.token(&new, &id, "production").await;
@@ -223,6 +217,38 @@ on_both! { because "deadlines are claimed from the engine";
     }
 }
 
+crate::on_one! { by |store| World::start_with(store, &[("TENURE_ISSUANCE_BUDGET", "3"), ("TENURE_WRITE_BUDGET", "60")]);
+    async fn d22_a_spent_budget_says_when_it_has_room_again(world: World) {
+        let (id, key) = world.exporter("exporter").await;
+        let refused = loop {
+            let answer = world.ask_token(&key, &id, "production").await;
+            if answer.status != 200 {
+                break answer.expect(429);
+            }
+        };
+        let wait = refused.retry_after().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        world.pass(wait.try_into().unwrap()).await;
+        world.token(&key, &id, "production").await;
+        let (_, bo) = world.person("Bo", &["administrator"]).await;
+        let team = async |n: usize| world.post(&bo, "/v1/teams", json!({"name": format!("team-{n}")})).await;
+        let mut made = 0;
+        let refused = loop {
+            let answer = team(made).await;
+            if answer.status != 201 {
+                break answer.expect(429);
+            }
+            made += 1;
+        };
+        assert!(made >= 60 && refused.code() == "budget_spent", "{made} {}", refused.body);
+        let wait = refused.retry_after().unwrap();
+        assert_eq!(refused.body["retry_after"], wait);
+        assert!((1..=60).contains(&wait), "{wait}");
+        world.pass(wait.try_into().unwrap()).await;
+        team(made).await.expect(201);
+    }
+}
+
 async fn issues_within_its_budget(store: Store) {
     let world = World::start_with(store, &[("TENURE_ISSUANCE_BUDGET", "3")]).await;
     let (id, key) = world.exporter("exporter").await;
@@ -239,7 +265,7 @@ async fn issues_within_its_budget(store: Store) {
     };
     assert!(issued >= 3);
     assert_eq!((refused.status, refused.code().as_str()), (429, "budget_spent"));
-    assert!(refused.headers.contains_key("retry-after"));
+    assert!(refused.retry_after().is_some_and(|wait| (1..=60).contains(&wait)));
     let recorded = world.events_of("access.refused", &id).await;
     assert_eq!(recorded.last().unwrap()["data"]["reason"], "budget_spent");
     assert_eq!(world.events_of("credential.issued", &id).await.len(), issued);
@@ -277,8 +303,9 @@ crate::on_one! {
         let team = world.post(&world.admin, "/v1/teams", json!({"name": "platform"})).await.expect(201).text("/id");
         let refused = world.register("one", charter(&bare, json!(team)), "pending").await.expect(422);
         assert_eq!(refused.field_codes(), ["removal_group_empty"]);
-        let change = format!("/v1/applications/{bare}/change");
-        assert_eq!(world.post(&world.admin, &change, json!({"removal_group": team})).await.expect(422).field_codes(), ["removal_group_empty"]);
+        let bare_is = format!("/v1/applications/{bare}");
+        let change = json!({"removal_group": team});
+        assert_eq!(world.patch(&world.admin, &bare_is, Some("*"), &change).await.expect(422).field_codes(), ["removal_group_empty"]);
         let (pat_id, _) = world.person("Pat", &[]).await;
         let (pam_id, _) = world.person("Pam", &[]).await;
         for person in [&pat_id, &pam_id] {
@@ -287,7 +314,7 @@ crate::on_one! {
         let named = world.register("named", charter(&bare, json!(team)), "pending").await.expect(201).text("/id");
         world.activate(&world.manager, &named).await.expect(200);
         // By default it is the application's.
-        world.post(&world.admin, &change, json!({"removal_group": team})).await.expect(200);
+        world.patch(&world.admin, &bare_is, Some("*"), &change).await.expect(200);
         let by_default = world.active("by-default", charter(&bare, Value::Null)).await;
         let group = async |id: &str| world.get(&world.auditor, &format!("/v1/identities/{id}")).await.expect(200).body["removal_group"].clone();
         assert_eq!(group(&named).await, json!({"team": team, "name": "platform", "of_application": false, "has_active_member": true}));
@@ -314,10 +341,61 @@ crate::on_one! {
         let mut charter = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200).body["charter"].clone();
         charter["removal_group"] = json!(team);
         let path = format!("/v1/identities/{id}/charter");
-        assert_eq!(world.call(reqwest::Method::PUT, &world.owner, &path, Some(charter.clone())).await.expect(403).code(), "approval_needed");
+        assert_eq!(world.put(&world.owner, &path, charter.clone()).await.expect(403).code(), "approval_needed");
         let asked = world.ask(&world.owner, json!({"type": "charter", "identity": id, "charter": charter}), "moves").await.expect(201).text("/id");
         world.approve(&world.manager, &asked).await.expect(200);
         let shown = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
         assert_eq!((&shown.body["removal_group"]["team"], &shown.body["removal_group"]["of_application"]), (&json!(team), &json!(false)));
+    }
+}
+
+crate::on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "60s")]);
+    async fn d27_a_group_that_nobody_is_left_of_has_a_finding_until_somebody_is_or_another_one_answers(world: World) {
+        let team = world.post(&world.admin, "/v1/teams", json!({"name": "platform"})).await.expect(201).text("/id");
+        let other = world.post(&world.admin, "/v1/teams", json!({"name": "operations"})).await.expect(201).text("/id");
+        let join = async |person: &str, teams: Value| world.post(&world.admin, &format!("/v1/people/{person}/change"), json!({"teams": teams})).await.expect(200);
+        let (pat, _) = world.person("Pat", &[]).await;
+        let (pam, _) = world.person("Pam", &[]).await;
+        join(&pat, json!([team])).await;
+        join(&pam, json!([team, other])).await;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["removal_group"] = json!(team);
+        let named = world.active("named", charter).await;
+        let path = format!("/v1/findings?rule=removal-group-empty&subject={team}&state=open");
+        let open = async || world.get(&world.security, &path).await.expect(200).body["items"].as_array().unwrap().clone();
+        let depart = async |person: &str| world.post(&world.admin, &format!("/v1/people/{person}/depart"), json!({"reason": "left"})).await.expect(200);
+        // One is left, and then nobody.
+        depart(&pat).await;
+        join(&pam, json!([other])).await;
+        world.until(async || !open().await.is_empty()).await;
+        let found = open().await;
+        assert_eq!((found.len(), &found[0]["evidence"]["identities"], &found[0]["evidence"]["identities_in_all"]), (1, &json!([named]), &json!(1)));
+        let told = &world.events_of("removal_group.empty", &team).await[0]["data"];
+        assert!(told["notify"]["roles"] == json!(["administrator"]) && told["deadline"].is_string(), "{told}");
+        // Nobody acts in time: security is told, again and again.
+        for times in [1, 2] {
+            world.pass(61).await;
+            world.until(async || world.events_of("removal_group.overdue", &team).await.len() >= times).await;
+        }
+        let overdue = &world.events_of("removal_group.overdue", &team).await[0]["data"];
+        assert_eq!(overdue["notify"]["roles"], json!(["security", "administrator"]));
+        join(&pam, json!([team, other])).await;
+        world.until(async || open().await.is_empty()).await;
+        // It is the application's, and its last member is suspended.
+        let billing = format!("/v1/applications/{}", world.application);
+        world.patch(&world.admin, &billing, Some("*"), &json!({"removal_group": team})).await.expect(200);
+        let (by_default, _) = world.exporter("by-default").await;
+        world.post(&world.security, &format!("/v1/people/{pam}/suspend"), json!({"reason": "lost laptop"})).await.expect(200);
+        world.until(async || !open().await.is_empty()).await;
+        let found = &open().await[0]["evidence"];
+        assert!(found["identities"].as_array().unwrap().contains(&json!(by_default)) && found["applications"] == json!([world.application]), "{found}");
+        // Another team answers for the application; the identity whose charter names this one still has nobody.
+        world.give_removers(&world.application).await;
+        world.pass(61).await;
+        world.until(async || open().await[0]["evidence"]["identities"] == json!([named])).await;
+        world.post(&world.owner, &format!("/v1/identities/{named}/retire"), json!({"reason": "done"})).await.expect(200);
+        world.until_state(&named, "retired").await;
+        world.pass(61).await;
+        world.until(async || open().await.is_empty()).await;
     }
 }

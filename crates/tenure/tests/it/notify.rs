@@ -187,7 +187,7 @@ async fn a_webhook_gets_signed_cloud_events(store: Store) {
     assert_eq!(event["data"]["title"], SUBJECT);
     assert_eq!((&event["data"]["roles"], &event["data"]["to"]), (&json!(["administrator"]), &json!([])));
     assert_eq!(event["data"]["facts"]["role_given"], false);
-    assert!(!event.to_string().contains("example.com") && !event.to_string().contains("Zoe"));
+    assert!(!event.to_string().contains("example.com") && event.to_string().split(|c: char| !c.is_alphanumeric()).all(|word| word != "Zoe"));
 }
 
 #[tokio::test]
@@ -321,10 +321,13 @@ fn settings_that_would_send_in_the_clear_or_unsigned_are_refused_at_the_start() 
     ];
     assert!(refused(&mail).contains("is not this machine"));
     assert!(refused(&mail[..1]).contains("`host` and `from`"));
-    let hook = [("TENURE_WEBHOOK_URL", "https://hooks.example/in"), ("TENURE_WEBHOOK_SECRET", "abc")];
+    let hook = [
+        ("TENURE_WEBHOOK_URL", "https://hooks.example/in"),
+        ("TENURE_WEBHOOK_SECRET", "no-secret-of-a-webhook"),
+    ];
     assert!(refused(&hook[..1]).contains("what it posts is signed"));
     let said = refused(&hook);
-    assert!(said.contains("whsec_") && !said.contains("abc"), "{said}");
+    assert!(said.contains("whsec_") && !said.contains("no-secret"), "{said}");
 }
 
 async fn a_request_that_nobody_answers_is_reminded_of_escalated_and_lapses(store: Store) {

@@ -342,7 +342,7 @@ on_one! {
         // A charter may want all or nothing: that narrows it, and to drop it again widens it.
         let path = format!("/v1/identities/{id}");
         let mut charter = world.get(&world.owner, &path).await.expect(200).body["charter"].take();
-        let put = async |charter: &Value| world.call(reqwest::Method::PUT, &world.owner, &format!("{path}/charter"), Some(charter.clone())).await;
+        let put = async |charter: &Value| world.put(&world.owner, &format!("{path}/charter"), charter.clone()).await;
         charter["exact_scope"] = json!(true);
         put(&charter).await.expect(200);
         assert_eq!(get("read write").await.expect(400).code(), "outside_scope");

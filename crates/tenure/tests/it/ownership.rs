@@ -1,10 +1,9 @@
 //! Who answers for what isn't an identity, and what becomes of it when they leave (R91, R98); changes of what identities rest on.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::on_one;
-use crate::world::{Answer, Key, World};
+use crate::world::{Key, World};
 
 /// A record that somebody answers for: its address, and its noun on the command line.
 struct Record {
@@ -14,19 +13,6 @@ struct Record {
 }
 
 impl World {
-    async fn patch(&self, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
-        let request = self
-            .http
-            .request(Method::PATCH, format!("{}{path}", self.server.url))
-            .bearer_auth(token)
-            .json(body);
-        Self::answer(match if_match {
-            Some(etag) => request.header("If-Match", etag),
-            None => request,
-        })
-        .await
-    }
-
     /// One of each sort.
     async fn owned_by(&self, owner: &str) -> Vec<Record> {
         let domain = json!({"name": "sales", "sensitivity": "internal"});
@@ -135,13 +121,16 @@ on_one! { by |store| World::start_with(store, &[("TENURE_TRANSFER_WINDOW", "60s"
             world.patch(&world.owner, &record.path, None, &owner).await.expect(403);
             assert_eq!(world.patch(&world.admin, &record.path, None, &owner).await.expect(428).code(), "if_match_required");
             assert_eq!(world.patch(&world.admin, &record.path, Some("\"7\""), &owner).await.expect(412).code(), "revision_changed");
-            for malformed in ["7", "\"x\"", "W/\"1\"", "\"1\", \"2\""] {
+            for other in ["\"x\"", "W/\"1\"", "\"7\", W/\"1\""] {
+                world.patch(&world.admin, &record.path, Some(other), &owner).await.expect(412);
+            }
+            for malformed in ["7", "*, \"1\"", "\"1"] {
                 world.patch(&world.admin, &record.path, Some(malformed), &owner).await.expect(400);
             }
             world.patch(&world.admin, &record.path, Some(&etag), &json!({"owner": heir, "standing": "closed"})).await.expect(400);
             world.patch(&world.admin, &record.path, Some(&etag), &json!({"name": "other"})).await.expect(400);
             assert_eq!(world.changes().await.len(), before, "{}: nothing was changed", record.noun);
-            let changed = world.patch(&world.admin, &record.path, Some(&etag), &owner).await.expect(200);
+            let changed = world.patch(&world.admin, &record.path, Some(&format!("\"7\", {etag}")), &owner).await.expect(200);
             assert!(changed.text("/owner") == heir && changed.body["revision"] == 2 && changed.body["log"].is_object());
             let event = format!("{}.updated", record.noun.replace('-', "_"));
             let event = &world.events_of(&event, &record.id).await[0]["data"];
@@ -236,6 +225,99 @@ on_one! {
 }
 
 on_one! {
+    async fn d08_a_contract_allows_less_at_once_and_more_by_another_administrator(world: World) {
+        for domain in ["sales", "orders"] {
+            world.post(&world.admin, "/v1/data-domains", json!({"name": domain, "sensitivity": "internal"})).await.expect(201);
+        }
+        let end = crate::world::in_secs(60 * 86_400);
+        let body = json!({"name": "acme", "contact": "soc@acme.example", "owner": world.owner_id, "data_domains": ["sales", "orders"], "ends_at": end});
+        let vendor = world.post(&world.admin, "/v1/vendors", body).await.expect(201).text("/id");
+        let path = format!("/v1/vendors/{vendor}");
+        let (rae, requester) = world.person("Rae", &["requester"]).await;
+        let integration = async |name: &str, domains: Value| {
+            let mut charter = world.charter(Key::new().jwk());
+            (charter["vendor"], charter["data_domains"]) = (json!(vendor), domains);
+            charter["parties"]["requester"] = json!(rae);
+            let body = json!({"kind": "integration", "name": name, "charter": charter, "stage": "pending"});
+            let made = world.post(&requester, "/v1/identities", body).await.expect(201);
+            for token in [&world.owner, &world.security] {
+                world.approve(token, &made.text("/request")).await.expect(200);
+            }
+            made.text("/id")
+        };
+        let (both, one) = (integration("both", json!(["sales", "orders"])).await, integration("one", json!(["sales"])).await);
+        let charter = async |id: &str| world.get(&world.security, &format!("/v1/identities/{id}")).await.expect(200).body.clone();
+        assert_eq!((&charter(&both).await["state"], &charter(&one).await["state"]), (&json!("active"), &json!("active")));
+        for (wrong, code) in [
+            (json!({}), "nothing_to_change"),
+            (json!({"data_domains": []}), "data_domains_missing"),
+            (json!({"data_domains": ["nothing"]}), "data_domain_unknown"),
+            (json!({"ends_at": "2020-01-01T00:00:00Z"}), "end_past"),
+            (json!({"ends_at": null}), "purpose_missing"),
+        ] {
+            assert_eq!(world.patch(&world.admin, &path, Some("*"), &wrong).await.expect(422).body["fields"][0]["code"], code);
+        }
+        // Less: the charters keep to it, and what nothing is left of stops.
+        let sooner = crate::world::in_secs(7 * 86_400);
+        world.patch(&world.admin, &path, Some("*"), &json!({"data_domains": ["orders"], "ends_at": sooner})).await.expect(200);
+        world.until(async || charter(&both).await["charter"]["data_domains"] == json!(["orders"])).await;
+        assert_eq!(charter(&both).await["charter"]["expires_at"], json!(sooner));
+        assert_eq!(charter(&both).await["state"], "active");
+        world.until(async || charter(&one).await["state"] == "suspended").await;
+        let resume = json!({"reason": "it may"});
+        assert_eq!(world.post(&world.security, &format!("/v1/identities/{one}/resume"), resume).await.expect(403).code(), "need_ended");
+        // More: another administrator, of what was read.
+        let (_, other) = world.person("Bo", &["administrator"]).await;
+        let more = json!({"data_domains": ["orders", "sales"], "ends_at": null, "contact": "desk@acme.example", "purpose": "a year more"});
+        let asked = world.patch(&world.admin, &path, Some("\"2\""), &more).await.expect(201);
+        assert_eq!((asked.text("/state"), asked.text("/route")), ("open".to_owned(), "administrator".to_owned()));
+        assert_eq!(world.get(&world.admin, &path).await.expect(200).body["data_domains"], json!(["orders"]));
+        let asked = asked.text("/id");
+        let brief = world.get(&other, &format!("/v1/requests/{asked}")).await.expect(200).body["brief"].to_string();
+        assert!(brief.contains("sales") && brief.contains("desk@acme.example"), "{brief}");
+        assert_eq!(world.approve(&world.admin, &asked).await.expect(403).code(), "self_approval");
+        assert_eq!(world.approve(&other, &asked).await.expect(200).text("/state"), "fulfilled");
+        let now = world.get(&world.admin, &path).await.expect(200).body;
+        assert_eq!((&now["data_domains"], &now["ends_at"], &now["contact"]), (&json!(["orders", "sales"]), &Value::Null, &json!("desk@acme.example")));
+        let event = &world.events_of("vendor.updated", &vendor).await[1]["data"];
+        assert!(event["request"] == json!(asked) && event["approved_by"].as_array().unwrap().len() == 1, "{event}");
+        // What was narrowed stays so until somebody asks for more.
+        assert_eq!(charter(&both).await["charter"]["data_domains"], json!(["orders"]));
+    }
+
+    async fn d08_a_package_gives_less_at_once_and_more_by_another_administrator(world: World) {
+        let path = "/v1/packages/clerk";
+        let package = |actions: Value, at_most: &str| json!({"description": "clerk", "max_duration": at_most, "entitlements": [{"actions": actions, "resource": world.orders}]});
+        let put = async |if_match: Option<&str>, body: Value| world.at(reqwest::Method::PUT, &world.admin, path, if_match, &body).await;
+        assert_eq!(put(Some("*"), package(json!(["read"]), "90d")).await.expect(412).code(), "revision_changed");
+        put(None, package(json!(["read"]), "90d")).await.expect(200);
+        assert_eq!(put(None, package(json!(["read"]), "90d")).await.expect(428).code(), "if_match_required");
+        let (_, other) = world.person("Bo", &["administrator"]).await;
+        put(Some(&world.etag(path).await), package(json!(["read"]), "30d")).await.expect(200);
+        let later = |after: &str| {
+            let mut stepwise = package(json!(["read"]), "30d");
+            stepwise["steps"] = json!([{"after": after, "entitlements": [{"actions": ["write"], "resource": world.orders}]}]);
+            stepwise
+        };
+        for mut wider in [package(json!(["read", "write"]), "30d"), package(json!(["read"]), "31d"), later("10d")] {
+            assert_eq!(put(Some("\"2\""), wider.clone()).await.expect(422).field_codes(), ["purpose_missing"]);
+            wider["purpose"] = json!("clerks book, too");
+            assert_eq!(put(Some("\"2\""), wider).await.expect(201).text("/state"), "open");
+        }
+        assert_eq!(world.etag(path).await, "\"2\"");
+        let mut wider = later("10d");
+        wider["purpose"] = json!("clerks book, too");
+        let asked = put(Some("\"2\""), wider).await.expect(201).text("/id");
+        assert_eq!(world.approve(&world.admin, &asked).await.expect(403).code(), "self_approval");
+        assert_eq!(world.approve(&other, &asked).await.expect(200).text("/state"), "fulfilled");
+        assert_eq!(world.get(&world.admin, path).await.expect(200).body["steps"][0]["after"], "10d");
+        // Earlier is more, later is less.
+        assert_eq!(put(Some("\"3\""), later("9d")).await.expect(422).field_codes(), ["purpose_missing"]);
+        put(Some("\"3\""), later("11d")).await.expect(200);
+    }
+}
+
+on_one! {
     async fn d08_that_data_counts_as_less_sensitive_is_said_by_two(world: World) {
         world.post(&world.admin, "/v1/data-domains", json!({"name": "sales", "sensitivity": "restricted"})).await.expect(201);
         let (path, key) = ("/v1/data-domains/sales", Key::new());
@@ -244,7 +326,7 @@ on_one! {
         charter["expires_at"] = json!(crate::world::in_secs(20 * 86_400));
         let id = world.register("reader", charter, "pending").await.expect(201).text("/id");
         let (_, other) = world.person("Bo", &["administrator"]).await;
-        let put = async |token: &str, body: Value| world.call(Method::PUT, token, path, Some(body)).await;
+        let put = async |token: &str, body: Value| world.put(token, path, body).await;
         let before = world.changes().await.len();
         assert_eq!(put(&world.admin, json!({"sensitivity": "public"})).await.expect(422).body["fields"][0]["code"], "purpose_missing");
         put(&world.security, json!({"sensitivity": "public", "purpose": "x"})).await.expect(403);
@@ -278,7 +360,7 @@ on_one! {
         let before = text.replace(", \"inventory\"]", "]");
         assert_ne!(before, text);
         world.post(&world.admin, "/v1/policies", json!({"text": before, "purpose": "ours"})).await.expect(201);
-        let put = async |body: Value| world.call(Method::PUT, &world.admin, "/v1/data-domains/sales", Some(body)).await;
+        let put = async |body: Value| world.put(&world.admin, "/v1/data-domains/sales", body).await;
         let refused = put(json!({"sensitivity": "public", "purpose": "x"})).await.expect(403);
         assert_eq!(refused.code(), "no_route");
         assert!(refused.text("/detail").contains("route_administrator for the matter inventory"), "{}", refused.body);

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, Key, Store, World, assertion_claims, in_secs};
@@ -94,7 +93,7 @@ fn told(world: &World, token: &str, arguments: &[&str]) -> Value {
 }
 
 async fn put_package(world: &World, token: &str, name: &str, package: Value) -> Answer {
-    world.call(Method::PUT, token, &format!("/v1/packages/{name}"), Some(package)).await
+    world.put(token, &format!("/v1/packages/{name}"), package).await
 }
 
 on_both! { because "deadlines are claimed, access is found by terms";
@@ -374,7 +373,9 @@ on_both! { because "deadlines are claimed, access is found by terms";
         assert_eq!(world.ask(&token, matter("91d"), "joins accounting").await.expect(403).code(), "over_ceiling");
         let request = world.ask(&token, matter("90d"), "joins accounting").await.expect(201).text("/id");
         // What is approved is the package as it was read: changed meanwhile, it has to be read again.
-        put_package(&world, &world.admin, "clerk", package(json!(["read", "write"]))).await.expect(200);
+        let mut described = package(json!(["read"]));
+        described["description"] = json!("clerk of another sort");
+        put_package(&world, &world.admin, "clerk", described).await.expect(200);
         assert_eq!(world.approve(&world.manager, &request).await.expect(409).code(), "request_changed");
         put_package(&world, &world.admin, "clerk", package(json!(["read"]))).await.expect(200);
         world.approve(&world.manager, &request).await.expect(200);

@@ -1,7 +1,6 @@
 //! Workloads of CI platforms and clusters, proven by tokens of an OpenID provider by other people with the claims that GitHub, GitLab and
 //! Kubernetes give theirs: bound on ids that stay (S-13, R9, R36); bootstrap by join tokens (R106, S-15); one agent, one key (R59); API keys.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::exceptions::{activate, granted};
@@ -298,7 +297,7 @@ on_one! {
         let draft = register(&world, "pipeline", "draft", &ask(json!({"repository_id": "80", "ref": "a"})), "draft").await.expect(201).text("/id");
         for reference in ["b", "a"] {
             let charter = ask(json!({"repository_id": "80", "ref": reference}));
-            world.call(Method::PUT, &world.owner, &format!("/v1/identities/{draft}/charter"), Some(charter)).await.expect(200);
+            world.put(&world.owner, &format!("/v1/identities/{draft}/charter"), charter).await.expect(200);
         }
         // Many at once: at most one of those that overlap.
         let racing: Vec<_> = (0..6).map(|n| json!({"repository_id": "90", "ref": format!("refs/heads/{}", n % 2), "environment": "e"})).collect();

@@ -296,7 +296,7 @@ when { context.production };
         let path = format!("/v1/identities/{id}/charter");
         let mut narrow = charter.clone();
         narrow["scope"] = json!([{"actions": ["read"], "resource": world.orders}]);
-        world.call(Method::PUT, &world.owner, &path, Some(narrow.clone())).await.expect(200);
+        world.put(&world.owner, &path, narrow.clone()).await.expect(200);
         // The token that was issued before holds what is left.
         assert!(world.is_live(&token).await);
         let seen = world.form(&world.gateway, "/env/production/introspect", &[("token", &token)]).await.expect(200);
@@ -304,7 +304,7 @@ when { context.production };
         assert!(world.is_allowed(&id, Some(&token), "read").await);
         assert!(!world.is_allowed(&id, Some(&token), "write").await);
         // Back again is wider, and takes a request; the old token gains nothing by it.
-        assert_eq!(world.call(Method::PUT, &world.owner, &path, Some(charter.clone())).await.expect(403).code(), "approval_needed");
+        assert_eq!(world.put(&world.owner, &path, charter.clone()).await.expect(403).code(), "approval_needed");
         let matter = json!({"type": "charter", "identity": id, "charter": charter});
         let asked = world.ask(&world.owner, matter, "writes again").await.expect(201).text("/id");
         world.approve(&world.manager, &asked).await.expect(200);
@@ -315,7 +315,7 @@ when { context.production };
         // Facts that have ways of their own are not changed by the way.
         let mut stolen = narrow;
         stolen["owner"] = json!(world.security_id);
-        let refused = world.call(Method::PUT, &world.owner, &path, Some(stolen)).await.expect(422);
+        let refused = world.put(&world.owner, &path, stolen).await.expect(422);
         assert_eq!(refused.field_codes(), ["fact_fixed"]);
     }
 

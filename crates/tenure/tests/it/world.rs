@@ -85,12 +85,48 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
 }
 
+/// Where a line goes on that was too long, in a text that was put together again.
+pub const WRAPPED: char = '\u{2028}';
+
+/// The JSON web tokens of a text, each as far as a quotation mark, a blank or an ampersand. A token begins where a word does, or where a line was broken, and
+/// with JSON: the same letters in the middle of random text, of which a page of keys and hashes is full, are none.
+pub fn jwts(text: &str) -> Vec<String> {
+    use base64::Engine as _;
+    let (mut whole, mut broken) = (String::new(), std::collections::BTreeSet::new());
+    for piece in text.split(WRAPPED) {
+        broken.insert(whole.len());
+        whole.push_str(piece);
+    }
+    let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_json = |token: &str| {
+        let end = token.find(|c: char| !in_word(c)).unwrap_or(token.len()).min(20);
+        let head = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode(&token[..end - end % 4])
+            .unwrap_or_default();
+        head.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+    };
+    let (mut found, mut end) = (Vec::new(), 0);
+    for (place, _) in whole.match_indices("eyJ") {
+        let token = whole[place..].split(['"', ' ', '\n', '&']).next().unwrap();
+        let begins = broken.contains(&place) || !whole[..place].ends_with(in_word);
+        if place >= end && begins && is_json(token) {
+            end = place + token.len();
+            found.push(token.to_owned());
+        }
+    }
+    found
+}
+
 impl Answer {
     /// The answer, if it has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
         self
+    }
+    /// In how many seconds it says to ask again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.headers.get("retry-after")?.to_str().ok()?.parse().ok()
     }
     /// A text of the body by JSON pointer.
     #[track_caller]
@@ -458,6 +494,26 @@ impl World {
         self.call(Method::POST, token, path, Some(body)).await
     }
 
+    /// Puts a record in the place of whatever is there now, if anything is.
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
+        let is_new = self.get(&self.admin, path).await.status == 404 && !path.ends_with("/charter");
+        self.at(Method::PUT, token, path, (!is_new).then_some("*"), &body).await
+    }
+
+    /// A change under a condition.
+    pub async fn at(&self, method: Method, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.server.url)).bearer_auth(token).json(body);
+        Self::answer(match if_match {
+            Some(etag) => request.header("If-Match", etag),
+            None => request,
+        })
+        .await
+    }
+
+    pub async fn patch(&self, token: &str, path: &str, if_match: Option<&str>, body: &Value) -> Answer {
+        self.at(Method::PATCH, token, path, if_match, body).await
+    }
+
     pub async fn get(&self, token: &str, path: &str) -> Answer {
         self.call(Method::GET, token, path, None).await
     }
@@ -512,9 +568,9 @@ impl World {
     /// Has the removers answer for an application's identities. A release that doesn't know of such groups asks for none.
     pub async fn give_removers(&self, application: &str) {
         let removers = self.get(&self.admin, "/v1/teams?name=removers").await.expect(200).text("/items/0/id");
-        let path = format!("/v1/applications/{application}/change");
-        let changed = self.post(&self.admin, &path, json!({"removal_group": removers})).await;
-        assert!([200, 404].contains(&changed.status), "{}", changed.body);
+        let path = format!("/v1/applications/{application}");
+        let changed = self.patch(&self.admin, &path, Some("*"), &json!({"removal_group": removers})).await;
+        assert!([200, 405].contains(&changed.status), "{}", changed.body);
     }
 
     pub async fn resource(&self, uri: &str, environment: &str, verification: &str) -> String {

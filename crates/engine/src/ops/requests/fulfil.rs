@@ -16,6 +16,7 @@ use tenure_core::time::{Span, Timestamp};
 use crate::Engine;
 use crate::error::OpError;
 use crate::ops::lifecycle::charter_of;
+use crate::ops::removal_groups::look_at_groups;
 
 impl Engine {
     /// Fulfils an approved request, or has it wait for its start.
@@ -206,6 +207,11 @@ impl Engine {
         let mut identity = (*stored.value).clone();
         let old_end = charter_of(stored)?.end();
         identity.charter = charter;
+        look_at_groups(
+            changeset,
+            stored.charter.removal_group.filter(|before| identity.charter.removal_group != Some(*before)),
+            now,
+        );
         // The same but for its end, which the rule of tiers does not read.
         let moved = CharterDraft {
             expires_at: identity.charter.expires_at,

@@ -105,8 +105,19 @@ impl Engine {
                 duplicate: true,
             }),
             Err(OpError::Refused {
-                reason: Reason::BudgetSpent, ..
-            }) => Err(self.not_taken(source, OpError::refused(Reason::SignalsTooFast)).await.into()),
+                reason: Reason::BudgetSpent,
+                detail,
+                answer,
+                retry_after,
+            }) => {
+                let refused = OpError::Refused {
+                    reason: Reason::SignalsTooFast,
+                    detail,
+                    answer,
+                    retry_after,
+                };
+                Err(self.not_taken(source, refused).await.into())
+            }
             Err(error) => Err(self.not_taken(source, error).await.into()),
         }
     }

@@ -152,13 +152,23 @@ impl Engine {
                 self.count_stranger(reason, &ask.source);
                 Err(OpError::refused(reason))
             }
-            Err(OpError::Refused { reason, detail, answer }) => {
+            Err(OpError::Refused {
+                reason,
+                detail,
+                answer,
+                retry_after,
+            }) => {
                 self.refuse_identity(id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref())
                     .await;
                 if reason == Reason::WrongEnvironment {
                     self.note_proof_elsewhere(id, &ask.environment).await;
                 }
-                Err(OpError::Refused { reason, detail, answer })
+                Err(OpError::Refused {
+                    reason,
+                    detail,
+                    answer,
+                    retry_after,
+                })
             }
             Err(OpError::Invalid(fields)) => {
                 self.refuse_identity(id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;

@@ -252,10 +252,20 @@ impl Engine {
                 self.count_stranger(reason, source);
                 Err(OpError::Unauthenticated(reason))
             }
-            Err(OpError::Refused { reason, detail, answer }) => {
+            Err(OpError::Refused {
+                reason,
+                detail,
+                answer,
+                retry_after,
+            }) => {
                 self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref())
                     .await;
-                Err(OpError::Refused { reason, detail, answer })
+                Err(OpError::Refused {
+                    reason,
+                    detail,
+                    answer,
+                    retry_after,
+                })
             }
             Err(other) => Err(other),
         }

@@ -38,7 +38,10 @@ impl Engine {
     /// Works off what somebody left behind, or takes the windows back if they are there again.
     pub(crate) async fn work_leaver(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
         let Ok(id) = claimed.subject.parse::<PersonId>() else {
-            return self.work_left_behind(claimed, now).await;
+            return match self.work_removal_group(claimed, now).await? {
+                None => self.work_left_behind(claimed, now).await,
+                worked => Ok(worked),
+            };
         };
         for _ in 0..TURN {
             let Some(person) = self.one::<Person>(id).await? else { return Ok(None) };
@@ -54,18 +57,20 @@ impl Engine {
                     self.note_return(&mut changeset, person.id, BATCH, now).await?,
                 ),
             };
+            let groups = self.note_removal_groups_of(&mut changeset, &person, now).await?;
             changeset.expect(&person);
             let event = changeset.events.first_mut().map(|event| {
                 event
                     .clone()
                     .fact("identities", identities)
                     .fact("records", records)
+                    .fact("removal_groups", groups)
                     .fact("state", person.state)
             });
             if let (Some(event), Some(first)) = (event, changeset.events.first_mut()) {
                 *first = event;
             }
-            if identities == 0 && records == 0 {
+            if identities == 0 && records == 0 && groups == 0 {
                 return Ok(None);
             }
             if identities < BATCH && records < BATCH {

@@ -137,15 +137,15 @@ on_one! {
         let path = format!("/v1/identities/{id}/charter");
         let mut wild = charter.clone();
         wild["scope"] = json!([{"actions": ["read"], "resource": "*"}]);
-        world.call(reqwest::Method::PUT, &world.owner, &path, Some(wild)).await.expect(200);
+        world.put(&world.owner, &path, wild).await.expect(200);
         let answer = world.post(&world.owner, &format!("/v1/identities/{id}/submit"), json!({})).await.expect(403);
         assert_eq!(answer.body["policies"], json!(["wildcard-scope"]), "{}", answer.body);
-        world.call(reqwest::Method::PUT, &world.owner, &path, Some(charter.clone())).await.expect(200);
+        world.put(&world.owner, &path, charter.clone()).await.expect(200);
         // Nor does anybody take a draft over by naming themselves its owner.
         let (stranger, token) = world.person("Una", &["owner"]).await;
         let mut taken = charter.clone();
         taken["owner"] = json!(stranger);
-        world.call(reqwest::Method::PUT, &token, &path, Some(taken)).await.expect(403);
+        world.put(&token, &path, taken).await.expect(403);
         world.hand_in(&id).await;
         let answer = world.get(&world.owner, &format!("/v1/identities/{id}")).await.expect(200);
         assert_eq!((&answer.body["charter"]["scope"], &answer.body["charter"]["owner"]), (&charter["scope"], &charter["owner"]));

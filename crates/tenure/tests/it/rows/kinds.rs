@@ -99,7 +99,7 @@ on_one! {
         world.approve(&world.manager, &renewal).await.expect(200);
         // A rise of its risk opens a review of what it now holds for too long.
         let classified = json!({"sensitivity": "restricted"});
-        world.call(reqwest::Method::PUT, &world.admin, "/v1/data-domains/orders", Some(classified)).await.expect(200);
+        world.put(&world.admin, "/v1/data-domains/orders", classified).await.expect(200);
         world.until(async || !world.events_of("identity.tier_changed", &id).await.is_empty()).await;
         let reviews = world.get(&world.owner, &format!("/v1/reviews?identity={id}&state=open")).await.expect(200);
         let review = reviews.body["items"][0]["id"].as_str().unwrap().to_owned();
@@ -283,7 +283,7 @@ on_one! {
     async fn r30_a_name_against_its_kinds_standard_is_refused_with_the_pattern(world: World) {
         let path = "/v1/naming-standards/service_account";
         let standard = json!({"pattern": "svc-[a-z]+-(prod|staging)", "example": "svc-billing-prod"});
-        let put = async |token: &str, path: &str, body: Value| world.call(reqwest::Method::PUT, token, path, Some(body)).await;
+        let put = async |token: &str, path: &str, body: Value| world.put(token, path, body).await;
         put(&world.owner, path, standard.clone()).await.expect(403);
         put(&world.admin, "/v1/naming-standards/robot", standard.clone()).await.expect(404);
         assert_eq!(put(&world.admin, path, with(&standard, json!({"pattern": "("}))).await.expect(422).field_codes(), ["pattern_malformed"]);

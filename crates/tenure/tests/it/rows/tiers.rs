@@ -10,9 +10,7 @@ use crate::world::{Answer, Key, World, in_secs, now};
 
 async fn classify(world: &World, domain: &str, sensitivity: &str) -> Answer {
     let body = json!({"sensitivity": sensitivity, "purpose": "classified anew"});
-    world
-        .call(reqwest::Method::PUT, &world.admin, &format!("/v1/data-domains/{domain}"), Some(body))
-        .await
+    world.put(&world.admin, &format!("/v1/data-domains/{domain}"), body).await
 }
 
 async fn domain(world: &World, name: &str, sensitivity: &str) {
@@ -55,7 +53,7 @@ on_one! {
             assert_eq!((view.text("/tier"), view.text("/ceilings/max_duration"), view.text("/ceilings/dormant_after")), ("medium".into(), "90d".into(), "60d".into()));
         }
         classify(&world, "nothing", "public").await.expect(404);
-        world.call(reqwest::Method::PUT, &world.owner, "/v1/data-domains/orders", Some(json!({"sensitivity": "public"}))).await.expect(403);
+        world.put(&world.owner, "/v1/data-domains/orders", json!({"sensitivity": "public"})).await.expect(403);
         classify(&world, "orders", "restricted").await.expect(200);
         until_tier(&world, &named, "high").await;
         until_tier(&world, &holds, "high").await;
@@ -105,14 +103,14 @@ on_one! {
         assert!(world.is_live(&token).await);
         // The owner alone gives up what is held at rest: at once, and no more than that.
         charter["coverage"] = json!("just_in_time");
-        let narrowed = world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(charter.clone())).await.expect(200);
+        let narrowed = world.put(&world.owner, &format!("/v1/identities/{id}/charter"), charter.clone()).await.expect(200);
         assert_eq!((narrowed.text("/tier"), narrowed.text("/tier_kept"), &narrowed.body["grants"]), ("high".into(), "high".into(), &json!([])));
         assert!(!world.is_live(&token).await);
         assert_eq!(world.ask_token(&key, &id, "production").await.expect(400).code(), "no_live_grant");
         // Nor does the tier fall with data that is classified anew.
         domain(&world, "orders", "restricted").await;
         charter["data_domains"] = json!(["orders"]);
-        world.call(reqwest::Method::PUT, &world.owner, &format!("/v1/identities/{id}/charter"), Some(charter.clone())).await.expect(200);
+        world.put(&world.owner, &format!("/v1/identities/{id}/charter"), charter.clone()).await.expect(200);
         assert_eq!(classify(&world, "orders", "public").await.expect(201).text("/state"), "fulfilled");
         world.until(async || !world.events_of("data_domain.tiers_derived", "orders").await.is_empty()).await;
         // Everything that it asks for goes the way of the tier that it had.

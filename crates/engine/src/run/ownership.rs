@@ -1,0 +1,40 @@
+//! What nobody who is there answers for is looked for without anybody asking: at the start, and once a day. Whoever leaves is followed at once; this finds those
+//! who had left before a release knew to ask, and what a race let through.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::error::OpError;
+
+const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Before set-up there is nobody to look for, and a store that can't be asked now is asked again.
+const PAUSE: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// Opens what findings are missing about records whose owners are away and about removal groups that nobody is left of; returns how many commits it took.
+    ///
+    /// # Errors
+    /// The store can't be read or written.
+    pub async fn sweep_ownership(&self) -> Result<usize, OpError> {
+        Ok(self.sweep_left_behind().await? + self.sweep_removal_groups().await?)
+    }
+}
+
+pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+    loop {
+        let pause = match engine.sweep_ownership().await {
+            Ok(_) => EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "what nobody answers for can't be looked for now");
+                PAUSE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
