@@ -33,8 +33,8 @@ pub fn head_of(database: &Path) -> Result<Head, OpenError> {
     Ok(reader::head(&connection)?)
 }
 
-/// Puts a backup in the database's place. What stood there is moved aside, to the database's name with `.before-restore` behind it, and
-/// returned.
+/// Puts a backup in the database's place. What stood there is moved aside, to the database's name with `.before-restore` behind it (then
+/// `.before-restore-2` and so on), and returned.
 ///
 /// # Errors
 /// A server has the database open, the backup is none, or a file can't be moved or written.
@@ -50,7 +50,16 @@ pub fn put_back(backup: &Path, database: &Path) -> Result<Option<std::path::Path
         name.push(end);
         std::path::PathBuf::from(name)
     };
-    let aside = database.exists().then(|| beside(".before-restore"));
+    // What an earlier restore moved aside stays: it may be all that is left of what is lost.
+    let free = |number: u32| {
+        let end = if number == 1 {
+            ".before-restore".to_owned()
+        } else {
+            format!(".before-restore-{number}")
+        };
+        Some(beside(&end)).filter(|aside| !aside.exists())
+    };
+    let aside = if database.exists() { (1..=u32::MAX).find_map(free) } else { None };
     if let Some(aside) = &aside {
         // With its WAL, without which it is not whole.
         for end in ["-wal", "-shm"] {
