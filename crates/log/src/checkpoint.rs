@@ -255,6 +255,7 @@ impl fmt::Debug for LogSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::note::NoteSigner;
 
     fn signer() -> LogSigner {
         LogSigner::from_seed("tenure.example/log", 0, &[7; 32]).unwrap()
@@ -318,6 +319,24 @@ mod tests {
         let mut wrong = note;
         wrong.signatures[1].signature[0] ^= 1;
         assert_eq!(Checkpoint::open(&wrong.to_string(), &[log, witness().1]), Err(CheckpointError::BadSignature));
+    }
+
+    #[test]
+    fn a_key_beside_the_logs_is_known_by_its_line_and_makes_no_checkpoint() {
+        let beside = NoteSigner::from_seed("tenure.example/every-epoch", &[8; 32]).unwrap();
+        let other = NoteSigner::from_seed("tenure.example/every-epoch", &[9; 32]).unwrap();
+        let mut note = signer().checkpoint(3, [5; 32]);
+        assert!(!beside.verifier_key().has_signed(&note) && signer().verifier_key().has_signed(&note));
+        beside.sign(&mut note);
+        let read = SignedNote::parse(&note.to_string()).unwrap();
+        assert!(beside.verifier_key().has_signed(&read) && !other.verifier_key().has_signed(&read));
+        // The log's own line is what counts for everybody else.
+        assert!(Checkpoint::open(&note.to_string(), &[signer().verifier_key().clone()]).is_ok());
+        let alone = Checkpoint::open(&note.to_string(), &[beside.verifier_key().clone()]);
+        assert_eq!(alone, Err(CheckpointError::UnknownKey));
+        let mut altered = read;
+        altered.text = altered.text.replacen("\n3\n", "\n4\n", 1);
+        assert!(!beside.verifier_key().has_signed(&altered));
     }
 
     #[test]

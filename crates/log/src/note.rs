@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
+use crate::checkpoint::SignerError;
 use crate::encoding::{from_std64, hex_digit, sha256, std64};
 
 /// The longest signed note in bytes that is read.
@@ -116,6 +117,13 @@ impl VerifierKey {
         [a, b, c, d]
     }
 
+    /// Whether this key has signed the note's text, as the log or beside it: a line that names it holds. Plain Ed25519 alone is asked for.
+    #[must_use]
+    pub fn has_signed(&self, note: &SignedNote) -> bool {
+        let holds = |line: &NoteSignature| self.is_named_by(line) && self.verifies(note.text.as_bytes(), &line.signature);
+        self.algorithm == KeyAlgorithm::Ed25519 && note.signatures.iter().any(holds)
+    }
+
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.public).verify(message, signature).is_ok()
@@ -157,6 +165,49 @@ impl fmt::Display for NoteSignature {
         let mut bytes = self.key_id.to_vec();
         bytes.extend_from_slice(&self.signature);
         writeln!(formatter, "— {} {}", self.name, std64(&bytes))
+    }
+}
+
+/// A key that signs notes beside whoever made them (C2SP signed-note); who doesn't know it ignores its line.
+pub struct NoteSigner {
+    key: Ed25519KeyPair,
+    verifier: VerifierKey,
+}
+
+impl NoteSigner {
+    /// A signer of this name from the 32-byte Ed25519 seed (RFC 8032 §5.1.5).
+    ///
+    /// # Errors
+    /// See [`SignerError`].
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, SignerError> {
+        let key = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| SignerError::Key)?;
+        let public = key.public_key().as_ref().try_into().map_err(|_| SignerError::Key)?;
+        let verifier = VerifierKey::new(name, KeyAlgorithm::Ed25519, public).map_err(SignerError::Name)?;
+        Ok(Self { key, verifier })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub const fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// Adds its line to a note.
+    pub fn sign(&self, note: &mut SignedNote) {
+        note.signatures.push(NoteSignature {
+            name: self.verifier.name.clone(),
+            key_id: self.verifier.key_id(),
+            signature: self.key.sign(note.text.as_bytes()).as_ref().to_vec(),
+        });
+    }
+}
+
+impl fmt::Debug for NoteSigner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NoteSigner")
+            .field("verifier", &self.verifier.to_string())
+            .finish_non_exhaustive()
     }
 }
 
