@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
-    /// Its number; what went before the first one is 0.
+    /// Its number; what went before the first one is 0. No number is used twice, as far as the places that keep checkpoints tell.
     pub number: u64,
     /// When it began.
     pub begun_at: Timestamp,
@@ -30,7 +30,8 @@ pub struct PastLog {
     pub entries: u64,
 }
 
-/// That somewhere outside a checkpoint of this log is kept which the log doesn't continue: it was rolled back, or is another one's fork.
+/// That somewhere outside a checkpoint is kept which the log doesn't continue, be it of a later epoch: it was rolled back, or is another
+/// one's fork.
 /// While no epoch has ended it, nothing is issued and nothing that was issued is good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,9 @@ pub struct Contradiction {
     pub kept: String,
     /// How many entries it covers.
     pub kept_entries: u64,
+    /// The epoch whose log it is of.
+    #[serde(default)]
+    pub kept_epoch: u64,
     /// How many the log had when this was found.
     pub entries: u64,
     /// When it was found.

@@ -59,6 +59,10 @@ impl Engine {
             match self.store.commit(changeset.clone()).await {
                 Outcome::Committed(committed) => {
                     self.note_committed(committed.at);
+                    if !is_routine(&changeset) {
+                        let covered = committed.position.index + u64::try_from(committed.leaf_hashes.len()).unwrap_or(0);
+                        self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
+                    }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
                         self.refresh_policy().await?;
                     }
@@ -179,6 +183,13 @@ fn disables(changeset: &Changeset) -> bool {
     let gives = |event: &Event| matches!(event.kind, "request.fulfilled" | "identity.transferred");
     let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
     changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
+}
+
+/// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
+/// would give back.
+fn is_routine(changeset: &Changeset) -> bool {
+    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == "access.refused";
+    changeset.events.iter().all(routine)
 }
 
 /// Whether a changeset is the way out of a contradiction, which takes the root key and no caller.

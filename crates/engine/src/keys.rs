@@ -18,7 +18,7 @@ use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::ReceiptSigner;
 use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
-use tenure_log::LogSigner;
+use tenure_log::{LogSigner, NoteSigner};
 
 use crate::Engine;
 use crate::error::OpError;
@@ -34,6 +34,9 @@ const SEAL_LABEL: &str = "signing-key";
 pub(crate) struct DeploymentKeys {
     /// Signs checkpoints and promises.
     pub log: LogSigner,
+    /// Signs what is kept outside beside the log: it follows from the root key alone, so that a database of any epoch knows what any other
+    /// one has left there.
+    pub every_epoch: NoteSigner,
     /// Signs receipts.
     pub receipt: ReceiptSigner,
     /// The receipt key's public part.
@@ -126,11 +129,14 @@ impl Engine {
             return Err(OpError::Internal("a deployment key is for another use".into()));
         }
         let log_signer = LogSigner::from_seed(&deployment.log_name, 0, self.open_seed(&log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
+        let every_epoch = NoteSigner::from_seed(&format!("{}/every-epoch", deployment.host()), self.root.subkey("kept checkpoints").expose())
+            .map_err(|e| OpError::Internal(e.to_string()))?;
         let seed = self.open_seed(&receipt)?;
         let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
         let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
         Ok(DeploymentKeys {
             log: log_signer,
+            every_epoch,
             receipt: receipt_signer,
             receipt_public,
         })

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tenure_core::entropy::Entropy;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
 use tenure_core::port::Store;
@@ -31,11 +31,14 @@ use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_credentials::nonce::NonceKey;
 use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
+use tokio::sync::watch;
 
 pub use crate::counters::Counters;
 use crate::floors::Floored;
 use crate::keys::KeyCache;
 pub use crate::ops::epochs::Begun;
+pub use crate::ops::places::KeptEpochs;
+use crate::ops::places::Place;
 use crate::ops::policies::Policies;
 use crate::outbound::Fetch;
 use crate::refusals::Aggregates;
@@ -146,6 +149,10 @@ pub struct Engine {
     /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
     pub(crate) contradicted: AtomicBool,
     pub(crate) epoch: AtomicU64,
+    /// Where checkpoints are kept.
+    pub(crate) places: RwLock<Vec<Arc<Place>>>,
+    /// The log's length after the last commit by which more happened than issuance and use: what is kept outside has to cover it soon.
+    pub(crate) urgent: watch::Sender<u64>,
     /// What the last look at the state found, and when (S-2).
     pub(crate) state_faults: AtomicU64,
     pub(crate) state_verified_at: AtomicI64,
@@ -180,6 +187,8 @@ impl Engine {
             last_committed: AtomicI64::new(0),
             contradicted: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            places: RwLock::default(),
+            urgent: watch::Sender::new(0),
             state_faults: AtomicU64::new(0),
             state_verified_at: AtomicI64::new(0),
             setup: Mutex::new(None),

@@ -116,6 +116,7 @@ impl Engine {
 
     /// What an identity's decisions rest on besides its own row.
     pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
+        self.look_if_stale().await?;
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
         let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());

@@ -1,6 +1,8 @@
 //! The port to the outside. The edge resolves once, checks the address, connects to it, follows no redirect,
 //! and bounds size and time (S-17).
 
+use std::time::Duration;
+
 use tenure_core::port::BoxFuture;
 
 /// Why something could not be fetched; for operators, not for callers.
@@ -54,6 +56,14 @@ pub trait Push: Send + Sync {
     /// The newest checkpoint of the log with this origin that is kept there: none if there is none, or the place gives nothing back.
     fn newest<'a>(&'a self, _origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
         Box::pin(async { Ok(None) })
+    }
+    /// The epochs after this one of which something is kept there, in their order.
+    fn epochs_after(&self, _epoch: u64) -> BoxFuture<'_, Result<Vec<u64>, FetchError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+    /// How long after a checkpoint the next one goes there, unless it shows that more happened than issuance and use.
+    fn pace(&self) -> Duration {
+        Duration::from_secs(5)
     }
     /// Hands over a signed checkpoint; the same one may come twice.
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>>;

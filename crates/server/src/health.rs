@@ -26,6 +26,10 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
             "degraded: a checkpoint that is kept outside contradicts the log, nothing is issued until `tenure restore --new-epoch`\n",
         ),
         Ok(_) if app.engine.disk_is_full() => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
+        Ok(_) if app.engine.reading().reliable && app.engine.failing_places() > 0 => (
+            StatusCode::OK,
+            "degraded: a place doesn't keep the log's checkpoints, a rollback would not be noticed there: see the finding `checkpoints-not-kept`\n",
+        ),
         Ok(_) if app.engine.reading().reliable => (StatusCode::OK, "ok\n"),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the clock stepped: nothing is issued\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store can't be reached\n"),
@@ -39,6 +43,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let full = u8::from(app.engine.disk_is_full());
     let contradicted = u8::from(app.engine.is_contradicted());
     let epoch = app.engine.epoch_number();
+    let failing = app.engine.failing_places();
     let (faults, verified_at) = app.engine.state_verified();
     let mut text = format!(
         "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
@@ -46,7 +51,8 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
          # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n\
          # HELP tenure_disk_full Whether the database's disk is full; 1 stops everything that enables.\n# TYPE tenure_disk_full gauge\ntenure_disk_full {full}\n\
          # HELP tenure_log_contradicted Whether a checkpoint that is kept outside contradicts the log; 1 stops issuance.\n# TYPE tenure_log_contradicted gauge\ntenure_log_contradicted {contradicted}\n\
-         # HELP tenure_epoch How often the database was put back to an earlier state.\n# TYPE tenure_epoch gauge\ntenure_epoch {epoch}\n\
+         # HELP tenure_checkpoint_places_failing Places that don't keep the log's checkpoints: a rollback would not be noticed there.\n# TYPE tenure_checkpoint_places_failing gauge\ntenure_checkpoint_places_failing {failing}\n\
+         # HELP tenure_epoch The number of the epoch; each time the database was put back, a new one began.\n# TYPE tenure_epoch gauge\ntenure_epoch {epoch}\n\
          # HELP tenure_state_faults Rows that were not what the log says when the state was last held against it.\n# TYPE tenure_state_faults gauge\ntenure_state_faults {faults}\n\
          # HELP tenure_state_verified_timestamp_seconds When that was; 0: not since the start.\n# TYPE tenure_state_verified_timestamp_seconds gauge\ntenure_state_verified_timestamp_seconds {verified_at}\n"
     );

@@ -92,8 +92,8 @@ impl Outbound {
         .await
     }
 
-    /// Posts a text; anything but a status of 200 to 299 is a failure.
-    async fn post(&self, url: &Url, text: &str) -> Result<(), String> {
+    /// Posts a text; gives the status of the answer, and the text of a conflict's if it is at most `limit` bytes long.
+    async fn post(&self, url: &Url, text: &str, limit: usize) -> Result<(StatusCode, Option<String>), String> {
         self.in_time(async {
             let request = self
                 .client(url)
@@ -101,11 +101,12 @@ impl Outbound {
                 .post(url.clone())
                 .header(header::CONTENT_TYPE, "text/plain; charset=utf-8");
             let response = request.body(text.to_owned()).send().await.map_err(said)?;
-            if response.status().is_success() {
-                Ok(())
-            } else {
-                Err(format!("it answered with status {}", response.status()))
+            let status = response.status();
+            if status != StatusCode::CONFLICT {
+                return Ok((status, None));
             }
+            let body = body_of(response, limit).await.ok();
+            Ok((status, body.and_then(|body| String::from_utf8(body).ok())))
         })
         .await
     }

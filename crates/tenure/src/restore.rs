@@ -90,22 +90,32 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
             eprintln!("what stood there is in {}", aside.display());
         }
     }
-    let Offline { engine, places, url } = offline(&config, root).await?;
+    let Offline { engine, url } = offline(&config, root).await?;
     let begun = engine.begin_epoch().await?;
     tell(&begun);
     let recovered = engine.recover_administrator(args.person).await?;
-    engine.hand_over_checkpoint(&places).await;
+    engine.hand_over_checkpoint().await;
     hand_out(&config, &url, &recovered)
 }
 
 /// What has begun, and what whoever restored has to do now.
 fn tell(begun: &Begun) {
+    for (place, epochs) in &begun.kept.found {
+        let numbers: Vec<_> = epochs.iter().map(u64::to_string).collect();
+        eprintln!("{place} keeps checkpoints of later epochs: {}", numbers.join(", "));
+    }
+    for (place, why) in &begun.kept.unread {
+        eprintln!(
+            "{place} can't be read: {why}\nhint: if it keeps checkpoints of epoch {} or later ones, restore again once it can be read, or the server will find itself contradicted",
+            begun.number
+        );
+    }
     match &begun.ended {
         Some(ended) => {
             let lost = ended.kept_entries.saturating_sub(begun.entries.min(ended.entries));
             eprintln!(
-                "the log had {} entries where {} keeps a checkpoint of {}: {lost} or more are lost, maybe suspensions, revocations and departures among them",
-                ended.entries, ended.kept_at, ended.kept_entries
+                "the log had {} entries where {} keeps a checkpoint of {} (epoch {}): {lost} or more are lost, maybe suspensions, revocations and departures among them",
+                ended.entries, ended.kept_at, ended.kept_entries, ended.kept_epoch
             );
         }
         None => eprintln!(

@@ -228,8 +228,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     };
     let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound, Arc::clone(&clock))?);
     engine.recover().await?;
-    let push = checkpoint_places(config, &outbound)?;
-    engine.compare_with_kept(&push).await?;
+    engine.keep_checkpoints_at(&checkpoint_places(config, &outbound)?).await?;
     let setup_token = match engine.offer_setup().await? {
         Some(token) => {
             let path = config.data.join("setup-token");
@@ -251,7 +250,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         tokio::spawn(tenure_server::serve(listener, router.clone(), proxies, places, stopped.clone()))
     };
     let mut tasks: Vec<_> = listeners.into_iter().chain(mutual).map(serve).collect();
-    tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), push, channels, stopped)));
+    tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), channels, stopped)));
     Ok(Running {
         url,
         mtls_url,
@@ -371,7 +370,7 @@ pub struct RecoverArgs {
 pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
-    let Offline { engine, places, url } = offline(&config, root).await?;
+    let Offline { engine, url } = offline(&config, root).await?;
     if engine.is_contradicted() {
         let begun = engine.begin_epoch().await?;
         eprintln!(
@@ -380,7 +379,7 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
         );
     }
     let done = engine.recover_administrator(args.person).await?;
-    engine.hand_over_checkpoint(&places).await;
+    engine.hand_over_checkpoint().await;
     hand_out(&config, &url, &done)
 }
 
@@ -396,8 +395,6 @@ pub(crate) fn configured(file: Option<&Path>, data: Option<PathBuf>) -> anyhow::
 /// A deployment that is worked on without its server.
 pub(crate) struct Offline {
     pub engine: Engine,
-    /// Where its checkpoints are kept.
-    pub places: Vec<Arc<dyn Push>>,
     /// The base URL of its server.
     pub url: String,
 }
@@ -414,9 +411,8 @@ pub(crate) async fn offline(config: &Config, root: RootKey) -> anyhow::Result<Of
     let url = public_url(config, scheme, address, &*store).await?;
     let engine = build(config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
     engine.catch_up().await?;
-    let places = checkpoint_places(config, &outbound)?;
-    engine.compare_with_kept(&places).await?;
-    Ok(Offline { engine, places, url })
+    engine.keep_checkpoints_at(&checkpoint_places(config, &outbound)?).await?;
+    Ok(Offline { engine, url })
 }
 
 /// Leaves in the data folder what a recovered administrator comes in with.

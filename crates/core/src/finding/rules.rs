@@ -272,10 +272,23 @@ pub static LOG_CONTRADICTED: Rule = Rule {
     severity: Severity::Critical,
     frameworks: &["NHI1:2025", "CSF2.0:PR.DS-11", "CSF2.0:DE.CM-09"],
     aliases: &[],
-    evidence: "where the checkpoint is kept, how many entries it covers, and how many the log has",
+    evidence: "where the checkpoint is kept, how many entries of which epoch it covers, and how many the log has",
     blind_spots: "a database that was put back together with every place that keeps its checkpoints",
-    false_positives: "none: the kept checkpoint bears the log's own signature",
+    false_positives: "a drill on another machine that was given this deployment's `checkpoint_push`: the kept checkpoint bears a signature of this deployment's keys",
     action: "find out who put the database back, then begin a new epoch: tenure restore --new-epoch",
+};
+
+/// A place that should keep checkpoints doesn't (S-1).
+pub static CHECKPOINTS_NOT_KEPT: Rule = Rule {
+    id: "checkpoints-not-kept",
+    title: "A place doesn't keep the log's checkpoints: a rollback would not be noticed there",
+    severity: Severity::Critical,
+    frameworks: &["NHI1:2025", "CSF2.0:PR.DS-11", "CSF2.0:DE.CM-09"],
+    aliases: &[],
+    evidence: "the place, and why: it was not reached for a minute, refuses what it is given, or keeps under this log's name what no key of this deployment has signed",
+    blind_spots: "a receiver at a URL that says it took a checkpoint and keeps none",
+    false_positives: "a disk or a receiver that is away for maintenance: the finding is resolved when it is back",
+    action: "make the place reachable; where it keeps a checkpoint that nobody signed, or another log's, find out who put it there, and give this log a place of its own; resolve it by hand where the place is no longer used",
 };
 
 /// Every rule.
@@ -300,6 +313,7 @@ pub static ALL: &[&Rule] = &[
     &BINDING_BROKEN,
     &OVERDUE_REVIEW,
     &LOG_CONTRADICTED,
+    &CHECKPOINTS_NOT_KEPT,
     &STATE_ALTERED,
 ];
 

@@ -13,18 +13,17 @@ use tenure_core::finding::rules;
 use tenure_core::person::Role;
 use tenure_core::row::{Position, RowKind, Stored};
 use tenure_core::signing_key::KeyUse;
-use tenure_log::{Checkpoint, VerifierKey};
+use tenure_log::VerifierKey;
 
 use super::exceptional::About;
+use super::places::{KeptEpochs, KeptNote};
 use super::setup::Deployment;
 use crate::Engine;
 use crate::error::OpError;
 use crate::notice::notify;
-use crate::outbound::Push;
-use crate::run::seal::SealedLog;
 
 /// What is known of the log as a whole, in findings and in the log.
-const SUBJECT: &str = "log";
+pub(crate) const SUBJECT: &str = "log";
 
 /// An epoch that has begun.
 #[derive(Debug, Clone)]
@@ -37,17 +36,8 @@ pub struct Begun {
     pub ended: Option<Contradiction>,
     /// The environments whose keys were changed.
     pub environments: usize,
-}
-
-/// What a place outside says of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// Nothing that this log doesn't continue.
-    Continued,
-    /// More entries than are sealed by now: another replica was faster.
-    Ahead,
-    /// Entries that this log doesn't have, or has others in their place.
-    Contradicted,
+    /// The epochs that the places which keep checkpoints knew of before.
+    pub kept: KeptEpochs,
 }
 
 impl Engine {
@@ -93,69 +83,9 @@ impl Engine {
         Ok(keys)
     }
 
-    /// Compares what is kept at each place with the log, before anything is issued. A place that can't be read says nothing.
-    ///
-    /// # Errors
-    /// The store can't be read or written.
-    pub async fn compare_with_kept(&self, places: &[std::sync::Arc<dyn Push>]) -> Result<(), OpError> {
-        if self.deployment().await?.is_none() {
-            return Ok(());
-        }
-        self.trust().await?;
-        if places.is_empty() {
-            return Ok(());
-        }
-        self.seal_now().await?;
-        for place in places {
-            match self.kept_at(&**place).await {
-                Ok(Some(kept)) => {
-                    if self.hold_against(&kept).await? == Kept::Contradicted {
-                        self.contradicted_by(&place.target(), &kept).await?;
-                    }
-                }
-                Ok(None) => {}
-                Err(why) => tracing::warn!(place = place.target(), why, "the checkpoint that is kept there can't be compared with the log"),
-            }
-        }
-        Ok(())
-    }
-
-    /// The newest checkpoint of this log that a place keeps.
-    pub(crate) async fn kept_at(&self, place: &dyn Push) -> Result<Option<KeptNote>, String> {
-        let keys = self.deployment_keys().await.map_err(|error| error.to_string())?;
-        let Some(note) = place.newest(keys.log.origin()).await.map_err(|error| error.why)? else {
-            return Ok(None);
-        };
-        let opened = Checkpoint::open(&note, std::slice::from_ref(keys.log.verifier_key()))
-            .map_err(|error| format!("the checkpoint there is of another log, or was changed: {error}"))?;
-        Ok(Some(KeptNote {
-            note,
-            checkpoint: opened.checkpoint,
-        }))
-    }
-
-    /// What a kept checkpoint, whose signature holds, says of the log as it is sealed now.
-    pub(crate) async fn hold_against(&self, kept: &KeptNote) -> Result<Kept, OpError> {
-        let kept = &kept.checkpoint;
-        // Replicas seal for each other: what one has kept is committed, or was never this log's.
-        if kept.size > self.store.head().await?.size {
-            return Ok(Kept::Contradicted);
-        }
-        let Some(log) = SealedLog::newest(self).await?.filter(|log| log.size >= kept.size) else {
-            return Ok(Kept::Ahead);
-        };
-        let own = Checkpoint::open(&log.checkpoint, &self.checkpoint_keys().await?)
-            .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
-            .checkpoint;
-        let proof = log.consistency(kept.size, log.size).await?;
-        let continued = tenure_log::verify_consistency(kept.size, &kept.root, own.size, &own.root, &proof);
-        Ok(if continued { Kept::Continued } else { Kept::Contradicted })
-    }
-
     /// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
     pub(crate) async fn contradicted_by(&self, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
-        // At once here, whatever the store says.
-        self.contradicted.store(true, Ordering::Relaxed);
+        self.distrust();
         let stored = self.one::<Contradiction>("this").await?;
         if stored.is_some_and(|stored| stored.stands()) {
             return Ok(());
@@ -168,6 +98,7 @@ impl Engine {
                 kept_at: kept_at.to_owned(),
                 kept: kept.note.clone(),
                 kept_entries: kept.checkpoint.size,
+                kept_epoch: kept.epoch,
                 entries,
                 found_at: now,
                 ended_by: None,
@@ -178,12 +109,15 @@ impl Engine {
                 .fact("workflow", "deployment.epoch")
                 .fact("kept_at", kept_at)
                 .fact("kept_entries", found.kept_entries)
+                .fact("kept_epoch", found.kept_epoch)
                 .fact("kept", &found.kept)
                 .fact("entries", entries);
             let text = format!(
-                "{kept_at} keeps a checkpoint of {} entries, which this log of {entries} doesn't continue: the database was put back to an earlier state, or is a fork.\n\
+                "{kept_at} keeps a checkpoint of {} entries of epoch {}, which this log of {entries} in epoch {} doesn't continue: the database was put back to an earlier state, or is a fork.\n\
                  Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
-                found.kept_entries
+                found.kept_entries,
+                found.kept_epoch,
+                self.epoch_number()
             );
             let event = notify(
                 event,
@@ -200,6 +134,7 @@ impl Engine {
             let evidence = Map::from_iter([
                 ("kept_at".to_owned(), Value::from(kept_at)),
                 ("kept_entries".to_owned(), Value::from(found.kept_entries)),
+                ("kept_epoch".to_owned(), Value::from(found.kept_epoch)),
                 ("entries".to_owned(), Value::from(entries)),
             ]);
             self.raise(&mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
@@ -209,6 +144,7 @@ impl Engine {
         tracing::error!(
             kept_at,
             kept = kept.checkpoint.size,
+            kept_epoch = kept.epoch,
             entries,
             "the log contradicts a checkpoint that is kept outside: nothing is issued"
         );
@@ -216,20 +152,23 @@ impl Engine {
     }
 
     /// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
-    /// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands.
+    /// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands. Its number is one that
+    /// neither the database nor any place that keeps checkpoints knows: two logs of one name are what a forger makes.
     ///
     /// # Errors
     /// Set-up was not done, or the store can't be read or written.
     pub async fn begin_epoch(&self) -> Result<Begun, OpError> {
         // Under the old key, so that nothing of before is left to seal under the new one.
         let entries = self.seal_now().await?;
+        let kept = self.kept_epochs().await;
+        let latest_kept = kept.found.iter().flat_map(|(_, epochs)| epochs).copied().max().unwrap_or(0);
         let (begun, _) = self
             .decide(|| async {
                 let now = self.now();
                 let deployment = self.must::<Deployment>("deployment", "this").await?;
                 let last = self.one::<Epoch>("this").await?;
                 let contradiction = self.one::<Contradiction>("this").await?.filter(|found| found.stands());
-                let number = last.as_ref().map_or(0, |last| last.number) + 1;
+                let number = last.as_ref().map_or(0, |last| last.number).max(latest_kept) + 1;
                 let epoch = Epoch {
                     number,
                     begun_at: now,
@@ -298,6 +237,7 @@ impl Engine {
                         entries,
                         ended,
                         environments,
+                        kept: kept.clone(),
                     },
                 ))
             })
@@ -331,11 +271,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// A checkpoint of this log that somebody keeps; its signature was checked.
-#[derive(Debug, Clone)]
-pub(crate) struct KeptNote {
-    pub note: String,
-    pub checkpoint: Checkpoint,
 }

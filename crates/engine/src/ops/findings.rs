@@ -174,6 +174,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a finding of this rule, about this detail of a subject, is open.
+    pub(crate) async fn is_found(&self, rule: &Rule, subject: &str, detail: &str) -> Result<bool, OpError> {
+        Ok(self.known_finding(rule, subject, detail).await?.open.is_some())
+    }
+
     /// Whether a finding of this rule about a subject is open.
     pub(crate) async fn has_finding(&self, rule: &Rule, subject: &str) -> Result<bool, OpError> {
         Ok(self.open_since(rule, subject).await?.is_some())

@@ -37,6 +37,7 @@ pub mod packages;
 pub mod passkeys;
 pub mod people;
 pub mod person_access;
+pub(crate) mod places;
 pub mod policies;
 pub mod receipts;
 pub(crate) mod references;

@@ -15,14 +15,13 @@ use tokio::sync::watch;
 
 use crate::Engine;
 use crate::notice::Notify;
-use crate::outbound::Push;
 
 /// Runs every loop until `stop` turns true.
-pub async fn run(engine: Arc<Engine>, push: Vec<Arc<dyn Push>>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
+pub async fn run(engine: Arc<Engine>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&engine), stop.clone()),
         callbacks::run(Arc::clone(&engine), stop.clone()),
-        seal::run_sealer(Arc::clone(&engine), push, stop.clone()),
+        seal::run_sealer(Arc::clone(&engine), stop.clone()),
         notify::run(Arc::clone(&engine), channels, stop.clone()),
         verification::run(Arc::clone(&engine), stop.clone()),
         ownership::run(Arc::clone(&engine), stop.clone()),

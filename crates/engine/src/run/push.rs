@@ -1,4 +1,4 @@
-//! The newest checkpoint's way to places outside, which keep it as evidence against a rollback.
+//! The newest checkpoint's way to places outside, which keep it as evidence against a rollback, and the look at what they keep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,67 +7,82 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use crate::Engine;
-use crate::ops::epochs::Kept;
-use crate::outbound::Push;
+use crate::error::OpError;
+use crate::ops::places::Place;
 
-/// Checkpoints go outside at most this often: they are evidence against a rollback, not a feed.
-const EVERY: Duration = Duration::from_secs(5);
+/// What takes authority away goes outside at once, though a place gets no more than one checkpoint in this time if it has a pace at all.
+const AT_LEAST: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 /// How long an orderly stop waits for a place.
 const AT_STOP: Duration = Duration::from_secs(5);
+/// How often each place is looked at: a copy that runs beside this one, or ran after it, shows there without anybody writing here.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A sealed size, and the checkpoint over it.
+pub(super) type Newest = Option<(u64, String)>;
 
 /// Hands over the newest checkpoint only: one that was overtaken while the place was away is never sent.
-pub(super) async fn push_newest(engine: Arc<Engine>, place: Arc<dyn Push>, mut checkpoints: watch::Receiver<Option<String>>) {
+pub(super) async fn push_newest(engine: Arc<Engine>, place: Arc<Place>, mut checkpoints: watch::Receiver<Newest>) {
+    let mut urgent = engine.urgent.subscribe();
+    let pace = place.push.pace();
     while checkpoints.changed().await.is_ok() {
         let mut retry = FIRST_RETRY;
+        let mut covered = 0;
         loop {
-            let checkpoint = checkpoints.borrow_and_update().clone();
-            let Some(checkpoint) = checkpoint else { break };
-            match hand_over(&engine, &*place, &checkpoint).await {
-                Ok(()) => break,
+            let newest = checkpoints.borrow_and_update().clone();
+            let Some((size, checkpoint)) = newest else { break };
+            match engine.keep_at(&place, &checkpoint).await {
+                Ok(()) => {
+                    covered = size;
+                    break;
+                }
                 Err(why) => {
-                    tracing::warn!(place = place.target(), why, "a checkpoint could not be handed over");
+                    tracing::warn!(place = place.push.target(), why, "a checkpoint could not be handed over");
                     tokio::time::sleep(retry).await;
                     retry = (retry * 2).min(LAST_RETRY);
                 }
             }
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(pace.min(AT_LEAST)).await;
+        tokio::select! {
+            () = tokio::time::sleep(pace.saturating_sub(AT_LEAST)) => {}
+            _ = urgent.wait_for(|urgent| *urgent > covered) => {}
+        }
+    }
+}
+
+/// Looks at a place again and again.
+pub(super) async fn watch_place(engine: Arc<Engine>, place: Arc<Place>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let looked = async {
+            engine.look_at(&place).await?;
+            engine.tell_of(&place).await
+        };
+        match looked.await {
+            Ok(()) | Err(OpError::Setup(_)) => {}
+            Err(error) => tracing::warn!(place = place.push.target(), %error, "what is kept there can't be held against the log now"),
+        }
     }
 }
 
 impl Engine {
     /// Seals what the last commits left and hands it over, so that a backup of a stopped server proves what it holds.
-    pub async fn hand_over_checkpoint(&self, places: &[Arc<dyn Push>]) {
+    pub async fn hand_over_checkpoint(&self) {
         let sealed = async {
             self.seal_now().await.ok()?;
             self.checkpoint().await.ok()?
         };
         let Some(checkpoint) = sealed.await else { return };
-        let pushes = places.iter().map(|place| async {
-            match tokio::time::timeout(AT_STOP, hand_over(self, &**place, &checkpoint)).await {
+        let (places, checkpoint) = (self.places(), &checkpoint);
+        let pushes = places.iter().map(|place| async move {
+            match tokio::time::timeout(AT_STOP, self.keep_at(place, checkpoint)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(why)) => tracing::warn!(place = place.target(), why, "the last checkpoint could not be handed over"),
-                Err(_) => tracing::warn!(place = place.target(), "the last checkpoint could not be handed over in time"),
+                Ok(Err(why)) => tracing::warn!(place = place.push.target(), why, "the newest checkpoint could not be handed over"),
+                Err(_) => tracing::warn!(place = place.push.target(), "the newest checkpoint could not be handed over in time"),
             }
         });
         join_all(pushes).await;
     }
-}
-
-/// Never over one that the log doesn't provably continue: that one is the evidence.
-async fn hand_over(engine: &Engine, place: &dyn Push, checkpoint: &str) -> Result<(), String> {
-    if let Some(kept) = engine.kept_at(place).await? {
-        match engine.hold_against(&kept).await.map_err(|error| error.to_string())? {
-            Kept::Continued => {}
-            Kept::Ahead => return Ok(()),
-            Kept::Contradicted => {
-                let recorded = engine.contradicted_by(&place.target(), &kept).await;
-                recorded.map_err(|error| error.to_string())?;
-                return Err("the checkpoint there contradicts the log".to_owned());
-            }
-        }
-    }
-    place.push(checkpoint).await.map_err(|error| error.why)
 }

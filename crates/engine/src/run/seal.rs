@@ -17,8 +17,7 @@ use tokio::sync::watch;
 
 use crate::Engine;
 use crate::error::OpError;
-use crate::outbound::Push;
-use crate::run::push::push_newest;
+use crate::run::push::{Newest, push_newest, watch_place};
 
 /// Lets commits gather, so that a busy log gets few checkpoints a second.
 const EVERY: Duration = Duration::from_millis(200);
@@ -277,22 +276,24 @@ impl Engine {
     }
 }
 
-/// Seals whatever is committed, about every 200 ms while the log grows, and carries the newest checkpoint to the targets,
-/// until `stop` is true or its sender is gone.
-pub async fn run_sealer(engine: Arc<Engine>, targets: Vec<Arc<dyn Push>>, stop: watch::Receiver<bool>) {
+/// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places that keep it, and looks
+/// at what they keep, until `stop` is true or its sender is gone.
+pub async fn run_sealer(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
     let (newest, checkpoints) = watch::channel(None);
-    let pushes = targets
+    let places = engine.places();
+    let pushes = places
         .iter()
-        .map(|target| push_newest(Arc::clone(&engine), Arc::clone(target), checkpoints.clone()));
+        .map(|place| push_newest(Arc::clone(&engine), Arc::clone(place), checkpoints.clone()));
+    let looks = places.iter().map(|place| watch_place(Arc::clone(&engine), Arc::clone(place)));
     let mut stop = stop;
     tokio::select! {
-        () = async { tokio::join!(seal_all(&engine, &newest), join_all(pushes)); } => {}
+        () = async { tokio::join!(seal_all(&engine, &newest), join_all(pushes), join_all(looks)); } => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    engine.hand_over_checkpoint(&targets).await;
+    engine.hand_over_checkpoint().await;
 }
 
-async fn seal_all(engine: &Engine, newest: &watch::Sender<Option<String>>) {
+async fn seal_all(engine: &Engine, newest: &watch::Sender<Newest>) {
     let mut sealer = Sealer::default();
     loop {
         // Another process may have begun an epoch, or found that the log is contradicted.
@@ -301,11 +302,10 @@ async fn seal_all(engine: &Engine, newest: &watch::Sender<Option<String>>) {
         }
         match sealer.seal(engine).await {
             Ok(size) => {
-                let checkpoint = sealer.newest.as_ref().map(|(_, checkpoint)| checkpoint);
                 newest.send_if_modified(|current| {
-                    let changed = current.as_ref() != checkpoint;
+                    let changed = *current != sealer.newest;
                     if changed {
-                        *current = checkpoint.cloned();
+                        current.clone_from(&sealer.newest);
                     }
                     changed
                 });

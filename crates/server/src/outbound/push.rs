@@ -1,14 +1,20 @@
 //! Where checkpoints go: a folder, or a receiver over HTTP. Whoever keeps them can show later that the log was rolled back.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use tenure_core::port::BoxFuture;
 use tenure_engine::outbound::{FetchError, Push};
+use tenure_log::note::MAX_NOTE_BYTES;
 use tenure_log::{Checkpoint, SignedNote};
+use tokio::sync::Semaphore;
 
 use super::Outbound;
 
@@ -18,6 +24,18 @@ use super::Outbound;
 pub struct FilePush {
     folder: PathBuf,
     each: bool,
+    /// The later epochs that are known to be there.
+    epochs: Arc<Mutex<Listed>>,
+    /// One call to the file system at a time: a network's disk that doesn't answer holds one thread and no more.
+    turn: Arc<Semaphore>,
+}
+
+/// What a folder was seen to hold.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Which folder it was, by device and inode: another disk may be mounted there by now.
+    folder: Option<(u64, u64)>,
+    epochs: BTreeSet<u64>,
 }
 
 impl FilePush {
@@ -26,15 +44,30 @@ impl FilePush {
         Self {
             folder: folder.into(),
             each: true,
+            epochs: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// Keeps the newest alone.
+    /// Keeps the newest alone, as often as there is one: for the folder beside the database.
     pub fn newest_only(folder: impl Into<PathBuf>) -> Self {
         Self {
-            folder: folder.into(),
             each: false,
+            ..Self::new(folder)
         }
+    }
+
+    /// Does what may block.
+    async fn with_files<T: Send + 'static>(&self, work: impl FnOnce(&Path) -> Result<T, String> + Send + 'static) -> Result<T, FetchError> {
+        let failed = |why: String| FetchError { url: self.target(), why };
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|error| failed(error.to_string()))?;
+        let folder = self.folder.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&folder);
+            drop(turn);
+            done
+        });
+        done.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)
     }
 }
 
@@ -44,34 +77,82 @@ impl Push for FilePush {
     }
 
     fn newest<'a>(&'a self, origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
-        Box::pin(async move {
-            let newest = folder_of(&self.folder, origin).join(NEWEST);
-            let read = tokio::task::spawn_blocking(move || read_note(&newest)).await;
-            read.unwrap_or_else(|error| Err(error.to_string()))
-                .map_err(|why| FetchError { url: self.target(), why })
-        })
+        let origin = origin.to_owned();
+        Box::pin(self.with_files(move |folder| read_note(&folder_of(folder, &origin).join(NEWEST))))
+    }
+
+    fn epochs_after(&self, epoch: u64) -> BoxFuture<'_, Result<Vec<u64>, FetchError>> {
+        let epochs = Arc::clone(&self.epochs);
+        Box::pin(self.with_files(move |folder| {
+            let mut listed = epochs.lock().unwrap_or_else(PoisonError::into_inner);
+            look_for_epochs(folder, &mut listed, epoch).map_err(|error| format!("{}: {error}", folder.display()))?;
+            Ok(listed.epochs.range(epoch.saturating_add(1)..).copied().collect())
+        }))
+    }
+
+    fn pace(&self) -> Duration {
+        // Beside the database a file that is written over costs little.
+        if self.each { Duration::from_secs(5) } else { Duration::ZERO }
     }
 
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
-        Box::pin(async move {
-            let (folder, each, checkpoint) = (self.folder.clone(), self.each, checkpoint.to_owned());
-            let kept = tokio::task::spawn_blocking(move || keep(&folder, each, &checkpoint)).await;
-            kept.unwrap_or_else(|error| Err(error.to_string()))
-                .map_err(|why| FetchError { url: self.target(), why })
-        })
+        let (each, checkpoint) = (self.each, checkpoint.to_owned());
+        Box::pin(self.with_files(move |folder| keep(folder, each, &checkpoint)))
     }
 }
 
 /// The newest checkpoint's name in its folder.
 const NEWEST: &str = "checkpoint";
 
-/// Where the checkpoints of a log of this origin are kept, which names its epoch from the second on.
+/// How many epochs beyond the latest known one are looked for without listing the folder, which may hold a million checkpoints.
+const AHEAD: u64 = 8;
+/// The digits of an epoch's number that count; what has more is no epoch.
+const MAX_DIGITS: usize = 9;
+
+/// The number in the name of an epoch's folder.
+fn epoch_in(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("epoch-").filter(|number| number.len() <= MAX_DIGITS)?;
+    number.parse().ok().filter(|epoch| name_of(*epoch) == name)
+}
+
+fn name_of(epoch: u64) -> String {
+    format!("epoch-{epoch}")
+}
+
+/// The epoch of a log of this origin, which names it from the second on.
+fn epoch_of(origin: &str) -> Option<u64> {
+    origin.split('/').find_map(epoch_in)
+}
+
+/// Where the checkpoints of a log of this origin are kept.
 fn folder_of(folder: &Path, origin: &str) -> PathBuf {
-    let number = |segment: &str| segment.strip_prefix("epoch-").and_then(|number| number.parse::<u64>().ok());
-    match origin.split('/').find_map(number) {
-        Some(number) => folder.join(format!("epoch-{number}")),
+    match epoch_of(origin) {
+        Some(epoch) => folder.join(name_of(epoch)),
         None => folder.to_owned(),
     }
+}
+
+/// Brings what is known of a folder's epochs up to date: by a list of it the first time, and by the next names after that.
+fn look_for_epochs(folder: &Path, listed: &mut Listed, epoch: u64) -> io::Result<()> {
+    let there = fs::metadata(folder)?;
+    let there = Some((there.dev(), there.ino()));
+    if listed.folder != there {
+        listed.epochs.clear();
+        for entry in fs::read_dir(folder)? {
+            listed.epochs.extend(entry?.file_name().to_str().and_then(epoch_in));
+        }
+        listed.folder = there;
+    }
+    let mut next = listed.epochs.last().map_or(epoch, |last| epoch.max(*last)).saturating_add(1);
+    let mut end = next.saturating_add(AHEAD);
+    while next < end {
+        if folder.join(name_of(next)).is_dir() {
+            listed.epochs.insert(next);
+            end = next.saturating_add(AHEAD);
+        }
+        next += 1;
+    }
+    Ok(())
 }
 
 fn keep(base: &Path, each: bool, note: &str) -> Result<(), String> {
@@ -120,28 +201,47 @@ fn read(path: &Path) -> Result<Option<Checkpoint>, String> {
     }
 }
 
+/// None if there is no such file. A folder that isn't there is a place that can't be read.
 fn read_note(path: &Path) -> Result<Option<String>, String> {
-    match fs::read_to_string(path) {
-        Ok(note) => Ok(Some(note)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut note = Vec::new();
+    file.take(MAX_NOTE_BYTES as u64 + 1).read_to_end(&mut note).map_err(failed)?;
+    // What is longer than a note, or no text, is none: it is told as that where it is parsed.
+    Ok(Some(String::from_utf8_lossy(&note).into_owned()))
 }
 
 /// Readers see the old file or the new one, also after a crash.
 fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let temporary = folder.join(format!(".checkpoint-{}.new", std::process::id()));
-    let mut file = File::create(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    // A name of its own: replicas in containers share folders and process ids.
+    let own = RandomState::new().hash_one(std::process::id());
+    let temporary = folder.join(format!(".checkpoint-{own:016x}.new"));
+    let put = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    if let Err(error) = put() {
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
 }
 
 /// Posts checkpoints as `text/plain` to a receiver, under the rules for everything outbound (S-17).
+///
+/// A receiver gives nothing back, unless it compares for itself: then it answers a checkpoint that doesn't continue what it keeps with 409
+/// (Conflict) and the signed checkpoint that it keeps.
 pub struct WebhookPush {
     outbound: Arc<Outbound>,
     url: Url,
+    /// What it answered with 409, and the origin of that.
+    objection: Mutex<Option<(String, String)>>,
 }
 
 impl WebhookPush {
@@ -154,7 +254,20 @@ impl WebhookPush {
             url: "the URL for checkpoints".into(),
             why: error.to_string(),
         })?;
-        Ok(Self { outbound, url })
+        Ok(Self {
+            outbound,
+            url,
+            objection: Mutex::default(),
+        })
+    }
+
+    fn object(&self, objection: Option<(String, String)>) {
+        *self.objection.lock().unwrap_or_else(PoisonError::into_inner) = objection;
+    }
+
+    /// What it keeps, as far as it objected.
+    fn kept(&self) -> Option<(String, String)> {
+        self.objection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -164,12 +277,32 @@ impl Push for WebhookPush {
         self.url.origin().ascii_serialization()
     }
 
+    fn newest<'a>(&'a self, origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
+        let kept = self.kept().filter(|(kept, _)| kept == origin).map(|(_, note)| note);
+        Box::pin(std::future::ready(Ok(kept)))
+    }
+
+    fn epochs_after(&self, epoch: u64) -> BoxFuture<'_, Result<Vec<u64>, FetchError>> {
+        let kept = self.kept().and_then(|(origin, _)| epoch_of(&origin)).filter(|kept| *kept > epoch);
+        Box::pin(std::future::ready(Ok(kept.into_iter().collect())))
+    }
+
     fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
         Box::pin(async move {
-            self.outbound
-                .post(&self.url, checkpoint)
-                .await
-                .map_err(|why| FetchError { url: self.target(), why })
+            let failed = |why: String| FetchError { url: self.target(), why };
+            let (status, body) = self.outbound.post(&self.url, checkpoint, MAX_NOTE_BYTES).await.map_err(failed)?;
+            if status.is_success() {
+                self.object(None);
+                return Ok(());
+            }
+            if status == StatusCode::CONFLICT
+                && let Some(note) = body
+                && let Ok(kept) = parse(&note)
+            {
+                self.object(Some((kept.origin, note)));
+                return Err(failed("it keeps another checkpoint".to_owned()));
+            }
+            Err(failed(format!("it answered with status {status}")))
         })
     }
 }
@@ -229,5 +362,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let push = FilePush::new(folder.path().join("not-mounted"));
         assert!(push.push(&note("log", 3, 1)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a04_later_epochs_are_found_whenever_they_appear() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mounted, away) = (folder.path().join("mounted"), folder.path().join("away"));
+        fs::create_dir(&mounted).unwrap();
+        let push = FilePush::new(&mounted);
+        for other in ["epoch-0x1", "epoch-", "epoch-01", "epoch-99999999999999999999", "checkpoint-3"] {
+            fs::create_dir(mounted.join(other)).unwrap();
+        }
+        assert!(push.epochs_after(0).await.unwrap().is_empty());
+        push.push(&note("log/epoch-1", 3, 1)).await.unwrap();
+        push.push(&note("log/epoch-4", 3, 1)).await.unwrap();
+        assert_eq!(push.epochs_after(0).await.unwrap(), [1, 4]);
+        assert_eq!(FilePush::new(&mounted).epochs_after(0).await.unwrap(), [1, 4]);
+        assert!(push.epochs_after(4).await.unwrap().is_empty());
+        assert_eq!(push.newest("log/epoch-4/0").await.unwrap(), Some(note("log/epoch-4", 3, 1)));
+        // Another disk is mounted there.
+        fs::rename(&mounted, &away).unwrap();
+        assert!(push.epochs_after(0).await.is_err());
+        fs::create_dir_all(mounted.join("epoch-300")).unwrap();
+        assert_eq!(push.epochs_after(0).await.unwrap(), [300]);
+    }
+
+    #[tokio::test]
+    async fn a04_what_is_longer_than_a_note_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        File::create(folder.path().join(NEWEST)).unwrap().set_len(1 << 32).unwrap();
+        let read = FilePush::new(folder.path()).newest("log/0").await.unwrap().unwrap();
+        assert!(read.len() <= MAX_NOTE_BYTES + 1);
+        assert_eq!(FilePush::newest_only(folder.path()).pace(), Duration::ZERO);
     }
 }

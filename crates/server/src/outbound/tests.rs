@@ -196,6 +196,33 @@ async fn a_checkpoint_is_posted_as_text_under_the_same_rules() {
 }
 
 #[tokio::test]
+async fn a04_a_receiver_may_object_with_the_checkpoint_that_it_keeps() {
+    let note = |epoch: &str| {
+        let signer = tenure_log::LogSigner::from_seed(&format!("log{epoch}"), 0, &[7; 32]).unwrap();
+        signer.checkpoint(9, [1; 32]).to_string()
+    };
+    let answer = |status: &str, body: &str| format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    for (epoch, later) in [("", vec![]), ("/epoch-3", vec![3])] {
+        let kept = note(epoch);
+        let server = Server::answering(answer("409 Conflict", &kept)).await;
+        let push = WebhookPush::new(Arc::new(local()), &server.url()).unwrap();
+        assert_eq!(push.newest("log/0").await.unwrap(), None);
+        let error = push.push(&note("")).await.unwrap_err();
+        assert_eq!(error.why, "it keeps another checkpoint");
+        assert_eq!(push.newest(&format!("log{epoch}/0")).await.unwrap(), Some(kept));
+        assert_eq!((push.epochs_after(0).await.unwrap(), push.newest("other/0").await.unwrap()), (later, None));
+        assert!(push.epochs_after(3).await.unwrap().is_empty());
+    }
+    // Whatever else it says is no checkpoint.
+    for (status, body) in [("409 Conflict", "no"), ("409 Conflict", &"x".repeat(70_000)), ("500 Oh", &note(""))] {
+        let server = Server::answering(answer(status, body)).await;
+        let push = WebhookPush::new(Arc::new(local()), &server.url()).unwrap();
+        assert!(push.push(&note("")).await.unwrap_err().why.contains("status"));
+        assert_eq!(push.newest("log/0").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn https_is_never_spoken_in_the_clear() {
     let mut server = Server::answering(ok(SET)).await;
     refused(&local(), &server.url().replace("http:", "https:")).await;

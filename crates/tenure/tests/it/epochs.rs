@@ -48,6 +48,23 @@ async fn is_contradicted(world: &World) -> bool {
     contradicted
 }
 
+/// Whether a place is said not to keep checkpoints.
+async fn is_failing(world: &World) -> bool {
+    let ready = world.text("", "/readyz").await;
+    let metrics = world.text("", "/metrics").await;
+    let failing = ready.starts_with("degraded: a place doesn't keep the log's checkpoints");
+    assert_eq!(metrics.contains("tenure_checkpoint_places_failing 1\n"), failing, "{ready}");
+    failing
+}
+
+/// Puts the epoch's end to a stopped server's database, by the command.
+fn begin_epoch(world: &World, arguments: &[&str], number: u64) -> String {
+    let restored = run(world, &[&["restore"], arguments].concat());
+    let text = said(&restored);
+    assert!(restored.status.success() && text.contains(&format!("epoch {number} has begun")), "{text}");
+    text
+}
+
 fn reason(answer: &crate::world::Answer) -> String {
     format!("{} {}", answer.code(), answer.body)
 }
@@ -264,15 +281,169 @@ async fn a04_a_kept_checkpoint_of_another_log_is_none_of_ours() {
     assert!(!is_contradicted(&world).await);
     let (id, key) = world.exporter("exporter").await;
     world.token(&key, &id, "production").await;
+    // It is no place to rely on, though.
+    assert!(is_failing(&world).await);
     // Nor does somebody stop the server by writing one that nobody signed.
     world.server.stop();
     let own = world.server.data().join("checkpoint");
     let note = std::fs::read_to_string(&own).unwrap();
     let mut lines: Vec<&str> = note.lines().collect();
     lines[1] = "99999999";
-    std::fs::write(&own, lines.join("\n") + "\n").unwrap();
+    let unsigned = lines.join("\n") + "\n";
+    std::fs::write(&own, &unsigned).unwrap();
+    world.restart();
+    assert!(!is_contradicted(&world).await && is_failing(&world).await);
+    world.server.stop();
+    std::fs::write(&own, &note).unwrap();
+    let later = world.server.data().join("epoch-7");
+    std::fs::create_dir(&later).unwrap();
+    std::fs::write(later.join("checkpoint"), &unsigned).unwrap();
     world.restart();
     assert!(!is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_the_database_of_before_an_epoch_is_noticed() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("before.db");
+    world.server.stop();
+    let data = world.server.data();
+    std::fs::copy(data.join("tenure.db"), &before).unwrap();
+    begin_epoch(&world, &["--new-epoch"], 1);
+    let later = std::fs::read(data.join("epoch-1/checkpoint")).unwrap();
+    put_by_hand(&world, &before);
+    world.restart();
+    assert!(is_contradicted(&world).await);
+    let refused = world.ask_token(&world.gateway_key, &world.gateway_id, "production").await;
+    assert!(refused.status >= 400 && reason(&refused).contains("log_contradicted"), "{}", refused.body);
+    // Who has nothing to stop and nothing to look into isn't let in either.
+    let refused = world.get(&world.owner, "/v1/me").await;
+    assert_eq!((refused.status, refused.code()), (401, "log_contradicted".into()), "{}", refused.body);
+    world.get(&world.security, "/v1/me").await.expect(200);
+    let found = world.get(&world.security, "/v1/findings?state=open&rule=log-contradicted").await.expect(200);
+    assert_eq!(found.body["items"][0]["evidence"]["kept_epoch"], json!(1), "{}", found.body);
+    // The way out is an epoch that nobody has seen yet.
+    world.server.stop();
+    let told = begin_epoch(&world, &["--new-epoch"], 2);
+    assert!(told.contains("later epochs: 1\n") && told.contains("or more are lost"), "{told}");
+    world.restart();
+    assert!(!is_contradicted(&world).await);
+    assert_eq!(std::fs::read(data.join("epoch-1/checkpoint")).unwrap(), later);
+}
+
+#[tokio::test]
+async fn a04_two_restores_of_one_backup_are_two_epochs() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (monday, later) = (folder.path().join("monday.db"), folder.path().join("later.db"));
+    let backup = monday.to_str().unwrap();
+    assert!(run(&world, &["backup", "--out", backup]).status.success());
+    world.server.stop();
+    let data = world.server.data();
+    begin_epoch(&world, &["--from", backup], 1);
+    let first = std::fs::read(data.join("epoch-1/checkpoint")).unwrap();
+    let told = begin_epoch(&world, &["--from", backup], 2);
+    assert!(told.contains("or more are lost") && told.contains("(epoch 1)"), "{told}");
+    assert_eq!(std::fs::read(data.join("epoch-1/checkpoint")).unwrap(), first);
+    // What the first one moved aside is still there.
+    assert!(data.join("tenure.db.before-restore").exists() && data.join("tenure.db.before-restore-2").exists());
+    // Its own rollbacks are noticed as any.
+    std::fs::copy(data.join("tenure.db"), &later).unwrap();
+    world.restart();
+    assert!(!is_contradicted(&world).await && !is_failing(&world).await);
+    world.admin = std::fs::read_to_string(data.join("operator-token")).unwrap();
+    world.person("Una", &[]).await;
+    world.server.stop();
+    put_by_hand(&world, &later);
+    world.restart();
+    assert!(is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_two_logs_of_one_name_are_noticed() {
+    let mut world = World::binary(Store::Sqlite, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (before, away) = (folder.path().join("before.db"), folder.path().join("away"));
+    world.server.stop();
+    let data = world.server.data();
+    std::fs::copy(data.join("tenure.db"), &before).unwrap();
+    begin_epoch(&world, &["--new-epoch"], 1);
+    // The evidence is out of reach while somebody restores again.
+    std::fs::rename(data.join("epoch-1"), &away).unwrap();
+    put_by_hand(&world, &before);
+    begin_epoch(&world, &["--new-epoch"], 1);
+    std::fs::rename(away.join("checkpoint"), data.join("epoch-1/checkpoint")).unwrap();
+    world.restart();
+    assert!(is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_a_copy_that_writes_nothing_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, copy) = (folder.path().join("kept"), folder.path().join("copy"));
+    for folder in [&kept, &copy] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let settings = [("TENURE_CHECKPOINT_PUSH", kept.to_str().unwrap())];
+    let mut world = World::start_with(Store::Sqlite, &settings).await;
+    let (id, key) = world.exporter("exporter").await;
+    let token = world.token(&key, &id, "production").await;
+    world.server.stop();
+    let data = world.server.data();
+    std::fs::copy(data.join("tenure.db"), copy.join("tenure.db")).unwrap();
+    for (from, to) in [(&data, "beside"), (&kept, "elsewhere")] {
+        std::fs::copy(from.join("checkpoint"), copy.join(to)).unwrap();
+    }
+    restart(&mut world, &settings);
+    world.revoke("identity", &id).await.expect(201);
+    world.server.stop();
+    // The copy goes on where the original was, which runs elsewhere and hands over what it seals.
+    std::fs::rename(kept.join("checkpoint"), copy.join("newest")).unwrap();
+    std::fs::copy(copy.join("elsewhere"), kept.join("checkpoint")).unwrap();
+    std::fs::copy(copy.join("beside"), data.join("checkpoint")).unwrap();
+    put_by_hand(&world, &copy.join("tenure.db"));
+    restart(&mut world, &settings);
+    assert!(!is_contradicted(&world).await && world.is_live(&token).await);
+    std::fs::rename(copy.join("newest"), kept.join("checkpoint")).unwrap();
+    // What is asked is all that it does.
+    world
+        .until(async || world.form(&world.gateway, "/env/production/introspect", &[("token", &token)]).await.status == 401)
+        .await;
+    assert!(is_contradicted(&world).await);
+}
+
+#[tokio::test]
+async fn a04_a_place_that_fails_for_a_minute_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, away) = (folder.path().join("kept"), folder.path().join("away"));
+    std::fs::create_dir(&kept).unwrap();
+    let world = World::start_with(Store::Sqlite, &[("TENURE_CHECKPOINT_PUSH", kept.to_str().unwrap())]).await;
+    assert!(!is_failing(&world).await);
+    std::fs::rename(&kept, &away).unwrap();
+    let open = async || {
+        let found = world
+            .get(&world.security, "/v1/findings?state=open&rule=checkpoints-not-kept")
+            .await
+            .expect(200);
+        found.body["items"].as_array().unwrap().clone()
+    };
+    world
+        .until(async || {
+            world.pass(61).await;
+            open().await.len() == 1
+        })
+        .await;
+    assert!(is_failing(&world).await);
+    assert_eq!(open().await[0]["evidence"]["place"], json!(kept.to_str().unwrap()));
+    let told = world.events_of("log.place_failed", "log").await.pop().unwrap();
+    assert_eq!(told["data"]["notify"]["roles"], json!(["security", "administrator"]));
+    assert!(!is_contradicted(&world).await);
+    // Nothing else stops: only the evidence is missing.
+    world.token(&world.gateway_key, &world.gateway_id, "production").await;
+    std::fs::rename(&away, &kept).unwrap();
+    world.until(async || open().await.is_empty()).await;
+    assert!(!is_failing(&world).await);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tenure_store::MemoryStore;
 
 use super::*;
 use crate::caller::Caller;
-use crate::outbound::{Answered, Fetch, FetchError, Form};
+use crate::outbound::{Answered, Fetch, FetchError, Form, Push};
 use crate::{Ports, Settings};
 
 /// A clock that stands until it is moved.
@@ -327,7 +327,8 @@ async fn the_loop_seals_and_hands_the_checkpoint_over_until_it_is_stopped() {
         got,
     });
     let (stop, stopped) = watch::channel(false);
-    let sealing = tokio::spawn(run_sealer(Arc::clone(&world.engine), vec![target], stopped));
+    world.engine.keep_checkpoints_at(&[target]).await.unwrap();
+    let sealing = tokio::spawn(run_sealer(Arc::clone(&world.engine), stopped));
     let checkpoint = received.recv().await.unwrap();
     assert_eq!(Checkpoint::open(&checkpoint, &[world.key().await]).unwrap().checkpoint.size, 1);
     stop.send(true).unwrap();
