@@ -122,7 +122,7 @@ on_one! {
         // Roles and what authority rests on wait for another administrator.
         let roles = world.post(&world.admin, &format!("/v1/people/{eve}/roles"), json!({"roles": ["administrator", "security"], "purpose": "x"})).await.expect(201);
         let lower = json!({"sensitivity": "public", "purpose": "x"});
-        let lower = world.call(Method::PUT, &world.admin, "/v1/data-domains/sales", Some(lower)).await.expect(201);
+        let lower = world.at(Method::PUT, &world.admin, "/v1/data-domains/sales", Some("*"), &lower).await.expect(201);
         for asked in [&roles, &lower] {
             let id = asked.text("/id");
             assert_eq!((asked.text("/state"), asked.text("/route")), ("open".to_owned(), "administrator".to_owned()), "{}", asked.body);
@@ -199,7 +199,7 @@ unless { principal is Person && principal == Person::"someone" };
         narrow(&world.admin, &orders, json!({"actions": ["read"]})).await.expect(200);
         narrow(&world.admin, "/v1/environments/staging", json!({"signing_algorithm": "RS256"})).await.expect(403);
         narrow(&world.admin, "/v1/environments/staging", json!({"production": true})).await.expect(200);
-        let raised = world.call(Method::PUT, &world.admin, "/v1/data-domains/sales", Some(json!({"sensitivity": "restricted"}))).await.expect(200);
+        let raised = world.at(Method::PUT, &world.admin, "/v1/data-domains/sales", Some("*"), &json!({"sensitivity": "restricted"})).await.expect(200);
         assert_eq!(raised.text("/sensitivity"), "restricted");
     }
 }

@@ -145,7 +145,7 @@ impl Stage {
 
     /// Calls an address; of a stream, only its head.
     pub async fn send(&self, method: Method, token: &str, path: &str, body: &str) -> Answer {
-        let replaces = path.ends_with("/charter") || path.starts_with("/v1/data-domains/");
+        let replaces = path.ends_with("/charter") || path.starts_with("/v1/data-domains/") || path.starts_with("/v1/naming-standards/");
         let is_change = method == Method::PATCH || (method == Method::PUT && replaces);
         let mut request = self.request(method, path, body);
         if is_change {
