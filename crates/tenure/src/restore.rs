@@ -1,12 +1,17 @@
 //! Backups of the embedded database, and putting one back (S-1).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenure_core::id::PersonId;
+use tenure_core::port::Store;
+use tenure_core::row::{RowKey, RowKind};
 use tenure_core::time::Span;
+use tenure_credentials::root::RootKey;
+use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::Begun;
-use tenure_store::{back_up, put_back};
+use tenure_store::{SqliteStore, back_up, put_back};
 
 use crate::config::Location;
 use crate::server::{Offline, configured, hand_out, offline, root_key};
@@ -85,6 +90,9 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
         let Location::Sqlite(database) = config.location()? else {
             bail!("the database is PostgreSQL\nhint: put it back with pg_restore, then run `tenure restore --new-epoch`");
         };
+        check(backup, &database, &root)
+            .await
+            .with_context(|| format!("{} can't be restored here; nothing was changed", backup.display()))?;
         let aside = put_back(backup, &database).with_context(|| format!("can't put {} in the place of {}", backup.display(), database.display()))?;
         if let Some(aside) = aside {
             eprintln!("what stood there is in {}", aside.display());
@@ -96,6 +104,31 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let recovered = engine.recover_administrator(args.person).await?;
     engine.hand_over_checkpoint().await;
     hand_out(&config, &url, &recovered)
+}
+
+/// Refuses a backup of another deployment, or for another root key, before it takes anything's place: on a copy, which a start could change.
+async fn check(backup: &Path, database: &Path, root: &RootKey) -> anyhow::Result<()> {
+    let mut copy = database.as_os_str().to_owned();
+    copy.push(".to-restore");
+    let copy = PathBuf::from(copy);
+    let remove = || {
+        for end in ["", "-wal", "-shm", ".lock"] {
+            let mut file = copy.as_os_str().to_owned();
+            file.push(end);
+            let _ = std::fs::remove_file(file);
+        }
+    };
+    remove();
+    let checked = async {
+        back_up(backup, &copy)?;
+        let store = SqliteStore::open(&copy, Arc::new(RowMac::new(root)))?;
+        // Its MAC is checked as it is read.
+        store.load(&[RowKey::new(RowKind::Deployment, "this")]).await?;
+        anyhow::Ok(())
+    };
+    let checked = checked.await;
+    remove();
+    checked.context("it is of another deployment, or the root key is another one than that it was made with")
 }
 
 /// What has begun, and what whoever restored has to do now.

@@ -361,6 +361,43 @@ async fn a04_two_restores_of_one_backup_are_two_epochs() {
 }
 
 #[tokio::test]
+async fn a04_what_is_no_backup_of_this_deployment_takes_no_ones_place() {
+    let (world, other) = (World::binary(Store::Sqlite, &[]).await, World::binary(Store::Sqlite, &[]).await);
+    let folder = tempfile::tempdir().unwrap();
+    let (own, foreign) = (folder.path().join("own.db"), folder.path().join("foreign.db"));
+    for (world, to) in [(&world, &own), (&other, &foreign)] {
+        assert!(run(world, &["backup", "--out", to.to_str().unwrap()]).status.success());
+    }
+    world.server.stop();
+    let database = world.server.data().join("tenure.db");
+    let files = || {
+        let mut names: Vec<_> = std::fs::read_dir(world.server.data())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort_unstable();
+        (names, std::fs::read(&database).unwrap())
+    };
+    let before = files();
+    for _ in 0..2 {
+        let refused = run(&world, &["restore", "--from", foreign.to_str().unwrap()]);
+        let text = said(&refused);
+        assert!(
+            !refused.status.success() && text.contains("nothing was changed") && text.contains("another deployment"),
+            "{text}"
+        );
+        assert!(files() == before);
+    }
+    let key = world.server.data().join("root-key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::copy(other.server.data().join("root-key"), &key).unwrap();
+    assert!(!run(&world, &["restore", "--from", own.to_str().unwrap()]).status.success());
+    std::fs::write(&key, kept).unwrap();
+    assert!(files() == before);
+    begin_epoch(&world, &["--from", own.to_str().unwrap()], 1);
+}
+
+#[tokio::test]
 async fn a04_two_logs_of_one_name_are_noticed() {
     let mut world = World::binary(Store::Sqlite, &[]).await;
     let folder = tempfile::tempdir().unwrap();
