@@ -14,7 +14,7 @@ use tenure_engine::Begun;
 use tenure_store::{SqliteStore, back_up, put_back};
 
 use crate::config::Location;
-use crate::server::{Offline, configured, hand_out, offline, root_key};
+use crate::server::{Offline, configured, hand_out, make_folder, offline, root_key};
 
 /// Copies the database into one file, while the server runs.
 ///
@@ -106,29 +106,28 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     hand_out(&config, &url, &recovered)
 }
 
-/// Refuses a backup of another deployment, or for another root key, before it takes anything's place: on a copy, which a start could change.
+/// Refuses a backup of another deployment, or for another root key, before it takes anything's place: on a copy, in a folder of its own, since
+/// opening a database may change it.
 async fn check(backup: &Path, database: &Path, root: &RootKey) -> anyhow::Result<()> {
-    let mut copy = database.as_os_str().to_owned();
-    copy.push(".to-restore");
-    let copy = PathBuf::from(copy);
-    let remove = || {
-        for end in ["", "-wal", "-shm", ".lock"] {
-            let mut file = copy.as_os_str().to_owned();
-            file.push(end);
-            let _ = std::fs::remove_file(file);
-        }
-    };
-    remove();
+    let mut folder = database.as_os_str().to_owned();
+    folder.push(".to-restore");
+    let folder = PathBuf::from(folder);
+    let _ = std::fs::remove_dir_all(&folder);
+    make_folder(&folder)?;
+    let copy = folder.join("copy.db");
     let checked = async {
         back_up(backup, &copy)?;
         let store = SqliteStore::open(&copy, Arc::new(RowMac::new(root)))?;
         // Its MAC is checked as it is read.
-        store.load(&[RowKey::new(RowKind::Deployment, "this")]).await?;
-        anyhow::Ok(())
+        let deployment = store.load(&[RowKey::new(RowKind::Deployment, "this")]).await;
+        deployment.context("it is of another deployment, or the root key is another one than that it was made with")
     };
     let checked = checked.await;
-    remove();
-    checked.context("it is of another deployment, or the root key is another one than that it was made with")
+    let _ = std::fs::remove_dir_all(&folder);
+    if checked?.rows.iter().all(Option::is_none) {
+        bail!("no deployment was set up in it");
+    }
+    Ok(())
 }
 
 /// What has begun, and what whoever restored has to do now.

@@ -441,7 +441,8 @@ fn checked_url(url: &str) -> anyhow::Result<String> {
     Ok(url.to_owned())
 }
 
-fn make_folder(path: &Path) -> anyhow::Result<()> {
+/// Makes a folder that only its owner can look into.
+pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)
