@@ -27,6 +27,14 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one == other || normal(one) == normal(other)
 }
 
+/// Whether a URI's host is what it reads as: nothing stands before it (`https://orders.internal@evil.example` is evil.example's), and nothing in
+/// it is encoded. True of what has no authority.
+pub fn has_plain_host(uri: &str) -> bool {
+    let Some((_, rest)) = uri.split_once("://") else { return true };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    !authority.contains(['@', '%', '\\'])
+}
+
 /// Decodes what needs no encoding (RFC 3986 §2.3), and writes the rest in capitals. What is no percent-encoding stays.
 fn percent_normal(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
@@ -79,7 +87,22 @@ fn without_dot_segments(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_same, normal};
+    use super::{has_plain_host, is_same, normal};
+
+    #[test]
+    fn d20_a_host_is_what_it_reads_as() {
+        for (uri, plain) in [
+            ("https://orders.internal/a@b%40", true),
+            ("https://orders.internal:8443", true),
+            ("https://[::1]:443/x", true),
+            ("urn:a@b", true),
+            ("https://orders.internal@evil.example", false),
+            ("https://orders.internal%E2%80%AE", false),
+            ("https://orders.internal\\@evil.example/", false),
+        ] {
+            assert_eq!(has_plain_host(uri), plain, "{uri}");
+        }
+    }
 
     #[test]
     fn e01_spellings_of_one_address_are_one() {

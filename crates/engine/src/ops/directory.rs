@@ -18,6 +18,7 @@ use tenure_core::row::Stored;
 use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 use tenure_core::third_party::Standing;
 use tenure_core::time::{Span, Timestamp};
+use tenure_core::uri;
 
 use super::Asked;
 use super::exceptional::About;
@@ -451,11 +452,16 @@ fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
     let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| {
         scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty()
     });
-    if !has_scheme || ask.uri.contains('#') || ask.uri.len() > 500 || ask.uri.bytes().any(|b| b <= b' ' || b == b'"' || b == b'\\' || b > b'~') {
+    if !has_scheme
+        || ask.uri.contains('#')
+        || ask.uri.len() > 500
+        || ask.uri.bytes().any(|b| b <= b' ' || b == b'"' || b == b'\\' || b > b'~')
+        || !uri::has_plain_host(&ask.uri)
+    {
         problems.push(FieldProblem::new(
             "uri",
             "uri_malformed",
-            "give an absolute URI without fragment, e.g. https://orders.internal (RFC 8707)",
+            "give an absolute URI without fragment, user information or an encoded host, e.g. https://orders.internal (RFC 8707)",
         ));
     }
     if let Err(problem) = parse_name("type", &ask.kind) {
