@@ -20,11 +20,11 @@ use crate::extract::Source;
 use crate::serve::{Connection, WAITS, holding, paced};
 use crate::shares::{Full, Shares};
 
-/// Requests under way at once.
-const MAX_REQUESTS: usize = 3_072;
+/// Requests under way at once. With the kept ones they are fewer than connections, so that requests that wait make room before connections do.
+const MAX_REQUESTS: usize = 2_048;
 /// Further ones, which only the management API gets, and there whoever shows a credential: to revoke, and to find out what.
-const KEPT: usize = 1_024;
-/// Requests of one source under way at once, of either kind.
+const KEPT: usize = 512;
+/// Requests of one source under way at once, and of the further ones half as many.
 const MAX_OF_A_SOURCE: usize = 512;
 /// Routes of the management API that read a body before they know who asks.
 const OPEN: &[&str] = &["/v1/setup", "/v1/enrol", "/v1/identities/{id}/complete-task"];
@@ -40,7 +40,7 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             open: Shares::new(MAX_REQUESTS, MAX_OF_A_SOURCE),
-            kept: Shares::new(KEPT, MAX_OF_A_SOURCE),
+            kept: Shares::new(KEPT, MAX_OF_A_SOURCE / 2),
         }
     }
 }
@@ -77,7 +77,7 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
 fn refusal(full: Full) -> Response {
     let problem = if full.of_key {
         Problem::refusal(429, Reason::BudgetSpent)
-            .detail(format!("{MAX_OF_A_SOURCE} requests from this address are being answered"))
+            .detail("as many requests from this address are being answered as one may have")
             .hint("send the next one when one of them is answered")
     } else {
         Problem::new(503, "unavailable", "unavailable for the moment").hint("try again in a second; nothing was changed")

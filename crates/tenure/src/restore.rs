@@ -90,10 +90,10 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
         let Location::Sqlite(database) = config.location()? else {
             bail!("the database is PostgreSQL\nhint: put it back with pg_restore, then run `tenure restore --new-epoch`");
         };
-        check(backup, &database, &root)
+        let copy = Copy::checked(backup, &database, &root)
             .await
             .with_context(|| format!("{} can't be restored here; nothing was changed", backup.display()))?;
-        let aside = put_back(backup, &database).with_context(|| format!("can't put {} in the place of {}", backup.display(), database.display()))?;
+        let aside = put_back(&copy.file(), &database).with_context(|| format!("can't put {} in the place of {}", backup.display(), database.display()))?;
         if let Some(aside) = aside {
             eprintln!("what stood there is in {}", aside.display());
         }
@@ -106,28 +106,40 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     hand_out(&config, &url, &recovered)
 }
 
-/// Refuses a backup of another deployment, or for another root key, before it takes anything's place: on a copy, in a folder of its own, since
-/// opening a database may change it.
-async fn check(backup: &Path, database: &Path, root: &RootKey) -> anyhow::Result<()> {
-    let mut folder = database.as_os_str().to_owned();
-    folder.push(".to-restore");
-    let folder = PathBuf::from(folder);
-    let _ = std::fs::remove_dir_all(&folder);
-    make_folder(&folder)?;
-    let copy = folder.join("copy.db");
-    let checked = async {
-        back_up(backup, &copy)?;
-        let store = SqliteStore::open(&copy, Arc::new(RowMac::new(root)))?;
+/// What is put back: a copy of the backup as it was checked, with what its WAL holds, in a folder that goes with this.
+struct Copy(PathBuf);
+
+impl Copy {
+    /// Refuses a backup of another deployment, or for another root key, before it takes anything's place.
+    async fn checked(backup: &Path, database: &Path, root: &RootKey) -> anyhow::Result<Self> {
+        let mut folder = database.as_os_str().to_owned();
+        folder.push(".to-restore");
+        let copy = Self(PathBuf::from(folder));
+        let _ = std::fs::remove_dir_all(&copy.0);
+        make_folder(&copy.0)?;
+        back_up(backup, &copy.file())?;
+        // Opening a database may change it.
+        let tried = copy.0.join("tried.db");
+        back_up(&copy.file(), &tried)?;
+        let store = SqliteStore::open(&tried, Arc::new(RowMac::new(root)))?;
         // Its MAC is checked as it is read.
         let deployment = store.load(&[RowKey::new(RowKind::Deployment, "this")]).await;
-        deployment.context("it is of another deployment, or the root key is another one than that it was made with")
-    };
-    let checked = checked.await;
-    let _ = std::fs::remove_dir_all(&folder);
-    if checked?.rows.iter().all(Option::is_none) {
-        bail!("no deployment was set up in it");
+        let deployment = deployment.context("it is of another deployment, or the root key is another one than that it was made with")?;
+        if deployment.rows.iter().all(Option::is_none) {
+            bail!("no deployment was set up in it");
+        }
+        Ok(copy)
     }
-    Ok(())
+
+    fn file(&self) -> PathBuf {
+        self.0.join("copy.db")
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// What has begun, and what whoever restored has to do now.

@@ -251,14 +251,25 @@ impl Engine {
             Ok(later) => later,
             Err(error) => return Ok(Seen::Unread(error.why)),
         };
-        let mut foreign = None;
-        for number in later.into_iter().rev().take(MAX_EPOCHS) {
+        // What one of them proves counts, whatever others can't be read or prove nothing: whoever can add to a place hides nothing by it.
+        let (mut foreign, mut unread, mut notes) = (None, None, 0);
+        for number in later.into_iter().rev() {
+            if notes == MAX_EPOCHS {
+                foreign = Some(format!(
+                    "it keeps checkpoints of more than {MAX_EPOCHS} later epochs that aren't this deployment's"
+                ));
+                break;
+            }
             let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
             let note = match place.push.newest(&origin).await {
                 Ok(Some(note)) => note,
                 Ok(None) => continue,
-                Err(error) => return Ok(Seen::Unread(error.why)),
+                Err(error) => {
+                    unread = Some(error.why);
+                    continue;
+                }
             };
+            notes += 1;
             match read(&note) {
                 // Another deployment may keep its own here.
                 Ok((_, checkpoint)) if checkpoint.origin != origin => {}
@@ -278,9 +289,10 @@ impl Engine {
             Ok(None) => Seen::Continued,
             Err(error) => Seen::Unread(error.why),
         };
-        Ok(match (seen, foreign) {
-            (Seen::Continued | Seen::NotYet, Some(foreign)) => Seen::NotOurs(foreign),
-            (seen, _) => seen,
+        Ok(match (seen, foreign, unread) {
+            (Seen::Continued | Seen::NotYet, Some(foreign), _) => Seen::NotOurs(foreign),
+            (Seen::Continued | Seen::NotYet, None, Some(unread)) => Seen::Unread(unread),
+            (seen, ..) => seen,
         })
     }
 
@@ -410,14 +422,33 @@ impl Engine {
         let mut kept = KeptEpochs::default();
         for place in self.places() {
             let target = place.push.target();
-            match timeout(PATIENCE, place.push.epochs_after(0)).await {
+            match timeout(PATIENCE, self.epochs_kept_at(&place)).await {
                 Ok(Ok(epochs)) if epochs.is_empty() => {}
                 Ok(Ok(epochs)) => kept.found.push((target, epochs)),
-                Ok(Err(error)) => kept.unread.push((target, error.why)),
+                Ok(Err(why)) => kept.unread.push((target, why)),
                 Err(_) => kept.unread.push((target, "it doesn't answer".to_owned())),
             }
         }
         kept
+    }
+
+    /// Those of which it has a checkpoint that is signed by the key of every epoch: anybody may make a folder.
+    async fn epochs_kept_at(&self, place: &Place) -> Result<Vec<u64>, String> {
+        let told = |error: OpError| error.to_string();
+        let Some(deployment) = self.deployment().await.map_err(|error| told(error.into()))? else {
+            return Ok(Vec::new());
+        };
+        let keys = self.deployment_keys().await.map_err(told)?;
+        let every_epoch = keys.every_epoch.verifier_key();
+        let mut epochs = Vec::new();
+        for number in place.push.epochs_after(0).await.map_err(|error| error.why)? {
+            let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
+            let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
+            if note.is_some_and(|note| read(&note).is_ok_and(|(signed, checkpoint)| checkpoint.origin == origin && every_epoch.has_signed(&signed))) {
+                epochs.push(number);
+            }
+        }
+        Ok(epochs)
     }
 
     /// Stops everything at once in this process, whatever the store says.

@@ -139,18 +139,26 @@ fn look_for_epochs(folder: &Path, listed: &mut Listed, epoch: u64) -> io::Result
     if listed.folder != there {
         listed.epochs.clear();
         for entry in fs::read_dir(folder)? {
-            listed.epochs.extend(entry?.file_name().to_str().and_then(epoch_in));
+            let entry = entry?;
+            // What is no folder keeps nothing.
+            if entry.file_type()?.is_dir() {
+                listed.epochs.extend(entry.file_name().to_str().and_then(epoch_in));
+            }
         }
         listed.folder = there;
     }
-    let mut next = listed.epochs.last().map_or(epoch, |last| epoch.max(*last)).saturating_add(1);
-    let mut end = next.saturating_add(AHEAD);
-    while next < end {
-        if folder.join(name_of(next)).is_dir() {
-            listed.epochs.insert(next);
-            end = next.saturating_add(AHEAD);
+    // After the own one, too: a number that somebody made up far ahead hides none of those that follow.
+    let latest = listed.epochs.last().map_or(epoch, |last| epoch.max(*last));
+    for known in [epoch, latest] {
+        let mut next = known.saturating_add(1);
+        let mut end = next.saturating_add(AHEAD);
+        while next < end {
+            if folder.join(name_of(next)).is_dir() {
+                listed.epochs.insert(next);
+                end = next.saturating_add(AHEAD);
+            }
+            next += 1;
         }
-        next += 1;
     }
     Ok(())
 }

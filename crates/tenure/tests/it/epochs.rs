@@ -313,6 +313,11 @@ async fn a04_the_database_of_before_an_epoch_is_noticed() {
     begin_epoch(&world, &["--new-epoch"], 1);
     let later = std::fs::read(data.join("epoch-1/checkpoint")).unwrap();
     put_by_hand(&world, &before);
+    // Whoever can add to a place hides nothing by it.
+    std::fs::write(data.join("epoch-5"), "").unwrap();
+    for number in (900..916).chain([999_999_999]) {
+        std::fs::create_dir(data.join(format!("epoch-{number}"))).unwrap();
+    }
     world.restart();
     assert!(is_contradicted(&world).await);
     let refused = world.ask_token(&world.gateway_key, &world.gateway_id, "production").await;
