@@ -37,6 +37,8 @@ const FAILS_FOR: Span = Span::from_mins(1);
 /// Nothing is decided on a look that is older than this: a process that was stopped looks first. Longer than a look at a place that doesn't
 /// answer takes, so that none of them holds decisions up.
 const STALE: Span = Span::from_secs(20);
+/// How far ahead of the own an epoch's number is believed without a signature.
+const NEAR: u64 = 1_000;
 /// Later epochs of one place that are looked into.
 const MAX_EPOCHS: usize = 16;
 
@@ -432,7 +434,8 @@ impl Engine {
         kept
     }
 
-    /// Those of which it has a checkpoint that is signed by the key of every epoch: anybody may make a folder.
+    /// Those of which it has a checkpoint under the name that the epoch's log has: anybody may make a folder. One without the signature of every
+    /// epoch counts only near the own: a number that somebody made up far away is none that was used.
     async fn epochs_kept_at(&self, place: &Place) -> Result<Vec<u64>, String> {
         let told = |error: OpError| error.to_string();
         let Some(deployment) = self.deployment().await.map_err(|error| told(error.into()))? else {
@@ -444,7 +447,9 @@ impl Engine {
         for number in place.push.epochs_after(0).await.map_err(|error| error.why)? {
             let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
             let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
-            if note.is_some_and(|note| read(&note).is_ok_and(|(signed, checkpoint)| checkpoint.origin == origin && every_epoch.has_signed(&signed))) {
+            let is_near = number <= self.epoch_number().saturating_add(NEAR);
+            let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed));
+            if note.is_some_and(|note| read(&note).is_ok_and(is_ours)) {
                 epochs.push(number);
             }
         }
