@@ -1,5 +1,7 @@
 //! The charter: the facts fixed before a non-human identity may authenticate.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ENFORCE, Kind};
@@ -228,6 +230,13 @@ pub struct Parties {
     pub beneficiary: String,
 }
 
+impl Parties {
+    /// Who runs it and whom it serves, as they are named.
+    pub fn named(&self) -> [&str; 2] {
+        [self.operator.trim(), self.beneficiary.trim()]
+    }
+}
+
 /// A shared identity is debt: who uses it, and how that ends (R105).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -445,6 +454,15 @@ impl Checker {
 }
 
 impl CharterDraft {
+    /// Whom it names as those whom it serves: who runs it and who gains by it, who stands in for its owner, and the identities that may act
+    /// for it (S-8, R40). Ids, and names of teams or companies.
+    pub fn served(&self) -> BTreeSet<String> {
+        let mut served: BTreeSet<String> = self.delegates.iter().map(|delegate| delegate.actor.to_string()).collect();
+        served.extend(self.backup_owner.map(|backup| backup.to_string()));
+        served.extend(self.parties.iter().flat_map(Parties::named).map(str::to_owned));
+        served
+    }
+
     /// Checks every fact and gives the complete charter. `registered` is when the identity was registered: ends must lie after it.
     ///
     /// # Errors

@@ -15,13 +15,15 @@ pub use tier::{Ceilings, RiskFacts, RiskTier};
 
 pub use state::{BadTransition, IdentityState, Releaser, Step, SuspensionCause, SuspensionKind};
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::application::removal_group_term;
 use crate::id::{BindingId, ExceptionId, GrantId, IdentityId, PersonId, RequestId};
 use crate::row::{Position, Record, RowKind};
 use crate::scope::Membership;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::transfer::TransferWindow;
 
 /// The kinds of non-human identities (R4, R8–R13).
@@ -91,6 +93,9 @@ pub struct Identity {
     /// approved under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier_kept: Option<RiskTier>,
+    /// Whom its charter no longer names as one whom it serves: striking a name lets nobody approve what they were kept out of (S-8).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub struck: Vec<Struck>,
     /// Causes of suspension; it is suspended while there is one.
     pub suspensions: Vec<SuspensionCause>,
     /// Credentials issued at or before this position are dead; cuts of scopes that it left are folded in here.
@@ -120,6 +125,23 @@ pub struct Identity {
     pub registered_by: PersonId,
     /// When the record was made.
     pub created_at: Timestamp,
+}
+
+/// Somebody whom a charter named as one whom it serves, and names no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Struck {
+    /// As the charter named them ([`CharterDraft::served`]).
+    pub party: String,
+    /// When they were struck.
+    pub at: Timestamp,
+}
+
+impl Struck {
+    /// For how long they are kept out yet.
+    pub const COUNTS: Span = Span::from_days(90);
+    /// How many are remembered, the latest: each was once let in by an approval.
+    const MAX: usize = 256;
 }
 
 /// The approval that made an identity active.
@@ -153,6 +175,26 @@ pub struct Retirement {
 }
 
 impl Identity {
+    /// Gives it another charter, and remembers whom the one before served and this one doesn't.
+    pub fn recharter(&mut self, charter: CharterDraft, now: Timestamp) {
+        let served = charter.served();
+        let before = self.charter.served().into_iter().map(|party| Struck { party, at: now });
+        self.struck.retain(|struck| now.since(struck.at) < Struck::COUNTS);
+        self.struck.extend(before);
+        self.struck.retain(|struck| !served.contains(&struck.party));
+        let past = self.struck.len().saturating_sub(Struck::MAX);
+        self.struck.drain(..past);
+        self.charter = charter;
+    }
+
+    /// Whom a charter for it serves, and whom its own served until lately, as charters name them.
+    pub fn serves(&self, charter: &CharterDraft, now: Timestamp) -> BTreeSet<String> {
+        let lately = self.struck.iter().filter(|struck| now.since(struck.at) < Struck::COUNTS);
+        let mut served = charter.served();
+        served.extend(lately.map(|struck| struck.party.clone()));
+        served
+    }
+
     /// The complete charter.
     ///
     /// # Errors

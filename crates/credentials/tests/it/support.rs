@@ -155,6 +155,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
         },
         tier: RiskTier::Low,
         tier_kept: None,
+        struck: Vec::new(),
         suspensions: vec![],
         valid_after: None,
         bindings: vec![],

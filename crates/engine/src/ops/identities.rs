@@ -116,6 +116,7 @@ impl Engine {
             charter,
             tier: RiskTier::High,
             tier_kept: None,
+            struck: Vec::new(),
             suspensions: Vec::new(),
             valid_after: None,
             bindings: Vec::new(),

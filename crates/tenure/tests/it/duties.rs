@@ -129,6 +129,33 @@ on_one! {
         }
     }
 
+    async fn a08_striking_a_delegate_alone_does_not_either(world: World) {
+        payments(&world).await;
+        let (sue_id, sue) = world.person("Sue", &["security", "owner"]).await;
+        let mut charter = world.charter(Key::new().jwk());
+        charter["owner"] = json!(sue_id);
+        let helper = world.active("helper", charter).await;
+        let mut charter = serving(&world, "operator", "ext", json!(["payments"]));
+        charter["delegates"] = json!([{"actor": helper, "scope": charter["scope"], "onward": 0}]);
+        let decide = async |request: &str| {
+            assert_eq!(world.approve(&sue, request).await.expect(403).code(), "self_approval");
+            world.approve(&world.manager, request).await.expect(200);
+            assert_eq!(world.approve(&world.security, request).await.expect(200).text("/state"), "fulfilled");
+        };
+        let pending = world.register("payer", charter.clone(), "pending").await.expect(201);
+        decide(&pending.text("/request")).await;
+        let id = pending.text("/id");
+        // What takes away needs nobody, and is remembered.
+        charter["delegates"] = json!([]);
+        let path = format!("/v1/identities/{id}/charter");
+        let narrowed = world.at(Method::PUT, &world.owner, &path, Some("*"), &charter).await.expect(200);
+        assert_eq!(narrowed.body["struck"][0]["party"], json!(helper));
+        charter["scope"] = json!([{"actions": ["read", "write"], "resource": world.orders}]);
+        let matter = json!({"type": "charter", "identity": id, "charter": charter});
+        let asked = world.ask(&world.owner, matter, "writes too").await.expect(201);
+        decide(&asked.text("/id")).await;
+    }
+
     async fn a08_handing_it_there_and_back_lets_no_backup_in(world: World) {
         let mut charter = world.charter(Key::new().jwk());
         let (heir, heir_token) = world.person("Hal", &["owner", "manager"]).await;

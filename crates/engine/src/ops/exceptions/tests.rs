@@ -29,6 +29,7 @@ pub(crate) fn active(id: u128, charter: CharterDraft, person: PersonId, now: Tim
         },
         tier: RiskTier::High,
         tier_kept: None,
+        struck: Vec::new(),
         suspensions: Vec::new(),
         valid_after: None,
         bindings: Vec::new(),

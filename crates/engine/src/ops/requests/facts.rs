@@ -306,7 +306,7 @@ impl Engine {
         let before = (!std::ptr::eq(charter, &raw const identity.charter)).then_some(&identity.charter);
         for charter in std::iter::once(charter).chain(before) {
             facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
-            facts.serves(Box::pin(self.served_by(charter)).await?);
+            facts.serves(Box::pin(self.served_by(identity, charter, now)).await?);
         }
         // Nothing begins to work, or gets more, whose owner leaves meanwhile.
         facts.expects.extend(references.owner.clone());
@@ -331,25 +331,23 @@ impl Engine {
         Ok(facts)
     }
 
-    /// Whom a charter names as running it or gaining from it, be it as the owners of those who act for it, and who stands in for its owner
-    /// (S-8, R40).
-    async fn served_by(&self, charter: &CharterDraft) -> Result<Served, OpError> {
+    /// Whom an identity serves under a charter, and whom it served until lately (S-8, R40).
+    async fn served_by(&self, identity: &Identity, charter: &CharterDraft, now: Timestamp) -> Result<Served, OpError> {
         let mut served = Served {
-            people: self.handed_to(charter).await?,
+            people: Vec::new(),
             teams: Vec::new(),
         };
-        served.people.extend(charter.backup_owner);
-        let Some(parties) = &charter.parties else { return Ok(served) };
-        for party in [parties.operator.trim(), parties.beneficiary.trim()] {
+        let runs_or_gains = |party: &str| charter.parties.as_ref().is_some_and(|parties| parties.named().contains(&party));
+        for party in identity.serves(charter, now) {
             let as_id = party.to_ascii_lowercase();
             if let Ok(person) = as_id.parse::<PersonId>() {
                 served.people.push(person);
-            } else if let Ok(identity) = as_id.parse::<IdentityId>() {
-                served
-                    .people
-                    .extend(self.one::<Identity>(identity).await?.and_then(|identity| identity.charter.owner));
+            } else if let Ok(other) = as_id.parse::<IdentityId>() {
+                let owner = self.one::<Identity>(other).await?.and_then(|other| other.charter.owner);
+                // What its own owner gets by a delegate of theirs, they have.
+                served.people.extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
             } else {
-                served.teams.extend(self.teams_of_party(party).await?);
+                served.teams.extend(self.teams_of_party(&party).await?);
             }
         }
         Ok(served)
@@ -397,16 +395,6 @@ impl Engine {
             touches.teams.extend(self.one::<Team>(team).await?.map(|team| team.name.clone()));
         }
         Ok(())
-    }
-
-    /// Who answers for those that may act for it: what it gets, they get a part in. Its own owner gains nothing by that.
-    async fn handed_to(&self, charter: &CharterDraft) -> Result<Vec<PersonId>, OpError> {
-        let mut people = Vec::new();
-        for delegate in &charter.delegates {
-            let actor = self.one::<Identity>(delegate.actor).await?;
-            people.extend(actor.and_then(|actor| actor.charter.owner).filter(|owner| charter.owner != Some(*owner)));
-        }
-        Ok(people)
     }
 
     /// The controls that exceptions in force waive for this identity, and for it alone (R19).
@@ -489,7 +477,7 @@ impl Engine {
         let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
         // Who asked for the identity did not ask for this.
         facts.interested.clear();
-        facts.serves(Box::pin(self.served_by(charter)).await?);
+        facts.serves(Box::pin(self.served_by(&known.identity, charter, now)).await?);
         facts.subject = Subject::default().with("charter", charter)?;
         facts.context.duration = duration;
         facts.context.touches = Box::pin(self.touches_of(charter, std::slice::from_ref(entitlement), &facts)).await?;
@@ -538,7 +526,7 @@ impl Engine {
         let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
         let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
         facts.interested.clear();
-        facts.serves(Box::pin(self.served_by(&stored.charter)).await?);
+        facts.serves(Box::pin(self.served_by(&stored, &stored.charter, now)).await?);
         self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
         // The charter is what it was when it was asked; the rest of the row may change with use.
         facts.subject = Subject::default().with("charter", &stored.charter)?;
@@ -624,6 +612,7 @@ mod tests {
     use tenure_core::changeset::Changeset;
     use tenure_core::delegation::Delegate;
     use tenure_core::event::ControlPoint;
+    use tenure_core::identity::Struck;
     use tenure_core::person::Role;
 
     use super::*;
@@ -651,6 +640,20 @@ mod tests {
             delegates: vec![delegate(1), delegate(2), delegate(3)],
             ..CharterDraft::default()
         };
-        assert_eq!(engine.served_by(&charter).await.unwrap().people, [other]);
+        let mut identity = active(4, charter.clone(), own, now);
+        let served = async |identity: &Identity, at| engine.served_by(identity, &identity.charter, at).await.unwrap().people;
+        assert_eq!(served(&identity, now).await, [other]);
+        // Also for a while after they were struck, however often, and until they are named again.
+        let without = CharterDraft {
+            delegates: vec![delegate(1)],
+            ..charter.clone()
+        };
+        identity.recharter(without.clone(), now);
+        let later = now.plus(Span::from_days(89));
+        identity.recharter(without, later);
+        assert_eq!(served(&identity, later).await, [other]);
+        assert_eq!(served(&identity, now.plus(Struck::COUNTS)).await, []);
+        identity.recharter(charter, later);
+        assert_eq!(identity.struck, []);
     }
 }

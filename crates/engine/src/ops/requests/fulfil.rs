@@ -206,7 +206,7 @@ impl Engine {
     ) -> Result<(), OpError> {
         let mut identity = (*stored.value).clone();
         let old_end = charter_of(stored)?.end();
-        identity.charter = charter;
+        identity.recharter(charter, now);
         look_at_groups(
             changeset,
             stored.charter.removal_group.filter(|before| identity.charter.removal_group != Some(*before)),
