@@ -17,10 +17,10 @@ use tenure_core::problem::Reason;
 use crate::App;
 use crate::error::Failure;
 use crate::extract::Source;
-use crate::serve::{Connection, WAITS, holding, paced};
+use crate::serve::{Connection, UnderWay, holding, paced};
 use crate::shares::{Full, Shares};
 
-/// Requests under way at once. With the kept ones they are fewer than connections, so that requests that wait make room before connections do.
+/// Requests under way at once.
 const MAX_REQUESTS: usize = 2_048;
 /// Further ones, which only the management API gets, and there whoever shows a credential: to revoke, and to find out what.
 const KEPT: usize = 512;
@@ -60,16 +60,21 @@ pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) 
         true => &app.requests.kept,
         false => &app.requests.open,
     };
-    let busy = connection.as_ref().map(Connection::busy);
+    let busy = connection.as_ref().map(|connection| Arc::new(connection.busy()));
     let share = match places.take(Some(&source), None) {
         Ok(share) => Arc::new(share),
         Err(full) => return refusal(full),
     };
     let version = parts.version;
-    let answer = next.run(Request::from_parts(parts, paced(body, &share))).await;
+    let request = UnderWay { share, busy: busy.clone() };
+    let answer = next.run(Request::from_parts(parts, paced(body, request.clone()))).await;
     let is_bounded_elsewhere = answer.extensions().get::<BoundedElsewhere>().is_some();
-    let unread = connection.filter(|connection| !is_bounded_elsewhere && connection.ties(&share)).map(|_| share);
-    unread.iter().for_each(|share| share.turn(Some(WAITS)));
+    let own = connection.filter(|connection| !is_bounded_elsewhere && !connection.is_forwarded());
+    let unread = own.map(|connection| {
+        connection.tie(&request.share);
+        request.waits(true);
+        request
+    });
     let last_apart = unread.is_some() && version == Version::HTTP_2;
     answer.map(|body| holding(body, (busy, unread), last_apart))
 }

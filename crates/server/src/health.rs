@@ -30,6 +30,10 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
             StatusCode::OK,
             "degraded: a place doesn't keep the log's checkpoints, a rollback would not be noticed there: see the finding `checkpoints-not-kept`\n",
         ),
+        Ok(_) if app.engine.reading().reliable && app.engine.state_verified().0 > 0 => (
+            StatusCode::OK,
+            "degraded: rows of the database aren't what the log says: see the finding `state-altered`\n",
+        ),
         Ok(_) if app.engine.reading().reliable => (StatusCode::OK, "ok\n"),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the clock stepped: nothing is issued\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store can't be reached\n"),

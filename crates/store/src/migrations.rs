@@ -66,6 +66,9 @@ pub enum MigrationError {
     /// The database was used by a newer Tenure.
     #[error("the database has migration {0}, which this version of Tenure doesn't know: use a newer version")]
     Newer(u32),
+    /// Something on a table of ours isn't what the migrations made.
+    #[error("{0} isn't what Tenure made: somebody changed the database. Remove what was added, or restore a backup")]
+    Altered(String),
 }
 
 /// The migrations still to run, given the numbers and checksums of those that ran.

@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 pub(crate) use self::answer::holding;
-pub(crate) use self::pace::{TooSlow, WAITS, paced};
+pub(crate) use self::pace::{TooSlow, UnderWay, paced};
 pub(crate) use self::places::Connection;
 pub use self::places::Places;
 pub use self::proxies::{Proxies, SourceFrom, SourceFromError};

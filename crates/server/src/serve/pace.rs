@@ -9,10 +9,11 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::places::Busy;
 use crate::shares::{Share, Turn};
 
 /// The turn of what waits for its client.
-pub(crate) const WAITS: Turn = 0;
+const WAITS: Turn = 0;
 /// How long a client may take for the first byte of a body, and between two pieces of it.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long for all of it.
@@ -23,15 +24,30 @@ const WHOLE: Duration = Duration::from_secs(20);
 #[error("the body came too slowly")]
 pub(crate) struct TooSlow;
 
+/// A request that its client keeps waiting now and then: its share, and its part in keeping its connection's place.
+#[derive(Debug, Clone)]
+pub(crate) struct UnderWay {
+    pub(crate) share: Arc<Share>,
+    pub(crate) busy: Option<Arc<Busy>>,
+}
+
+impl UnderWay {
+    /// Whether it waits for its client: then it makes room for others.
+    pub(crate) fn waits(&self, waits: bool) {
+        self.share.turn(waits.then_some(WAITS));
+        self.busy.iter().for_each(|busy| busy.waits(waits));
+    }
+}
+
 /// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it. Until it is there, its request waits
 /// for its client, and gives its share up when another needs it.
-pub(crate) fn paced(body: Body, share: &Arc<Share>) -> Body {
+pub(crate) fn paced(body: Body, request: UnderWay) -> Body {
     if body.is_end_stream() {
         return body;
     }
-    share.turn(Some(WAITS));
-    let given_up = Box::pin(share.given_up());
-    let pieces = stream::try_unfold((body, Arc::clone(share), given_up, None), async |(mut body, share, mut given_up, until)| {
+    request.waits(true);
+    let given_up = Box::pin(request.share.given_up());
+    let pieces = stream::try_unfold((body, request, given_up, None), async |(mut body, request, mut given_up, until)| {
         let until = until.unwrap_or_else(|| Instant::now() + WHOLE);
         loop {
             let frame = tokio::select! {
@@ -45,10 +61,10 @@ pub(crate) fn paced(body: Body, share: &Arc<Share>) -> Body {
             };
             match frame.map(Frame::into_data) {
                 None => {
-                    share.turn(None);
+                    request.waits(false);
                     return Ok(None);
                 }
-                Some(Ok(data)) => return Ok(Some((data, (body, share, given_up, Some(until))))),
+                Some(Ok(data)) => return Ok(Some((data, (body, request, given_up, Some(until))))),
                 // Trailers say nothing here.
                 Some(Err(_)) => {}
             }

@@ -4,6 +4,7 @@
 //! first request, while a crowd of strangers only pushes itself out. So it is within one source, which may be many people's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ const IDLE_STRANGER: Turn = 0;
 const BUSY_STRANGER: Turn = 1;
 /// Nothing is under way.
 const IDLE: Turn = 2;
+/// Whatever is under way waits for the client.
+const WAITING: Turn = 3;
 
 /// The places of a server.
 #[derive(Debug, Clone)]
@@ -54,17 +57,25 @@ struct Now {
     known: bool,
     /// Requests that are being answered.
     busy: usize,
+    /// Of these, those that wait for the client: a body that doesn't come, an answer that isn't read.
+    waiting: usize,
 }
 
 /// A request that is being answered.
 #[derive(Debug)]
-pub(crate) struct Busy(Connection);
+pub(crate) struct Busy {
+    connection: Connection,
+    waits: AtomicBool,
+}
 
 impl Places {
     /// A place for a connection: of a source if it is known already, or of a proxy which forwards; `None` if there is none.
     pub(super) fn take(&self, source: Option<&str>, is_forwarded: bool) -> Option<Connection> {
         // A proxy is known by its address, and a stranger's request over it is another's neighbour.
-        let now = Now { known: is_forwarded, busy: 0 };
+        let now = Now {
+            known: is_forwarded,
+            ..Now::default()
+        };
         let share = self.0.take(source, now.turn()).ok()?;
         Some(Connection(Arc::new(Held {
             share,
@@ -81,6 +92,7 @@ impl Now {
             (false, 0) => Some(IDLE_STRANGER),
             (false, _) => Some(BUSY_STRANGER),
             (true, 0) => Some(IDLE),
+            (true, busy) if busy == self.waiting => Some(WAITING),
             (true, _) => None,
         }
     }
@@ -102,7 +114,10 @@ impl Connection {
     pub(crate) fn busy(&self) -> Busy {
         self.0.asked.notify_one();
         self.change(|now| now.busy += 1);
-        Busy(self.clone())
+        Busy {
+            connection: self.clone(),
+            waits: AtomicBool::new(false),
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut Now)) {
@@ -115,13 +130,14 @@ impl Connection {
         }
     }
 
+    /// Whether it carries other people's requests.
+    pub(crate) fn is_forwarded(&self) -> bool {
+        self.0.is_forwarded
+    }
+
     /// Ties a share to it: it is given up together with the whole connection, since an answer that nobody reads can be ended in no other way.
-    /// Not over a connection that carries the requests of others: there it is false, and nothing is tied.
-    pub(crate) fn ties(&self, share: &Share) -> bool {
-        if !self.0.is_forwarded {
-            share.is_of(&self.0.share);
-        }
-        !self.0.is_forwarded
+    pub(crate) fn tie(&self, share: &Share) {
+        share.is_of(&self.0.share);
     }
 
     /// Returns when its place is another's.
@@ -135,9 +151,20 @@ impl Connection {
     }
 }
 
+impl Busy {
+    /// Whether it waits for its client.
+    pub(super) fn waits(&self, waits: bool) {
+        self.connection.change(|now| {
+            let did = self.waits.swap(waits, Ordering::Relaxed);
+            now.waiting = now.waiting + usize::from(waits) - usize::from(did);
+        });
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.change(|now| now.busy -= 1);
+        self.waits(false);
+        self.connection.change(|now| now.busy -= 1);
     }
 }
 
@@ -197,5 +224,26 @@ mod tests {
             (true, false),
             "a stranger again, before those who are known"
         );
+    }
+
+    #[test]
+    fn a06_whose_requests_only_wait_makes_room() {
+        let places = Places::default();
+        let all: Vec<_> = (0..MAX_CONNECTIONS).map(|n| places.take(Some(&n.to_string()), false).unwrap()).collect();
+        let busy: Vec<_> = all.iter().map(Connection::busy).collect();
+        all.iter().for_each(Connection::prove);
+        assert!(places.take(Some("revoker"), false).is_none(), "all of them are being answered");
+        let second = all[1].busy();
+        for n in [1, 2, 3] {
+            busy[n].waits(true);
+            busy[n].waits(true);
+        }
+        busy[3].waits(false);
+        // Of one connection's requests one is worked on.
+        assert!(places.take(Some("revoker"), false).is_some());
+        assert_eq!([&all[0], &all[1], &all[2], &all[3]].map(gave_up), [false, false, true, false]);
+        drop(second);
+        assert!(places.take(Some("revoker"), false).is_some());
+        drop(busy);
     }
 }

@@ -1,5 +1,6 @@
 //! Files, connections and the schema.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tenure_core::port::RowSealer;
 use tenure_core::time::Timestamp;
 
 use crate::error::OpenError;
-use crate::migrations::{self, pending};
+use crate::migrations::{self, MigrationError, pending};
 use crate::row::text;
 
 /// Pages in the WAL at which the writer itself makes a checkpoint: only if the one in the background can't follow.
@@ -101,7 +102,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 
 pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Result<(), OpenError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch("CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT")?;
+    transaction.execute_batch(TABLE_OF_MIGRATIONS)?;
     let ran = transaction
         .prepare("SELECT number, checksum FROM migration ORDER BY number")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -116,8 +117,45 @@ pub(super) fn migrate(connection: &mut Connection, sealer: &dyn RowSealer) -> Re
             params![migration.number, migration.checksum()],
         )?;
     }
+    if !ran.is_empty() {
+        compare_schema(&transaction)?;
+    }
     transaction.commit()?;
     Ok(())
+}
+
+const TABLE_OF_MIGRATIONS: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER NOT NULL PRIMARY KEY, checksum BLOB NOT NULL) STRICT";
+
+/// What the schema says of a table: the table itself, its indexes and triggers, each by its kind, its name and its text.
+type OfTable = BTreeSet<(String, String, Option<String>)>;
+
+/// A table of ours that somebody changed, be it by a trigger on it, could undo what is written to it. Tables beside ours, such as those of a
+/// tool that copies the database, are none of its business.
+fn compare_schema(connection: &Connection) -> Result<(), OpenError> {
+    let made = Connection::open_in_memory()?;
+    made.execute_batch(TABLE_OF_MIGRATIONS)?;
+    for migration in migrations::SQLITE {
+        made.execute_batch(migration.sql)?;
+    }
+    let (ours, mut found) = (schema(&made)?, schema(connection)?);
+    for (table, expected) in ours {
+        let found = found.remove(&table).unwrap_or_default();
+        if let Some((kind, name, _)) = found.symmetric_difference(&expected).next() {
+            return Err(MigrationError::Altered(format!("the {kind} {name} on the table {table}")).into());
+        }
+    }
+    Ok(())
+}
+
+fn schema(connection: &Connection) -> rusqlite::Result<BTreeMap<String, OfTable>> {
+    let mut tables = BTreeMap::<String, OfTable>::new();
+    let mut read = connection.prepare("SELECT tbl_name, type, name, sql FROM sqlite_schema")?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        let object = (row.get(1)?, row.get(2)?, row.get(3)?);
+        tables.entry(row.get(0)?).or_default().insert(object);
+    }
+    Ok(tables)
 }
 
 /// Takes over the last uses that an earlier version noted without a MAC.

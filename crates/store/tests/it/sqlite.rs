@@ -91,6 +91,40 @@ async fn a05_last_uses_of_before_get_their_macs() {
 }
 
 #[tokio::test]
+async fn a04_what_somebody_put_into_the_file_runs_never_and_is_refused_at_the_next_start() {
+    let (_folder, path) = database_file();
+    let store = sqlite(&path);
+    committed(store.commit(writes(1, 1, put(identity("a"), 0, "active", &[]))).await);
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch(
+            "CREATE TRIGGER undo AFTER UPDATE ON record BEGIN
+               UPDATE record SET revision = OLD.revision, body = OLD.body, mac = OLD.mac, position = OLD.position WHERE rowid = OLD.rowid;
+             END",
+        )
+        .unwrap();
+    committed(store.commit(writes(2, 2, put(identity("a"), 1, "suspended", &[]))).await);
+    drop(store);
+    let body: Vec<u8> = by_hand.query_row("SELECT body FROM record", [], |row| row.get(0)).unwrap();
+    assert_eq!(body, b"suspended");
+    let refused = || match reopen(&path) {
+        Err(OpenError::Schema(MigrationError::Altered(what))) => what,
+        other => panic!("{:?}", other.map(drop)),
+    };
+    assert_eq!(refused(), "the trigger undo on the table record");
+    by_hand
+        .execute_batch("DROP TRIGGER undo; CREATE UNIQUE INDEX once_only ON record (substr(body, 1, 9))")
+        .unwrap();
+    assert_eq!(refused(), "the index once_only on the table record");
+    // What stands beside what is ours is somebody else's.
+    by_hand
+        .execute_batch("DROP INDEX once_only; CREATE TABLE beside (id INTEGER); CREATE INDEX beside_id ON beside (id)")
+        .unwrap();
+    drop(by_hand);
+    reopen(&path).unwrap();
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_crash() {
     let (folder, path) = database_file();
     let store = sqlite(&path);

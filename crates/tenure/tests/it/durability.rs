@@ -309,6 +309,7 @@ async fn a05_a_row_that_was_put_back_or_deleted_is_not_believed() {
     world.until_within(Duration::from_secs(20), noticed).await;
     let metrics = world.text("", "/metrics").await;
     assert!(metrics.contains("\ntenure_state_faults 6\n"), "{metrics}");
+    assert!(world.text("", "/readyz").await.starts_with("degraded: rows of the database"));
     for (kind, part) in [
         ("identity", &suspended),
         ("person", &una_id),

@@ -345,7 +345,9 @@ impl Engine {
             } else if let Ok(other) = as_id.parse::<IdentityId>() {
                 let owner = self.one::<Identity>(other).await?.and_then(|other| other.charter.owner);
                 // What its own owner gets by a delegate of theirs, they have.
-                served.people.extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
+                served
+                    .people
+                    .extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
             } else {
                 served.teams.extend(self.teams_of_party(&party).await?);
             }
