@@ -57,6 +57,31 @@ pub(crate) struct Policies {
     last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
 }
 
+/// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel stays, with its way back to
+/// the built-in set.
+struct NotTaken {
+    version: String,
+}
+
+impl PolicyEngine for NotTaken {
+    fn decide(&self, _: &Question) -> Answer {
+        Answer {
+            allowed: false,
+            errored: true,
+            version: self.version(),
+            policies: Vec::new(),
+        }
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        Vec::new()
+    }
+}
+
 #[derive(Clone)]
 struct Current {
     engine: Arc<dyn PolicyEngine>,
@@ -154,7 +179,7 @@ impl Engine {
     /// Takes the set that the store says is in force, if it is another than before.
     ///
     /// # Errors
-    /// The store can't be read, or its set doesn't load: then the old one stays, and every enabling commit conflicts.
+    /// The store can't be read: then the old one stays, and every enabling commit conflicts.
     pub async fn refresh_policy(&self) -> Result<(), OpError> {
         let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
         if row.as_ref().map(|row| row.revision) == self.policy.current.read().basis {
@@ -164,10 +189,17 @@ impl Engine {
             None => Arc::clone(&self.policy.builtin),
             Some(row) => {
                 let set = self.must::<PolicySet>("policy set", row.policy).await?;
-                self.policy.load(&set.text).await.map_err(|error| match error {
-                    OpError::Invalid(problems) => OpError::Internal(format!("the policy set in force doesn't load: {problems:?}")),
-                    other => other,
-                })?
+                match self.policy.load(&set.text).await {
+                    Err(OpError::Invalid(problems)) => {
+                        tracing::error!(
+                            version = set.version,
+                            problems = ?problems,
+                            "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
+                        );
+                        Arc::new(NotTaken { version: set.version.clone() })
+                    }
+                    loaded => loaded?,
+                }
             }
         };
         *self.policy.current.write() = Current {
@@ -415,5 +447,60 @@ impl Engine {
             });
         }
         Ok(end.page(items))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::{PersonId, RequestId};
+    use tenure_core::person::Role;
+
+    use super::*;
+    use crate::run::deadlines::system;
+    use crate::run::seal::tests::world;
+
+    #[tokio::test]
+    async fn a01_a_set_in_force_that_is_not_taken_any_more_leaves_the_kernel() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let (security, other) = (world.person(Role::Security).await, world.person(Role::Auditor).await);
+        let set = PolicySet {
+            id: PolicySetId::from_u128(1),
+            text: format!(
+                r#"@id("long") permit (principal, action, resource) when {{ resource.name == "{}" }};"#,
+                "x".repeat(2_000)
+            ),
+            version: "of-before".to_owned(),
+            based_on: engine.policy.version(),
+            author: PersonId::from_u128(1),
+            purpose: String::new(),
+            request: RequestId::from_u128(1),
+            state: PolicySetState::InForce,
+            created_at: now,
+            in_force_at: Some(now),
+        };
+        let in_force = InForce {
+            policy: set.id,
+            version: set.version.clone(),
+        };
+        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Administer));
+        changeset.insert(&set).insert(&in_force);
+        engine.settle(changeset).await.unwrap().unwrap();
+        engine.catch_up().await.expect("the server starts");
+        assert_eq!(engine.policy.version(), "of-before");
+        // What enables is refused, what disables isn't.
+        let team = tenure_api::people::NewTeam { name: "payers".to_owned() };
+        let refused = engine.create_team(&world.admin, team.clone()).await.map(drop);
+        assert!(matches!(refused, Err(OpError::Refused { .. })), "{refused:?}");
+        let other = other.person_id().unwrap();
+        engine.suspend_person(&security, other, "while it lasts".to_owned()).await.unwrap();
+        // The way back is open.
+        let back = NewPolicySet {
+            text: engine.policy.loader.default_text().to_owned(),
+            purpose: "the new release takes less".to_owned(),
+        };
+        engine.propose_policy(&world.admin, back).await.unwrap();
+        engine.catch_up().await.unwrap();
+        engine.create_team(&world.admin, team).await.unwrap();
     }
 }
