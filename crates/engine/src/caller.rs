@@ -14,8 +14,13 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::epochs;
+use crate::ops::introspect;
+use crate::ops::places;
+use crate::ops::token;
+use crate::ops::token::sender;
 use crate::ops::token::{Presented, TokenUse};
 
 /// Who is let in while the log is contradicted (S-1).
@@ -126,146 +131,144 @@ impl Standing {
     }
 }
 
-impl Engine {
-    /// The caller as they are now, if their token or session still stands for them: streams ask this again and again.
-    ///
-    /// # Errors
-    /// It has ended, or its person isn't active any more.
-    pub async fn still(&self, caller: &Caller) -> Result<Caller, OpError> {
-        let Caller::Person { person, via, .. } = caller else {
-            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
-        };
-        Ok(self.stands(person.id, *via).await?.into_caller())
-    }
+/// The caller as they are now, if their token or session still stands for them: streams ask this again and again.
+///
+/// # Errors
+/// It has ended, or its person isn't active any more.
+pub async fn still(kernel: &Kernel, caller: &Caller) -> Result<Caller, OpError> {
+    let Caller::Person { person, via, .. } = caller else {
+        return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+    };
+    Ok(stands(kernel, person.id, *via).await?.into_caller())
+}
 
-    /// What stands for a person, if it does now.
-    pub(crate) async fn stands(&self, person: PersonId, via: Via) -> Result<Standing, OpError> {
-        let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
-        let key = match via {
-            Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
-            Via::Session(session) => RowKey::new(RowKind::Session, session),
-        };
-        self.look_if_stale().await?;
-        let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key(), Contradiction::row_key()];
-        let snapshot = self.store.load(&keys).await?;
-        let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), snapshot.get::<Contradiction>(3)?.as_ref());
-        let person = snapshot.get::<Person>(1)?.ok_or_else(invalid)?;
-        let (proof, whose, revoked, expires_at, made) = match via {
-            Via::OperatorToken(_) => {
-                let token = snapshot.get::<OperatorToken>(0)?.ok_or_else(invalid)?;
-                let (whose, revoked, end, made) = (token.person, token.revoked_at, token.expires_at, token.created);
-                (StandingProof::Token(token), whose, revoked, end, made)
-            }
-            Via::Session(_) => {
-                let session = snapshot.get::<Session>(0)?.ok_or_else(invalid)?;
-                let (whose, revoked, end, made) = (session.person, session.revoked_at, session.expires_at, session.created);
-                (StandingProof::Session(session), whose, revoked, end, made)
-            }
-        };
-        if whose != person.id || person.state != PersonState::Active {
-            return Err(invalid());
+/// What stands for a person, if it does now.
+pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Result<Standing, OpError> {
+    let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
+    let key = match via {
+        Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
+        Via::Session(session) => RowKey::new(RowKind::Session, session),
+    };
+    places::look_if_stale(kernel).await?;
+    let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key(), Contradiction::row_key()];
+    let snapshot = kernel.store.load(&keys).await?;
+    let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), snapshot.get::<Contradiction>(3)?.as_ref());
+    let person = snapshot.get::<Person>(1)?.ok_or_else(invalid)?;
+    let (proof, whose, revoked, expires_at, made) = match via {
+        Via::OperatorToken(_) => {
+            let token = snapshot.get::<OperatorToken>(0)?.ok_or_else(invalid)?;
+            let (whose, revoked, end, made) = (token.person, token.revoked_at, token.expires_at, token.created);
+            (StandingProof::Token(token), whose, revoked, end, made)
         }
-        if !trust.covers(made) {
-            return Err(OpError::Unauthenticated(Reason::BeforeEpoch));
+        Via::Session(_) => {
+            let session = snapshot.get::<Session>(0)?.ok_or_else(invalid)?;
+            let (whose, revoked, end, made) = (session.person, session.revoked_at, session.expires_at, session.created);
+            (StandingProof::Session(session), whose, revoked, end, made)
         }
-        // Somebody has to look into it and to stop what it revived; whoever else left in what is lost must not be let in again.
-        if (trust.contradicted || self.is_contradicted()) && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role)) {
-            return Err(OpError::Unauthenticated(Reason::LogContradicted));
-        }
-        if revoked.is_some() {
-            return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
-        }
-        if self.now() >= expires_at {
-            return Err(OpError::Unauthenticated(Reason::CredentialExpired));
-        }
-        Ok(Standing { person, proof })
+    };
+    if whose != person.id || person.state != PersonState::Active {
+        return Err(invalid());
     }
+    if !trust.covers(made) {
+        return Err(OpError::Unauthenticated(Reason::BeforeEpoch));
+    }
+    // Somebody has to look into it and to stop what it revived; whoever else left in what is lost must not be let in again.
+    if (trust.contradicted || epochs::is_contradicted(kernel)) && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role)) {
+        return Err(OpError::Unauthenticated(Reason::LogContradicted));
+    }
+    if revoked.is_some() {
+        return Err(OpError::Unauthenticated(Reason::CredentialRevoked));
+    }
+    if kernel.now() >= expires_at {
+        return Err(OpError::Unauthenticated(Reason::CredentialExpired));
+    }
+    Ok(Standing { person, proof })
+}
 
-    /// The person for whom an operator token or a session stands.
-    ///
-    /// # Errors
-    /// It is unknown, revoked or over, or its person isn't active.
-    pub async fn authenticate_person(&self, secret: &str) -> Result<Caller, OpError> {
-        self.person_behind(secret, false).await
-    }
+/// The person for whom an operator token or a session stands.
+///
+/// # Errors
+/// It is unknown, revoked or over, or its person isn't active.
+pub async fn authenticate_person(kernel: &Kernel, secret: &str) -> Result<Caller, OpError> {
+    person_behind(kernel, secret, false).await
+}
 
-    /// The person whose browser sent this cookie.
-    ///
-    /// # Errors
-    /// As [`Engine::authenticate_person`].
-    pub async fn authenticate_browser(&self, cookie: &str) -> Result<Caller, OpError> {
-        self.person_behind(cookie, true).await
-    }
+/// The person whose browser sent this cookie.
+///
+/// # Errors
+/// As [`Kernel::authenticate_person`].
+pub async fn authenticate_browser(kernel: &Kernel, cookie: &str) -> Result<Caller, OpError> {
+    person_behind(kernel, cookie, true).await
+}
 
-    /// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
-    /// what the token says and what its grants still cover now.
-    ///
-    /// `changes`: whether the request may change something.
-    ///
-    /// # Errors
-    /// The token is nobody's, dead, for another resource, or bound to a key that was not shown.
-    pub async fn authenticate_identity(&self, token: &str, shown: &Presented, changes: bool) -> Result<Caller, OpError> {
-        let now = self.now();
-        let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
-        let (claims, held) = self.presented(token, now).await?.ok_or(unknown)?;
-        held.status.map_err(OpError::Unauthenticated)?;
-        let to = TokenUse {
-            asked: "management_api",
-            changes,
-        };
-        self.holds_key(&held.credential, token, shown, to, now).await?;
-        if held.credential.delegation.is_some() || held.credential.may_act.is_some() {
-            let id = held.known.identity.id;
-            let reason = Reason::DelegationNotAllowed;
-            self.refuse_identity(id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
-            let detail = "authority that is handed on counts at resources, not here: come with a token under authority of your own";
-            return Err(OpError::because(reason, detail));
-        }
-        let resource = self.one::<Resource>(held.credential.resource).await?;
-        let resource = resource
-            .filter(|resource| resource.is_at(&self.settings.public_url) && claims.audience == resource.uri)
-            .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
-        let standing = gate::standing(held.known.facts(now)).map_err(OpError::Unauthenticated)?;
-        let usage = standing.charter().usage.as_ref();
-        if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
-            return Err(OpError::Unauthenticated(Reason::WrongContext));
-        }
-        let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
-        let actions = held.credential.actions.iter().filter(covered).cloned().collect();
-        self.touch(claims.identity.to_string(), now);
-        Ok(Caller::Identity {
-            identity: held.known.identity.clone(),
-            actions,
-        })
+/// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
+/// what the token says and what its grants still cover now.
+///
+/// `changes`: whether the request may change something.
+///
+/// # Errors
+/// The token is nobody's, dead, for another resource, or bound to a key that was not shown.
+pub async fn authenticate_identity(kernel: &Kernel, token: &str, shown: &Presented, changes: bool) -> Result<Caller, OpError> {
+    let now = kernel.now();
+    let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
+    let (claims, held) = introspect::presented(kernel, token, now).await?.ok_or(unknown)?;
+    held.status.map_err(OpError::Unauthenticated)?;
+    let to = TokenUse {
+        asked: "management_api",
+        changes,
+    };
+    sender::holds_key(kernel, &held.credential, token, shown, to, now).await?;
+    if held.credential.delegation.is_some() || held.credential.may_act.is_some() {
+        let id = held.known.identity.id;
+        let reason = Reason::DelegationNotAllowed;
+        token::refuse_identity(kernel, id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
+        let detail = "authority that is handed on counts at resources, not here: come with a token under authority of your own";
+        return Err(OpError::because(reason, detail));
     }
+    let resource = kernel.one::<Resource>(held.credential.resource).await?;
+    let resource = resource
+        .filter(|resource| resource.is_at(&kernel.settings.public_url) && claims.audience == resource.uri)
+        .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let standing = gate::standing(held.known.facts(now)).map_err(OpError::Unauthenticated)?;
+    let usage = standing.charter().usage.as_ref();
+    if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
+        return Err(OpError::Unauthenticated(Reason::WrongContext));
+    }
+    let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
+    let actions = held.credential.actions.iter().filter(covered).cloned().collect();
+    kernel.touch(claims.identity.to_string(), now);
+    Ok(Caller::Identity {
+        identity: held.known.identity.clone(),
+        actions,
+    })
+}
 
-    /// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may come from is
-    /// checked for the one and not for the other.
-    async fn person_behind(&self, secret: &str, browser: bool) -> Result<Caller, OpError> {
-        let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
-        let parsed = Parsed::parse(secret).map_err(|_| invalid())?;
-        let (person, via, hash) = match parsed.kind() {
-            OpaqueKind::Operator if !browser => {
-                let id: OperatorTokenId = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
-                let token = self.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
-                (token.person, Via::OperatorToken(id), token.hash.clone())
-            }
-            OpaqueKind::Session => {
-                let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
-                let session = self
-                    .one::<Session>(id)
-                    .await?
-                    .filter(|session| session.browser == browser)
-                    .ok_or_else(invalid)?;
-                (session.person, Via::Session(id), session.hash.clone())
-            }
-            _ => return Err(invalid()),
-        };
-        if !self.opaque.matches(&parsed, &hash) {
-            return Err(invalid());
+/// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may come from is
+/// checked for the one and not for the other.
+async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<Caller, OpError> {
+    let invalid = || OpError::Unauthenticated(Reason::ProofInvalid);
+    let parsed = Parsed::parse(secret).map_err(|_| invalid())?;
+    let (person, via, hash) = match parsed.kind() {
+        OpaqueKind::Operator if !browser => {
+            let id: OperatorTokenId = parsed.id::<OperatorTokenKind>().ok_or_else(invalid)?;
+            let token = kernel.one::<OperatorToken>(id).await?.ok_or_else(invalid)?;
+            (token.person, Via::OperatorToken(id), token.hash.clone())
         }
-        Ok(self.stands(person, via).await?.into_caller())
+        OpaqueKind::Session => {
+            let id: SessionId = parsed.id::<SessionKind>().ok_or_else(invalid)?;
+            let session = kernel
+                .one::<Session>(id)
+                .await?
+                .filter(|session| session.browser == browser)
+                .ok_or_else(invalid)?;
+            (session.person, Via::Session(id), session.hash.clone())
+        }
+        _ => return Err(invalid()),
+    };
+    if !kernel.opaque.matches(&parsed, &hash) {
+        return Err(invalid());
     }
+    Ok(stands(kernel, person, via).await?.into_caller())
 }
 
 #[cfg(test)]
@@ -275,6 +278,7 @@ mod tests {
     use tenure_core::time::Span;
 
     use super::*;
+    use crate::ops::directory;
     use crate::run::seal::tests::world;
 
     #[tokio::test]
@@ -282,18 +286,16 @@ mod tests {
         let world = world().await;
         let person = world.person(Role::Auditor).await.person_id().unwrap();
         let life = Span::from_mins(1);
-        let issued = world
-            .engine
-            .create_operator_token(&world.admin, person, NewOperatorToken { ttl: Some(life) })
+        let issued = directory::create_operator_token(&world.engine, &world.admin, person, NewOperatorToken { ttl: Some(life) })
             .await
             .unwrap();
-        let caller = world.engine.authenticate_person(&issued.operator_token).await.unwrap();
+        let caller = authenticate_person(&world.engine, &issued.operator_token).await.unwrap();
         world.clock.advance(Span::from_secs(59));
-        world.engine.authenticate_person(&issued.operator_token).await.unwrap();
-        world.engine.still(&caller).await.unwrap();
+        authenticate_person(&world.engine, &issued.operator_token).await.unwrap();
+        still(&world.engine, &caller).await.unwrap();
         world.clock.advance(Span::from_secs(1));
-        let ended = world.engine.authenticate_person(&issued.operator_token).await;
+        let ended = authenticate_person(&world.engine, &issued.operator_token).await;
         assert!(matches!(ended, Err(OpError::Unauthenticated(Reason::CredentialExpired))));
-        assert!(world.engine.still(&caller).await.is_err());
+        assert!(still(&world.engine, &caller).await.is_err());
     }
 }

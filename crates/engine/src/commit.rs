@@ -12,9 +12,13 @@ use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Engine;
+use crate::Kernel;
+use crate::caller;
 use crate::counters::count;
 use crate::error::OpError;
+use crate::keys;
+use crate::ops::epochs;
+use crate::ops::policies;
 use crate::refusals::{next_window, window};
 
 /// How often a decision is made again when what it rested on changed.
@@ -24,7 +28,7 @@ const SETTLEMENTS: u32 = 5;
 /// What one person, or one identity by the API, may ask of approvers in a minute: each of these is somebody else's work.
 const REQUESTS: u32 = 600;
 
-impl Engine {
+impl Kernel {
     /// A new event at a time.
     pub(crate) fn event(&self, now: Timestamp, kind: &'static str, control: ControlPoint) -> Event {
         Event::new(EventId::generate(now, self.entropy.as_ref()), kind, control)
@@ -47,7 +51,7 @@ impl Engine {
             }
             _ => {}
         }
-        if self.is_contradicted() && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
+        if epochs::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
         let disables = disables(&changeset);
@@ -64,14 +68,14 @@ impl Engine {
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
-                        self.refresh_policy().await?;
+                        policies::refresh_policy(self).await?;
                     }
                     return Ok(Some(committed));
                 }
                 Outcome::Conflict(conflict @ (Conflict::Row(_) | Conflict::Fence { .. })) => {
                     count(&self.counters.conflicts);
                     if conflict == Conflict::Row(InForce::row_key()) {
-                        self.refresh_policy().await?;
+                        policies::refresh_policy(self).await?;
                     }
                     return Ok(None);
                 }
@@ -89,7 +93,7 @@ impl Engine {
     /// A person's change commits only while their session or token stands for them: one that is revoked meanwhile makes the decision
     /// come back here. What a person writes is bounded; what takes authority away is not.
     async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
-        let standing = self.stands(person, via).await?;
+        let standing = caller::stands(self, person, via).await?;
         standing.expect(changeset);
         let person = standing.person;
         let disables = disables(changeset);
@@ -166,7 +170,7 @@ impl Engine {
 
     /// Where a commit's first event stands, with the log's promise (S-3).
     pub(crate) async fn logged(&self, committed: &Committed) -> Result<Logged, OpError> {
-        let keys = self.deployment_keys().await?;
+        let keys = keys::deployment_keys(self).await?;
         let leaf = committed.leaf_hashes.first().copied().unwrap_or_default();
         let promise = keys.log.promise(committed.position.index, leaf, committed.at.as_micros());
         Ok(Logged {
@@ -232,6 +236,7 @@ mod tests {
     use tenure_api::people::NewTeam;
 
     use super::*;
+    use crate::ops::people;
     use crate::run::deadlines::system;
     use crate::run::seal::tests::world;
 
@@ -249,7 +254,7 @@ mod tests {
                 .map(|spend| Spend { by: spend.limit, ..spend }),
         );
         engine.settle(spent).await.unwrap().unwrap();
-        let refused = engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        let refused = people::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
         let OpError::Refused {
             reason, detail, retry_after, ..
         } = refused
@@ -262,8 +267,8 @@ mod tests {
         let wait = retry_after.unwrap();
         assert_eq!(now.plus(wait), next_window(window(now)));
         world.clock.advance(Span::from_micros(wait.as_micros() - 1));
-        engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        people::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
         world.clock.advance(Span::from_micros(1));
-        engine.create_team(&world.admin, NewTeam { name: "one".into() }).await.unwrap();
+        people::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap();
     }
 }

@@ -20,8 +20,9 @@ use tenure_credentials::receipt::ReceiptSigner;
 use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
 use tenure_log::{LogSigner, NoteSigner};
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::policies;
 use crate::ops::setup::Deployment;
 
 /// Prepared keys of workloads that are kept; about 20 MB.
@@ -75,218 +76,219 @@ impl KeyCache {
     }
 }
 
-impl Engine {
-    /// A fresh Ed25519 key and its sealed record.
-    pub(crate) fn new_key(&self, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
-        self.new_key_of(key_use, SigningAlgorithm::EdDsa, now)
-    }
+/// A fresh Ed25519 key and its sealed record.
+pub(crate) fn new_key(kernel: &Kernel, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
+    new_key_of(kernel, key_use, SigningAlgorithm::EdDsa, now)
+}
 
-    /// A fresh key of this algorithm and its sealed record.
-    pub(crate) fn new_key_of(&self, key_use: KeyUse, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, OpError> {
-        let id = SigningKeyId::generate(now, self.entropy.as_ref());
-        let key = tenure_credentials::key::generate(algorithm, self.entropy.as_ref()).map_err(|e| OpError::Internal(e.to_string()))?;
-        let sealed = self
-            .root
-            .seal(SEAL_LABEL, &id.to_string(), key.private.expose(), self.entropy.as_ref())
-            .map_err(|e| OpError::Internal(e.to_string()))?;
-        Ok(SigningKey {
-            id,
-            key_use,
-            algorithm,
-            public: key.public,
-            sealed,
-            created_at: now,
-        })
-    }
+/// A fresh key of this algorithm and its sealed record.
+pub(crate) fn new_key_of(kernel: &Kernel, key_use: KeyUse, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, OpError> {
+    let id = SigningKeyId::generate(now, kernel.entropy.as_ref());
+    let key = tenure_credentials::key::generate(algorithm, kernel.entropy.as_ref()).map_err(|e| OpError::Internal(e.to_string()))?;
+    let sealed = kernel
+        .root
+        .seal(SEAL_LABEL, &id.to_string(), key.private.expose(), kernel.entropy.as_ref())
+        .map_err(|e| OpError::Internal(e.to_string()))?;
+    Ok(SigningKey {
+        id,
+        key_use,
+        algorithm,
+        public: key.public,
+        sealed,
+        created_at: now,
+    })
+}
 
-    async fn load_key(&self, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
-        let snapshot = self.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
-        let stored = snapshot
-            .get::<SigningKey>(0)?
-            .ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
-        Ok(stored.value)
-    }
+async fn load_key(kernel: &Kernel, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
+    let snapshot = kernel.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
+    let stored = snapshot
+        .get::<SigningKey>(0)?
+        .ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
+    Ok(stored.value)
+}
 
-    fn open_seed(&self, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
-        self.root.open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(key.id))
-    }
+fn open_seed(kernel: &Kernel, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
+    kernel
+        .root
+        .open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed)
+        .map_err(|_| unopened(key.id))
+}
 
-    /// The deployment's own keys.
-    pub(crate) async fn deployment_keys(&self) -> Result<Arc<DeploymentKeys>, OpError> {
-        if let Some(keys) = self.keys.deployment.read().as_ref() {
-            return Ok(Arc::clone(keys));
-        }
-        let deployment = self.deployment().await?.ok_or(OpError::Setup("set-up has not been done"))?;
-        let keys = Arc::new(self.open_deployment_keys(&deployment).await?);
-        *self.keys.deployment.write() = Some(Arc::clone(&keys));
-        Ok(keys)
+/// The deployment's own keys.
+pub(crate) async fn deployment_keys(kernel: &Kernel) -> Result<Arc<DeploymentKeys>, OpError> {
+    if let Some(keys) = kernel.keys.deployment.read().as_ref() {
+        return Ok(Arc::clone(keys));
     }
+    let deployment = deployment(kernel).await?.ok_or(OpError::Setup("set-up has not been done"))?;
+    let keys = Arc::new(open_deployment_keys(kernel, &deployment).await?);
+    *kernel.keys.deployment.write() = Some(Arc::clone(&keys));
+    Ok(keys)
+}
 
-    async fn open_deployment_keys(&self, deployment: &Deployment) -> Result<DeploymentKeys, OpError> {
-        let log = self.load_key(deployment.log_key).await?;
-        let receipt = self.load_key(deployment.receipt_key).await?;
-        if log.key_use != KeyUse::Log || receipt.key_use != KeyUse::Receipt {
-            return Err(OpError::Internal("a deployment key is for another use".into()));
-        }
-        let log_signer = LogSigner::from_seed(&deployment.log_name, 0, self.open_seed(&log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
-        let every_epoch = NoteSigner::from_seed(&format!("{}/every-epoch", deployment.host()), self.root.subkey("kept checkpoints").expose())
-            .map_err(|e| OpError::Internal(e.to_string()))?;
-        let seed = self.open_seed(&receipt)?;
-        let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
-        let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
-        Ok(DeploymentKeys {
-            log: log_signer,
-            every_epoch,
-            receipt: receipt_signer,
-            receipt_public,
-        })
+async fn open_deployment_keys(kernel: &Kernel, deployment: &Deployment) -> Result<DeploymentKeys, OpError> {
+    let log = load_key(kernel, deployment.log_key).await?;
+    let receipt = load_key(kernel, deployment.receipt_key).await?;
+    if log.key_use != KeyUse::Log || receipt.key_use != KeyUse::Receipt {
+        return Err(OpError::Internal("a deployment key is for another use".into()));
     }
+    let log_signer = LogSigner::from_seed(&deployment.log_name, 0, open_seed(kernel, &log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
+    let every_epoch = NoteSigner::from_seed(&format!("{}/every-epoch", deployment.host()), kernel.root.subkey("kept checkpoints").expose())
+        .map_err(|e| OpError::Internal(e.to_string()))?;
+    let seed = open_seed(kernel, &receipt)?;
+    let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
+    let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
+    Ok(DeploymentKeys {
+        log: log_signer,
+        every_epoch,
+        receipt: receipt_signer,
+        receipt_public,
+    })
+}
 
-    /// The signer of an environment's current key of this algorithm.
-    pub(crate) async fn token_signer(&self, environment: &Environment, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
-        let missing = || OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()));
-        let id = environment.signing_key(algorithm, now).ok_or_else(missing)?;
-        if let Some(signer) = self.keys.signers.read().get(&id) {
-            return Ok(Arc::clone(signer));
-        }
-        let key = self.load_key(id).await?;
-        if key.key_use != KeyUse::AccessToken(environment.name.clone()) {
-            return Err(OpError::Internal(format!("the signing key {id} is for another use")));
-        }
-        let private = self.root.open(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(id))?;
-        let signer = Arc::new(TokenSigner::new(id, key.algorithm, &private).map_err(|e| OpError::Internal(e.to_string()))?);
-        self.keys.signers.write().insert(id, Arc::clone(&signer));
-        Ok(signer)
+/// The signer of an environment's current key of this algorithm.
+pub(crate) async fn token_signer(kernel: &Kernel, environment: &Environment, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
+    let missing = || OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()));
+    let id = environment.signing_key(algorithm, now).ok_or_else(missing)?;
+    if let Some(signer) = kernel.keys.signers.read().get(&id) {
+        return Ok(Arc::clone(signer));
     }
+    let key = load_key(kernel, id).await?;
+    if key.key_use != KeyUse::AccessToken(environment.name.clone()) {
+        return Err(OpError::Internal(format!("the signing key {id} is for another use")));
+    }
+    let private = kernel.root.open(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(id))?;
+    let signer = Arc::new(TokenSigner::new(id, key.algorithm, &private).map_err(|e| OpError::Internal(e.to_string()))?);
+    kernel.keys.signers.write().insert(id, Arc::clone(&signer));
+    Ok(signer)
+}
 
-    /// The public keys that an environment's verifiers may meet now.
-    pub(crate) async fn public_keys(&self, environment: &Environment, now: Timestamp) -> Result<Vec<PublicKey>, OpError> {
-        let mut keys = Vec::new();
-        for key in environment.published(now) {
-            let known = self.keys.public.read().get(&key.id).cloned();
-            let public = match known {
-                Some(public) => public,
-                None => {
-                    let record = self.load_key(key.id).await?;
-                    let (key, jwk) = VerifyingKey::from_record(key.id, record.algorithm, &record.public)
-                        .map_err(|_| OpError::Internal(format!("the public key {} is malformed", key.id)))?;
-                    let prepared = (jwk, key);
-                    self.keys.public.write().insert(record.id, prepared.clone());
-                    prepared
-                }
-            };
-            keys.push(public);
-        }
-        Ok(keys)
+/// The public keys that an environment's verifiers may meet now.
+pub(crate) async fn public_keys(kernel: &Kernel, environment: &Environment, now: Timestamp) -> Result<Vec<PublicKey>, OpError> {
+    let mut keys = Vec::new();
+    for key in environment.published(now) {
+        let known = kernel.keys.public.read().get(&key.id).cloned();
+        let public = match known {
+            Some(public) => public,
+            None => {
+                let record = load_key(kernel, key.id).await?;
+                let (key, jwk) = VerifyingKey::from_record(key.id, record.algorithm, &record.public)
+                    .map_err(|_| OpError::Internal(format!("the public key {} is malformed", key.id)))?;
+                let prepared = (jwk, key);
+                kernel.keys.public.write().insert(record.id, prepared.clone());
+                prepared
+            }
+        };
+        keys.push(public);
     }
+    Ok(keys)
+}
 
-    /// The public keys of an environment, as JWKs: for everyone.
-    ///
-    /// # Errors
-    /// No such environment.
-    pub async fn key_set(&self, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
-        let environment = self.must::<Environment>("environment", environment).await?;
-        let keys = self.public_keys(&environment, self.now()).await?;
-        Ok(keys.into_iter().map(|(jwk, _)| jwk).collect())
-    }
+/// The public keys of an environment, as JWKs: for everyone.
+///
+/// # Errors
+/// No such environment.
+pub async fn key_set(kernel: &Kernel, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
+    let environment = kernel.must::<Environment>("environment", environment).await?;
+    let keys = public_keys(kernel, &environment, kernel.now()).await?;
+    Ok(keys.into_iter().map(|(jwk, _)| jwk).collect())
+}
 
-    /// [`Engine::catch_up`], for a server: its public URL has to be the deployment's.
-    ///
-    /// # Errors
-    /// It isn't; or as there.
-    pub async fn recover(&self) -> Result<(), OpError> {
-        self.catch_up().await?;
-        match self.deployment().await? {
-            Some(deployment) if deployment.host() != crate::ops::setup::log_name(&self.settings.public_url) => Err(OpError::Unavailable(format!(
-                "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
-                deployment.host()
-            ))),
-            _ => Ok(()),
-        }
+/// [`Kernel::catch_up`], for a server: its public URL has to be the deployment's.
+///
+/// # Errors
+/// It isn't; or as there.
+pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
+    catch_up(kernel).await?;
+    match deployment(kernel).await? {
+        Some(deployment) if deployment.host() != crate::ops::setup::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
+            "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
+            deployment.host()
+        ))),
+        _ => Ok(()),
     }
+}
 
-    /// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
-    ///
-    /// # Errors
-    /// The store can't be read, or its rows carry another root key's MACs.
-    pub async fn catch_up(&self) -> Result<(), OpError> {
-        self.note_committed(self.store.head().await?.last_at);
-        match self.deployment().await {
-            Ok(_) => self.refresh_policy().await,
-            Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
-                "the row {key} was not written under this root key: use the root key that this database was made with"
-            ))),
-            Err(other) => Err(other.into()),
-        }
+/// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
+///
+/// # Errors
+/// The store can't be read, or its rows carry another root key's MACs.
+pub async fn catch_up(kernel: &Kernel) -> Result<(), OpError> {
+    kernel.note_committed(kernel.store.head().await?.last_at);
+    match deployment(kernel).await {
+        Ok(_) => policies::refresh_policy(kernel).await,
+        Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
+            "the row {key} was not written under this root key: use the root key that this database was made with"
+        ))),
+        Err(other) => Err(other.into()),
     }
+}
 
-    /// Whether the store's disk is full, so that only what takes authority away is written (S-16).
-    pub fn disk_is_full(&self) -> bool {
-        self.store.is_full()
-    }
+/// Whether the store's disk is full, so that only what takes authority away is written (S-16).
+pub fn disk_is_full(kernel: &Kernel) -> bool {
+    kernel.store.is_full()
+}
 
-    /// How many entries the log has.
-    ///
-    /// # Errors
-    /// The store can't be reached.
-    pub async fn log_size(&self) -> Result<u64, OpError> {
-        Ok(self.store.head().await?.size)
-    }
+/// How many entries the log has.
+///
+/// # Errors
+/// The store can't be reached.
+pub async fn log_size(kernel: &Kernel) -> Result<u64, OpError> {
+    Ok(kernel.store.head().await?.size)
+}
 
-    /// How many entries the newest checkpoint covers.
-    ///
-    /// # Errors
-    /// The store can't be reached.
-    pub async fn sealed_size(&self) -> Result<u64, OpError> {
-        Ok(self.store.sealed().await?.map_or(0, |sealed| sealed.size))
-    }
+/// How many entries the newest checkpoint covers.
+///
+/// # Errors
+/// The store can't be reached.
+pub async fn sealed_size(kernel: &Kernel) -> Result<u64, OpError> {
+    Ok(kernel.store.sealed().await?.map_or(0, |sealed| sealed.size))
+}
 
-    /// A token that was checked before.
-    pub(crate) fn known_token(&self, token: &str) -> Option<Arc<KnownToken>> {
-        self.keys.tokens.read().get(&token_hash(token)).map(Arc::clone)
-    }
+/// A token that was checked before.
+pub(crate) fn known_token(kernel: &Kernel, token: &str) -> Option<Arc<KnownToken>> {
+    kernel.keys.tokens.read().get(&token_hash(token)).map(Arc::clone)
+}
 
-    /// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
-    pub(crate) async fn signed_token(&self, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
-        if let Some(known) = self.known_token(token)
-            && known.environment == environment.name
-            && environment.published(now).any(|key| key.id == known.signed.key())
-        {
-            return Ok(known);
-        }
-        let keys: Vec<_> = self.public_keys(environment, now).await?.into_iter().map(|(_, key)| key).collect();
-        let signed = SignedToken::read(token, &keys, &self.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
-        let known = Arc::new(KnownToken {
-            environment: environment.name.clone(),
-            signed,
-        });
-        let mut tokens = self.keys.tokens.write();
-        if tokens.len() >= MAX_TOKENS {
-            tokens.clear();
-        }
-        tokens.insert(token_hash(token), Arc::clone(&known));
-        Ok(known)
+/// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
+pub(crate) async fn signed_token(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
+    if let Some(known) = known_token(kernel, token)
+        && known.environment == environment.name
+        && environment.published(now).any(|key| key.id == known.signed.key())
+    {
+        return Ok(known);
     }
+    let keys: Vec<_> = public_keys(kernel, environment, now).await?.into_iter().map(|(_, key)| key).collect();
+    let signed = SignedToken::read(token, &keys, &kernel.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let known = Arc::new(KnownToken {
+        environment: environment.name.clone(),
+        signed,
+    });
+    let mut tokens = kernel.keys.tokens.write();
+    if tokens.len() >= MAX_TOKENS {
+        tokens.clear();
+    }
+    tokens.insert(token_hash(token), Arc::clone(&known));
+    Ok(known)
+}
 
-    /// A workload's public key, prepared; parsed once for each key.
-    pub(crate) fn workload_key(&self, jwk: &serde_json::Value, thumbprint: &str) -> Result<Arc<Jwk>, OpError> {
-        if let Some(key) = self.keys.workload.read().get(thumbprint) {
-            return Ok(Arc::clone(key));
-        }
-        let key = Arc::new(Jwk::from_value(jwk).map_err(|e| OpError::Internal(e.to_string()))?);
-        let mut keys = self.keys.workload.write();
-        if keys.len() >= MAX_WORKLOAD_KEYS {
-            keys.clear();
-        }
-        keys.insert(thumbprint.to_owned(), Arc::clone(&key));
-        Ok(key)
+/// A workload's public key, prepared; parsed once for each key.
+pub(crate) fn workload_key(kernel: &Kernel, jwk: &serde_json::Value, thumbprint: &str) -> Result<Arc<Jwk>, OpError> {
+    if let Some(key) = kernel.keys.workload.read().get(thumbprint) {
+        return Ok(Arc::clone(key));
     }
+    let key = Arc::new(Jwk::from_value(jwk).map_err(|e| OpError::Internal(e.to_string()))?);
+    let mut keys = kernel.keys.workload.write();
+    if keys.len() >= MAX_WORKLOAD_KEYS {
+        keys.clear();
+    }
+    keys.insert(thumbprint.to_owned(), Arc::clone(&key));
+    Ok(key)
+}
 
-    /// The deployment's record, if set-up is done.
-    pub(crate) async fn deployment(&self) -> Result<Option<std::sync::Arc<Deployment>>, StoreError> {
-        let snapshot = self.store.load(&[Deployment::row_key()]).await?;
-        Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
-    }
+/// The deployment's record, if set-up is done.
+pub(crate) async fn deployment(kernel: &Kernel) -> Result<Option<std::sync::Arc<Deployment>>, StoreError> {
+    let snapshot = kernel.store.load(&[Deployment::row_key()]).await?;
+    Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
 }
 
 fn unopened(id: SigningKeyId) -> OpError {

@@ -9,7 +9,7 @@ pub mod error;
 mod floors;
 pub mod if_match;
 mod kernel;
-mod keys;
+pub mod keys;
 mod load;
 pub mod notice;
 pub mod ops;
@@ -128,7 +128,7 @@ pub struct Ports {
 }
 
 /// All use cases over one store.
-pub struct Engine {
+pub struct Kernel {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Policies,
     pub(crate) clock: Arc<dyn Clock>,
@@ -163,7 +163,7 @@ pub struct Engine {
     pub(crate) poke: tokio::sync::Notify,
 }
 
-impl Engine {
+impl Kernel {
     /// An engine over these ports.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let guard = ClockGuard::new(ports.clock.as_ref(), settings.clock_tolerance);

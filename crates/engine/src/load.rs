@@ -16,8 +16,9 @@ use tenure_core::row::{Record, RowKey, RowKind, Stored};
 use tenure_core::scope::{Cut, Hold};
 use tenure_core::time::Timestamp;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::places;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
 pub(crate) struct Known {
@@ -95,7 +96,7 @@ pub(crate) fn expect_optional<T: Record>(changeset: &mut Changeset, key: RowKey,
     });
 }
 
-impl Engine {
+impl Kernel {
     /// One record by id.
     pub(crate) async fn one<T: Record>(&self, id: impl Display) -> Result<Option<Stored<T>>, OpError> {
         Ok(self.store.load(&[RowKey::new(T::KIND, id)]).await?.get::<T>(0)?)
@@ -116,7 +117,7 @@ impl Engine {
 
     /// What an identity's decisions rest on besides its own row.
     pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
-        self.look_if_stale().await?;
+        places::look_if_stale(self).await?;
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
         let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());

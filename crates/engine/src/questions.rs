@@ -7,7 +7,7 @@ use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, Policy
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::kernel;
@@ -68,7 +68,7 @@ pub(crate) fn administration(same_person: bool, single_person: bool) -> Attribut
     Attributes::from([("same_person", Value::Bool(same_person)), ("single_person", Value::Bool(single_person))])
 }
 
-impl Engine {
+impl Kernel {
     /// How far the authority that somebody holds was handed on, and whether an agent has a part in it (S-14).
     pub(crate) async fn handed_on(&self, holder: &Identity, delegation: Option<&Delegation>) -> Result<Attributes, OpError> {
         let mut through_agent = holder.kind == Kind::Agent;

@@ -10,9 +10,10 @@ use tenure_core::policy::Answer;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Engine;
+use crate::Kernel;
 use crate::counters::count;
 use crate::error::OpError;
+use crate::keys;
 
 /// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
 pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";
@@ -111,13 +112,13 @@ impl Aggregates {
     }
 }
 
-impl Engine {
+impl Kernel {
     /// Records a refusal of a caller who is known. Beyond the caller's budget it joins the aggregates.
     pub(crate) async fn record_refusal(&self, refusal: Refusal<'_>) {
         self.record_refusal_with(refusal, |_| {}).await;
     }
 
-    /// As [`Engine::record_refusal`], with more in the same commit.
+    /// As [`Kernel::record_refusal`], with more in the same commit.
     pub(crate) async fn record_refusal_with(&self, refusal: Refusal<'_>, more: impl FnOnce(&mut Changeset) + Send) {
         count(&self.counters.refused);
         let now = self.now();
@@ -180,7 +181,7 @@ impl Engine {
     /// The store doesn't take it; what was not written stays counted.
     pub async fn flush_refusals(&self, everything: bool) -> Result<(), OpError> {
         // The log is empty until set-up, and has to stay so: the set-up token is good only then (S-10).
-        if self.deployment().await?.is_none() {
+        if keys::deployment(self).await?.is_none() {
             return Ok(());
         }
         let now = self.now();

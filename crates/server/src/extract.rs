@@ -27,6 +27,7 @@ use crate::error::Failure;
 use crate::keys::{Keys, Scheme};
 use crate::serve::{Connection, RequestSource, TooSlow};
 use crate::sign_in::{Cookie, must_be_same_origin};
+use tenure_engine::caller;
 
 /// Where a request comes from, as budgets and records count it.
 pub(crate) struct Source(pub String);
@@ -57,15 +58,15 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let authenticated = match (authorization(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
-            (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => app.engine.authenticate_person(&token).await,
+            (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => caller::authenticate_person(&app.engine, &token).await,
             (Some((scheme, token)), _) => {
                 let Ok(keys) = Keys::from_request_parts(parts, app).await;
                 let changes = !parts.method.is_safe();
-                app.engine.authenticate_identity(&token, &keys.with_a_token(scheme)?, changes).await
+                caller::authenticate_identity(&app.engine, &token, &keys.with_a_token(scheme)?, changes).await
             }
             (None, Some(cookie)) => {
                 must_be_same_origin(app, &parts.method, &parts.headers)?;
-                app.engine.authenticate_browser(&cookie).await
+                caller::authenticate_browser(&app.engine, &cookie).await
             }
             (None, None) => {
                 app.engine.count_stranger(Reason::ProofMissing, &source);

@@ -9,6 +9,12 @@ use tenure_api::notices::ChannelView;
 use tenure_core::time::Timestamp;
 
 use crate::App;
+use tenure_engine::keys;
+use tenure_engine::ops::epochs;
+use tenure_engine::ops::holds;
+use tenure_engine::ops::notifications;
+use tenure_engine::ops::places;
+use tenure_engine::run::verification;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -18,19 +24,19 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match app.engine.log_size().await {
+    match keys::log_size(&app.engine).await {
         // Still ready: a balancer that took it out of service would take revocations away too.
         // Likewise: what is left is to revoke.
-        Ok(_) if app.engine.is_contradicted() => (
+        Ok(_) if epochs::is_contradicted(&app.engine) => (
             StatusCode::OK,
             "degraded: a checkpoint that is kept outside contradicts the log, nothing is issued until `tenure restore --new-epoch`\n",
         ),
-        Ok(_) if app.engine.disk_is_full() => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
-        Ok(_) if app.engine.reading().reliable && app.engine.failing_places() > 0 => (
+        Ok(_) if keys::disk_is_full(&app.engine) => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
+        Ok(_) if app.engine.reading().reliable && places::failing_places(&app.engine) > 0 => (
             StatusCode::OK,
             "degraded: a place doesn't keep the log's checkpoints, a rollback would not be noticed there: see the finding `checkpoints-not-kept`\n",
         ),
-        Ok(_) if app.engine.reading().reliable && app.engine.state_verified().0 > 0 => (
+        Ok(_) if app.engine.reading().reliable && verification::state_verified(&app.engine).0 > 0 => (
             StatusCode::OK,
             "degraded: rows of the database aren't what the log says: see the finding `state-altered`\n",
         ),
@@ -41,14 +47,14 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let size = app.engine.log_size().await.unwrap_or(0);
-    let sealed = app.engine.sealed_size().await.unwrap_or(0);
+    let size = keys::log_size(&app.engine).await.unwrap_or(0);
+    let sealed = keys::sealed_size(&app.engine).await.unwrap_or(0);
     let reliable = u8::from(app.engine.reading().reliable);
-    let full = u8::from(app.engine.disk_is_full());
-    let contradicted = u8::from(app.engine.is_contradicted());
-    let epoch = app.engine.epoch_number();
-    let failing = app.engine.failing_places();
-    let (faults, verified_at) = app.engine.state_verified();
+    let full = u8::from(keys::disk_is_full(&app.engine));
+    let contradicted = u8::from(epochs::is_contradicted(&app.engine));
+    let epoch = epochs::epoch_number(&app.engine);
+    let failing = places::failing_places(&app.engine);
+    let (faults, verified_at) = verification::state_verified(&app.engine);
     let mut text = format!(
         "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
          # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
@@ -70,7 +76,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 /// The holds in force, by the sort of scope. Nothing is said while they can't be read: it would be untrue.
 async fn holds(app: &App) -> String {
-    let Ok(counts) = app.engine.holds_in_force().await else {
+    let Ok(counts) = holds::holds_in_force(&app.engine).await else {
         return String::new();
     };
     let mut text = "# HELP tenure_holds Holds in force, by the sort of scope.\n# TYPE tenure_holds gauge\n".to_owned();
@@ -85,7 +91,7 @@ type Gauge = fn(&ChannelView, Timestamp) -> i64;
 
 /// How the delivery of notices stands, for each channel that this server delivers on.
 async fn notifications(app: &App) -> String {
-    let channels = app.engine.configured_channels().await.unwrap_or_default();
+    let channels = notifications::configured_channels(&app.engine).await.unwrap_or_default();
     if channels.is_empty() {
         return String::new();
     }

@@ -17,6 +17,7 @@ use tenure_engine::error::OpError;
 use tenure_engine::ops::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof};
 
 use crate::App;
+use tenure_engine::ops::token::sender;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -144,7 +145,7 @@ pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: N
         challenge.is_some_and(|value| value.as_bytes().starts_with(b"DPoP"))
     };
     if asked || challenged() {
-        let nonce = app.engine.dpop_nonce();
+        let nonce = sender::dpop_nonce(&app.engine);
         if let Ok(value) = HeaderValue::try_from(nonce) {
             response.headers_mut().insert(DPOP_NONCE, value);
         }

@@ -23,7 +23,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::routing::get;
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -38,7 +38,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
-    pub engine: Arc<Engine>,
+    pub engine: Arc<Kernel>,
     /// Sign-ins that were begun lately.
     pub sign_ins: Arc<sign_in::Attempts>,
     /// Requests under way.
@@ -48,7 +48,7 @@ pub(crate) struct App {
 }
 
 /// Every route of the server.
-pub fn router(engine: Arc<Engine>) -> Router {
+pub fn router(engine: Arc<Kernel>) -> Router {
     let app = App {
         engine,
         sign_ins: Arc::new(sign_in::Attempts::new()),

@@ -15,6 +15,7 @@ use tenure_engine::error::OpError;
 use crate::App;
 use crate::error::Failure;
 use crate::shares::{Full, Share, Shares};
+use tenure_engine::ops::log;
 
 /// Streams that are open at once.
 const MAX_STREAMS: usize = 512;
@@ -82,7 +83,7 @@ impl Streams {
         let mut newest = self.newest.lock().await;
         if let Some(held) = newest.from(from) {
             drop(newest);
-            app.engine.may_follow(caller).await?;
+            log::may_follow(&app.engine, caller).await?;
             return Ok(held);
         }
         // Whoever is furthest reads for the others; whoever is far behind reads for themselves.
@@ -98,7 +99,7 @@ impl Streams {
 }
 
 async fn read(app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
-    let events = app.engine.events_after(caller, from.checked_sub(1).map(Position::at), STEP).await?;
+    let events = log::events_after(&app.engine, caller, from.checked_sub(1).map(Position::at), STEP).await?;
     let told = events.into_iter().map(|event| {
         let index = event.position.index;
         // A feed that lacks an event is none: it ends before it.

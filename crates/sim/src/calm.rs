@@ -12,6 +12,12 @@ use tenure_engine::error::OpError;
 use crate::exec;
 use crate::model::{Broken, record};
 use crate::world::World;
+use tenure_engine::caller;
+use tenure_engine::ops::log;
+use tenure_engine::run::deadlines;
+use tenure_engine::run::seal;
+use tenure_engine::run::upkeep;
+use tenure_engine::run::verification;
 
 impl World {
     /// The faults stop. Whatever is due is worked off, and everything has to come to rest.
@@ -62,11 +68,11 @@ impl World {
             for node in &self.nodes {
                 let engine = Arc::clone(&node.engine);
                 let work = async move {
-                    let done = engine.work_due().await?;
-                    engine.flush_used().await?;
+                    let done = deadlines::work_due(&engine).await?;
+                    upkeep::flush_used(&engine).await?;
                     engine.flush_refusals(false).await?;
-                    engine.purge().await?;
-                    engine.seal_now().await?;
+                    upkeep::purge(&engine).await?;
+                    seal::seal_now(&engine).await?;
                     Ok::<usize, OpError>(done)
                 };
                 match exec::finish(work, 10_000) {
@@ -124,7 +130,7 @@ impl World {
     fn verify_state(&mut self) -> Result<(), Broken> {
         let Some(node) = self.nodes.first() else { return Ok(()) };
         let engine = Arc::clone(&node.engine);
-        match exec::finish(async move { engine.verify_by_itself().await }, 100_000) {
+        match exec::finish(async move { verification::verify_by_itself(&engine).await }, 100_000) {
             Some(Ok(report)) if report.faults.is_empty() => Ok(()),
             other => Err(("s2", format!("nothing was altered, and the state's check says {other:?}"))),
         }
@@ -137,13 +143,13 @@ impl World {
         };
         let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
         let export = async move {
-            let caller = engine.authenticate_person(&token).await?;
-            let mut export = engine.export(&caller).await?;
+            let caller = caller::authenticate_person(&engine, &token).await?;
+            let mut export = log::export(&engine, &caller).await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = export.next_chunk().await? {
                 bytes.extend(chunk);
             }
-            Ok::<_, OpError>((bytes, engine.verifier_key().await?))
+            Ok::<_, OpError>((bytes, log::verifier_key(&engine).await?))
         };
         let Some(Ok((bytes, key))) = exec::finish(export, 10_000) else {
             return Err(("merkle", "the log can't be exported".into()));

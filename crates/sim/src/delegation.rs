@@ -9,7 +9,7 @@ use tenure_core::id::IdentityId;
 use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Kind, RetirementCondition};
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::time::Span;
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::furnish::{activate, done};
@@ -17,6 +17,9 @@ use crate::intent::{Bound, Derived, Hidden, Intent, Subject};
 use crate::model::Broken;
 use crate::ops::token;
 use crate::world::{Operation, PUBLIC_URL, World};
+use tenure_engine::caller;
+use tenure_engine::ops::directory;
+use tenure_engine::ops::identities;
 
 /// Whoever hands on, and whoever takes it up last.
 const LINKS: usize = 3;
@@ -28,7 +31,7 @@ impl World {
         let engine = Arc::clone(&self.nodes.first().ok_or_else(missing)?.engine);
         let sign_in = |place: usize| {
             let token = self.people.get(place).map(|person| person.token.clone()).ok_or_else(missing)?;
-            done("sign in", engine.authenticate_person(&token))
+            done("sign in", caller::authenticate_person(&engine, &token))
         };
         let (admin, manager, owner) = (sign_in(0)?, sign_in(3)?, sign_in(4)?);
         let owner_id = self.people.get(4).ok_or_else(missing)?.id;
@@ -44,7 +47,9 @@ impl World {
             when_unreachable: WhenUnreachable::Deny,
             signing_algorithm: None,
         };
-        let tenure = done("create Tenure's own resource", engine.create_resource(&admin, ask))?.record.id;
+        let tenure = done("create Tenure's own resource", directory::create_resource(&engine, &admin, ask))?
+            .record
+            .id;
         let mut actor: Option<IdentityId> = None;
         for n in (0..LINKS).rev() {
             let mut subject = Subject {
@@ -92,7 +97,7 @@ impl World {
                 stage: Stage::Pending,
                 token: None,
             };
-            subject.id = done("register a link", engine.register(&owner, ask))?.record.id;
+            subject.id = done("register a link", identities::register(&engine, &owner, ask))?.record.id;
             done("activate a link", activate(&engine, &manager, subject.id))?;
             actor = Some(subject.id);
             self.links.insert(0, subject.id);
@@ -102,7 +107,7 @@ impl World {
     }
 
     /// Somebody of the chain hands on what it has, or takes up what was handed to it.
-    pub(crate) fn delegate(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    pub(crate) fn delegate(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let now = self.time.now();
         // What was handed on and may still be good, or was good a moment ago.
         let recent = |n: &usize| {

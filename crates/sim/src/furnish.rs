@@ -16,7 +16,7 @@ use tenure_core::scope::Hold;
 use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 use tenure_engine::if_match::IfMatch;
@@ -28,6 +28,16 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
+use tenure_engine::caller;
+use tenure_engine::ops::directory;
+use tenure_engine::ops::identities;
+use tenure_engine::ops::introspect;
+use tenure_engine::ops::issuers;
+use tenure_engine::ops::lifecycle;
+use tenure_engine::ops::people;
+use tenure_engine::ops::requests;
+use tenure_engine::ops::setup;
+use tenure_engine::ops::templates;
 
 pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>) -> Result<T, Broken> {
     match finish(future, 10_000) {
@@ -38,21 +48,21 @@ pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T,
 }
 
 /// A vote for the activation of an identity, as it is asked for now.
-pub(crate) async fn activate(engine: &Engine, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-    let view = engine.identity(caller, id).await?;
+pub(crate) async fn activate(engine: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
+    let view = identities::identity(engine, caller, id).await?;
     let request = view.record.request.ok_or(OpError::NotFound("request"))?;
-    let content_hash = engine.request(caller, request).await?.request.content_hash;
-    engine
-        .activate(
-            caller,
-            id,
-            IfMatch::Missing,
-            NewVote {
-                content_hash,
-                comment: String::new(),
-            },
-        )
-        .await
+    let content_hash = requests::request(engine, caller, request).await?.request.content_hash;
+    lifecycle::activate(
+        engine,
+        caller,
+        id,
+        IfMatch::Missing,
+        NewVote {
+            content_hash,
+            comment: String::new(),
+        },
+    )
+    .await
 }
 
 /// What a rule approves without anybody's vote: short, of low risk, outside production.
@@ -82,21 +92,24 @@ impl World {
     /// People, environments, applications, resources, an issuer, and an enforcement point for each environment.
     pub(crate) fn furnish(&mut self) -> Result<(), Broken> {
         let engine = self.nodes.first().map(|node| Arc::clone(&node.engine)).ok_or(("setup", "no node".to_owned()))?;
-        let setup_token = done("offer set-up", engine.offer_setup())?
+        let setup_token = done("offer set-up", setup::offer_setup(&engine))?
             .ok_or(("setup", "set-up was done".to_owned()))?
             .expose()
             .clone();
         self.model.secrets.push(setup_token.clone());
         let made = done(
             "set up",
-            engine.set_up(Setup {
-                setup_token,
-                name: "Ada Admin".into(),
-                email: Some("ada@sim.example".into()),
-            }),
+            setup::set_up(
+                &engine,
+                Setup {
+                    setup_token,
+                    name: "Ada Admin".into(),
+                    email: Some("ada@sim.example".into()),
+                },
+            ),
         )?;
         self.model.secrets.push(made.operator_token.clone());
-        let admin = done("sign in", engine.authenticate_person(&made.operator_token))?;
+        let admin = done("sign in", caller::authenticate_person(&engine, &made.operator_token))?;
         let mut people = vec![made.person.id];
         // The manager is made last of those whom she doesn't manage; until the second administrator comes, roles need nobody else.
         let mut manager = None;
@@ -115,22 +128,23 @@ impl World {
                 manager,
                 ..NewPerson::default()
             };
-            let made = done("create a person", engine.create_person(&admin, ask))?.record.id;
+            let made = done("create a person", people::create_person(&engine, &admin, ask))?.record.id;
             manager = if manages { Some(made) } else { manager };
             people.push(made);
         }
-        done("make a template", engine.change_template(&admin, TEMPLATE, template()))?;
+        done("make a template", templates::change_template(&engine, &admin, TEMPLATE, template()))?;
         let ask = NewPerson {
             name: "Abe Admin".into(),
             roles: vec![Role::Administrator],
             ..NewPerson::default()
         };
-        let second = done("create a person", engine.create_person(&admin, ask))?.record.id;
+        let second = done("create a person", people::create_person(&engine, &admin, ask))?.record.id;
         people.push(second);
         for id in people {
             let made = done(
                 "create a token",
-                engine.create_operator_token(
+                directory::create_operator_token(
+                    &engine,
                     &admin,
                     id,
                     NewOperatorToken {
@@ -149,18 +163,19 @@ impl World {
         };
         let (security, owner) = (security.id, owner.id);
         let team = NewTeam { name: "removers".into() };
-        let removers = done("create a team", engine.create_team(&admin, team))?.record.id;
+        let removers = done("create a team", people::create_team(&engine, &admin, team))?.record.id;
         for person in [made.person.id, second] {
             let teams = PersonChange {
                 teams: Some(vec![removers]),
                 ..PersonChange::default()
             };
-            done("join a team", engine.change_person(&admin, person, teams))?;
+            done("join a team", people::change_person(&engine, &admin, person, teams))?;
         }
         for (environment, production) in [("prod", true), ("dev", false)] {
             done(
                 "create an environment",
-                engine.create_environment(
+                directory::create_environment(
+                    &engine,
                     &admin,
                     NewEnvironment {
                         name: environment.into(),
@@ -171,7 +186,8 @@ impl World {
             )?;
             let application = done(
                 "create an application",
-                engine.create_application(
+                directory::create_application(
+                    &engine,
                     &admin,
                     NewApplication {
                         name: format!("orders-{environment}"),
@@ -195,7 +211,7 @@ impl World {
                     when_unreachable: WhenUnreachable::Deny,
                     signing_algorithm: None,
                 };
-                let made = done("create a resource", engine.create_resource(&admin, ask))?.record;
+                let made = done("create a resource", directory::create_resource(&engine, &admin, ask))?.record;
                 resources.push((made.id, made.uri));
             }
             self.places.push(Place {
@@ -213,10 +229,10 @@ impl World {
             algorithms: Vec::new(),
             required_claims: Vec::new(),
         };
-        let issuer = done("create an issuer", engine.create_issuer(&admin, issuer))?.record.id;
+        let issuer = done("create an issuer", issuers::create_issuer(&engine, &admin, issuer))?.record.id;
         let second = self.people.last().map(|person| person.token.clone()).unwrap_or_default();
-        let second = done("sign in", engine.authenticate_person(&second))?;
-        done("confirm an issuer", engine.confirm_issuer(&second, issuer))?;
+        let second = done("sign in", caller::authenticate_person(&engine, &second))?;
+        done("confirm an issuer", issuers::confirm_issuer(&engine, &second, issuer))?;
         for place in 0..self.places.len() {
             self.enforcement_point(place, security)?;
         }
@@ -243,8 +259,8 @@ impl World {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
-        let caller = done("sign in", engine.authenticate_person(&owner.token))?;
-        let manager = done("sign in", engine.authenticate_person(&manager.token))?;
+        let caller = done("sign in", caller::authenticate_person(&engine, &owner.token))?;
+        let manager = done("sign in", caller::authenticate_person(&engine, &manager.token))?;
         // The first one takes two: in production, and under closer review.
         let privileged = self.subjects.is_empty() && place == 0;
         let charter = CharterDraft {
@@ -260,11 +276,11 @@ impl World {
             stage: Stage::Pending,
             token: None,
         };
-        subject.id = done("register a workload", engine.register(&caller, ask))?.record.id;
+        subject.id = done("register a workload", identities::register(&engine, &caller, ask))?.record.id;
         done("activate a workload", activate(&engine, &manager, subject.id))?;
         if privileged {
             let free = self.people.iter().skip(1).find(|person| Some(person.id) != backup).ok_or_else(missing)?;
-            let security = done("sign in", engine.authenticate_person(&free.token))?;
+            let security = done("sign in", caller::authenticate_person(&engine, &free.token))?;
             done("activate a workload", activate(&engine, &security, subject.id))?;
         }
         self.subjects.push(subject);
@@ -304,8 +320,8 @@ impl World {
             return Err(missing());
         };
         let engine = Arc::clone(&node.engine);
-        let admin = done("sign in", engine.authenticate_person(&admin.token))?;
-        let security = done("sign in", engine.authenticate_person(&security.token))?;
+        let admin = done("sign in", caller::authenticate_person(&engine, &admin.token))?;
+        let security = done("sign in", caller::authenticate_person(&engine, &security.token))?;
         let ask = NewIdentity {
             kind: Kind::Workload,
             name: subject.name.clone(),
@@ -314,7 +330,7 @@ impl World {
             stage: Stage::Pending,
             token: None,
         };
-        subject.id = done("register a gateway", engine.register(&admin, ask))?.record.id;
+        subject.id = done("register a gateway", identities::register(&engine, &admin, ask))?.record.id;
         done("activate a gateway", activate(&engine, &security, subject.id))?;
         self.enforcers.push(subject);
         Ok(())
@@ -369,7 +385,7 @@ impl World {
                     let enforcement = self.enforcement(&place.environment, uri).ok_or(("setup", "no enforcement point".to_owned()))?;
                     let look = async {
                         let enforcer = enforcement.present(engine, &place.environment).await?;
-                        engine.introspect(&place.environment, &enforcer, &issued.access_token).await
+                        introspect::introspect(engine, &place.environment, &enforcer, &issued.access_token).await
                     };
                     match finish(look, 10_000) {
                         Some(Ok(answer)) if answer.active == expected => {}

@@ -21,7 +21,7 @@ use tenure_core::row::{RowKey, RowKind};
 use tenure_core::scope::Scope;
 use tenure_core::time::Span;
 use tenure_credentials::opaque::Parsed;
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tenure_engine::caller::Caller;
 use tenure_engine::error::OpError;
 use tenure_engine::if_match::IfMatch;
@@ -32,6 +32,23 @@ use crate::model::{Issued, identity, record};
 use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
+use tenure_engine::caller;
+use tenure_engine::ops::decide;
+use tenure_engine::ops::directory;
+use tenure_engine::ops::enrol;
+use tenure_engine::ops::grants;
+use tenure_engine::ops::holds;
+use tenure_engine::ops::identities;
+use tenure_engine::ops::introspect;
+use tenure_engine::ops::lifecycle;
+use tenure_engine::ops::log;
+use tenure_engine::ops::people;
+use tenure_engine::ops::revoke;
+use tenure_engine::ops::token;
+use tenure_engine::ops::token::prove;
+use tenure_engine::run::deadlines;
+use tenure_engine::run::seal;
+use tenure_engine::run::upkeep;
 
 /// Identities of a run: few, so that what happens meets.
 const MAX_SUBJECTS: usize = 12;
@@ -42,25 +59,27 @@ pub(crate) fn stands(view: IdentityView) -> Fact {
     Fact::Identity(view.record.id, view.record.state)
 }
 
-pub(crate) fn by<F, Fut>(engine: Arc<Engine>, token: String, operation: F) -> Operation
+pub(crate) fn by<F, Fut>(engine: Arc<Kernel>, token: String, operation: F) -> Operation
 where
-    F: FnOnce(Arc<Engine>, Caller) -> Fut + 'static,
+    F: FnOnce(Arc<Kernel>, Caller) -> Fut + 'static,
     Fut: Future<Output = Result<Fact, OpError>> + 'static,
 {
     Box::pin(async move {
-        let caller = engine.authenticate_person(&token).await?;
+        let caller = caller::authenticate_person(&engine, &token).await?;
         Box::pin(operation(engine, caller)).await
     })
 }
 
 /// Releases the first cause of an identity's suspension.
-fn resume(engine: Arc<Engine>, token: String, id: IdentityId) -> Operation {
+fn resume(engine: Arc<Kernel>, token: String, id: IdentityId) -> Operation {
     let ask = Resume {
         cause: 0,
         revision: None,
         reason: because(),
     };
-    by(engine, token, async move |engine, caller| engine.resume(&caller, id, ask).await.map(stands))
+    by(engine, token, async move |engine, caller| {
+        lifecycle::resume(&engine, &caller, id, ask).await.map(stands)
+    })
 }
 
 pub(crate) fn because() -> String {
@@ -218,7 +237,7 @@ impl World {
         Some(self.people.get(usize::try_from(place).ok()?)?.token.clone())
     }
 
-    fn register(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn register(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let bound = *self.rng.pick(&[Bound::Key, Bound::Key, Bound::Oidc, Bound::Join])?;
         let name = format!("workload-{}", self.next_number());
         let place = usize::try_from(self.rng.below(self.places.len() as u64)).ok()?;
@@ -263,12 +282,12 @@ impl World {
         Some((
             intent,
             by(engine, token, async move |engine, caller| {
-                Box::pin(engine.register(&caller, ask)).await.map(stands)
+                Box::pin(identities::register(&engine, &caller, ask)).await.map(stands)
             }),
         ))
     }
 
-    fn enable(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn enable(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let dump = self.dump();
         let waits = |subject: &&Subject| identity(&dump, subject.id).is_some_and(|row| matches!(row.state, IdentityState::Draft | IdentityState::Pending));
         let waiting: Vec<&Subject> = self.subjects.iter().filter(waits).collect();
@@ -284,7 +303,11 @@ impl World {
                 let owner = row.charter.owner.unwrap_or(row.registered_by);
                 let charter = self.charter(&subject, row.registered_by, owner, true)?;
                 let admin = self.token_of(row.registered_by)?;
-                let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, IfMatch::Any)).await.map(stands);
+                let write = async move |engine: Arc<Kernel>, caller| {
+                    Box::pin(identities::write_charter(&engine, &caller, id, charter, IfMatch::Any))
+                        .await
+                        .map(stands)
+                };
                 (Intent::Change("write the charter of", id), by(engine, admin, write))
             }
             IdentityState::Draft => {
@@ -292,7 +315,7 @@ impl World {
                 (
                     Intent::Change("submit", id),
                     by(engine, admin, async move |engine, caller| {
-                        engine.submit(&caller, id, IfMatch::Missing).await.map(stands)
+                        lifecycle::submit(&engine, &caller, id, IfMatch::Missing).await.map(stands)
                     }),
                 )
             }
@@ -302,16 +325,16 @@ impl World {
                     .and_then(|request| record::<Request>(&self.dump(), &RowKey::new(RowKind::Request, request)));
                 let Some(request) = request else {
                     // Its request has ended: it is handed in again.
-                    let again = async move |engine: Arc<Engine>, caller| engine.submit(&caller, id, IfMatch::Missing).await.map(stands);
+                    let again = async move |engine: Arc<Kernel>, caller| lifecycle::submit(&engine, &caller, id, IfMatch::Missing).await.map(stands);
                     return Some((Intent::Change("submit", id), by(engine, self.token_of(row.registered_by)?, again)));
                 };
                 let token = self.voter(&request).unwrap_or(token);
-                let activate = async move |engine: Arc<Engine>, caller| {
+                let activate = async move |engine: Arc<Kernel>, caller| {
                     let vote = NewVote {
                         content_hash: request.content_hash,
                         comment: String::new(),
                     };
-                    engine.activate(&caller, id, IfMatch::Missing, vote).await.map(stands)
+                    lifecycle::activate(&engine, &caller, id, IfMatch::Missing, vote).await.map(stands)
                 };
                 (Intent::Change("activate", id), by(engine, token, activate))
             }
@@ -320,37 +343,38 @@ impl World {
         })
     }
 
-    fn disable(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn disable(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let id = self.subject()?.id;
         let token = self.operator()?;
         Some(match self.rng.below(10) {
             0..4 => (
                 Intent::Suspend(id),
                 by(engine, token, async move |engine, caller| {
-                    engine.suspend(&caller, id, because()).await.map(stands)
+                    lifecycle::suspend(&engine, &caller, id, because()).await.map(stands)
                 }),
             ),
             4..7 => (Intent::Resume(id), resume(engine, token, id)),
             7 => (
                 Intent::End("retire", id),
                 by(engine, token, async move |engine, caller| {
-                    engine.retire(&caller, id, because()).await.map(stands)
+                    lifecycle::retire(&engine, &caller, id, because()).await.map(stands)
                 }),
             ),
             8 => {
-                let complete = async move |engine: Arc<Engine>, caller| engine.complete_task(&caller, id, TaskCompleted::default()).await.map(stands);
+                let complete =
+                    async move |engine: Arc<Kernel>, caller| lifecycle::complete_task(&engine, &caller, id, TaskCompleted::default()).await.map(stands);
                 (Intent::End("complete the task of", id), by(engine, token, complete))
             }
             _ => (
                 Intent::End("close", id),
                 by(engine, token, async move |engine, caller| {
-                    engine.close(&caller, id, because()).await.map(stands)
+                    lifecycle::close(&engine, &caller, id, because()).await.map(stands)
                 }),
             ),
         })
     }
 
-    fn issue(&mut self, node: usize, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn issue(&mut self, node: usize, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let enforcer = self.rng.per_mille(120);
         let subject = if enforcer {
             self.rng.pick(&self.enforcers)?.clone()
@@ -438,13 +462,13 @@ impl World {
         usize::try_from(n.checked_sub(back + 1)?).ok()
     }
 
-    fn introspect(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn introspect(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let n = self.credential()?;
         let credential = self.model.issued.get(n)?.clone();
         let proof = self.enforcement(&credential.environment, &credential.resource)?;
         let operation = async move {
             let enforcer = proof.present(&engine, &credential.environment).await?;
-            let answer = engine.introspect(&credential.environment, &enforcer, &credential.token).await?;
+            let answer = introspect::introspect(&engine, &credential.environment, &enforcer, &credential.token).await?;
             let actions = answer.token.map(|token| token.scope.split(' ').map(str::to_owned).collect());
             Ok(Fact::Verdict(answer.active, actions.unwrap_or_default()))
         };
@@ -474,7 +498,7 @@ impl World {
         )))
     }
 
-    fn evaluate(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn evaluate(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let with = if self.rng.per_mille(600) { self.credential() } else { None };
         let credential = with.and_then(|n| self.model.issued.get(n).cloned());
         let (id, environment, resource) = match &credential {
@@ -515,12 +539,12 @@ impl World {
         };
         let operation = async move {
             let enforcer = proof.present(&engine, &environment).await?;
-            Ok(Fact::Verdict(engine.evaluate(&enforcer, &ask).await?.decision, Vec::new()))
+            Ok(Fact::Verdict(decide::evaluate(&engine, &enforcer, &ask).await?.decision, Vec::new()))
         };
         Some((Intent::Evaluate(id, with, action), Box::pin(operation)))
     }
 
-    fn revoke(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn revoke(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.operator()?;
         let scope = self.scope()?;
         Some(match self.rng.below(12) {
@@ -532,7 +556,7 @@ impl World {
                 let credential = self.model.issued.get(self.credential()?)?.clone();
                 let client = identity(&self.dump(), credential.identity)?;
                 let own = async move {
-                    engine.revoke_token(&credential.environment, &client, &credential.token).await?;
+                    introspect::revoke_token(&engine, &credential.environment, &client, &credential.token).await?;
                     Ok(Fact::Done(1))
                 };
                 (Intent::Revoke(credential.id), Box::pin(own))
@@ -543,7 +567,7 @@ impl World {
                 let grants = dump.rows.keys().filter(|key| key.kind == RowKind::Grant).collect::<Vec<_>>();
                 let id: GrantId = self.rng.pick(&grants)?.id.parse().ok()?;
                 crate::model::grant(&dump, id).filter(|grant| grant.state == GrantState::Live)?;
-                let revoke = async move |engine: Arc<Engine>, caller| engine.revoke_grant(&caller, id, because()).await.map(|_| Fact::Done(1));
+                let revoke = async move |engine: Arc<Kernel>, caller| grants::revoke_grant(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
                 (Intent::RevokeGrant(id), by(engine, token, revoke))
             }
             9..11 => {
@@ -557,24 +581,24 @@ impl World {
                     reason: because(),
                     placed_by: self.rng.pick(&placers).copied(),
                 };
-                let release = async move |engine: Arc<Engine>, caller| engine.release(&caller, ask).await.map(|_| Fact::Done(1));
+                let release = async move |engine: Arc<Kernel>, caller| holds::release(&engine, &caller, ask).await.map(|_| Fact::Done(1));
                 (Intent::Release(scope), by(engine, token, release))
             }
             _ => {
                 let hold = {
                     let scope = scope.clone();
-                    async move |engine: Arc<Engine>, caller| {
-                        engine
-                            .hold(
-                                &caller,
-                                NewHold {
-                                    scope,
-                                    reason: because(),
-                                    dry_run: false,
-                                },
-                            )
-                            .await
-                            .map(|_| Fact::Done(1))
+                    async move |engine: Arc<Kernel>, caller| {
+                        holds::hold(
+                            &engine,
+                            &caller,
+                            NewHold {
+                                scope,
+                                reason: because(),
+                                dry_run: false,
+                            },
+                        )
+                        .await
+                        .map(|_| Fact::Done(1))
                     }
                 };
                 (Intent::Hold(scope), by(engine, token, hold))
@@ -593,7 +617,7 @@ impl World {
         })
     }
 
-    fn bootstrap(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn bootstrap(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let dump = self.dump();
         let joins = |subject: &&Subject| {
             let active = identity(&dump, subject.id).is_some_and(|row| row.state == IdentityState::Active);
@@ -603,7 +627,11 @@ impl World {
         let id = subject.id;
         let Some(join_token) = self.rng.pick(&subject.join_tokens).cloned() else {
             let token = self.people.get(1)?.token.clone();
-            let create = async move |engine: Arc<Engine>, caller| engine.create_join_token(&caller, id).await.map(|made| Fact::JoinToken(made.join_token));
+            let create = async move |engine: Arc<Kernel>, caller| {
+                enrol::create_join_token(&engine, &caller, id)
+                    .await
+                    .map(|made| Fact::JoinToken(made.join_token))
+            };
             return Some((Intent::JoinToken(id), by(engine, token, create)));
         };
         if self.rng.per_mille(300)
@@ -623,11 +651,11 @@ impl World {
         };
         Some((
             Intent::Enrol(id, Hidden(seed)),
-            Box::pin(async move { Box::pin(engine.enrol(ask, "sim")).await.map(|_| Fact::Done(1)) }),
+            Box::pin(async move { Box::pin(enrol::enrol(&engine, ask, "sim")).await.map(|_| Fact::Done(1)) }),
         ))
     }
 
-    fn directory(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn directory(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.people.first()?.token.clone();
         Some(match self.rng.below(3) {
             0 => {
@@ -635,7 +663,7 @@ impl World {
                 (
                     Intent::Other("rotate a key"),
                     by(engine, token, async move |engine, caller| {
-                        engine.rotate_key(&caller, &name).await.map(|_| Fact::Done(1))
+                        directory::rotate_key(&engine, &caller, &name).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
@@ -644,7 +672,7 @@ impl World {
                 (
                     Intent::Other("erase a person"),
                     by(engine, token, async move |engine, caller| {
-                        engine.erase_person(&caller, id).await.map(|_| Fact::Done(1))
+                        people::erase_person(&engine, &caller, id).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
@@ -658,32 +686,32 @@ impl World {
                 (
                     Intent::Other("create a person"),
                     by(engine, token, async move |engine, caller| {
-                        engine.create_person(&caller, ask).await.map(|_| Fact::Done(1))
+                        people::create_person(&engine, &caller, ask).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
         })
     }
 
-    fn upkeep(&self, engine: Arc<Engine>) -> (Intent, Operation) {
+    fn upkeep(&self, engine: Arc<Kernel>) -> (Intent, Operation) {
         match self.rng.below(10) {
             0..5 => (
                 Intent::Other("work off what is due"),
-                Box::pin(async move { engine.work_due().await.map(|n| Fact::Done(n as u64)) }),
+                Box::pin(async move { deadlines::work_due(&engine).await.map(|n| Fact::Done(n as u64)) }),
             ),
             5 => (
                 Intent::Other("flush stamps"),
-                Box::pin(async move { engine.flush_used().await.map(|()| Fact::Done(1)) }),
+                Box::pin(async move { upkeep::flush_used(&engine).await.map(|()| Fact::Done(1)) }),
             ),
             6 => (
                 Intent::Other("flush refusals"),
                 Box::pin(async move { engine.flush_refusals(false).await.map(|()| Fact::Done(1)) }),
             ),
-            7 => (Intent::Other("purge"), Box::pin(async move { engine.purge().await.map(Fact::Done) })),
+            7 => (Intent::Other("purge"), Box::pin(async move { upkeep::purge(&engine).await.map(Fact::Done) })),
             _ => {
                 let seal = async move {
-                    engine.seal_now().await?;
-                    Ok(Fact::Checkpoint(engine.checkpoint().await?))
+                    seal::seal_now(&engine).await?;
+                    Ok(Fact::Checkpoint(log::checkpoint(&engine).await?))
                 };
                 (Intent::Other("seal"), Box::pin(seal))
             }
@@ -698,12 +726,12 @@ pub(crate) enum Enforcement {
 }
 
 impl Enforcement {
-    pub(crate) async fn present(&self, engine: &Engine, environment: &str) -> Result<tenure_engine::ops::introspect::Enforcer, OpError> {
+    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::ops::introspect::Enforcer, OpError> {
         match self {
-            Self::Token(token) => engine.authenticate_enforcer(token, &Presented::default()).await,
+            Self::Token(token) => introspect::authenticate_enforcer(engine, token, &Presented::default()).await,
             Self::Assertion(assertion) => {
-                let identity = Box::pin(engine.authenticate_assertion(environment, None, assertion, "enforce", "sim")).await?;
-                engine.enforcer_of(&identity).await
+                let identity = Box::pin(prove::authenticate_assertion(engine, environment, None, assertion, "enforce", "sim")).await?;
+                introspect::enforcer_of(engine, &identity).await
             }
         }
     }
@@ -726,22 +754,22 @@ fn binding(subject: &Subject) -> Option<WorkloadBinding> {
     })
 }
 
-pub(crate) fn token(engine: Arc<Engine>, ask: TokenAsk) -> Operation {
-    Box::pin(async move { Box::pin(engine.issue_token(ask)).await.map(|token| Fact::Token(Box::new(token))) })
+pub(crate) fn token(engine: Arc<Kernel>, ask: TokenAsk) -> Operation {
+    Box::pin(async move { Box::pin(token::issue_token(&engine, ask)).await.map(|token| Fact::Token(Box::new(token))) })
 }
 
-pub(crate) fn revocation(engine: Arc<Engine>, token: String, target: RevocationTarget) -> Operation {
-    by(engine, token, async move |engine: Arc<Engine>, caller| {
-        let view = engine
-            .revoke(
-                &caller,
-                Revocation {
-                    target,
-                    reason: because(),
-                    suspend: false,
-                },
-            )
-            .await?;
+pub(crate) fn revocation(engine: Arc<Kernel>, token: String, target: RevocationTarget) -> Operation {
+    by(engine, token, async move |engine: Arc<Kernel>, caller| {
+        let view = revoke::revoke(
+            &engine,
+            &caller,
+            Revocation {
+                target,
+                reason: because(),
+                suspend: false,
+            },
+        )
+        .await?;
         Ok(Fact::Revoked(view.log.map_or(0, |log| log.position.index)))
     })
 }

@@ -9,16 +9,18 @@ use tenure_core::identity::IdentityState;
 use tenure_core::person::{Person, PersonState};
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::transfer::{Transfer, TransferState};
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 
 use crate::intent::{Fact, Intent};
 use crate::model::{identity, record};
 use crate::ops::{because, by};
 use crate::world::{Operation, World};
+use tenure_engine::ops::people;
+use tenure_engine::ops::transfers;
 
 impl World {
     /// Something about people, or about a transfer.
-    pub(crate) fn person(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    pub(crate) fn person(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let open = self.open_transfer();
         match (self.rng.below(100), open) {
             (0..45, Some(transfer)) => self.answer(engine, &transfer),
@@ -41,7 +43,7 @@ impl World {
     }
 
     /// Mostly whoever was asked takes it.
-    fn answer(&self, engine: Arc<Engine>, transfer: &Transfer) -> Option<(Intent, Operation)> {
+    fn answer(&self, engine: Arc<Kernel>, transfer: &Transfer) -> Option<(Intent, Operation)> {
         let id = transfer.id;
         let asked = transfer.offered_to.filter(|_| !self.rng.per_mille(150)).and_then(|to| self.token_of(to));
         let token = match asked {
@@ -49,22 +51,22 @@ impl World {
             None => self.rng.pick(&self.people)?.token.clone(),
         };
         if self.rng.per_mille(250) {
-            let decline = async move |engine: Arc<Engine>, caller| engine.decline_transfer(&caller, id).await.map(|_| Fact::Done(1));
+            let decline = async move |engine: Arc<Kernel>, caller| transfers::decline_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
             return Some((Intent::Transfer("decline", id), by(engine, token, decline)));
         }
-        let accept = async move |engine: Arc<Engine>, caller| engine.accept_transfer(&caller, id).await.map(|_| Fact::Done(1));
+        let accept = async move |engine: Arc<Kernel>, caller| transfers::accept_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
         Some((Intent::Transfer("accept", id), by(engine, token, accept)))
     }
 
-    fn pass_on(&self, engine: Arc<Engine>, transfer: &Transfer) -> Option<(Intent, Operation)> {
+    fn pass_on(&self, engine: Arc<Kernel>, transfer: &Transfer) -> Option<(Intent, Operation)> {
         let id = transfer.id;
         if self.rng.per_mille(300) {
             let token = self.token_of(transfer.from).or_else(|| self.operator())?;
-            let withdraw = async move |engine: Arc<Engine>, caller| engine.withdraw_transfer(&caller, id).await.map(|_| Fact::Done(1));
+            let withdraw = async move |engine: Arc<Kernel>, caller| transfers::withdraw_transfer(&engine, &caller, id).await.map(|_| Fact::Done(1));
             return Some((Intent::Transfer("withdraw", id), by(engine, token, withdraw)));
         }
         let (token, to) = (self.operator()?, self.somebody()?);
-        let offer = async move |engine: Arc<Engine>, caller| engine.offer_transfer(&caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
+        let offer = async move |engine: Arc<Kernel>, caller| transfers::offer_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
         Some((Intent::Transfer("pass on", id), by(engine, token, offer)))
     }
 
@@ -73,7 +75,7 @@ impl World {
         Some(self.rng.pick(self.owners()?)?.id)
     }
 
-    fn hand_over(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn hand_over(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let id = self.subject()?.id;
         let row = identity(&self.dump(), id).filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
         let token = match self.rng.per_mille(700) {
@@ -81,7 +83,7 @@ impl World {
             false => self.operator()?,
         };
         let to = self.somebody()?;
-        let start = async move |engine: Arc<Engine>, caller| engine.start_transfer(&caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
+        let start = async move |engine: Arc<Kernel>, caller| transfers::start_transfer(&engine, &caller, id, NewOffer { to }).await.map(|_| Fact::Done(1));
         Some((Intent::Change("offer", id), by(engine, token, start)))
     }
 
@@ -90,25 +92,25 @@ impl World {
         Some(self.rng.pick(self.people.get(4..7)?)?.id)
     }
 
-    fn depart(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn depart(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let (token, id) = (self.operator()?, self.who_may_leave()?);
-        let depart = async move |engine: Arc<Engine>, caller| {
-            engine
-                .depart_person(
-                    &caller,
-                    id,
-                    NewDeparture {
-                        reason: because(),
-                        dry_run: false,
-                    },
-                )
-                .await
-                .map(|_| Fact::Done(1))
+        let depart = async move |engine: Arc<Kernel>, caller| {
+            people::depart_person(
+                &engine,
+                &caller,
+                id,
+                NewDeparture {
+                    reason: because(),
+                    dry_run: false,
+                },
+            )
+            .await
+            .map(|_| Fact::Done(1))
         };
         Some((Intent::Depart(id), by(engine, token, depart)))
     }
 
-    fn away(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn away(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.operator()?;
         let dump = self.dump();
         let suspended = self.people.iter().map(|person| person.id).find(|id| {
@@ -117,7 +119,7 @@ impl World {
         });
         let Some(id) = suspended.filter(|_| self.rng.per_mille(800)) else {
             let id = self.who_may_leave()?;
-            let suspend = async move |engine: Arc<Engine>, caller| engine.suspend_person(&caller, id, because()).await.map(|_| Fact::Done(1));
+            let suspend = async move |engine: Arc<Kernel>, caller| people::suspend_person(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
             return Some((Intent::Other("suspend a person"), by(engine, token, suspend)));
         };
         let suspension = record::<Person>(&dump, &RowKey::new(RowKind::Person, id)).and_then(|person| person.suspension);
@@ -126,12 +128,12 @@ impl World {
             reason: because(),
             placed_by: self.rng.pick(&placers).copied(),
         };
-        let resume = async move |engine: Arc<Engine>, caller| engine.resume_person(&caller, id, ask).await.map(|_| Fact::Done(1));
+        let resume = async move |engine: Arc<Kernel>, caller| people::resume_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("resume a person"), by(engine, token, resume)))
     }
 
     /// Another manager: for what is asked from then on.
-    fn move_person(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn move_person(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.people.first()?.token.clone();
         let id = self.who_may_leave()?;
         let manager = self.rng.pick(self.people.get(2..4)?)?.id;
@@ -139,7 +141,7 @@ impl World {
             manager: Some(Some(manager)),
             ..PersonChange::default()
         };
-        let change = async move |engine: Arc<Engine>, caller| engine.change_person(&caller, id, ask).await.map(|_| Fact::Done(1));
+        let change = async move |engine: Arc<Kernel>, caller| people::change_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("move a person"), by(engine, token, change)))
     }
 }

@@ -9,7 +9,7 @@ use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, Ident
 use tenure_core::request::{Asker, Matter, Place, Request, RequestState};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tenure_engine::if_match::IfMatch;
 
 use crate::intent::{Fact, Intent, Subject};
@@ -17,6 +17,10 @@ use crate::model::{identity, record};
 use crate::ops::{Focus, because, by, stands};
 use crate::policies;
 use crate::world::{Operation, World};
+use tenure_engine::ops::identities;
+use tenure_engine::ops::policies as policy_sets;
+use tenure_engine::ops::requests;
+use tenure_engine::ops::requests::vote;
 
 fn stands_at(view: RequestView) -> Fact {
     Fact::Request(view.request.id, view.request.state)
@@ -24,7 +28,7 @@ fn stands_at(view: RequestView) -> Fact {
 
 impl World {
     /// Something about a request.
-    pub(crate) fn request(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    pub(crate) fn request(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let open = self.open_request();
         // Where requests are what it is about, what was voted on is edited more often.
         let voted = open.as_ref().is_some_and(|request| !request.votes.is_empty());
@@ -84,7 +88,7 @@ impl World {
         }
     }
 
-    fn vote(&self, engine: Arc<Engine>, request: &Request) -> Option<(Intent, Operation)> {
+    fn vote(&self, engine: Arc<Kernel>, request: &Request) -> Option<(Intent, Operation)> {
         let token = self.voter(request).or_else(|| self.anybody())?;
         let id = request.id;
         let approves = !self.rng.per_mille(60);
@@ -92,7 +96,7 @@ impl World {
             content_hash: request.content_hash.clone(),
             comment: String::new(),
         };
-        let vote = async move |engine: Arc<Engine>, caller| engine.vote(&caller, id, approves, ask).await.map(stands_at);
+        let vote = async move |engine: Arc<Kernel>, caller| vote::vote(&engine, &caller, id, approves, ask).await.map(stands_at);
         let what = if approves { "approve" } else { "deny" };
         Some((Intent::Request(what, Some(id)), by(engine, token, vote)))
     }
@@ -105,7 +109,7 @@ impl World {
         }
     }
 
-    fn amend(&self, engine: Arc<Engine>, request: &Request) -> Option<(Intent, Operation)> {
+    fn amend(&self, engine: Arc<Kernel>, request: &Request) -> Option<(Intent, Operation)> {
         let token = self.asker(request)?;
         let id = request.id;
         let mut matter = request.matter.clone();
@@ -118,24 +122,24 @@ impl World {
             matter: Some(matter),
             purpose: format!("{}, after step {}", because(), self.step),
         };
-        let amend = async move |engine: Arc<Engine>, caller| engine.amend_request(&caller, id, ask).await.map(stands_at);
+        let amend = async move |engine: Arc<Kernel>, caller| requests::amend_request(&engine, &caller, id, ask).await.map(stands_at);
         Some((Intent::Request("amend", Some(id)), by(engine, token, amend)))
     }
 
-    fn withdraw(&self, engine: Arc<Engine>, request: &Request) -> Option<(Intent, Operation)> {
+    fn withdraw(&self, engine: Arc<Kernel>, request: &Request) -> Option<(Intent, Operation)> {
         let token = self.asker(request)?;
         let id = request.id;
-        let withdraw = async move |engine: Arc<Engine>, caller| engine.withdraw_request(&caller, id).await.map(stands_at);
+        let withdraw = async move |engine: Arc<Kernel>, caller| requests::withdraw_request(&engine, &caller, id).await.map(stands_at);
         Some((Intent::Request("withdraw", Some(id)), by(engine, token, withdraw)))
     }
 
-    fn propose_policy(&self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn propose_policy(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let token = self.rng.pick(&[self.people.first()?, self.people.last()?])?.token.clone();
         let ask = NewPolicySet {
             text: policies::text(self.rng.per_mille(500)),
             purpose: because(),
         };
-        let propose = async move |engine: Arc<Engine>, caller| engine.propose_policy(&caller, ask).await.map(stands_at);
+        let propose = async move |engine: Arc<Kernel>, caller| policy_sets::propose_policy(&engine, &caller, ask).await.map(stands_at);
         Some((Intent::Request("propose a policy", None), by(engine, token, propose)))
     }
 
@@ -144,7 +148,7 @@ impl World {
     }
 
     /// Access for a while, a wider charter, a later end; or a narrower charter, which nobody has to approve.
-    fn ask_for_more(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    fn ask_for_more(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let subject = self.subject()?.clone();
         let row = identity(&self.dump(), subject.id).filter(|row| matches!(row.state, IdentityState::Active | IdentityState::Suspended))?;
         let owner = row.charter.owner?;
@@ -166,7 +170,7 @@ impl World {
         }
     }
 
-    fn access(&self, engine: Arc<Engine>, subject: &Subject, token: String) -> Option<(Intent, Operation)> {
+    fn access(&self, engine: Arc<Kernel>, subject: &Subject, token: String) -> Option<(Intent, Operation)> {
         let place = self.places.get(subject.place)?;
         // Soon, or so late that only the calm after the storm sees its start.
         let later = Span::from_secs(i64::try_from(self.rng.below(if self.rng.per_mille(500) { 400 } else { 6_000 })).unwrap_or(1));
@@ -227,13 +231,17 @@ impl World {
     }
 }
 
-fn ask(engine: Arc<Engine>, token: String, what: &'static str, matter: Matter) -> (Intent, Operation) {
+fn ask(engine: Arc<Kernel>, token: String, what: &'static str, matter: Matter) -> (Intent, Operation) {
     let ask = NewRequest { matter, purpose: because() };
-    let open = async move |engine: Arc<Engine>, caller| engine.open_request(&caller, ask).await.map(stands_at);
+    let open = async move |engine: Arc<Kernel>, caller| requests::open_request(&engine, &caller, ask).await.map(stands_at);
     (Intent::Request(what, None), by(engine, token, open))
 }
 
-fn narrow(engine: Arc<Engine>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
-    let write = async move |engine: Arc<Engine>, caller| Box::pin(engine.write_charter(&caller, id, charter, IfMatch::Any)).await.map(stands);
+fn narrow(engine: Arc<Kernel>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
+    let write = async move |engine: Arc<Kernel>, caller| {
+        Box::pin(identities::write_charter(&engine, &caller, id, charter, IfMatch::Any))
+            .await
+            .map(stands)
+    };
     (Intent::Change("narrow the charter of", id), by(engine, token, write))
 }

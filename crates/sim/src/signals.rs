@@ -11,7 +11,7 @@ use tenure_core::removal::{Removal, RemovalState};
 use tenure_core::row::RowKind;
 use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::time::Span;
-use tenure_engine::Engine;
+use tenure_engine::Kernel;
 use tenure_engine::error::OpError;
 use tenure_engine::ops::signals::{Delivery, NotTaken};
 
@@ -21,6 +21,10 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, because, by};
 use crate::workload::ISSUER;
 use crate::world::{Operation, World};
+use tenure_engine::caller;
+use tenure_engine::ops::removals;
+use tenure_engine::ops::signals;
+use tenure_engine::ops::sources;
 
 const NAME: &str = "platform";
 /// Small, so that some removals wait for a person.
@@ -53,8 +57,8 @@ impl World {
         let missing = || ("setup", "something is missing".to_owned());
         let engine = Arc::clone(&self.nodes.first().ok_or_else(missing)?.engine);
         let (first, second) = (self.people.first().ok_or_else(missing)?, self.people.last().ok_or_else(missing)?);
-        let admin = done("sign in", engine.authenticate_person(&first.token))?;
-        let second = done("sign in", engine.authenticate_person(&second.token))?;
+        let admin = done("sign in", caller::authenticate_person(&engine, &first.token))?;
+        let second = done("sign in", caller::authenticate_person(&engine, &second.token))?;
         let mut kinds: Vec<SignalKind> = KINDS.iter().map(|(kind, _)| *kind).collect();
         kinds.dedup();
         let ask = NewSource {
@@ -70,15 +74,15 @@ impl World {
             issuer: Some(ISSUER.into()),
             auth: SourceAuth::Hmac {},
         };
-        let made = done("create a source", engine.create_source(&admin, ask))?;
-        done("confirm a source", engine.confirm_source(&second, made.source.record.id))?;
+        let made = done("create a source", sources::create_source(&engine, &admin, ask))?;
+        done("confirm a source", sources::confirm_source(&engine, &second, made.source.record.id))?;
         self.feed.secret = made.secret.ok_or_else(missing)?;
         self.model.secrets.push(self.feed.secret.clone());
         Ok(())
     }
 
     /// The source says something, new or again.
-    pub(crate) fn signal(&mut self, node: usize, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    pub(crate) fn signal(&mut self, node: usize, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         if self.rng.per_mille(250)
             && let Some((header, body)) = self.rng.pick(&self.feed.sent).cloned()
         {
@@ -118,7 +122,7 @@ impl World {
     }
 
     /// Somebody says by hand that a workload has ended, or security decides about what waits or is held.
-    pub(crate) fn removal(&mut self, engine: Arc<Engine>) -> Option<(Intent, Operation)> {
+    pub(crate) fn removal(&mut self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let dump = self.dump();
         let removals = dump.rows.keys().filter(|key| key.kind == RowKind::Removal);
         let mut removals: Vec<Removal> = removals.filter_map(|key| record(&dump, key)).collect();
@@ -137,12 +141,12 @@ impl World {
         Some(if self.rng.per_mille(confirms) {
             (Intent::Removal("confirm"), confirm(engine, token, id, self.rng.per_mille(150)))
         } else {
-            let release = async move |engine: Arc<Engine>, caller| engine.release_removal(&caller, id, because()).await.map(|_| Fact::Done(1));
+            let release = async move |engine: Arc<Kernel>, caller| removals::release_removal(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
             (Intent::Removal("release"), by(engine, token, release))
         })
     }
 
-    fn raise(&self, engine: Arc<Engine>, token: String) -> Option<(Intent, Operation)> {
+    fn raise(&self, engine: Arc<Kernel>, token: String) -> Option<(Intent, Operation)> {
         let ask = NewRemoval {
             subject: SignalSubject {
                 kind: SubjectKind::Workload,
@@ -153,14 +157,14 @@ impl World {
             dry_run: true,
             expect: None,
         };
-        let raise = async move |engine: Arc<Engine>, caller| {
-            let seen = engine.raise_removal(&caller, ask.clone()).await?.record.digest;
+        let raise = async move |engine: Arc<Kernel>, caller| {
+            let seen = removals::raise_removal(&engine, &caller, ask.clone()).await?.record.digest;
             let ask = NewRemoval {
                 dry_run: false,
                 expect: Some(seen.clone()),
                 ..ask
             };
-            let raised = engine.raise_removal(&caller, ask).await?;
+            let raised = removals::raise_removal(&engine, &caller, ask).await?;
             Ok(Fact::Removal(seen, raised.record.digest))
         };
         Some((Intent::Removal("raise"), by(engine, token, raise)))
@@ -168,16 +172,16 @@ impl World {
 }
 
 /// Looks at a removal and confirms what was seen; or something else, which nobody saw.
-fn confirm(engine: Arc<Engine>, token: String, id: RemovalId, unseen: bool) -> Operation {
-    by(engine, token, async move |engine: Arc<Engine>, caller| {
-        let seen = engine.removal(&caller, id).await?.record.digest;
+fn confirm(engine: Arc<Kernel>, token: String, id: RemovalId, unseen: bool) -> Operation {
+    by(engine, token, async move |engine: Arc<Kernel>, caller| {
+        let seen = removals::removal(&engine, &caller, id).await?.record.digest;
         let digest = if unseen { format!("sha256:{}", "0".repeat(64)) } else { seen };
-        let confirmed = engine.confirm_removal(&caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
+        let confirmed = removals::confirm_removal(&engine, &caller, id, ConfirmRemoval { digest: digest.clone() }).await?;
         Ok(Fact::Removal(digest, confirmed.record.digest))
     })
 }
 
-fn delivery(engine: Arc<Engine>, signature: String, body: String) -> Operation {
+fn delivery(engine: Arc<Kernel>, signature: String, body: String) -> Operation {
     Box::pin(async move {
         let headers = [("content-type", "application/cloudevents+json"), ("tenure-signature", signature.as_str())];
         let delivery = Delivery {
@@ -186,7 +190,7 @@ fn delivery(engine: Arc<Engine>, signature: String, body: String) -> Operation {
             body: body.as_bytes(),
             from: "sim",
         };
-        match Box::pin(engine.take_delivery(delivery)).await {
+        match Box::pin(signals::take_delivery(&engine, delivery)).await {
             Ok(taken) => Ok(Fact::Done(taken.signals.len() as u64)),
             Err(NotTaken::Refused(error)) => Err(error),
             Err(NotTaken::Token(_)) => Err(OpError::Internal("a CloudEvent was taken for a token".into())),

@@ -18,7 +18,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::error::OpError;
-use tenure_engine::{Engine, Ports, Settings};
+use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::CedarPolicy;
 use tenure_store::{Dump, MemoryStore};
 
@@ -32,6 +32,7 @@ use crate::policies::LoadedOnce;
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Observed, Planted, Shared};
 use crate::workload::{Holder, Platform};
+use tenure_engine::keys;
 
 /// Nodes that share the store.
 const NODES: usize = 2;
@@ -54,7 +55,7 @@ pub type Operation = Pin<Box<dyn Future<Output = Result<Fact, OpError>>>>;
 /// A server.
 pub struct Node {
     /// Its engine.
-    pub engine: Arc<Engine>,
+    pub engine: Arc<Kernel>,
     /// Its clock.
     pub clock: Arc<NodeClock>,
 }
@@ -226,7 +227,7 @@ impl World {
         Ok(world)
     }
 
-    fn engine(&mut self, node: usize, clock: &Arc<NodeClock>) -> Result<Arc<Engine>, Broken> {
+    fn engine(&mut self, node: usize, clock: &Arc<NodeClock>) -> Result<Arc<Kernel>, Broken> {
         self.starts += 1;
         let ports = Ports {
             store: Arc::new(FaultyStore::new(Arc::clone(&self.shared), node)),
@@ -247,7 +248,7 @@ impl World {
             removal_hold: REMOVAL_HOLD,
             ..Settings::default()
         };
-        Ok(Arc::new(Engine::new(ports, settings)))
+        Ok(Arc::new(Kernel::new(ports, settings)))
     }
 
     /// What happened so far.
@@ -403,7 +404,7 @@ impl World {
         clock.set_error(0);
         let engine = self.engine(n, &clock)?;
         // A node that can't read where the log stands doesn't start: it tries until it can.
-        let recovered = (0..20).any(|_| matches!(exec::finish(engine.recover(), 1_000), Some(Ok(()))));
+        let recovered = (0..20).any(|_| matches!(exec::finish(keys::recover(&engine), 1_000), Some(Ok(()))));
         if !recovered {
             return Err(("internal", format!("node {n} can't start again")));
         }

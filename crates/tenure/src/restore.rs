@@ -15,6 +15,9 @@ use tenure_store::{SqliteStore, back_up, put_back};
 
 use crate::config::Location;
 use crate::server::{Offline, configured, hand_out, make_folder, offline, root_key};
+use tenure_engine::ops::epochs;
+use tenure_engine::ops::setup;
+use tenure_engine::run::push;
 
 /// Copies the database into one file, while the server runs.
 ///
@@ -99,10 +102,10 @@ pub async fn restore(args: RestoreArgs) -> anyhow::Result<()> {
         }
     }
     let Offline { engine, url } = offline(&config, root).await?;
-    let begun = engine.begin_epoch().await?;
+    let begun = epochs::begin_epoch(&engine).await?;
     tell(&begun);
-    let recovered = engine.recover_administrator(args.person).await?;
-    engine.hand_over_checkpoint().await;
+    let recovered = setup::recover_administrator(&engine, args.person).await?;
+    push::hand_over_checkpoint(&engine).await;
     hand_out(&config, &url, &recovered)
 }
 

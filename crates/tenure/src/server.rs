@@ -12,7 +12,7 @@ use tenure_credentials::entropy::OsEntropy;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::outbound::Push;
-use tenure_engine::{Engine, Ports, Settings};
+use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
 use tenure_server::{Clients, Listener, Places, Proxies, ServeError, Tls};
@@ -20,6 +20,11 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location};
+use tenure_engine::keys;
+use tenure_engine::ops::epochs;
+use tenure_engine::ops::places;
+use tenure_engine::ops::setup;
+use tenure_engine::run::push;
 
 /// Runs the server.
 ///
@@ -227,9 +232,9 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         (Some(mutual), None) => Some(format!("https://{}", mutual.address()?)),
     };
     let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound, Arc::clone(&clock))?);
-    engine.recover().await?;
-    engine.keep_checkpoints_at(&checkpoint_places(config, &outbound)?).await?;
-    let setup_token = match engine.offer_setup().await? {
+    keys::recover(&engine).await?;
+    places::keep_checkpoints_at(&engine, &checkpoint_places(config, &outbound)?).await?;
+    let setup_token = match setup::offer_setup(&engine).await? {
         Some(token) => {
             let path = config.data.join("setup-token");
             write_secret(&path, token.expose())?;
@@ -312,8 +317,8 @@ fn build(
     root: RootKey,
     outbound: &Arc<Outbound>,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Engine> {
-    Ok(Engine::new(
+) -> anyhow::Result<Kernel> {
+    Ok(Kernel::new(
         Ports {
             store,
             policy: Arc::new(CedarPolicy::default_set().map_err(|error| anyhow::anyhow!("the default policies are broken: {error}"))?),
@@ -371,15 +376,15 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
     let Offline { engine, url } = offline(&config, root).await?;
-    if engine.is_contradicted() {
-        let begun = engine.begin_epoch().await?;
+    if epochs::is_contradicted(&engine) {
+        let begun = epochs::begin_epoch(&engine).await?;
         eprintln!(
             "a checkpoint outside contradicted the log: epoch {} has begun, and everything that was issued before is refused",
             begun.number
         );
     }
-    let done = engine.recover_administrator(args.person).await?;
-    engine.hand_over_checkpoint().await;
+    let done = setup::recover_administrator(&engine, args.person).await?;
+    push::hand_over_checkpoint(&engine).await;
     hand_out(&config, &url, &done)
 }
 
@@ -394,7 +399,7 @@ pub(crate) fn configured(file: Option<&Path>, data: Option<PathBuf>) -> anyhow::
 
 /// A deployment that is worked on without its server.
 pub(crate) struct Offline {
-    pub engine: Engine,
+    pub engine: Kernel,
     /// The base URL of its server.
     pub url: String,
 }
@@ -410,8 +415,8 @@ pub(crate) async fn offline(config: &Config, root: RootKey) -> anyhow::Result<Of
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let url = public_url(config, scheme, address, &*store).await?;
     let engine = build(config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
-    engine.catch_up().await?;
-    engine.keep_checkpoints_at(&checkpoint_places(config, &outbound)?).await?;
+    keys::catch_up(&engine).await?;
+    places::keep_checkpoints_at(&engine, &checkpoint_places(config, &outbound)?).await?;
     Ok(Offline { engine, url })
 }
 

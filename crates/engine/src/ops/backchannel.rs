@@ -21,11 +21,15 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::read_object;
 use tenure_credentials::vouch::Vouch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::load::Known;
+use crate::ops::requests;
+use crate::ops::requests::facts;
+use crate::ops::token;
 use crate::ops::token::Proof;
+use crate::ops::token::prove;
 
 /// The type of what is asked for, in the form of RFC 9396.
 pub const TENURE_ACCESS: &str = "tenure_access";
@@ -83,179 +87,176 @@ struct Details {
     duration_secs: i64,
 }
 
-impl Engine {
-    /// Opens a request for access on behalf of the identity that proves itself.
-    ///
-    /// # Errors
-    /// The proof fails, what is asked for is wrong or outside the charter, no route is permitted, or too many wait already.
-    pub async fn ask_for_more(&self, ask: BackchannelAsk) -> Result<BackchannelOpened, OpError> {
-        self.must::<tenure_core::environment::Environment>("environment", &ask.environment).await?;
-        let id = self.claimed_identity(ask.client_id.as_deref(), &ask.proof, &ask.source)?;
-        match self.decide(|| self.decide_ask(&ask, id)).await {
-            Ok((opened, _)) => Ok(opened),
-            Err(OpError::Unauthenticated(reason)) => {
-                self.count_stranger(reason, &ask.source);
-                Err(OpError::Unauthenticated(reason))
-            }
-            Err(error) => {
-                let (code, fields, answer) = match &error {
-                    OpError::Refused { reason, answer, .. } => (reason.code(), &[][..], answer.as_deref()),
-                    OpError::Invalid(fields) => ("invalid", fields.as_slice(), None),
-                    _ => return Err(error),
-                };
-                self.refuse_identity(id, ControlPoint::Request, "request.open", code, fields, answer).await;
-                Err(error)
-            }
+/// Opens a request for access on behalf of the identity that proves itself.
+///
+/// # Errors
+/// The proof fails, what is asked for is wrong or outside the charter, no route is permitted, or too many wait already.
+pub async fn ask_for_more(kernel: &Kernel, ask: BackchannelAsk) -> Result<BackchannelOpened, OpError> {
+    kernel.must::<tenure_core::environment::Environment>("environment", &ask.environment).await?;
+    let id = prove::claimed_identity(kernel, ask.client_id.as_deref(), &ask.proof, &ask.source)?;
+    match kernel.decide(|| decide_ask(kernel, &ask, id)).await {
+        Ok((opened, _)) => Ok(opened),
+        Err(OpError::Unauthenticated(reason)) => {
+            kernel.count_stranger(reason, &ask.source);
+            Err(OpError::Unauthenticated(reason))
+        }
+        Err(error) => {
+            let (code, fields, answer) = match &error {
+                OpError::Refused { reason, answer, .. } => (reason.code(), &[][..], answer.as_deref()),
+                OpError::Invalid(fields) => ("invalid", fields.as_slice(), None),
+                _ => return Err(error),
+            };
+            token::refuse_identity(kernel, id, ControlPoint::Request, "request.open", code, fields, answer).await;
+            Err(error)
         }
     }
+}
 
-    async fn decide_ask(&self, ask: &BackchannelAsk, id: IdentityId) -> Result<(Changeset, BackchannelOpened), OpError> {
-        let reading = self.reading();
-        let now = reading.now;
-        let known = self.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
-        let issuer = self.issuer_of(&ask.environment);
-        let proven = self.prove(&known, &ask.proof, &issuer, &ask.environment, now).await?;
-        // From here on the caller is known: refusals are recorded one by one.
-        if !reading.reliable {
-            return Err(OpError::refused(Reason::ClockUnreliable));
-        }
-        if proven.binding.state == BindingState::Suspended {
-            return Err(OpError::refused(Reason::BindingSuspended));
-        }
-        let charter_environment = gate::standing(known.facts(now))?.charter().environment.clone();
-        if charter_environment != ask.environment {
-            return Err(OpError::refused(Reason::WrongEnvironment));
-        }
-        check_message(&ask.binding_message)?;
-        let expiry = self.expiry(ask.requested_expiry)?;
-        let matter = wanted(&known, &ask.authorization_details)?;
-        self.few_wait(id).await?;
-        // The proof is good for this question; it gives no other part in the management API.
-        let caller = Caller::Identity {
-            identity: known.identity.clone(),
-            actions: vec!["request".to_owned()],
-        };
-        let facts = self.facts(Asker::Identity(id), &matter, now).await?;
-        self.may_ask(&caller, &facts)?;
-        let mut request = self.draft_request(&caller, &facts, &ask.binding_message, now).await?;
-        request.lapses_at = now.plus(expiry);
-        let waiting = Backchannel {
-            request: request.id,
-            identity: id,
-            environment: ask.environment.clone(),
-            expires_at: request.lapses_at,
-            interval: INTERVAL,
-            asked_at: None,
-            redeemed: None,
-            callback: self.callback(ask, &known.identity, request.id)?,
-        };
-        let event = self
-            .opened_event(&request, &facts, now)
-            .fact("channel", "backchannel")
-            .fact("method", ask.proof.method())
-            .fact("lapses_at", request.lapses_at)
-            .fact("called_back", waiting.callback.is_some());
-        let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
-        changeset.expects.extend(facts.expects);
-        changeset.expect(&proven.binding);
-        if let Some(issuer) = &proven.issuer {
-            changeset.expect(issuer);
-        }
-        changeset.once.extend(proven.once);
-        self.carry_on(&caller, &mut changeset, &mut request, now).await?;
-        if waiting.callback.is_some() && request.state != RequestState::Open {
-            changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
-        }
-        changeset.insert(&request).insert(&waiting);
-        let opened = BackchannelOpened {
-            request: request.id,
-            auth_req_id: self.auth_req_id(request.id, id),
-            expires_in: expiry.as_secs(),
-            interval: INTERVAL.as_secs(),
-        };
-        Ok((changeset, opened))
+async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Result<(Changeset, BackchannelOpened), OpError> {
+    let reading = kernel.reading();
+    let now = reading.now;
+    let known = kernel.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+    let issuer = kernel.issuer_of(&ask.environment);
+    let proven = prove::prove(kernel, &known, &ask.proof, &issuer, &ask.environment, now).await?;
+    // From here on the caller is known: refusals are recorded one by one.
+    if !reading.reliable {
+        return Err(OpError::refused(Reason::ClockUnreliable));
     }
+    if proven.binding.state == BindingState::Suspended {
+        return Err(OpError::refused(Reason::BindingSuspended));
+    }
+    let charter_environment = gate::standing(known.facts(now))?.charter().environment.clone();
+    if charter_environment != ask.environment {
+        return Err(OpError::refused(Reason::WrongEnvironment));
+    }
+    check_message(&ask.binding_message)?;
+    let expiry = expiry(kernel, ask.requested_expiry)?;
+    let matter = wanted(&known, &ask.authorization_details)?;
+    few_wait(kernel, id).await?;
+    // The proof is good for this question; it gives no other part in the management API.
+    let caller = Caller::Identity {
+        identity: known.identity.clone(),
+        actions: vec!["request".to_owned()],
+    };
+    let facts = facts::facts(kernel, Asker::Identity(id), &matter, now).await?;
+    requests::may_ask(kernel, &caller, &facts)?;
+    let mut request = requests::draft_request(kernel, &caller, &facts, &ask.binding_message, now).await?;
+    request.lapses_at = now.plus(expiry);
+    let waiting = Backchannel {
+        request: request.id,
+        identity: id,
+        environment: ask.environment.clone(),
+        expires_at: request.lapses_at,
+        interval: INTERVAL,
+        asked_at: None,
+        redeemed: None,
+        callback: callback(kernel, ask, &known.identity, request.id)?,
+    };
+    let event = requests::opened_event(kernel, &request, &facts, now)
+        .fact("channel", "backchannel")
+        .fact("method", ask.proof.method())
+        .fact("lapses_at", request.lapses_at)
+        .fact("called_back", waiting.callback.is_some());
+    let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+    changeset.expects.extend(facts.expects);
+    changeset.expect(&proven.binding);
+    if let Some(issuer) = &proven.issuer {
+        changeset.expect(issuer);
+    }
+    changeset.once.extend(proven.once);
+    requests::carry_on(kernel, &caller, &mut changeset, &mut request, now).await?;
+    if waiting.callback.is_some() && request.state != RequestState::Open {
+        changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
+    }
+    changeset.insert(&request).insert(&waiting);
+    let opened = BackchannelOpened {
+        request: request.id,
+        auth_req_id: auth_req_id(kernel, request.id, id),
+        expires_in: expiry.as_secs(),
+        interval: INTERVAL.as_secs(),
+    };
+    Ok((changeset, opened))
+}
 
-    fn expiry(&self, requested: Option<i64>) -> Result<Span, OpError> {
-        let longest = self.settings.request_open_for;
-        match requested.map(Span::from_secs) {
-            None => Ok(longest),
-            Some(span) if span < MIN_EXPIRY => Err(OpError::field("requested_expiry", "expiry_too_short", "use at least 30 seconds")),
-            Some(span) => Ok(span.min(longest)),
-        }
+fn expiry(kernel: &Kernel, requested: Option<i64>) -> Result<Span, OpError> {
+    let longest = kernel.settings.request_open_for;
+    match requested.map(Span::from_secs) {
+        None => Ok(longest),
+        Some(span) if span < MIN_EXPIRY => Err(OpError::field("requested_expiry", "expiry_too_short", "use at least 30 seconds")),
+        Some(span) => Ok(span.min(longest)),
     }
+}
 
-    /// People's attention is a budget too.
-    async fn few_wait(&self, id: IdentityId) -> Result<(), OpError> {
-        let query = ListQuery {
-            kind: RowKind::Request,
-            terms: vec![format!("requester={id}"), format!("state={}", RequestState::Open.as_str())],
-            after: None,
-            limit: MAX_WAITING,
-        };
-        if self.store.list(&query).await?.rows.len() < usize::from(MAX_WAITING) {
-            return Ok(());
-        }
-        Err(OpError::because(Reason::BudgetSpent, "16 requests of this identity wait for an answer already"))
+/// People's attention is a budget too.
+async fn few_wait(kernel: &Kernel, id: IdentityId) -> Result<(), OpError> {
+    let query = ListQuery {
+        kind: RowKind::Request,
+        terms: vec![format!("requester={id}"), format!("state={}", RequestState::Open.as_str())],
+        after: None,
+        limit: MAX_WAITING,
+    };
+    if kernel.store.list(&query).await?.rows.len() < usize::from(MAX_WAITING) {
+        return Ok(());
     }
+    Err(OpError::because(Reason::BudgetSpent, "16 requests of this identity wait for an answer already"))
+}
 
-    fn callback(&self, ask: &BackchannelAsk, identity: &Identity, request: RequestId) -> Result<Option<Callback>, OpError> {
-        let Some(token) = &ask.client_notification_token else { return Ok(None) };
-        let problem = |code, hint| Err(OpError::field("client_notification_token", code, hint));
-        // What a header takes (RFC 6750 §2.1).
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-        if token.len() > MAX_NOTIFICATION_TOKEN || !token.bytes().all(good) {
-            return problem("token_malformed", "use at most 1024 characters of a bearer token's alphabet");
-        }
-        if identity.charter.notification_endpoint.is_none() {
-            return problem("endpoint_missing", "the charter names no notification_endpoint to call back at: poll instead");
-        }
-        let sealed = self
-            .root
-            .seal(SEALED_AS, &request.to_string(), token.as_bytes(), self.entropy.as_ref())
-            .map_err(|error| OpError::Internal(error.to_string()))?;
-        Ok(Some(Callback {
-            token: Some(sealed),
-            attempts: 0,
-            delivered_at: None,
-            why: None,
-        }))
+fn callback(kernel: &Kernel, ask: &BackchannelAsk, identity: &Identity, request: RequestId) -> Result<Option<Callback>, OpError> {
+    let Some(token) = &ask.client_notification_token else { return Ok(None) };
+    let problem = |code, hint| Err(OpError::field("client_notification_token", code, hint));
+    // What a header takes (RFC 6750 §2.1).
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.len() > MAX_NOTIFICATION_TOKEN || !token.bytes().all(good) {
+        return problem("token_malformed", "use at most 1024 characters of a bearer token's alphabet");
     }
+    if identity.charter.notification_endpoint.is_none() {
+        return problem("endpoint_missing", "the charter names no notification_endpoint to call back at: poll instead");
+    }
+    let sealed = kernel
+        .root
+        .seal(SEALED_AS, &request.to_string(), token.as_bytes(), kernel.entropy.as_ref())
+        .map_err(|error| OpError::Internal(error.to_string()))?;
+    Ok(Some(Callback {
+        token: Some(sealed),
+        attempts: 0,
+        delivered_at: None,
+        why: None,
+    }))
+}
 
-    /// The token with which a client is called back.
-    pub(crate) fn notification_token(&self, request: RequestId, sealed: &str) -> Result<tenure_core::secret::Secret<Vec<u8>>, OpError> {
-        let opened = self.root.open(SEALED_AS, &request.to_string(), sealed);
-        opened.map_err(|error| OpError::Internal(error.to_string()))
-    }
+/// The token with which a client is called back.
+pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::secret::Secret<Vec<u8>>, OpError> {
+    let opened = kernel.root.open(SEALED_AS, &request.to_string(), sealed);
+    opened.map_err(|error| OpError::Internal(error.to_string()))
+}
 
-    /// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
-    pub(crate) fn auth_req_id(&self, request: RequestId, identity: IdentityId) -> String {
-        let tag = self.answers().tag(&[&request.to_string(), &identity.to_string()]);
-        format!("{request}.{tag}")
-    }
+/// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
+pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
+    let tag = answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
+    format!("{request}.{tag}")
+}
 
-    /// The request that an `auth_req_id` of this identity names.
-    pub(crate) fn request_behind(&self, auth_req_id: &str, identity: IdentityId) -> Option<RequestId> {
-        let (request, tag) = auth_req_id.split_once('.')?;
-        let id = request.parse().ok()?;
-        self.answers().holds(&[request, &identity.to_string()], tag).then_some(id)
-    }
+/// The request that an `auth_req_id` of this identity names.
+pub(crate) fn request_behind(kernel: &Kernel, auth_req_id: &str, identity: IdentityId) -> Option<RequestId> {
+    let (request, tag) = auth_req_id.split_once('.')?;
+    let id = request.parse().ok()?;
+    answers(kernel).holds(&[request, &identity.to_string()], tag).then_some(id)
+}
 
-    fn answers(&self) -> Vouch {
-        Vouch::new(&self.root, "auth_req_id")
-    }
+fn answers(kernel: &Kernel) -> Vouch {
+    Vouch::new(&kernel.root, "auth_req_id")
+}
 
-    /// Has an identity called back, if its request just got its answer and it wants that.
-    pub(crate) async fn call_back(&self, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
-        if !matches!((&request.requested_by, &request.matter), (Asker::Identity(_), Matter::Access { .. })) {
-            return Ok(());
-        }
-        let waiting: Option<Stored<Backchannel>> = self.one(request.id).await?;
-        if waiting.is_some_and(|waiting| waiting.callback.is_some()) {
-            changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
-        }
-        Ok(())
+/// Has an identity called back, if its request just got its answer and it wants that.
+pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
+    if !matches!((&request.requested_by, &request.matter), (Asker::Identity(_), Matter::Access { .. })) {
+        return Ok(());
     }
+    let waiting: Option<Stored<Backchannel>> = kernel.one(request.id).await?;
+    if waiting.is_some_and(|waiting| waiting.callback.is_some()) {
+        changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
+    }
+    Ok(())
 }
 
 fn check_message(message: &str) -> Result<(), OpError> {

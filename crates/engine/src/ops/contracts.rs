@@ -25,27 +25,32 @@ use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use super::third_party::contact_problem;
 use super::tiers::{ATTEMPTS, Cause};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::if_match::IfMatch;
 use crate::notice::notify;
+use crate::ops::dormancy;
+use crate::ops::inventory;
+use crate::ops::ownership;
+use crate::ops::requests::fulfil;
+use crate::ops::third_party;
 use crate::questions::{administration, inventory};
 use crate::run::deadlines::system;
 
-impl Engine {
-    /// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
-    ///
-    /// # Errors
-    /// It has ended, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or its contract is to allow more and no request
-    /// can be opened about that.
-    pub async fn update_vendor(&self, caller: &Caller, id: VendorId, if_match: IfMatch, ask: VendorEdit) -> Result<Edited<View<Vendor>>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "vendor.update", id), async {
-            self.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false))?;
-            let (made, committed) = self
+/// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
+///
+/// # Errors
+/// It has ended, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or its contract is to allow more and no request
+/// can be opened about that.
+pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_match: IfMatch, ask: VendorEdit) -> Result<Edited<View<Vendor>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "vendor.update", id), async {
+            kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false))?;
+            let (made, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Vendor>("vendor", id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Vendor>("vendor", id).await?;
                     if_match.demand(Some(stored.revision))?;
                     let vendor = Vendor {
                         owner: ask.owner.unwrap_or(stored.owner),
@@ -55,170 +60,169 @@ impl Engine {
                         ..(*stored.value).clone()
                     };
                     let mut problems = nothing_to_change("owner", ask.is_empty());
-                    problems.extend(self.wrong_with_vendor(&stored, &vendor, now).await?);
+                    problems.extend(wrong_with_vendor(kernel, &stored, &vendor, now).await?);
                     let owner = match ask.owner {
-                        Some(owner) => self.who_answers(owner, &mut problems).await?,
+                        Some(owner) => ownership::who_answers(kernel, owner, &mut problems).await?,
                         None => None,
                     };
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
                     if allows_more(&stored, &vendor) {
-                        return self.asked_for(caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
+                        return inventory::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
                     }
-                    let event = self.updated("vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+                    let event = inventory::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    self.replace_vendor(&mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
+                    replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
                     Ok((changeset, Made::Record(vendor, stored.revision + 1)))
                 })
                 .await?;
-            self.edited(made, &committed).await
+            inventory::edited(kernel, made, &committed).await
         })
         .await
-    }
+}
 
-    /// What is known about a contract that is to allow more.
-    pub(super) async fn facts_of_contract(&self, facts: &mut Facts, id: VendorId, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
-        let stored = self.must::<Vendor>("vendor", id).await?;
-        rests_on(facts, &stored, revision)?;
-        let vendor = vendor_as(&stored, change);
-        let mut problems = self.wrong_with_vendor(&stored, &vendor, self.now()).await?;
-        let owner = match vendor.owner == stored.owner {
-            true => None,
-            false => self.who_answers(vendor.owner, &mut problems).await?,
+/// What is known about a contract that is to allow more.
+pub(super) async fn facts_of_contract(kernel: &Kernel, facts: &mut Facts, id: VendorId, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
+    let stored = kernel.must::<Vendor>("vendor", id).await?;
+    rests_on(facts, &stored, revision)?;
+    let vendor = vendor_as(&stored, change);
+    let mut problems = wrong_with_vendor(kernel, &stored, &vendor, kernel.now()).await?;
+    let owner = match vendor.owner == stored.owner {
+        true => None,
+        false => ownership::who_answers(kernel, vendor.owner, &mut problems).await?,
+    };
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    facts.expects.extend(owner.as_ref().map(expect));
+    facts.subject = Subject::default().with("from", &*stored.value)?;
+    facts.context.vendor = true;
+    facts.context.touches.data_domains.extend(vendor.data_domains);
+    Ok(())
+}
+
+/// The contract that was approved is in force.
+pub(super) async fn fulfil_contract(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    id: VendorId,
+    change: &InventoryChange,
+    approved: impl Fn(Event) -> Event,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let stored = kernel.must::<Vendor>("vendor", id).await?;
+    let vendor = vendor_as(&stored, change);
+    let event = inventory::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+    changeset.event(approved(event));
+    let owner = match vendor.owner == stored.owner {
+        true => None,
+        false => Some(kernel.must::<Person>("person", vendor.owner).await?),
+    };
+    replace_vendor(kernel, changeset, &stored, &vendor, owner.as_ref(), now).await
+}
+
+async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
+    if stored.standing == Standing::Closed {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            "it is over for ever: nothing of it is changed any more",
+        ));
+    }
+    let mut problems: Vec<FieldProblem> = contact_problem(&vendor.contact).into_iter().collect();
+    let (domains, end) = (vendor.data_domains != stored.data_domains, vendor.ends_at != stored.ends_at);
+    let of_contract = third_party::contract_problems(kernel, &vendor.data_domains, vendor.ends_at, now).await?;
+    // What stands already is no mistake of whoever changes something else.
+    problems.extend(
+        of_contract
+            .into_iter()
+            .filter(|problem| (domains && problem.field == "data_domains") || (end && problem.field == "ends_at")),
+    );
+    Ok(problems)
+}
+
+async fn replace_vendor(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Vendor>,
+    vendor: &Vendor,
+    owner: Option<&Stored<Person>>,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Some(owner) = owner {
+        ownership::has_an_owner(kernel, changeset, &vendor.row_id(), owner, now).await?;
+    }
+    changeset.replace(stored, vendor);
+    if allows_more(vendor, stored) {
+        Cause::Vendor(&vendor.row_id()).follow(changeset, now);
+    }
+    Ok(())
+}
+
+/// Has an identity keep to its vendor's contract as it is now; true if it didn't.
+pub(super) async fn keep_to_contract(kernel: &Kernel, id: IdentityId) -> Result<bool, OpError> {
+    for _ in 0..ATTEMPTS {
+        let now = kernel.now();
+        // What isn't active yet is held against the contract when it is to be.
+        let works = |identity: &Stored<Identity>| matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
+        let Some(stored) = kernel.one::<Identity>(id).await?.filter(works) else {
+            return Ok(false);
         };
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
+        let Some(vendor) = stored.charter.vendor else { return Ok(false) };
+        let vendor = kernel.must::<Vendor>("vendor", vendor).await?;
+        let charter = within_contract(&stored.charter, &vendor);
+        if charter == stored.charter {
+            return Ok(false);
         }
-        facts.expects.extend(owner.as_ref().map(expect));
-        facts.subject = Subject::default().with("from", &*stored.value)?;
-        facts.context.vendor = true;
-        facts.context.touches.data_domains.extend(vendor.data_domains);
-        Ok(())
-    }
-
-    /// The contract that was approved is in force.
-    pub(super) async fn fulfil_contract(
-        &self,
-        changeset: &mut Changeset,
-        id: VendorId,
-        change: &InventoryChange,
-        approved: impl Fn(Event) -> Event,
-        now: Timestamp,
-    ) -> Result<(), OpError> {
-        let stored = self.must::<Vendor>("vendor", id).await?;
-        let vendor = vendor_as(&stored, change);
-        let event = self.updated("vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
-        changeset.event(approved(event));
-        let owner = match vendor.owner == stored.owner {
-            true => None,
-            false => Some(self.must::<Person>("person", vendor.owner).await?),
+        let changeset = match narrowed_to(kernel, &stored, charter, &vendor, now).await {
+            Err(OpError::Invalid(_)) => match suspended_outside(kernel, &stored, &vendor, now).await? {
+                Some(changeset) => changeset,
+                None => return Ok(false),
+            },
+            narrowed => narrowed?,
         };
-        self.replace_vendor(changeset, &stored, &vendor, owner.as_ref(), now).await
-    }
-
-    async fn wrong_with_vendor(&self, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
-        if stored.standing == Standing::Closed {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                "it is over for ever: nothing of it is changed any more",
-            ));
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(true);
         }
-        let mut problems: Vec<FieldProblem> = contact_problem(&vendor.contact).into_iter().collect();
-        let (domains, end) = (vendor.data_domains != stored.data_domains, vendor.ends_at != stored.ends_at);
-        let of_contract = self.contract_problems(&vendor.data_domains, vendor.ends_at, now).await?;
-        // What stands already is no mistake of whoever changes something else.
-        problems.extend(
-            of_contract
-                .into_iter()
-                .filter(|problem| (domains && problem.field == "data_domains") || (end && problem.field == "ends_at")),
-        );
-        Ok(problems)
     }
+    Err(OpError::Unavailable(format!("{id} changes too fast for its vendor's contract to be applied")))
+}
 
-    async fn replace_vendor(
-        &self,
-        changeset: &mut Changeset,
-        stored: &Stored<Vendor>,
-        vendor: &Vendor,
-        owner: Option<&Stored<Person>>,
-        now: Timestamp,
-    ) -> Result<(), OpError> {
-        if let Some(owner) = owner {
-            self.has_an_owner(changeset, &vendor.row_id(), owner, now).await?;
-        }
-        changeset.replace(stored, vendor);
-        if allows_more(vendor, stored) {
-            Cause::Vendor(&vendor.row_id()).follow(changeset, now);
-        }
-        Ok(())
-    }
+async fn narrowed_to(kernel: &Kernel, stored: &Stored<Identity>, charter: CharterDraft, vendor: &Stored<Vendor>, now: Timestamp) -> Result<Changeset, OpError> {
+    let event = kernel
+        .event(now, "identity.narrowed", ControlPoint::Change)
+        .subject(stored.id)
+        .fact("workflow", "non_human.charter")
+        .fact("vendor", vendor.id)
+        .fact("ends_at", charter.expires_at)
+        .fact("data_domains", &charter.data_domains);
+    let owner: Vec<_> = stored.charter.owner.into_iter().collect();
+    let text = format!(
+        "The contract with the vendor {} allows less than the charter of {} did: the charter was narrowed to it.\nLook: tenure identity show {}",
+        vendor.name, stored.id, stored.id
+    );
+    let mut changeset = Changeset::new(
+        system(),
+        now,
+        notify(event, &owner, &[], "A charter was narrowed to a vendor's contract", &text),
+    );
+    changeset.expect(vendor);
+    fulfil::rechartered(kernel, &mut changeset, stored, charter, None, now).await?;
+    Ok(changeset)
+}
 
-    /// Has an identity keep to its vendor's contract as it is now; true if it didn't.
-    pub(super) async fn keep_to_contract(&self, id: IdentityId) -> Result<bool, OpError> {
-        for _ in 0..ATTEMPTS {
-            let now = self.now();
-            // What isn't active yet is held against the contract when it is to be.
-            let works = |identity: &Stored<Identity>| matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
-            let Some(stored) = self.one::<Identity>(id).await?.filter(works) else {
-                return Ok(false);
-            };
-            let Some(vendor) = stored.charter.vendor else { return Ok(false) };
-            let vendor = self.must::<Vendor>("vendor", vendor).await?;
-            let charter = within_contract(&stored.charter, &vendor);
-            if charter == stored.charter {
-                return Ok(false);
-            }
-            let changeset = match self.narrowed_to(&stored, charter, &vendor, now).await {
-                Err(OpError::Invalid(_)) => match self.suspended_outside(&stored, &vendor, now).await? {
-                    Some(changeset) => changeset,
-                    None => return Ok(false),
-                },
-                narrowed => narrowed?,
-            };
-            if self.settle(changeset).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Err(OpError::Unavailable(format!("{id} changes too fast for its vendor's contract to be applied")))
-    }
-
-    async fn narrowed_to(&self, stored: &Stored<Identity>, charter: CharterDraft, vendor: &Stored<Vendor>, now: Timestamp) -> Result<Changeset, OpError> {
-        let event = self
-            .event(now, "identity.narrowed", ControlPoint::Change)
-            .subject(stored.id)
-            .fact("workflow", "non_human.charter")
-            .fact("vendor", vendor.id)
-            .fact("ends_at", charter.expires_at)
-            .fact("data_domains", &charter.data_domains);
-        let owner: Vec<_> = stored.charter.owner.into_iter().collect();
-        let text = format!(
-            "The contract with the vendor {} allows less than the charter of {} did: the charter was narrowed to it.\nLook: tenure identity show {}",
-            vendor.name, stored.id, stored.id
-        );
-        let mut changeset = Changeset::new(
-            system(),
-            now,
-            notify(event, &owner, &[], "A charter was narrowed to a vendor's contract", &text),
-        );
-        changeset.expect(vendor);
-        self.rechartered(&mut changeset, stored, charter, None, now).await?;
-        Ok(changeset)
-    }
-
-    /// What can't be within the contract, such as an identity none of whose data domains is left, stops.
-    async fn suspended_outside(&self, stored: &Stored<Identity>, vendor: &Stored<Vendor>, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let event = self
-            .event(now, "identity.outside_contract", ControlPoint::Suspend)
-            .subject(stored.id)
-            .fact("vendor", vendor.id);
-        let mut changeset = Changeset::new(system(), now, event);
-        changeset.expect(vendor);
-        let ended = Ended::contract(vendor.id);
-        let by = self.need_ended(stored, &ended, &[]).await?;
-        self.suspend_by_rule(&mut changeset, stored, by, now).await?;
-        Ok((!changeset.puts.is_empty()).then_some(changeset))
-    }
+/// What can't be within the contract, such as an identity none of whose data domains is left, stops.
+async fn suspended_outside(kernel: &Kernel, stored: &Stored<Identity>, vendor: &Stored<Vendor>, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let event = kernel
+        .event(now, "identity.outside_contract", ControlPoint::Suspend)
+        .subject(stored.id)
+        .fact("vendor", vendor.id);
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.expect(vendor);
+    let ended = Ended::contract(vendor.id);
+    let by = dormancy::need_ended(kernel, stored, &ended, &[]).await?;
+    dormancy::suspend_by_rule(kernel, &mut changeset, stored, by, now).await?;
+    Ok((!changeset.puts.is_empty()).then_some(changeset))
 }
 
 /// A charter as far as a vendor's contract allows it.

@@ -13,10 +13,13 @@ use tenure_core::time::Timestamp;
 
 use super::identities::owns_identity;
 use super::token::exchange::{Ancestor, links};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::load::Known;
+use crate::ops::directory;
+use crate::ops::token::exchange;
+use crate::run::upkeep;
 
 /// A credential with what its life depends on.
 pub(crate) struct Held {
@@ -40,65 +43,62 @@ impl Held {
     }
 }
 
-impl Engine {
-    /// Reads a credential and everything that its life depends on, and says whether it is alive.
-    ///
-    /// Introspection, decisions and the checks behind receipts all come through here.
-    pub(crate) async fn held(&self, id: CredentialId, now: Timestamp) -> Result<Option<Held>, OpError> {
-        let Some(credential) = self.one::<Credential>(id).await? else {
-            return Ok(None);
-        };
-        let Some(known) = self.know(credential.identity).await? else {
-            return Ok(None);
-        };
-        let ancestors = match &credential.delegation {
-            Some(delegation) => Box::pin(self.ancestors(delegation)).await?,
-            None => Some(Vec::new()),
-        };
-        // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
-        let left = credential_is_live(&credential, &known.identity, known.scopes(), now).and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
-        let (status, actions) = match left {
-            Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
-            Ok(left) => (Ok(()), left),
-            Err(reason) => (Err(reason), Vec::new()),
-        };
-        Ok(Some(Held {
-            credential,
-            known,
-            status,
-            actions,
-            ancestors: ancestors.unwrap_or_default(),
-        }))
-    }
+/// Reads a credential and everything that its life depends on, and says whether it is alive.
+///
+/// Introspection, decisions and the checks behind receipts all come through here.
+pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> Result<Option<Held>, OpError> {
+    let Some(credential) = kernel.one::<Credential>(id).await? else {
+        return Ok(None);
+    };
+    let Some(known) = kernel.know(credential.identity).await? else {
+        return Ok(None);
+    };
+    let ancestors = match &credential.delegation {
+        Some(delegation) => Box::pin(exchange::ancestors(kernel, delegation)).await?,
+        None => Some(Vec::new()),
+    };
+    // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
+    let left = credential_is_live(&credential, &known.identity, known.scopes(), now).and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
+    let (status, actions) = match left {
+        Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
+        Ok(left) => (Ok(()), left),
+        Err(reason) => (Err(reason), Vec::new()),
+    };
+    Ok(Some(Held {
+        credential,
+        known,
+        status,
+        actions,
+        ancestors: ancestors.unwrap_or_default(),
+    }))
+}
 
-    /// One credential of the inventory. Its secret is not stored anywhere (R5).
-    ///
-    /// # Errors
-    /// No such credential, or the caller may not read it.
-    pub async fn credential(&self, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
-        let held = self.held(id, self.now()).await?.ok_or(OpError::NotFound("credential"))?;
-        self.may_read(caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity))
-            .await?;
-        self.credential_view(&held).await
-    }
+/// One credential of the inventory. Its secret is not stored anywhere (R5).
+///
+/// # Errors
+/// No such credential, or the caller may not read it.
+pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
+    let held = held(kernel, id, kernel.now()).await?.ok_or(OpError::NotFound("credential"))?;
+    directory::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
+    credential_view(kernel, &held).await
+}
 
-    pub(crate) async fn credential_view(&self, held: &Held) -> Result<CredentialView, OpError> {
-        let identity: &Identity = &held.known.identity;
-        let id = held.credential.id.to_string();
-        Ok(CredentialView {
-            // Not even the hash of a key leaves the store.
-            record: Credential {
-                hash: None,
-                ..(*held.credential.value).clone()
-            },
-            owner: identity.charter.owner,
-            purpose: identity.charter.purpose.clone(),
-            last_used: self.last_used(&id).await?,
-            issued_position: held.credential.created,
-            state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
-            identity_last_used: self.last_used(&identity.id.to_string()).await?,
-        })
-    }
+pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<CredentialView, OpError> {
+    let identity: &Identity = &held.known.identity;
+    let id = held.credential.id.to_string();
+    Ok(CredentialView {
+        // Not even the hash of a key leaves the store.
+        record: Credential {
+            hash: None,
+            ..(*held.credential.value).clone()
+        },
+        owner: identity.charter.owner,
+        purpose: identity.charter.purpose.clone(),
+        last_used: upkeep::last_used(kernel, &id).await?,
+        issued_position: held.credential.created,
+        state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
+        identity_last_used: upkeep::last_used(kernel, &identity.id.to_string()).await?,
+    })
 }
 
 /// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.

@@ -18,101 +18,103 @@ use tenure_core::row::{RowKind, Stored};
 use super::credentials::Held;
 use super::introspect::Enforcer;
 use super::signals::effects::use_stamp;
-use crate::Engine;
+use crate::Kernel;
 use crate::counters::count;
 use crate::error::OpError;
 use crate::load::Known;
+use crate::ops::findings;
+use crate::ops::introspect;
+use crate::ops::person_access::verdict;
+use crate::ops::token;
 use crate::questions;
 use crate::refusals::Refusal;
 
-impl Engine {
-    /// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
-    /// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
-    ///
-    /// # Errors
-    /// The question is malformed, or the caller itself may not ask any more.
-    pub async fn evaluate(&self, enforcer: &Enforcer, ask: &Evaluation) -> Result<Decision, OpError> {
-        let now = self.now();
-        check_evaluation(ask)?;
-        let caller = Self::enforcer_identity(enforcer).id;
-        let resource = self
-            .find_resource(&ask.resource.id)
-            .await?
-            .filter(|resource| resource.kind == ask.resource.kind)
-            .ok_or(OpError::refused(Reason::ResourceUnknown));
-        let resource = match resource.and_then(|resource| self.enforces(enforcer, &resource, now).map(|()| resource)) {
-            Ok(resource) => resource,
-            Err(OpError::Refused {
+/// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
+/// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
+///
+/// # Errors
+/// The question is malformed, or the caller itself may not ask any more.
+pub async fn evaluate(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation) -> Result<Decision, OpError> {
+    let now = kernel.now();
+    check_evaluation(ask)?;
+    let caller = introspect::enforcer_identity(enforcer).id;
+    let resource = find_resource(kernel, &ask.resource.id)
+        .await?
+        .filter(|resource| resource.kind == ask.resource.kind)
+        .ok_or(OpError::refused(Reason::ResourceUnknown));
+    let resource = match resource.and_then(|resource| introspect::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
+        Ok(resource) => resource,
+        Err(OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        }) => {
+            token::refuse_identity(kernel, caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
+            if reason == Reason::ResourceUnknown {
+                count(&kernel.counters.denied);
+                return Ok(Verdict::refused(None, reason).into_decision(kernel.policy.version()));
+            }
+            return Err(OpError::Refused {
                 reason,
                 detail,
                 answer,
                 retry_after,
-            }) => {
-                self.refuse_identity(caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref())
-                    .await;
-                if reason == Reason::ResourceUnknown {
-                    count(&self.counters.denied);
-                    return Ok(Verdict::refused(None, reason).into_decision(self.policy.version()));
-                }
-                return Err(OpError::Refused {
-                    reason,
-                    detail,
-                    answer,
-                    retry_after,
-                });
-            }
-            Err(other) => return Err(other),
-        };
-        match ask.subject.kind.as_str() {
-            "identity" => {}
-            "person" => return self.evaluate_person(enforcer, ask, &resource, now).await,
-            _ => {
-                let reason = Reason::SubjectTypeUnknown;
-                count(&self.counters.denied);
-                self.count_stranger(reason, &caller.to_string());
-                return Ok(Verdict::refused(None, reason).into_decision(self.policy.version()));
-            }
+            });
         }
-        let token = token_of(ask)?;
-        let asked = Use {
-            action: &ask.action.name,
-            resource: &resource,
-            posture: posture_of(ask),
-            task: task_of(ask)?,
-        };
-        let verdict = self.use_verdict(&ask.subject.id, token, asked).await?;
-        count(if verdict.refused.is_some() {
-            &self.counters.denied
-        } else {
-            &self.counters.allowed
-        });
-        if let Some(id) = verdict.identity {
-            if verdict.refused.is_some() {
-                self.record_use_refusal(enforcer, id, &resource, &ask.action.name, &verdict).await;
-            } else {
-                // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity from idling.
-                self.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
-                if verdict.proven {
-                    self.touch(id.to_string(), now);
-                }
-            }
-        } else if let Some(reason) = verdict.refused {
-            // Whoever showed the gateway something that is nobody's is a stranger behind that gateway.
-            self.count_stranger(reason, &caller.to_string());
+        Err(other) => return Err(other),
+    };
+    match ask.subject.kind.as_str() {
+        "identity" => {}
+        "person" => return verdict::evaluate_person(kernel, enforcer, ask, &resource, now).await,
+        _ => {
+            let reason = Reason::SubjectTypeUnknown;
+            count(&kernel.counters.denied);
+            kernel.count_stranger(reason, &caller.to_string());
+            return Ok(Verdict::refused(None, reason).into_decision(kernel.policy.version()));
         }
-        Ok(verdict.into_decision(self.policy.version()))
     }
+    let token = token_of(ask)?;
+    let asked = Use {
+        action: &ask.action.name,
+        resource: &resource,
+        posture: posture_of(ask),
+        task: task_of(ask)?,
+    };
+    let verdict = use_verdict(kernel, &ask.subject.id, token, asked).await?;
+    count(if verdict.refused.is_some() {
+        &kernel.counters.denied
+    } else {
+        &kernel.counters.allowed
+    });
+    if let Some(id) = verdict.identity {
+        if verdict.refused.is_some() {
+            record_use_refusal(kernel, enforcer, id, &resource, &ask.action.name, &verdict).await;
+        } else {
+            // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity from idling.
+            kernel.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
+            if verdict.proven {
+                kernel.touch(id.to_string(), now);
+            }
+        }
+    } else if let Some(reason) = verdict.refused {
+        // Whoever showed the gateway something that is nobody's is a stranger behind that gateway.
+        kernel.count_stranger(reason, &caller.to_string());
+    }
+    Ok(verdict.into_decision(kernel.policy.version()))
+}
 
-    async fn record_use_refusal(&self, enforcer: &Enforcer, id: IdentityId, resource: &Resource, action: &str, verdict: &Verdict) {
-        let Some(reason) = verdict.refused else { return };
-        let action: String = action.chars().take(64).collect();
-        // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement point's.
-        let actor = if verdict.proven { id } else { Self::enforcer_identity(enforcer).id };
-        self.record_refusal(Refusal {
+async fn record_use_refusal(kernel: &Kernel, enforcer: &Enforcer, id: IdentityId, resource: &Resource, action: &str, verdict: &Verdict) {
+    let Some(reason) = verdict.refused else { return };
+    let action: String = action.chars().take(64).collect();
+    // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement point's.
+    let actor = if verdict.proven { id } else { introspect::enforcer_identity(enforcer).id };
+    kernel
+        .record_refusal(Refusal {
             actor: Actor::Identity { id: actor },
             control: ControlPoint::Use,
             asked: &action,
-            subjects: [id.to_string(), resource.id.to_string(), Self::enforcer_identity(enforcer).id.to_string()]
+            subjects: [id.to_string(), resource.id.to_string(), introspect::enforcer_identity(enforcer).id.to_string()]
                 .into_iter()
                 .chain(verdict.chain.iter().filter(|link| **link != id).map(ToString::to_string))
                 .collect(),
@@ -121,148 +123,147 @@ impl Engine {
             answer: verdict.answer.as_ref(),
         })
         .await;
-        if reason == Reason::WrongEnvironment {
-            let asked_by = Self::enforcer_identity(enforcer).id;
-            self.note_use_elsewhere(id, resource, asked_by, &action, verdict.proven).await;
+    if reason == Reason::WrongEnvironment {
+        let asked_by = introspect::enforcer_identity(enforcer).id;
+        findings::note_use_elsewhere(kernel, id, resource, asked_by, &action, verdict.proven).await;
+    }
+}
+
+/// A resource by id or by its URI.
+pub(crate) async fn find_resource(kernel: &Kernel, name: &str) -> Result<Option<Stored<Resource>>, OpError> {
+    if let Ok(id) = name.parse::<ResourceId>() {
+        return kernel.one(id).await;
+    }
+    for spelling in Resource::spellings(name) {
+        let page = kernel
+            .store
+            .list(&ListQuery {
+                kind: RowKind::Resource,
+                terms: vec![format!("uri={spelling}")],
+                after: None,
+                limit: 1,
+            })
+            .await?;
+        let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
+        if let Some(resource) = found.filter(|resource| resource.is_at(name)) {
+            return Ok(Some(resource));
         }
     }
+    Ok(None)
+}
 
-    /// A resource by id or by its URI.
-    pub(crate) async fn find_resource(&self, name: &str) -> Result<Option<Stored<Resource>>, OpError> {
-        if let Ok(id) = name.parse::<ResourceId>() {
-            return self.one(id).await;
-        }
-        for spelling in Resource::spellings(name) {
-            let page = self
-                .store
-                .list(&ListQuery {
-                    kind: RowKind::Resource,
-                    terms: vec![format!("uri={spelling}")],
-                    after: None,
-                    limit: 1,
-                })
-                .await?;
-            let found = page.rows.first().map(|row| row.decode::<Resource>()).transpose().map_err(StoreError::from)?;
-            if let Some(resource) = found.filter(|resource| resource.is_at(name)) {
-                return Ok(Some(resource));
+async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_>>, asked: Use<'_>) -> Result<Verdict, OpError> {
+    let now = kernel.now();
+    let Use { action, resource, .. } = asked;
+    let Ok(id) = subject.parse::<IdentityId>() else {
+        return Ok(Verdict::refused(None, Reason::IdentityUnknown));
+    };
+    let proven = token.is_some();
+    let (known, environment, rest) = match token {
+        // With a token, the decision is about what the token may be used for; nothing beyond it.
+        Some(token) => {
+            let Some((claims, held)) = introspect::presented(kernel, token.text, now).await? else {
+                return Ok(Verdict::refused(None, Reason::CredentialUnknown));
+            };
+            // Of authority that was handed on, a gateway may name either: whom the token is about, or who holds it.
+            if ![claims.identity, claims.subject].contains(&id) {
+                return Ok(Verdict::refused(None, Reason::ProofInvalid));
             }
+            let id = claims.identity;
+            if held.credential.confirmation.is_some() && held.credential.confirmation != token.key {
+                // Whoever showed it is not shown to be its holder: the record is the enforcement point's.
+                return Ok(Verdict::refused(Some(id), Reason::TokenBound));
+            }
+            if let Err(reason) = held.status {
+                return Ok(Verdict {
+                    proven,
+                    ..Verdict::refused(Some(id), reason)
+                });
+            }
+            if held.credential.environment != resource.environment {
+                return Ok(Verdict {
+                    proven,
+                    ..Verdict::refused(Some(id), Reason::WrongEnvironment)
+                });
+            }
+            let rest = Rest::of(&held, asked);
+            let in_scope = held.credential.resource == resource.id && held.actions.iter().any(|held| held == action);
+            if !in_scope && rest.intent.is_ok() {
+                return Ok(Verdict {
+                    proven,
+                    ..Verdict::refused(Some(id), Reason::OutsideScope)
+                });
+            }
+            let environment = held.credential.environment.clone();
+            (held.known, environment, rest)
         }
-        Ok(None)
-    }
+        None => {
+            let Some(known) = kernel.know(id).await? else {
+                return Ok(Verdict::refused(None, Reason::IdentityUnknown));
+            };
+            let environment = known.identity.charter.environment.clone().unwrap_or_default();
+            let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
+            let rest = Rest { intent, ..Rest::default() };
+            (known, environment, rest)
+        }
+    };
+    let handed_on = kernel.handed_on(&known.identity, rest.delegation.as_ref()).await?;
+    Ok(Verdict {
+        proven,
+        ..decide_use(kernel, &known, handed_on, &environment, asked, rest)
+    })
+}
 
-    async fn use_verdict(&self, subject: &str, token: Option<ShownToken<'_>>, asked: Use<'_>) -> Result<Verdict, OpError> {
-        let now = self.now();
-        let Use { action, resource, .. } = asked;
-        let Ok(id) = subject.parse::<IdentityId>() else {
-            return Ok(Verdict::refused(None, Reason::IdentityUnknown));
-        };
-        let proven = token.is_some();
-        let (known, environment, rest) = match token {
-            // With a token, the decision is about what the token may be used for; nothing beyond it.
-            Some(token) => {
-                let Some((claims, held)) = self.presented(token.text, now).await? else {
-                    return Ok(Verdict::refused(None, Reason::CredentialUnknown));
-                };
-                // Of authority that was handed on, a gateway may name either: whom the token is about, or who holds it.
-                if ![claims.identity, claims.subject].contains(&id) {
-                    return Ok(Verdict::refused(None, Reason::ProofInvalid));
-                }
-                let id = claims.identity;
-                if held.credential.confirmation.is_some() && held.credential.confirmation != token.key {
-                    // Whoever showed it is not shown to be its holder: the record is the enforcement point's.
-                    return Ok(Verdict::refused(Some(id), Reason::TokenBound));
-                }
-                if let Err(reason) = held.status {
-                    return Ok(Verdict {
-                        proven,
-                        ..Verdict::refused(Some(id), reason)
-                    });
-                }
-                if held.credential.environment != resource.environment {
-                    return Ok(Verdict {
-                        proven,
-                        ..Verdict::refused(Some(id), Reason::WrongEnvironment)
-                    });
-                }
-                let rest = Rest::of(&held, asked);
-                let in_scope = held.credential.resource == resource.id && held.actions.iter().any(|held| held == action);
-                if !in_scope && rest.intent.is_ok() {
-                    return Ok(Verdict {
-                        proven,
-                        ..Verdict::refused(Some(id), Reason::OutsideScope)
-                    });
-                }
-                let environment = held.credential.environment.clone();
-                (held.known, environment, rest)
-            }
-            None => {
-                let Some(known) = self.know(id).await? else {
-                    return Ok(Verdict::refused(None, Reason::IdentityUnknown));
-                };
-                let environment = known.identity.charter.environment.clone().unwrap_or_default();
-                let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
-                let rest = Rest { intent, ..Rest::default() };
-                (known, environment, rest)
-            }
-        };
-        let handed_on = self.handed_on(&known.identity, rest.delegation.as_ref()).await?;
-        Ok(Verdict {
-            proven,
-            ..self.decide_use(&known, handed_on, &environment, asked, rest)
-        })
-    }
-
-    fn decide_use(&self, known: &Known, handed_on: Attributes, environment: &str, asked: Use<'_>, rest: Rest) -> Verdict {
-        let Use { action, resource, posture, .. } = asked;
-        let id = known.identity.id;
-        let now = self.now();
-        let standing = match gate::standing(known.facts(now)) {
-            Ok(standing) => standing,
-            Err(reason) => return Verdict::refused(Some(id), reason),
-        };
-        let held = standing.held(resource, &[action.to_owned()]);
-        // Who acts for others keeps to their bounds too.
-        let usages = standing.charter().usage.iter().chain(&rest.usages);
-        let broken = usages.clone().find(|usage| !usage.in_hours(now) || !usage.in_posture(posture));
-        let (in_hours, in_posture) = (
-            usages.clone().all(|usage| usage.in_hours(now)),
-            usages.clone().all(|usage| usage.in_posture(posture)),
-        );
-        let answer = self.policy.decide(&Question {
-            principal: questions::identity(&known.identity),
-            action: Action::Use,
-            resource: questions::resource(resource),
-            context: Attributes::from([
-                ("action", Value::Text(action.to_owned())),
-                ("live_grant", Value::Bool(held.is_ok())),
-                ("in_scope", Value::Bool(standing.charter().covers(action, resource.id))),
-                ("owner_active", Value::Bool(known.owner_active())),
-                ("in_transfer", Value::Bool(known.in_transfer(now))),
-                ("charter_complete", Value::Bool(true)),
-                ("environment", Value::Text(environment.to_owned())),
-                ("in_hours", Value::Bool(in_hours)),
-                ("in_posture", Value::Bool(in_posture)),
-                ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
-                ("in_intent", Value::Bool(rest.intent.is_ok())),
-            ])
-            .into_iter()
-            .chain(handed_on)
-            .collect(),
-        });
-        let context = broken.map(|_| Reason::WrongContext);
-        let intent = rest.intent.err();
-        let refused = held.as_ref().err().copied().or(intent).or(context).or_else(|| gate::check(&answer).err());
-        Verdict {
-            identity: Some(id),
-            refused,
-            detail: broken
-                .filter(|_| refused == Some(Reason::WrongContext))
-                .map(|usage| wrong_context(usage, usage.in_hours(now), posture)),
-            grants: held.map(|held| held.grants).unwrap_or_default(),
-            answer: Some(answer),
-            proven: false,
-            chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
-        }
+fn decide_use(kernel: &Kernel, known: &Known, handed_on: Attributes, environment: &str, asked: Use<'_>, rest: Rest) -> Verdict {
+    let Use { action, resource, posture, .. } = asked;
+    let id = known.identity.id;
+    let now = kernel.now();
+    let standing = match gate::standing(known.facts(now)) {
+        Ok(standing) => standing,
+        Err(reason) => return Verdict::refused(Some(id), reason),
+    };
+    let held = standing.held(resource, &[action.to_owned()]);
+    // Who acts for others keeps to their bounds too.
+    let usages = standing.charter().usage.iter().chain(&rest.usages);
+    let broken = usages.clone().find(|usage| !usage.in_hours(now) || !usage.in_posture(posture));
+    let (in_hours, in_posture) = (
+        usages.clone().all(|usage| usage.in_hours(now)),
+        usages.clone().all(|usage| usage.in_posture(posture)),
+    );
+    let answer = kernel.policy.decide(&Question {
+        principal: questions::identity(&known.identity),
+        action: Action::Use,
+        resource: questions::resource(resource),
+        context: Attributes::from([
+            ("action", Value::Text(action.to_owned())),
+            ("live_grant", Value::Bool(held.is_ok())),
+            ("in_scope", Value::Bool(standing.charter().covers(action, resource.id))),
+            ("owner_active", Value::Bool(known.owner_active())),
+            ("in_transfer", Value::Bool(known.in_transfer(now))),
+            ("charter_complete", Value::Bool(true)),
+            ("environment", Value::Text(environment.to_owned())),
+            ("in_hours", Value::Bool(in_hours)),
+            ("in_posture", Value::Bool(in_posture)),
+            ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
+            ("in_intent", Value::Bool(rest.intent.is_ok())),
+        ])
+        .into_iter()
+        .chain(handed_on)
+        .collect(),
+    });
+    let context = broken.map(|_| Reason::WrongContext);
+    let intent = rest.intent.err();
+    let refused = held.as_ref().err().copied().or(intent).or(context).or_else(|| gate::check(&answer).err());
+    Verdict {
+        identity: Some(id),
+        refused,
+        detail: broken
+            .filter(|_| refused == Some(Reason::WrongContext))
+            .map(|usage| wrong_context(usage, usage.in_hours(now), posture)),
+        grants: held.map(|held| held.grants).unwrap_or_default(),
+        answer: Some(answer),
+        proven: false,
+        chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
     }
 }
 

@@ -23,37 +23,44 @@ use tenure_core::uri;
 use super::Asked;
 use super::exceptional::About;
 use super::setup::OPERATOR_TOKEN_LIFE;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::keys;
+use crate::ops::exceptional;
+use crate::ops::ownership;
+use crate::ops::removal_groups;
+use crate::ops::setup;
+use crate::ops::sign_in;
+use crate::ops::third_party;
 use crate::questions::{administration, inventory, owns};
 
 const MAX_TEXT: usize = 200;
 const MAX_DOMAINS: usize = 32;
 const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 
-impl Engine {
-    /// Hands out an operator token that stands for a person until sign-in exists (S-7).
-    ///
-    /// # Errors
-    /// No such active person, or the caller is no administrator.
-    pub async fn create_operator_token(&self, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
-            self.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
+/// Hands out an operator token that stands for a person until sign-in exists (S-7).
+///
+/// # Errors
+/// No such active person, or the caller is no administrator.
+pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
+            kernel.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
             let life = ask.ttl.unwrap_or(OPERATOR_TOKEN_LIFE);
             if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
                 return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
             }
-            let ((text, token), _) = self
+            let ((text, token), _) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let fresh = self.before_sign_in().await?;
-                    let person = self.must::<Person>("person", id).await?;
+                    let now = kernel.now();
+                    let fresh = sign_in::before_sign_in(kernel).await?;
+                    let person = kernel.must::<Person>("person", id).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
                     }
-                    let (text, token) = self.new_operator_token(id, life, now);
-                    let event = self
+                    let (text, token) = setup::new_operator_token(kernel, id, life, now);
+                    let event = kernel
                         .event(now, "operator_token.created", ControlPoint::Administer)
                         .subject(id)
                         .subject(token.id)
@@ -61,7 +68,7 @@ impl Engine {
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.expect(&person).insert(&token);
-                    self.exceptional(&mut changeset, operator_token(&token));
+                    exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
                     Ok((changeset, (text, token)))
                 })
                 .await?;
@@ -73,66 +80,71 @@ impl Engine {
             })
         })
         .await
-    }
+}
 
-    /// Revokes an operator token.
-    ///
-    /// # Errors
-    /// No such token, or the caller is neither its person nor an administrator.
-    pub async fn revoke_operator_token(&self, caller: &Caller, id: OperatorTokenId) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "operator_token.revoke", id), async {
-            self.decide(|| async {
-                let now = self.now();
-                let stored = self.must::<OperatorToken>("operator token", id).await?;
-                // As with sessions: one's own, and for security and administrators anyone's.
-                if caller.person_id() != Some(stored.person) && self.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err() {
-                    self.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
-                }
-                let token = OperatorToken {
-                    revoked_at: stored.revoked_at.or(Some(now)),
-                    ..(*stored.value).clone()
-                };
-                let event = self
-                    .event(now, "operator_token.revoked", ControlPoint::Revoke)
-                    .subject(id)
-                    .subject(stored.person);
-                let mut changeset = Changeset::new(caller.actor(), now, event);
-                changeset.replace(&stored, &token);
-                Ok((changeset, ()))
-            })
-            .await?;
+/// Revokes an operator token.
+///
+/// # Errors
+/// No such token, or the caller is neither its person nor an administrator.
+pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: OperatorTokenId) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "operator_token.revoke", id), async {
+            kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<OperatorToken>("operator token", id).await?;
+                    // As with sessions: one's own, and for security and administrators anyone's.
+                    if caller.person_id() != Some(stored.person)
+                        && kernel.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err()
+                    {
+                        kernel.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
+                    }
+                    let token = OperatorToken {
+                        revoked_at: stored.revoked_at.or(Some(now)),
+                        ..(*stored.value).clone()
+                    };
+                    let event = kernel
+                        .event(now, "operator_token.revoked", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(stored.person);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &token);
+                    Ok((changeset, ()))
+                })
+                .await?;
             Ok(())
         })
         .await
-    }
+}
 
-    /// Registers an application.
-    ///
-    /// # Errors
-    /// The fields are wrong, the name is taken, or the caller is no administrator.
-    pub async fn create_application(&self, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
-            self.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
-            let (application, committed) = self
+/// Registers an application.
+///
+/// # Errors
+/// The fields are wrong, the name is taken, or the caller is no administrator.
+pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
+            kernel.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
+            let (application, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
                     if let Some(team) = ask.removal_group {
-                        problems.extend(self.removal_group_problem("removal_group", team).await?);
+                        problems.extend(removal_groups::removal_group_problem(kernel, "removal_group", team).await?);
                     }
-                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     let (Some(owner), true) = (owner, problems.is_empty()) else {
                         return Err(OpError::Invalid(problems));
                     };
                     let application = Application {
-                        id: ApplicationId::generate(now, self.entropy.as_ref()),
+                        id: ApplicationId::generate(now, kernel.entropy.as_ref()),
                         name: ask.name.clone(),
                         owner: ask.owner,
                         removal_group: ask.removal_group,
                         standing: Standing::Open,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "application.created", ControlPoint::Administer)
                         .subject(application.id)
                         .subject(ask.owner)
@@ -148,32 +160,33 @@ impl Engine {
                     Ok((changeset, application))
                 })
                 .await?;
-            self.changed(application, 1, &committed).await
+            kernel.changed(application, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Registers an environment and makes its first signing key.
-    ///
-    /// # Errors
-    /// The name is malformed or taken, or the caller is no administrator.
-    pub async fn create_environment(&self, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
-            self.allow(
+/// Registers an environment and makes its first signing key.
+///
+/// # Errors
+/// The name is malformed or taken, or the caller is no administrator.
+pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
+            kernel.allow(
                 caller,
                 Action::Administer,
                 inventory("environment", "", &ask.name),
                 administration(false, false),
             )?;
             parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
-            let (environment, committed) = self
+            let (environment, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     // The row's own key is the name: without this look, a taken name would only ever conflict.
-                    if self.one::<Environment>(&ask.name).await?.is_some() {
+                    if kernel.one::<Environment>(&ask.name).await?.is_some() {
                         return Err(OpError::Taken { what: "name" });
                     }
-                    let key = self.new_key_of(KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
+                    let key = keys::new_key_of(kernel, KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
                     let environment = Environment {
                         name: ask.name.clone(),
                         production: ask.production,
@@ -181,7 +194,7 @@ impl Engine {
                         keys: vec![EnvironmentKey::new(&key, now)],
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "environment.created", ControlPoint::Administer)
                         .subject(&ask.name)
                         .fact("production", ask.production)
@@ -198,26 +211,27 @@ impl Engine {
                     Ok((changeset, environment))
                 })
                 .await?;
-            self.changed(environment, 1, &committed).await
+            kernel.changed(environment, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign once verifiers had time
-    /// to fetch them; the old ones stay published until the last token that they signed has ended.
-    ///
-    /// # Errors
-    /// No such environment, or the caller is no administrator.
-    pub async fn rotate_key(&self, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
-            self.allow(caller, Action::Administer, inventory("environment", name, name), administration(false, false))?;
-            let ((environment, revision), committed) = self
+/// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign once verifiers had time
+/// to fetch them; the old ones stay published until the last token that they signed has ended.
+///
+/// # Errors
+/// No such environment, or the caller is no administrator.
+pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
+            kernel.allow(caller, Action::Administer, inventory("environment", name, name), administration(false, false))?;
+            let ((environment, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Environment>("environment", name).await?;
-                    let signs_from = now.plus(self.settings.key_overlap);
+                    let now = kernel.now();
+                    let stored = kernel.must::<Environment>("environment", name).await?;
+                    let signs_from = now.plus(kernel.settings.key_overlap);
                     let retire_at = signs_from.plus(MAX_CREDENTIAL_TTL).plus(tenure_core::credential::CLOCK_SKEW);
-                    let (fresh, keys, event) = self.next_keys(&stored, signs_from, now)?;
+                    let (fresh, keys, event) = next_keys(kernel, &stored, signs_from, now)?;
                     let mut environment = (*stored.value).clone();
                     environment.keys.retain(|old| old.published_until.is_none_or(|until| now < until));
                     for old in &mut environment.keys {
@@ -232,53 +246,54 @@ impl Engine {
                     Ok((changeset, (environment, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(environment, revision, &committed).await
+            kernel.changed(environment, revision, &committed).await
         })
         .await
-    }
+}
 
-    /// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
-    pub(crate) fn next_keys(
-        &self,
-        environment: &Environment,
-        signs_from: Timestamp,
-        now: Timestamp,
-    ) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
-        let keys: Vec<SigningKey> = environment
-            .algorithms()
-            .into_iter()
-            .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
-            .collect::<Result<_, _>>()?;
-        let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
-        let mut event = self
-            .event(now, "environment.key_rotated", ControlPoint::Administer)
-            .subject(&environment.name)
-            .fact("signs_from", signs_from);
-        if let [key] = keys.as_slice() {
-            event = event.fact("key", key.id).fact("public_key", &key.public);
-        } else {
-            let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
-            event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
-        }
-        Ok((named.collect(), keys, event))
+/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
+pub(crate) fn next_keys(
+    kernel: &Kernel,
+    environment: &Environment,
+    signs_from: Timestamp,
+    now: Timestamp,
+) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
+    let keys: Vec<SigningKey> = environment
+        .algorithms()
+        .into_iter()
+        .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+        .collect::<Result<_, _>>()?;
+    let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
+    let mut event = kernel
+        .event(now, "environment.key_rotated", ControlPoint::Administer)
+        .subject(&environment.name)
+        .fact("signs_from", signs_from);
+    if let [key] = keys.as_slice() {
+        event = event.fact("key", key.id).fact("public_key", &key.public);
+    } else {
+        let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
+        event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
     }
+    Ok((named.collect(), keys, event))
+}
 
-    /// Registers a resource.
-    ///
-    /// # Errors
-    /// The fields are wrong, the URI is taken, or the caller is no administrator.
-    pub async fn create_resource(&self, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
-            self.allow(
+/// Registers a resource.
+///
+/// # Errors
+/// The fields are wrong, the URI is taken, or the caller is no administrator.
+pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
+            kernel.allow(
                 caller,
                 Action::Administer,
                 inventory("resource", "", &ask.environment),
                 administration(false, false),
             )?;
             let mut problems = check_resource(&ask);
-            problems.extend(self.unknown_domains("data_domains", &ask.data_domains).await?);
-            let application = self.one::<Application>(ask.application).await?;
-            let environment = self.one::<Environment>(&ask.environment).await?;
+            problems.extend(third_party::unknown_domains(kernel, "data_domains", &ask.data_domains).await?);
+            let application = kernel.one::<Application>(ask.application).await?;
+            let environment = kernel.one::<Environment>(&ask.environment).await?;
             if application.is_none() {
                 problems.push(FieldProblem::new("application", "application_unknown", "name a registered application"));
             }
@@ -288,14 +303,14 @@ impl Engine {
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
-            let (resource, committed) = self
+            let (resource, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     // The first resource that wants an algorithm brings its key: nobody can have fetched the key set for its tokens before.
-                    let environment = self.must::<Environment>("environment", &ask.environment).await?;
-                    let new_key = self.missing_key(&environment, ask.signing_algorithm, now)?;
+                    let environment = kernel.must::<Environment>("environment", &ask.environment).await?;
+                    let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
                     let resource = Resource {
-                        id: ResourceId::generate(now, self.entropy.as_ref()),
+                        id: ResourceId::generate(now, kernel.entropy.as_ref()),
                         uri: ask.uri.clone(),
                         kind: ask.kind.clone(),
                         actions: ask.actions.clone(),
@@ -307,7 +322,7 @@ impl Engine {
                         signing_algorithm: ask.signing_algorithm,
                         created_at: now,
                     };
-                    let mut event = self
+                    let mut event = kernel
                         .event(now, "resource.created", ControlPoint::Administer)
                         .subject(resource.id)
                         .subject(ask.application)
@@ -334,91 +349,103 @@ impl Engine {
                     Ok((changeset, resource))
                 })
                 .await?;
-            self.changed(resource, 1, &committed).await
+            kernel.changed(resource, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the environment has no key of it yet,
-    /// the first one is published at once and signs once verifiers had time to fetch it; until then nothing changes.
-    ///
-    /// # Errors
-    /// No such resource, or the caller is no administrator.
-    pub async fn sign_with(&self, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
-            self.may_administer_resource(caller, id).await?;
-            let ((resource, revision), committed) = self
+/// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the environment has no key of it yet,
+/// the first one is published at once and signs once verifiers had time to fetch it; until then nothing changes.
+///
+/// # Errors
+/// No such resource, or the caller is no administrator.
+pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
+            may_administer_resource(kernel, caller, id).await?;
+            let ((resource, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Resource>("resource", id).await?;
-                    let environment = self.must::<Environment>("environment", &stored.environment).await?;
-                    let new_key = self.missing_key(&environment, ask.signing_algorithm, now)?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Resource>("resource", id).await?;
+                    let environment = kernel.must::<Environment>("environment", &stored.environment).await?;
+                    let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
                     let resource = Resource {
                         signing_algorithm: ask.signing_algorithm,
                         ..(*stored.value).clone()
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "resource.signing_changed", ControlPoint::Administer)
                         .subject(id)
                         .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
                     let mut changeset = Changeset::new(caller.actor(), now, with_key(event, new_key.as_ref()));
                     changeset.replace(&stored, &resource);
                     if let Some(key) = &new_key {
-                        add_key(&mut changeset, &environment, key, now.plus(self.settings.key_overlap));
+                        add_key(&mut changeset, &environment, key, now.plus(kernel.settings.key_overlap));
                     }
                     Ok((changeset, (resource, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(resource, revision, &committed).await
+            kernel.changed(resource, revision, &committed).await
         })
         .await
-    }
+}
 
-    /// Whether the caller may change a resource of its environment.
-    pub(crate) async fn may_administer_resource(&self, caller: &Caller, id: ResourceId) -> Result<(), OpError> {
-        let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
-        self.allow(
+/// Whether the caller may change a resource of its environment.
+pub(crate) async fn may_administer_resource(kernel: &Kernel, caller: &Caller, id: ResourceId) -> Result<(), OpError> {
+    let environment = kernel
+        .one::<Resource>(id)
+        .await?
+        .map(|resource| resource.environment.clone())
+        .unwrap_or_default();
+    kernel
+        .allow(
             caller,
             Action::Administer,
             inventory("resource", id, &environment),
             administration(false, false),
         )
         .map(|_| ())
-    }
+}
 
-    /// The first key of an algorithm that an environment has none of yet.
-    pub(crate) fn missing_key(&self, environment: &Environment, algorithm: Option<SigningAlgorithm>, now: Timestamp) -> Result<Option<SigningKey>, OpError> {
-        let missing = algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
-        missing
-            .map(|algorithm| self.new_key_of(KeyUse::AccessToken(environment.name.clone()), algorithm, now))
-            .transpose()
-    }
+/// The first key of an algorithm that an environment has none of yet.
+pub(crate) fn missing_key(
+    kernel: &Kernel,
+    environment: &Environment,
+    algorithm: Option<SigningAlgorithm>,
+    now: Timestamp,
+) -> Result<Option<SigningKey>, OpError> {
+    let missing = algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
+    missing
+        .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+        .transpose()
+}
 
-    /// Whether the caller may read this part of the inventory; a refusal is recorded.
-    ///
-    /// # Errors
-    /// They may not.
-    pub async fn may_read(&self, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
-            self.can_read(caller, kind, id, owned)
+/// Whether the caller may read this part of the inventory; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_read(kernel: &Kernel, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
+            can_read(kernel, caller, kind, id, owned)
         })
         .await
-    }
+}
 
-    pub(crate) fn can_read(&self, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
-        self.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
-    }
+pub(crate) fn can_read(kernel: &Kernel, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
+}
 
-    /// Whether the caller may read the log; a refusal is recorded.
-    ///
-    /// # Errors
-    /// They may not.
-    pub async fn may_audit(&self, caller: &Caller) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
-            self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
+/// Whether the caller may read the log; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
         })
         .await
-    }
 }
 
 /// Publishes an environment's first key of an algorithm.

@@ -19,9 +19,14 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 use super::Asked;
 use super::exceptional::About;
 use super::identities::owns_identity;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::bindings;
+use crate::ops::epochs;
+use crate::ops::exceptional;
+use crate::ops::lifecycle;
+use crate::ops::reviews;
 use crate::questions::{identity as identity_entity, inventory};
 use crate::refusals::Refusal;
 
@@ -36,17 +41,17 @@ pub(crate) fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
     ])
 }
 
-impl Engine {
-    /// Hands out a join token for an active identity whose charter says that it enrols that way.
-    ///
-    /// # Errors
-    /// The identity isn't active or enrols otherwise, or the caller may not.
-    pub async fn create_join_token(&self, caller: &Caller, id: IdentityId) -> Result<JoinTokenIssued, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Issue, "join_token.create", id), async {
-            let ((text, token, environment), _) = self
+/// Hands out a join token for an active identity whose charter says that it enrols that way.
+///
+/// # Errors
+/// The identity isn't active or enrols otherwise, or the caller may not.
+pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<JoinTokenIssued, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Issue, "join_token.create", id), async {
+            let ((text, token, environment), _) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+                    let now = kernel.now();
+                    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
                     let standing = gate::standing(known.facts(now))?;
                     if !matches!(standing.charter().workload_binding, WorkloadBinding::JoinToken { .. }) {
                         return Err(OpError::because(
@@ -55,14 +60,14 @@ impl Engine {
                         ));
                     }
                     let environment = standing.charter().environment.clone();
-                    self.allow(
+                    kernel.allow(
                         caller,
                         Action::Bootstrap,
                         inventory("identity", id, &environment),
                         bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
                     )?;
-                    let token_id = JoinTokenId::generate(now, self.entropy.as_ref());
-                    let Minted { token: text, hash } = self.opaque.mint(OpaqueKind::Join, token_id, self.entropy.as_ref());
+                    let token_id = JoinTokenId::generate(now, kernel.entropy.as_ref());
+                    let Minted { token: text, hash } = kernel.opaque.mint(OpaqueKind::Join, token_id, kernel.entropy.as_ref());
                     let token = JoinToken {
                         id: token_id,
                         identity: id,
@@ -71,7 +76,7 @@ impl Engine {
                         expires_at: now.plus(JOIN_TOKEN_LIFE),
                         enrolled: None,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "join_token.created", ControlPoint::Issue)
                         .subject(id)
                         .subject(token_id)
@@ -81,7 +86,7 @@ impl Engine {
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     known.expect(&mut changeset);
                     changeset.insert(&token);
-                    self.exceptional(&mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));
+                    exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));
                     Ok((changeset, (text, token, environment)))
                 })
                 .await?;
@@ -89,199 +94,199 @@ impl Engine {
                 id: token.id,
                 join_token: text.expose().clone(),
                 expires_at: token.expires_at,
-                audience: self.issuer_of(&environment),
+                audience: kernel.issuer_of(&environment),
             })
         })
         .await
-    }
+}
 
-    /// Enrols a key with a join token. A second presentation suspends the identity and the key that the first enrolled.
-    ///
-    /// # Errors
-    /// The token is unknown, spent or over, the proof fails, or the key is another identity's.
-    pub async fn enrol(&self, ask: Enrol, source: &str) -> Result<Changed<Binding>, OpError> {
-        let stranger = |reason| {
-            self.count_stranger(reason, source);
-            OpError::Unauthenticated(reason)
-        };
-        let parsed = Parsed::parse(&ask.join_token)
-            .ok()
-            .filter(|parsed| parsed.kind() == OpaqueKind::Join)
-            .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
-        let token_id = parsed.id::<JoinTokenKind>().ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
-        let token = self
-            .one::<JoinToken>(token_id)
-            .await?
-            .filter(|token| self.opaque.matches(&parsed, &token.hash))
-            .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
-        if token.enrolled.is_some() {
-            self.replayed(&token).await?;
-            return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
-        }
-        if self.now() >= token.expires_at || !self.of_this_epoch(token.created).await? {
-            return Err(self.refuse_enrolment(&token, Reason::JoinTokenSpent).await);
-        }
-        let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;
-        let outcome = self
-            .decide(|| async {
-                let reading = self.reading();
-                let now = reading.now;
-                let token = self.must::<JoinToken>("join token", token_id).await?;
-                if token.enrolled.is_some() {
-                    return Err(OpError::refused(Reason::JoinTokenSpent));
-                }
-                // Ten minutes mean nothing on a clock that stepped (S-4); what a replay sets off goes on.
-                if !reading.reliable {
-                    return Err(OpError::refused(Reason::ClockUnreliable));
-                }
-                let known = self.know(token.identity).await?.ok_or(OpError::refused(Reason::IdentityUnknown))?;
-                let standing = gate::standing(known.facts(now))?;
-                let environment = standing.charter().environment.clone();
-                let proof = verify_enrolment_proof(&ask.proof, &key, &self.issuer_of(&environment), token_id, now)
-                    .map_err(|e| OpError::because(Reason::ProofInvalid, e.code()))?;
-                let answer = self.policy.decide(&Question {
-                    principal: identity_entity(&known.identity),
-                    action: Action::Bootstrap,
-                    resource: inventory("identity", token.identity, &environment),
-                    context: bootstrap(true, true, now.since(token.created_at)),
-                });
-                gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
-                let binding = Binding {
-                    id: BindingId::generate(now, self.entropy.as_ref()),
-                    identity: token.identity,
-                    workload: standing.charter().workload_binding.workload().to_owned(),
-                    matches: BindingMatch::PublicKey {
-                        jwk: key.to_json(),
-                        thumbprint: key.thumbprint().to_owned(),
-                        assertion_audience: AssertionAudience::Issuer,
-                    },
-                    state: BindingState::Live,
-                    enrolled_with: Some(token_id),
-                    recheck: None,
-                    instances: Vec::new(),
-                    created_at: now,
-                };
-                let mut identity = (*known.identity.value).clone();
-                if identity.bindings.len() >= MAX_BINDINGS {
-                    return Err(OpError::because(Reason::BudgetSpent, "the identity has 16 keys already"));
-                }
-                identity.bindings.push(binding.id);
-                let event = self
-                    .event(now, "key.enrolled", ControlPoint::Issue)
-                    .subject(token.identity)
-                    .subject(binding.id)
-                    .subject(token_id)
-                    .fact("thumbprint", key.thumbprint())
-                    .fact("exceptional_access", true)
-                    .fact("policies", &answer.policies);
-                let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
-                known.expect(&mut changeset);
-                changeset.replace(
-                    &token,
-                    &JoinToken {
-                        enrolled: Some(binding.id),
-                        ..(*token.value).clone()
-                    },
-                );
-                changeset.replace(&known.identity, &identity).insert(&binding);
-                self.exceptional(&mut changeset, about(Access::JoinTokenUsed, &token, approval(&known.identity), None));
-                if !known.identity.bindings.is_empty() {
-                    // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
-                    self.review_rotation(&mut changeset, &identity, now).await?;
-                }
-                changeset.once.push(Once {
-                    space: "key",
-                    key: key.thumbprint().to_owned(),
-                    until: None,
-                });
-                changeset.once.push(Once {
-                    space: "jti",
-                    key: format!("{} {}", token.identity, proof.jti),
-                    until: Some(proof.replay_until),
-                });
-                Ok((changeset, binding))
-            })
-            .await;
-        match outcome {
-            Ok((binding, committed)) => self.changed(binding, 1, &committed).await,
+/// Enrols a key with a join token. A second presentation suspends the identity and the key that the first enrolled.
+///
+/// # Errors
+/// The token is unknown, spent or over, the proof fails, or the key is another identity's.
+pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<Binding>, OpError> {
+    let stranger = |reason| {
+        kernel.count_stranger(reason, source);
+        OpError::Unauthenticated(reason)
+    };
+    let parsed = Parsed::parse(&ask.join_token)
+        .ok()
+        .filter(|parsed| parsed.kind() == OpaqueKind::Join)
+        .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+    let token_id = parsed.id::<JoinTokenKind>().ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+    let token = kernel
+        .one::<JoinToken>(token_id)
+        .await?
+        .filter(|token| kernel.opaque.matches(&parsed, &token.hash))
+        .ok_or_else(|| stranger(Reason::JoinTokenSpent))?;
+    if token.enrolled.is_some() {
+        replayed(kernel, &token).await?;
+        return Err(refuse_enrolment(kernel, &token, Reason::JoinTokenSpent).await);
+    }
+    if kernel.now() >= token.expires_at || !epochs::of_this_epoch(kernel, token.created).await? {
+        return Err(refuse_enrolment(kernel, &token, Reason::JoinTokenSpent).await);
+    }
+    let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;
+    let outcome = kernel
+        .decide(|| async {
+            let reading = kernel.reading();
+            let now = reading.now;
+            let token = kernel.must::<JoinToken>("join token", token_id).await?;
+            if token.enrolled.is_some() {
+                return Err(OpError::refused(Reason::JoinTokenSpent));
+            }
+            // Ten minutes mean nothing on a clock that stepped (S-4); what a replay sets off goes on.
+            if !reading.reliable {
+                return Err(OpError::refused(Reason::ClockUnreliable));
+            }
+            let known = kernel.know(token.identity).await?.ok_or(OpError::refused(Reason::IdentityUnknown))?;
+            let standing = gate::standing(known.facts(now))?;
+            let environment = standing.charter().environment.clone();
+            let proof = verify_enrolment_proof(&ask.proof, &key, &kernel.issuer_of(&environment), token_id, now)
+                .map_err(|e| OpError::because(Reason::ProofInvalid, e.code()))?;
+            let answer = kernel.policy.decide(&Question {
+                principal: identity_entity(&known.identity),
+                action: Action::Bootstrap,
+                resource: inventory("identity", token.identity, &environment),
+                context: bootstrap(true, true, now.since(token.created_at)),
+            });
+            gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+            let binding = Binding {
+                id: BindingId::generate(now, kernel.entropy.as_ref()),
+                identity: token.identity,
+                workload: standing.charter().workload_binding.workload().to_owned(),
+                matches: BindingMatch::PublicKey {
+                    jwk: key.to_json(),
+                    thumbprint: key.thumbprint().to_owned(),
+                    assertion_audience: AssertionAudience::Issuer,
+                },
+                state: BindingState::Live,
+                enrolled_with: Some(token_id),
+                recheck: None,
+                instances: Vec::new(),
+                created_at: now,
+            };
+            let mut identity = (*known.identity.value).clone();
+            if identity.bindings.len() >= MAX_BINDINGS {
+                return Err(OpError::because(Reason::BudgetSpent, "the identity has 16 keys already"));
+            }
+            identity.bindings.push(binding.id);
+            let event = kernel
+                .event(now, "key.enrolled", ControlPoint::Issue)
+                .subject(token.identity)
+                .subject(binding.id)
+                .subject(token_id)
+                .fact("thumbprint", key.thumbprint())
+                .fact("exceptional_access", true)
+                .fact("policies", &answer.policies);
+            let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
+            known.expect(&mut changeset);
+            changeset.replace(
+                &token,
+                &JoinToken {
+                    enrolled: Some(binding.id),
+                    ..(*token.value).clone()
+                },
+            );
+            changeset.replace(&known.identity, &identity).insert(&binding);
+            exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenUsed, &token, approval(&known.identity), None));
+            if !known.identity.bindings.is_empty() {
+                // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
+                reviews::review_rotation(kernel, &mut changeset, &identity, now).await?;
+            }
+            changeset.once.push(Once {
+                space: "key",
+                key: key.thumbprint().to_owned(),
+                until: None,
+            });
+            changeset.once.push(Once {
+                space: "jti",
+                key: format!("{} {}", token.identity, proof.jti),
+                until: Some(proof.replay_until),
+            });
+            Ok((changeset, binding))
+        })
+        .await;
+    match outcome {
+        Ok((binding, committed)) => kernel.changed(binding, 1, &committed).await,
+        Err(OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        }) => {
+            // Somebody else may have enrolled with it since it was read: then this was the second presentation.
+            let again = kernel.must::<JoinToken>("join token", token_id).await?;
+            if again.enrolled.is_some() {
+                replayed(kernel, &again).await?;
+            }
+            refuse_enrolment(kernel, &again, reason).await;
+            if reason == Reason::KeyAlreadyBound {
+                let actor = Actor::Identity { id: again.identity };
+                bindings::note_taken_key(kernel, actor, &again.identity.to_string(), key.thumbprint()).await;
+            }
             Err(OpError::Refused {
                 reason,
                 detail,
                 answer,
                 retry_after,
-            }) => {
-                // Somebody else may have enrolled with it since it was read: then this was the second presentation.
-                let again = self.must::<JoinToken>("join token", token_id).await?;
-                if again.enrolled.is_some() {
-                    self.replayed(&again).await?;
-                }
-                self.refuse_enrolment(&again, reason).await;
-                if reason == Reason::KeyAlreadyBound {
-                    let actor = Actor::Identity { id: again.identity };
-                    self.note_taken_key(actor, &again.identity.to_string(), key.thumbprint()).await;
-                }
-                Err(OpError::Refused {
-                    reason,
-                    detail,
-                    answer,
-                    retry_after,
-                })
-            }
-            Err(other) => Err(other),
+            })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Suspends what a replayed join token enrolled: the identity, and the binding. Once the binding is suspended there is nothing
+/// more to take, so that whoever holds the spent token can't suspend the identity again and again.
+async fn replayed(kernel: &Kernel, token: &Stored<JoinToken>) -> Result<(), OpError> {
+    let Some(enrolled) = token.enrolled else { return Ok(()) };
+    for _ in 0..16 {
+        let now = kernel.now();
+        let Some(binding) = kernel.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else {
+            return Ok(());
+        };
+        let identity = kernel.must::<Identity>("identity", token.identity).await?;
+        let mut changeset = match lifecycle::suspend_for_replay(kernel, &identity, now).await? {
+            Some(changeset) => changeset,
+            // The key is suspended in any case: two tokens of one identity may have been stolen.
+            None => Changeset::new(
+                Actor::System { part: "enrolment".into() },
+                now,
+                kernel
+                    .event(now, "binding.suspended", ControlPoint::Suspend)
+                    .subject(binding.id)
+                    .subject(identity.id),
+            ),
+        };
+        changeset.replace(
+            &binding,
+            &Binding {
+                state: BindingState::Suspended,
+                ..(*binding.value).clone()
+            },
+        );
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(());
         }
     }
+    Err(OpError::Unavailable("the identity changes too fast to be suspended".into()))
+}
 
-    /// Suspends what a replayed join token enrolled: the identity, and the binding. Once the binding is suspended there is nothing
-    /// more to take, so that whoever holds the spent token can't suspend the identity again and again.
-    async fn replayed(&self, token: &Stored<JoinToken>) -> Result<(), OpError> {
-        let Some(enrolled) = token.enrolled else { return Ok(()) };
-        for _ in 0..16 {
-            let now = self.now();
-            let Some(binding) = self.one::<Binding>(enrolled).await?.filter(|binding| binding.state == BindingState::Live) else {
-                return Ok(());
-            };
-            let identity = self.must::<Identity>("identity", token.identity).await?;
-            let mut changeset = match self.suspend_for_replay(&identity, now).await? {
-                Some(changeset) => changeset,
-                // The key is suspended in any case: two tokens of one identity may have been stolen.
-                None => Changeset::new(
-                    Actor::System { part: "enrolment".into() },
-                    now,
-                    self.event(now, "binding.suspended", ControlPoint::Suspend)
-                        .subject(binding.id)
-                        .subject(identity.id),
-                ),
-            };
-            changeset.replace(
-                &binding,
-                &Binding {
-                    state: BindingState::Suspended,
-                    ..(*binding.value).clone()
-                },
-            );
-            if self.settle(changeset).await?.is_some() {
-                return Ok(());
-            }
-        }
-        Err(OpError::Unavailable("the identity changes too fast to be suspended".into()))
-    }
-
-    async fn refuse_enrolment(&self, token: &JoinToken, reason: Reason) -> OpError {
-        let refusal = Refusal {
-            actor: Actor::Identity { id: token.identity },
-            control: ControlPoint::Issue,
-            asked: "enrol",
-            subjects: vec![token.identity.to_string(), token.id.to_string()],
-            code: reason.code(),
-            fields: &[],
-            answer: None,
-        };
-        let apart = |changeset: &mut Changeset| {
-            self.exceptional(changeset, about(Access::JoinTokenRefused, token, None, Some(reason.code())));
-        };
-        self.record_refusal_with(refusal, apart).await;
-        OpError::refused(reason)
-    }
+async fn refuse_enrolment(kernel: &Kernel, token: &JoinToken, reason: Reason) -> OpError {
+    let refusal = Refusal {
+        actor: Actor::Identity { id: token.identity },
+        control: ControlPoint::Issue,
+        asked: "enrol",
+        subjects: vec![token.identity.to_string(), token.id.to_string()],
+        code: reason.code(),
+        fields: &[],
+        answer: None,
+    };
+    let apart = |changeset: &mut Changeset| {
+        exceptional::exceptional(kernel, changeset, about(Access::JoinTokenRefused, token, None, Some(reason.code())));
+    };
+    kernel.record_refusal_with(refusal, apart).await;
+    OpError::refused(reason)
 }
 
 /// The request that approved an identity: a join token exists only by it.

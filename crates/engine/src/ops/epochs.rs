@@ -18,9 +18,16 @@ use tenure_log::VerifierKey;
 use super::exceptional::About;
 use super::places::{KeptEpochs, KeptNote};
 use super::setup::Deployment;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::keys;
 use crate::notice::notify;
+use crate::ops::directory;
+use crate::ops::exceptional;
+use crate::ops::findings;
+use crate::ops::log;
+use crate::ops::places;
+use crate::run::seal;
 
 /// What is known of the log as a whole, in findings and in the log.
 pub(crate) const SUBJECT: &str = "log";
@@ -40,60 +47,59 @@ pub struct Begun {
     pub kept: KeptEpochs,
 }
 
-impl Engine {
-    /// How far the database is trusted now.
-    pub(crate) async fn trust(&self) -> Result<Trust, OpError> {
-        let snapshot = self.store.load(&[Epoch::row_key(), Contradiction::row_key()]).await?;
-        let epoch = snapshot.get::<Epoch>(0)?;
-        let trust = Trust::of(epoch.as_ref(), snapshot.get::<Contradiction>(1)?.as_ref());
-        self.note_trust(trust, epoch.map_or(0, |epoch| epoch.number));
-        Ok(trust)
-    }
+/// How far the database is trusted now.
+pub(crate) async fn trust(kernel: &Kernel) -> Result<Trust, OpError> {
+    let snapshot = kernel.store.load(&[Epoch::row_key(), Contradiction::row_key()]).await?;
+    let epoch = snapshot.get::<Epoch>(0)?;
+    let trust = Trust::of(epoch.as_ref(), snapshot.get::<Contradiction>(1)?.as_ref());
+    note_trust(kernel, trust, epoch.map_or(0, |epoch| epoch.number));
+    Ok(trust)
+}
 
-    fn note_trust(&self, trust: Trust, epoch: u64) {
-        self.contradicted.store(trust.contradicted, Ordering::Relaxed);
-        // Another process began an epoch: its keys are others.
-        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
-            self.keys.forget();
-        }
+fn note_trust(kernel: &Kernel, trust: Trust, epoch: u64) {
+    kernel.contradicted.store(trust.contradicted, Ordering::Relaxed);
+    // Another process began an epoch: its keys are others.
+    if kernel.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+        kernel.keys.forget();
     }
+}
 
-    /// Whether a checkpoint outside contradicts the log, as last read.
-    pub fn is_contradicted(&self) -> bool {
-        self.contradicted.load(Ordering::Relaxed)
+/// Whether a checkpoint outside contradicts the log, as last read.
+pub fn is_contradicted(kernel: &Kernel) -> bool {
+    kernel.contradicted.load(Ordering::Relaxed)
+}
+
+/// The number of the epoch, as last read.
+pub fn epoch_number(kernel: &Kernel) -> u64 {
+    kernel.epoch.load(Ordering::Relaxed)
+}
+
+/// Whether what was made at this position is of this epoch.
+pub(crate) async fn of_this_epoch(kernel: &Kernel, made: Position) -> Result<bool, OpError> {
+    Ok(trust(kernel).await?.covers(made))
+}
+
+/// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
+pub(crate) async fn checkpoint_keys(kernel: &Kernel) -> Result<Vec<VerifierKey>, OpError> {
+    let mut keys = vec![keys::deployment_keys(kernel).await?.log.verifier_key().clone()];
+    if let Some(epoch) = kernel.one::<Epoch>("this").await? {
+        let key = VerifierKey::parse(&epoch.before.verifier_key);
+        keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
     }
+    Ok(keys)
+}
 
-    /// The number of the epoch, as last read.
-    pub fn epoch_number(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+/// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
+pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
+    places::distrust(kernel);
+    let stored = kernel.one::<Contradiction>("this").await?;
+    if stored.is_some_and(|stored| stored.stands()) {
+        return Ok(());
     }
-
-    /// Whether what was made at this position is of this epoch.
-    pub(crate) async fn of_this_epoch(&self, made: Position) -> Result<bool, OpError> {
-        Ok(self.trust().await?.covers(made))
-    }
-
-    /// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
-    pub(crate) async fn checkpoint_keys(&self) -> Result<Vec<VerifierKey>, OpError> {
-        let mut keys = vec![self.deployment_keys().await?.log.verifier_key().clone()];
-        if let Some(epoch) = self.one::<Epoch>("this").await? {
-            let key = VerifierKey::parse(&epoch.before.verifier_key);
-            keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
-        }
-        Ok(keys)
-    }
-
-    /// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
-    pub(crate) async fn contradicted_by(&self, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
-        self.distrust();
-        let stored = self.one::<Contradiction>("this").await?;
-        if stored.is_some_and(|stored| stored.stands()) {
-            return Ok(());
-        }
-        let entries = self.store.head().await?.size;
-        self.decide(|| async {
-            let now = self.now();
-            let stored = self.one::<Contradiction>("this").await?;
+    let entries = kernel.store.head().await?.size;
+    kernel.decide(|| async {
+            let now = kernel.now();
+            let stored = kernel.one::<Contradiction>("this").await?;
             let found = Contradiction {
                 kept_at: kept_at.to_owned(),
                 kept: kept.note.clone(),
@@ -103,7 +109,7 @@ impl Engine {
                 found_at: now,
                 ended_by: None,
             };
-            let event = self
+            let event = kernel
                 .event(now, "log.contradicted", ControlPoint::Review)
                 .subject(SUBJECT)
                 .fact("workflow", "deployment.epoch")
@@ -117,7 +123,7 @@ impl Engine {
                  Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
                 found.kept_entries,
                 found.kept_epoch,
-                self.epoch_number()
+                epoch_number(kernel)
             );
             let event = notify(
                 event,
@@ -137,56 +143,56 @@ impl Engine {
                 ("kept_epoch".to_owned(), Value::from(found.kept_epoch)),
                 ("entries".to_owned(), Value::from(entries)),
             ]);
-            self.raise(&mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
+            findings::raise(kernel, &mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
             Ok((changeset, ()))
         })
         .await?;
-        tracing::error!(
-            kept_at,
-            kept = kept.checkpoint.size,
-            kept_epoch = kept.epoch,
-            entries,
-            "the log contradicts a checkpoint that is kept outside: nothing is issued"
-        );
-        Ok(())
-    }
+    tracing::error!(
+        kept_at,
+        kept = kept.checkpoint.size,
+        kept_epoch = kept.epoch,
+        entries,
+        "the log contradicts a checkpoint that is kept outside: nothing is issued"
+    );
+    Ok(())
+}
 
-    /// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
-    /// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands. Its number is one that
-    /// neither the database nor any place that keeps checkpoints knows: two logs of one name are what a forger makes.
-    ///
-    /// # Errors
-    /// Set-up was not done, or the store can't be read or written.
-    pub async fn begin_epoch(&self) -> Result<Begun, OpError> {
-        // Under the old key, so that nothing of before is left to seal under the new one.
-        let entries = self.seal_now().await?;
-        let kept = self.kept_epochs().await;
-        let latest_kept = kept.found.iter().flat_map(|(_, epochs)| epochs).copied().max().unwrap_or(0);
-        let (begun, _) = self
+/// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
+/// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands. Its number is one that
+/// neither the database nor any place that keeps checkpoints knows: two logs of one name are what a forger makes.
+///
+/// # Errors
+/// Set-up was not done, or the store can't be read or written.
+pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
+    // Under the old key, so that nothing of before is left to seal under the new one.
+    let entries = seal::seal_now(kernel).await?;
+    let kept = places::kept_epochs(kernel).await;
+    let latest_kept = kept.found.iter().flat_map(|(_, epochs)| epochs).copied().max().unwrap_or(0);
+    let (begun, _) = kernel
             .decide(|| async {
-                let now = self.now();
-                let deployment = self.must::<Deployment>("deployment", "this").await?;
-                let last = self.one::<Epoch>("this").await?;
-                let contradiction = self.one::<Contradiction>("this").await?.filter(|found| found.stands());
+                let now = kernel.now();
+                let deployment = kernel.must::<Deployment>("deployment", "this").await?;
+                let last = kernel.one::<Epoch>("this").await?;
+                let contradiction = kernel.one::<Contradiction>("this").await?.filter(|found| found.stands());
                 let number = last.as_ref().map_or(0, |last| last.number).max(latest_kept) + 1;
                 let epoch = Epoch {
                     number,
                     begun_at: now,
                     before: PastLog {
-                        verifier_key: self.verifier_key().await?,
+                        verifier_key: log::verifier_key(kernel).await?,
                         entries,
                     },
                     ended: contradiction.as_ref().map(|found| (*found.value).clone()),
                 };
-                let log_key = self.new_key(KeyUse::Log, now)?;
-                let receipt_key = self.new_key(KeyUse::Receipt, now)?;
+                let log_key = keys::new_key(kernel, KeyUse::Log, now)?;
+                let receipt_key = keys::new_key(kernel, KeyUse::Receipt, now)?;
                 let renamed = Deployment {
                     log_name: deployment.name_in_epoch(number),
                     log_key: log_key.id,
                     receipt_key: receipt_key.id,
                     ..(*deployment.value).clone()
                 };
-                let event = self
+                let event = kernel
                     .event(now, "deployment.epoch_begun", ControlPoint::Administer)
                     .subject(SUBJECT)
                     .fact("workflow", "deployment.epoch")
@@ -218,9 +224,9 @@ impl Engine {
                         ..(*found.value).clone()
                     };
                     changeset.replace(found, &ended);
-                    self.no_longer(&mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
+                    findings::no_longer(kernel, &mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
                 }
-                let environments = self.new_environment_keys(&mut changeset, now).await?;
+                let environments = new_environment_keys(kernel, &mut changeset, now).await?;
                 let about = About {
                     access: Access::EpochBegun,
                     with: number.to_string(),
@@ -228,7 +234,7 @@ impl Engine {
                     allowed_by: None,
                     refused: None,
                 };
-                self.exceptional(&mut changeset, about);
+                exceptional::exceptional(kernel, &mut changeset, about);
                 let ended = epoch.ended.clone();
                 Ok((
                     changeset,
@@ -242,33 +248,32 @@ impl Engine {
                 ))
             })
             .await?;
-        self.trust().await?;
-        self.seal_now().await?;
-        Ok(begun)
-    }
+    trust(kernel).await?;
+    seal::seal_now(kernel).await?;
+    Ok(begun)
+}
 
-    /// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
-    async fn new_environment_keys(&self, changeset: &mut Changeset, now: tenure_core::time::Timestamp) -> Result<usize, OpError> {
-        let mut changed = 0;
-        let mut after = None;
-        loop {
-            let (rows, next): (Vec<Stored<Environment>>, _) = self.listed(RowKind::Environment, Vec::new(), after, 200).await?;
-            for stored in &rows {
-                let (fresh, keys, event) = self.next_keys(stored, now, now)?;
-                let environment = Environment {
-                    keys: fresh,
-                    ..(*stored.value).clone()
-                };
-                changeset.event(event).replace(stored, &environment);
-                for key in &keys {
-                    changeset.insert(key);
-                }
-                changed += 1;
+/// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
+async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::time::Timestamp) -> Result<usize, OpError> {
+    let mut changed = 0;
+    let mut after = None;
+    loop {
+        let (rows, next): (Vec<Stored<Environment>>, _) = kernel.listed(RowKind::Environment, Vec::new(), after, 200).await?;
+        for stored in &rows {
+            let (fresh, keys, event) = directory::next_keys(kernel, stored, now, now)?;
+            let environment = Environment {
+                keys: fresh,
+                ..(*stored.value).clone()
+            };
+            changeset.event(event).replace(stored, &environment);
+            for key in &keys {
+                changeset.insert(key);
             }
-            after = next;
-            if after.is_none() {
-                return Ok(changed);
-            }
+            changed += 1;
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(changed);
         }
     }
 }

@@ -6,9 +6,10 @@ use tenure_core::exceptional::{Access, ExceptionalAccess};
 use tenure_core::id::{ExceptionalAccessId, IdentityId};
 
 use super::lists::ListAsk;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
 
 /// What an exceptional access is about.
 pub(crate) struct About<'a> {
@@ -22,36 +23,34 @@ pub(crate) struct About<'a> {
     pub refused: Option<&'a str>,
 }
 
-impl Engine {
-    /// Keeps what this changeset's first event says in the log of exceptional access, too.
-    pub(crate) fn exceptional(&self, changeset: &mut Changeset, about: About<'_>) {
-        let record = ExceptionalAccess {
-            id: ExceptionalAccessId::generate(changeset.at, self.entropy.as_ref()),
-            access: about.access,
-            actor: changeset.actor.clone(),
-            with: about.with,
-            identity: about.identity,
-            allowed_by: about.allowed_by,
-            refused: about.refused.map(str::to_owned),
-            event: changeset.id,
-            at: changeset.at,
-        };
-        changeset.insert(&record);
-    }
+/// Keeps what this changeset's first event says in the log of exceptional access, too.
+pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: About<'_>) {
+    let record = ExceptionalAccess {
+        id: ExceptionalAccessId::generate(changeset.at, kernel.entropy.as_ref()),
+        access: about.access,
+        actor: changeset.actor.clone(),
+        with: about.with,
+        identity: about.identity,
+        allowed_by: about.allowed_by,
+        refused: about.refused.map(str::to_owned),
+        event: changeset.id,
+        at: changeset.at,
+    };
+    changeset.insert(&record);
+}
 
-    /// A page of the log of exceptional access, the oldest first.
-    ///
-    /// # Errors
-    /// The caller may not audit.
-    pub async fn exceptional_accesses(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
-        self.may_audit(caller).await?;
-        let (rows, end) = self.page::<ExceptionalAccess>(ask).await?;
-        let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
-            record: (*row.value).clone(),
-            revision: row.revision,
-            hold: None,
-            log: None,
-        };
-        Ok(end.page(rows.into_iter().map(view).collect()))
-    }
+/// A page of the log of exceptional access, the oldest first.
+///
+/// # Errors
+/// The caller may not audit.
+pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
+    directory::may_audit(kernel, caller).await?;
+    let (rows, end) = kernel.page::<ExceptionalAccess>(ask).await?;
+    let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
+        record: (*row.value).clone(),
+        revision: row.revision,
+        hold: None,
+        log: None,
+    };
+    Ok(end.page(rows.into_iter().map(view).collect()))
 }

@@ -15,76 +15,79 @@ use tenure_credentials::token::TASK_DETAIL;
 
 use super::Asked;
 use super::token::{Grant, Presented, Proof, TokenAsk};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::identities;
+use crate::ops::templates;
+use crate::ops::token;
 
-impl Engine {
-    /// Registers an identity, and issues its first credential where the registration asks for one.
-    ///
-    /// # Errors
-    /// As [`Engine::register`]; or the proof fails, and then nothing is registered.
-    pub async fn register_with_token(&self, caller: &Caller, mut ask: NewIdentity, source: String) -> Result<Registered, OpError> {
-        let Some(wanted) = ask.token.take() else {
-            return Ok(Registered {
-                identity: Box::pin(self.register(caller, ask)).await?,
-                token: None,
-                token_refused: None,
-            });
-        };
-        let environment = self
-            .recorded(
-                caller,
-                Asked::new(ControlPoint::Issue, "identity.register", ""),
-                self.check_first_token(&ask, &wanted),
-            )
-            .await?;
-        let identity = Box::pin(self.register(caller, ask)).await?;
-        let issued = self
-            .issue_token(TokenAsk {
-                environment,
-                client_id: Some(identity.record.id.to_string()),
-                proof: Proof::Registration(wanted.proof),
-                resource: wanted.resource,
-                scope: wanted.scope,
-                authorization_details: wanted.task.map(|task| json!([{"type": TASK_DETAIL, "task": task}]).to_string()),
-                grant: Grant::Own,
-                sender: Presented::default(),
-                source,
-            })
-            .await;
-        let (token, token_refused) = match issued {
-            Ok(token) => (Some(token), None),
-            Err(error) => (None, Some(refused(error))),
-        };
-        Ok(Registered {
-            identity,
-            token,
-            token_refused,
-        })
-    }
+/// Registers an identity, and issues its first credential where the registration asks for one.
+///
+/// # Errors
+/// As [`Kernel::register`]; or the proof fails, and then nothing is registered.
+pub async fn register_with_token(kernel: &Kernel, caller: &Caller, mut ask: NewIdentity, source: String) -> Result<Registered, OpError> {
+    let Some(wanted) = ask.token.take() else {
+        return Ok(Registered {
+            identity: Box::pin(identities::register(kernel, caller, ask)).await?,
+            token: None,
+            token_refused: None,
+        });
+    };
+    let environment = kernel
+        .recorded(
+            caller,
+            Asked::new(ControlPoint::Issue, "identity.register", ""),
+            check_first_token(kernel, &ask, &wanted),
+        )
+        .await?;
+    let identity = Box::pin(identities::register(kernel, caller, ask)).await?;
+    let issued = token::issue_token(
+        kernel,
+        TokenAsk {
+            environment,
+            client_id: Some(identity.record.id.to_string()),
+            proof: Proof::Registration(wanted.proof),
+            resource: wanted.resource,
+            scope: wanted.scope,
+            authorization_details: wanted.task.map(|task| json!([{"type": TASK_DETAIL, "task": task}]).to_string()),
+            grant: Grant::Own,
+            sender: Presented::default(),
+            source,
+        },
+    )
+    .await;
+    let (token, token_refused) = match issued {
+        Ok(token) => (Some(token), None),
+        Err(error) => (None, Some(refused(error))),
+    };
+    Ok(Registered {
+        identity,
+        token,
+        token_refused,
+    })
+}
 
-    /// That the proof is by the key that the charter is to bind, for this name; gives the environment whose issuer it is addressed to.
-    async fn check_first_token(&self, ask: &NewIdentity, wanted: &FirstToken) -> Result<String, OpError> {
-        let now = self.now();
-        if ask.stage != Stage::Active {
-            return Err(OpError::field("token", "token_without_activation", "a credential takes the stage active"));
-        }
-        let (charter, _) = self.templated(ask, now).await?;
-        let CharterDraft {
-            environment: Some(environment),
-            workload_binding: Some(WorkloadBinding::PublicKey { jwk, .. }),
-            ..
-        } = charter
-        else {
-            let hint = "a first credential takes an environment and a workload_binding of the type public_key";
-            return Err(OpError::field("token", "token_without_key", hint));
-        };
-        let key = parse_workload_key(&jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
-        verify_first_proof(&wanted.proof, &[&key], &self.issuer_of(&environment), &ask.name, now)
-            .map_err(|refused| OpError::because(Reason::ProofInvalid, refused.error.code()))?;
-        Ok(environment)
+/// That the proof is by the key that the charter is to bind, for this name; gives the environment whose issuer it is addressed to.
+async fn check_first_token(kernel: &Kernel, ask: &NewIdentity, wanted: &FirstToken) -> Result<String, OpError> {
+    let now = kernel.now();
+    if ask.stage != Stage::Active {
+        return Err(OpError::field("token", "token_without_activation", "a credential takes the stage active"));
     }
+    let (charter, _) = templates::templated(kernel, ask, now).await?;
+    let CharterDraft {
+        environment: Some(environment),
+        workload_binding: Some(WorkloadBinding::PublicKey { jwk, .. }),
+        ..
+    } = charter
+    else {
+        let hint = "a first credential takes an environment and a workload_binding of the type public_key";
+        return Err(OpError::field("token", "token_without_key", hint));
+    };
+    let key = parse_workload_key(&jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+    verify_first_proof(&wanted.proof, &[&key], &kernel.issuer_of(&environment), &ask.name, now)
+        .map_err(|refused| OpError::because(Reason::ProofInvalid, refused.error.code()))?;
+    Ok(environment)
 }
 
 /// Why there is no credential although there is an identity; what is internal is not told.

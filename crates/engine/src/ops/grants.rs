@@ -15,32 +15,33 @@ use tenure_core::row::Stored;
 use super::Asked;
 use super::identities::owns_identity;
 use super::lifecycle::check_reason;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
 use crate::questions::{inventory, owns};
 
 /// Grants that an identity can hold at once.
 pub(crate) const MAX_GRANTS: usize = 64;
 
-impl Engine {
-    /// Takes a grant back: every credential that rests on it dies with it.
-    ///
-    /// # Errors
-    /// No such live grant, or the caller may not.
-    pub async fn revoke_grant(&self, caller: &Caller, id: GrantId, reason: String) -> Result<Changed<Grant>, OpError> {
-        check_reason(&reason)?;
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "grant.revoke", id), async {
-            let ((grant, revision), committed) = self
+/// Takes a grant back: every credential that rests on it dies with it.
+///
+/// # Errors
+/// No such live grant, or the caller may not.
+pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason: String) -> Result<Changed<Grant>, OpError> {
+    check_reason(&reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "grant.revoke", id), async {
+            let ((grant, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Grant>("grant", id).await?;
-                    let identity = self.must::<Identity>("identity", stored.identity).await?;
-                    self.allow(caller, Action::Revoke, inventory("grant", id, ""), owns(owns_identity(caller, &identity)))?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Grant>("grant", id).await?;
+                    let identity = kernel.must::<Identity>("identity", stored.identity).await?;
+                    kernel.allow(caller, Action::Revoke, inventory("grant", id, ""), owns(owns_identity(caller, &identity)))?;
                     if stored.state != GrantState::Live {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
-                    let event = self
+                    let event = kernel
                         .event(now, "grant.revoked", ControlPoint::Revoke)
                         .subject(id)
                         .subject(identity.id)
@@ -51,37 +52,35 @@ impl Engine {
                     Ok((changeset, (grant, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(grant, revision, &committed).await
+            kernel.changed(grant, revision, &committed).await
         })
         .await
-    }
+}
 
-    /// For each access of an identity: who approved it, for which need, and what ends it, in one call (R46).
-    ///
-    /// # Errors
-    /// No such identity, or the caller may not read it.
-    pub async fn access(&self, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
-        let now = self.now();
-        let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
-        self.may_read(caller, "identity", &id.to_string(), owns_identity(caller, &known.identity))
-            .await?;
-        let stands = gate::standing(known.facts(now)).is_ok();
-        let access = known.grants.iter().flatten().map(|grant| Access {
-            grant: grant.id,
-            entitlement: grant.entitlement.clone(),
-            request: grant.request,
-            approved_by: grant.approved_by.clone(),
-            policies: grant.policies.clone(),
-            need: grant.purpose.clone(),
-            ends: ends(&known.identity, grant),
-            until: grant.ends_at,
-            live: stands && grant.is_live(now),
-        });
-        Ok(AccessReport {
-            identity: id,
-            access: access.collect(),
-        })
-    }
+/// For each access of an identity: who approved it, for which need, and what ends it, in one call (R46).
+///
+/// # Errors
+/// No such identity, or the caller may not read it.
+pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
+    let now = kernel.now();
+    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+    directory::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
+    let stands = gate::standing(known.facts(now)).is_ok();
+    let access = known.grants.iter().flatten().map(|grant| Access {
+        grant: grant.id,
+        entitlement: grant.entitlement.clone(),
+        request: grant.request,
+        approved_by: grant.approved_by.clone(),
+        policies: grant.policies.clone(),
+        need: grant.purpose.clone(),
+        ends: ends(&known.identity, grant),
+        until: grant.ends_at,
+        live: stands && grant.is_live(now),
+    });
+    Ok(AccessReport {
+        identity: id,
+        access: access.collect(),
+    })
 }
 
 /// The changes that end a grant and take it off its identity's list.

@@ -24,9 +24,10 @@ use super::Asked;
 use super::lists::Listed;
 use super::people::{MOVER, make_team};
 use super::setup::personal;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::people;
 use crate::plan::feed::{self, Row, is_plain};
 use crate::plan::reconcile::{self, Fresh, Known, Plan, Question};
 use crate::questions::{administration, inventory, owns};
@@ -48,20 +49,20 @@ struct Read {
     standing: BTreeMap<DifferenceId, Stored<Difference>>,
 }
 
-impl Engine {
-    /// Follows a feed of people, or says what following it would do.
-    ///
-    /// # Errors
-    /// Every place in the feed that is wrong; it is complete and lacks too much; it would do something else than what was expected; or
-    /// the caller may not.
-    pub async fn import_people(&self, caller: &Caller, ask: ImportPeople) -> Result<ImportReport, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "people.import", ""), async {
-            self.allow(caller, Action::Import, inventory("person", "", ""), owns(false))?;
+/// Follows a feed of people, or says what following it would do.
+///
+/// # Errors
+/// Every place in the feed that is wrong; it is complete and lacks too much; it would do something else than what was expected; or
+/// the caller may not.
+pub async fn import_people(kernel: &Kernel, caller: &Caller, ask: ImportPeople) -> Result<ImportReport, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "people.import", ""), async {
+            kernel.allow(caller, Action::Import, inventory("person", "", ""), owns(false))?;
             let rows = read_feed(&ask)?;
             let mut report: Option<ImportReport> = None;
             for _ in 0..ROUNDS {
-                let now = self.now();
-                let (read, plan) = self.compare_feed(&ask, &rows, now).await?;
+                let now = kernel.now();
+                let (read, plan) = compare_feed(kernel, &ask, &rows, now).await?;
                 let digest = reconcile::digest(&ask.source, ask.complete, &rows, &plan);
                 let report = report.get_or_insert_with(|| ImportReport {
                     source: ask.source.clone(),
@@ -78,229 +79,245 @@ impl Engine {
                         "the feed would do something else now than in the dry run",
                     ));
                 }
-                if ask.dry_run || self.follow(caller, &ask, &read, plan, report, now).await? {
+                if ask.dry_run || follow(kernel, caller, &ask, &read, plan, report, now).await? {
                     return Ok(report.clone());
                 }
             }
             Err(OpError::Unavailable("too many others change the same people at once; hand it in again".into()))
         })
         .await
-    }
+}
 
-    async fn compare_feed(&self, ask: &ImportPeople, rows: &[Row], now: Timestamp) -> Result<(Read, Plan), OpError> {
-        let read = self.who_is_known(&ask.source).await?;
-        let fresh = Fresh {
-            person: &|| PersonId::generate(now, self.entropy.as_ref()),
-            team: &|| TeamId::generate(now, self.entropy.as_ref()),
+async fn compare_feed(kernel: &Kernel, ask: &ImportPeople, rows: &[Row], now: Timestamp) -> Result<(Read, Plan), OpError> {
+    let read = who_is_known(kernel, &ask.source).await?;
+    let fresh = Fresh {
+        person: &|| PersonId::generate(now, kernel.entropy.as_ref()),
+        team: &|| TeamId::generate(now, kernel.entropy.as_ref()),
+    };
+    let plan = reconcile::plan(&ask.source, rows, ask.complete, &read.known, &fresh, now).map_err(|short| {
+        OpError::because(
+            Reason::FeedTooShort,
+            format!("{} of the {} records of {} are missing or end", short.missing, short.expected, ask.source),
+        )
+    })?;
+    Ok((read, plan))
+}
+
+/// Reads who is known. Of those of other sources only their managers are kept.
+async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
+    let mut read = Read {
+        known: Known::default(),
+        people: BTreeMap::new(),
+        standing: BTreeMap::new(),
+    };
+    let mut after = None;
+    loop {
+        let query = ListQuery {
+            kind: RowKind::Person,
+            terms: Vec::new(),
+            after,
+            limit: PAGE,
         };
-        let plan = reconcile::plan(&ask.source, rows, ask.complete, &read.known, &fresh, now).map_err(|short| {
-            OpError::because(
-                Reason::FeedTooShort,
-                format!("{} of the {} records of {} are missing or end", short.missing, short.expected, ask.source),
-            )
-        })?;
-        Ok((read, plan))
-    }
-
-    /// Reads who is known. Of those of other sources only their managers are kept.
-    async fn who_is_known(&self, source: &str) -> Result<Read, OpError> {
-        let mut read = Read {
-            known: Known::default(),
-            people: BTreeMap::new(),
-            standing: BTreeMap::new(),
-        };
-        let mut after = None;
-        loop {
-            let query = ListQuery {
-                kind: RowKind::Person,
-                terms: Vec::new(),
-                after,
-                limit: PAGE,
-            };
-            let page = self.store.list(&query).await?;
-            let (rows, unreadable) = page.records::<Person>();
-            for bad in unreadable {
-                let body = page.rows.iter().find(|row| row.key == bad.key).map(|row| row.body.as_slice());
-                match source_of(body.unwrap_or_default()) {
-                    Ok(Some(from)) if from.source == source => {
-                        read.known.unreadable.insert(from.key);
-                    }
-                    Ok(_) => {}
-                    // It may be of this source, under any key: nobody joins who may be known already.
-                    Err(_) => return Err(StoreError::from(bad).into()),
+        let page = kernel.store.list(&query).await?;
+        let (rows, unreadable) = page.records::<Person>();
+        for bad in unreadable {
+            let body = page.rows.iter().find(|row| row.key == bad.key).map(|row| row.body.as_slice());
+            match source_of(body.unwrap_or_default()) {
+                Ok(Some(from)) if from.source == source => {
+                    read.known.unreadable.insert(from.key);
                 }
-            }
-            for stored in rows {
-                if let Some(manager) = stored.manager {
-                    read.known.managers.insert(stored.id, manager);
-                }
-                match (&stored.source, &stored.email) {
-                    (Some(from), _) if from.source == source => {
-                        read.known.people.insert(from.key.clone(), (*stored.value).clone());
-                        read.people.insert(from.key.clone(), stored);
-                    }
-                    (None, Some(email)) if stored.state != PersonState::Departed => {
-                        read.known.by_hand.insert(email.to_lowercase(), stored.id);
-                    }
-                    _ => {}
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
+                Ok(_) => {}
+                // It may be of this source, under any key: nobody joins who may be known already.
+                Err(_) => return Err(StoreError::from(bad).into()),
             }
         }
-        loop {
-            let (rows, next) = self.listed::<Team>(RowKind::Team, Vec::new(), after, PAGE).await?;
-            read.known.teams.extend(rows.iter().map(|team| (team.name.clone(), team.id)));
-            after = next;
-            if after.is_none() {
-                break;
+        for stored in rows {
+            if let Some(manager) = stored.manager {
+                read.known.managers.insert(stored.id, manager);
+            }
+            match (&stored.source, &stored.email) {
+                (Some(from), _) if from.source == source => {
+                    read.known.people.insert(from.key.clone(), (*stored.value).clone());
+                    read.people.insert(from.key.clone(), stored);
+                }
+                (None, Some(email)) if stored.state != PersonState::Departed => {
+                    read.known.by_hand.insert(email.to_lowercase(), stored.id);
+                }
+                _ => {}
             }
         }
-        loop {
-            let (rows, next) = self
-                .listed::<Difference>(RowKind::Difference, vec![format!("standing={source}")], after, PAGE)
-                .await?;
-            for stored in rows {
-                read.known.standing.push((*stored.value).clone());
-                read.standing.insert(stored.id, stored);
-            }
-            after = next;
-            if after.is_none() {
-                return Ok(read);
-            }
+        after = page.next;
+        if after.is_none() {
+            break;
         }
     }
+    loop {
+        let (rows, next) = kernel.listed::<Team>(RowKind::Team, Vec::new(), after, PAGE).await?;
+        read.known.teams.extend(rows.iter().map(|team| (team.name.clone(), team.id)));
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let (rows, next) = kernel
+            .listed::<Difference>(RowKind::Difference, vec![format!("standing={source}")], after, PAGE)
+            .await?;
+        for stored in rows {
+            read.known.standing.push((*stored.value).clone());
+            read.standing.insert(stored.id, stored);
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(read);
+        }
+    }
+}
 
-    /// Does what a plan says, and false if somebody else changed the same records: then it is made again.
-    async fn follow(&self, caller: &Caller, ask: &ImportPeople, read: &Read, plan: Plan, report: &ImportReport, now: Timestamp) -> Result<bool, OpError> {
-        let event = |kind, control| self.event(now, kind, control);
-        let mut changesets = Vec::new();
-        let teams: Vec<Team> = plan.teams.iter().map(|(name, id)| new_team(&ask.source, *id, name, now)).collect();
-        for batch in teams.chunks(BATCH) {
-            changesets.push(gathered(caller, now, batch.iter().map(|team| self.team_event(team, now)), |changeset| {
+/// Does what a plan says, and false if somebody else changed the same records: then it is made again.
+async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Read, plan: Plan, report: &ImportReport, now: Timestamp) -> Result<bool, OpError> {
+    let event = |kind, control| kernel.event(now, kind, control);
+    let mut changesets = Vec::new();
+    let teams: Vec<Team> = plan.teams.iter().map(|(name, id)| new_team(&ask.source, *id, name, now)).collect();
+    for batch in teams.chunks(BATCH) {
+        changesets.push(gathered(
+            caller,
+            now,
+            batch.iter().map(|team| people::team_event(kernel, team, now)),
+            |changeset| {
                 batch.iter().for_each(|team| make_team(changeset, team));
-            }));
-        }
-        for batch in plan.joiners.chunks(BATCH) {
-            changesets.push(gathered(caller, now, batch.iter().map(|person| self.joined_event(person, now)), |changeset| {
+            },
+        ));
+    }
+    for batch in plan.joiners.chunks(BATCH) {
+        changesets.push(gathered(
+            caller,
+            now,
+            batch.iter().map(|person| people::joined_event(kernel, person, now)),
+            |changeset| {
                 for person in batch {
-                    self.join(changeset, person);
+                    people::join(changeset, person);
                     changeset.once.extend(person.source.as_ref().map(once));
                 }
-            }));
-        }
-        let movers: Vec<(&Stored<Person>, &Person)> = plan.movers.iter().filter_map(|(key, person)| Some((read.people.get(key)?, person))).collect();
-        for batch in movers.chunks(BATCH) {
-            changesets.push(gathered(
-                caller,
-                now,
-                batch.iter().map(|(from, to)| self.moved_event(from, to, now)),
-                |changeset| {
-                    batch.iter().for_each(|(from, to)| self.move_to(changeset, from, to));
-                },
-            ));
-        }
-        let questions: Vec<Difference> = plan.questions.iter().map(|question| self.new_difference(&ask.source, question, now)).collect();
-        for batch in questions.chunks(BATCH) {
-            let opened = batch.iter().map(|difference| self.difference_event("difference.opened", difference, now));
-            changesets.push(gathered(caller, now, opened, |changeset| {
-                for difference in batch {
-                    changeset.insert(difference);
-                }
-            }));
-        }
-        let settled: Vec<(&Stored<Difference>, Difference)> = plan
-            .settled
+            },
+        ));
+    }
+    let movers: Vec<(&Stored<Person>, &Person)> = plan.movers.iter().filter_map(|(key, person)| Some((read.people.get(key)?, person))).collect();
+    for batch in movers.chunks(BATCH) {
+        changesets.push(gathered(
+            caller,
+            now,
+            batch.iter().map(|(from, to)| people::moved_event(kernel, from, to, now)),
+            |changeset| {
+                batch.iter().for_each(|(from, to)| people::move_to(changeset, from, to));
+            },
+        ));
+    }
+    let questions: Vec<Difference> = plan
+        .questions
+        .iter()
+        .map(|question| new_difference(kernel, &ask.source, question, now))
+        .collect();
+    for batch in questions.chunks(BATCH) {
+        let opened = batch.iter().map(|difference| difference_event(kernel, "difference.opened", difference, now));
+        changesets.push(gathered(caller, now, opened, |changeset| {
+            for difference in batch {
+                changeset.insert(difference);
+            }
+        }));
+    }
+    let settled: Vec<(&Stored<Difference>, Difference)> = plan
+        .settled
+        .iter()
+        .filter_map(|id| read.standing.get(id))
+        .map(|stored| (stored, over(stored, now)))
+        .collect();
+    for batch in settled.chunks(BATCH) {
+        let over = batch
             .iter()
-            .filter_map(|id| read.standing.get(id))
-            .map(|stored| (stored, over(stored, now)))
-            .collect();
-        for batch in settled.chunks(BATCH) {
-            let over = batch.iter().map(|(_, difference)| self.difference_event("difference.settled", difference, now));
-            changesets.push(gathered(caller, now, over, |changeset| {
-                for (stored, difference) in batch {
-                    changeset.replace(stored, difference);
-                }
-            }));
-        }
-        for changeset in changesets.into_iter().flatten() {
-            if !self.done(changeset).await? {
-                return Ok(false);
+            .map(|(_, difference)| difference_event(kernel, "difference.settled", difference, now));
+        changesets.push(gathered(caller, now, over, |changeset| {
+            for (stored, difference) in batch {
+                changeset.replace(stored, difference);
             }
+        }));
+    }
+    for changeset in changesets.into_iter().flatten() {
+        if !done(kernel, changeset).await? {
+            return Ok(false);
         }
-        for (key, person) in plan.leavers {
-            let Some(stored) = read.people.get(&key) else { continue };
-            let event = self
-                .departed_event(person.id, "source", now)
-                .fact("source", &ask.source)
-                .fact("ends_at", person.ends_at);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            self.depart(&mut changeset, stored, person, now).await?;
-            if !self.done(changeset).await? {
-                return Ok(false);
-            }
-        }
-        let event = event("people.imported", ControlPoint::Administer)
+    }
+    for (key, person) in plan.leavers {
+        let Some(stored) = read.people.get(&key) else { continue };
+        let event = people::departed_event(kernel, person.id, "source", now)
             .fact("source", &ask.source)
-            .fact("complete", ask.complete)
-            .fact("rows", report.rows)
-            .fact("items", report.items.len())
-            .fact("unchanged", report.unchanged)
-            .fact("digest", &report.digest);
-        let done = self.done(Changeset::new(caller.actor(), now, event)).await?;
-        self.poke.notify_one();
-        Ok(done)
-    }
-
-    /// Commits; false if it has to be decided again, be it that a key or a name was taken at the same moment.
-    async fn done(&self, changeset: Changeset) -> Result<bool, OpError> {
-        match self.settle(changeset).await {
-            Ok(committed) => Ok(committed.is_some()),
-            Err(OpError::Taken { .. }) => Ok(false),
-            Err(error) => Err(error),
+            .fact("ends_at", person.ends_at);
+        let mut changeset = Changeset::new(caller.actor(), now, event);
+        people::depart(kernel, &mut changeset, stored, person, now).await?;
+        if !done(kernel, changeset).await? {
+            return Ok(false);
         }
     }
+    let event = event("people.imported", ControlPoint::Administer)
+        .fact("source", &ask.source)
+        .fact("complete", ask.complete)
+        .fact("rows", report.rows)
+        .fact("items", report.items.len())
+        .fact("unchanged", report.unchanged)
+        .fact("digest", &report.digest);
+    let done = done(kernel, Changeset::new(caller.actor(), now, event)).await?;
+    kernel.poke.notify_one();
+    Ok(done)
+}
 
-    fn new_difference(&self, source: &str, question: &Question, now: Timestamp) -> Difference {
-        Difference {
-            id: DifferenceId::generate(now, self.entropy.as_ref()),
-            source: source.to_owned(),
-            source_key: question.key.clone(),
-            person: question.person,
-            kind: question.kind.clone(),
-            found_at: now,
-            decision: None,
-            over_since: None,
-        }
+/// Commits; false if it has to be decided again, be it that a key or a name was taken at the same moment.
+async fn done(kernel: &Kernel, changeset: Changeset) -> Result<bool, OpError> {
+    match kernel.settle(changeset).await {
+        Ok(committed) => Ok(committed.is_some()),
+        Err(OpError::Taken { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
+}
 
-    fn difference_event(&self, kind: &'static str, difference: &Difference, now: Timestamp) -> tenure_core::event::Event {
-        let mut event = self
-            .event(now, kind, ControlPoint::Administer)
-            .subject(difference.id)
-            .fact("source", &difference.source)
-            .fact("about", difference.kind.about())
-            .fact("workflow", MOVER);
-        if let Some(person) = difference.person {
-            event = event.subject(person).personal(personal(self, person, "source_key", &difference.source_key));
-        }
-        event
+fn new_difference(kernel: &Kernel, source: &str, question: &Question, now: Timestamp) -> Difference {
+    Difference {
+        id: DifferenceId::generate(now, kernel.entropy.as_ref()),
+        source: source.to_owned(),
+        source_key: question.key.clone(),
+        person: question.person,
+        kind: question.kind.clone(),
+        found_at: now,
+        decision: None,
+        over_since: None,
     }
+}
 
-    /// Answers a question that a feed raised. To keep things as they are counts as long as the source says the same.
-    ///
-    /// # Errors
-    /// No such open question, this is no answer to it, or the caller is no administrator.
-    pub async fn decide_difference(&self, caller: &Caller, id: DifferenceId, ask: NewDecision) -> Result<Changed<Difference>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "difference.decide", id), async {
-            let ((difference, revision), committed) = self
+fn difference_event(kernel: &Kernel, kind: &'static str, difference: &Difference, now: Timestamp) -> tenure_core::event::Event {
+    let mut event = kernel
+        .event(now, kind, ControlPoint::Administer)
+        .subject(difference.id)
+        .fact("source", &difference.source)
+        .fact("about", difference.kind.about())
+        .fact("workflow", MOVER);
+    if let Some(person) = difference.person {
+        event = event.subject(person).personal(personal(kernel, person, "source_key", &difference.source_key));
+    }
+    event
+}
+
+/// Answers a question that a feed raised. To keep things as they are counts as long as the source says the same.
+///
+/// # Errors
+/// No such open question, this is no answer to it, or the caller is no administrator.
+pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceId, ask: NewDecision) -> Result<Changed<Difference>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "difference.decide", id), async {
+            let ((difference, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    self.allow(caller, Action::Administer, inventory("difference", id, ""), administration(false, false))?;
+                    let now = kernel.now();
+                    kernel.allow(caller, Action::Administer, inventory("difference", id, ""), administration(false, false))?;
                     let by = caller.must_be_person()?;
-                    let stored = self.must::<Difference>("difference", id).await?;
+                    let stored = kernel.must::<Difference>("difference", id).await?;
                     if stored.decision.is_some() || stored.over_since.is_some() {
                         return Err(OpError::because(Reason::IllegalTransition, "it is decided already"));
                     }
@@ -321,11 +338,11 @@ impl Engine {
                         over_since: acts.then_some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = self.difference_event("difference.decided", &difference, now).fact("decision", ask.decision);
+                    let event = difference_event(kernel, "difference.decided", &difference, now).fact("decision", ask.decision);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     match ask.decision {
-                        DifferenceDecision::Depart => self.depart_missing(&mut changeset, &stored, now).await?,
-                        DifferenceDecision::Bind => self.bind(&mut changeset, &stored, now).await?,
+                        DifferenceDecision::Depart => depart_missing(kernel, &mut changeset, &stored, now).await?,
+                        DifferenceDecision::Bind => bind(kernel, &mut changeset, &stored, now).await?,
                         // The source's record becomes a person when the source names it again.
                         DifferenceDecision::Keep | DifferenceDecision::Create => {}
                     }
@@ -333,46 +350,45 @@ impl Engine {
                     Ok((changeset, (difference, stored.revision + 1)))
                 })
                 .await?;
-            self.poke.notify_one();
-            self.changed(difference, revision, &committed).await
+            kernel.poke.notify_one();
+            kernel.changed(difference, revision, &committed).await
         })
         .await
-    }
+}
 
-    async fn depart_missing(&self, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
-        let stored = self.person_of(difference).await?;
-        let event = self.departed_event(stored.id, "missing_in_source", now).fact("source", &difference.source);
-        changeset.event(event);
-        self.depart(changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
-    }
+async fn depart_missing(kernel: &Kernel, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
+    let stored = person_of(kernel, difference).await?;
+    let event = people::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
+    changeset.event(event);
+    people::depart(kernel, changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
+}
 
-    /// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.
-    async fn bind(&self, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
-        let stored = self.person_of(difference).await?;
-        let DifferenceKind::LooksLike { person } = difference.kind else {
-            return Ok(());
-        };
-        if stored.id != person || stored.source.is_some() || stored.state == PersonState::Departed {
-            return Err(OpError::because(Reason::IllegalTransition, "the person follows a source already, or has left"));
-        }
-        let source = SourceRef {
-            source: difference.source.clone(),
-            key: difference.source_key.clone(),
-        };
-        changeset.once.push(once(&source));
-        let person = Person {
-            source: Some(source),
-            ..(*stored.value).clone()
-        };
-        changeset.event(self.moved_event(&stored, &person, now));
-        changeset.replace(&stored, &person);
-        Ok(())
+/// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.
+async fn bind(kernel: &Kernel, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
+    let stored = person_of(kernel, difference).await?;
+    let DifferenceKind::LooksLike { person } = difference.kind else {
+        return Ok(());
+    };
+    if stored.id != person || stored.source.is_some() || stored.state == PersonState::Departed {
+        return Err(OpError::because(Reason::IllegalTransition, "the person follows a source already, or has left"));
     }
+    let source = SourceRef {
+        source: difference.source.clone(),
+        key: difference.source_key.clone(),
+    };
+    changeset.once.push(once(&source));
+    let person = Person {
+        source: Some(source),
+        ..(*stored.value).clone()
+    };
+    changeset.event(people::moved_event(kernel, &stored, &person, now));
+    changeset.replace(&stored, &person);
+    Ok(())
+}
 
-    async fn person_of(&self, difference: &Difference) -> Result<Stored<Person>, OpError> {
-        let id = difference.person.ok_or(OpError::NotFound("person"))?;
-        self.must::<Person>("person", id).await
-    }
+async fn person_of(kernel: &Kernel, difference: &Difference) -> Result<Stored<Person>, OpError> {
+    let id = difference.person.ok_or(OpError::NotFound("person"))?;
+    kernel.must::<Person>("person", id).await
 }
 
 /// Where a person's record comes from, though the rest of it can't be read; an error if not even that is said.

@@ -29,11 +29,17 @@ use super::ownership::{differences, nothing_to_change};
 use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
 use super::tiers::Cause;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::if_match::IfMatch;
 use crate::notice::notify;
+use crate::ops::contracts;
+use crate::ops::directory;
+use crate::ops::packages;
+use crate::ops::requests;
+use crate::ops::requests::facts;
+use crate::ops::third_party;
 use crate::questions::{administration, inventory};
 
 /// What a change came to, before it is committed.
@@ -42,56 +48,67 @@ pub(super) enum Made<T> {
     Request(Box<Request>),
 }
 
-impl Engine {
-    /// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are derived again (R119).
-    ///
-    /// # Errors
-    /// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as less sensitive and no request can be
-    /// opened about that.
-    pub async fn classify(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
-            self.allow_changing(caller, &inventory("data_domain", name, ""))?;
-            let (made, committed) = self
+/// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are derived again (R119).
+///
+/// # Errors
+/// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as less sensitive and no request can be
+/// opened about that.
+pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: IfMatch, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
+            kernel.allow_changing(caller, &inventory("data_domain", name, ""))?;
+            let (made, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<DataDomain>("data domain", name).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<DataDomain>("data domain", name).await?;
                     if_match.demand(Some(stored.revision))?;
                     if ask.sensitivity < stored.sensitivity {
                         let change = InventoryChange::DataDomain {
                             name: name.to_owned(),
                             sensitivity: ask.sensitivity,
                         };
-                        return self.asked_for(caller, stored.revision, change, ask.purpose.as_deref(), now).await;
+                        return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
                     }
                     let domain = DataDomain {
                         sensitivity: ask.sensitivity,
                         ..(*stored.value).clone()
                     };
-                    let mut changeset = Changeset::new(caller.actor(), now, self.classified(&stored, &domain, now));
+                    let mut changeset = Changeset::new(caller.actor(), now, classified(kernel, &stored, &domain, now));
                     changeset.replace(&stored, &domain);
                     Cause::DataDomain(name).follow(&mut changeset, now);
                     Ok((changeset, Made::Record(domain, stored.revision + 1)))
                 })
                 .await?;
-            self.edited(made, &committed).await
+            edited(kernel, made, &committed).await
         })
         .await
-    }
+}
 
-    /// Changes what may be done at a resource: narrower at once, also for the credentials that are out, wider by a request. With other data domains come other
-    /// tiers of those that reach it (R119).
-    ///
-    /// # Errors
-    /// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is to become wider and no
-    /// request can be opened about that.
-    pub async fn update_resource(&self, caller: &Caller, id: ResourceId, if_match: IfMatch, ask: ResourceEdit) -> Result<Edited<View<Resource>>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
-            let environment = self.one::<Resource>(id).await?.map(|resource| resource.environment.clone()).unwrap_or_default();
-            self.allow_changing(caller, &inventory("resource", id, &environment))?;
-            let (made, committed) = self
+/// Changes what may be done at a resource: narrower at once, also for the credentials that are out, wider by a request. With other data domains come other
+/// tiers of those that reach it (R119).
+///
+/// # Errors
+/// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is to become wider and no
+/// request can be opened about that.
+pub async fn update_resource(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ResourceId,
+    if_match: IfMatch,
+    ask: ResourceEdit,
+) -> Result<Edited<View<Resource>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
+            let environment = kernel
+                .one::<Resource>(id)
+                .await?
+                .map(|resource| resource.environment.clone())
+                .unwrap_or_default();
+            kernel.allow_changing(caller, &inventory("resource", id, &environment))?;
+            let (made, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Resource>("resource", id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Resource>("resource", id).await?;
                     if_match.demand(Some(stored.revision))?;
                     let resource = Resource {
                         actions: ask.actions.clone().unwrap_or_else(|| stored.actions.clone()),
@@ -101,42 +118,49 @@ impl Engine {
                         ..(*stored.value).clone()
                     };
                     let mut problems = nothing_to_change("actions", ask.is_empty());
-                    problems.extend(self.wrong_with(&resource).await?);
+                    problems.extend(wrong_with(kernel, &resource).await?);
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
                     if is_wider(&stored, &resource) {
-                        return self.asked_for(caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
+                        return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
                     }
-                    let event = self.updated("resource.updated", &*stored.value, &resource, now)?;
+                    let event = updated(kernel, "resource.updated", &*stored.value, &resource, now)?;
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     replace_resource(&mut changeset, &stored, &resource, now);
                     Ok((changeset, Made::Record(resource, stored.revision + 1)))
                 })
                 .await?;
-            self.edited(made, &committed).await
+            edited(kernel, made, &committed).await
         })
         .await
-    }
+}
 
-    /// Changes an environment: it counts as production at once, and as something else by a request; the tiers of its identities are derived again (R119).
-    /// Tokens are signed with another algorithm once verifiers had time to fetch its key.
-    ///
-    /// # Errors
-    /// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or it is no longer to count as
-    /// production and no request can be opened about that.
-    pub async fn update_environment(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: EnvironmentEdit) -> Result<Edited<View<Environment>>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "environment.update", name), async {
+/// Changes an environment: it counts as production at once, and as something else by a request; the tiers of its identities are derived again (R119).
+/// Tokens are signed with another algorithm once verifiers had time to fetch its key.
+///
+/// # Errors
+/// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or it is no longer to count as
+/// production and no request can be opened about that.
+pub async fn update_environment(
+    kernel: &Kernel,
+    caller: &Caller,
+    name: &str,
+    if_match: IfMatch,
+    ask: EnvironmentEdit,
+) -> Result<Edited<View<Environment>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.update", name), async {
             let what = inventory("environment", name, name);
             match ask.signing_algorithm {
                 // It takes nothing away.
-                Some(_) => self.allow(caller, Action::Administer, what, administration(false, false))?,
-                None => self.allow_changing(caller, &what)?,
+                Some(_) => kernel.allow(caller, Action::Administer, what, administration(false, false))?,
+                None => kernel.allow_changing(caller, &what)?,
             };
-            let (made, committed) = self
+            let (made, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Environment>("environment", name).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Environment>("environment", name).await?;
                     if_match.demand(Some(stored.revision))?;
                     let problems = nothing_to_change("production", ask.production.is_none() && ask.signing_algorithm.is_none());
                     if !problems.is_empty() {
@@ -150,182 +174,187 @@ impl Engine {
                             production,
                             signing_algorithm,
                         };
-                        return self.asked_for(caller, stored.revision, change, ask.purpose.as_deref(), now).await;
+                        return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
                     }
-                    let (environment, key) = self.environment_as(&stored, production, signing_algorithm, now)?;
-                    let event = self.environment_updated(&stored, &environment, key.as_ref(), now)?;
+                    let (environment, key) = environment_as(kernel, &stored, production, signing_algorithm, now)?;
+                    let event = environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
                     Ok((changeset, Made::Record(environment, stored.revision + 1)))
                 })
                 .await?;
-            self.edited(made, &committed).await
+            edited(kernel, made, &committed).await
         })
         .await
-    }
+}
 
-    pub(super) async fn edited<T>(&self, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
-        self.poke.notify_one();
-        Ok(match made {
-            Made::Record(record, revision) => Edited::Changed(self.changed(record, revision, committed).await?),
-            Made::Request(request) => Edited::Asked(Box::new(self.request_view(*request, 1, Some(committed)).await?)),
-        })
-    }
+pub(super) async fn edited<T>(kernel: &Kernel, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
+    kernel.poke.notify_one();
+    Ok(match made {
+        Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
+        Made::Request(request) => Edited::Asked(Box::new(requests::request_view(kernel, *request, 1, Some(committed)).await?)),
+    })
+}
 
-    /// Opens the request about a change.
-    pub(super) async fn asked_for<T>(
-        &self,
-        caller: &Caller,
-        revision: u64,
-        change: InventoryChange,
-        purpose: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(Changeset, Made<T>), OpError> {
-        let matter = Matter::Inventory { revision, change };
-        let (changeset, request) = Box::pin(self.opening(caller, &matter, purpose.unwrap_or_default(), now)).await?;
-        Ok((changeset, Made::Request(Box::new(request))))
-    }
+/// Opens the request about a change.
+pub(super) async fn asked_for<T>(
+    kernel: &Kernel,
+    caller: &Caller,
+    revision: u64,
+    change: InventoryChange,
+    purpose: Option<&str>,
+    now: Timestamp,
+) -> Result<(Changeset, Made<T>), OpError> {
+    let matter = Matter::Inventory { revision, change };
+    let (changeset, request) = Box::pin(requests::opening(kernel, caller, &matter, purpose.unwrap_or_default(), now)).await?;
+    Ok((changeset, Made::Request(Box::new(request))))
+}
 
-    /// What is known about a change that is asked for.
-    pub(crate) async fn facts_of_inventory(&self, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
-        let mut facts = Facts::about(matter, Subject::default());
-        facts.subjects = vec![change.id()];
-        match change {
-            InventoryChange::DataDomain { name, .. } => {
-                let stored = self.must::<DataDomain>("data domain", name).await?;
-                rests_on(&mut facts, &stored, revision)?;
-                facts.subject = Subject::default().with("from", &*stored.value)?;
-                facts.context.touches.data_domains.insert(name.clone());
-            }
-            InventoryChange::Resource { id, actions, data_domains, .. } => {
-                let stored = self.must::<Resource>("resource", id).await?;
-                rests_on(&mut facts, &stored, revision)?;
-                let problems = self.wrong_with(&resource_as(&stored, change)).await?;
-                if !problems.is_empty() {
-                    return Err(OpError::Invalid(problems));
-                }
-                facts.subject = Subject::default().with("from", &*stored.value)?;
-                facts.environment = stored.environment.clone();
-                let environment = self.one::<Environment>(&stored.environment).await?;
-                facts.context.production = environment.is_none_or(|environment| environment.production);
-                let whole = Entitlement {
-                    actions: actions.clone(),
-                    resource: id.to_string(),
-                };
-                self.add_touched(&mut facts.context.touches, &[whole]).await?;
-                facts.context.touches.data_domains.extend(data_domains.iter().cloned());
-            }
-            InventoryChange::Environment { name, .. } => {
-                let stored = self.must::<Environment>("environment", name).await?;
-                rests_on(&mut facts, &stored, revision)?;
-                facts.subject = Subject::default().with("from", &*stored.value)?;
-                facts.environment = name.clone();
-                facts.context.production = stored.production;
-            }
-            InventoryChange::Vendor { id, .. } => self.facts_of_contract(&mut facts, *id, revision, change).await?,
-            InventoryChange::Package { name, .. } => self.facts_of_package(&mut facts, name, revision, change).await?,
+/// What is known about a change that is asked for.
+pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
+    let mut facts = Facts::about(matter, Subject::default());
+    facts.subjects = vec![change.id()];
+    match change {
+        InventoryChange::DataDomain { name, .. } => {
+            let stored = kernel.must::<DataDomain>("data domain", name).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.context.touches.data_domains.insert(name.clone());
         }
-        Ok(facts)
-    }
-
-    /// The change that was approved is made.
-    pub(crate) async fn fulfil_inventory(&self, changeset: &mut Changeset, request: &Request, change: &InventoryChange, now: Timestamp) -> Result<(), OpError> {
-        let approved = |event: Event| {
-            event
-                .fact("request", request.id)
-                .fact("approved_by", request.approvers())
-                .fact("single_person", request.single_person)
-        };
-        match change {
-            InventoryChange::DataDomain { name, sensitivity } => {
-                let stored = self.must::<DataDomain>("data domain", name).await?;
-                let domain = DataDomain {
-                    sensitivity: *sensitivity,
-                    ..(*stored.value).clone()
-                };
-                changeset.event(approved(self.classified(&stored, &domain, now)));
-                changeset.replace(&stored, &domain);
-                Cause::DataDomain(name).follow(changeset, now);
+        InventoryChange::Resource { id, actions, data_domains, .. } => {
+            let stored = kernel.must::<Resource>("resource", id).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            let problems = wrong_with(kernel, &resource_as(&stored, change)).await?;
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
             }
-            InventoryChange::Resource { id, .. } => {
-                let stored = self.must::<Resource>("resource", id).await?;
-                let resource = resource_as(&stored, change);
-                changeset.event(approved(self.updated("resource.updated", &*stored.value, &resource, now)?));
-                replace_resource(changeset, &stored, &resource, now);
-            }
-            InventoryChange::Environment {
-                name,
-                production,
-                signing_algorithm,
-            } => {
-                let stored = self.must::<Environment>("environment", name).await?;
-                let (environment, key) = self.environment_as(&stored, *production, *signing_algorithm, now)?;
-                changeset.event(approved(self.environment_updated(&stored, &environment, key.as_ref(), now)?));
-                replace_environment(changeset, &stored, &environment, key.as_ref(), now);
-            }
-            InventoryChange::Vendor { id, .. } => self.fulfil_contract(changeset, *id, change, approved, now).await?,
-            InventoryChange::Package { name, .. } => self.fulfil_package(changeset, name, change, approved, now).await?,
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.environment = stored.environment.clone();
+            let environment = kernel.one::<Environment>(&stored.environment).await?;
+            facts.context.production = environment.is_none_or(|environment| environment.production);
+            let whole = Entitlement {
+                actions: actions.clone(),
+                resource: id.to_string(),
+            };
+            facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
+            facts.context.touches.data_domains.extend(data_domains.iter().cloned());
         }
-        Ok(())
-    }
-
-    /// What is wrong with what a resource is to be.
-    async fn wrong_with(&self, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
-        let mut problems = resource_problems(&resource.actions, &resource.data_domains);
-        if problems.is_empty() {
-            problems = self.unknown_domains("data_domains", &resource.data_domains).await?;
+        InventoryChange::Environment { name, .. } => {
+            let stored = kernel.must::<Environment>("environment", name).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.environment = name.clone();
+            facts.context.production = stored.production;
         }
-        Ok(problems)
+        InventoryChange::Vendor { id, .. } => contracts::facts_of_contract(kernel, &mut facts, *id, revision, change).await?,
+        InventoryChange::Package { name, .. } => packages::facts_of_package(kernel, &mut facts, name, revision, change).await?,
     }
+    Ok(facts)
+}
 
-    fn classified(&self, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
-        let event = self
-            .event(now, "data_domain.classified", ControlPoint::Administer)
-            .subject(&domain.name)
-            .fact("from", stored.sensitivity)
-            .fact("sensitivity", domain.sensitivity);
-        if domain.sensitivity >= stored.sensitivity {
-            return event;
+/// The change that was approved is made.
+pub(crate) async fn fulfil_inventory(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    change: &InventoryChange,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let approved = |event: Event| {
+        event
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person)
+    };
+    match change {
+        InventoryChange::DataDomain { name, sensitivity } => {
+            let stored = kernel.must::<DataDomain>("data domain", name).await?;
+            let domain = DataDomain {
+                sensitivity: *sensitivity,
+                ..(*stored.value).clone()
+            };
+            changeset.event(approved(classified(kernel, &stored, &domain, now)));
+            changeset.replace(&stored, &domain);
+            Cause::DataDomain(name).follow(changeset, now);
         }
-        // It lightens approvals: others have to hear of it.
-        let text = format!(
-            "The data domain {} counts as less sensitive from now on: approvals of what touches it may become lighter.",
-            domain.name
-        );
-        notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
-    }
-
-    pub(super) fn updated<T: Record>(&self, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
-        let (before, after) = differences(stored, record)?;
-        Ok(self
-            .event(now, kind, ControlPoint::Administer)
-            .subject(record.row_id())
-            .fact("before", before)
-            .fact("after", after))
-    }
-
-    fn environment_updated(&self, stored: &Environment, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) -> Result<Event, OpError> {
-        Ok(with_key(self.updated("environment.updated", stored, environment, now)?, key))
-    }
-
-    /// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
-    fn environment_as(
-        &self,
-        stored: &Environment,
-        production: bool,
-        signing_algorithm: SigningAlgorithm,
-        now: Timestamp,
-    ) -> Result<(Environment, Option<SigningKey>), OpError> {
-        let key = self.missing_key(stored, Some(signing_algorithm), now)?;
-        let mut environment = Environment {
+        InventoryChange::Resource { id, .. } => {
+            let stored = kernel.must::<Resource>("resource", id).await?;
+            let resource = resource_as(&stored, change);
+            changeset.event(approved(updated(kernel, "resource.updated", &*stored.value, &resource, now)?));
+            replace_resource(changeset, &stored, &resource, now);
+        }
+        InventoryChange::Environment {
+            name,
             production,
             signing_algorithm,
-            ..stored.clone()
-        };
-        let signs_from = now.plus(self.settings.key_overlap);
-        environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
-        Ok((environment, key))
+        } => {
+            let stored = kernel.must::<Environment>("environment", name).await?;
+            let (environment, key) = environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
+            changeset.event(approved(environment_updated(kernel, &stored, &environment, key.as_ref(), now)?));
+            replace_environment(changeset, &stored, &environment, key.as_ref(), now);
+        }
+        InventoryChange::Vendor { id, .. } => contracts::fulfil_contract(kernel, changeset, *id, change, approved, now).await?,
+        InventoryChange::Package { name, .. } => packages::fulfil_package(kernel, changeset, name, change, approved, now).await?,
     }
+    Ok(())
+}
+
+/// What is wrong with what a resource is to be.
+async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = resource_problems(&resource.actions, &resource.data_domains);
+    if problems.is_empty() {
+        problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
+    }
+    Ok(problems)
+}
+
+fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
+    let event = kernel
+        .event(now, "data_domain.classified", ControlPoint::Administer)
+        .subject(&domain.name)
+        .fact("from", stored.sensitivity)
+        .fact("sensitivity", domain.sensitivity);
+    if domain.sensitivity >= stored.sensitivity {
+        return event;
+    }
+    // It lightens approvals: others have to hear of it.
+    let text = format!(
+        "The data domain {} counts as less sensitive from now on: approvals of what touches it may become lighter.",
+        domain.name
+    );
+    notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
+}
+
+pub(super) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+    let (before, after) = differences(stored, record)?;
+    Ok(kernel
+        .event(now, kind, ControlPoint::Administer)
+        .subject(record.row_id())
+        .fact("before", before)
+        .fact("after", after))
+}
+
+fn environment_updated(kernel: &Kernel, stored: &Environment, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) -> Result<Event, OpError> {
+    Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
+}
+
+/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
+fn environment_as(
+    kernel: &Kernel,
+    stored: &Environment,
+    production: bool,
+    signing_algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<(Environment, Option<SigningKey>), OpError> {
+    let key = directory::missing_key(kernel, stored, Some(signing_algorithm), now)?;
+    let mut environment = Environment {
+        production,
+        signing_algorithm,
+        ..stored.clone()
+    };
+    let signs_from = now.plus(kernel.settings.key_overlap);
+    environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
+    Ok((environment, key))
 }
 
 /// That the record still is what was read, now and at the commit.

@@ -16,35 +16,38 @@ use tenure_credentials::opaque::{Minted, OpaqueKind};
 use super::Asked;
 use super::lists::ListAsk;
 use super::sign_in::assurance_fact;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
+use crate::ops::issuers;
+use crate::ops::sign_in;
 use crate::questions::{administration, inventory};
 
 const KIND: &str = "invitation";
 
-impl Engine {
-    /// Invites a person to bind a sign-in. It is good for nothing until another administrator has confirmed it, or at once, and marked
-    /// so, while there is no other.
-    ///
-    /// # Errors
-    /// No such active person, or the caller may not.
-    pub async fn create_invitation(&self, caller: &Caller, ask: NewInvitation) -> Result<InvitationMade, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "invitation.create", ask.person), async {
-            self.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
+/// Invites a person to bind a sign-in. It is good for nothing until another administrator has confirmed it, or at once, and marked
+/// so, while there is no other.
+///
+/// # Errors
+/// No such active person, or the caller may not.
+pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitation) -> Result<InvitationMade, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.create", ask.person), async {
+            kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
-            let ((secret, invitation), _) = self
+            let ((secret, invitation), _) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let person = self.must::<Person>("person", ask.person).await?;
+                    let now = kernel.now();
+                    let person = kernel.must::<Person>("person", ask.person).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can sign in"));
                     }
-                    let alone = self.has_one_administrator().await?;
+                    let alone = issuers::has_one_administrator(kernel).await?;
                     // Alone, proposing is confirming.
-                    let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
-                    let (secret, invitation) = self.new_invitation(ask.person, proposed_by, alone, ask.replaces, now);
-                    let event = self
+                    let fresh = if alone { Some(sign_in::freshness(kernel, caller, now).await?) } else { None };
+                    let (secret, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, now);
+                    let event = kernel
                         .event(now, "invitation.made", ControlPoint::Administer)
                         .subject(invitation.id)
                         .subject(ask.person)
@@ -61,29 +64,30 @@ impl Engine {
                 })
                 .await?;
             Ok(InvitationMade {
-                record: view(&invitation, self.now()),
+                record: view(&invitation, kernel.now()),
                 invitation: secret.expose().clone(),
             })
         })
         .await
-    }
+}
 
-    /// Agrees to an invitation that another administrator made.
-    ///
-    /// # Errors
-    /// No such invitation, it is used, over or confirmed, or the caller made it, may not, or hasn't just signed in.
-    pub async fn confirm_invitation(&self, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "invitation.confirm", id), async {
-            let ((invitation, revision), committed) = self
+/// Agrees to an invitation that another administrator made.
+///
+/// # Errors
+/// No such invitation, it is used, over or confirmed, or the caller made it, may not, or hasn't just signed in.
+pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.confirm", id), async {
+            let ((invitation, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Invitation>("invitation", id).await?;
-                    let confirmed_by = self.second_person(caller, KIND, id, stored.proposed_by)?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Invitation>("invitation", id).await?;
+                    let confirmed_by = second_person(kernel, caller, KIND, id, stored.proposed_by)?;
                     // Who is invited doesn't vouch for themselves either.
                     if confirmed_by == stored.person {
                         return Err(OpError::refused(Reason::SamePerson));
                     }
-                    let fresh = self.freshness(caller, now).await?;
+                    let fresh = sign_in::freshness(kernel, caller, now).await?;
                     if stored.single_person || stored.confirmed_by.is_some() || stored.used_at.is_some() || now >= stored.expires_at {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
@@ -94,7 +98,7 @@ impl Engine {
                         confirmed_by: Some(confirmed_by),
                         ..(*stored.value).clone()
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "invitation.confirmed", ControlPoint::Administer)
                         .subject(id)
                         .subject(stored.person)
@@ -106,22 +110,23 @@ impl Engine {
                     Ok((changeset, (invitation, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(view(&invitation, self.now()), revision, &committed).await
+            kernel.changed(view(&invitation, kernel.now()), revision, &committed).await
         })
         .await
-    }
+}
 
-    /// Takes an invitation back.
-    ///
-    /// # Errors
-    /// No such invitation, it was used, or the caller may not.
-    pub async fn revoke_invitation(&self, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "invitation.revoke", id), async {
-            self.allow_taking_back(caller, Action::Trust, &inventory(KIND, id, ""))?;
-            let ((invitation, revision), committed) = self
+/// Takes an invitation back.
+///
+/// # Errors
+/// No such invitation, it was used, or the caller may not.
+pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationId) -> Result<View<InvitationView>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "invitation.revoke", id), async {
+            kernel.allow_taking_back(caller, Action::Trust, &inventory(KIND, id, ""))?;
+            let ((invitation, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Invitation>("invitation", id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Invitation>("invitation", id).await?;
                     if stored.used_at.is_some() {
                         return Err(OpError::because(Reason::IllegalTransition, "the invitation was used or taken back before"));
                     }
@@ -129,69 +134,68 @@ impl Engine {
                         used_at: Some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = self.event(now, "invitation.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+                    let event = kernel.event(now, "invitation.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &invitation);
                     Ok((changeset, (invitation, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(view(&invitation, self.now()), revision, &committed).await
+            kernel.changed(view(&invitation, kernel.now()), revision, &committed).await
         })
         .await
-    }
+}
 
-    /// Invitations of the last day, without their secrets.
-    ///
-    /// # Errors
-    /// The caller may not read them.
-    pub async fn invitations(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<InvitationView>>, OpError> {
-        self.may_read(caller, KIND, "", false).await?;
-        let (rows, end) = self.page::<Invitation>(ask).await?;
-        let now = self.now();
-        let items = rows.iter().map(|stored| View {
-            record: view(stored, now),
-            revision: stored.revision,
-            hold: None,
-            log: None,
-        });
-        Ok(end.page(items.collect()))
-    }
+/// Invitations of the last day, without their secrets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<InvitationView>>, OpError> {
+    directory::may_read(kernel, caller, KIND, "", false).await?;
+    let (rows, end) = kernel.page::<Invitation>(ask).await?;
+    let now = kernel.now();
+    let items = rows.iter().map(|stored| View {
+        record: view(stored, now),
+        revision: stored.revision,
+        hold: None,
+        log: None,
+    });
+    Ok(end.page(items.collect()))
+}
 
-    /// A new invitation and its secret.
-    pub(crate) fn new_invitation(
-        &self,
-        person: PersonId,
-        proposed_by: PersonId,
-        single_person: bool,
-        replaces: bool,
-        now: Timestamp,
-    ) -> (Secret<String>, Invitation) {
-        let id = InvitationId::generate(now, self.entropy.as_ref());
-        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Invitation, id, self.entropy.as_ref());
-        let invitation = Invitation {
-            id,
-            person,
-            hash,
-            created_at: now,
-            expires_at: now.plus(INVITATION_LIFE),
-            proposed_by,
-            confirmed_by: None,
-            single_person,
-            replaces,
-            used_at: None,
-        };
-        (token, invitation)
-    }
+/// A new invitation and its secret.
+pub(crate) fn new_invitation(
+    kernel: &Kernel,
+    person: PersonId,
+    proposed_by: PersonId,
+    single_person: bool,
+    replaces: bool,
+    now: Timestamp,
+) -> (Secret<String>, Invitation) {
+    let id = InvitationId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Invitation, id, kernel.entropy.as_ref());
+    let invitation = Invitation {
+        id,
+        person,
+        hash,
+        created_at: now,
+        expires_at: now.plus(INVITATION_LIFE),
+        proposed_by,
+        confirmed_by: None,
+        single_person,
+        replaces,
+        used_at: None,
+    };
+    (token, invitation)
+}
 
-    /// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
-    pub(crate) fn second_person(&self, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
-        let same_person = caller.person_id() == Some(proposed_by);
-        match self.allow(caller, Action::Trust, inventory(kind, id, ""), administration(same_person, false)) {
-            Err(OpError::Refused { answer: Some(answer), .. }) if same_person => Err(OpError::by_policy(Reason::SamePerson, *answer)),
-            _ if same_person => Err(OpError::refused(Reason::SamePerson)),
-            Err(other) => Err(other),
-            Ok(_) => caller.must_be_person(),
-        }
+/// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
+pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
+    let same_person = caller.person_id() == Some(proposed_by);
+    match kernel.allow(caller, Action::Trust, inventory(kind, id, ""), administration(same_person, false)) {
+        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => Err(OpError::by_policy(Reason::SamePerson, *answer)),
+        _ if same_person => Err(OpError::refused(Reason::SamePerson)),
+        Err(other) => Err(other),
+        Ok(_) => caller.must_be_person(),
     }
 }
 

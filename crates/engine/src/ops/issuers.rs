@@ -27,9 +27,11 @@ use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, MAX_SET_BYTES, read
 use super::Asked;
 use super::token::unfit_proof;
 use super::trust::{Names, Standing, Trusted};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::token::prove;
+use crate::ops::trust;
 use crate::questions::{administration, inventory};
 
 const MAX_URL: usize = 500;
@@ -170,25 +172,25 @@ impl Trusted for Issuer {
     }
 }
 
-impl Engine {
-    /// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so, while
-    /// there is no other.
-    ///
-    /// # Errors
-    /// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is no
-    /// administrator.
-    pub async fn create_issuer(&self, caller: &Caller, mut ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
-        if ask.url.is_empty() {
-            ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
-        }
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.create", ""), async {
-            self.allow(caller, Action::Trust, inventory("issuer", "", ""), administration(false, false))?;
+/// Registers an external issuer. It is trusted once another administrator has confirmed it, or at once, and marked so, while
+/// there is no other.
+///
+/// # Errors
+/// The fields are wrong, the issuer's discovery document doesn't fit, its URL was registered before, or the caller is no
+/// administrator.
+pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer) -> Result<Changed<Issuer>, OpError> {
+    if ask.url.is_empty() {
+        ask.url = ask.preset.default_url().unwrap_or_default().to_owned();
+    }
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "issuer.create", ""), async {
+            kernel.allow(caller, Action::Trust, inventory("issuer", "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
             let mut problems = check(&ask);
             problems.extend(check_preset(&ask));
             let algorithms = algorithms(&ask.algorithms, ask.preset, &mut problems);
             for (n, name) in ask.environments.iter().take(MAX_NAMES).enumerate() {
-                if self.one::<Environment>(name).await?.is_none() {
+                if kernel.one::<Environment>(name).await?.is_none() {
                     problems.push(FieldProblem::new(
                         format!("environments[{n}]"),
                         "environment_unknown",
@@ -199,14 +201,14 @@ impl Engine {
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
-            let jwks_uri = self.discover("url", &ask.url).await?.jwks_uri;
-            let (issuer, committed) = self
+            let jwks_uri = discover(kernel, "url", &ask.url).await?.jwks_uri;
+            let (issuer, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let proposing = self.proposing(caller, now).await?;
-                    let earlier = self.earlier_registrations(&ask.url, IssuerUse::Workloads).await?;
+                    let now = kernel.now();
+                    let proposing = trust::proposing(kernel, caller, now).await?;
+                    let earlier = earlier_registrations(kernel, &ask.url, IssuerUse::Workloads).await?;
                     let issuer = Issuer {
-                        id: IssuerId::generate(now, self.entropy.as_ref()),
+                        id: IssuerId::generate(now, kernel.entropy.as_ref()),
                         url: ask.url.clone(),
                         jwks_uri: jwks_uri.clone(),
                         algorithms: algorithms.clone(),
@@ -221,7 +223,7 @@ impl Engine {
                         single_person: proposing.alone,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "issuer.proposed", ControlPoint::Administer)
                         .subject(issuer.id)
                         .fact("url", &issuer.url)
@@ -232,7 +234,7 @@ impl Engine {
                         .fact("preset", issuer.preset)
                         .fact("fixed_claims", &issuer.fixed_claims)
                         .fact("required_claims", &issuer.required_claims);
-                    let mut changeset = self.proposal(caller, now, proposing, &issuer, event);
+                    let mut changeset = trust::proposal(kernel, caller, now, proposing, &issuer, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
                         // Two that are proposed at the same moment use the same number: one of them conflicts.
@@ -242,80 +244,81 @@ impl Engine {
                     Ok((changeset, issuer))
                 })
                 .await?;
-            self.changed(issuer, 1, &committed).await
+            kernel.changed(issuer, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// How often this URL was registered and removed, for either use; a registration that stands is in the way of another. What vouches
-    /// for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of its platform, not on an
-    /// account in a directory of people (R18).
-    pub(crate) async fn earlier_registrations(&self, url: &str, wanted: IssuerUse) -> Result<usize, OpError> {
-        let query = |kind, term| ListQuery {
-            kind,
-            terms: vec![format!("{term}={url}")],
-            after: None,
-            limit: 1_000,
-        };
-        let workloads = self.store.list(&query(RowKind::Issuer, "url")).await?;
-        let people = self.store.list(&query(RowKind::SignInProvider, "issuer")).await?;
-        let mut standing = None;
-        for row in &workloads.rows {
-            if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
-                standing = Some(IssuerUse::Workloads);
-            }
-        }
-        for row in &people.rows {
-            if row.decode::<SignInProvider>().map_err(StoreError::from)?.state != IssuerState::Removed {
-                standing = Some(IssuerUse::People);
-            }
-        }
-        match (standing, wanted) {
-            (None, _) => Ok(workloads.rows.len() + people.rows.len()),
-            (Some(standing), wanted) if standing == wanted => Err(OpError::Taken { what: "url" }),
-            (Some(_), IssuerUse::Workloads) => Err(OpError::field(
-                "url",
-                "directory_issuer",
-                "people sign in with this issuer: bind workloads to their platform's own issuer, not to a directory of people",
-            )),
-            (Some(_), IssuerUse::People) => Err(OpError::field(
-                "issuer",
-                "directory_issuer",
-                "workloads are proven by this issuer: people sign in with another one",
-            )),
+/// How often this URL was registered and removed, for either use; a registration that stands is in the way of another. What vouches
+/// for people never vouches for workloads, nor the reverse: a non-human identity rests on a primitive of its platform, not on an
+/// account in a directory of people (R18).
+pub(crate) async fn earlier_registrations(kernel: &Kernel, url: &str, wanted: IssuerUse) -> Result<usize, OpError> {
+    let query = |kind, term| ListQuery {
+        kind,
+        terms: vec![format!("{term}={url}")],
+        after: None,
+        limit: 1_000,
+    };
+    let workloads = kernel.store.list(&query(RowKind::Issuer, "url")).await?;
+    let people = kernel.store.list(&query(RowKind::SignInProvider, "issuer")).await?;
+    let mut standing = None;
+    for row in &workloads.rows {
+        if row.decode::<Issuer>().map_err(StoreError::from)?.state != IssuerState::Removed {
+            standing = Some(IssuerUse::Workloads);
         }
     }
-
-    /// Confirms an issuer that somebody else proposed: from then on its proofs count.
-    ///
-    /// # Errors
-    /// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
-    pub async fn confirm_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
-        self.confirm_trusted(caller, &id.to_string()).await
+    for row in &people.rows {
+        if row.decode::<SignInProvider>().map_err(StoreError::from)?.state != IssuerState::Removed {
+            standing = Some(IssuerUse::People);
+        }
     }
-
-    /// Ends the trust in an issuer, for ever. One administrator is enough to take trust away.
-    ///
-    /// # Errors
-    /// No such issuer, it was removed before, or the caller is no administrator.
-    pub async fn remove_issuer(&self, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
-        self.remove_trusted(caller, &id.to_string(), None).await
+    match (standing, wanted) {
+        (None, _) => Ok(workloads.rows.len() + people.rows.len()),
+        (Some(standing), wanted) if standing == wanted => Err(OpError::Taken { what: "url" }),
+        (Some(_), IssuerUse::Workloads) => Err(OpError::field(
+            "url",
+            "directory_issuer",
+            "people sign in with this issuer: bind workloads to their platform's own issuer, not to a directory of people",
+        )),
+        (Some(_), IssuerUse::People) => Err(OpError::field(
+            "issuer",
+            "directory_issuer",
+            "workloads are proven by this issuer: people sign in with another one",
+        )),
     }
+}
 
-    /// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
-    ///
-    /// # Errors
-    /// No such issuer, its key set can't be had, or the caller is no administrator.
-    pub async fn try_issuer_token(&self, caller: &Caller, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "issuer.try", id), async {
-            self.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
-            let issuer = self.must::<Issuer>("issuer", id).await?;
+/// Confirms an issuer that somebody else proposed: from then on its proofs count.
+///
+/// # Errors
+/// No such issuer, it isn't proposed, or the caller proposed it or is no administrator.
+pub async fn confirm_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+    trust::confirm_trusted(kernel, caller, &id.to_string()).await
+}
+
+/// Ends the trust in an issuer, for ever. One administrator is enough to take trust away.
+///
+/// # Errors
+/// No such issuer, it was removed before, or the caller is no administrator.
+pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Result<Changed<Issuer>, OpError> {
+    trust::remove_trusted(kernel, caller, &id.to_string(), None).await
+}
+
+/// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
+///
+/// # Errors
+/// No such issuer, its key set can't be had, or the caller is no administrator.
+pub async fn try_issuer_token(kernel: &Kernel, caller: &Caller, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "issuer.try", id), async {
+            kernel.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
+            let issuer = kernel.must::<Issuer>("issuer", id).await?;
             // What is no token at all is said without the issuer's keys.
             let failed = match read_unverified(&ask.token) {
                 Err(error) => Some(unsigned(&issuer, error)),
-                Ok(_) => match self.signed_by(&issuer, &ask.token).await? {
+                Ok(_) => match prove::signed_by(kernel, &issuer, &ask.token).await? {
                     Err(error) => Some(unsigned(&issuer, error)),
-                    Ok(signed) => self.first_failed(&issuer, signed, ask.identity).await?,
+                    Ok(signed) => first_failed(kernel, &issuer, signed, ask.identity).await?,
                 },
             };
             Ok(IssuerTrial {
@@ -324,200 +327,199 @@ impl Engine {
             })
         })
         .await
-    }
+}
 
-    async fn first_failed(&self, issuer: &Issuer, signed: SignedExternal, identity: Option<IdentityId>) -> Result<Option<FailedCheck>, OpError> {
-        if issuer.state != IssuerState::Active {
-            return Ok(Some(failed(
-                "issuer_not_active",
-                "no proof of this issuer counts: it waits for its confirmation, or was removed",
-            )));
-        }
-        if let Some(name) = claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims) {
-            return Ok(Some(failed(
-                "fixed_claim_wrong",
-                format!("the issuer is registered for other values of the claim {name}"),
-            )));
-        }
-        let claims = signed.claims().clone();
-        if let Err(error) = signed.holds(&issuer.audience, self.now()) {
-            let hint = match error {
-                JoseError::AudienceWrong => format!("aud has to be {:?}, and alone", issuer.audience),
-                _ => unfit_proof(error).hint().to_owned(),
-            };
-            return Ok(Some(failed(error.code(), hint)));
-        }
-        let Some(identity) = identity else { return Ok(None) };
-        let known = self.know(identity).await?.ok_or(OpError::NotFound("identity"))?;
-        let bound: Vec<_> = known
-            .bindings
-            .iter()
-            .flatten()
-            .filter(|binding| binding.state != BindingState::Removed)
-            .filter_map(|binding| match &binding.matches {
-                BindingMatch::Oidc { issuer: of, claims } if *of == issuer.id => Some(claims),
-                _ => None,
-            })
-            .collect();
-        let broken = bound
-            .iter()
-            .map(|wanted| claim::first_broken(issuer.preset, &claims, wanted))
-            .collect::<Vec<_>>();
-        Ok(match broken.first() {
-            None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
-            Some(_) if broken.contains(&None) => None,
-            Some(name) => {
-                let name = name.unwrap_or_default();
-                Some(failed(
-                    "binding_claim_wrong",
-                    format!("the identity's binding demands another value of the claim {name}"),
-                ))
-            }
+async fn first_failed(kernel: &Kernel, issuer: &Issuer, signed: SignedExternal, identity: Option<IdentityId>) -> Result<Option<FailedCheck>, OpError> {
+    if issuer.state != IssuerState::Active {
+        return Ok(Some(failed(
+            "issuer_not_active",
+            "no proof of this issuer counts: it waits for its confirmation, or was removed",
+        )));
+    }
+    if let Some(name) = claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims) {
+        return Ok(Some(failed(
+            "fixed_claim_wrong",
+            format!("the issuer is registered for other values of the claim {name}"),
+        )));
+    }
+    let claims = signed.claims().clone();
+    if let Err(error) = signed.holds(&issuer.audience, kernel.now()) {
+        let hint = match error {
+            JoseError::AudienceWrong => format!("aud has to be {:?}, and alone", issuer.audience),
+            _ => unfit_proof(error).hint().to_owned(),
+        };
+        return Ok(Some(failed(error.code(), hint)));
+    }
+    let Some(identity) = identity else { return Ok(None) };
+    let known = kernel.know(identity).await?.ok_or(OpError::NotFound("identity"))?;
+    let bound: Vec<_> = known
+        .bindings
+        .iter()
+        .flatten()
+        .filter(|binding| binding.state != BindingState::Removed)
+        .filter_map(|binding| match &binding.matches {
+            BindingMatch::Oidc { issuer: of, claims } if *of == issuer.id => Some(claims),
+            _ => None,
         })
-    }
+        .collect();
+    let broken = bound
+        .iter()
+        .map(|wanted| claim::first_broken(issuer.preset, &claims, wanted))
+        .collect::<Vec<_>>();
+    Ok(match broken.first() {
+        None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
+        Some(_) if broken.contains(&None) => None,
+        Some(name) => {
+            let name = name.unwrap_or_default();
+            Some(failed(
+                "binding_claim_wrong",
+                format!("the identity's binding demands another value of the claim {name}"),
+            ))
+        }
+    })
+}
 
-    /// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where `lacks` says that they
-    /// lack the key that it names.
-    ///
-    /// # Errors
-    /// The issuer's key set can't be had, and none is held that is less than an hour old; or the key may be a new one, and the issuer was asked too
-    /// lately to be asked again: the same will be known in half a minute.
-    pub(crate) async fn check_by_keys<T, E>(
-        &self,
-        registration: &str,
-        jwks_uri: &str,
-        check: impl Fn(&JwkSet) -> Result<T, E>,
-        lacks: impl Fn(&E) -> bool,
-    ) -> Result<Result<T, E>, OpError> {
-        let since = self.clock.monotonic();
-        let keys = self.keys_at(registration, jwks_uri, false).await?;
-        let checked = check(&keys);
-        if !checked.as_ref().is_err_and(&lacks) || self.fetched_since(registration, jwks_uri, since) {
-            return Ok(checked);
-        }
-        let fresh = self.keys_at(registration, jwks_uri, true).await?;
-        if Arc::ptr_eq(&keys, &fresh) {
-            return Err(OpError::Unavailable(format!(
-                "the key that a token of the issuer {registration} names may be new"
-            )));
-        }
-        Ok(check(&fresh))
+/// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where `lacks` says that they
+/// lack the key that it names.
+///
+/// # Errors
+/// The issuer's key set can't be had, and none is held that is less than an hour old; or the key may be a new one, and the issuer was asked too
+/// lately to be asked again: the same will be known in half a minute.
+pub(crate) async fn check_by_keys<T, E>(
+    kernel: &Kernel,
+    registration: &str,
+    jwks_uri: &str,
+    check: impl Fn(&JwkSet) -> Result<T, E>,
+    lacks: impl Fn(&E) -> bool,
+) -> Result<Result<T, E>, OpError> {
+    let since = kernel.clock.monotonic();
+    let keys = keys_at(kernel, registration, jwks_uri, false).await?;
+    let checked = check(&keys);
+    if !checked.as_ref().is_err_and(&lacks) || fetched_since(kernel, registration, jwks_uri, since) {
+        return Ok(checked);
     }
+    let fresh = keys_at(kernel, registration, jwks_uri, true).await?;
+    if Arc::ptr_eq(&keys, &fresh) {
+        return Err(OpError::Unavailable(format!(
+            "the key that a token of the issuer {registration} names may be new"
+        )));
+    }
+    Ok(check(&fresh))
+}
 
-    /// Whether the keys that are held now were asked for after this moment.
-    fn fetched_since(&self, registration: &str, jwks_uri: &str, since: Span) -> bool {
-        let slot = self.issuer_keys.slot(registration, jwks_uri);
-        let held = slot.held.lock();
-        held.keys.as_ref().is_some_and(|(_, at)| at.as_micros() >= since.as_micros())
-    }
+/// Whether the keys that are held now were asked for after this moment.
+fn fetched_since(kernel: &Kernel, registration: &str, jwks_uri: &str, since: Span) -> bool {
+    let slot = kernel.issuer_keys.slot(registration, jwks_uri);
+    let held = slot.held.lock();
+    held.keys.as_ref().is_some_and(|(_, at)| at.as_micros() >= since.as_micros())
+}
 
-    /// The keys at the place that a registration fixed; `refetch` when a proof names a key that they lack.
-    ///
-    /// # Errors
-    /// The issuer's key set can't be had, and none is held that is less than an hour old.
-    pub(crate) async fn keys_at(&self, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
-        let slot = self.issuer_keys.slot(registration, jwks_uri);
-        let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
-        let held = || slot.held.lock().next(self.clock.monotonic(), refetch);
-        match held() {
-            Next::Use(keys) => return Ok(keys),
-            Next::Wait => return Err(unavailable()),
-            Next::Fetch => {}
+/// The keys at the place that a registration fixed; `refetch` when a proof names a key that they lack.
+///
+/// # Errors
+/// The issuer's key set can't be had, and none is held that is less than an hour old.
+pub(crate) async fn keys_at(kernel: &Kernel, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
+    let slot = kernel.issuer_keys.slot(registration, jwks_uri);
+    let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
+    let held = || slot.held.lock().next(kernel.clock.monotonic(), refetch);
+    match held() {
+        Next::Use(keys) => return Ok(keys),
+        Next::Wait => return Err(unavailable()),
+        Next::Fetch => {}
+    }
+    let _fetching = slot.fetching.lock().await;
+    // Somebody else may have asked while this waited.
+    match held() {
+        Next::Use(keys) => return Ok(keys),
+        Next::Wait => return Err(unavailable()),
+        Next::Fetch => {}
+    }
+    let sent = kernel.clock.monotonic();
+    match fetch_keys(kernel, jwks_uri).await {
+        Ok(keys) => {
+            let keys = Arc::new(keys);
+            *slot.held.lock() = Held {
+                keys: Some((Arc::clone(&keys), sent)),
+                failed_at: None,
+            };
+            Ok(keys)
         }
-        let _fetching = slot.fetching.lock().await;
-        // Somebody else may have asked while this waited.
-        match held() {
-            Next::Use(keys) => return Ok(keys),
-            Next::Wait => return Err(unavailable()),
-            Next::Fetch => {}
-        }
-        let sent = self.clock.monotonic();
-        match self.fetch_keys(jwks_uri).await {
-            Ok(keys) => {
-                let keys = Arc::new(keys);
-                *slot.held.lock() = Held {
-                    keys: Some((Arc::clone(&keys), sent)),
-                    failed_at: None,
-                };
-                Ok(keys)
-            }
-            Err(why) => {
-                tracing::warn!(issuer = registration, why, "an issuer's key set could not be fetched");
-                let now = self.clock.monotonic();
-                let mut held = slot.held.lock();
-                held.failed_at = Some(now);
-                held.stale(now).ok_or_else(unavailable)
-            }
+        Err(why) => {
+            tracing::warn!(issuer = registration, why, "an issuer's key set could not be fetched");
+            let now = kernel.clock.monotonic();
+            let mut held = slot.held.lock();
+            held.failed_at = Some(now);
+            held.stale(now).ok_or_else(unavailable)
         }
     }
+}
 
-    async fn fetch_keys(&self, jwks_uri: &str) -> Result<JwkSet, String> {
-        let body = self.fetch.get(jwks_uri, MAX_SET_BYTES).await.map_err(|error| error.to_string())?;
-        JwkSet::from_json(&body).map_err(|error| error.to_string())
-    }
+async fn fetch_keys(kernel: &Kernel, jwks_uri: &str) -> Result<JwkSet, String> {
+    let body = kernel.fetch.get(jwks_uri, MAX_SET_BYTES).await.map_err(|error| error.to_string())?;
+    JwkSet::from_json(&body).map_err(|error| error.to_string())
+}
 
-    /// Reads the issuer's discovery document, in which its key set's URL must be one that can be trusted. What failed is said in the server's own log only: an answer that
-    /// told refused connections from silence would make the server a port scanner.
-    pub(crate) async fn discover(&self, field: &'static str, url: &str) -> Result<Discovery, OpError> {
-        // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself stays as it is.
-        let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
-        let failed = |why: &str| {
-            tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
-            OpError::field(
-                field,
-                "discovery_failed",
-                "its discovery document could not be read at URL/.well-known/openid-configuration: check the URL; what failed stands in the server's log, for an operator",
-            )
-        };
-        let body = match self.fetch.get(&document, MAX_DISCOVERY_BYTES).await {
-            Ok(body) => body,
-            Err(error) => {
-                let said = failed(&error.to_string());
-                // The server's own rule tells nothing about who listens there: it was said before anything was asked.
-                return Err(if self.fetch.is_forbidden(&document).await {
-                    OpError::field(field, "address_not_allowed", ADDRESS_NOT_ALLOWED)
-                } else {
-                    said
-                });
-            }
-        };
-        let found: Discovery = serde_json::from_slice(&body).map_err(|error| {
-            failed(&error.to_string());
-            OpError::field(
-                field,
-                "discovery_failed",
-                "what is read there is no discovery document: JSON with at least issuer and jwks_uri",
-            )
-        })?;
-        if found.issuer != url {
-            return Err(OpError::field(
-                field,
-                "issuer_mismatch",
-                "its discovery document names another issuer: give the URL exactly as it stands there",
-            ));
+/// Reads the issuer's discovery document, in which its key set's URL must be one that can be trusted. What failed is said in the server's own log only: an answer that
+/// told refused connections from silence would make the server a port scanner.
+pub(crate) async fn discover(kernel: &Kernel, field: &'static str, url: &str) -> Result<Discovery, OpError> {
+    // Discovery 1.0, section 4: a slash at the end is left out before the well-known part is added. The issuer itself stays as it is.
+    let document = format!("{}/.well-known/openid-configuration", url.strip_suffix('/').unwrap_or(url));
+    let failed = |why: &str| {
+        tracing::warn!(issuer = url, why, "an issuer's discovery document could not be used");
+        OpError::field(
+            field,
+            "discovery_failed",
+            "its discovery document could not be read at URL/.well-known/openid-configuration: check the URL; what failed stands in the server's log, for an operator",
+        )
+    };
+    let body = match kernel.fetch.get(&document, MAX_DISCOVERY_BYTES).await {
+        Ok(body) => body,
+        Err(error) => {
+            let said = failed(&error.to_string());
+            // The server's own rule tells nothing about who listens there: it was said before anything was asked.
+            return Err(if kernel.fetch.is_forbidden(&document).await {
+                OpError::field(field, "address_not_allowed", ADDRESS_NOT_ALLOWED)
+            } else {
+                said
+            });
         }
-        let https = |url: &str| url.starts_with("https://");
-        if !allowed_url(&found.jwks_uri, true) || (https(url) && !https(&found.jwks_uri)) {
-            return Err(OpError::field(
-                field,
-                "jwks_uri_malformed",
-                "the jwks_uri in its discovery document must be an https URL",
-            ));
-        }
-        Ok(found)
+    };
+    let found: Discovery = serde_json::from_slice(&body).map_err(|error| {
+        failed(&error.to_string());
+        OpError::field(
+            field,
+            "discovery_failed",
+            "what is read there is no discovery document: JSON with at least issuer and jwks_uri",
+        )
+    })?;
+    if found.issuer != url {
+        return Err(OpError::field(
+            field,
+            "issuer_mismatch",
+            "its discovery document names another issuer: give the URL exactly as it stands there",
+        ));
     }
+    let https = |url: &str| url.starts_with("https://");
+    if !allowed_url(&found.jwks_uri, true) || (https(url) && !https(&found.jwks_uri)) {
+        return Err(OpError::field(
+            field,
+            "jwks_uri_malformed",
+            "the jwks_uri in its discovery document must be an https URL",
+        ));
+    }
+    Ok(found)
+}
 
-    /// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
-    /// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
-    pub(crate) async fn has_one_administrator(&self) -> Result<bool, OpError> {
-        let query = ListQuery {
-            kind: RowKind::Person,
-            terms: vec!["role=administrator".into()],
-            after: None,
-            limit: 2,
-        };
-        Ok(self.store.list(&query).await?.rows.len() < 2)
-    }
+/// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
+/// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
+pub(crate) async fn has_one_administrator(kernel: &Kernel) -> Result<bool, OpError> {
+    let query = ListQuery {
+        kind: RowKind::Person,
+        terms: vec!["role=administrator".into()],
+        after: None,
+        limit: 2,
+    };
+    Ok(kernel.store.list(&query).await?.rows.len() < 2)
 }
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \

@@ -23,9 +23,13 @@ use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
 
 use super::identities::owns_identity;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::credentials;
+use crate::ops::directory;
+use crate::ops::holds;
+use crate::ops::identities;
 
 /// How many records a page has if nothing is said.
 const PAGE: u16 = 50;
@@ -152,7 +156,7 @@ impl Listed for Receipt {
     const NAME: &'static str = "receipt";
 }
 
-impl Engine {
+impl Kernel {
     /// The records that a query finds, for a decision: one that can't be read is logged and named, one that was altered fails it.
     pub(crate) async fn listing<T: Record>(&self, query: &ListQuery) -> Result<Listing<T>, OpError> {
         self.listing_with(query, Altered::Fails).await
@@ -280,7 +284,7 @@ impl Engine {
     /// # Errors
     /// The caller may not read them.
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
-        self.may_read(caller, T::NAME, "", T::OPEN).await?;
+        directory::may_read(self, caller, T::NAME, "", T::OPEN).await?;
         let (rows, end) = self.page::<T>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -300,7 +304,7 @@ impl Engine {
             .and_then(|row| row.accountable())
             .is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
-        self.may_read(caller, T::NAME, id, own || T::OPEN).await?;
+        directory::may_read(self, caller, T::NAME, id, own || T::OPEN).await?;
         self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
     }
 
@@ -309,7 +313,7 @@ impl Engine {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: match row.scope() {
-                Some(scope) => self.hold_on(&scope).await?,
+                Some(scope) => holds::hold_on(self, &scope).await?,
                 None => None,
             },
             log: None,
@@ -321,8 +325,8 @@ impl Engine {
     /// # Errors
     /// The caller may read none.
     pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
-        if self.can_read(caller, "identity", "", false).is_err() {
-            self.may_read(caller, "identity", "", true).await?;
+        if directory::can_read(self, caller, "identity", "", false).is_err() {
+            directory::may_read(self, caller, "identity", "", true).await?;
             let person = self.only_person(caller, "identity.list").await?;
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.insert(0, ("owner", person.to_string()));
@@ -332,7 +336,7 @@ impl Engine {
             Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
             None => self.page::<Identity>(ask).await?,
         };
-        let items = self.identity_views(rows).await?;
+        let items = identities::identity_views(self, rows).await?;
         Ok(end.page(items))
     }
 
@@ -342,14 +346,14 @@ impl Engine {
     /// No such identity, or the caller may not read it.
     pub async fn credentials_of(&self, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
         let identity = self.must::<Identity>("identity", id).await?;
-        self.may_read(caller, "credential", "", owns_identity(caller, &identity)).await?;
+        directory::may_read(self, caller, "credential", "", owns_identity(caller, &identity)).await?;
         ask.filters = vec![("identity", id.to_string())];
         let (rows, end) = self.page::<Credential>(ask).await?;
         let now = self.now();
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
-            if let Some(held) = self.held(row.id, now).await? {
-                items.push(self.credential_view(&held).await?);
+            if let Some(held) = credentials::held(self, row.id, now).await? {
+                items.push(credentials::credential_view(self, &held).await?);
             }
         }
         Ok(end.page(items))

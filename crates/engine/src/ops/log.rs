@@ -18,11 +18,13 @@ use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
 use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};
 
 use super::Asked;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::keys;
 use crate::keys::base64url;
 use crate::questions::{inventory, owns};
+use crate::run::seal;
 use crate::run::seal::SealedLog;
 
 /// Entries read at once for an export: with the largest leaves some 32 MiB.
@@ -30,137 +32,138 @@ const EXPORT_PAGE: u16 = 500;
 /// Events handed out at once.
 const FEED_PAGE: u16 = 500;
 
-impl Engine {
-    /// The newest signed checkpoint, if anything is sealed yet.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub async fn checkpoint(&self) -> Result<Option<String>, OpError> {
-        Ok(self.store.sealed().await?.map(|sealed| sealed.checkpoint))
-    }
+/// The newest signed checkpoint, if anything is sealed yet.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn checkpoint(kernel: &Kernel) -> Result<Option<String>, OpError> {
+    Ok(kernel.store.sealed().await?.map(|sealed| sealed.checkpoint))
+}
 
-    /// The log's public key as a C2SP verifier key, for verifiers to pin.
-    ///
-    /// # Errors
-    /// Set-up has not been done, or the store can't be read.
-    pub async fn verifier_key(&self) -> Result<String, OpError> {
-        Ok(self.deployment_keys().await?.log.verifier_key().to_string())
-    }
+/// The log's public key as a C2SP verifier key, for verifiers to pin.
+///
+/// # Errors
+/// Set-up has not been done, or the store can't be read.
+pub async fn verifier_key(kernel: &Kernel) -> Result<String, OpError> {
+    Ok(keys::deployment_keys(kernel).await?.log.verifier_key().to_string())
+}
 
-    /// The bytes at a path of C2SP tlog-tiles (`tile/{L}/{N}`, `tile/entries/{N}`, each with or without `.p/{W}`), if the newest
-    /// checkpoint covers it.
-    ///
-    /// # Errors
-    /// The store can't be read, or what it holds is damaged.
-    pub async fn tile(&self, path: &str) -> Result<Option<Vec<u8>>, OpError> {
-        let Some(log) = SealedLog::newest(self).await? else { return Ok(None) };
-        if let Some((index, width)) = parse_entries_path(path) {
-            return self.bundle(&log, index, width).await;
-        }
-        match Tile::parse(path) {
-            Some(tile) => log.tile(tile).await,
-            None => Ok(None),
-        }
+/// The bytes at a path of C2SP tlog-tiles (`tile/{L}/{N}`, `tile/entries/{N}`, each with or without `.p/{W}`), if the newest
+/// checkpoint covers it.
+///
+/// # Errors
+/// The store can't be read, or what it holds is damaged.
+pub async fn tile(kernel: &Kernel, path: &str) -> Result<Option<Vec<u8>>, OpError> {
+    let Some(log) = SealedLog::newest(kernel).await? else { return Ok(None) };
+    if let Some((index, width)) = parse_entries_path(path) {
+        return bundle(kernel, &log, index, width).await;
     }
-
-    async fn bundle(&self, log: &SealedLog<'_>, index: u64, width: u16) -> Result<Option<Vec<u8>>, OpError> {
-        let Some(from) = index.checked_mul(u64::from(TILE_WIDTH)) else {
-            return Ok(None);
-        };
-        if from.checked_add(u64::from(width)).is_none_or(|end| end > log.size) {
-            return Ok(None);
-        }
-        let leaves: Vec<Vec<u8>> = self.store.entries(from, width).await?.into_iter().map(|entry| entry.leaf).collect();
-        if leaves.len() != usize::from(width) {
-            return Err(OpError::Internal(format!("entries from {from} on are missing from the log")));
-        }
-        encode_bundle(&leaves)
-            .map(Some)
-            .ok_or_else(|| OpError::Internal(format!("a leaf from {from} on is too long for a bundle")))
+    match Tile::parse(path) {
+        Some(tile) => log.tile(tile).await,
+        None => Ok(None),
     }
+}
 
-    /// Proves that entry `index` is among the first `size`.
-    ///
-    /// # Errors
-    /// The index is outside of the size, or the size isn't sealed yet.
-    pub async fn inclusion(&self, index: u64, size: u64) -> Result<InclusionProof, OpError> {
-        if index >= size {
-            return Err(OpError::field(
-                "index",
-                "index_out_of_range",
-                "ask for an index below the size; entries are numbered from 0",
-            ));
-        }
-        let log = self.sealed_up_to("size", size).await?;
-        let leaf = Node { level: 0, index };
-        let mut nodes = merkle::inclusion_nodes(index, size);
-        nodes.push(leaf);
-        let mut hashes = log.hashes(&nodes).await?;
-        let leaf_hash = hashes.get(&leaf).map(|hash| base64url(hash)).unwrap_or_default();
-        let proof = merkle::prove_inclusion(&mut hashes, index, size).map_err(|error| OpError::Internal(error.to_string()))?;
-        Ok(InclusionProof {
-            index,
-            size,
-            leaf_hash,
-            proof: texts(&proof),
-            checkpoint: (size == log.size).then_some(log.checkpoint),
-        })
+async fn bundle(kernel: &Kernel, log: &SealedLog<'_>, index: u64, width: u16) -> Result<Option<Vec<u8>>, OpError> {
+    let Some(from) = index.checked_mul(u64::from(TILE_WIDTH)) else {
+        return Ok(None);
+    };
+    if from.checked_add(u64::from(width)).is_none_or(|end| end > log.size) {
+        return Ok(None);
     }
-
-    /// Proves that the first `to` entries begin with the first `from`.
-    ///
-    /// # Errors
-    /// The sizes are in the wrong order, or the longer one isn't sealed yet.
-    pub async fn consistency(&self, from: u64, to: u64) -> Result<ConsistencyProof, OpError> {
-        if from > to {
-            return Err(OpError::field("from", "from_above_to", "ask from the smaller size to the larger one"));
-        }
-        let log = self.sealed_up_to("to", to).await?;
-        let proof = log.consistency(from, to).await?;
-        Ok(ConsistencyProof {
-            from,
-            to,
-            proof: texts(&proof),
-            checkpoint: (to == log.size).then_some(log.checkpoint),
-        })
+    let leaves: Vec<Vec<u8>> = kernel.store.entries(from, width).await?.into_iter().map(|entry| entry.leaf).collect();
+    if leaves.len() != usize::from(width) {
+        return Err(OpError::Internal(format!("entries from {from} on are missing from the log")));
     }
+    encode_bundle(&leaves)
+        .map(Some)
+        .ok_or_else(|| OpError::Internal(format!("a leaf from {from} on is too long for a bundle")))
+}
 
-    async fn sealed_up_to(&self, field: &str, size: u64) -> Result<SealedLog<'_>, OpError> {
-        let log = SealedLog::newest(self).await?;
-        let sealed = log.as_ref().map_or(0, |log| log.size);
-        log.filter(|_| size <= sealed).ok_or_else(|| {
-            OpError::field(
-                field,
-                "size_not_sealed",
-                &format!("the newest checkpoint covers {sealed} entries: ask for at most that, or a little later"),
-            )
-        })
+/// Proves that entry `index` is among the first `size`.
+///
+/// # Errors
+/// The index is outside of the size, or the size isn't sealed yet.
+pub async fn inclusion(kernel: &Kernel, index: u64, size: u64) -> Result<InclusionProof, OpError> {
+    if index >= size {
+        return Err(OpError::field(
+            "index",
+            "index_out_of_range",
+            "ask for an index below the size; entries are numbered from 0",
+        ));
     }
+    let log = sealed_up_to(kernel, "size", size).await?;
+    let leaf = Node { level: 0, index };
+    let mut nodes = merkle::inclusion_nodes(index, size);
+    nodes.push(leaf);
+    let mut hashes = log.hashes(&nodes).await?;
+    let leaf_hash = hashes.get(&leaf).map(|hash| base64url(hash)).unwrap_or_default();
+    let proof = merkle::prove_inclusion(&mut hashes, index, size).map_err(|error| OpError::Internal(error.to_string()))?;
+    Ok(InclusionProof {
+        index,
+        size,
+        leaf_hash,
+        proof: texts(&proof),
+        checkpoint: (size == log.size).then_some(log.checkpoint),
+    })
+}
 
-    /// Starts an export of everything that is committed by now, for an auditor to keep and verify offline.
-    ///
-    /// # Errors
-    /// The caller may not audit, or the log can't be sealed.
-    pub async fn export(&self, caller: &Caller) -> Result<Export, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, "log.export", ""), async {
-            self.allow(caller, Action::Audit, inventory("log", "export", ""), owns(false))?;
-            self.seal_now().await?;
-            let sealed = self.store.sealed().await?.ok_or(OpError::Setup("set-up has not been done"))?;
-            let keys = self.deployment_keys().await?;
+/// Proves that the first `to` entries begin with the first `from`.
+///
+/// # Errors
+/// The sizes are in the wrong order, or the longer one isn't sealed yet.
+pub async fn consistency(kernel: &Kernel, from: u64, to: u64) -> Result<ConsistencyProof, OpError> {
+    if from > to {
+        return Err(OpError::field("from", "from_above_to", "ask from the smaller size to the larger one"));
+    }
+    let log = sealed_up_to(kernel, "to", to).await?;
+    let proof = log.consistency(from, to).await?;
+    Ok(ConsistencyProof {
+        from,
+        to,
+        proof: texts(&proof),
+        checkpoint: (to == log.size).then_some(log.checkpoint),
+    })
+}
+
+async fn sealed_up_to<'a>(kernel: &'a Kernel, field: &str, size: u64) -> Result<SealedLog<'a>, OpError> {
+    let log = SealedLog::newest(kernel).await?;
+    let sealed = log.as_ref().map_or(0, |log| log.size);
+    log.filter(|_| size <= sealed).ok_or_else(|| {
+        OpError::field(
+            field,
+            "size_not_sealed",
+            &format!("the newest checkpoint covers {sealed} entries: ask for at most that, or a little later"),
+        )
+    })
+}
+
+/// Starts an export of everything that is committed by now, for an auditor to keep and verify offline.
+///
+/// # Errors
+/// The caller may not audit, or the log can't be sealed.
+pub async fn export(kernel: &Kernel, caller: &Caller) -> Result<Export, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log.export", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "export", ""), owns(false))?;
+            seal::seal_now(kernel).await?;
+            let sealed = kernel.store.sealed().await?.ok_or(OpError::Setup("set-up has not been done"))?;
+            let keys = keys::deployment_keys(kernel).await?;
             let note = SignedNote::parse(&sealed.checkpoint).map_err(|error| OpError::Internal(error.to_string()))?;
             let header = Header::new(keys.log.verifier_key(), keys.log.shard(), &note).map_err(|error| OpError::Internal(error.to_string()))?;
-            Export::new(Arc::clone(&self.store), &header)
+            Export::new(Arc::clone(&kernel.store), &header)
         })
         .await
-    }
+}
 
-    /// Events behind `after`, or from the first on, in order: at most `limit`, and never more than 500.
-    ///
-    /// # Errors
-    /// The caller may not audit, the log has no entry `after` yet, or the store can't be read.
-    pub async fn events_after(&self, caller: &Caller, after: Option<Position>, limit: u16) -> Result<Vec<FeedEvent>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async {
-            self.allows_feed(caller)?;
+/// Events behind `after`, or from the first on, in order: at most `limit`, and never more than 500.
+///
+/// # Errors
+/// The caller may not audit, the log has no entry `after` yet, or the store can't be read.
+pub async fn events_after(kernel: &Kernel, caller: &Caller, after: Option<Position>, limit: u16) -> Result<Vec<FeedEvent>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async {
+            allows_feed(kernel, caller)?;
             let from = match after {
                 None => 0,
                 Some(position) if position.shard == 0 => position.index.saturating_add(1),
@@ -172,9 +175,9 @@ impl Engine {
                     ));
                 }
             };
-            let entries = self.store.entries(from, limit.clamp(1, FEED_PAGE)).await?;
+            let entries = kernel.store.entries(from, limit.clamp(1, FEED_PAGE)).await?;
             if entries.is_empty() && from > 0 {
-                let size = self.store.head().await?.size;
+                let size = kernel.store.head().await?.size;
                 if from > size {
                     let hint = format!("the log has {size} entries: give the id of an event that this feed gave, as `after` or as Last-Event-ID");
                     return Err(OpError::field("after", "position_unknown", &hint));
@@ -183,25 +186,25 @@ impl Engine {
             entries.iter().map(feed_event).collect()
         })
         .await
-    }
+}
 
-    /// Whether the caller may read the feed, for events that are at hand; a refusal is recorded as that of [`Engine::events_after`].
-    ///
-    /// # Errors
-    /// They may not.
-    pub async fn may_follow(&self, caller: &Caller) -> Result<(), OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async { self.allows_feed(caller) })
-            .await
-    }
+/// Whether the caller may read the feed, for events that are at hand; a refusal is recorded as that of [`Kernel::events_after`].
+///
+/// # Errors
+/// They may not.
+pub async fn may_follow(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log.events", ""), async { allows_feed(kernel, caller) })
+        .await
+}
 
-    fn allows_feed(&self, caller: &Caller) -> Result<(), OpError> {
-        self.allow(caller, Action::Audit, inventory("log", "events", ""), owns(false)).map(|_| ())
-    }
+fn allows_feed(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel.allow(caller, Action::Audit, inventory("log", "events", ""), owns(false)).map(|_| ())
+}
 
-    /// Returns when the log has more than `seen` entries, or after a while; look again either way.
-    pub async fn wait_for_events(&self, seen: u64) {
-        self.store.grown(seen).await;
-    }
+/// Returns when the log has more than `seen` entries, or after a while; look again either way.
+pub async fn wait_for_events(kernel: &Kernel, seen: u64) {
+    kernel.store.grown(seen).await;
 }
 
 fn texts(hashes: &[Hash]) -> Vec<String> {

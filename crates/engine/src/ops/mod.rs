@@ -2,8 +2,8 @@
 
 pub mod api_keys;
 pub mod backchannel;
-pub(crate) mod bindings;
-pub(crate) mod callbacks;
+pub mod bindings;
+pub mod callbacks;
 pub mod cli_sign_in;
 pub mod contracts;
 pub mod credentials;
@@ -11,7 +11,7 @@ pub mod decide;
 pub mod directory;
 pub mod dormancy;
 pub mod enrol;
-pub(crate) mod epochs;
+pub mod epochs;
 pub mod exceptional;
 pub mod exceptions;
 pub mod findings;
@@ -37,10 +37,10 @@ pub mod packages;
 pub mod passkeys;
 pub mod people;
 pub mod person_access;
-pub(crate) mod places;
+pub mod places;
 pub mod policies;
 pub mod receipts;
-pub(crate) mod references;
+pub mod references;
 pub mod removal_groups;
 pub mod removals;
 pub mod renewals;
@@ -55,10 +55,10 @@ pub mod sources;
 pub mod state;
 pub mod templates;
 pub mod third_party;
-pub(crate) mod tiers;
+pub mod tiers;
 pub mod token;
 pub mod transfers;
-pub(crate) mod trust;
+pub mod trust;
 pub mod why;
 
 use std::future::Future;
@@ -68,7 +68,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
 use tenure_core::port::Committed;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::refusals::Refusal;
@@ -91,7 +91,7 @@ impl Asked {
     }
 }
 
-impl Engine {
+impl Kernel {
     /// Runs an operation and records its refusal, if it is refused.
     pub(crate) async fn recorded<T>(&self, caller: &Caller, asked: Asked, operation: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
         let result = operation.await;

@@ -13,7 +13,7 @@ use tenure_core::problem::FieldProblem;
 
 use super::Asked;
 use super::lists::Listed;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::if_match::IfMatch;
@@ -28,31 +28,31 @@ impl Listed for NamingStandard {
     const OPEN: bool = true;
 }
 
-impl Engine {
-    /// Sets the naming standard of a kind. Names that are there already stay; names are never changed.
-    ///
-    /// # Errors
-    /// The pattern is none, the example doesn't match it or is no valid name, there is one and `if_match` is missing or doesn't hold, or the caller is no
-    /// administrator.
-    pub async fn set_naming_standard(
-        &self,
-        caller: &Caller,
-        kind: Kind,
-        if_match: IfMatch,
-        ask: NewNamingStandard,
-    ) -> Result<Changed<NamingStandard>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "naming_standard.set", kind.as_str()), async {
-            self.allow(
+/// Sets the naming standard of a kind. Names that are there already stay; names are never changed.
+///
+/// # Errors
+/// The pattern is none, the example doesn't match it or is no valid name, there is one and `if_match` is missing or doesn't hold, or the caller is no
+/// administrator.
+pub async fn set_naming_standard(
+    kernel: &Kernel,
+    caller: &Caller,
+    kind: Kind,
+    if_match: IfMatch,
+    ask: NewNamingStandard,
+) -> Result<Changed<NamingStandard>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "naming_standard.set", kind.as_str()), async {
+            kernel.allow(
                 caller,
                 Action::Administer,
                 inventory("naming_standard", kind.as_str(), ""),
                 administration(false, false),
             )?;
             check(&ask).map_err(|problem| OpError::Invalid(vec![problem]))?;
-            let ((standard, revision), committed) = self
+            let ((standard, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.one::<NamingStandard>(kind.as_str()).await?;
+                    let now = kernel.now();
+                    let stored = kernel.one::<NamingStandard>(kind.as_str()).await?;
                     if_match.demand(stored.as_ref().map(|stored| stored.revision))?;
                     let standard = NamingStandard {
                         kind,
@@ -60,7 +60,7 @@ impl Engine {
                         example: ask.example.clone(),
                         set_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "naming_standard.set", ControlPoint::Administer)
                         .subject(kind.as_str())
                         .fact("from", stored.as_ref().map(|stored| &stored.pattern))
@@ -80,23 +80,22 @@ impl Engine {
                     Ok((changeset, (standard, revision)))
                 })
                 .await?;
-            self.changed(standard, revision, &committed).await
+            kernel.changed(standard, revision, &committed).await
         })
         .await
-    }
+}
 
-    /// What is wrong with a name, by its kind's standard.
-    pub(crate) async fn against_standard(&self, kind: Kind, name: &str) -> Result<Option<FieldProblem>, OpError> {
-        let Some(standard) = self.one::<NamingStandard>(kind.as_str()).await? else {
-            return Ok(None);
-        };
-        let pattern = whole(&standard.pattern).map_err(|why| OpError::Internal(format!("the naming standard of {}: {why}", kind.as_str())))?;
-        if pattern.is_match(name) {
-            return Ok(None);
-        }
-        let hint = format!("a {}'s name matches {}, e.g. {}", kind.as_str(), standard.pattern, standard.example);
-        Ok(Some(FieldProblem::new("name", "name_against_standard", hint)))
+/// What is wrong with a name, by its kind's standard.
+pub(crate) async fn against_standard(kernel: &Kernel, kind: Kind, name: &str) -> Result<Option<FieldProblem>, OpError> {
+    let Some(standard) = kernel.one::<NamingStandard>(kind.as_str()).await? else {
+        return Ok(None);
+    };
+    let pattern = whole(&standard.pattern).map_err(|why| OpError::Internal(format!("the naming standard of {}: {why}", kind.as_str())))?;
+    if pattern.is_match(name) {
+        return Ok(None);
     }
+    let hint = format!("a {}'s name matches {}, e.g. {}", kind.as_str(), standard.pattern, standard.example);
+    Ok(Some(FieldProblem::new("name", "name_against_standard", hint)))
 }
 
 /// The pattern as the whole name must match it.

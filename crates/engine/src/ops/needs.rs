@@ -19,11 +19,15 @@ use super::Asked;
 use super::dormancy::Ended;
 use super::lifecycle::check_reason;
 use super::lists::Listed;
-use super::requests::deadlines::acknowledge;
-use crate::Engine;
+use super::requests::request_deadlines::acknowledge;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::dormancy;
+use crate::ops::ownership;
+use crate::ops::removals;
 use crate::questions::{administration, inventory, owns};
+use crate::run::deadlines;
 use crate::run::deadlines::system;
 
 impl Listed for Need {
@@ -33,19 +37,19 @@ impl Listed for Need {
     }
 }
 
-impl Engine {
-    /// Registers a business need.
-    ///
-    /// # Errors
-    /// The fields are wrong, the name is taken, or the caller is no administrator.
-    pub async fn create_need(&self, caller: &Caller, ask: NewNeed) -> Result<Changed<Need>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "need.create", ""), async {
-            self.allow(caller, Action::Administer, inventory("need", "", ""), administration(false, false))?;
-            let (need, committed) = self
+/// Registers a business need.
+///
+/// # Errors
+/// The fields are wrong, the name is taken, or the caller is no administrator.
+pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Result<Changed<Need>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "need.create", ""), async {
+            kernel.allow(caller, Action::Administer, inventory("need", "", ""), administration(false, false))?;
+            let (need, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
-                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     if ask.ends_at.is_some_and(|end| end <= now) {
                         problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or leave it out"));
                     }
@@ -53,7 +57,7 @@ impl Engine {
                         return Err(OpError::Invalid(problems));
                     };
                     let need = Need {
-                        id: NeedId::generate(now, self.entropy.as_ref()),
+                        id: NeedId::generate(now, kernel.entropy.as_ref()),
                         kind: ask.kind,
                         name: ask.name.clone(),
                         owner: ask.owner,
@@ -61,7 +65,7 @@ impl Engine {
                         standing: Standing::Open,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "need.created", ControlPoint::Administer)
                         .subject(need.id)
                         .subject(ask.owner)
@@ -81,105 +85,104 @@ impl Engine {
                     Ok((changeset, need))
                 })
                 .await?;
-            self.changed(need, 1, &committed).await
+            kernel.changed(need, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Closes a need: the identities that serve it are suspended, the first fifty in this commit, the rest right after.
-    ///
-    /// # Errors
-    /// It is closed already, or the caller is neither its owner, nor security, nor an administrator.
-    pub async fn close_need(&self, caller: &Caller, id: NeedId, reason: String) -> Result<Changed<Need>, OpError> {
-        check_reason(&reason)?;
-        let closed = self
-            .recorded(caller, Asked::new(ControlPoint::Suspend, "need.close", id), async {
-                let ((need, revision), committed) = self
-                    .decide(|| async {
-                        let now = self.now();
-                        let stored = self.must::<Need>("need", id).await?;
-                        let own = caller.person_id() == Some(stored.owner);
-                        let asked = self.allow(caller, Action::Suspend, inventory("need", id, ""), owns(own));
-                        if let Err(refused) = asked {
-                            self.allow(caller, Action::Administer, inventory("need", id, ""), administration(false, false))
-                                .map_err(|_| refused)?;
-                        }
-                        if stored.standing == Standing::Closed {
-                            return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
-                        }
-                        let by = caller.must_be_person()?;
-                        let (mut changeset, need, more) = self.closing(caller.actor(), &stored, by, &reason, now).await?;
-                        changeset.due.push(if more {
-                            DueChange::Set(DueKind::Need, id.to_string(), now)
-                        } else {
-                            DueChange::Clear(DueKind::Need, id.to_string())
-                        });
-                        Ok((changeset, (need, stored.revision + 1)))
-                    })
-                    .await?;
-                self.changed(need, revision, &committed).await
-            })
-            .await?;
-        self.poke.notify_one();
-        Ok(closed)
-    }
+/// Closes a need: the identities that serve it are suspended, the first fifty in this commit, the rest right after.
+///
+/// # Errors
+/// It is closed already, or the caller is neither its owner, nor security, nor an administrator.
+pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: String) -> Result<Changed<Need>, OpError> {
+    check_reason(&reason)?;
+    let closed = kernel
+        .recorded(caller, Asked::new(ControlPoint::Suspend, "need.close", id), async {
+            let ((need, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Need>("need", id).await?;
+                    let own = caller.person_id() == Some(stored.owner);
+                    let asked = kernel.allow(caller, Action::Suspend, inventory("need", id, ""), owns(own));
+                    if let Err(refused) = asked {
+                        kernel
+                            .allow(caller, Action::Administer, inventory("need", id, ""), administration(false, false))
+                            .map_err(|_| refused)?;
+                    }
+                    if stored.standing == Standing::Closed {
+                        return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
+                    }
+                    let by = caller.must_be_person()?;
+                    let (mut changeset, need, more) = closing(kernel, caller.actor(), &stored, by, &reason, now).await?;
+                    changeset.due.push(if more {
+                        DueChange::Set(DueKind::Need, id.to_string(), now)
+                    } else {
+                        DueChange::Clear(DueKind::Need, id.to_string())
+                    });
+                    Ok((changeset, (need, stored.revision + 1)))
+                })
+                .await?;
+            kernel.changed(need, revision, &committed).await
+        })
+        .await?;
+    kernel.poke.notify_one();
+    Ok(closed)
+}
 
-    async fn closing(&self, actor: Actor, stored: &Stored<Need>, by: PersonId, reason: &str, now: Timestamp) -> Result<(Changeset, Need, bool), OpError> {
-        let need = Need {
-            standing: Standing::Closed,
-            ..(*stored.value).clone()
-        };
-        let event = self
-            .event(now, "need.closed", ControlPoint::Suspend)
-            .subject(need.id)
-            .subject(need.owner)
-            .fact("name", &need.name)
-            .fact("reason", reason);
-        let mut changeset = Changeset::new(actor, now, event);
-        changeset.replace(stored, &need);
-        // One that holds already goes on; it ends in the same retirement.
-        let subject = SignalSubject {
-            kind: SubjectKind::Need,
-            id: need.name.clone(),
-        };
-        if self.open_removal(&subject, &[], SignalKind::IntegrationRemoved).await?.is_none() {
-            self.removal_of_closed_need(&mut changeset, &need, by, reason, now).await?;
+async fn closing(kernel: &Kernel, actor: Actor, stored: &Stored<Need>, by: PersonId, reason: &str, now: Timestamp) -> Result<(Changeset, Need, bool), OpError> {
+    let need = Need {
+        standing: Standing::Closed,
+        ..(*stored.value).clone()
+    };
+    let event = kernel
+        .event(now, "need.closed", ControlPoint::Suspend)
+        .subject(need.id)
+        .subject(need.owner)
+        .fact("name", &need.name)
+        .fact("reason", reason);
+    let mut changeset = Changeset::new(actor, now, event);
+    changeset.replace(stored, &need);
+    // One that holds already goes on; it ends in the same retirement.
+    let subject = SignalSubject {
+        kind: SubjectKind::Need,
+        id: need.name.clone(),
+    };
+    if removals::open_removal(kernel, &subject, &[], SignalKind::IntegrationRemoved).await?.is_none() {
+        removals::removal_of_closed_need(kernel, &mut changeset, &need, by, reason, now).await?;
+    }
+    let more = suspend_servants(kernel, &mut changeset, &need, now).await?;
+    Ok((changeset, need, more))
+}
+
+async fn suspend_servants(kernel: &Kernel, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
+    let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
+    dormancy::suspend_all(kernel, changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now).await
+}
+
+/// Works off a need whose end has come, or whose identities are not all suspended yet.
+pub(crate) async fn work_need(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<NeedId>() else { return Ok(None) };
+    let Some(stored) = kernel.one::<Need>(id).await? else { return Ok(None) };
+    let (mut changeset, more) = match (stored.standing, stored.ends_at) {
+        (Standing::Open, Some(end)) if end <= now => {
+            let (changeset, _, more) = closing(kernel, system(), &stored, stored.owner, "its end has come", now).await?;
+            (changeset, more)
         }
-        let more = self.suspend_servants(&mut changeset, &need, now).await?;
-        Ok((changeset, need, more))
-    }
-
-    async fn suspend_servants(&self, changeset: &mut Changeset, need: &Need, now: Timestamp) -> Result<bool, OpError> {
-        let facts = [("need", json!({"type": need.kind, "name": need.name, "owner": need.owner}))];
-        self.suspend_all(changeset, &format!("need={}", need.id), &Ended::need(need.id), &facts, now)
-            .await
-    }
-
-    /// Works off a need whose end has come, or whose identities are not all suspended yet.
-    pub(crate) async fn work_need(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Ok(id) = claimed.subject.parse::<NeedId>() else { return Ok(None) };
-        let Some(stored) = self.one::<Need>(id).await? else { return Ok(None) };
-        let (mut changeset, more) = match (stored.standing, stored.ends_at) {
-            (Standing::Open, Some(end)) if end <= now => {
-                let (changeset, _, more) = self.closing(system(), &stored, stored.owner, "its end has come", now).await?;
-                (changeset, more)
-            }
-            (Standing::Open, Some(end)) => return Ok(Some(self.postponed(claimed, end, now))),
-            (Standing::Open, None) => return Ok(None),
-            (Standing::Closed, _) => {
-                let event = self.event(now, "need.worked_off", ControlPoint::Suspend).subject(id);
-                let mut changeset = Changeset::new(system(), now, event);
-                let more = self.suspend_servants(&mut changeset, &stored, now).await?;
-                (changeset, more)
-            }
-        };
-        if more {
-            changeset.due.push(DueChange::Retry(DueKind::Need, claimed.subject.clone(), claimed.fence, now));
-        } else {
-            acknowledge(&mut changeset, claimed);
+        (Standing::Open, Some(end)) => return Ok(Some(deadlines::postponed(kernel, claimed, end, now))),
+        (Standing::Open, None) => return Ok(None),
+        (Standing::Closed, _) => {
+            let event = kernel.event(now, "need.worked_off", ControlPoint::Suspend).subject(id);
+            let mut changeset = Changeset::new(system(), now, event);
+            let more = suspend_servants(kernel, &mut changeset, &stored, now).await?;
+            (changeset, more)
         }
-        Ok(Some(changeset))
+    };
+    if more {
+        changeset.due.push(DueChange::Retry(DueKind::Need, claimed.subject.clone(), claimed.fence, now));
+    } else {
+        acknowledge(&mut changeset, claimed);
     }
+    Ok(Some(changeset))
 }
 
 #[cfg(test)]
@@ -204,7 +207,7 @@ mod tests {
             owner,
             ends_at: None,
         };
-        let need = engine.create_need(&world.admin, ask).await.unwrap().record;
+        let need = create_need(engine, &world.admin, ask).await.unwrap().record;
         let now = engine.now();
         let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
         for id in 1..=SERVANTS {
@@ -223,11 +226,11 @@ mod tests {
             }
             suspended
         };
-        engine.close_need(&world.admin, need.id, "over".into()).await.unwrap();
+        close_need(engine, &world.admin, need.id, "over".into()).await.unwrap();
         assert_eq!(suspended().await, 50);
-        engine.work_due().await.unwrap();
+        deadlines::work_due(engine).await.unwrap();
         assert_eq!(suspended().await, 100);
-        engine.work_due().await.unwrap();
+        deadlines::work_due(engine).await.unwrap();
         assert_eq!(suspended().await, 120);
         assert_eq!(engine.must::<Need>("need", need.id).await.unwrap().standing, Standing::Closed);
     }

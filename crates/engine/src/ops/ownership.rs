@@ -28,11 +28,14 @@ use tenure_core::time::Timestamp;
 use super::Asked;
 use super::removal_groups::look_at_groups;
 use super::transfers::{is_away, leavers::BATCH};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::if_match::IfMatch;
 use crate::notice::notify;
+use crate::ops::findings;
+use crate::ops::removal_groups;
+use crate::ops::sources;
 use crate::questions::{administration, inventory};
 use crate::run::deadlines::system;
 
@@ -100,87 +103,93 @@ impl Named {
     }
 }
 
-impl Engine {
-    /// Changes an application: who answers for it, and which team removes its identities.
-    ///
-    /// # Errors
-    /// It is retired, `if_match` is missing or doesn't hold, a field is wrong, or the caller is no administrator.
-    pub async fn update_application(
-        &self,
-        caller: &Caller,
-        id: ApplicationId,
-        if_match: IfMatch,
-        ask: ApplicationEdit,
-    ) -> Result<Changed<Application>, OpError> {
-        let named = Named {
-            owner: ask.owner,
-            removal_group: ask.removal_group,
-        };
-        let problems = nothing_to_change("owner", ask.owner.is_none() && ask.removal_group.is_none());
-        self.update(caller, &id.to_string(), if_match, named, problems, |application: Application| Application {
+/// Changes an application: who answers for it, and which team removes its identities.
+///
+/// # Errors
+/// It is retired, `if_match` is missing or doesn't hold, a field is wrong, or the caller is no administrator.
+pub async fn update_application(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ApplicationId,
+    if_match: IfMatch,
+    ask: ApplicationEdit,
+) -> Result<Changed<Application>, OpError> {
+    let named = Named {
+        owner: ask.owner,
+        removal_group: ask.removal_group,
+    };
+    let problems = nothing_to_change("owner", ask.owner.is_none() && ask.removal_group.is_none());
+    update(kernel, caller, &id.to_string(), if_match, named, problems, |application: Application| {
+        Application {
             owner: ask.owner.unwrap_or(application.owner),
             removal_group: ask.removal_group.or(application.removal_group),
             ..application
-        })
-        .await
-    }
+        }
+    })
+    .await
+}
 
-    /// Has another person answer for a cloud account.
-    ///
-    /// # Errors
-    /// It was deleted, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-    pub async fn update_cloud_account(&self, caller: &Caller, id: CloudAccountId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<CloudAccount>, OpError> {
-        let named = Named::owner(ask.owner);
-        self.update(caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| CloudAccount {
-            owner: ask.owner,
-            ..account
-        })
-        .await
-    }
+/// Has another person answer for a cloud account.
+///
+/// # Errors
+/// It was deleted, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
+pub async fn update_cloud_account(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: CloudAccountId,
+    if_match: IfMatch,
+    ask: OwnerEdit,
+) -> Result<Changed<CloudAccount>, OpError> {
+    let named = Named::owner(ask.owner);
+    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |account: CloudAccount| {
+        CloudAccount { owner: ask.owner, ..account }
+    })
+    .await
+}
 
-    /// Has another person answer for a business need.
-    ///
-    /// # Errors
-    /// It is closed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-    pub async fn update_need(&self, caller: &Caller, id: NeedId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<Need>, OpError> {
-        let named = Named::owner(ask.owner);
-        self.update(caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need {
-            owner: ask.owner,
-            ..need
-        })
-        .await
-    }
+/// Has another person answer for a business need.
+///
+/// # Errors
+/// It is closed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
+pub async fn update_need(kernel: &Kernel, caller: &Caller, id: NeedId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<Need>, OpError> {
+    let named = Named::owner(ask.owner);
+    update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |need: Need| Need {
+        owner: ask.owner,
+        ..need
+    })
+    .await
+}
 
-    /// Has another person answer for a source of signals. What it may say stays as two people fixed it (S-12).
-    ///
-    /// # Errors
-    /// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-    pub async fn update_source(&self, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
-        let named = Named::owner(ask.owner);
-        let changed = self
-            .update(caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
-                owner: ask.owner,
-                ..source
-            })
-            .await?;
-        Ok(self.seen(changed))
-    }
+/// Has another person answer for a source of signals. What it may say stays as two people fixed it (S-12).
+///
+/// # Errors
+/// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
+pub async fn update_source(kernel: &Kernel, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
+    let named = Named::owner(ask.owner);
+    let changed = update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
+        owner: ask.owner,
+        ..source
+    })
+    .await?;
+    Ok(sources::seen(kernel, changed))
+}
 
-    async fn update<T: Owned>(
-        &self,
-        caller: &Caller,
-        id: &str,
-        if_match: IfMatch,
-        named: Named,
-        problems: Vec<FieldProblem>,
-        edit: impl Fn(T) -> T,
-    ) -> Result<Changed<T>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, T::OPERATION, id), async {
-            self.allow(caller, T::ACTION, inventory(T::NAME, id, ""), administration(false, false))?;
-            let ((record, revision), committed) = self
+async fn update<T: Owned>(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: &str,
+    if_match: IfMatch,
+    named: Named,
+    problems: Vec<FieldProblem>,
+    edit: impl Fn(T) -> T,
+) -> Result<Changed<T>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, T::OPERATION, id), async {
+            kernel.allow(caller, T::ACTION, inventory(T::NAME, id, ""), administration(false, false))?;
+            let ((record, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<T>(T::NAME, id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<T>(T::NAME, id).await?;
                     if_match.demand(Some(stored.revision))?;
                     if stored.is_over() {
                         return Err(OpError::because(
@@ -189,13 +198,13 @@ impl Engine {
                         ));
                     }
                     let mut problems = problems.clone();
-                    let owner = self.who_is_named(&named, &mut problems).await?;
+                    let owner = who_is_named(kernel, &named, &mut problems).await?;
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
                     let record = edit((*stored.value).clone());
                     let (before, after) = differences(&*stored.value, &record)?;
-                    let event = self
+                    let event = kernel
                         .event(now, T::UPDATED, ControlPoint::Administer)
                         .subject(id)
                         .subject(record.owner())
@@ -203,7 +212,7 @@ impl Engine {
                         .fact("after", after);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     if let Some(owner) = &owner {
-                        self.has_an_owner(&mut changeset, id, owner, now).await?;
+                        has_an_owner(kernel, &mut changeset, id, owner, now).await?;
                     }
                     // The team that answered for it until now may be one that nobody is left of.
                     look_at_groups(
@@ -215,190 +224,189 @@ impl Engine {
                     Ok((changeset, (record, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(record, revision, &committed).await
+            kernel.changed(record, revision, &committed).await
         })
         .await
-    }
+}
 
-    async fn who_is_named(&self, named: &Named, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
-        if let Some(team) = named.removal_group {
-            problems.extend(self.removal_group_problem("removal_group", team).await?);
+async fn who_is_named(kernel: &Kernel, named: &Named, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+    if let Some(team) = named.removal_group {
+        problems.extend(removal_groups::removal_group_problem(kernel, "removal_group", team).await?);
+    }
+    match named.owner {
+        Some(owner) => who_answers(kernel, owner, problems).await,
+        None => Ok(None),
+    }
+}
+
+/// Who is to answer for a record: somebody who is there.
+pub(crate) async fn who_answers(kernel: &Kernel, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
+    let owner = kernel.one::<Person>(owner).await?.filter(|owner| owner.is_active());
+    if owner.is_none() {
+        let hint = "name an active person who answers for it: tenure person list --state active";
+        problems.push(FieldProblem::new("owner", "owner_unknown", hint));
+    }
+    Ok(owner)
+}
+
+/// Somebody who is there answers for a record from now on.
+pub(super) async fn has_an_owner(kernel: &Kernel, changeset: &mut Changeset, id: &str, owner: &Stored<Person>, now: Timestamp) -> Result<(), OpError> {
+    // Who leaves meanwhile is not made an owner.
+    changeset.expect(owner);
+    findings::no_longer(kernel, changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
+}
+
+/// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how many.
+pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, most: usize, now: Timestamp) -> Result<usize, OpError> {
+    let mut opened = Vec::new();
+    for (id, kind) in answered_for(kernel, owner.id).await? {
+        if opened.len() == most {
+            break;
         }
-        match named.owner {
-            Some(owner) => self.who_answers(owner, problems).await,
-            None => Ok(None),
+        if findings::has_finding(kernel, &OWNER_LEFT, &id).await? {
+            continue;
+        }
+        let evidence = Map::from_iter([("owner".to_owned(), Value::from(owner.id.to_string())), ("kind".to_owned(), Value::from(kind))]);
+        findings::raise(kernel, changeset, &OWNER_LEFT, &id, &owner.id.to_string(), evidence, now).await?;
+        opened.push(id);
+    }
+    if opened.is_empty() {
+        return Ok(0);
+    }
+    let deadline = now.plus(kernel.settings.transfer_window);
+    let text = format!(
+        "{} is away and answers for {}. Name others by {deadline}, e.g. tenure application update app_… --owner per_…\nAll of it: tenure finding list --rule {}",
+        owner.id,
+        in_short(&opened),
+        OWNER_LEFT.id
+    );
+    let event = kernel
+        .event(now, "ownership.left_behind", ControlPoint::Transfer)
+        .subject(owner.id)
+        .fact("records", &opened)
+        .fact("deadline", deadline);
+    changeset.event(notify(event, &[], &[Role::Administrator], "Records have no owner who is there", &text));
+    changeset.due.push(DueChange::Set(DueKind::Leaver, format!("{}{OVERDUE}", owner.id), deadline));
+    Ok(opened.len())
+}
+
+/// Resolves the findings about the records of somebody who is there again; returns how many, at most so many.
+pub(crate) async fn note_return(kernel: &Kernel, changeset: &mut Changeset, owner: PersonId, most: usize, now: Timestamp) -> Result<usize, OpError> {
+    let mut resolved = 0;
+    for (id, _) in answered_for(kernel, owner).await? {
+        if resolved < most && findings::has_finding(kernel, &OWNER_LEFT, &id).await? {
+            findings::no_longer(kernel, changeset, &[&OWNER_LEFT], &id, "its owner is there again", now).await?;
+            resolved += 1;
         }
     }
+    Ok(resolved)
+}
 
-    /// Who is to answer for a record: somebody who is there.
-    pub(crate) async fn who_answers(&self, owner: PersonId, problems: &mut Vec<FieldProblem>) -> Result<Option<Stored<Person>>, OpError> {
-        let owner = self.one::<Person>(owner).await?.filter(|owner| owner.is_active());
-        if owner.is_none() {
-            let hint = "name an active person who answers for it: tenure person list --state active";
-            problems.push(FieldProblem::new("owner", "owner_unknown", hint));
-        }
-        Ok(owner)
+/// Works off the deadline by which what somebody left behind has other owners: what has none is told to security, again and again.
+pub(crate) async fn work_left_behind(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Some(id) = claimed.subject.strip_suffix(OVERDUE).and_then(|id| id.parse::<PersonId>().ok()) else {
+        return Ok(None);
+    };
+    if kernel.one::<Person>(id).await?.is_none_or(|owner| owner.is_active()) {
+        return Ok(None);
     }
-
-    /// Somebody who is there answers for a record from now on.
-    pub(super) async fn has_an_owner(&self, changeset: &mut Changeset, id: &str, owner: &Stored<Person>, now: Timestamp) -> Result<(), OpError> {
-        // Who leaves meanwhile is not made an owner.
-        changeset.expect(owner);
-        self.no_longer(changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
+    let left: Vec<String> = answered_for(kernel, id).await?.into_iter().map(|(id, _)| id).collect();
+    if left.is_empty() {
+        return Ok(None);
     }
+    let again = now.plus(kernel.settings.transfer_window);
+    let text = format!(
+        "Nobody who is there answers for {}: {id} is away, and nobody named another owner in time. This is said again at {again}.",
+        in_short(&left)
+    );
+    let event = kernel
+        .event(now, "ownership.overdue", ControlPoint::Transfer)
+        .subject(id)
+        .fact("records", left.len())
+        .fact("again", again);
+    let event = notify(
+        event,
+        &[],
+        &[Role::Security, Role::Administrator],
+        "Records still have no owner who is there",
+        &text,
+    );
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset
+        .due
+        .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, again));
+    Ok(Some(changeset))
+}
 
-    /// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how many.
-    pub(crate) async fn note_left_behind(&self, changeset: &mut Changeset, owner: &Person, most: usize, now: Timestamp) -> Result<usize, OpError> {
-        let mut opened = Vec::new();
-        for (id, kind) in self.answered_for(owner.id).await? {
-            if opened.len() == most {
+/// Opens findings for what is answered for by people who had left before there was this rule, whom nothing told of since; returns how many commits it took.
+pub(crate) async fn sweep_left_behind(kernel: &Kernel) -> Result<usize, OpError> {
+    let mut owners = BTreeSet::new();
+    add_owners::<Application>(kernel, &mut owners).await?;
+    add_owners::<Vendor>(kernel, &mut owners).await?;
+    add_owners::<CloudAccount>(kernel, &mut owners).await?;
+    add_owners::<Need>(kernel, &mut owners).await?;
+    add_owners::<Source>(kernel, &mut owners).await?;
+    let mut noted = 0;
+    for owner in owners {
+        let Some(person) = kernel.one::<Person>(owner).await?.filter(|person| is_away(person)) else {
+            continue;
+        };
+        loop {
+            let now = kernel.now();
+            let event = kernel.event(now, "ownership.swept", ControlPoint::Transfer).subject(owner);
+            let mut changeset = Changeset::new(system(), now, event);
+            changeset.expect(&person);
+            let opened = note_left_behind(kernel, &mut changeset, &person, BATCH, now).await?;
+            if opened == 0 || !swept(kernel, changeset).await? {
                 break;
             }
-            if self.has_finding(&OWNER_LEFT, &id).await? {
-                continue;
-            }
-            let evidence = Map::from_iter([("owner".to_owned(), Value::from(owner.id.to_string())), ("kind".to_owned(), Value::from(kind))]);
-            self.raise(changeset, &OWNER_LEFT, &id, &owner.id.to_string(), evidence, now).await?;
-            opened.push(id);
-        }
-        if opened.is_empty() {
-            return Ok(0);
-        }
-        let deadline = now.plus(self.settings.transfer_window);
-        let text = format!(
-            "{} is away and answers for {}. Name others by {deadline}, e.g. tenure application update app_… --owner per_…\nAll of it: tenure finding list --rule {}",
-            owner.id,
-            in_short(&opened),
-            OWNER_LEFT.id
-        );
-        let event = self
-            .event(now, "ownership.left_behind", ControlPoint::Transfer)
-            .subject(owner.id)
-            .fact("records", &opened)
-            .fact("deadline", deadline);
-        changeset.event(notify(event, &[], &[Role::Administrator], "Records have no owner who is there", &text));
-        changeset.due.push(DueChange::Set(DueKind::Leaver, format!("{}{OVERDUE}", owner.id), deadline));
-        Ok(opened.len())
-    }
-
-    /// Resolves the findings about the records of somebody who is there again; returns how many, at most so many.
-    pub(crate) async fn note_return(&self, changeset: &mut Changeset, owner: PersonId, most: usize, now: Timestamp) -> Result<usize, OpError> {
-        let mut resolved = 0;
-        for (id, _) in self.answered_for(owner).await? {
-            if resolved < most && self.has_finding(&OWNER_LEFT, &id).await? {
-                self.no_longer(changeset, &[&OWNER_LEFT], &id, "its owner is there again", now).await?;
-                resolved += 1;
-            }
-        }
-        Ok(resolved)
-    }
-
-    /// Works off the deadline by which what somebody left behind has other owners: what has none is told to security, again and again.
-    pub(crate) async fn work_left_behind(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Some(id) = claimed.subject.strip_suffix(OVERDUE).and_then(|id| id.parse::<PersonId>().ok()) else {
-            return Ok(None);
-        };
-        if self.one::<Person>(id).await?.is_none_or(|owner| owner.is_active()) {
-            return Ok(None);
-        }
-        let left: Vec<String> = self.answered_for(id).await?.into_iter().map(|(id, _)| id).collect();
-        if left.is_empty() {
-            return Ok(None);
-        }
-        let again = now.plus(self.settings.transfer_window);
-        let text = format!(
-            "Nobody who is there answers for {}: {id} is away, and nobody named another owner in time. This is said again at {again}.",
-            in_short(&left)
-        );
-        let event = self
-            .event(now, "ownership.overdue", ControlPoint::Transfer)
-            .subject(id)
-            .fact("records", left.len())
-            .fact("again", again);
-        let event = notify(
-            event,
-            &[],
-            &[Role::Security, Role::Administrator],
-            "Records still have no owner who is there",
-            &text,
-        );
-        let mut changeset = Changeset::new(system(), now, event);
-        changeset
-            .due
-            .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, again));
-        Ok(Some(changeset))
-    }
-
-    /// Opens findings for what is answered for by people who had left before there was this rule, whom nothing told of since; returns how many commits it took.
-    pub(crate) async fn sweep_left_behind(&self) -> Result<usize, OpError> {
-        let mut owners = BTreeSet::new();
-        self.add_owners::<Application>(&mut owners).await?;
-        self.add_owners::<Vendor>(&mut owners).await?;
-        self.add_owners::<CloudAccount>(&mut owners).await?;
-        self.add_owners::<Need>(&mut owners).await?;
-        self.add_owners::<Source>(&mut owners).await?;
-        let mut noted = 0;
-        for owner in owners {
-            let Some(person) = self.one::<Person>(owner).await?.filter(|person| is_away(person)) else {
-                continue;
-            };
-            loop {
-                let now = self.now();
-                let event = self.event(now, "ownership.swept", ControlPoint::Transfer).subject(owner);
-                let mut changeset = Changeset::new(system(), now, event);
-                changeset.expect(&person);
-                let opened = self.note_left_behind(&mut changeset, &person, BATCH, now).await?;
-                if opened == 0 || !self.swept(changeset).await? {
-                    break;
-                }
-                noted += 1;
-            }
-        }
-        Ok(noted)
-    }
-
-    /// Commits what a sweep found; false if others are at it, whose work the next sweep looks at.
-    pub(super) async fn swept(&self, changeset: Changeset) -> Result<bool, OpError> {
-        match self.settle(changeset).await {
-            Err(OpError::Taken { .. }) => Ok(false),
-            settled => Ok(settled?.is_some()),
+            noted += 1;
         }
     }
+    Ok(noted)
+}
 
-    async fn add_owners<T: Owned>(&self, owners: &mut BTreeSet<PersonId>) -> Result<(), OpError> {
-        let mut after = None;
-        loop {
-            let (rows, next) = self.rows::<T>(&[], after).await?;
-            owners.extend(rows.iter().filter(|row| !row.is_over()).map(|row| row.owner()));
-            after = next;
-            if after.is_none() {
-                return Ok(());
-            }
+/// Commits what a sweep found; false if others are at it, whose work the next sweep looks at.
+pub(super) async fn swept(kernel: &Kernel, changeset: Changeset) -> Result<bool, OpError> {
+    match kernel.settle(changeset).await {
+        Err(OpError::Taken { .. }) => Ok(false),
+        settled => Ok(settled?.is_some()),
+    }
+}
+
+async fn add_owners<T: Owned>(kernel: &Kernel, owners: &mut BTreeSet<PersonId>) -> Result<(), OpError> {
+    let mut after = None;
+    loop {
+        let (rows, next) = findings::rows::<T>(kernel, &[], after).await?;
+        owners.extend(rows.iter().filter(|row| !row.is_over()).map(|row| row.owner()));
+        after = next;
+        if after.is_none() {
+            return Ok(());
         }
     }
+}
 
-    /// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have transfers.
-    async fn answered_for(&self, owner: PersonId) -> Result<Vec<(String, &'static str)>, OpError> {
-        let mut all = Vec::new();
-        self.add_owned::<Application>(&mut all, owner).await?;
-        self.add_owned::<Vendor>(&mut all, owner).await?;
-        self.add_owned::<CloudAccount>(&mut all, owner).await?;
-        self.add_owned::<Need>(&mut all, owner).await?;
-        self.add_owned::<Source>(&mut all, owner).await?;
-        Ok(all)
-    }
+/// Everything that somebody answers for and that isn't over, by id and kind. Identities are none of it: they have transfers.
+async fn answered_for(kernel: &Kernel, owner: PersonId) -> Result<Vec<(String, &'static str)>, OpError> {
+    let mut all = Vec::new();
+    add_owned::<Application>(kernel, &mut all, owner).await?;
+    add_owned::<Vendor>(kernel, &mut all, owner).await?;
+    add_owned::<CloudAccount>(kernel, &mut all, owner).await?;
+    add_owned::<Need>(kernel, &mut all, owner).await?;
+    add_owned::<Source>(kernel, &mut all, owner).await?;
+    Ok(all)
+}
 
-    async fn add_owned<T: Owned>(&self, all: &mut Vec<(String, &'static str)>, owner: PersonId) -> Result<(), OpError> {
-        let terms = [format!("owner={owner}")];
-        let mut after = None;
-        loop {
-            let (rows, next) = self.rows::<T>(&terms, after).await?;
-            let theirs = rows.iter().filter(|row| row.owner() == owner && !row.is_over());
-            all.extend(theirs.map(|row| (row.row_id(), T::NAME)));
-            after = next;
-            if after.is_none() {
-                return Ok(());
-            }
+async fn add_owned<T: Owned>(kernel: &Kernel, all: &mut Vec<(String, &'static str)>, owner: PersonId) -> Result<(), OpError> {
+    let terms = [format!("owner={owner}")];
+    let mut after = None;
+    loop {
+        let (rows, next) = findings::rows::<T>(kernel, &terms, after).await?;
+        let theirs = rows.iter().filter(|row| row.owner() == owner && !row.is_over());
+        all.extend(theirs.map(|row| (row.row_id(), T::NAME)));
+        after = next;
+        if after.is_none() {
+            return Ok(());
         }
     }
 }
@@ -450,6 +458,8 @@ mod tests {
 
     use super::*;
     use crate::ops::exceptions::tests::active;
+    use crate::run::deadlines;
+    use crate::run::ownership;
     use crate::run::seal::tests::world;
 
     /// A database in which somebody left before there were findings of this: what they answered for, and the team of which they were the last.
@@ -488,17 +498,17 @@ mod tests {
         before.insert(&team).insert(&account).replace(&stored, &gone);
         before.insert(&active(1, charter, world.admin.person_id().unwrap(), now));
         engine.settle(before).await.unwrap().unwrap();
-        assert_eq!(engine.sweep_ownership().await.unwrap(), 2);
+        assert_eq!(ownership::sweep_ownership(engine).await.unwrap(), 2);
         for (rule, subject) in [(&OWNER_LEFT, account.id.to_string()), (&REMOVAL_GROUP_EMPTY, team.id.to_string())] {
             let terms = [format!("rule={}", rule.id), format!("subject={subject}")];
-            let (found, _) = engine.rows::<tenure_core::finding::Finding>(&terms, None).await.unwrap();
+            let (found, _) = findings::rows::<tenure_core::finding::Finding>(engine, &terms, None).await.unwrap();
             assert!(matches!(found.as_slice(), [one] if one.state == FindingState::Open), "{}", rule.id);
         }
         let size = world.size().await;
-        assert_eq!(engine.sweep_ownership().await.unwrap(), 0);
+        assert_eq!(ownership::sweep_ownership(engine).await.unwrap(), 0);
         assert_eq!(world.size().await, size, "what is found already is not found again");
         // The deadlines begin, too.
         world.clock.advance(engine.settings.transfer_window);
-        assert!(engine.work_due().await.unwrap() >= 2);
+        assert!(deadlines::work_due(engine).await.unwrap() >= 2);
     }
 }

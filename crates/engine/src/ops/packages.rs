@@ -20,10 +20,12 @@ use super::inventory::{Made, rests_on};
 use super::lists::Listed;
 use super::requests::content::Subject;
 use super::requests::facts::Facts;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::if_match::IfMatch;
+use crate::ops::inventory;
+use crate::ops::requests::facts;
 use crate::questions::{administration, inventory};
 
 /// Entitlements that one request or package can give.
@@ -37,22 +39,22 @@ impl Listed for Package {
     const NAME: &'static str = "package";
 }
 
-impl Engine {
-    /// Writes a package, new or changed: one that is there gives less at once, and more by a request (S-8). Requests that are open about it have to be read
-    /// again.
-    ///
-    /// # Errors
-    /// The fields are wrong, it is there and `if_match` is missing or doesn't hold, the caller is no administrator, or it is to give more and no request can
-    /// be opened about that.
-    pub async fn put_package(&self, caller: &Caller, name: &str, if_match: IfMatch, ask: PutPackage) -> Result<Edited<View<Package>>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
-            self.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;
+/// Writes a package, new or changed: one that is there gives less at once, and more by a request (S-8). Requests that are open about it have to be read
+/// again.
+///
+/// # Errors
+/// The fields are wrong, it is there and `if_match` is missing or doesn't hold, the caller is no administrator, or it is to give more and no request can
+/// be opened about that.
+pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match: IfMatch, ask: PutPackage) -> Result<Edited<View<Package>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "package.put", name), async {
+            kernel.allow(caller, Action::Administer, inventory("package", name, ""), administration(false, false))?;
             // A name that is none names nothing: it is not looked up.
             parse_name("name", name).map_err(|problem| OpError::Invalid(vec![problem]))?;
-            let (made, committed) = self
+            let (made, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.one::<Package>(name).await?;
+                    let now = kernel.now();
+                    let stored = kernel.one::<Package>(name).await?;
                     if_match.demand(stored.as_ref().map(|stored| stored.revision))?;
                     let package = Package {
                         name: name.to_owned(),
@@ -62,13 +64,13 @@ impl Engine {
                         max_duration: ask.max_duration,
                         created_at: stored.as_ref().map_or(now, |stored| stored.created_at),
                     };
-                    self.good_package(&package).await?;
+                    good_package(kernel, &package).await?;
                     if let Some(stored) = &stored
                         && package.is_wider_than(stored)
                     {
-                        return self.asked_for(caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
+                        return inventory::asked_for(kernel, caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, self.written(&package, now));
+                    let mut changeset = Changeset::new(caller.actor(), now, written(kernel, &package, now));
                     match &stored {
                         Some(stored) => changeset.replace(stored, &package),
                         None => changeset.insert(&package),
@@ -76,107 +78,107 @@ impl Engine {
                     Ok((changeset, Made::Record(package, stored.map_or(1, |stored| stored.revision + 1))))
                 })
                 .await?;
-            self.edited(made, &committed).await
+            inventory::edited(kernel, made, &committed).await
         })
         .await
-    }
+}
 
-    /// What is known about a package that is to give more.
-    pub(super) async fn facts_of_package(&self, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
-        let stored = self.must::<Package>("package", name).await?;
-        rests_on(facts, &stored, revision)?;
-        let package = package_as(&stored, change);
-        let resources = self.good_package(&package).await?;
-        facts.subject = Subject::default().with("from", &*stored.value)?;
-        facts.context.production = self.any_in_production(&resources).await?;
-        let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
-        self.add_touched(&mut facts.context.touches, &parts).await
-    }
+/// What is known about a package that is to give more.
+pub(super) async fn facts_of_package(kernel: &Kernel, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
+    let stored = kernel.must::<Package>("package", name).await?;
+    rests_on(facts, &stored, revision)?;
+    let package = package_as(&stored, change);
+    let resources = good_package(kernel, &package).await?;
+    facts.subject = Subject::default().with("from", &*stored.value)?;
+    facts.context.production = any_in_production(kernel, &resources).await?;
+    let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
+    facts::add_touched(kernel, &mut facts.context.touches, &parts).await
+}
 
-    /// The package that was approved is there.
-    pub(super) async fn fulfil_package(
-        &self,
-        changeset: &mut Changeset,
-        name: &str,
-        change: &InventoryChange,
-        approved: impl Fn(Event) -> Event,
-        now: Timestamp,
-    ) -> Result<(), OpError> {
-        let stored = self.must::<Package>("package", name).await?;
-        let package = package_as(&stored, change);
-        changeset.event(approved(self.written(&package, now)));
-        changeset.replace(&stored, &package);
-        Ok(())
-    }
+/// The package that was approved is there.
+pub(super) async fn fulfil_package(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    name: &str,
+    change: &InventoryChange,
+    approved: impl Fn(Event) -> Event,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let stored = kernel.must::<Package>("package", name).await?;
+    let package = package_as(&stored, change);
+    changeset.event(approved(written(kernel, &package, now)));
+    changeset.replace(&stored, &package);
+    Ok(())
+}
 
-    fn written(&self, package: &Package, now: Timestamp) -> Event {
-        self.event(now, "package.written", ControlPoint::Administer)
-            .subject(&package.name)
-            .fact("package", package)
-    }
+fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
+    kernel
+        .event(now, "package.written", ControlPoint::Administer)
+        .subject(&package.name)
+        .fact("package", package)
+}
 
-    /// The resources of a package all of which is good.
-    async fn good_package(&self, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
-        let mut problems = check_package(package);
-        let mut resources = self.check_entitlements("entitlements", &package.entitlements, &mut problems).await?;
-        for (n, step) in package.steps.iter().enumerate() {
-            let field = format!("steps[{n}].entitlements");
-            resources.extend(self.check_entitlements(&field, &step.entitlements, &mut problems).await?);
-        }
-        if problems.is_empty() {
-            Ok(resources)
-        } else {
-            Err(OpError::Invalid(problems))
-        }
+/// The resources of a package all of which is good.
+async fn good_package(kernel: &Kernel, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
+    let mut problems = check_package(package);
+    let mut resources = check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
+    for (n, step) in package.steps.iter().enumerate() {
+        let field = format!("steps[{n}].entitlements");
+        resources.extend(check_entitlements(kernel, &field, &step.entitlements, &mut problems).await?);
     }
-
-    /// Checks what a person is to hold: actions by name, on registered resources that know them. Returns those resources.
-    pub(crate) async fn check_entitlements(
-        &self,
-        field: &str,
-        entitlements: &[Entitlement],
-        problems: &mut Vec<FieldProblem>,
-    ) -> Result<Vec<Stored<Resource>>, OpError> {
-        let mut resources = Vec::with_capacity(entitlements.len());
-        for (n, entitlement) in entitlements.iter().enumerate() {
-            let mut wrong = |code: &str, hint: &str| problems.push(FieldProblem::new(format!("{field}[{n}]"), code, hint));
-            if entitlement.is_wildcard() {
-                wrong("wildcard", "name the resource and each action: people hold nothing by a wildcard");
-                continue;
-            }
-            if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_PARTS {
-                wrong("actions_missing", "list 1 to 32 actions by name");
-                continue;
-            }
-            if entitlement.actions.iter().any(|action| action == ENFORCE) {
-                wrong("cross_class", "enforcing is for a chartered enforcement point, not for a person");
-                continue;
-            }
-            let Some(resource) = self.one::<Resource>(&entitlement.resource).await? else {
-                wrong("resource_unknown", "name a registered resource by its id");
-                continue;
-            };
-            match entitlement.actions.iter().find(|action| !resource.actions.contains(action)) {
-                Some(action) => wrong("action_unknown", &format!("the resource doesn't know the action {action}")),
-                None => resources.push(resource),
-            }
-        }
+    if problems.is_empty() {
         Ok(resources)
+    } else {
+        Err(OpError::Invalid(problems))
     }
+}
 
-    /// Whether one of these resources is in an environment that counts as production.
-    pub(crate) async fn any_in_production(&self, resources: &[Stored<Resource>]) -> Result<bool, OpError> {
-        let mut names: Vec<&str> = resources.iter().map(|resource| resource.environment.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            // What can't be found counts as production.
-            if self.one::<Environment>(name).await?.is_none_or(|environment| environment.production) {
-                return Ok(true);
-            }
+/// Checks what a person is to hold: actions by name, on registered resources that know them. Returns those resources.
+pub(crate) async fn check_entitlements(
+    kernel: &Kernel,
+    field: &str,
+    entitlements: &[Entitlement],
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Vec<Stored<Resource>>, OpError> {
+    let mut resources = Vec::with_capacity(entitlements.len());
+    for (n, entitlement) in entitlements.iter().enumerate() {
+        let mut wrong = |code: &str, hint: &str| problems.push(FieldProblem::new(format!("{field}[{n}]"), code, hint));
+        if entitlement.is_wildcard() {
+            wrong("wildcard", "name the resource and each action: people hold nothing by a wildcard");
+            continue;
         }
-        Ok(false)
+        if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_PARTS {
+            wrong("actions_missing", "list 1 to 32 actions by name");
+            continue;
+        }
+        if entitlement.actions.iter().any(|action| action == ENFORCE) {
+            wrong("cross_class", "enforcing is for a chartered enforcement point, not for a person");
+            continue;
+        }
+        let Some(resource) = kernel.one::<Resource>(&entitlement.resource).await? else {
+            wrong("resource_unknown", "name a registered resource by its id");
+            continue;
+        };
+        match entitlement.actions.iter().find(|action| !resource.actions.contains(action)) {
+            Some(action) => wrong("action_unknown", &format!("the resource doesn't know the action {action}")),
+            None => resources.push(resource),
+        }
     }
+    Ok(resources)
+}
+
+/// Whether one of these resources is in an environment that counts as production.
+pub(crate) async fn any_in_production(kernel: &Kernel, resources: &[Stored<Resource>]) -> Result<bool, OpError> {
+    let mut names: Vec<&str> = resources.iter().map(|resource| resource.environment.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        // What can't be found counts as production.
+        if kernel.one::<Environment>(name).await?.is_none_or(|environment| environment.production) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn change_of(package: &Package) -> InventoryChange {

@@ -22,10 +22,15 @@ use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
 
 use super::epochs::SUBJECT;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::keys;
 use crate::notice::notify;
+use crate::ops::epochs;
+use crate::ops::findings;
 use crate::outbound::Push;
+use crate::run::push;
+use crate::run::seal;
 use crate::run::seal::SealedLog;
 
 /// How long a place may take to show what it keeps.
@@ -150,240 +155,240 @@ fn between(earlier: Span, later: Span) -> Span {
     Span::from_micros(later.as_micros().saturating_sub(earlier.as_micros()))
 }
 
-impl Engine {
-    /// From now on checkpoints are kept at these places; what they keep already is held against the log, before anything is issued. A
-    /// place that can't be read says nothing.
-    ///
-    /// # Errors
-    /// The store can't be read or written.
-    pub async fn keep_checkpoints_at(&self, places: &[Arc<dyn Push>]) -> Result<(), OpError> {
-        *self.places.write() = places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
-        if self.deployment().await?.is_none() {
-            return Ok(());
-        }
-        self.trust().await?;
-        self.seal_now().await?;
-        self.look_at_all().await?;
-        // A place that shows nothing may still object to what it is given.
-        self.hand_over_checkpoint().await;
-        self.look_at_all().await
+/// From now on checkpoints are kept at these places; what they keep already is held against the log, before anything is issued. A
+/// place that can't be read says nothing.
+///
+/// # Errors
+/// The store can't be read or written.
+pub async fn keep_checkpoints_at(kernel: &Kernel, places: &[Arc<dyn Push>]) -> Result<(), OpError> {
+    *kernel.places.write() = places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
+    if keys::deployment(kernel).await?.is_none() {
+        return Ok(());
     }
+    epochs::trust(kernel).await?;
+    seal::seal_now(kernel).await?;
+    look_at_all(kernel).await?;
+    // A place that shows nothing may still object to what it is given.
+    push::hand_over_checkpoint(kernel).await;
+    look_at_all(kernel).await
+}
 
-    /// The places where checkpoints are kept.
-    pub(crate) fn places(&self) -> Vec<Arc<Place>> {
-        self.places.read().clone()
-    }
+/// The places where checkpoints are kept.
+pub(crate) fn places(kernel: &Kernel) -> Vec<Arc<Place>> {
+    kernel.places.read().clone()
+}
 
-    /// How many places are not to be relied on as evidence: they don't take checkpoints, don't show them, or keep what is none of ours.
-    pub fn failing_places(&self) -> usize {
-        let now = self.clock.monotonic();
-        self.places.read().iter().filter(|place| place.failure(now).is_some()).count()
-    }
+/// How many places are not to be relied on as evidence: they don't take checkpoints, don't show them, or keep what is none of ours.
+pub fn failing_places(kernel: &Kernel) -> usize {
+    let now = kernel.clock.monotonic();
+    kernel.places.read().iter().filter(|place| place.failure(now).is_some()).count()
+}
 
-    async fn look_at_all(&self) -> Result<(), OpError> {
-        let places = self.places();
-        join_all(places.iter().map(|place| self.look_at(place))).await.into_iter().collect()
-    }
+async fn look_at_all(kernel: &Kernel) -> Result<(), OpError> {
+    let places = places(kernel);
+    join_all(places.iter().map(|place| look_at(kernel, place))).await.into_iter().collect()
+}
 
-    /// Looks at the places before a decision, if nobody has for long: this process was stopped meanwhile, or had no time.
-    pub(crate) async fn look_if_stale(&self) -> Result<(), OpError> {
-        let now = self.clock.monotonic();
-        let stale: Vec<_> = self.places.read().iter().filter(|place| place.is_stale(now)).cloned().collect();
-        for place in stale {
-            let _one = place.looking.lock().await;
-            if place.is_stale(self.clock.monotonic()) {
-                self.boxed_look(&place).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A look may end in a commit, which asks who decides, which may ask for a look: a type of its own ends that circle.
-    fn boxed_look<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<(), OpError>> {
-        Box::pin(self.look_once(place))
-    }
-
-    /// Holds what a place keeps against the log.
-    ///
-    /// # Errors
-    /// The store can't be read or written.
-    pub(crate) async fn look_at(&self, place: &Place) -> Result<(), OpError> {
+/// Looks at the places before a decision, if nobody has for long: this process was stopped meanwhile, or had no time.
+pub(crate) async fn look_if_stale(kernel: &Kernel) -> Result<(), OpError> {
+    let now = kernel.clock.monotonic();
+    let stale: Vec<_> = kernel.places.read().iter().filter(|place| place.is_stale(now)).cloned().collect();
+    for place in stale {
         let _one = place.looking.lock().await;
-        self.look_once(place).await
-    }
-
-    async fn look_once(&self, place: &Place) -> Result<(), OpError> {
-        let seen = match timeout(PATIENCE, self.seen_at(place)).await {
-            Ok(seen) => seen?,
-            Err(_) => Seen::Unread("it doesn't answer".to_owned()),
-        };
-        let now = self.clock.monotonic();
-        match seen {
-            Seen::Continued | Seen::NotYet => place.looked(now, None),
-            Seen::Contradicted(kept) => {
-                place.looked(now, None);
-                self.contradicted_by(&place.push.target(), &kept).await?;
-            }
-            Seen::NotOurs(why) => place.looked(now, Some((why, true))),
-            Seen::Unread(why) => place.looked(now, Some((why, false))),
+        if place.is_stale(kernel.clock.monotonic()) {
+            boxed_look(kernel, &place).await?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    async fn seen_at(&self, place: &Place) -> Result<Seen, OpError> {
-        let epoch = self.epoch_number();
-        let seen = self.kept_at(place, epoch).await?;
-        if let Seen::Contradicted(_) | Seen::NotOurs(_) = seen {
-            // An epoch that began meanwhile is in the store before anything of it is kept anywhere.
-            self.trust().await?;
-            if self.epoch_number() != epoch {
-                return Ok(Seen::NotYet);
-            }
+/// A look may end in a commit, which asks who decides, which may ask for a look: a type of its own ends that circle.
+fn boxed_look<'a>(kernel: &'a Kernel, place: &'a Place) -> BoxFuture<'a, Result<(), OpError>> {
+    Box::pin(look_once(kernel, place))
+}
+
+/// Holds what a place keeps against the log.
+///
+/// # Errors
+/// The store can't be read or written.
+pub(crate) async fn look_at(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
+    let _one = place.looking.lock().await;
+    look_once(kernel, place).await
+}
+
+async fn look_once(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
+    let seen = match timeout(PATIENCE, seen_at(kernel, place)).await {
+        Ok(seen) => seen?,
+        Err(_) => Seen::Unread("it doesn't answer".to_owned()),
+    };
+    let now = kernel.clock.monotonic();
+    match seen {
+        Seen::Continued | Seen::NotYet => place.looked(now, None),
+        Seen::Contradicted(kept) => {
+            place.looked(now, None);
+            epochs::contradicted_by(kernel, &place.push.target(), &kept).await?;
         }
-        Ok(seen)
+        Seen::NotOurs(why) => place.looked(now, Some((why, true))),
+        Seen::Unread(why) => place.looked(now, Some((why, false))),
     }
+    Ok(())
+}
 
-    async fn kept_at(&self, place: &Place, epoch: u64) -> Result<Seen, OpError> {
-        let Some(deployment) = self.deployment().await? else {
+async fn seen_at(kernel: &Kernel, place: &Place) -> Result<Seen, OpError> {
+    let epoch = epochs::epoch_number(kernel);
+    let seen = kept_at(kernel, place, epoch).await?;
+    if let Seen::Contradicted(_) | Seen::NotOurs(_) = seen {
+        // An epoch that began meanwhile is in the store before anything of it is kept anywhere.
+        epochs::trust(kernel).await?;
+        if epochs::epoch_number(kernel) != epoch {
             return Ok(Seen::NotYet);
-        };
-        let keys = self.deployment_keys().await?;
-        let every_epoch = keys.every_epoch.verifier_key();
-        let later = match place.push.epochs_after(epoch).await {
-            Ok(later) => later,
-            Err(error) => return Ok(Seen::Unread(error.why)),
-        };
-        // What one of them proves counts, whatever others can't be read or prove nothing: whoever can add to a place hides nothing by it.
-        let (mut foreign, mut unread, mut notes) = (None, None, 0);
-        for number in later.into_iter().rev() {
-            if notes == MAX_EPOCHS {
-                foreign = Some(format!(
-                    "it keeps checkpoints of more than {MAX_EPOCHS} later epochs that aren't this deployment's"
-                ));
-                break;
+        }
+    }
+    Ok(seen)
+}
+
+async fn kept_at(kernel: &Kernel, place: &Place, epoch: u64) -> Result<Seen, OpError> {
+    let Some(deployment) = keys::deployment(kernel).await? else {
+        return Ok(Seen::NotYet);
+    };
+    let keys = keys::deployment_keys(kernel).await?;
+    let every_epoch = keys.every_epoch.verifier_key();
+    let later = match place.push.epochs_after(epoch).await {
+        Ok(later) => later,
+        Err(error) => return Ok(Seen::Unread(error.why)),
+    };
+    // What one of them proves counts, whatever others can't be read or prove nothing: whoever can add to a place hides nothing by it.
+    let (mut foreign, mut unread, mut notes) = (None, None, 0);
+    for number in later.into_iter().rev() {
+        if notes == MAX_EPOCHS {
+            foreign = Some(format!(
+                "it keeps checkpoints of more than {MAX_EPOCHS} later epochs that aren't this deployment's"
+            ));
+            break;
+        }
+        let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
+        let note = match place.push.newest(&origin).await {
+            Ok(Some(note)) => note,
+            Ok(None) => continue,
+            Err(error) => {
+                unread = Some(error.why);
+                continue;
             }
-            let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
-            let note = match place.push.newest(&origin).await {
-                Ok(Some(note)) => note,
-                Ok(None) => continue,
-                Err(error) => {
-                    unread = Some(error.why);
-                    continue;
-                }
-            };
-            notes += 1;
-            match read(&note) {
-                // Another deployment may keep its own here.
-                Ok((_, checkpoint)) if checkpoint.origin != origin => {}
-                Ok((signed, checkpoint)) if every_epoch.has_signed(&signed) => {
-                    return Ok(Seen::Contradicted(KeptNote {
-                        note,
-                        checkpoint,
-                        epoch: number,
-                    }));
-                }
-                _ => foreign = Some(unsigned(&origin)),
+        };
+        notes += 1;
+        match read(&note) {
+            // Another deployment may keep its own here.
+            Ok((_, checkpoint)) if checkpoint.origin != origin => {}
+            Ok((signed, checkpoint)) if every_epoch.has_signed(&signed) => {
+                return Ok(Seen::Contradicted(KeptNote {
+                    note,
+                    checkpoint,
+                    epoch: number,
+                }));
             }
+            _ => foreign = Some(unsigned(&origin)),
         }
-        let seen = match place.push.newest(keys.log.origin()).await {
-            Ok(Some(note)) if place.known.lock().continued.as_ref() == Some(&note) => Seen::Continued,
-            Ok(Some(note)) => self.hold_against(place, note, epoch).await?,
-            Ok(None) => Seen::Continued,
-            Err(error) => Seen::Unread(error.why),
-        };
-        Ok(match (seen, foreign, unread) {
-            (Seen::Continued | Seen::NotYet, Some(foreign), _) => Seen::NotOurs(foreign),
-            (Seen::Continued | Seen::NotYet, None, Some(unread)) => Seen::Unread(unread),
-            (seen, ..) => seen,
-        })
     }
+    let seen = match place.push.newest(keys.log.origin()).await {
+        Ok(Some(note)) if place.known.lock().continued.as_ref() == Some(&note) => Seen::Continued,
+        Ok(Some(note)) => hold_against(kernel, place, note, epoch).await?,
+        Ok(None) => Seen::Continued,
+        Err(error) => Seen::Unread(error.why),
+    };
+    Ok(match (seen, foreign, unread) {
+        (Seen::Continued | Seen::NotYet, Some(foreign), _) => Seen::NotOurs(foreign),
+        (Seen::Continued | Seen::NotYet, None, Some(unread)) => Seen::Unread(unread),
+        (seen, ..) => seen,
+    })
+}
 
-    /// What a checkpoint that is kept under the log's own name says of the log as it is sealed now.
-    async fn hold_against(&self, place: &Place, note: String, epoch: u64) -> Result<Seen, OpError> {
-        let keys = self.deployment_keys().await?;
-        let origin = keys.log.origin();
-        let (signed, checkpoint) = match read(&note) {
-            Ok(read) => read,
-            Err(_) => return Ok(Seen::NotOurs(unsigned(origin))),
-        };
-        if checkpoint.origin != origin {
-            return Ok(Seen::NotOurs(format!("it keeps the checkpoints of another log, {}", checkpoint.origin)));
-        }
-        let kept = KeptNote { note, checkpoint, epoch };
-        if !keys.log.verifier_key().has_signed(&signed) {
-            // Ours, and not of this log: two logs had one name.
-            let ours = keys.every_epoch.verifier_key().has_signed(&signed);
-            return Ok(if ours { Seen::Contradicted(kept) } else { Seen::NotOurs(unsigned(origin)) });
-        }
-        let size = kept.checkpoint.size;
-        // Replicas seal for each other: what one has kept is committed, or was never this log's.
-        if size > self.store.head().await?.size {
-            return Ok(Seen::Contradicted(kept));
-        }
-        let Some(log) = SealedLog::newest(self).await?.filter(|log| log.size >= size) else {
-            return Ok(Seen::NotYet);
-        };
-        let own = Checkpoint::open(&log.checkpoint, &self.checkpoint_keys().await?)
-            .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
-            .checkpoint;
-        let proof = log.consistency(size, log.size).await?;
-        if !tenure_log::verify_consistency(size, &kept.checkpoint.root, own.size, &own.root, &proof) {
-            return Ok(Seen::Contradicted(kept));
-        }
-        place.known.lock().continued = Some(kept.note);
-        Ok(Seen::Continued)
+/// What a checkpoint that is kept under the log's own name says of the log as it is sealed now.
+async fn hold_against(kernel: &Kernel, place: &Place, note: String, epoch: u64) -> Result<Seen, OpError> {
+    let keys = keys::deployment_keys(kernel).await?;
+    let origin = keys.log.origin();
+    let (signed, checkpoint) = match read(&note) {
+        Ok(read) => read,
+        Err(_) => return Ok(Seen::NotOurs(unsigned(origin))),
+    };
+    if checkpoint.origin != origin {
+        return Ok(Seen::NotOurs(format!("it keeps the checkpoints of another log, {}", checkpoint.origin)));
     }
-
-    /// Hands a checkpoint over, never over one that the log doesn't provably continue: that one is the evidence.
-    pub(crate) async fn keep_at(&self, place: &Place, checkpoint: &str) -> Result<(), String> {
-        let handed = match timeout(HAND_OVER, self.kept_there(place, checkpoint)).await {
-            Ok(handed) => handed,
-            Err(_) => Err("it doesn't answer".to_owned()),
-        };
-        place.handed(self.clock.monotonic(), handed.clone().err());
-        handed
+    let kept = KeptNote { note, checkpoint, epoch };
+    if !keys.log.verifier_key().has_signed(&signed) {
+        // Ours, and not of this log: two logs had one name.
+        let ours = keys.every_epoch.verifier_key().has_signed(&signed);
+        return Ok(if ours { Seen::Contradicted(kept) } else { Seen::NotOurs(unsigned(origin)) });
     }
-
-    async fn kept_there(&self, place: &Place, checkpoint: &str) -> Result<(), String> {
-        let said = |error: OpError| error.to_string();
-        match self.seen_at(place).await.map_err(said)? {
-            Seen::Continued => {}
-            Seen::NotYet => return Ok(()),
-            Seen::Contradicted(kept) => return self.contradicted_by(&place.push.target(), &kept).await.map_err(said),
-            Seen::NotOurs(why) | Seen::Unread(why) => return Err(why),
-        }
-        let mut note = SignedNote::parse(checkpoint).map_err(|error| error.to_string())?;
-        self.deployment_keys().await.map_err(said)?.every_epoch.sign(&mut note);
-        let note = note.to_string();
-        place.push.push(&note).await.map_err(|error| error.why)?;
-        place.known.lock().continued = Some(note);
-        Ok(())
+    let size = kept.checkpoint.size;
+    // Replicas seal for each other: what one has kept is committed, or was never this log's.
+    if size > kernel.store.head().await?.size {
+        return Ok(Seen::Contradicted(kept));
     }
-
-    /// Says what changed about a place: that it doesn't keep what it should, or does again.
-    ///
-    /// # Errors
-    /// The store can't be read or written.
-    pub(crate) async fn tell_of(&self, place: &Place) -> Result<(), OpError> {
-        let failure = place.failure(self.clock.monotonic());
-        let settled = place.known.lock().settled;
-        if (failure.is_none() && settled) || self.deployment().await?.is_none() {
-            return Ok(());
-        }
-        let target = place.push.target();
-        let open = self.is_found(&rules::CHECKPOINTS_NOT_KEPT, SUBJECT, &target).await?;
-        if open != failure.is_some() {
-            self.note_failure(&target, failure.as_deref()).await?;
-        }
-        place.known.lock().settled = failure.is_none();
-        Ok(())
+    let Some(log) = SealedLog::newest(kernel).await?.filter(|log| log.size >= size) else {
+        return Ok(Seen::NotYet);
+    };
+    let own = Checkpoint::open(&log.checkpoint, &epochs::checkpoint_keys(kernel).await?)
+        .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
+        .checkpoint;
+    let proof = log.consistency(size, log.size).await?;
+    if !tenure_log::verify_consistency(size, &kept.checkpoint.root, own.size, &own.root, &proof) {
+        return Ok(Seen::Contradicted(kept));
     }
+    place.known.lock().continued = Some(kept.note);
+    Ok(Seen::Continued)
+}
 
-    async fn note_failure(&self, target: &str, failure: Option<&str>) -> Result<(), OpError> {
-        self.decide(|| async {
-            let now = self.now();
+/// Hands a checkpoint over, never over one that the log doesn't provably continue: that one is the evidence.
+pub(crate) async fn keep_at(kernel: &Kernel, place: &Place, checkpoint: &str) -> Result<(), String> {
+    let handed = match timeout(HAND_OVER, kept_there(kernel, place, checkpoint)).await {
+        Ok(handed) => handed,
+        Err(_) => Err("it doesn't answer".to_owned()),
+    };
+    place.handed(kernel.clock.monotonic(), handed.clone().err());
+    handed
+}
+
+async fn kept_there(kernel: &Kernel, place: &Place, checkpoint: &str) -> Result<(), String> {
+    let said = |error: OpError| error.to_string();
+    match seen_at(kernel, place).await.map_err(said)? {
+        Seen::Continued => {}
+        Seen::NotYet => return Ok(()),
+        Seen::Contradicted(kept) => return epochs::contradicted_by(kernel, &place.push.target(), &kept).await.map_err(said),
+        Seen::NotOurs(why) | Seen::Unread(why) => return Err(why),
+    }
+    let mut note = SignedNote::parse(checkpoint).map_err(|error| error.to_string())?;
+    keys::deployment_keys(kernel).await.map_err(said)?.every_epoch.sign(&mut note);
+    let note = note.to_string();
+    place.push.push(&note).await.map_err(|error| error.why)?;
+    place.known.lock().continued = Some(note);
+    Ok(())
+}
+
+/// Says what changed about a place: that it doesn't keep what it should, or does again.
+///
+/// # Errors
+/// The store can't be read or written.
+pub(crate) async fn tell_of(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
+    let failure = place.failure(kernel.clock.monotonic());
+    let settled = place.known.lock().settled;
+    if (failure.is_none() && settled) || keys::deployment(kernel).await?.is_none() {
+        return Ok(());
+    }
+    let target = place.push.target();
+    let open = findings::is_found(kernel, &rules::CHECKPOINTS_NOT_KEPT, SUBJECT, &target).await?;
+    if open != failure.is_some() {
+        note_failure(kernel, &target, failure.as_deref()).await?;
+    }
+    place.known.lock().settled = failure.is_none();
+    Ok(())
+}
+
+async fn note_failure(kernel: &Kernel, target: &str, failure: Option<&str>) -> Result<(), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
             let kind = if failure.is_some() { "log.place_failed" } else { "log.place_recovered" };
-            let mut event = self
+            let mut event = kernel
                 .event(now, kind, ControlPoint::Review)
                 .subject(SUBJECT)
                 .fact("workflow", "deployment.epoch")
@@ -406,60 +411,58 @@ impl Engine {
             match failure {
                 Some(why) => {
                     let evidence = Map::from_iter([("place".to_owned(), Value::from(target)), ("why".to_owned(), Value::from(why))]);
-                    self.raise(&mut changeset, rule, SUBJECT, target, evidence, now).await?;
+                    findings::raise(kernel, &mut changeset, rule, SUBJECT, target, evidence, now).await?;
                 }
                 None => {
-                    self.no_longer_about(&mut changeset, rule, SUBJECT, target, "it keeps checkpoints again", now)
-                        .await?;
+                    findings::no_longer_about(kernel, &mut changeset, rule, SUBJECT, target, "it keeps checkpoints again", now).await?;
                 }
             }
             Ok((changeset, ()))
         })
         .await?;
-        Ok(())
-    }
+    Ok(())
+}
 
-    /// Which epochs the places know of, after the first one.
-    pub(crate) async fn kept_epochs(&self) -> KeptEpochs {
-        let mut kept = KeptEpochs::default();
-        for place in self.places() {
-            let target = place.push.target();
-            match timeout(PATIENCE, self.epochs_kept_at(&place)).await {
-                Ok(Ok(epochs)) if epochs.is_empty() => {}
-                Ok(Ok(epochs)) => kept.found.push((target, epochs)),
-                Ok(Err(why)) => kept.unread.push((target, why)),
-                Err(_) => kept.unread.push((target, "it doesn't answer".to_owned())),
-            }
+/// Which epochs the places know of, after the first one.
+pub(crate) async fn kept_epochs(kernel: &Kernel) -> KeptEpochs {
+    let mut kept = KeptEpochs::default();
+    for place in places(kernel) {
+        let target = place.push.target();
+        match timeout(PATIENCE, epochs_kept_at(kernel, &place)).await {
+            Ok(Ok(epochs)) if epochs.is_empty() => {}
+            Ok(Ok(epochs)) => kept.found.push((target, epochs)),
+            Ok(Err(why)) => kept.unread.push((target, why)),
+            Err(_) => kept.unread.push((target, "it doesn't answer".to_owned())),
         }
-        kept
     }
+    kept
+}
 
-    /// Those of which it has a checkpoint under the name that the epoch's log has: anybody may make a folder. One without the signature of every
-    /// epoch counts only near the own: a number that somebody made up far away is none that was used.
-    async fn epochs_kept_at(&self, place: &Place) -> Result<Vec<u64>, String> {
-        let told = |error: OpError| error.to_string();
-        let Some(deployment) = self.deployment().await.map_err(|error| told(error.into()))? else {
-            return Ok(Vec::new());
-        };
-        let keys = self.deployment_keys().await.map_err(told)?;
-        let every_epoch = keys.every_epoch.verifier_key();
-        let mut epochs = Vec::new();
-        for number in place.push.epochs_after(0).await.map_err(|error| error.why)? {
-            let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
-            let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
-            let is_near = number <= self.epoch_number().saturating_add(NEAR);
-            let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed));
-            if note.is_some_and(|note| read(&note).is_ok_and(is_ours)) {
-                epochs.push(number);
-            }
+/// Those of which it has a checkpoint under the name that the epoch's log has: anybody may make a folder. One without the signature of every
+/// epoch counts only near the own: a number that somebody made up far away is none that was used.
+async fn epochs_kept_at(kernel: &Kernel, place: &Place) -> Result<Vec<u64>, String> {
+    let told = |error: OpError| error.to_string();
+    let Some(deployment) = keys::deployment(kernel).await.map_err(|error| told(error.into()))? else {
+        return Ok(Vec::new());
+    };
+    let keys = keys::deployment_keys(kernel).await.map_err(told)?;
+    let every_epoch = keys.every_epoch.verifier_key();
+    let mut epochs = Vec::new();
+    for number in place.push.epochs_after(0).await.map_err(|error| error.why)? {
+        let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
+        let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
+        let is_near = number <= epochs::epoch_number(kernel).saturating_add(NEAR);
+        let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed));
+        if note.is_some_and(|note| read(&note).is_ok_and(is_ours)) {
+            epochs.push(number);
         }
-        Ok(epochs)
     }
+    Ok(epochs)
+}
 
-    /// Stops everything at once in this process, whatever the store says.
-    pub(crate) fn distrust(&self) {
-        self.contradicted.store(true, Ordering::Relaxed);
-    }
+/// Stops everything at once in this process, whatever the store says.
+pub(crate) fn distrust(kernel: &Kernel) {
+    kernel.contradicted.store(true, Ordering::Relaxed);
 }
 
 fn read(note: &str) -> Result<(SignedNote, Checkpoint), String> {
@@ -479,6 +482,8 @@ mod tests {
     use tokio::sync::{mpsc, watch};
 
     use super::*;
+    use crate::caller;
+    use crate::ops::people;
     use crate::outbound::FetchError;
     use crate::run::seal::run_sealer;
     use crate::run::seal::tests::{World, world};
@@ -530,12 +535,12 @@ mod tests {
 
     async fn kept_by(world: &World, shelf: &Arc<Shelf>) {
         let place: Arc<dyn Push> = Arc::clone(shelf) as _;
-        world.engine.keep_checkpoints_at(&[place]).await.unwrap();
+        keep_checkpoints_at(&world.engine, &[place]).await.unwrap();
     }
 
     /// A checkpoint under this name, which the log's key and that of every epoch sign, or either.
     async fn signed(world: &World, name: &str, size: u64, seed: Option<[u8; 32]>, every_epoch: bool) -> String {
-        let keys = world.engine.deployment_keys().await.unwrap();
+        let keys = keys::deployment_keys(&world.engine).await.unwrap();
         let mut note = match seed {
             Some(seed) => tenure_log::LogSigner::from_seed(name, 0, &seed).unwrap().checkpoint(size, [7; 32]),
             None => keys.log.checkpoint(size, [7; 32]),
@@ -574,8 +579,8 @@ mod tests {
             // What is issued and used waits for the place's time, and comes with what doesn't.
             let size = world.size().await + 3;
             world.fill(size, "test.used").await;
-            world.engine.seal_now().await.unwrap();
-            world.engine.create_team(&world.admin, NewTeam { name: name.into() }).await.unwrap();
+            seal::seal_now(&world.engine).await.unwrap();
+            people::create_team(&world.engine, &world.admin, NewTeam { name: name.into() }).await.unwrap();
             let kept = of(&mut got, size).await;
             assert!(kept > size, "{kept} of {size}");
         }
@@ -605,12 +610,12 @@ mod tests {
         let (shelf, _got) = Shelf::new(Duration::ZERO);
         kept_by(&world, &shelf).await;
         *shelf.own.lock() = Ok(Some(signed(&world, "", 1_000, None, true).await));
-        assert!(world.engine.still(&owner).await.is_ok() && !world.engine.is_contradicted());
+        assert!(caller::still(&world.engine, &owner).await.is_ok() && !epochs::is_contradicted(&world.engine));
         world.clock.advance(Span::from_secs(60));
-        let refused = world.engine.still(&owner).await.err().unwrap();
+        let refused = caller::still(&world.engine, &owner).await.err().unwrap();
         assert!(matches!(refused, OpError::Unauthenticated(Reason::LogContradicted)), "{refused:?}");
         // Somebody has to look into it.
-        assert!(world.engine.is_contradicted() && world.engine.still(&world.admin).await.is_ok());
+        assert!(epochs::is_contradicted(&world.engine) && caller::still(&world.engine, &world.admin).await.is_ok());
     }
 
     #[tokio::test]
@@ -623,11 +628,11 @@ mod tests {
             *shelf.later.lock() = Some((3, signed(&world, name, 2, Some([9; 32]), every_epoch).await));
             kept_by(&world, &shelf).await;
             assert_eq!(
-                (world.engine.is_contradicted(), world.engine.failing_places()),
+                (epochs::is_contradicted(&world.engine), failing_places(&world.engine)),
                 (contradicted, usize::from(!contradicted))
             );
             // What is neither is no reason to stop; a number that was used is never used again.
-            let begun = world.engine.begin_epoch().await.unwrap();
+            let begun = epochs::begin_epoch(&world.engine).await.unwrap();
             assert_eq!((begun.number, begun.kept.found), (4, vec![("shelf".to_owned(), vec![3])]));
             assert_eq!(begun.ended.map(|ended| ended.kept_epoch), contradicted.then_some(3));
         }
@@ -636,13 +641,13 @@ mod tests {
         let (shelf, _got) = Shelf::new(Duration::ZERO);
         *shelf.later.lock() = Some((3, signed(&world, "other.example/epoch-3", 2, Some([9; 32]), true).await));
         kept_by(&world, &shelf).await;
-        assert_eq!((world.engine.is_contradicted(), world.engine.failing_places()), (false, 0));
+        assert_eq!((epochs::is_contradicted(&world.engine), failing_places(&world.engine)), (false, 0));
         // Two logs of one name.
         for (every_epoch, contradicted) in [(false, false), (true, true)] {
             *shelf.own.lock() = Ok(Some(signed(&world, "127.0.0.1:8420", 1, Some([9; 32]), every_epoch).await));
             kept_by(&world, &shelf).await;
             assert_eq!(
-                (world.engine.is_contradicted(), world.engine.failing_places()),
+                (epochs::is_contradicted(&world.engine), failing_places(&world.engine)),
                 (contradicted, usize::from(!contradicted))
             );
         }

@@ -25,9 +25,13 @@ use super::lists::ListAsk;
 use super::lockouts::lockouts;
 use super::requests::content::Subject;
 use super::requests::facts::{Facts, expect};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
+use crate::ops::issuers;
+use crate::ops::requests;
+use crate::ops::requests::vote;
 
 /// A set with what its review needs.
 pub struct ToReview {
@@ -175,98 +179,98 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
 }
 
-impl Engine {
-    /// Takes the set that the store says is in force, if it is another than before.
-    ///
-    /// # Errors
-    /// The store can't be read: then the old one stays, and every enabling commit conflicts.
-    pub async fn refresh_policy(&self) -> Result<(), OpError> {
-        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-        if row.as_ref().map(|row| row.revision) == self.policy.current.read().basis {
-            return Ok(());
-        }
-        let engine = match &row {
-            None => Arc::clone(&self.policy.builtin),
-            Some(row) => {
-                let set = self.must::<PolicySet>("policy set", row.policy).await?;
-                match self.policy.load(&set.text).await {
-                    Err(OpError::Invalid(problems)) => {
-                        tracing::error!(
-                            version = set.version,
-                            problems = ?problems,
-                            "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
-                        );
-                        Arc::new(NotTaken { version: set.version.clone() })
-                    }
-                    loaded => loaded?,
+/// Takes the set that the store says is in force, if it is another than before.
+///
+/// # Errors
+/// The store can't be read: then the old one stays, and every enabling commit conflicts.
+pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    if row.as_ref().map(|row| row.revision) == kernel.policy.current.read().basis {
+        return Ok(());
+    }
+    let engine = match &row {
+        None => Arc::clone(&kernel.policy.builtin),
+        Some(row) => {
+            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            match kernel.policy.load(&set.text).await {
+                Err(OpError::Invalid(problems)) => {
+                    tracing::error!(
+                        version = set.version,
+                        problems = ?problems,
+                        "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
+                    );
+                    Arc::new(NotTaken { version: set.version.clone() })
                 }
+                loaded => loaded?,
             }
-        };
-        *self.policy.current.write() = Current {
-            engine,
-            basis: row.map(|row| row.revision),
-        };
-        Ok(())
-    }
+        }
+    };
+    *kernel.policy.current.write() = Current {
+        engine,
+        basis: row.map(|row| row.revision),
+    };
+    Ok(())
+}
 
-    /// The policy set in force.
-    ///
-    /// # Errors
-    /// The caller may not read it.
-    pub async fn policy_in_force(&self, caller: &Caller) -> Result<PolicyInForceView, OpError> {
-        self.may_read(caller, "policy", "", false).await?;
-        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-        let (policy, text) = match row {
-            None => (None, self.policy.loader.default_text().to_owned()),
-            Some(row) => {
-                let set = self.must::<PolicySet>("policy set", row.policy).await?;
-                (Some(set.id), set.text.clone())
-            }
-        };
-        Ok(PolicyInForceView {
-            policy,
-            version: self.policy.version(),
-            text,
-        })
-    }
+/// The policy set in force.
+///
+/// # Errors
+/// The caller may not read it.
+pub async fn policy_in_force(kernel: &Kernel, caller: &Caller) -> Result<PolicyInForceView, OpError> {
+    directory::may_read(kernel, caller, "policy", "", false).await?;
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    let (policy, text) = match row {
+        None => (None, kernel.policy.loader.default_text().to_owned()),
+        Some(row) => {
+            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            (Some(set.id), set.text.clone())
+        }
+    };
+    Ok(PolicyInForceView {
+        policy,
+        version: kernel.policy.version(),
+        text,
+    })
+}
 
-    /// Proposes a policy set: it is validated strictly, and waits for another administrator.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the text, or the caller may not.
-    pub async fn propose_policy(&self, caller: &Caller, ask: NewPolicySet) -> Result<RequestView, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Request, "policy.propose", ""), async {
+/// Proposes a policy set: it is validated strictly, and waits for another administrator.
+///
+/// # Errors
+/// Everything that is wrong with the text, or the caller may not.
+pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet) -> Result<RequestView, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "policy.propose", ""), async {
             let author = caller.must_be_person()?;
-            let id = PolicySetId::generate(self.now(), self.entropy.as_ref());
+            let id = PolicySetId::generate(kernel.now(), kernel.entropy.as_ref());
             let matter = Matter::Policy { policy: id };
             // What somebody wrote who may not ask is not read.
             let mut asking = Facts::about(&matter, Subject::default());
-            asking.context.single_person = self.has_one_administrator().await?;
-            asking.judge = self.policy.way_back(&ask.text);
-            self.may_ask(caller, &asking)?;
+            asking.context.single_person = issuers::has_one_administrator(kernel).await?;
+            asking.judge = kernel.policy.way_back(&ask.text);
+            requests::may_ask(kernel, caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
                 return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
             }
             if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
                 return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
             }
-            let proposed = self.policy.read(&ask.text).await?;
+            let proposed = kernel.policy.read(&ask.text).await?;
             // Nothing is asked of the built-in set, which locks nobody out and may be in force.
-            let lockouts = match self.policy.way_back(&ask.text) {
+            let lockouts = match kernel.policy.way_back(&ask.text) {
                 Some(_) => Vec::new(),
-                None => self.policy.lockouts(&proposed).await?,
+                None => kernel.policy.lockouts(&proposed).await?,
             };
             if !lockouts.is_empty() {
                 return Err(OpError::Invalid(lockouts));
             }
-            let ((request, revision), committed) = self
+            let ((request, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     let mut set = PolicySet {
                         id,
                         text: ask.text.clone(),
                         version: proposed.version(),
-                        based_on: self.policy.version(),
+                        based_on: kernel.policy.version(),
                         author,
                         purpose: ask.purpose.clone(),
                         request: tenure_core::id::RequestId::from_u128(0),
@@ -274,180 +278,179 @@ impl Engine {
                         created_at: now,
                         in_force_at: None,
                     };
-                    let mut facts = self.facts_of_set(&matter, &set, Arc::clone(&proposed))?;
-                    facts.context.single_person = self.has_one_administrator().await?;
-                    self.may_ask(caller, &facts)?;
-                    let mut request = self.draft_request(caller, &facts, &ask.purpose, now).await?;
+                    let mut facts = facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
+                    facts.context.single_person = issuers::has_one_administrator(kernel).await?;
+                    requests::may_ask(kernel, caller, &facts)?;
+                    let mut request = requests::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
                     set.request = request.id;
-                    let event = self
+                    let event = kernel
                         .event(now, "policy.proposed", ControlPoint::Request)
                         .subject(id)
                         .fact("version", &set.version)
                         .fact("based_on", &set.based_on)
                         .fact("text", &set.text);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.event(self.opened_event(&request, &facts, now));
+                    changeset.event(requests::opened_event(kernel, &request, &facts, now));
                     if request.single_person {
                         // Alone, it is put in force by the same commit that proposes it.
-                        self.vote_alone_on_policy(caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
+                        vote::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
                     } else {
-                        self.wait_for_votes(&mut changeset, &request, now);
+                        requests::wait_for_votes(kernel, &mut changeset, &request, now);
                     }
                     changeset.insert(&set).insert(&request);
                     Ok((changeset, (request, 1)))
                 })
                 .await?;
-            self.request_view(request, revision, Some(&committed)).await
+            requests::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
-    }
+}
 
-    /// What votes on a policy set bind.
-    fn facts_of_set(&self, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
-        let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
-        let mut facts = Facts::about(matter, subject);
-        facts.interested = vec![set.author];
-        facts.subjects = vec![set.id.to_string()];
-        facts.proposed_policy = Some(proposed);
-        facts.judge = self.policy.way_back(&set.text);
-        Ok(facts)
-    }
+/// What votes on a policy set bind.
+fn facts_of_set(kernel: &Kernel, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
+    let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
+    let mut facts = Facts::about(matter, subject);
+    facts.interested = vec![set.author];
+    facts.subjects = vec![set.id.to_string()];
+    facts.proposed_policy = Some(proposed);
+    facts.judge = kernel.policy.way_back(&set.text);
+    Ok(facts)
+}
 
-    pub(crate) async fn facts_of_policy(&self, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
-        let set = self.must::<PolicySet>("policy set", id).await?;
-        if set.state != PolicySetState::Proposed {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                format!("the policy set is {}: propose another", set.state.as_str()),
-            ));
+pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
+    let set = kernel.must::<PolicySet>("policy set", id).await?;
+    if set.state != PolicySetState::Proposed {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("the policy set is {}: propose another", set.state.as_str()),
+        ));
+    }
+    if set.based_on != kernel.policy.version() {
+        return Err(OpError::because(
+            Reason::RequestChanged,
+            "another policy set came into force since it was proposed: propose it again on that one",
+        ));
+    }
+    let proposed = kernel.policy.read(&set.text).await?;
+    let mut facts = facts_of_set(kernel, matter, &set, proposed)?;
+    facts.expects = vec![expect(&set)];
+    Ok(facts)
+}
+
+pub(crate) async fn fulfil_policy(kernel: &Kernel, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+    let stored = kernel.must::<PolicySet>("policy set", id).await?;
+    let mut set = (*stored.value).clone();
+    put_in_force(kernel, changeset, &mut set, request, now).await?;
+    changeset.replace(&stored, &set);
+    Ok(())
+}
+
+/// The changes that put a set in force, but for its own row.
+pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    let in_force = InForce {
+        policy: set.id,
+        version: set.version.clone(),
+    };
+    match &row {
+        Some(row) => {
+            let old = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            let replaced = PolicySet {
+                state: PolicySetState::Replaced,
+                ..(*old.value).clone()
+            };
+            changeset.replace(&old, &replaced).replace(row, &in_force);
         }
-        if set.based_on != self.policy.version() {
-            return Err(OpError::because(
-                Reason::RequestChanged,
-                "another policy set came into force since it was proposed: propose it again on that one",
-            ));
+        None => {
+            changeset.insert(&in_force);
         }
-        let proposed = self.policy.read(&set.text).await?;
-        let mut facts = self.facts_of_set(matter, &set, proposed)?;
-        facts.expects = vec![expect(&set)];
-        Ok(facts)
     }
+    set.state = PolicySetState::InForce;
+    set.in_force_at = Some(now);
+    let event = kernel
+        .event(now, "policy.changed", ControlPoint::Administer)
+        .subject(set.id)
+        .fact("version", &set.version)
+        .fact("replaces", &set.based_on)
+        .fact("purpose", &set.purpose)
+        .fact("author", set.author)
+        .fact("approved_by", request.approvers())
+        .fact("single_person", request.single_person)
+        .fact("request", request.id);
+    changeset.event(event);
+    Ok(())
+}
 
-    pub(crate) async fn fulfil_policy(&self, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
-        let stored = self.must::<PolicySet>("policy set", id).await?;
-        let mut set = (*stored.value).clone();
-        self.put_in_force(changeset, &mut set, request, now).await?;
-        changeset.replace(&stored, &set);
-        Ok(())
+pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+    let stored = kernel.must::<PolicySet>("policy set", id).await?;
+    let set = PolicySet {
+        state: PolicySetState::Dropped,
+        ..(*stored.value).clone()
+    };
+    changeset.event(kernel.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
+    changeset.replace(&stored, &set);
+    Ok(())
+}
+
+/// What a review of a set needs: the set, the text that it would replace or replaced, and what was asked lately.
+///
+/// # Errors
+/// No such set, or the caller may not read it.
+pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId) -> Result<ToReview, OpError> {
+    directory::may_read(kernel, caller, "policy", &id.to_string(), false).await?;
+    let set = kernel.must::<PolicySet>("policy set", id).await?;
+    Ok(ToReview {
+        in_force: text_of(kernel, &set.based_on).await?,
+        set: View {
+            record: (*set.value).clone(),
+            revision: set.revision,
+            hold: None,
+            log: None,
+        },
+        recent: kernel.policy.engine().recent(),
+    })
+}
+
+/// The text of a version.
+async fn text_of(kernel: &Kernel, version: &str) -> Result<String, OpError> {
+    if version == kernel.policy.builtin.version() {
+        return Ok(kernel.policy.loader.default_text().to_owned());
     }
-
-    /// The changes that put a set in force, but for its own row.
-    pub(crate) async fn put_in_force(&self, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
-        let row = self.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-        let in_force = InForce {
-            policy: set.id,
-            version: set.version.clone(),
-        };
-        match &row {
-            Some(row) => {
-                let old = self.must::<PolicySet>("policy set", row.policy).await?;
-                let replaced = PolicySet {
-                    state: PolicySetState::Replaced,
-                    ..(*old.value).clone()
-                };
-                changeset.replace(&old, &replaced).replace(row, &in_force);
-            }
-            None => {
-                changeset.insert(&in_force);
-            }
-        }
-        set.state = PolicySetState::InForce;
-        set.in_force_at = Some(now);
-        let event = self
-            .event(now, "policy.changed", ControlPoint::Administer)
-            .subject(set.id)
-            .fact("version", &set.version)
-            .fact("replaces", &set.based_on)
-            .fact("purpose", &set.purpose)
-            .fact("author", set.author)
-            .fact("approved_by", request.approvers())
-            .fact("single_person", request.single_person)
-            .fact("request", request.id);
-        changeset.event(event);
-        Ok(())
-    }
-
-    pub(crate) async fn drop_policy(&self, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
-        let stored = self.must::<PolicySet>("policy set", id).await?;
-        let set = PolicySet {
-            state: PolicySetState::Dropped,
-            ..(*stored.value).clone()
-        };
-        changeset.event(self.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
-        changeset.replace(&stored, &set);
-        Ok(())
-    }
-
-    /// What a review of a set needs: the set, the text that it would replace or replaced, and what was asked lately.
-    ///
-    /// # Errors
-    /// No such set, or the caller may not read it.
-    pub async fn policy_to_review(&self, caller: &Caller, id: PolicySetId) -> Result<ToReview, OpError> {
-        self.may_read(caller, "policy", &id.to_string(), false).await?;
-        let set = self.must::<PolicySet>("policy set", id).await?;
-        Ok(ToReview {
-            in_force: self.text_of(&set.based_on).await?,
-            set: View {
-                record: (*set.value).clone(),
-                revision: set.revision,
-                hold: None,
-                log: None,
-            },
-            recent: self.policy.engine().recent(),
+    let page = kernel
+        .store
+        .list(&ListQuery {
+            kind: PolicySet::KIND,
+            terms: vec![format!("version={version}")],
+            after: None,
+            limit: 1,
         })
-    }
+        .await?;
+    let row = page.rows.first().ok_or(OpError::NotFound("policy set of that version"))?;
+    Ok(row.decode::<PolicySet>().map_err(StoreError::from)?.text.clone())
+}
 
-    /// The text of a version.
-    async fn text_of(&self, version: &str) -> Result<String, OpError> {
-        if version == self.policy.builtin.version() {
-            return Ok(self.policy.loader.default_text().to_owned());
-        }
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: PolicySet::KIND,
-                terms: vec![format!("version={version}")],
-                after: None,
-                limit: 1,
-            })
-            .await?;
-        let row = page.rows.first().ok_or(OpError::NotFound("policy set of that version"))?;
-        Ok(row.decode::<PolicySet>().map_err(StoreError::from)?.text.clone())
+/// A page of policy sets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
+    directory::may_read(kernel, caller, "policy", "", false).await?;
+    // Every set has a version; the row that says which one is in force has none of these terms.
+    let mut items = Vec::new();
+    let mut filters = ask.filters.clone();
+    if filters.is_empty() {
+        filters.push(("sort", "set".to_owned()));
     }
-
-    /// A page of policy sets.
-    ///
-    /// # Errors
-    /// The caller may not read them.
-    pub async fn policy_sets(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
-        self.may_read(caller, "policy", "", false).await?;
-        // Every set has a version; the row that says which one is in force has none of these terms.
-        let mut items = Vec::new();
-        let mut filters = ask.filters.clone();
-        if filters.is_empty() {
-            filters.push(("sort", "set".to_owned()));
-        }
-        let (rows, end) = self.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
-        for row in rows {
-            items.push(View {
-                record: (*row.value).clone(),
-                revision: row.revision,
-                hold: None,
-                log: None,
-            });
-        }
-        Ok(end.page(items))
+    let (rows, end) = kernel.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+    for row in rows {
+        items.push(View {
+            record: (*row.value).clone(),
+            revision: row.revision,
+            hold: None,
+            log: None,
+        });
     }
+    Ok(end.page(items))
 }
 
 #[cfg(test)]
@@ -456,6 +459,8 @@ mod tests {
     use tenure_core::person::Role;
 
     use super::*;
+    use crate::keys;
+    use crate::ops::people;
     use crate::run::deadlines::system;
     use crate::run::seal::tests::world;
 
@@ -486,21 +491,21 @@ mod tests {
         let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Administer));
         changeset.insert(&set).insert(&in_force);
         engine.settle(changeset).await.unwrap().unwrap();
-        engine.catch_up().await.expect("the server starts");
+        keys::catch_up(engine).await.expect("the server starts");
         assert_eq!(engine.policy.version(), "of-before");
         // What enables is refused, what disables isn't.
         let team = tenure_api::people::NewTeam { name: "payers".to_owned() };
-        let refused = engine.create_team(&world.admin, team.clone()).await.map(drop);
+        let refused = people::create_team(engine, &world.admin, team.clone()).await.map(drop);
         assert!(matches!(refused, Err(OpError::Refused { .. })), "{refused:?}");
         let other = other.person_id().unwrap();
-        engine.suspend_person(&security, other, "while it lasts".to_owned()).await.unwrap();
+        people::suspend_person(engine, &security, other, "while it lasts".to_owned()).await.unwrap();
         // The way back is open.
         let back = NewPolicySet {
             text: engine.policy.loader.default_text().to_owned(),
             purpose: "the new release takes less".to_owned(),
         };
-        engine.propose_policy(&world.admin, back).await.unwrap();
-        engine.catch_up().await.unwrap();
-        engine.create_team(&world.admin, team).await.unwrap();
+        propose_policy(engine, &world.admin, back).await.unwrap();
+        keys::catch_up(engine).await.unwrap();
+        people::create_team(engine, &world.admin, team).await.unwrap();
     }
 }

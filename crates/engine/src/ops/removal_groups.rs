@@ -18,10 +18,13 @@ use tenure_core::row::RowKind;
 use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
-use super::requests::deadlines::acknowledge;
-use crate::Engine;
+use super::requests::request_deadlines::acknowledge;
+use crate::Kernel;
 use crate::error::OpError;
 use crate::notice::notify;
+use crate::ops::findings;
+use crate::ops::ownership;
+use crate::run::deadlines;
 use crate::run::deadlines::system;
 
 /// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
@@ -79,221 +82,219 @@ pub(crate) fn moved_between(from: &Person, to: &Person) -> Vec<TeamId> {
     left.chain(joined).copied().collect()
 }
 
-impl Engine {
-    /// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.
-    async fn note_removal_group(&self, changeset: &mut Changeset, team: TeamId, now: Timestamp) -> Result<Noted, OpError> {
-        let id = team.to_string();
-        let is_open = self.has_finding(&REMOVAL_GROUP_EMPTY, &id).await?;
-        let manned = self.has_active_member(team).await?;
-        let charge = match manned && !is_open {
-            true => return Ok(Noted::Nothing),
-            false => self.charge_of(team).await?,
-        };
-        if manned || charge.identities == 0 {
-            if !is_open {
-                return Ok(Noted::Nothing);
-            }
-            let how = if manned {
-                "somebody is in the team again"
-            } else {
-                "it answers for no identity any more"
-            };
-            self.no_longer(changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
-            return Ok(Noted::Manned);
-        }
-        if is_open {
+/// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.
+async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: TeamId, now: Timestamp) -> Result<Noted, OpError> {
+    let id = team.to_string();
+    let is_open = findings::has_finding(kernel, &REMOVAL_GROUP_EMPTY, &id).await?;
+    let manned = has_active_member(kernel, team).await?;
+    let charge = match manned && !is_open {
+        true => return Ok(Noted::Nothing),
+        false => charge_of(kernel, team).await?,
+    };
+    if manned || charge.identities == 0 {
+        if !is_open {
             return Ok(Noted::Nothing);
         }
-        self.raise(changeset, &REMOVAL_GROUP_EMPTY, &id, "", evidence(&charge), now).await?;
-        let deadline = now.plus(self.settings.transfer_window);
-        let text = format!(
-            "Nobody in the team {id} is there any more, and it answers for the removal of {} identities. Put somebody into it by {deadline}, or name another \
+        let how = if manned {
+            "somebody is in the team again"
+        } else {
+            "it answers for no identity any more"
+        };
+        findings::no_longer(kernel, changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
+        return Ok(Noted::Manned);
+    }
+    if is_open {
+        return Ok(Noted::Nothing);
+    }
+    findings::raise(kernel, changeset, &REMOVAL_GROUP_EMPTY, &id, "", evidence(&charge), now).await?;
+    let deadline = now.plus(kernel.settings.transfer_window);
+    let text = format!(
+        "Nobody in the team {id} is there any more, and it answers for the removal of {} identities. Put somebody into it by {deadline}, or name another \
              team.\nAll of it: tenure finding list --rule {} --subject {id}",
-            charge.identities, REMOVAL_GROUP_EMPTY.id
-        );
-        let event = self
-            .event(now, "removal_group.empty", ControlPoint::Transfer)
-            .subject(&id)
-            .fact("identities", charge.identities)
-            .fact("deadline", deadline);
-        changeset.event(notify(event, &[], &[Role::Administrator], "A removal group has nobody who is there", &text));
-        Ok(Noted::Empty(deadline))
-    }
+        charge.identities, REMOVAL_GROUP_EMPTY.id
+    );
+    let event = kernel
+        .event(now, "removal_group.empty", ControlPoint::Transfer)
+        .subject(&id)
+        .fact("identities", charge.identities)
+        .fact("deadline", deadline);
+    changeset.event(notify(event, &[], &[Role::Administrator], "A removal group has nobody who is there", &text));
+    Ok(Noted::Empty(deadline))
+}
 
-    /// Notes every group that somebody who left, or is there again, is a member of; returns how many were.
-    pub(crate) async fn note_removal_groups_of(&self, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
-        let mut noted = 0;
-        for team in &person.teams {
-            let due = self.note_removal_group(changeset, *team, now).await?.due(*team);
-            noted += usize::from(due.is_some());
-            changeset.due.extend(due);
-        }
-        Ok(noted)
+/// Notes every group that somebody who left, or is there again, is a member of; returns how many were.
+pub(crate) async fn note_removal_groups_of(kernel: &Kernel, changeset: &mut Changeset, person: &Person, now: Timestamp) -> Result<usize, OpError> {
+    let mut noted = 0;
+    for team in &person.teams {
+        let due = note_removal_group(kernel, changeset, *team, now).await?.due(*team);
+        noted += usize::from(due.is_some());
+        changeset.due.extend(due);
     }
+    Ok(noted)
+}
 
-    /// Works off the deadline of a removal group: somebody may have joined or left it, or nobody did in time, which is told to security, again and again.
-    pub(crate) async fn work_removal_group(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Some(team) = claimed.subject.strip_suffix(EMPTY).and_then(|id| id.parse::<TeamId>().ok()) else {
-            return Ok(None);
-        };
-        let event = self.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team);
-        let mut changeset = Changeset::new(system(), now, event);
-        let again = |changeset: &mut Changeset, at| {
-            changeset
-                .due
-                .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, at));
-        };
-        match self.note_removal_group(&mut changeset, team, now).await? {
-            Noted::Empty(deadline) => again(&mut changeset, deadline),
-            Noted::Manned => acknowledge(&mut changeset, claimed),
-            Noted::Nothing => {
-                let Some(since) = self.open_since(&REMOVAL_GROUP_EMPTY, &team.to_string()).await? else {
-                    return Ok(None);
-                };
-                let deadline = since.plus(self.settings.transfer_window);
-                if now < deadline {
-                    return Ok(Some(self.postponed(claimed, deadline, now)));
-                }
-                let charge = self.charge_of(team).await?;
-                let next = now.plus(self.settings.transfer_window);
-                let text = format!(
-                    "Nobody who is there answers for the removal of {} identities of the team {team}, and nobody put somebody into it in time. This is said \
+/// Works off the deadline of a removal group: somebody may have joined or left it, or nobody did in time, which is told to security, again and again.
+pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Some(team) = claimed.subject.strip_suffix(EMPTY).and_then(|id| id.parse::<TeamId>().ok()) else {
+        return Ok(None);
+    };
+    let event = kernel.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team);
+    let mut changeset = Changeset::new(system(), now, event);
+    let again = |changeset: &mut Changeset, at| {
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, at));
+    };
+    match note_removal_group(kernel, &mut changeset, team, now).await? {
+        Noted::Empty(deadline) => again(&mut changeset, deadline),
+        Noted::Manned => acknowledge(&mut changeset, claimed),
+        Noted::Nothing => {
+            let Some(since) = findings::open_since(kernel, &REMOVAL_GROUP_EMPTY, &team.to_string()).await? else {
+                return Ok(None);
+            };
+            let deadline = since.plus(kernel.settings.transfer_window);
+            if now < deadline {
+                return Ok(Some(deadlines::postponed(kernel, claimed, deadline, now)));
+            }
+            let charge = charge_of(kernel, team).await?;
+            let next = now.plus(kernel.settings.transfer_window);
+            let text = format!(
+                "Nobody who is there answers for the removal of {} identities of the team {team}, and nobody put somebody into it in time. This is said \
                      again at {next}.",
-                    charge.identities
-                );
-                let event = self
-                    .event(now, "removal_group.overdue", ControlPoint::Transfer)
-                    .subject(team)
-                    .fact("identities", charge.identities)
-                    .fact("again", next);
-                let to = [Role::Security, Role::Administrator];
-                changeset.event(notify(event, &[], &to, "A removal group still has nobody who is there", &text));
-                self.raise(&mut changeset, &REMOVAL_GROUP_EMPTY, team, "", evidence(&charge), now).await?;
-                again(&mut changeset, next);
-            }
-        }
-        Ok(Some(changeset))
-    }
-
-    /// The identities whose removal a team answers for and isn't done, and the applications that name it.
-    async fn charge_of(&self, team: TeamId) -> Result<Charge, OpError> {
-        let mut charge = Charge::default();
-        let of_team = [removal_group_term(team)];
-        self.add_charge(&mut charge, &of_team, |charter| charter.removal_group == Some(team)).await?;
-        let mut after = None;
-        loop {
-            let (applications, next) = self.rows::<Application>(&of_team, after).await?;
-            for application in applications.iter().filter(|application| application.removal_group == Some(team)) {
-                charge.applications.push(application.id);
-                let of_application = [format!("application={}", application.id)];
-                self.add_charge(&mut charge, &of_application, |charter| charter.removal_group.is_none()).await?;
-            }
-            after = next;
-            if after.is_none() {
-                return Ok(charge);
-            }
+                charge.identities
+            );
+            let event = kernel
+                .event(now, "removal_group.overdue", ControlPoint::Transfer)
+                .subject(team)
+                .fact("identities", charge.identities)
+                .fact("again", next);
+            let to = [Role::Security, Role::Administrator];
+            changeset.event(notify(event, &[], &to, "A removal group still has nobody who is there", &text));
+            findings::raise(kernel, &mut changeset, &REMOVAL_GROUP_EMPTY, team, "", evidence(&charge), now).await?;
+            again(&mut changeset, next);
         }
     }
+    Ok(Some(changeset))
+}
 
-    async fn add_charge(&self, charge: &mut Charge, terms: &[String], is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
-        let mut after = None;
-        loop {
-            let (rows, next) = self.rows::<Identity>(terms, after).await?;
-            let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
-            for identity in rows.iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
-                charge.identities += 1;
-                if charge.named.len() < NAMED {
-                    charge.named.push(identity.id);
-                }
-            }
-            after = next;
-            if after.is_none() {
-                return Ok(());
-            }
+/// The identities whose removal a team answers for and isn't done, and the applications that name it.
+async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
+    let mut charge = Charge::default();
+    let of_team = [removal_group_term(team)];
+    add_charge(kernel, &mut charge, &of_team, |charter| charter.removal_group == Some(team)).await?;
+    let mut after = None;
+    loop {
+        let (applications, next) = findings::rows::<Application>(kernel, &of_team, after).await?;
+        for application in applications.iter().filter(|application| application.removal_group == Some(team)) {
+            charge.applications.push(application.id);
+            let of_application = [format!("application={}", application.id)];
+            add_charge(kernel, &mut charge, &of_application, |charter| charter.removal_group.is_none()).await?;
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(charge);
         }
     }
+}
 
-    /// What is wrong with a team as a removal group: there is none, or nobody in it is active.
-    pub(crate) async fn removal_group_problem(&self, field: &str, team: TeamId) -> Result<Option<FieldProblem>, OpError> {
-        if self.one::<Team>(team).await?.is_none() {
-            return Ok(Some(FieldProblem::new(field, "team_unknown", "name a team by its id: tenure team list")));
+async fn add_charge(kernel: &Kernel, charge: &mut Charge, terms: &[String], is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
+    let mut after = None;
+    loop {
+        let (rows, next) = findings::rows::<Identity>(kernel, terms, after).await?;
+        let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
+        for identity in rows.iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
+            charge.identities += 1;
+            if charge.named.len() < NAMED {
+                charge.named.push(identity.id);
+            }
         }
-        if !self.has_active_member(team).await? {
-            let hint = "nobody in this team is active: name one that can remove it";
-            return Ok(Some(FieldProblem::new(field, "removal_group_empty", hint)));
-        }
-        Ok(None)
-    }
-
-    /// Adds what is wrong with the group that answers for the removal of an identity that is to be activated.
-    pub(crate) async fn needs_removal_group(&self, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<(), OpError> {
-        const FIELD: &str = "charter.removal_group";
-        if problems.iter().any(|problem| problem.field == FIELD || problem.field == "charter.application") {
+        after = next;
+        if after.is_none() {
             return Ok(());
         }
-        match self.removal_group_of(charter).await? {
-            // The charter's own was looked at with its other references.
-            Some((_, false)) => {}
-            Some((team, true)) => problems.extend(self.removal_group_problem(FIELD, team).await?),
-            None => {
-                let hint = "name the team that answers for its removal, or give the application one: tenure application update";
-                problems.push(FieldProblem::new(FIELD, "removal_group_missing", hint));
-            }
-        }
-        Ok(())
     }
+}
 
-    /// The team that answers for the removal of what has this charter, and whether it is the application's.
-    async fn removal_group_of(&self, charter: &CharterDraft) -> Result<Option<(TeamId, bool)>, OpError> {
-        if let Some(team) = charter.removal_group {
-            return Ok(Some((team, false)));
-        }
-        let Some(id) = charter.application else { return Ok(None) };
-        let application = self.one::<Application>(id).await?;
-        Ok(application.and_then(|application| application.removal_group).map(|team| (team, true)))
+/// What is wrong with a team as a removal group: there is none, or nobody in it is active.
+pub(crate) async fn removal_group_problem(kernel: &Kernel, field: &str, team: TeamId) -> Result<Option<FieldProblem>, OpError> {
+    if kernel.one::<Team>(team).await?.is_none() {
+        return Ok(Some(FieldProblem::new(field, "team_unknown", "name a team by its id: tenure team list")));
     }
-
-    /// The same as it is shown.
-    pub(crate) async fn removal_group_view(&self, charter: &CharterDraft) -> Result<Option<RemovalGroup>, OpError> {
-        let Some((team, of_application)) = self.removal_group_of(charter).await? else {
-            return Ok(None);
-        };
-        let name = self.one::<Team>(team).await?.map(|team| team.name.clone()).unwrap_or_default();
-        Ok(Some(RemovalGroup {
-            team,
-            name,
-            of_application,
-            has_active_member: self.has_active_member(team).await?,
-        }))
+    if !has_active_member(kernel, team).await? {
+        let hint = "nobody in this team is active: name one that can remove it";
+        return Ok(Some(FieldProblem::new(field, "removal_group_empty", hint)));
     }
+    Ok(None)
+}
 
-    /// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were noted.
-    pub(crate) async fn sweep_removal_groups(&self) -> Result<usize, OpError> {
-        let (mut noted, mut after) = (0, None);
-        loop {
-            let (teams, next) = self.rows::<Team>(&[], after).await?;
-            for team in &teams {
-                let now = self.now();
-                let event = self.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team.id);
-                let mut changeset = Changeset::new(system(), now, event);
-                let Some(due) = self.note_removal_group(&mut changeset, team.id, now).await?.due(team.id) else {
-                    continue;
-                };
-                changeset.due.push(due);
-                noted += usize::from(self.swept(changeset).await?);
-            }
-            after = next;
-            if after.is_none() {
-                return Ok(noted);
-            }
+/// Adds what is wrong with the group that answers for the removal of an identity that is to be activated.
+pub(crate) async fn needs_removal_group(kernel: &Kernel, charter: &CharterDraft, problems: &mut Vec<FieldProblem>) -> Result<(), OpError> {
+    const FIELD: &str = "charter.removal_group";
+    if problems.iter().any(|problem| problem.field == FIELD || problem.field == "charter.application") {
+        return Ok(());
+    }
+    match removal_group_of(kernel, charter).await? {
+        // The charter's own was looked at with its other references.
+        Some((_, false)) => {}
+        Some((team, true)) => problems.extend(removal_group_problem(kernel, FIELD, team).await?),
+        None => {
+            let hint = "name the team that answers for its removal, or give the application one: tenure application update";
+            problems.push(FieldProblem::new(FIELD, "removal_group_missing", hint));
         }
     }
+    Ok(())
+}
 
-    async fn has_active_member(&self, team: TeamId) -> Result<bool, OpError> {
-        let terms = [format!("team={team}"), "state=active".to_owned()];
-        let (rows, _) = self.listed::<Person>(RowKind::Person, terms.to_vec(), None, 1).await?;
-        Ok(rows.iter().any(|person| person.is_active() && person.teams.contains(&team)))
+/// The team that answers for the removal of what has this charter, and whether it is the application's.
+async fn removal_group_of(kernel: &Kernel, charter: &CharterDraft) -> Result<Option<(TeamId, bool)>, OpError> {
+    if let Some(team) = charter.removal_group {
+        return Ok(Some((team, false)));
     }
+    let Some(id) = charter.application else { return Ok(None) };
+    let application = kernel.one::<Application>(id).await?;
+    Ok(application.and_then(|application| application.removal_group).map(|team| (team, true)))
+}
+
+/// The same as it is shown.
+pub(crate) async fn removal_group_view(kernel: &Kernel, charter: &CharterDraft) -> Result<Option<RemovalGroup>, OpError> {
+    let Some((team, of_application)) = removal_group_of(kernel, charter).await? else {
+        return Ok(None);
+    };
+    let name = kernel.one::<Team>(team).await?.map(|team| team.name.clone()).unwrap_or_default();
+    Ok(Some(RemovalGroup {
+        team,
+        name,
+        of_application,
+        has_active_member: has_active_member(kernel, team).await?,
+    }))
+}
+
+/// Notes removal groups that were left without anybody, whatever became of the notice then; returns how many were noted.
+pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpError> {
+    let (mut noted, mut after) = (0, None);
+    loop {
+        let (teams, next) = findings::rows::<Team>(kernel, &[], after).await?;
+        for team in &teams {
+            let now = kernel.now();
+            let event = kernel.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team.id);
+            let mut changeset = Changeset::new(system(), now, event);
+            let Some(due) = note_removal_group(kernel, &mut changeset, team.id, now).await?.due(team.id) else {
+                continue;
+            };
+            changeset.due.push(due);
+            noted += usize::from(ownership::swept(kernel, changeset).await?);
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(noted);
+        }
+    }
+}
+
+async fn has_active_member(kernel: &Kernel, team: TeamId) -> Result<bool, OpError> {
+    let terms = [format!("team={team}"), "state=active".to_owned()];
+    let (rows, _) = kernel.listed::<Person>(RowKind::Person, terms.to_vec(), None, 1).await?;
+    Ok(rows.iter().any(|person| person.is_active() && person.teams.contains(&team)))
 }
 
 fn evidence(charge: &Charge) -> Map<String, Value> {

@@ -22,184 +22,198 @@ use super::Asked;
 use super::holds::releaser;
 use super::identities::owns_identity;
 use super::lifecycle::check_reason;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::holds;
+use crate::ops::lifecycle;
+use crate::ops::receipts;
 use crate::questions::{inventory, owns};
 
-impl Engine {
-    /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
-    ///
-    /// # Errors
-    /// There is no such target, or the caller may not.
-    pub async fn revoke(&self, caller: &Caller, ask: Revocation) -> Result<ReceiptView, OpError> {
-        check_reason(&ask.reason)?;
-        let target = Target::from(ask.target);
-        let subject = match &target {
-            Target::Credential(id) => id.to_string(),
-            Target::Scope(scope) => scope.subject(),
-        };
-        if ask.suspend && matches!(target, Target::Credential(_)) {
-            let hint = "a credential is revoked for good; to stop its identity as well, cut the identity with suspend";
-            return Err(OpError::field("suspend", "suspend_without_scope", hint));
-        }
-        let (receipt, log) = self
-            .recorded(caller, Asked::new(ControlPoint::Revoke, "revoke", subject), async {
-                let (receipt, committed) = match &target {
-                    Target::Credential(id) => self.revoke_credential(caller, *id, &ask.reason).await?,
-                    Target::Scope(scope) => self.cut(caller, scope, &ask.reason, ask.suspend).await?,
-                };
-                Ok((receipt, self.logged(&committed).await?))
-            })
-            .await?;
-        let mut view = self.first_receipt(receipt).await?;
-        view.log = Some(log);
-        if let (true, Target::Scope(scope)) = (ask.suspend, &target) {
-            view.releasers = Some(self.releasers(scope, caller.person_id(), releaser(caller)).await?);
-        }
-        Ok(view)
+/// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
+///
+/// # Errors
+/// There is no such target, or the caller may not.
+pub async fn revoke(kernel: &Kernel, caller: &Caller, ask: Revocation) -> Result<ReceiptView, OpError> {
+    check_reason(&ask.reason)?;
+    let target = Target::from(ask.target);
+    let subject = match &target {
+        Target::Credential(id) => id.to_string(),
+        Target::Scope(scope) => scope.subject(),
+    };
+    if ask.suspend && matches!(target, Target::Credential(_)) {
+        let hint = "a credential is revoked for good; to stop its identity as well, cut the identity with suspend";
+        return Err(OpError::field("suspend", "suspend_without_scope", hint));
     }
+    let (receipt, log) = kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "revoke", subject), async {
+            let (receipt, committed) = match &target {
+                Target::Credential(id) => revoke_credential(kernel, caller, *id, &ask.reason).await?,
+                Target::Scope(scope) => cut(kernel, caller, scope, &ask.reason, ask.suspend).await?,
+            };
+            Ok((receipt, kernel.logged(&committed).await?))
+        })
+        .await?;
+    let mut view = receipts::first_receipt(kernel, receipt).await?;
+    view.log = Some(log);
+    if let (true, Target::Scope(scope)) = (ask.suspend, &target) {
+        view.releasers = Some(holds::releasers(kernel, scope, caller.person_id(), releaser(caller)).await?);
+    }
+    Ok(view)
+}
 
-    async fn revoke_credential(&self, caller: &Caller, id: CredentialId, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
-        self.decide(|| async {
-            let now = self.now();
-            let stored = self.must::<Credential>("credential", id).await?;
-            let identity = self.must::<Identity>("identity", stored.identity).await?;
-            self.allow(
+async fn revoke_credential(kernel: &Kernel, caller: &Caller, id: CredentialId, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let stored = kernel.must::<Credential>("credential", id).await?;
+            let identity = kernel.must::<Identity>("identity", stored.identity).await?;
+            kernel.allow(
                 caller,
                 Action::Revoke,
                 inventory("credential", id, &stored.environment),
                 owns(owns_identity(caller, &identity)),
             )?;
-            Ok(self.revoking(caller.actor(), &stored, reason, now))
+            Ok(revoking(kernel, caller.actor(), &stored, reason, now))
         })
         .await
-    }
+}
 
-    /// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
-    pub(crate) fn revoking(&self, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
-        let credential = Credential {
-            revoked_at: stored.revoked_at.or(Some(now)),
-            ..(*stored.value).clone()
-        };
-        let event = self
-            .event(now, "credential.revoked", ControlPoint::Revoke)
-            .subject(stored.id)
-            .subject(stored.identity)
-            .fact("reason", reason)
-            .fact("expires_at", stored.expires_at);
-        let mut changeset = Changeset::new(actor, now, event);
-        changeset.replace(stored, &credential);
-        let receipt = self.ask_receipt(&mut changeset, Target::Credential(stored.id), None, reason, now);
-        (changeset, receipt)
-    }
+/// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
+pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
+    let credential = Credential {
+        revoked_at: stored.revoked_at.or(Some(now)),
+        ..(*stored.value).clone()
+    };
+    let event = kernel
+        .event(now, "credential.revoked", ControlPoint::Revoke)
+        .subject(stored.id)
+        .subject(stored.identity)
+        .fact("reason", reason)
+        .fact("expires_at", stored.expires_at);
+    let mut changeset = Changeset::new(actor, now, event);
+    changeset.replace(stored, &credential);
+    let receipt = ask_receipt(kernel, &mut changeset, Target::Credential(stored.id), None, reason, now);
+    (changeset, receipt)
+}
 
-    async fn cut(&self, caller: &Caller, scope: &Scope, reason: &str, suspend: bool) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
-        self.decide(|| async {
-            let now = self.now();
-            let own = self.owns_scope(caller, scope).await?;
-            self.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
-            let event = self
+async fn cut(kernel: &Kernel, caller: &Caller, scope: &Scope, reason: &str, suspend: bool) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let own = owns_scope(kernel, caller, scope).await?;
+            kernel.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
+            let event = kernel
                 .event(now, "scope.cut", ControlPoint::Revoke)
                 .subject(scope.subject())
                 .fact("scope", scope.kind())
                 .fact("reason", reason)
                 .fact("suspend", suspend);
             let mut changeset = Changeset::new(caller.actor(), now, event);
-            let receipt = self.cut_with_receipt(&mut changeset, scope.clone(), reason, now).await?;
+            let receipt = cut_with_receipt(kernel, &mut changeset, scope.clone(), reason, now).await?;
             if suspend {
-                self.stop_scope(caller, &mut changeset, scope, own, reason, now).await?;
+                stop_scope(kernel, caller, &mut changeset, scope, own, reason, now).await?;
             }
             Ok((changeset, receipt))
         })
         .await
-    }
+}
 
-    /// Keeps what was cut from coming back: an identity is suspended, another scope held. What is stopped already stays so.
-    async fn stop_scope(&self, caller: &Caller, changeset: &mut Changeset, scope: &Scope, own: bool, reason: &str, now: Timestamp) -> Result<(), OpError> {
-        if let Scope::Identity(id) = scope {
-            self.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
-            let stored = self.must::<Identity>("identity", id).await?;
-            return self.suspend_with_cut(caller, changeset, &stored, reason, now);
-        }
-        let by = caller.must_be_person()?;
-        self.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
-        if self.hold_in(changeset, by, scope, reason, now).await?.is_some() {
-            changeset.event(self.held_event(scope, reason, now));
-        }
-        Ok(())
+/// Keeps what was cut from coming back: an identity is suspended, another scope held. What is stopped already stays so.
+async fn stop_scope(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    scope: &Scope,
+    own: bool,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Scope::Identity(id) = scope {
+        kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
+        let stored = kernel.must::<Identity>("identity", id).await?;
+        return lifecycle::suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
     }
+    let by = caller.must_be_person()?;
+    kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
+    if holds::hold_in(kernel, changeset, by, scope, reason, now).await?.is_some() {
+        changeset.event(holds::held_event(kernel, scope, reason, now));
+    }
+    Ok(())
+}
 
-    /// Whether the caller answers for the scope; fails if there is no such thing.
-    pub(crate) async fn owns_scope(&self, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
-        Ok(match scope {
-            Scope::Identity(id) => owns_identity(caller, &*self.must::<Identity>("identity", id).await?),
-            Scope::Owner(id) => self.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
-            Scope::Application(id) => self
-                .must::<Application>("application", id)
-                .await
-                .map(|application| caller.person_id() == Some(application.owner))?,
-            Scope::Environment(name) => self.must::<Environment>("environment", name).await.map(|_| false)?,
-            Scope::Vendor(id) => self.must::<Vendor>("vendor", id).await.map(|vendor| caller.person_id() == Some(vendor.owner))?,
-            Scope::CloudAccount(id) => self
-                .must::<CloudAccount>("cloud account", id)
-                .await
-                .map(|account| caller.person_id() == Some(account.owner))?,
+/// Whether the caller answers for the scope; fails if there is no such thing.
+pub(crate) async fn owns_scope(kernel: &Kernel, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
+    Ok(match scope {
+        Scope::Identity(id) => owns_identity(caller, &*kernel.must::<Identity>("identity", id).await?),
+        Scope::Owner(id) => kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
+        Scope::Application(id) => kernel
+            .must::<Application>("application", id)
+            .await
+            .map(|application| caller.person_id() == Some(application.owner))?,
+        Scope::Environment(name) => kernel.must::<Environment>("environment", name).await.map(|_| false)?,
+        Scope::Vendor(id) => kernel
+            .must::<Vendor>("vendor", id)
+            .await
+            .map(|vendor| caller.person_id() == Some(vendor.owner))?,
+        Scope::CloudAccount(id) => kernel
+            .must::<CloudAccount>("cloud account", id)
+            .await
+            .map(|account| caller.person_id() == Some(account.owner))?,
+    })
+}
+
+/// Adds a cut of a scope and the request for its receipt.
+pub(crate) async fn cut_with_receipt(kernel: &Kernel, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
+    let cut = Cut {
+        scope: scope.clone(),
+        reason: reason.to_owned(),
+        at: now,
+    };
+    let read = kernel.one::<Cut>(&scope).await?;
+    let previous = read.as_ref().map(|cut| cut.position);
+    match &read {
+        Some(read) => changeset.replace(read, &cut),
+        None => changeset.insert(&cut),
+    };
+    Ok(ask_receipt(kernel, changeset, Target::Scope(scope), previous, reason, now))
+}
+
+/// Adds an open receipt and the work that fills it.
+fn ask_receipt(kernel: &Kernel, changeset: &mut Changeset, target: Target, previous: Option<Position>, reason: &str, now: Timestamp) -> ReceiptId {
+    let receipt = Receipt {
+        id: ReceiptId::generate(now, kernel.entropy.as_ref()),
+        target,
+        reason: reason.to_owned(),
+        requested_by: changeset.actor.clone(),
+        asked_at: now,
+        in_force_at: now,
+        position: None,
+        previous,
+        points: Vec::new(),
+        returning: None,
+        attempts: 0,
+        signed: None,
+    };
+    changeset.insert(&receipt);
+    changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+    receipt.id
+}
+
+/// Revokes a credential at its client's own request (RFC 7009).
+///
+/// # Errors
+/// The store can't take it.
+pub(crate) async fn revoke_own(kernel: &Kernel, identity: IdentityId, id: CredentialId) -> Result<Option<ReceiptId>, OpError> {
+    let Some(read) = kernel.one::<Credential>(id).await? else { return Ok(None) };
+    if read.identity != identity {
+        return Ok(None);
+    }
+    let (receipt, _) = kernel
+        .decide(|| async {
+            let stored = kernel.must::<Credential>("credential", id).await?;
+            Ok(revoking(kernel, Actor::Identity { id: identity }, &stored, "asked by its client", kernel.now()))
         })
-    }
-
-    /// Adds a cut of a scope and the request for its receipt.
-    pub(crate) async fn cut_with_receipt(&self, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
-        let cut = Cut {
-            scope: scope.clone(),
-            reason: reason.to_owned(),
-            at: now,
-        };
-        let read = self.one::<Cut>(&scope).await?;
-        let previous = read.as_ref().map(|cut| cut.position);
-        match &read {
-            Some(read) => changeset.replace(read, &cut),
-            None => changeset.insert(&cut),
-        };
-        Ok(self.ask_receipt(changeset, Target::Scope(scope), previous, reason, now))
-    }
-
-    /// Adds an open receipt and the work that fills it.
-    fn ask_receipt(&self, changeset: &mut Changeset, target: Target, previous: Option<Position>, reason: &str, now: Timestamp) -> ReceiptId {
-        let receipt = Receipt {
-            id: ReceiptId::generate(now, self.entropy.as_ref()),
-            target,
-            reason: reason.to_owned(),
-            requested_by: changeset.actor.clone(),
-            asked_at: now,
-            in_force_at: now,
-            position: None,
-            previous,
-            points: Vec::new(),
-            returning: None,
-            attempts: 0,
-            signed: None,
-        };
-        changeset.insert(&receipt);
-        changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
-        receipt.id
-    }
-
-    /// Revokes a credential at its client's own request (RFC 7009).
-    ///
-    /// # Errors
-    /// The store can't take it.
-    pub(crate) async fn revoke_own(&self, identity: IdentityId, id: CredentialId) -> Result<Option<ReceiptId>, OpError> {
-        let Some(read) = self.one::<Credential>(id).await? else { return Ok(None) };
-        if read.identity != identity {
-            return Ok(None);
-        }
-        let (receipt, _) = self
-            .decide(|| async {
-                let stored = self.must::<Credential>("credential", id).await?;
-                Ok(self.revoking(Actor::Identity { id: identity }, &stored, "asked by its client", self.now()))
-            })
-            .await?;
-        Ok(Some(receipt))
-    }
+        .await?;
+    Ok(Some(receipt))
 }

@@ -19,9 +19,13 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use super::directory::operator_token;
 use super::exceptional::About;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::keys;
 use crate::notice::notify;
+use crate::ops::exceptional;
+use crate::ops::invitations;
+use crate::ops::sign_in;
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
@@ -73,7 +77,7 @@ pub(crate) struct Awaited {
     expires_at: Timestamp,
 }
 
-pub(crate) fn personal(engine: &Engine, subject: PersonId, field: &'static str, value: &str) -> Personal {
+pub(crate) fn personal(engine: &Kernel, subject: PersonId, field: &'static str, value: &str) -> Personal {
     let mut salt = [0u8; 32];
     engine.entropy.fill(&mut salt);
     Personal {
@@ -84,191 +88,189 @@ pub(crate) fn personal(engine: &Engine, subject: PersonId, field: &'static str, 
     }
 }
 
-impl Engine {
-    /// A set-up token to leave for the operator, if set-up was not done yet. A later call replaces it.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub async fn offer_setup(&self) -> Result<Option<Secret<String>>, OpError> {
-        if self.store.head().await?.size > 0 {
-            return Ok(None);
-        }
-        let now = self.now();
-        let id = OperatorTokenId::generate(now, self.entropy.as_ref());
-        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Setup, id, self.entropy.as_ref());
-        *self.setup.lock() = Some(Awaited {
-            hash,
-            expires_at: now.plus(SETUP_TOKEN_LIFE),
-        });
-        Ok(Some(token))
+/// A set-up token to leave for the operator, if set-up was not done yet. A later call replaces it.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpError> {
+    if kernel.store.head().await?.size > 0 {
+        return Ok(None);
     }
+    let now = kernel.now();
+    let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Setup, id, kernel.entropy.as_ref());
+    *kernel.setup.lock() = Some(Awaited {
+        hash,
+        expires_at: now.plus(SETUP_TOKEN_LIFE),
+    });
+    Ok(Some(token))
+}
 
-    /// Makes the first administrator and the deployment's keys.
-    ///
-    /// # Errors
-    /// The token is wrong or over, or set-up was done before.
-    pub async fn set_up(&self, ask: Setup) -> Result<SetupDone, OpError> {
-        let now = self.now();
-        if self.store.head().await?.size > 0 {
-            return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
-        }
-        let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
-            parsed.kind() == OpaqueKind::Setup
-                && self
-                    .setup
-                    .lock()
-                    .as_ref()
-                    .is_some_and(|awaited| now < awaited.expires_at && self.opaque.matches(parsed, &awaited.hash))
-        });
-        if good.is_none() {
-            return Err(OpError::Unauthenticated(Reason::ProofInvalid));
-        }
-        super::people::check_person(&ask.name, ask.email.as_deref())?;
-        let log_key = self.new_key(KeyUse::Log, now)?;
-        let receipt_key = self.new_key(KeyUse::Receipt, now)?;
-        let deployment = Deployment {
-            log_name: log_name(&self.settings.public_url),
-            log_key: log_key.id,
-            receipt_key: receipt_key.id,
-            created_at: now,
-        };
-        let id = PersonId::generate(now, self.entropy.as_ref());
-        let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
-        let (text, token) = self.new_operator_token(person.id, OPERATOR_TOKEN_LIFE, now);
-        let mut event = self
-            .event(now, "deployment.set_up", ControlPoint::Administer)
-            .subject(person.id)
-            .fact("roles", &person.roles)
-            .fact("log_key", &log_key.public)
-            .fact("receipt_key", &receipt_key.public)
-            .fact("operator_token", token.id)
-            .fact("single_person", true)
-            .personal(personal(self, person.id, "name", &ask.name));
-        if let Some(email) = &ask.email {
-            event = event.personal(personal(self, person.id, "email", email));
-        }
-        let mut changeset = Changeset::new(Actor::System { part: "set-up".into() }, now, event);
-        changeset
-            .insert(&deployment)
-            .insert(&log_key)
-            .insert(&receipt_key)
-            .insert(&person)
-            .insert(&token);
-        self.exceptional(&mut changeset, operator_token(&token));
-        if self.settle(changeset).await?.is_none() {
-            return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
-        }
-        *self.setup.lock() = None;
-        Ok(SetupDone {
-            person,
-            operator_token: text.expose().clone(),
-            expires_at: token.expires_at,
-        })
+/// Makes the first administrator and the deployment's keys.
+///
+/// # Errors
+/// The token is wrong or over, or set-up was done before.
+pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
+    let now = kernel.now();
+    if kernel.store.head().await?.size > 0 {
+        return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
     }
+    let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
+        parsed.kind() == OpaqueKind::Setup
+            && kernel
+                .setup
+                .lock()
+                .as_ref()
+                .is_some_and(|awaited| now < awaited.expires_at && kernel.opaque.matches(parsed, &awaited.hash))
+    });
+    if good.is_none() {
+        return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+    }
+    super::people::check_person(&ask.name, ask.email.as_deref())?;
+    let log_key = keys::new_key(kernel, KeyUse::Log, now)?;
+    let receipt_key = keys::new_key(kernel, KeyUse::Receipt, now)?;
+    let deployment = Deployment {
+        log_name: log_name(&kernel.settings.public_url),
+        log_key: log_key.id,
+        receipt_key: receipt_key.id,
+        created_at: now,
+    };
+    let id = PersonId::generate(now, kernel.entropy.as_ref());
+    let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
+    let (text, token) = new_operator_token(kernel, person.id, OPERATOR_TOKEN_LIFE, now);
+    let mut event = kernel
+        .event(now, "deployment.set_up", ControlPoint::Administer)
+        .subject(person.id)
+        .fact("roles", &person.roles)
+        .fact("log_key", &log_key.public)
+        .fact("receipt_key", &receipt_key.public)
+        .fact("operator_token", token.id)
+        .fact("single_person", true)
+        .personal(personal(kernel, person.id, "name", &ask.name));
+    if let Some(email) = &ask.email {
+        event = event.personal(personal(kernel, person.id, "email", email));
+    }
+    let mut changeset = Changeset::new(Actor::System { part: "set-up".into() }, now, event);
+    changeset
+        .insert(&deployment)
+        .insert(&log_key)
+        .insert(&receipt_key)
+        .insert(&person)
+        .insert(&token);
+    exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
+    if kernel.settle(changeset).await?.is_none() {
+        return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
+    }
+    *kernel.setup.lock() = None;
+    Ok(SetupDone {
+        person,
+        operator_token: text.expose().clone(),
+        expires_at: token.expires_at,
+    })
+}
 
-    /// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It restores one
-    /// person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log says so. While nobody
-    /// signs in, an operator token comes with it.
-    ///
-    /// # Errors
-    /// Set-up was not done, or there is no such active person.
-    pub async fn recover_administrator(&self, person: Option<PersonId>) -> Result<Recovered, OpError> {
-        if self.deployment().await?.is_none() {
-            return Err(OpError::Setup("set-up has not been done"));
-        }
-        let id = match person {
-            Some(id) => id,
-            None => self.any_administrator().await?,
-        };
-        let ((person, secret, invitation, operator), _) = self
-            .decide(|| async {
-                let now = self.now();
-                let set_up = self.sign_in_is_set_up().await?;
-                let before_sign_in = if set_up { None } else { Some(self.before_sign_in().await?) };
-                let stored = self.must::<Person>("person", id).await?;
-                if stored.state != PersonState::Active {
-                    return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
-                }
-                let mut person = (*stored.value).clone();
-                let (secret, invitation) = self.new_invitation(id, id, true, true, now);
-                let event = self
-                    .event(now, "deployment.recovered", ControlPoint::Administer)
-                    .subject(id)
-                    .subject(invitation.id)
-                    .fact("operator_token", before_sign_in.is_some())
-                    .fact("single_person", true)
-                    .fact("role_given", !person.roles.contains(&Role::Administrator));
-                let event = notify(
-                    event,
-                    &[],
-                    &[Role::Administrator],
-                    "An administrator was recovered with the root key",
-                    &format!(
-                        "Somebody who holds the root key made {id} an administrator again with `tenure recover`.\n\
+/// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It restores one
+/// person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log says so. While nobody
+/// signs in, an operator token comes with it.
+///
+/// # Errors
+/// Set-up was not done, or there is no such active person.
+pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) -> Result<Recovered, OpError> {
+    if keys::deployment(kernel).await?.is_none() {
+        return Err(OpError::Setup("set-up has not been done"));
+    }
+    let id = match person {
+        Some(id) => id,
+        None => any_administrator(kernel).await?,
+    };
+    let ((person, secret, invitation, operator), _) = kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let set_up = sign_in::sign_in_is_set_up(kernel).await?;
+            let before_sign_in = if set_up { None } else { Some(sign_in::before_sign_in(kernel).await?) };
+            let stored = kernel.must::<Person>("person", id).await?;
+            if stored.state != PersonState::Active {
+                return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
+            }
+            let mut person = (*stored.value).clone();
+            let (secret, invitation) = invitations::new_invitation(kernel, id, id, true, true, now);
+            let event = kernel
+                .event(now, "deployment.recovered", ControlPoint::Administer)
+                .subject(id)
+                .subject(invitation.id)
+                .fact("operator_token", before_sign_in.is_some())
+                .fact("single_person", true)
+                .fact("role_given", !person.roles.contains(&Role::Administrator));
+            let event = notify(
+                event,
+                &[],
+                &[Role::Administrator],
+                "An administrator was recovered with the root key",
+                &format!(
+                    "Somebody who holds the root key made {id} an administrator again with `tenure recover`.\n\
                          If that was none of you, take it back and change the root key."
-                    ),
-                );
-                let mut changeset = Changeset::new(Actor::System { part: "recover".into() }, now, event);
-                if person.roles.contains(&Role::Administrator) {
-                    changeset.expect(&stored);
-                } else {
-                    person.roles.push(Role::Administrator);
-                    changeset.replace(&stored, &person);
-                }
-                changeset.insert(&invitation);
-                let about = About {
-                    access: Access::AdministratorRecovered,
-                    with: invitation.id.to_string(),
-                    identity: None,
-                    allowed_by: None,
-                    refused: None,
-                };
-                self.exceptional(&mut changeset, about);
-                let mut operator = None;
-                if let Some(fresh) = before_sign_in {
-                    let (text, token) = self.new_operator_token(id, OPERATOR_TOKEN_LIFE, now);
-                    fresh.expect(&mut changeset);
-                    changeset.insert(&token);
-                    operator = Some(text);
-                }
-                Ok((changeset, (person, secret, invitation, operator)))
-            })
-            .await?;
-        Ok(Recovered {
-            person,
-            invitation: secret.expose().clone(),
-            expires_at: invitation.expires_at,
-            operator_token: operator.map(|text| text.expose().clone()),
+                ),
+            );
+            let mut changeset = Changeset::new(Actor::System { part: "recover".into() }, now, event);
+            if person.roles.contains(&Role::Administrator) {
+                changeset.expect(&stored);
+            } else {
+                person.roles.push(Role::Administrator);
+                changeset.replace(&stored, &person);
+            }
+            changeset.insert(&invitation);
+            let about = About {
+                access: Access::AdministratorRecovered,
+                with: invitation.id.to_string(),
+                identity: None,
+                allowed_by: None,
+                refused: None,
+            };
+            exceptional::exceptional(kernel, &mut changeset, about);
+            let mut operator = None;
+            if let Some(fresh) = before_sign_in {
+                let (text, token) = new_operator_token(kernel, id, OPERATOR_TOKEN_LIFE, now);
+                fresh.expect(&mut changeset);
+                changeset.insert(&token);
+                operator = Some(text);
+            }
+            Ok((changeset, (person, secret, invitation, operator)))
         })
-    }
+        .await?;
+    Ok(Recovered {
+        person,
+        invitation: secret.expose().clone(),
+        expires_at: invitation.expires_at,
+        operator_token: operator.map(|text| text.expose().clone()),
+    })
+}
 
-    async fn any_administrator(&self) -> Result<PersonId, OpError> {
-        let terms = vec![
-            format!("role={}", Role::Administrator.as_str()),
-            format!("state={}", PersonState::Active.as_str()),
-        ];
-        // Enough of them that one whose record can't be read doesn't stand in the way.
-        let (people, _) = self.listed::<Person>(RowKind::Person, terms, None, 100).await?;
-        let first = people.first().ok_or(OpError::NotFound("active administrator: name a person"))?;
-        Ok(first.id)
-    }
+async fn any_administrator(kernel: &Kernel) -> Result<PersonId, OpError> {
+    let terms = vec![
+        format!("role={}", Role::Administrator.as_str()),
+        format!("state={}", PersonState::Active.as_str()),
+    ];
+    // Enough of them that one whose record can't be read doesn't stand in the way.
+    let (people, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 100).await?;
+    let first = people.first().ok_or(OpError::NotFound("active administrator: name a person"))?;
+    Ok(first.id)
+}
 
-    /// A fresh operator token and its record.
-    pub(crate) fn new_operator_token(&self, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
-        let id = OperatorTokenId::generate(now, self.entropy.as_ref());
-        let Minted { token, hash } = self.opaque.mint(OpaqueKind::Operator, id, self.entropy.as_ref());
-        (
-            token,
-            OperatorToken {
-                id,
-                person,
-                hash,
-                created_at: now,
-                expires_at: now.plus(life),
-                revoked_at: None,
-            },
-        )
-    }
+/// A fresh operator token and its record.
+pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
+    let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Operator, id, kernel.entropy.as_ref());
+    (
+        token,
+        OperatorToken {
+            id,
+            person,
+            hash,
+            created_at: now,
+            expires_at: now.plus(life),
+            revoked_at: None,
+        },
+    )
 }
 
 /// The public URL's authority under which a deployment was set up, if it was.

@@ -18,9 +18,12 @@ use super::Asked;
 use super::issuers::{Discovery, IssuerUse, allowed_url};
 use super::lists::Listing;
 use super::trust::{Names, Standing, Trusted};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
+use crate::ops::issuers;
+use crate::ops::trust;
 use crate::questions::{administration, inventory};
 
 const KIND: &str = "sign_in_provider";
@@ -62,34 +65,34 @@ impl Trusted for SignInProvider {
     }
 }
 
-impl Engine {
-    /// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked so, while
-    /// there is no other.
-    ///
-    /// # Errors
-    /// The fields are wrong, its discovery document doesn't fit, workloads are proven by it, or the caller may not.
-    pub async fn create_sign_in_provider(&self, caller: &Caller, ask: NewSignInProvider) -> Result<View<SignInProviderView>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.create", ""), async {
-            self.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
+/// Registers a provider. People can sign in with it once another administrator has confirmed it, or at once, and marked so, while
+/// there is no other.
+///
+/// # Errors
+/// The fields are wrong, its discovery document doesn't fit, workloads are proven by it, or the caller may not.
+pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewSignInProvider) -> Result<View<SignInProviderView>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "sign_in_provider.create", ""), async {
+            kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
             let problems = check(&ask);
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
-            let found = self.discover("issuer", &ask.issuer).await?;
+            let found = issuers::discover(kernel, "issuer", &ask.issuer).await?;
             let (authorization_endpoint, token_endpoint) = endpoints(&found, ask.issuer.starts_with("https://"))?;
-            let (provider, committed) = self
+            let (provider, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let proposing = self.proposing(caller, now).await?;
-                    let earlier = self.earlier_registrations(&ask.issuer, IssuerUse::People).await?;
-                    let id = SignInProviderId::generate(now, self.entropy.as_ref());
+                    let now = kernel.now();
+                    let proposing = trust::proposing(kernel, caller, now).await?;
+                    let earlier = issuers::earlier_registrations(kernel, &ask.issuer, IssuerUse::People).await?;
+                    let id = SignInProviderId::generate(now, kernel.entropy.as_ref());
                     let provider = SignInProvider {
                         id,
                         name: ask.name.trim().to_owned(),
                         issuer: ask.issuer.clone(),
                         client_id: ask.client_id.clone(),
-                        client_secret: ask.client_secret.as_deref().map(|secret| self.seal_client_secret(id, secret)).transpose()?,
+                        client_secret: ask.client_secret.as_deref().map(|secret| seal_client_secret(kernel, id, secret)).transpose()?,
                         secret_in_form: in_form(found.token_endpoint_auth_methods_supported.as_deref()),
                         phishing_resistant: ask.phishing_resistant.clone(),
                         acr_values: both(&ask.phishing_resistant, &found.acr_values_supported),
@@ -104,7 +107,7 @@ impl Engine {
                         single_person: proposing.alone,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "sign_in_provider.proposed", ControlPoint::Administer)
                         .subject(id)
                         .fact("issuer", &provider.issuer)
@@ -113,7 +116,7 @@ impl Engine {
                         .fact("authorization_endpoint", &provider.authorization_endpoint)
                         .fact("token_endpoint", &provider.token_endpoint)
                         .fact("jwks_uri", &provider.jwks_uri);
-                    let mut changeset = self.proposal(caller, now, proposing, &provider, event);
+                    let mut changeset = trust::proposal(kernel, caller, now, proposing, &provider, event);
                     changeset.once.push(Once {
                         space: "issuer_url",
                         // As in the registration of issuers: two of the same moment use the same number, whatever they are for.
@@ -123,119 +126,119 @@ impl Engine {
                     Ok((changeset, provider))
                 })
                 .await?;
-            self.changed(self.provider_view(&provider), 1, &committed).await
+            kernel.changed(provider_view(kernel, &provider), 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Confirms a provider that somebody else proposed.
-    ///
-    /// # Errors
-    /// No such provider, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
-    pub async fn confirm_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
-        let confirmed = self.confirm_trusted(caller, &id.to_string()).await?;
-        Ok(self.changed_provider(&confirmed))
-    }
+/// Confirms a provider that somebody else proposed.
+///
+/// # Errors
+/// No such provider, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
+pub async fn confirm_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+    let confirmed = trust::confirm_trusted(kernel, caller, &id.to_string()).await?;
+    Ok(changed_provider(kernel, &confirmed))
+}
 
-    /// Ends the sign-in by a provider, for ever. One administrator is enough to take trust away.
-    ///
-    /// # Errors
-    /// No such provider, it was removed before, or the caller may not.
-    pub async fn remove_sign_in_provider(&self, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
-        let removed = self.remove_trusted(caller, &id.to_string(), None).await?;
-        Ok(self.changed_provider(&removed))
-    }
+/// Ends the sign-in by a provider, for ever. One administrator is enough to take trust away.
+///
+/// # Errors
+/// No such provider, it was removed before, or the caller may not.
+pub async fn remove_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignInProviderId) -> Result<View<SignInProviderView>, OpError> {
+    let removed = trust::remove_trusted(kernel, caller, &id.to_string(), None).await?;
+    Ok(changed_provider(kernel, &removed))
+}
 
-    /// All providers, without their secrets.
-    ///
-    /// # Errors
-    /// The caller may not read them.
-    pub async fn sign_in_providers(&self, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
-        self.may_read(caller, KIND, "", false).await?;
-        let listing = self.stored_providers(200).await?;
-        let items = listing.rows.into_iter().map(|stored| View {
-            record: self.provider_view(&stored),
-            revision: stored.revision,
-            hold: None,
-            log: None,
-        });
-        Ok(Page {
-            items: items.collect(),
-            next: None,
-            unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
-        })
-    }
+/// All providers, without their secrets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
+    directory::may_read(kernel, caller, KIND, "", false).await?;
+    let listing = stored_providers(kernel, 200).await?;
+    let items = listing.rows.into_iter().map(|stored| View {
+        record: provider_view(kernel, &stored),
+        revision: stored.revision,
+        hold: None,
+        log: None,
+    });
+    Ok(Page {
+        items: items.collect(),
+        next: None,
+        unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+    })
+}
 
-    /// The providers of the sign-in page: which there are is for everyone to see.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub async fn offered_providers(&self) -> Result<Vec<(SignInProviderId, String)>, OpError> {
-        let stored = self.stored_providers(200).await?.rows.into_iter();
-        Ok(stored
-            .filter(|provider| provider.state == IssuerState::Active)
-            .take(MAX_PROVIDERS.into())
-            .map(|provider| (provider.id, provider.name.clone()))
-            .collect())
-    }
+/// The providers of the sign-in page: which there are is for everyone to see.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn offered_providers(kernel: &Kernel) -> Result<Vec<(SignInProviderId, String)>, OpError> {
+    let stored = stored_providers(kernel, 200).await?.rows.into_iter();
+    Ok(stored
+        .filter(|provider| provider.state == IssuerState::Active)
+        .take(MAX_PROVIDERS.into())
+        .map(|provider| (provider.id, provider.name.clone()))
+        .collect())
+}
 
-    async fn stored_providers(&self, limit: u16) -> Result<Listing<SignInProvider>, OpError> {
-        let query = ListQuery {
-            kind: RowKind::SignInProvider,
-            terms: Vec::new(),
-            after: None,
-            limit,
-        };
-        self.listing(&query).await
-    }
+async fn stored_providers(kernel: &Kernel, limit: u16) -> Result<Listing<SignInProvider>, OpError> {
+    let query = ListQuery {
+        kind: RowKind::SignInProvider,
+        terms: Vec::new(),
+        after: None,
+        limit,
+    };
+    kernel.listing(&query).await
+}
 
-    fn seal_client_secret(&self, id: SignInProviderId, secret: &str) -> Result<String, OpError> {
-        self.root
-            .seal(SEAL_LABEL, &id.to_string(), secret.as_bytes(), self.entropy.as_ref())
-            .map_err(|error| OpError::Internal(error.to_string()))
-    }
+fn seal_client_secret(kernel: &Kernel, id: SignInProviderId, secret: &str) -> Result<String, OpError> {
+    kernel
+        .root
+        .seal(SEAL_LABEL, &id.to_string(), secret.as_bytes(), kernel.entropy.as_ref())
+        .map_err(|error| OpError::Internal(error.to_string()))
+}
 
-    /// Our client secret at a provider, for the one request that needs it.
-    pub(crate) fn client_secret(&self, provider: &SignInProvider) -> Result<Option<Secret<String>>, OpError> {
-        let Some(sealed) = &provider.client_secret else { return Ok(None) };
-        let broken = || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
-        let opened = self.root.open(SEAL_LABEL, &provider.id.to_string(), sealed).map_err(|_| broken())?;
-        let text = String::from_utf8(opened.expose().clone()).map_err(|_| broken())?;
-        Ok(Some(Secret::new(text)))
-    }
+/// Our client secret at a provider, for the one request that needs it.
+pub(crate) fn client_secret(kernel: &Kernel, provider: &SignInProvider) -> Result<Option<Secret<String>>, OpError> {
+    let Some(sealed) = &provider.client_secret else { return Ok(None) };
+    let broken = || OpError::Internal(format!("the client secret of {} can't be opened with this root key", provider.id));
+    let opened = kernel.root.open(SEAL_LABEL, &provider.id.to_string(), sealed).map_err(|_| broken())?;
+    let text = String::from_utf8(opened.expose().clone()).map_err(|_| broken())?;
+    Ok(Some(Secret::new(text)))
+}
 
-    /// The redirect URI that a provider has to know.
-    pub(crate) fn redirect_uri(&self) -> String {
-        format!("{}/sign-in/oidc/callback", self.settings.public_url)
-    }
+/// The redirect URI that a provider has to know.
+pub(crate) fn redirect_uri(kernel: &Kernel) -> String {
+    format!("{}/sign-in/oidc/callback", kernel.settings.public_url)
+}
 
-    fn changed_provider(&self, changed: &View<SignInProvider>) -> View<SignInProviderView> {
-        View {
-            record: self.provider_view(&changed.record),
-            revision: changed.revision,
-            hold: None,
-            log: changed.log.clone(),
-        }
+fn changed_provider(kernel: &Kernel, changed: &View<SignInProvider>) -> View<SignInProviderView> {
+    View {
+        record: provider_view(kernel, &changed.record),
+        revision: changed.revision,
+        hold: None,
+        log: changed.log.clone(),
     }
+}
 
-    fn provider_view(&self, provider: &SignInProvider) -> SignInProviderView {
-        SignInProviderView {
-            id: provider.id,
-            name: provider.name.clone(),
-            issuer: provider.issuer.clone(),
-            client_id: provider.client_id.clone(),
-            confidential: provider.client_secret.is_some(),
-            redirect_uri: self.redirect_uri(),
-            phishing_resistant: provider.phishing_resistant.clone(),
-            authorization_endpoint: provider.authorization_endpoint.clone(),
-            token_endpoint: provider.token_endpoint.clone(),
-            jwks_uri: provider.jwks_uri.clone(),
-            state: provider.state,
-            proposed_by: provider.proposed_by,
-            confirmed_by: provider.confirmed_by,
-            single_person: provider.single_person,
-            created_at: provider.created_at,
-        }
+fn provider_view(kernel: &Kernel, provider: &SignInProvider) -> SignInProviderView {
+    SignInProviderView {
+        id: provider.id,
+        name: provider.name.clone(),
+        issuer: provider.issuer.clone(),
+        client_id: provider.client_id.clone(),
+        confidential: provider.client_secret.is_some(),
+        redirect_uri: redirect_uri(kernel),
+        phishing_resistant: provider.phishing_resistant.clone(),
+        authorization_endpoint: provider.authorization_endpoint.clone(),
+        token_endpoint: provider.token_endpoint.clone(),
+        jwks_uri: provider.jwks_uri.clone(),
+        state: provider.state,
+        proposed_by: provider.proposed_by,
+        confirmed_by: provider.confirmed_by,
+        single_person: provider.single_person,
+        created_at: provider.created_at,
     }
 }
 

@@ -26,9 +26,15 @@ use super::lists::{ListAsk, Listed};
 use super::sign_in::assurance_fact;
 use super::signals::is_well_formed;
 use super::trust::{Names, Standing, Trusted};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::directory;
+use crate::ops::issuers;
+use crate::ops::ownership;
+use crate::ops::references;
+use crate::ops::sign_in;
+use crate::ops::trust;
 use crate::questions::{administration, inventory};
 
 const KIND: &str = "source";
@@ -94,23 +100,23 @@ pub(crate) struct Known(Mutex<HashMap<String, SourceId>>);
 /// A key as it is kept, and the secret behind it, if Tenure made one.
 type FreshKey = (SourceKey, Option<Secret<String>>);
 
-impl Engine {
-    /// Registers a source. What it says counts once another administrator has confirmed it, or at once, and marked so, while there is
-    /// no other.
-    ///
-    /// # Errors
-    /// The fields are wrong, its name is taken, or the caller may not.
-    pub async fn create_source(&self, caller: &Caller, ask: NewSource) -> Result<SourceMade, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "source.create", ""), async {
-            self.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
+/// Registers a source. What it says counts once another administrator has confirmed it, or at once, and marked so, while there is
+/// no other.
+///
+/// # Errors
+/// The fields are wrong, its name is taken, or the caller may not.
+pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> Result<SourceMade, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "source.create", ""), async {
+            kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
-            let ask = self.checked_source(ask).await?;
-            let ((source, secret), committed) = self
+            let ask = checked_source(kernel, ask).await?;
+            let ((source, secret), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let proposing = self.proposing(caller, now).await?;
-                    let id = SourceId::generate(now, self.entropy.as_ref());
-                    let (key, secret) = self.source_key(id, ask.format, &ask.auth)?;
+                    let now = kernel.now();
+                    let proposing = trust::proposing(kernel, caller, now).await?;
+                    let id = SourceId::generate(now, kernel.entropy.as_ref());
+                    let (key, secret) = source_key(kernel, id, ask.format, &ask.auth)?;
                     let source = Source {
                         id,
                         name: ask.name.clone(),
@@ -130,7 +136,7 @@ impl Engine {
                         single_person: proposing.alone,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "source.proposed", ControlPoint::Administer)
                         .subject(id)
                         .subject(source.owner)
@@ -144,7 +150,7 @@ impl Engine {
                         .fact("template", &source.template)
                         .fact("issuer", &source.issuer)
                         .fact("auth", auth_of(&source.key));
-                    let mut changeset = self.proposal(caller, now, proposing, &source, event);
+                    let mut changeset = trust::proposal(kernel, caller, now, proposing, &source, event);
                     changeset.once.push(Once {
                         space: "source_name",
                         key: source.name.clone(),
@@ -156,47 +162,48 @@ impl Engine {
                 .await?;
             let secret = secret.and_then(|secret| secret.release(&committed));
             Ok(SourceMade {
-                source: self.changed(self.source_view(&source), 1, &committed).await?,
+                source: kernel.changed(source_view(kernel, &source), 1, &committed).await?,
                 secret: secret.map(|secret| secret.expose().clone()),
             })
         })
         .await
-    }
+}
 
-    /// Confirms a source that somebody else proposed: from then on what it says counts.
-    ///
-    /// # Errors
-    /// No such source, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
-    pub async fn confirm_source(&self, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
-        let confirmed = self.confirm_trusted::<Source>(caller, &id.to_string()).await?;
-        Ok(self.seen(confirmed))
-    }
+/// Confirms a source that somebody else proposed: from then on what it says counts.
+///
+/// # Errors
+/// No such source, it isn't proposed, or the caller proposed it, may not, or hasn't just signed in.
+pub async fn confirm_source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
+    let confirmed = trust::confirm_trusted::<Source>(kernel, caller, &id.to_string()).await?;
+    Ok(seen(kernel, confirmed))
+}
 
-    /// Listens to a source no more, for ever, and destroys its key.
-    ///
-    /// # Errors
-    /// There is no reason, no such source, it was removed before, or the caller may not.
-    pub async fn remove_source(&self, caller: &Caller, id: SourceId, reason: &str) -> Result<View<SourceView>, OpError> {
-        let removed = self.remove_trusted::<Source>(caller, &id.to_string(), Some(reason)).await?;
-        Ok(self.seen(removed))
-    }
+/// Listens to a source no more, for ever, and destroys its key.
+///
+/// # Errors
+/// There is no reason, no such source, it was removed before, or the caller may not.
+pub async fn remove_source(kernel: &Kernel, caller: &Caller, id: SourceId, reason: &str) -> Result<View<SourceView>, OpError> {
+    let removed = trust::remove_trusted::<Source>(kernel, caller, &id.to_string(), Some(reason)).await?;
+    Ok(seen(kernel, removed))
+}
 
-    /// Makes a source's secret anew. The old one is dead before this returns.
-    ///
-    /// # Errors
-    /// No such source, it has no secret of ours, or the caller may not or hasn't just signed in.
-    pub async fn rotate_source_key(&self, caller: &Caller, id: SourceId) -> Result<SourceMade, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "source.rotate_key", id), async {
-            self.allow(caller, Action::Trust, inventory(KIND, id, ""), administration(false, false))?;
-            let ((source, revision, secret), committed) = self
+/// Makes a source's secret anew. The old one is dead before this returns.
+///
+/// # Errors
+/// No such source, it has no secret of ours, or the caller may not or hasn't just signed in.
+pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<SourceMade, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "source.rotate_key", id), async {
+            kernel.allow(caller, Action::Trust, inventory(KIND, id, ""), administration(false, false))?;
+            let ((source, revision, secret), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let fresh = self.freshness(caller, now).await?;
-                    let stored = self.must::<Source>(KIND, id).await?;
+                    let now = kernel.now();
+                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let stored = kernel.must::<Source>(KIND, id).await?;
                     if stored.state == SourceState::Removed {
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
                     }
-                    let (key, Some(secret)) = self.source_key(id, stored.format, &auth_of(&stored.key))? else {
+                    let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key))? else {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
                             "the source signs with keys of its own: it rotates them by its key set",
@@ -206,7 +213,7 @@ impl Engine {
                         key,
                         ..(*stored.value).clone()
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "source.key_rotated", ControlPoint::Administer)
                         .subject(id)
                         .fact("assurance", assurance_fact(caller));
@@ -218,209 +225,208 @@ impl Engine {
                 })
                 .await?;
             Ok(SourceMade {
-                source: self.changed(self.source_view(&source), revision, &committed).await?,
+                source: kernel.changed(source_view(kernel, &source), revision, &committed).await?,
                 secret: secret.release(&committed).map(|secret| secret.expose().clone()),
             })
         })
         .await
-    }
+}
 
-    /// A page of sources, without their secrets.
-    ///
-    /// # Errors
-    /// The caller may not read them.
-    pub async fn sources(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<SourceView>>, OpError> {
-        self.may_read(caller, KIND, "", false).await?;
-        let (rows, end) = self.page::<Source>(ask).await?;
-        Ok(end.page(rows.into_iter().map(|row| self.read(&row)).collect()))
-    }
+/// A page of sources, without their secrets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<SourceView>>, OpError> {
+    directory::may_read(kernel, caller, KIND, "", false).await?;
+    let (rows, end) = kernel.page::<Source>(ask).await?;
+    Ok(end.page(rows.into_iter().map(|row| read(kernel, &row)).collect()))
+}
 
-    /// One source, without its secret.
-    ///
-    /// # Errors
-    /// No such source, or the caller may not read it.
-    pub async fn source(&self, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
-        let row = self.one::<Source>(id).await?;
-        let own = row.as_ref().is_some_and(|row| caller.person_id() == Some(row.owner));
-        self.may_read(caller, KIND, &id.to_string(), own).await?;
-        Ok(self.read(&row.ok_or(OpError::NotFound(KIND))?))
-    }
+/// One source, without its secret.
+///
+/// # Errors
+/// No such source, or the caller may not read it.
+pub async fn source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
+    let row = kernel.one::<Source>(id).await?;
+    let own = row.as_ref().is_some_and(|row| caller.person_id() == Some(row.owner));
+    directory::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
+    Ok(read(kernel, &row.ok_or(OpError::NotFound(KIND))?))
+}
 
-    /// The source with this id or name.
-    pub(crate) async fn find_source(&self, id_or_name: &str) -> Result<Option<Stored<Source>>, OpError> {
-        if let Ok(id) = id_or_name.parse::<SourceId>() {
-            return self.one::<Source>(id).await;
-        }
-        let known = self.sources.0.lock().get(id_or_name).copied();
-        if let Some(id) = known {
-            return self.one::<Source>(id).await;
-        }
-        if parse_name("source", id_or_name).is_err() {
-            return Ok(None);
-        }
-        let query = ListQuery {
-            kind: RowKind::Source,
-            terms: vec![format!("name={id_or_name}")],
-            after: None,
-            limit: 1,
-        };
-        let page = self.store.list(&query).await?;
-        let Some(row) = page.rows.first() else { return Ok(None) };
-        let source = row.decode::<Source>().map_err(StoreError::from)?;
-        let mut known = self.sources.0.lock();
-        if known.len() >= MAX_KNOWN {
-            known.clear();
-        }
-        known.insert(source.name.clone(), source.id);
-        Ok(Some(source))
+/// The source with this id or name.
+pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Option<Stored<Source>>, OpError> {
+    if let Ok(id) = id_or_name.parse::<SourceId>() {
+        return kernel.one::<Source>(id).await;
     }
-
-    /// The HMAC key of a source, for the one delivery that needs it.
-    pub(crate) fn open_source_key(&self, id: SourceId, sealed: &str) -> Result<Secret<String>, OpError> {
-        let broken = || OpError::Internal(format!("the key of the source {id} can't be opened with this root key"));
-        let opened = self.root.open(SEAL_LABEL, &id.to_string(), sealed).map_err(|_| broken())?;
-        String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+    let known = kernel.sources.0.lock().get(id_or_name).copied();
+    if let Some(id) = known {
+        return kernel.one::<Source>(id).await;
     }
-
-    fn source_key(&self, id: SourceId, format: Format, auth: &SourceAuth) -> Result<FreshKey, OpError> {
-        let minted = || self.opaque.mint(OpaqueKind::Source, id, self.entropy.as_ref());
-        Ok(match auth {
-            SourceAuth::Hmac {} => {
-                // GitLab takes keys of no other form.
-                let secret = match format {
-                    Format::Gitlab => standard_secret(self.entropy.as_ref()),
-                    _ => minted().token,
-                };
-                let sealed = self
-                    .root
-                    .seal(SEAL_LABEL, &id.to_string(), secret.expose().as_bytes(), self.entropy.as_ref())
-                    .map_err(|error| OpError::Internal(error.to_string()))?;
-                (SourceKey::Hmac { sealed }, Some(secret))
-            }
-            SourceAuth::Token {} => {
-                let Minted { token, hash } = minted();
-                (SourceKey::Token { hash }, Some(token))
-            }
-            SourceAuth::Keys {
-                issuer,
-                audience,
-                jwks_uri,
-                algorithms,
-            } => {
-                let key = SourceKey::Keys {
-                    issuer: issuer.clone(),
-                    audience: audience.clone(),
-                    jwks_uri: jwks_uri.clone().unwrap_or_default(),
-                    algorithms: algorithms.clone(),
-                };
-                (key, None)
-            }
-        })
+    if parse_name("source", id_or_name).is_err() {
+        return Ok(None);
     }
-
-    /// The registration with everything that it leaves out, if all of it is good.
-    async fn checked_source(&self, mut ask: NewSource) -> Result<NewSource, OpError> {
-        let mut problems = check(&ask);
-        ask.kinds.sort_unstable();
-        ask.kinds.dedup();
-        ask.subjects.sort_unstable();
-        ask.subjects.dedup();
-        self.who_answers(ask.owner, &mut problems).await?;
-        ask.environments.sort_unstable();
-        ask.environments.dedup();
-        for name in ask.environments.iter().take(MAX_ENVIRONMENTS) {
-            if parse_name("environments", name).is_err() || self.one::<Environment>(name).await?.is_none() {
-                problems.push(FieldProblem::new(
-                    "environments",
-                    "environment_unknown",
-                    "name registered environments: tenure environment list",
-                ));
-                break;
-            }
-        }
-        if ask.environments.len() > MAX_ENVIRONMENTS {
-            problems.push(FieldProblem::new("environments", "too_many", "name at most 16 environments"));
-        }
-        let of_all = |kind: &SignalKind| {
-            matches!(
-                kind,
-                SignalKind::ApplicationRetired
-                    | SignalKind::VendorTerminated
-                    | SignalKind::CloudAccountDeleted
-                    | SignalKind::IntegrationRemoved
-                    | SignalKind::EmploymentEnded
-            )
-        };
-        if let Some(kind) = ask.kinds.iter().find(|kind| !ask.environments.is_empty() && of_all(kind)) {
-            let hint = format!(
-                "{} is of no one environment: leave environments out, or register another source for it",
-                kind.as_str()
-            );
-            problems.push(FieldProblem::new("environments", "kind_of_every_environment", hint));
-        }
-        if let Some(template) = &ask.template
-            && (parse_name("template", template).is_err() || self.one::<Template>(template).await?.is_none())
-        {
-            problems.push(FieldProblem::new("template", "template_unknown", "name a template: tenure template list"));
-        }
-        if let Some(issuer) = &ask.issuer
-            && self.find_issuer(issuer).await?.is_none()
-        {
-            problems.push(FieldProblem::new("issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL"));
-        }
-        if let SourceAuth::Keys { algorithms: given, .. } = &mut ask.auth {
-            *given = algorithms(given, Preset::Oidc, &mut problems);
-        }
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        if let SourceAuth::Keys { issuer, jwks_uri, .. } = &mut ask.auth
-            && jwks_uri.is_none()
-        {
-            *jwks_uri = Some(self.discover("auth.issuer", issuer).await?.jwks_uri);
-        }
-        Ok(ask)
+    let query = ListQuery {
+        kind: RowKind::Source,
+        terms: vec![format!("name={id_or_name}")],
+        after: None,
+        limit: 1,
+    };
+    let page = kernel.store.list(&query).await?;
+    let Some(row) = page.rows.first() else { return Ok(None) };
+    let source = row.decode::<Source>().map_err(StoreError::from)?;
+    let mut known = kernel.sources.0.lock();
+    if known.len() >= MAX_KNOWN {
+        known.clear();
     }
+    known.insert(source.name.clone(), source.id);
+    Ok(Some(source))
+}
 
-    fn read(&self, row: &Stored<Source>) -> View<SourceView> {
-        View {
-            record: self.source_view(row),
-            revision: row.revision,
-            hold: None,
-            log: None,
+/// The HMAC key of a source, for the one delivery that needs it.
+pub(crate) fn open_source_key(kernel: &Kernel, id: SourceId, sealed: &str) -> Result<Secret<String>, OpError> {
+    let broken = || OpError::Internal(format!("the key of the source {id} can't be opened with this root key"));
+    let opened = kernel.root.open(SEAL_LABEL, &id.to_string(), sealed).map_err(|_| broken())?;
+    String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
+}
+
+fn source_key(kernel: &Kernel, id: SourceId, format: Format, auth: &SourceAuth) -> Result<FreshKey, OpError> {
+    let minted = || kernel.opaque.mint(OpaqueKind::Source, id, kernel.entropy.as_ref());
+    Ok(match auth {
+        SourceAuth::Hmac {} => {
+            // GitLab takes keys of no other form.
+            let secret = match format {
+                Format::Gitlab => standard_secret(kernel.entropy.as_ref()),
+                _ => minted().token,
+            };
+            let sealed = kernel
+                .root
+                .seal(SEAL_LABEL, &id.to_string(), secret.expose().as_bytes(), kernel.entropy.as_ref())
+                .map_err(|error| OpError::Internal(error.to_string()))?;
+            (SourceKey::Hmac { sealed }, Some(secret))
+        }
+        SourceAuth::Token {} => {
+            let Minted { token, hash } = minted();
+            (SourceKey::Token { hash }, Some(token))
+        }
+        SourceAuth::Keys {
+            issuer,
+            audience,
+            jwks_uri,
+            algorithms,
+        } => {
+            let key = SourceKey::Keys {
+                issuer: issuer.clone(),
+                audience: audience.clone(),
+                jwks_uri: jwks_uri.clone().unwrap_or_default(),
+                algorithms: algorithms.clone(),
+            };
+            (key, None)
+        }
+    })
+}
+
+/// The registration with everything that it leaves out, if all of it is good.
+async fn checked_source(kernel: &Kernel, mut ask: NewSource) -> Result<NewSource, OpError> {
+    let mut problems = check(&ask);
+    ask.kinds.sort_unstable();
+    ask.kinds.dedup();
+    ask.subjects.sort_unstable();
+    ask.subjects.dedup();
+    ownership::who_answers(kernel, ask.owner, &mut problems).await?;
+    ask.environments.sort_unstable();
+    ask.environments.dedup();
+    for name in ask.environments.iter().take(MAX_ENVIRONMENTS) {
+        if parse_name("environments", name).is_err() || kernel.one::<Environment>(name).await?.is_none() {
+            problems.push(FieldProblem::new(
+                "environments",
+                "environment_unknown",
+                "name registered environments: tenure environment list",
+            ));
+            break;
         }
     }
-
-    pub(crate) fn seen(&self, changed: View<Source>) -> View<SourceView> {
-        View {
-            record: self.source_view(&changed.record),
-            revision: changed.revision,
-            hold: None,
-            log: changed.log,
-        }
+    if ask.environments.len() > MAX_ENVIRONMENTS {
+        problems.push(FieldProblem::new("environments", "too_many", "name at most 16 environments"));
     }
+    let of_all = |kind: &SignalKind| {
+        matches!(
+            kind,
+            SignalKind::ApplicationRetired
+                | SignalKind::VendorTerminated
+                | SignalKind::CloudAccountDeleted
+                | SignalKind::IntegrationRemoved
+                | SignalKind::EmploymentEnded
+        )
+    };
+    if let Some(kind) = ask.kinds.iter().find(|kind| !ask.environments.is_empty() && of_all(kind)) {
+        let hint = format!(
+            "{} is of no one environment: leave environments out, or register another source for it",
+            kind.as_str()
+        );
+        problems.push(FieldProblem::new("environments", "kind_of_every_environment", hint));
+    }
+    if let Some(template) = &ask.template
+        && (parse_name("template", template).is_err() || kernel.one::<Template>(template).await?.is_none())
+    {
+        problems.push(FieldProblem::new("template", "template_unknown", "name a template: tenure template list"));
+    }
+    if let Some(issuer) = &ask.issuer
+        && references::find_issuer(kernel, issuer).await?.is_none()
+    {
+        problems.push(FieldProblem::new("issuer", "issuer_unknown", "name a registered, confirmed issuer by its URL"));
+    }
+    if let SourceAuth::Keys { algorithms: given, .. } = &mut ask.auth {
+        *given = algorithms(given, Preset::Oidc, &mut problems);
+    }
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    if let SourceAuth::Keys { issuer, jwks_uri, .. } = &mut ask.auth
+        && jwks_uri.is_none()
+    {
+        *jwks_uri = Some(issuers::discover(kernel, "auth.issuer", issuer).await?.jwks_uri);
+    }
+    Ok(ask)
+}
 
-    fn source_view(&self, source: &Source) -> SourceView {
-        SourceView {
-            id: source.id,
-            name: source.name.clone(),
-            format: source.format,
-            owner: source.owner,
-            kinds: source.kinds.clone(),
-            subjects: source.subjects.clone(),
-            environments: source.environments.clone(),
-            rate_per_minute: source.rate_per_minute,
-            blast_cap: source.blast_cap,
-            template: source.template.clone(),
-            issuer: source.issuer.clone(),
-            auth: auth_of(&source.key),
-            delivery_url: format!("{}/signals/{}", self.settings.public_url, source.name),
-            state: source.state,
-            proposed_by: source.proposed_by,
-            confirmed_by: source.confirmed_by,
-            single_person: source.single_person,
-            created_at: source.created_at,
-        }
+fn read(kernel: &Kernel, row: &Stored<Source>) -> View<SourceView> {
+    View {
+        record: source_view(kernel, row),
+        revision: row.revision,
+        hold: None,
+        log: None,
+    }
+}
+
+pub(crate) fn seen(kernel: &Kernel, changed: View<Source>) -> View<SourceView> {
+    View {
+        record: source_view(kernel, &changed.record),
+        revision: changed.revision,
+        hold: None,
+        log: changed.log,
+    }
+}
+
+fn source_view(kernel: &Kernel, source: &Source) -> SourceView {
+    SourceView {
+        id: source.id,
+        name: source.name.clone(),
+        format: source.format,
+        owner: source.owner,
+        kinds: source.kinds.clone(),
+        subjects: source.subjects.clone(),
+        environments: source.environments.clone(),
+        rate_per_minute: source.rate_per_minute,
+        blast_cap: source.blast_cap,
+        template: source.template.clone(),
+        issuer: source.issuer.clone(),
+        auth: auth_of(&source.key),
+        delivery_url: format!("{}/signals/{}", kernel.settings.public_url, source.name),
+        state: source.state,
+        proposed_by: source.proposed_by,
+        confirmed_by: source.confirmed_by,
+        single_person: source.single_person,
+        created_at: source.created_at,
     }
 }
 

@@ -5,8 +5,8 @@
 //! be relied on. A digest is under MACs and named by the log as any other row is: one that was altered, put back or deleted is found by
 //! reading on without it.
 
-mod beside;
-mod digest;
+pub mod beside;
+pub mod digest;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -56,11 +56,14 @@ use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 use super::Asked;
 use super::setup::Deployment;
 use super::sign_in::SignInSetUp;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::notice::Outbox;
+use crate::ops::epochs;
+use crate::ops::log;
 use crate::questions::{inventory, owns};
+use crate::run::seal;
 
 const PAGE: u16 = 500;
 /// Faults that are named; more are counted.
@@ -113,125 +116,124 @@ pub(crate) struct LoggedState {
     rows: Vec<(RowKey, u64, [u8; 32])>,
 }
 
-impl Engine {
-    /// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
-    ///
-    /// # Errors
-    /// The caller may not audit, or the store can't be read.
-    pub async fn verify_state(&self, caller: &Caller, extent: Extent) -> Result<StateReport, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
-            self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
-            Ok(self.check_state(extent).await?.0)
+/// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
+///
+/// # Errors
+/// The caller may not audit, or the store can't be read.
+pub async fn verify_state(kernel: &Kernel, caller: &Caller, extent: Extent) -> Result<StateReport, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
+            Ok(check_state(kernel, extent).await?.0)
         })
         .await
-    }
+}
 
-    /// The same, whoever asks, and what the next digest says if nothing is wrong.
-    pub(crate) async fn check_state(&self, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
-        let (mut report, mut replay) = self.replay(extent).await?;
-        for kind in RowKind::ALL {
-            self.compare(*kind, &mut report, &mut replay).await?;
-        }
-        for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
-            // What was dropped at its end is not there any more, and no digest says it again.
-            if Floor::may_be_dropped(&key) {
-                continue;
-            }
-            // It may have been written after its kind was listed.
-            let now_there = matches!(self.store.load(std::slice::from_ref(&key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
-            if now_there {
-                replay.compared.push((key, revision, digest));
-            } else {
-                fault(&mut report, &key, StateFault::Missing);
-            }
-        }
-        self.check_index(&mut report).await?;
-        self.check_last_uses(&mut report).await?;
-        let logged = LoggedState {
-            frontier: replay.frontier,
-            rows: replay.compared,
-        };
-        Ok((report, logged))
+/// The same, whoever asks, and what the next digest says if nothing is wrong.
+pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
+    let (mut report, mut replay) = replay(kernel, extent).await?;
+    for kind in RowKind::ALL {
+        compare(kernel, *kind, &mut report, &mut replay).await?;
     }
-
-    /// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in the database must
-    /// not vouch for rows. What was written since is no matter of this verification.
-    async fn replay(&self, extent: Extent) -> Result<(StateReport, Replay), OpError> {
-        let mut report = StateReport::default();
-        let mut replay = match extent {
-            Extent::SinceDigest => self.digested().await?.unwrap_or_default(),
-            Extent::Full => Replay::default(),
-        };
-        self.seal_now().await?;
-        let Some(signed) = self.signed_checkpoint().await? else {
-            return Ok((report, Replay::default()));
-        };
-        if replay.frontier.size() > signed.size {
-            // The log ends before what a digest of it was made of.
-            report_log(&mut report, signed.size, StateFault::Missing);
-            replay = Replay::default();
+    for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
+        // What was dropped at its end is not there any more, and no digest says it again.
+        if Floor::may_be_dropped(&key) {
+            continue;
         }
-        report.from = replay.frontier.size();
-        report.entries = report.from;
-        while report.entries < signed.size {
-            let entries = self.store.entries(report.entries, PAGE).await?;
-            let before = report.entries;
-            for entry in entries.into_iter().filter(|entry| entry.index < signed.size) {
-                if entry.index > report.entries {
-                    replay.lacks(&mut report, entry.index);
-                }
-                let hash = leaf_hash(&entry.leaf);
-                match Leaf::parse(&entry.leaf) {
-                    Ok(leaf) if hash == entry.hash => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
-                    _ => report_log(&mut report, entry.index, StateFault::Altered),
-                }
-                replay.frontier.append(hash);
-                report.entries = entry.index + 1;
-            }
-            if report.entries == before {
-                replay.lacks(&mut report, signed.size);
-            }
+        // It may have been written after its kind was listed.
+        let now_there = matches!(kernel.store.load(std::slice::from_ref(&key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+        if now_there {
+            replay.compared.push((key, revision, digest));
+        } else {
+            fault(&mut report, &key, StateFault::Missing);
         }
-        if replay.gap.is_none() && replay.frontier.root() != signed.root {
-            report_log(&mut report, signed.size, StateFault::Altered);
-        }
-        Ok((report, replay))
     }
+    beside::check_index(kernel, &mut report).await?;
+    beside::check_last_uses(kernel, &mut report).await?;
+    let logged = LoggedState {
+        frontier: replay.frontier,
+        rows: replay.compared,
+    };
+    Ok((report, logged))
+}
 
-    /// The newest checkpoint, its signature checked.
-    async fn signed_checkpoint(&self) -> Result<Option<Checkpoint>, OpError> {
-        let Some(note) = self.checkpoint().await? else { return Ok(None) };
-        let opened = Checkpoint::open(&note, &self.checkpoint_keys().await?)
-            .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
-        Ok(Some(opened.checkpoint))
+/// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in the database must
+/// not vouch for rows. What was written since is no matter of this verification.
+async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay), OpError> {
+    let mut report = StateReport::default();
+    let mut replay = match extent {
+        Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_default(),
+        Extent::Full => Replay::default(),
+    };
+    seal::seal_now(kernel).await?;
+    let Some(signed) = signed_checkpoint(kernel).await? else {
+        return Ok((report, Replay::default()));
+    };
+    if replay.frontier.size() > signed.size {
+        // The log ends before what a digest of it was made of.
+        report_log(&mut report, signed.size, StateFault::Missing);
+        replay = Replay::default();
     }
+    report.from = replay.frontier.size();
+    report.entries = report.from;
+    while report.entries < signed.size {
+        let entries = kernel.store.entries(report.entries, PAGE).await?;
+        let before = report.entries;
+        for entry in entries.into_iter().filter(|entry| entry.index < signed.size) {
+            if entry.index > report.entries {
+                replay.lacks(&mut report, entry.index);
+            }
+            let hash = leaf_hash(&entry.leaf);
+            match Leaf::parse(&entry.leaf) {
+                Ok(leaf) if hash == entry.hash => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
+                _ => report_log(&mut report, entry.index, StateFault::Altered),
+            }
+            replay.frontier.append(hash);
+            report.entries = entry.index + 1;
+        }
+        if report.entries == before {
+            replay.lacks(&mut report, signed.size);
+        }
+    }
+    if replay.gap.is_none() && replay.frontier.root() != signed.root {
+        report_log(&mut report, signed.size, StateFault::Altered);
+    }
+    Ok((report, replay))
+}
 
-    async fn compare(&self, kind: RowKind, report: &mut StateReport, replay: &mut Replay) -> Result<(), OpError> {
-        let sealer = RowMac::new(&self.root);
-        let mut after = None;
-        loop {
-            let page = self
-                .store
-                .page(&ListQuery {
-                    kind,
-                    terms: Vec::new(),
-                    after,
-                    limit: PAGE,
-                })
-                .await?;
-            for key in &page.altered {
-                report.rows += 1;
-                fault(report, key, StateFault::Altered);
-                replay.said.remove(key);
-            }
-            for row in &page.rows {
-                compare_row(row, report, replay, &sealer);
-            }
-            self.check_beside(&page.rows, report).await?;
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
+/// The newest checkpoint, its signature checked.
+async fn signed_checkpoint(kernel: &Kernel) -> Result<Option<Checkpoint>, OpError> {
+    let Some(note) = log::checkpoint(kernel).await? else { return Ok(None) };
+    let opened = Checkpoint::open(&note, &epochs::checkpoint_keys(kernel).await?)
+        .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
+    Ok(Some(opened.checkpoint))
+}
+
+async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, replay: &mut Replay) -> Result<(), OpError> {
+    let sealer = RowMac::new(&kernel.root);
+    let mut after = None;
+    loop {
+        let page = kernel
+            .store
+            .page(&ListQuery {
+                kind,
+                terms: Vec::new(),
+                after,
+                limit: PAGE,
+            })
+            .await?;
+        for key in &page.altered {
+            report.rows += 1;
+            fault(report, key, StateFault::Altered);
+            replay.said.remove(key);
+        }
+        for row in &page.rows {
+            compare_row(row, report, replay, &sealer);
+        }
+        beside::check_beside(kernel, &page.rows, report).await?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
         }
     }
 }

@@ -15,9 +15,10 @@ use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 
 use super::lists::Listed;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::requests;
 
 const MAX_TEXT: usize = 1_000;
 const MAX_ITEMS: usize = 32;
@@ -30,54 +31,52 @@ impl Listed for Template {
     const OPEN: bool = true;
 }
 
-impl Engine {
-    /// Opens the request about a template, new or changed.
-    ///
-    /// # Errors
-    /// The address names another template, the template is wrong, or the caller may not ask for it.
-    pub async fn change_template(&self, caller: &Caller, name: &str, ask: TemplateChange) -> Result<RequestView, OpError> {
-        if ask.template.name != name {
-            return Err(OpError::field("template.name", "name_mismatch", "give the name that is in the address"));
-        }
-        let matter = Matter::Template {
-            template: Box::new(ask.template),
-        };
-        let purpose = ask.purpose;
-        self.open_request(caller, NewRequest { matter, purpose }).await
+/// Opens the request about a template, new or changed.
+///
+/// # Errors
+/// The address names another template, the template is wrong, or the caller may not ask for it.
+pub async fn change_template(kernel: &Kernel, caller: &Caller, name: &str, ask: TemplateChange) -> Result<RequestView, OpError> {
+    if ask.template.name != name {
+        return Err(OpError::field("template.name", "name_mismatch", "give the name that is in the address"));
     }
+    let matter = Matter::Template {
+        template: Box::new(ask.template),
+    };
+    let purpose = ask.purpose;
+    requests::open_request(kernel, caller, NewRequest { matter, purpose }).await
+}
 
-    /// The charter as its template completes and bounds it, with what was cut down.
-    pub(crate) async fn templated(&self, ask: &NewIdentity, now: Timestamp) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
-        match &ask.template {
-            None => Ok((ask.charter.clone(), Vec::new())),
-            Some(name) => {
-                let template = match parse_name("template", name) {
-                    Ok(()) => self.one::<Template>(name).await?,
-                    Err(_) => None,
-                };
-                let template = template.ok_or_else(|| OpError::field("template", "template_unknown", "name a template: tenure template list"))?;
-                apply(&template, ask, now)
-            }
+/// The charter as its template completes and bounds it, with what was cut down.
+pub(crate) async fn templated(kernel: &Kernel, ask: &NewIdentity, now: Timestamp) -> Result<(CharterDraft, Vec<Clipped>), OpError> {
+    match &ask.template {
+        None => Ok((ask.charter.clone(), Vec::new())),
+        Some(name) => {
+            let template = match parse_name("template", name) {
+                Ok(()) => kernel.one::<Template>(name).await?,
+                Err(_) => None,
+            };
+            let template = template.ok_or_else(|| OpError::field("template", "template_unknown", "name a template: tenure template list"))?;
+            apply(&template, ask, now)
         }
     }
+}
 
-    /// That the derived tier isn't above the template's.
-    pub(crate) async fn check_template_tier(&self, ask: &NewIdentity, tier: RiskTier) -> Result<(), OpError> {
-        let Some(name) = &ask.template else { return Ok(()) };
-        let template = self.must::<Template>("template", name).await?;
+/// That the derived tier isn't above the template's.
+pub(crate) async fn check_template_tier(kernel: &Kernel, ask: &NewIdentity, tier: RiskTier) -> Result<(), OpError> {
+    let Some(name) = &ask.template else { return Ok(()) };
+    let template = kernel.must::<Template>("template", name).await?;
+    below_max_tier(&template, tier)
+}
+
+/// That a charter which an identity is to get is still inside the ceilings of the template that it was made from (R49).
+pub(crate) async fn within_template(kernel: &Kernel, identity: &Identity, charter: &CharterDraft, tier: RiskTier, now: Timestamp) -> Result<(), OpError> {
+    let Some(name) = &identity.template else { return Ok(()) };
+    let Some(template) = kernel.one::<Template>(name).await? else { return Ok(()) };
+    let over = cut_down(&template, &mut charter.clone(), now);
+    if over.is_empty() {
         below_max_tier(&template, tier)
-    }
-
-    /// That a charter which an identity is to get is still inside the ceilings of the template that it was made from (R49).
-    pub(crate) async fn within_template(&self, identity: &Identity, charter: &CharterDraft, tier: RiskTier, now: Timestamp) -> Result<(), OpError> {
-        let Some(name) = &identity.template else { return Ok(()) };
-        let Some(template) = self.one::<Template>(name).await? else { return Ok(()) };
-        let over = cut_down(&template, &mut charter.clone(), now);
-        if over.is_empty() {
-            below_max_tier(&template, tier)
-        } else {
-            Err(over_ceiling(&template, &over))
-        }
+    } else {
+        Err(over_ceiling(&template, &over))
     }
 }
 

@@ -19,10 +19,12 @@ use tenure_core::time::Timestamp;
 use super::Asked;
 use super::lifecycle::check_reason;
 use super::lists::Listed;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::notice::notify;
+use crate::ops::ownership;
+use crate::ops::removals;
 use crate::questions::{administration, inventory, owns};
 
 const MAX_TEXT: usize = 200;
@@ -51,26 +53,26 @@ impl Listed for DataDomain {
     const OPEN: bool = true;
 }
 
-impl Engine {
-    /// Registers a vendor.
-    ///
-    /// # Errors
-    /// The fields are wrong, the name is taken, or the caller is no administrator.
-    pub async fn create_vendor(&self, caller: &Caller, ask: NewVendor) -> Result<Changed<Vendor>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "vendor.create", ""), async {
-            self.allow(caller, Action::Administer, inventory("vendor", "", ""), administration(false, false))?;
-            let (vendor, committed) = self
+/// Registers a vendor.
+///
+/// # Errors
+/// The fields are wrong, the name is taken, or the caller is no administrator.
+pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> Result<Changed<Vendor>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "vendor.create", ""), async {
+            kernel.allow(caller, Action::Administer, inventory("vendor", "", ""), administration(false, false))?;
+            let (vendor, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
                     problems.extend(contact_problem(&ask.contact));
-                    problems.extend(self.contract_problems(&ask.data_domains, ask.ends_at, now).await?);
-                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    problems.extend(contract_problems(kernel, &ask.data_domains, ask.ends_at, now).await?);
+                    let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     let (Some(owner), true) = (owner, problems.is_empty()) else {
                         return Err(OpError::Invalid(problems));
                     };
                     let vendor = Vendor {
-                        id: VendorId::generate(now, self.entropy.as_ref()),
+                        id: VendorId::generate(now, kernel.entropy.as_ref()),
                         name: ask.name.clone(),
                         contact: ask.contact.clone(),
                         owner: ask.owner,
@@ -79,7 +81,7 @@ impl Engine {
                         standing: Standing::Open,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "vendor.created", ControlPoint::Administer)
                         .subject(vendor.id)
                         .subject(ask.owner)
@@ -96,27 +98,29 @@ impl Engine {
                     Ok((changeset, vendor))
                 })
                 .await?;
-            self.changed(vendor, 1, &committed).await
+            kernel.changed(vendor, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
-    /// It is a step that takes authority away, and not only an administrator's.
-    ///
-    /// # Errors
-    /// It has ended, or the caller is neither its owner nor of security nor an administrator.
-    pub async fn end_vendor(&self, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
-        check_reason(&reason)?;
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {
+/// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
+/// It is a step that takes authority away, and not only an administrator's.
+///
+/// # Errors
+/// It has ended, or the caller is neither its owner nor of security nor an administrator.
+pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
+    check_reason(&reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {
             let by = caller.must_be_person()?;
-            let ((vendor, revision, receipt), committed) = self
+            let ((vendor, revision, receipt), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<Vendor>("vendor", id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<Vendor>("vendor", id).await?;
                     let own = caller.person_id() == Some(stored.owner);
-                    self.allow(caller, Action::Revoke, inventory("vendor", id, ""), owns(own))
-                        .or_else(|_| self.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false)))?;
+                    kernel
+                        .allow(caller, Action::Revoke, inventory("vendor", id, ""), owns(own))
+                        .or_else(|_| kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false)))?;
                     if stored.standing == Standing::Closed {
                         return Err(OpError::because(Reason::IllegalTransition, "the vendor has ended already"));
                     }
@@ -126,7 +130,7 @@ impl Engine {
                     };
                     let scope = Scope::Vendor(id);
                     let text = format!("{id} has ended: what its identities held is cut, and they are held. See: tenure identity list --vendor {id}");
-                    let event = self
+                    let event = kernel
                         .event(now, "vendor.ended", ControlPoint::Revoke)
                         .subject(id)
                         .subject(vendor.owner)
@@ -140,12 +144,9 @@ impl Engine {
                         id: vendor.name.clone(),
                     };
                     // A removal that waits, or holds until somebody decides, is decided by this.
-                    let removal = match self.open_removal(&subject, &[], SignalKind::VendorTerminated).await? {
+                    let removal = match removals::open_removal(kernel, &subject, &[], SignalKind::VendorTerminated).await? {
                         Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
-                        _ => {
-                            self.removal_by_hand(&mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now)
-                                .await?
-                        }
+                        _ => removals::removal_by_hand(kernel, &mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
                     };
                     let receipt = removal
                         .receipts
@@ -155,56 +156,60 @@ impl Engine {
                     Ok((changeset, (vendor, stored.revision + 1, receipt)))
                 })
                 .await?;
-            self.poke.notify_one();
+            kernel.poke.notify_one();
             Ok(VendorEnded {
-                vendor: self.changed(vendor, revision, &committed).await?,
+                vendor: kernel.changed(vendor, revision, &committed).await?,
                 receipt,
             })
         })
         .await
-    }
+}
 
-    /// That a scope hasn't ended for ever: nobody lets go what its end holds.
-    pub(crate) async fn still_open(&self, scope: &Scope) -> Result<(), OpError> {
-        if let Some(removal) = self.removal_holding(scope).await? {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                format!("{removal} holds it: tenure removal release {removal}"),
-            ));
-        }
-        let closed = match scope {
-            Scope::Vendor(id) => self.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
-            Scope::CloudAccount(id) => self.one::<CloudAccount>(id).await?.is_some_and(|account| account.standing == Standing::Closed),
-            Scope::Application(id) => self
-                .one::<Application>(id)
-                .await?
-                .is_some_and(|application| application.standing == Standing::Closed),
-            _ => false,
-        };
-        if closed {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                "it has ended for ever: its identities stay held, and are retired",
-            ));
-        }
-        Ok(())
+/// That a scope hasn't ended for ever: nobody lets go what its end holds.
+pub(crate) async fn still_open(kernel: &Kernel, scope: &Scope) -> Result<(), OpError> {
+    if let Some(removal) = removals::removal_holding(kernel, scope).await? {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("{removal} holds it: tenure removal release {removal}"),
+        ));
     }
+    let closed = match scope {
+        Scope::Vendor(id) => kernel.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed),
+        Scope::CloudAccount(id) => kernel
+            .one::<CloudAccount>(id)
+            .await?
+            .is_some_and(|account| account.standing == Standing::Closed),
+        Scope::Application(id) => kernel
+            .one::<Application>(id)
+            .await?
+            .is_some_and(|application| application.standing == Standing::Closed),
+        _ => false,
+    };
+    if closed {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            "it has ended for ever: its identities stay held, and are retired",
+        ));
+    }
+    Ok(())
+}
 
-    /// Registers a cloud account.
-    ///
-    /// # Errors
-    /// The fields are wrong, the account is known, or the caller is no administrator.
-    pub async fn create_cloud_account(&self, caller: &Caller, ask: NewCloudAccount) -> Result<Changed<CloudAccount>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "cloud_account.create", ""), async {
-            self.allow(
+/// Registers a cloud account.
+///
+/// # Errors
+/// The fields are wrong, the account is known, or the caller is no administrator.
+pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewCloudAccount) -> Result<Changed<CloudAccount>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "cloud_account.create", ""), async {
+            kernel.allow(
                 caller,
                 Action::Administer,
                 inventory("cloud_account", "", &ask.environment),
                 administration(false, false),
             )?;
-            let (account, committed) = self
+            let (account, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     let mut problems: Vec<FieldProblem> = parse_name("provider", &ask.provider).err().into_iter().collect();
                     let good = |account: &str| !account.is_empty() && account.len() <= MAX_TEXT && account.bytes().all(|b| b.is_ascii_graphic());
                     if !good(&ask.account) {
@@ -214,15 +219,15 @@ impl Engine {
                             "give the provider's id of the account: 1 to 200 characters without blanks",
                         ));
                     }
-                    if self.one::<Environment>(&ask.environment).await?.is_none() {
+                    if kernel.one::<Environment>(&ask.environment).await?.is_none() {
                         problems.push(FieldProblem::new("environment", "environment_unknown", "name a registered environment"));
                     }
-                    let owner = self.who_answers(ask.owner, &mut problems).await?;
+                    let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
                     let (Some(owner), true) = (owner, problems.is_empty()) else {
                         return Err(OpError::Invalid(problems));
                     };
                     let account = CloudAccount {
-                        id: CloudAccountId::generate(now, self.entropy.as_ref()),
+                        id: CloudAccountId::generate(now, kernel.entropy.as_ref()),
                         provider: ask.provider.clone(),
                         account: ask.account.clone(),
                         owner: ask.owner,
@@ -230,7 +235,7 @@ impl Engine {
                         standing: Standing::Open,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "cloud_account.created", ControlPoint::Administer)
                         .subject(account.id)
                         .subject(ask.owner)
@@ -247,24 +252,25 @@ impl Engine {
                     Ok((changeset, account))
                 })
                 .await?;
-            self.changed(account, 1, &committed).await
+            kernel.changed(account, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// Registers a data domain.
-    ///
-    /// # Errors
-    /// The name is malformed or taken, or the caller is no administrator.
-    pub async fn create_data_domain(&self, caller: &Caller, ask: NewDataDomain) -> Result<Changed<DataDomain>, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.create", &ask.name), async {
-            self.allow(caller, Action::Administer, inventory("data_domain", "", ""), administration(false, false))?;
+/// Registers a data domain.
+///
+/// # Errors
+/// The name is malformed or taken, or the caller is no administrator.
+pub async fn create_data_domain(kernel: &Kernel, caller: &Caller, ask: NewDataDomain) -> Result<Changed<DataDomain>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.create", &ask.name), async {
+            kernel.allow(caller, Action::Administer, inventory("data_domain", "", ""), administration(false, false))?;
             parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
-            let (domain, committed) = self
+            let (domain, committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     // The row's own key is the name: without this look, a taken name would only ever conflict.
-                    if self.one::<DataDomain>(&ask.name).await?.is_some() {
+                    if kernel.one::<DataDomain>(&ask.name).await?.is_some() {
                         return Err(OpError::Taken { what: "name" });
                     }
                     let domain = DataDomain {
@@ -272,7 +278,7 @@ impl Engine {
                         sensitivity: ask.sensitivity,
                         created_at: now,
                     };
-                    let event = self
+                    let event = kernel
                         .event(now, "data_domain.created", ControlPoint::Administer)
                         .subject(&ask.name)
                         .fact("sensitivity", ask.sensitivity);
@@ -281,40 +287,44 @@ impl Engine {
                     Ok((changeset, domain))
                 })
                 .await?;
-            self.changed(domain, 1, &committed).await
+            kernel.changed(domain, 1, &committed).await
         })
         .await
-    }
+}
 
-    /// What is wrong with the data domains that a vendor's contract allows, and with its end.
-    pub(crate) async fn contract_problems(&self, data_domains: &[String], ends_at: Option<Timestamp>, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
-        let mut problems = Vec::new();
-        if data_domains.is_empty() || data_domains.len() > MAX_DOMAINS {
-            let hint = "list the 1 to 32 data domains that the contract allows";
-            problems.push(FieldProblem::new("data_domains", "data_domains_missing", hint));
-        } else {
-            problems.extend(self.unknown_domains("data_domains", data_domains).await?);
-        }
-        if ends_at.is_some_and(|end| end <= now) {
-            problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or none"));
-        }
-        Ok(problems)
+/// What is wrong with the data domains that a vendor's contract allows, and with its end.
+pub(crate) async fn contract_problems(
+    kernel: &Kernel,
+    data_domains: &[String],
+    ends_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = Vec::new();
+    if data_domains.is_empty() || data_domains.len() > MAX_DOMAINS {
+        let hint = "list the 1 to 32 data domains that the contract allows";
+        problems.push(FieldProblem::new("data_domains", "data_domains_missing", hint));
+    } else {
+        problems.extend(unknown_domains(kernel, "data_domains", data_domains).await?);
     }
+    if ends_at.is_some_and(|end| end <= now) {
+        problems.push(FieldProblem::new("ends_at", "end_past", "set an end in the future, or none"));
+    }
+    Ok(problems)
+}
 
-    /// The names among these that are no registered data domain.
-    pub(crate) async fn unknown_domains(&self, field: &str, names: &[String]) -> Result<Vec<FieldProblem>, OpError> {
-        for name in names {
-            let known = parse_name(field, name).is_ok() && self.one::<DataDomain>(name).await?.is_some();
-            if !known {
-                let hint = format!(
-                    "{:?} is not registered: see `tenure data-domain list`",
-                    name.chars().take(64).collect::<String>()
-                );
-                return Ok(vec![FieldProblem::new(field, "data_domain_unknown", hint)]);
-            }
+/// The names among these that are no registered data domain.
+pub(crate) async fn unknown_domains(kernel: &Kernel, field: &str, names: &[String]) -> Result<Vec<FieldProblem>, OpError> {
+    for name in names {
+        let known = parse_name(field, name).is_ok() && kernel.one::<DataDomain>(name).await?.is_some();
+        if !known {
+            let hint = format!(
+                "{:?} is not registered: see `tenure data-domain list`",
+                name.chars().take(64).collect::<String>()
+            );
+            return Ok(vec![FieldProblem::new(field, "data_domain_unknown", hint)]);
         }
-        Ok(Vec::new())
     }
+    Ok(Vec::new())
 }
 
 /// What is wrong with whom to reach at a vendor.

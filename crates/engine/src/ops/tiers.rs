@@ -20,9 +20,13 @@ use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
 use super::reviews::reviewer_of;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
 use crate::notice::notify;
+use crate::ops::contracts;
+use crate::ops::dormancy;
+use crate::ops::references;
+use crate::ops::reviews;
 
 const PAGE: u16 = 500;
 /// Longer than any decision that read the old classification takes to commit.
@@ -97,159 +101,161 @@ fn walk(subject: &str) -> Option<(&str, Cause<'_>, Option<&str>)> {
     Some((name, cause, after))
 }
 
-impl Engine {
-    /// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
-    pub(crate) async fn work_tier(&self, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-        let Some((name, cause, after)) = walk(&claimed.subject) else {
-            return Ok(None);
-        };
-        let terms = match cause {
-            Cause::Vendor(id) => vec![format!("vendor={id}")],
-            // What they touch is in no term.
-            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Vec::new(),
-        };
-        let (rows, next) = self.listed::<Identity>(RowKind::Identity, terms, after.map(str::to_owned), PAGE).await?;
-        let mut resources = HashMap::new();
-        let mut changed = 0_u32;
-        for identity in &rows {
-            if over(identity.state) || !self.touches(&identity.charter, cause, &mut resources).await? {
-                continue;
-            }
-            let follows = match cause {
-                Cause::Vendor(_) => Box::pin(self.keep_to_contract(identity.id)).await?,
-                Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => self.derive_tier(identity.id, cause).await?,
-            };
-            changed += u32::from(follows);
+/// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
+pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Some((name, cause, after)) = walk(&claimed.subject) else {
+        return Ok(None);
+    };
+    let terms = match cause {
+        Cause::Vendor(id) => vec![format!("vendor={id}")],
+        // What they touch is in no term.
+        Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Vec::new(),
+    };
+    let (rows, next) = kernel.listed::<Identity>(RowKind::Identity, terms, after.map(str::to_owned), PAGE).await?;
+    let mut resources = HashMap::new();
+    let mut changed = 0_u32;
+    for identity in &rows {
+        if over(identity.state) || !touches(kernel, &identity.charter, cause, &mut resources).await? {
+            continue;
         }
-        let event = self
-            .event(now, cause.derived(), ControlPoint::Administer)
-            .subject(cause.id())
-            .fact("identities", rows.len())
-            .fact("changed", changed)
-            .fact("done", next.is_none());
-        let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
-        changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
-        if let Some(next) = next {
-            changeset.due.push(DueChange::Set(DueKind::Tier, format!("{name} {next}"), now));
-        }
-        Ok(Some(changeset))
+        let follows = match cause {
+            Cause::Vendor(_) => Box::pin(contracts::keep_to_contract(kernel, identity.id)).await?,
+            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => derive_tier(kernel, identity.id, cause).await?,
+        };
+        changed += u32::from(follows);
     }
+    let event = kernel
+        .event(now, cause.derived(), ControlPoint::Administer)
+        .subject(cause.id())
+        .fact("identities", rows.len())
+        .fact("changed", changed)
+        .fact("done", next.is_none());
+    let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
+    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+    if let Some(next) = next {
+        changeset.due.push(DueChange::Set(DueKind::Tier, format!("{name} {next}"), now));
+    }
+    Ok(Some(changeset))
+}
 
-    /// Whether a charter names what was changed, or a resource that holds the data domain.
-    async fn touches(&self, charter: &CharterDraft, cause: Cause<'_>, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
-        let domain = match cause {
-            Cause::DataDomain(name) => name,
-            Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
-            Cause::Environment(name) => return Ok(charter.environment.as_deref() == Some(name)),
-            Cause::Vendor(id) => return Ok(charter.vendor.is_some_and(|vendor| vendor.to_string() == id)),
+/// Whether a charter names what was changed, or a resource that holds the data domain.
+async fn touches(kernel: &Kernel, charter: &CharterDraft, cause: Cause<'_>, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
+    let domain = match cause {
+        Cause::DataDomain(name) => name,
+        Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
+        Cause::Environment(name) => return Ok(charter.environment.as_deref() == Some(name)),
+        Cause::Vendor(id) => return Ok(charter.vendor.is_some_and(|vendor| vendor.to_string() == id)),
+    };
+    if charter.data_domains.iter().any(|name| name == domain) {
+        return Ok(true);
+    }
+    for id in charter.scope.iter().filter_map(|entitlement| entitlement.resource.parse::<ResourceId>().ok()) {
+        let holds = match seen.get(&id) {
+            Some(holds) => *holds,
+            None => {
+                let resource = kernel.one::<Resource>(id).await?;
+                let holds = resource.is_some_and(|resource| resource.data_domains.iter().any(|name| name == domain));
+                seen.insert(id, holds);
+                holds
+            }
         };
-        if charter.data_domains.iter().any(|name| name == domain) {
+        if holds {
             return Ok(true);
         }
-        for id in charter.scope.iter().filter_map(|entitlement| entitlement.resource.parse::<ResourceId>().ok()) {
-            let holds = match seen.get(&id) {
-                Some(holds) => *holds,
-                None => {
-                    let resource = self.one::<Resource>(id).await?;
-                    let holds = resource.is_some_and(|resource| resource.data_domains.iter().any(|name| name == domain));
-                    seen.insert(id, holds);
-                    holds
-                }
-            };
-            if holds {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
+    Ok(false)
+}
 
-    /// Derives an identity's tier again; true if it is another one now.
-    async fn derive_tier(&self, id: IdentityId, cause: Cause<'_>) -> Result<bool, OpError> {
-        for _ in 0..ATTEMPTS {
-            let now = self.now();
-            let Some(stored) = self.one::<Identity>(id).await?.filter(|stored| !over(stored.state)) else {
-                return Ok(false);
-            };
-            let mut identity = (*stored.value).clone();
-            identity.derive_tier(RiskTier::of(stored.kind, &stored.charter, self.risk_facts(&stored.charter).await?));
-            if identity.tier == stored.tier {
-                return Ok(false);
-            }
-            let changeset = self.tier_changed(&stored, identity, cause, now).await?;
-            if self.settle(changeset).await?.is_some() {
-                return Ok(true);
-            }
+/// Derives an identity's tier again; true if it is another one now.
+async fn derive_tier(kernel: &Kernel, id: IdentityId, cause: Cause<'_>) -> Result<bool, OpError> {
+    for _ in 0..ATTEMPTS {
+        let now = kernel.now();
+        let Some(stored) = kernel.one::<Identity>(id).await?.filter(|stored| !over(stored.state)) else {
+            return Ok(false);
+        };
+        let mut identity = (*stored.value).clone();
+        identity.derive_tier(RiskTier::of(
+            stored.kind,
+            &stored.charter,
+            references::risk_facts(kernel, &stored.charter).await?,
+        ));
+        if identity.tier == stored.tier {
+            return Ok(false);
         }
-        Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
+        let changeset = tier_changed(kernel, &stored, identity, cause, now).await?;
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(true);
+        }
     }
+    Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
+}
 
-    async fn tier_changed(&self, stored: &Stored<Identity>, identity: Identity, cause: Cause<'_>, now: Timestamp) -> Result<Changeset, OpError> {
-        let tier = identity.tier;
-        let ceilings = identity.ceilings();
-        let beyond = self.beyond(&identity, now).await?;
-        let event = self
-            .event(now, "identity.tier_changed", ControlPoint::Change)
-            .subject(identity.id)
-            .fact("workflow", "non_human.tier")
-            .fact(cause.kind(), cause.id())
-            .fact("old", stored.tier)
-            .fact("new", tier)
-            .fact("ceilings", ceilings)
-            .fact("beyond_ceiling", &beyond);
-        let owner: Vec<_> = identity.charter.owner.into_iter().collect();
-        let mut text = format!("{} is of tier {} now; it was {}.", identity.id, tier.as_str(), stored.tier.as_str());
-        if !beyond.is_empty() {
-            text.push_str(&format!(
-                "\nWhat it holds longer than the {} that the tier allows stays until its review is answered: {}.",
-                ceilings.max_duration,
-                beyond.join(", ")
-            ));
-        }
-        let event = notify(event, &owner, &[], "The risk tier of an identity of yours has changed", &text);
-        let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
-        if matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
-            self.watch(&mut changeset, &identity, now);
-            if !beyond.is_empty() && !self.has_open_review(identity.id).await? {
-                let about = ReviewSubject::Identity(identity.id);
-                self.open_review(&mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
-            }
-        }
-        changeset.replace(stored, &identity);
-        Ok(changeset)
+async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Identity, cause: Cause<'_>, now: Timestamp) -> Result<Changeset, OpError> {
+    let tier = identity.tier;
+    let ceilings = identity.ceilings();
+    let beyond = beyond(kernel, &identity, now).await?;
+    let event = kernel
+        .event(now, "identity.tier_changed", ControlPoint::Change)
+        .subject(identity.id)
+        .fact("workflow", "non_human.tier")
+        .fact(cause.kind(), cause.id())
+        .fact("old", stored.tier)
+        .fact("new", tier)
+        .fact("ceilings", ceilings)
+        .fact("beyond_ceiling", &beyond);
+    let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+    let mut text = format!("{} is of tier {} now; it was {}.", identity.id, tier.as_str(), stored.tier.as_str());
+    if !beyond.is_empty() {
+        text.push_str(&format!(
+            "\nWhat it holds longer than the {} that the tier allows stays until its review is answered: {}.",
+            ceilings.max_duration,
+            beyond.join(", ")
+        ));
     }
+    let event = notify(event, &owner, &[], "The risk tier of an identity of yours has changed", &text);
+    let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
+    if matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
+        dormancy::watch(&mut changeset, &identity, now);
+        if !beyond.is_empty() && !has_open_review(kernel, identity.id).await? {
+            let about = ReviewSubject::Identity(identity.id);
+            reviews::open_review(kernel, &mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
+        }
+    }
+    changeset.replace(stored, &identity);
+    Ok(changeset)
+}
 
-    /// What an identity holds for longer than its ceiling allows: its own end, and its grants.
-    async fn beyond(&self, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
-        let latest = now.plus(identity.ceilings().max_duration);
-        let mut beyond = Vec::new();
-        if identity.charter.expires_at.is_some_and(|end| end > latest) {
-            beyond.push(identity.id.to_string());
-        }
-        for id in &identity.grants {
-            let grant = self.one::<Grant>(id).await?;
-            if grant.is_some_and(|grant| grant.state == GrantState::Live && grant.ends_at > latest) {
-                beyond.push(id.to_string());
-            }
-        }
-        Ok(beyond)
+/// What an identity holds for longer than its ceiling allows: its own end, and its grants.
+async fn beyond(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
+    let latest = now.plus(identity.ceilings().max_duration);
+    let mut beyond = Vec::new();
+    if identity.charter.expires_at.is_some_and(|end| end > latest) {
+        beyond.push(identity.id.to_string());
     }
+    for id in &identity.grants {
+        let grant = kernel.one::<Grant>(id).await?;
+        if grant.is_some_and(|grant| grant.state == GrantState::Live && grant.ends_at > latest) {
+            beyond.push(id.to_string());
+        }
+    }
+    Ok(beyond)
+}
 
-    async fn has_open_review(&self, identity: IdentityId) -> Result<bool, OpError> {
-        let page = self
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Review,
-                terms: vec![
-                    format!("identity={identity}"),
-                    format!("state={}", ReviewState::Open.as_str()),
-                    format!("trigger={}", ReviewTrigger::Cadence.as_str()),
-                ],
-                after: None,
-                limit: 1,
-            })
-            .await?;
-        Ok(!page.rows.is_empty())
-    }
+async fn has_open_review(kernel: &Kernel, identity: IdentityId) -> Result<bool, OpError> {
+    let page = kernel
+        .store
+        .list(&ListQuery {
+            kind: RowKind::Review,
+            terms: vec![
+                format!("identity={identity}"),
+                format!("state={}", ReviewState::Open.as_str()),
+                format!("trigger={}", ReviewTrigger::Cadence.as_str()),
+            ],
+            after: None,
+            limit: 1,
+        })
+        .await?;
+    Ok(!page.rows.is_empty())
 }
 
 /// Whether an identity is on its way out, or gone: its tier says nothing any more.

@@ -14,9 +14,12 @@ use tenure_core::time::Timestamp;
 use super::Asked;
 use super::lifecycle::check_reason;
 use super::sign_in::{Freshness, assurance_fact};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
+use crate::ops::invitations;
+use crate::ops::issuers;
+use crate::ops::sign_in;
 use crate::questions::inventory;
 
 /// Where a registration stands.
@@ -71,51 +74,51 @@ pub(crate) struct Proposing {
     fresh: Option<Freshness>,
 }
 
-impl Engine {
-    /// What proposing something comes to now. Alone, it takes a fresh sign-in, as confirming does.
-    pub(crate) async fn proposing(&self, caller: &Caller, now: Timestamp) -> Result<Proposing, OpError> {
-        let alone = self.has_one_administrator().await?;
-        let fresh = if alone { Some(self.freshness(caller, now).await?) } else { None };
-        Ok(Proposing { alone, fresh })
-    }
+/// What proposing something comes to now. Alone, it takes a fresh sign-in, as confirming does.
+pub(crate) async fn proposing(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Proposing, OpError> {
+    let alone = issuers::has_one_administrator(kernel).await?;
+    let fresh = if alone { Some(sign_in::freshness(kernel, caller, now).await?) } else { None };
+    Ok(Proposing { alone, fresh })
+}
 
-    /// The changeset of a proposal.
-    pub(crate) fn proposal<T: Trusted>(&self, caller: &Caller, now: Timestamp, proposing: Proposing, record: &T, proposed: Event) -> Changeset {
-        let mut changeset = Changeset::new(caller.actor(), now, proposed);
-        if let Some(fresh) = proposing.fresh {
-            fresh.expect(&mut changeset);
-            let activated = self
-                .event(now, T::NAMES.activated, ControlPoint::Administer)
-                .subject(record.row_id())
-                .fact("single_person", true)
-                .fact("assurance", assurance_fact(caller));
-            changeset.event(activated);
-        }
-        changeset.insert(record);
-        changeset
+/// The changeset of a proposal.
+pub(crate) fn proposal<T: Trusted>(kernel: &Kernel, caller: &Caller, now: Timestamp, proposing: Proposing, record: &T, proposed: Event) -> Changeset {
+    let mut changeset = Changeset::new(caller.actor(), now, proposed);
+    if let Some(fresh) = proposing.fresh {
+        fresh.expect(&mut changeset);
+        let activated = kernel
+            .event(now, T::NAMES.activated, ControlPoint::Administer)
+            .subject(record.row_id())
+            .fact("single_person", true)
+            .fact("assurance", assurance_fact(caller));
+        changeset.event(activated);
     }
+    changeset.insert(record);
+    changeset
+}
 
-    /// Confirms what somebody else proposed.
-    pub(crate) async fn confirm_trusted<T: Trusted>(&self, caller: &Caller, id: &str) -> Result<Changed<T>, OpError> {
-        let Names {
-            what,
-            kind,
-            confirm,
-            activated,
-            ..
-        } = T::NAMES;
-        self.recorded(caller, Asked::new(ControlPoint::Administer, confirm, id), async {
-            let ((record, revision), committed) = self
+/// Confirms what somebody else proposed.
+pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller, id: &str) -> Result<Changed<T>, OpError> {
+    let Names {
+        what,
+        kind,
+        confirm,
+        activated,
+        ..
+    } = T::NAMES;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, confirm, id), async {
+            let ((record, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<T>(what, id).await?;
-                    let confirmed_by = self.second_person(caller, kind, id, stored.proposed_by())?;
-                    let fresh = self.freshness(caller, now).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<T>(what, id).await?;
+                    let confirmed_by = invitations::second_person(kernel, caller, kind, id, stored.proposed_by())?;
+                    let fresh = sign_in::freshness(kernel, caller, now).await?;
                     if stored.standing() != Standing::Proposed {
                         return Err(OpError::because(Reason::IllegalTransition, format!("only a proposed {what} can be confirmed")));
                     }
                     let record = (*stored.value).clone().confirmed(confirmed_by);
-                    let event = self
+                    let event = kernel
                         .event(now, activated, ControlPoint::Administer)
                         .subject(id)
                         .subject(stored.proposed_by())
@@ -127,23 +130,24 @@ impl Engine {
                     Ok((changeset, (record, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(record, revision, &committed).await
+            kernel.changed(record, revision, &committed).await
         })
         .await
-    }
+}
 
-    /// Ends the trust in something, for ever. One administrator is enough to take trust away, or one person of security.
-    pub(crate) async fn remove_trusted<T: Trusted>(&self, caller: &Caller, id: &str, reason: Option<&str>) -> Result<Changed<T>, OpError> {
-        let Names {
-            what, kind, remove, removed, ..
-        } = T::NAMES;
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, remove, id), async {
-            self.allow_taking_back(caller, Action::Trust, &inventory(kind, id, ""))?;
+/// Ends the trust in something, for ever. One administrator is enough to take trust away, or one person of security.
+pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller, id: &str, reason: Option<&str>) -> Result<Changed<T>, OpError> {
+    let Names {
+        what, kind, remove, removed, ..
+    } = T::NAMES;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, remove, id), async {
+            kernel.allow_taking_back(caller, Action::Trust, &inventory(kind, id, ""))?;
             reason.map_or(Ok(()), check_reason)?;
-            let ((record, revision), committed) = self
+            let ((record, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<T>(what, id).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<T>(what, id).await?;
                     let from = match stored.standing() {
                         Standing::Proposed => "proposed",
                         Standing::Active => "active",
@@ -152,7 +156,7 @@ impl Engine {
                         }
                     };
                     let record = (*stored.value).clone().removed();
-                    let mut event = self.event(now, removed, ControlPoint::Revoke).subject(id).fact("from", from);
+                    let mut event = kernel.event(now, removed, ControlPoint::Revoke).subject(id).fact("from", from);
                     if let Some(reason) = reason {
                         event = event.fact("reason", reason);
                     }
@@ -161,8 +165,7 @@ impl Engine {
                     Ok((changeset, (record, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(record, revision, &committed).await
+            kernel.changed(record, revision, &committed).await
         })
         .await
-    }
 }

@@ -11,7 +11,7 @@ use tenure_log::Leaf;
 
 use super::Asked;
 use super::lists::MAX_PAGE;
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::plan::history::History;
@@ -21,24 +21,24 @@ use crate::questions::{inventory, owns};
 const WINDOW: u64 = 20_000;
 const PAGE: u16 = 1_000;
 
-impl Engine {
-    /// Refusals that concern a subject, the newest first: what was asked, which rule said no, and what to do.
-    ///
-    /// # Errors
-    /// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`].
-    pub async fn refusals(&self, caller: &Caller, subject: &str, before: Option<u64>, limit: u16) -> Result<Refusals, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
-            let own = caller.person_id().is_some_and(|person| person.to_string() == subject) || self.owns_subject(caller, subject).await?;
+/// Refusals that concern a subject, the newest first: what was asked, which rule said no, and what to do.
+///
+/// # Errors
+/// The caller may not read the log, and is not the subject; or the limit is none of 1 to [`MAX_PAGE`].
+pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: Option<u64>, limit: u16) -> Result<Refusals, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "refusals.read", subject), async {
+            let own = caller.person_id().is_some_and(|person| person.to_string() == subject) || owns_subject(kernel, caller, subject).await?;
             if own {
                 caller.token_allows(Action::Read)?;
             } else {
-                self.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
+                kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
             }
             if !(1..=MAX_PAGE).contains(&limit) {
                 return Err(OpError::field("limit", "limit_unfit", &format!("ask for 1 to {MAX_PAGE} refusals")));
             }
             let limit = usize::from(limit);
-            let end = before.unwrap_or(u64::MAX).min(self.store.head().await?.size);
+            let end = before.unwrap_or(u64::MAX).min(kernel.store.head().await?.size);
             let floor = end.saturating_sub(WINDOW);
             let mut found = Vec::new();
             let mut at = end;
@@ -46,7 +46,7 @@ impl Engine {
                 let from = at.saturating_sub(u64::from(PAGE)).max(floor);
                 let n = u16::try_from(at - from).unwrap_or(PAGE);
                 let mut page: Vec<RefusalView> = Vec::new();
-                for entry in self.store.entries(from, n).await? {
+                for entry in kernel.store.entries(from, n).await? {
                     if let Ok(leaf) = Leaf::parse(&entry.leaf)
                         && leaf.kind == "access.refused"
                         && (leaf.actor.id == subject || leaf.subjects.iter().any(|s| s == subject))
@@ -67,26 +67,27 @@ impl Engine {
             Ok(Refusals { items: found, before: next })
         })
         .await
-    }
+}
 
-    async fn owns_subject(&self, caller: &Caller, subject: &str) -> Result<bool, OpError> {
-        let Ok(id) = subject.parse::<tenure_core::id::IdentityId>() else {
-            return Ok(false);
-        };
-        let identity = self.one::<tenure_core::identity::Identity>(id).await?;
-        Ok(identity.is_some_and(|identity| super::identities::owns_identity(caller, &identity)))
-    }
+async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
+    let Ok(id) = subject.parse::<tenure_core::id::IdentityId>() else {
+        return Ok(false);
+    };
+    let identity = kernel.one::<tenure_core::identity::Identity>(id).await?;
+    Ok(identity.is_some_and(|identity| super::identities::owns_identity(caller, &identity)))
+}
 
-    /// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and what had ended
-    /// or blocked it. The whole log up to that moment is read.
-    ///
-    /// # Errors
-    /// No such resource, the moment is ahead, or the caller may not read the log.
-    pub async fn past_access(&self, caller: &Caller, id: ResourceId, at: Option<Timestamp>) -> Result<PastAccessReport, OpError> {
-        self.recorded(caller, Asked::new(ControlPoint::Administer, "access.history", id), async {
-            let resource = self.must::<Resource>("resource", id).await?;
-            self.allow(caller, Action::Audit, inventory("log", "", &resource.environment), owns(false))?;
-            let now = self.now();
+/// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and what had ended
+/// or blocked it. The whole log up to that moment is read.
+///
+/// # Errors
+/// No such resource, the moment is ahead, or the caller may not read the log.
+pub async fn past_access(kernel: &Kernel, caller: &Caller, id: ResourceId, at: Option<Timestamp>) -> Result<PastAccessReport, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "access.history", id), async {
+            let resource = kernel.must::<Resource>("resource", id).await?;
+            kernel.allow(caller, Action::Audit, inventory("log", "", &resource.environment), owns(false))?;
+            let now = kernel.now();
             let at = at.unwrap_or(now);
             if at > now {
                 return Err(OpError::field("at", "time_ahead", "name a moment that has passed"));
@@ -94,7 +95,7 @@ impl Engine {
             let mut history = History::default();
             let mut read = 0_u64;
             'log: loop {
-                let entries = self.store.entries(read, PAGE).await?;
+                let entries = kernel.store.entries(read, PAGE).await?;
                 if entries.is_empty() {
                     break;
                 }
@@ -115,7 +116,6 @@ impl Engine {
             })
         })
         .await
-    }
 }
 
 fn refusal(index: u64, leaf: Leaf) -> RefusalView {

@@ -16,9 +16,21 @@ use tenure_core::row::Position;
 use tenure_credentials::opaque::Parsed;
 
 use super::*;
+use crate::caller;
 use crate::caller::Caller;
+use crate::ops::credentials;
+use crate::ops::directory;
+use crate::ops::enrol;
+use crate::ops::identities;
+use crate::ops::lifecycle;
+use crate::ops::log;
+use crate::ops::people;
+use crate::ops::requests;
+use crate::ops::revoke;
+use crate::ops::token;
 use crate::ops::token::{Grant, Presented, Proof, TokenAsk};
 use crate::run::seal::tests::{World, world};
+use crate::run::upkeep;
 
 const MINUTE: Span = Span::from_mins(1);
 
@@ -57,23 +69,25 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let engine = &world.engine;
     let manager = world.person(Role::Manager).await;
     let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
-    let owner = engine.create_person(&world.admin, ask(named)).await.unwrap().record.id;
-    let token = engine.create_operator_token(&world.admin, owner, Default::default()).await.unwrap();
-    let caller = engine.authenticate_person(&token.operator_token).await.unwrap();
-    engine
-        .create_environment(&world.admin, ask(json!({"name": "prod", "production": true})))
+    let owner = people::create_person(engine, &world.admin, ask(named)).await.unwrap().record.id;
+    let token = directory::create_operator_token(engine, &world.admin, owner, Default::default()).await.unwrap();
+    let caller = caller::authenticate_person(engine, &token.operator_token).await.unwrap();
+    directory::create_environment(engine, &world.admin, ask(json!({"name": "prod", "production": true})))
         .await
         .unwrap();
-    let team = engine.create_team(&world.admin, ask(json!({"name": "removers"}))).await.unwrap().record.id;
-    engine.change_person(&world.admin, owner, ask(json!({"teams": [team]}))).await.unwrap();
-    let application = engine
-        .create_application(&world.admin, ask(json!({"name": "billing", "owner": owner, "removal_group": team})))
+    let team = people::create_team(engine, &world.admin, ask(json!({"name": "removers"})))
+        .await
+        .unwrap()
+        .record
+        .id;
+    people::change_person(engine, &world.admin, owner, ask(json!({"teams": [team]}))).await.unwrap();
+    let application = directory::create_application(engine, &world.admin, ask(json!({"name": "billing", "owner": owner, "removal_group": team})))
         .await
         .unwrap()
         .record
         .id;
     let resource = json!({"uri": "https://orders.internal", "type": "database", "actions": ["read"], "application": application, "environment": "prod", "verification": "online"});
-    let resource = engine.create_resource(&world.admin, ask(resource)).await.unwrap().record.id;
+    let resource = directory::create_resource(engine, &world.admin, ask(resource)).await.unwrap().record.id;
     let identity: NewIdentity = ask(json!({"kind": "workload", "name": "exporter", "stage": "pending", "charter": {
         "owner": owner,
         "purpose": "exports invoices",
@@ -88,13 +102,15 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         "coverage": "role_based",
         "parties": {"requester": owner, "operator": "billing", "beneficiary": "finance"},
     }}));
-    let record = Box::pin(engine.register(&caller, identity)).await.unwrap().record;
+    let record = Box::pin(identities::register(engine, &caller, identity)).await.unwrap().record;
     let (id, request) = (record.id, record.request.unwrap());
     let vote = NewVote {
-        content_hash: engine.request(&manager, request).await.unwrap().request.content_hash,
+        content_hash: requests::request(engine, &manager, request).await.unwrap().request.content_hash,
         comment: String::new(),
     };
-    engine.activate(&manager, id, crate::if_match::IfMatch::Missing, vote).await.unwrap();
+    lifecycle::activate(engine, &manager, id, crate::if_match::IfMatch::Missing, vote)
+        .await
+        .unwrap();
     Org {
         world,
         owner: caller,
@@ -131,11 +147,11 @@ impl Org {
             sender: Presented::default(),
             source: "192.0.2.1".into(),
         };
-        engine.issue_token(ask).await.map(|issued| issued.credential)
+        token::issue_token(engine, ask).await.map(|issued| issued.credential)
     }
 
     async fn join_token(&self) -> String {
-        self.world.engine.create_join_token(&self.owner, self.id).await.unwrap().join_token
+        enrol::create_join_token(&self.world.engine, &self.owner, self.id).await.unwrap().join_token
     }
 
     async fn enrol(&self, key: &Key, join_token: &str) -> Result<(), OpError> {
@@ -149,11 +165,11 @@ impl Org {
             jwk: key.jwk(),
             proof: key.sign("tenure-enrol+jwt", &claims),
         };
-        engine.enrol(ask, "192.0.2.1").await.map(|_| ())
+        enrol::enrol(engine, ask, "192.0.2.1").await.map(|_| ())
     }
 
     async fn state(&self) -> IdentityState {
-        self.world.engine.identity(&self.owner, self.id).await.unwrap().record.state
+        identities::identity(&self.world.engine, &self.owner, self.id).await.unwrap().record.state
     }
 }
 
@@ -172,7 +188,7 @@ async fn refusals(world: &World, from: u64) -> Vec<(String, String, String, u64)
     let mut found = Vec::new();
     let mut after = Position { shard: 0, index: from - 1 };
     loop {
-        let page = world.engine.events_after(&auditor, Some(after), 500).await.unwrap();
+        let page = log::events_after(&world.engine, &auditor, Some(after), 500).await.unwrap();
         let Some(last) = page.last() else { return found };
         after = last.position;
         for event in page.into_iter().filter(|event| event.kind.starts_with("access.refused")) {
@@ -321,7 +337,7 @@ async fn somebody_else_cannot_spend_an_identitys_budget() {
             sender: Presented::default(),
             source: "192.0.2.1".into(),
         };
-        assert_eq!(reason(org.world.engine.issue_token(ask).await), Reason::ProofInvalid);
+        assert_eq!(reason(token::issue_token(&org.world.engine, ask).await), Reason::ProofInvalid);
     }
     assert_eq!(org.world.size().await, from);
     org.ask(Some("write")).await.unwrap_err();
@@ -365,18 +381,18 @@ async fn a_clock_that_steps_stops_issuance_but_no_revocation() {
         let from = world.size().await;
         assert_eq!(reason(org.ask(None).await), Reason::ClockUnreliable);
         assert_eq!(refusals(world, from).await[0].1, "clock_unreliable");
-        assert_eq!(world.engine.purge().await.unwrap(), 0);
+        assert_eq!(upkeep::purge(&world.engine).await.unwrap(), 0);
 
         let security = world.person(tenure_core::person::Role::Security).await;
         for target in [json!({"type": "credential", "id": credential}), json!({"type": "identity", "id": org.id})] {
             let ask: Revocation = ask(json!({"target": target, "reason": "test"}));
-            world.engine.revoke(&security, ask).await.unwrap();
+            revoke::revoke(&world.engine, &security, ask).await.unwrap();
         }
         for dead in [credential, tolerated] {
-            let state = world.engine.credential(&security, dead).await.unwrap().state;
+            let state = credentials::credential(&world.engine, &security, dead).await.unwrap().state;
             assert_ne!(state, "live", "after a step of {step} µs");
         }
-        world.engine.suspend(&security, org.id, "test".into()).await.unwrap();
+        lifecycle::suspend(&world.engine, &security, org.id, "test".into()).await.unwrap();
         // Set right again, the clock is trusted again, and what was revoked stays so.
         world.clock.step(-step.signum() * (tolerance + 1));
         assert_eq!(reason(org.ask(None).await), Reason::IdentitySuspended);

@@ -8,43 +8,42 @@ use tenure_core::port::DueKind;
 use tenure_core::time::Span;
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::counters::count;
 use crate::error::OpError;
+use crate::ops::callbacks;
 
 /// Longer than a call takes, so that nobody else makes it meanwhile.
 const LEASE: Span = Span::from_secs(15);
 const BATCH: u16 = 32;
 const IDLE: Duration = Duration::from_millis(500);
 
-impl Engine {
-    /// Makes the calls that are due now, all at once; returns how many.
-    ///
-    /// # Errors
-    /// The store can't be asked.
-    pub async fn work_callbacks(&self) -> Result<usize, OpError> {
-        let now = self.now();
-        let claimed = self.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
-        let mut work = stream::iter(claimed)
-            .map(|claimed| async move { (Box::pin(self.work_callback(&claimed, now)).await, claimed) })
-            .buffer_unordered(usize::from(BATCH));
-        let mut done = 0;
-        while let Some((worked, claimed)) = work.next().await {
-            match worked {
-                Ok(()) => done += 1,
-                Err(error) => {
-                    count(&self.counters.retried);
-                    tracing::warn!(%error, subject = claimed.subject, "a call back is retried when its lease ends");
-                }
+/// Makes the calls that are due now, all at once; returns how many.
+///
+/// # Errors
+/// The store can't be asked.
+pub async fn work_callbacks(kernel: &Kernel) -> Result<usize, OpError> {
+    let now = kernel.now();
+    let claimed = kernel.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
+    let mut work = stream::iter(claimed)
+        .map(|claimed| async move { (Box::pin(callbacks::work_callback(kernel, &claimed, now)).await, claimed) })
+        .buffer_unordered(usize::from(BATCH));
+    let mut done = 0;
+    while let Some((worked, claimed)) = work.next().await {
+        match worked {
+            Ok(()) => done += 1,
+            Err(error) => {
+                count(&kernel.counters.retried);
+                tracing::warn!(%error, subject = claimed.subject, "a call back is retried when its lease ends");
             }
         }
-        Ok(done)
     }
+    Ok(done)
 }
 
-pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        match engine.work_callbacks().await {
+        match work_callbacks(&engine).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => tracing::warn!(%error, "nobody can be called back now"),

@@ -1,23 +1,23 @@
 //! The loops that work off what falls due. Each may run on every replica: work is leased, and acknowledged with a fencing token.
 
-mod callbacks;
+pub mod callbacks;
 pub mod deadlines;
 pub mod notify;
-mod ownership;
-mod push;
+pub mod ownership;
+pub mod push;
 pub mod seal;
 pub mod upkeep;
-mod verification;
+pub mod verification;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::notice::Notify;
 
 /// Runs every loop until `stop` turns true.
-pub async fn run(engine: Arc<Engine>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
+pub async fn run(engine: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&engine), stop.clone()),
         callbacks::run(Arc::clone(&engine), stop.clone()),

@@ -22,10 +22,11 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
 use crate::notice::{MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
 use crate::ops::requests::ANSWER;
+use crate::ops::requests::link;
 use crate::plan::notice::{link, may_tell, told};
 
 /// Lets commits gather, and bounds what an idle channel costs.
@@ -49,7 +50,7 @@ const HISTORY: Span = Span::from_days(1);
 
 /// One channel's worker.
 pub(crate) struct Worker {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Arc<Kernel>,
     pub(crate) channel: Arc<dyn Notify>,
     name: String,
     /// Where reading goes on; it runs ahead of the row's own over entries that tell nothing.
@@ -88,14 +89,14 @@ struct Ended {
 }
 
 /// Runs every channel until `stop` is true or its sender is gone.
-pub(super) async fn run(engine: Arc<Engine>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
+pub(super) async fn run(engine: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     engine.channels.lock().extend(channels.iter().map(|channel| channel.channel()));
     let workers = channels.into_iter().map(|channel| Worker::new(&engine, channel, stop.clone()).run());
     join_all(workers).await;
 }
 
 impl Worker {
-    pub(crate) fn new(engine: &Arc<Engine>, channel: Arc<dyn Notify>, stop: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(engine: &Arc<Kernel>, channel: Arc<dyn Notify>, stop: watch::Receiver<bool>) -> Self {
         Self {
             name: EventId::generate(engine.now(), engine.entropy.as_ref()).to_string(),
             engine: Arc::clone(engine),
@@ -387,8 +388,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn link_of(&self, engine: &Engine, person: PersonId) -> String {
-        engine.approval_link(self.request, &self.content_hash, person, self.until)
+    fn link_of(&self, engine: &Kernel, person: PersonId) -> String {
+        link::approval_link(engine, self.request, &self.content_hash, person, self.until)
     }
 }
 

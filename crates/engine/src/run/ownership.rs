@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::ownership;
+use crate::ops::removal_groups;
 
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Before set-up there is nobody to look for, and a store that can't be asked now is asked again.
 const PAUSE: Duration = Duration::from_secs(60);
 
-impl Engine {
-    /// Opens what findings are missing about records whose owners are away and about removal groups that nobody is left of; returns how many commits it took.
-    ///
-    /// # Errors
-    /// The store can't be read or written.
-    pub async fn sweep_ownership(&self) -> Result<usize, OpError> {
-        Ok(self.sweep_left_behind().await? + self.sweep_removal_groups().await?)
-    }
+/// Opens what findings are missing about records whose owners are away and about removal groups that nobody is left of; returns how many commits it took.
+///
+/// # Errors
+/// The store can't be read or written.
+pub async fn sweep_ownership(kernel: &Kernel) -> Result<usize, OpError> {
+    Ok(ownership::sweep_left_behind(kernel).await? + removal_groups::sweep_removal_groups(kernel).await?)
 }
 
-pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
-        let pause = match engine.sweep_ownership().await {
+        let pause = match sweep_ownership(&engine).await {
             Ok(_) => EVERY,
             Err(error) => {
                 tracing::warn!(%error, "what nobody answers for can't be looked for now");

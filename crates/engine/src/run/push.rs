@@ -6,9 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::log;
+use crate::ops::places;
 use crate::ops::places::Place;
+use crate::run::seal;
 
 /// What takes authority away goes outside at once, though a place gets no more than one checkpoint in this time if it has a pace at all.
 const AT_LEAST: Duration = Duration::from_secs(1);
@@ -23,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) type Newest = Option<(u64, String)>;
 
 /// Hands over the newest checkpoint only: one that was overtaken while the place was away is never sent.
-pub(super) async fn push_newest(engine: Arc<Engine>, place: Arc<Place>, mut checkpoints: watch::Receiver<Newest>) {
+pub(super) async fn push_newest(engine: Arc<Kernel>, place: Arc<Place>, mut checkpoints: watch::Receiver<Newest>) {
     let mut urgent = engine.urgent.subscribe();
     let pace = place.push.pace();
     while checkpoints.changed().await.is_ok() {
@@ -32,7 +35,7 @@ pub(super) async fn push_newest(engine: Arc<Engine>, place: Arc<Place>, mut chec
         loop {
             let newest = checkpoints.borrow_and_update().clone();
             let Some((size, checkpoint)) = newest else { break };
-            match engine.keep_at(&place, &checkpoint).await {
+            match places::keep_at(&engine, &place, &checkpoint).await {
                 Ok(()) => {
                     covered = size;
                     break;
@@ -53,12 +56,12 @@ pub(super) async fn push_newest(engine: Arc<Engine>, place: Arc<Place>, mut chec
 }
 
 /// Looks at a place again and again.
-pub(super) async fn watch_place(engine: Arc<Engine>, place: Arc<Place>) {
+pub(super) async fn watch_place(engine: Arc<Kernel>, place: Arc<Place>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let looked = async {
-            engine.look_at(&place).await?;
-            engine.tell_of(&place).await
+            places::look_at(&engine, &place).await?;
+            places::tell_of(&engine, &place).await
         };
         match looked.await {
             Ok(()) | Err(OpError::Setup(_)) => {}
@@ -67,22 +70,20 @@ pub(super) async fn watch_place(engine: Arc<Engine>, place: Arc<Place>) {
     }
 }
 
-impl Engine {
-    /// Seals what the last commits left and hands it over, so that a backup of a stopped server proves what it holds.
-    pub async fn hand_over_checkpoint(&self) {
-        let sealed = async {
-            self.seal_now().await.ok()?;
-            self.checkpoint().await.ok()?
-        };
-        let Some(checkpoint) = sealed.await else { return };
-        let (places, checkpoint) = (self.places(), &checkpoint);
-        let pushes = places.iter().map(|place| async move {
-            match tokio::time::timeout(AT_STOP, self.keep_at(place, checkpoint)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => tracing::warn!(place = place.push.target(), why, "the newest checkpoint could not be handed over"),
-                Err(_) => tracing::warn!(place = place.push.target(), "the newest checkpoint could not be handed over in time"),
-            }
-        });
-        join_all(pushes).await;
-    }
+/// Seals what the last commits left and hands it over, so that a backup of a stopped server proves what it holds.
+pub async fn hand_over_checkpoint(kernel: &Kernel) {
+    let sealed = async {
+        seal::seal_now(kernel).await.ok()?;
+        log::checkpoint(kernel).await.ok()?
+    };
+    let Some(checkpoint) = sealed.await else { return };
+    let (places, checkpoint) = (places::places(kernel), &checkpoint);
+    let pushes = places.iter().map(|place| async move {
+        match tokio::time::timeout(AT_STOP, places::keep_at(kernel, place, checkpoint)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => tracing::warn!(place = place.push.target(), why, "the newest checkpoint could not be handed over"),
+            Err(_) => tracing::warn!(place = place.push.target(), "the newest checkpoint could not be handed over in time"),
+        }
+    });
+    join_all(pushes).await;
 }

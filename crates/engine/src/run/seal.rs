@@ -15,8 +15,12 @@ use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::keys;
+use crate::ops::epochs;
+use crate::ops::places;
+use crate::run::push;
 use crate::run::push::{Newest, push_newest, watch_place};
 
 /// Lets commits gather, so that a busy log gets few checkpoints a second.
@@ -42,7 +46,7 @@ struct Sealer {
 
 impl Sealer {
     /// Seals everything that is committed when this is called; returns the sealed size.
-    async fn seal(&mut self, engine: &Engine) -> Result<u64, OpError> {
+    async fn seal(&mut self, engine: &Kernel) -> Result<u64, OpError> {
         let wanted = engine.store.head().await?.size;
         let known = self.known();
         if wanted < known {
@@ -62,7 +66,7 @@ impl Sealer {
             let from = edge.size();
             let tiles = grow(engine, &mut edge, wanted.min(from + STEP)).await?;
             let (size, root) = (edge.size(), edge.root());
-            let checkpoint = engine.deployment_keys().await?.log.checkpoint(size, root).to_string();
+            let checkpoint = keys::deployment_keys(engine).await?.log.checkpoint(size, root).to_string();
             let frontier = encode(&edge);
             let seal = Seal {
                 from,
@@ -90,7 +94,7 @@ impl Sealer {
     }
 
     /// The tree as it is sealed now: from memory if nobody sealed since.
-    async fn resume(&mut self, engine: &Engine) -> Result<TileBuilder, OpError> {
+    async fn resume(&mut self, engine: &Kernel) -> Result<TileBuilder, OpError> {
         let known = self.known();
         let Some(sealed) = engine.store.sealed().await? else {
             return if known == 0 { Ok(TileBuilder::new()) } else { Err(rolled_back(0, known)) };
@@ -109,7 +113,7 @@ impl Sealer {
         }
         let edge = decode(&sealed)?;
         // The frontier has no MAC of its own; it counts only if the log's own key has signed its root.
-        let opened = Checkpoint::open(&sealed.checkpoint, &engine.checkpoint_keys().await?)
+        let opened = Checkpoint::open(&sealed.checkpoint, &epochs::checkpoint_keys(engine).await?)
             .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?;
         if opened.checkpoint.size != sealed.size || opened.checkpoint.root != edge.root() {
             return Err(OpError::Internal(format!("the sealed tiles at {} don't give the signed root", sealed.size)));
@@ -124,7 +128,7 @@ fn rolled_back(now: u64, before: u64) -> OpError {
 }
 
 /// Appends up to `until` entries and returns the tiles that they filled.
-async fn grow(engine: &Engine, edge: &mut TileBuilder, until: u64) -> Result<Vec<(u8, u64, Vec<u8>)>, OpError> {
+async fn grow(engine: &Kernel, edge: &mut TileBuilder, until: u64) -> Result<Vec<(u8, u64, Vec<u8>)>, OpError> {
     let mut tiles = Vec::new();
     while edge.size() < until {
         let n = (until - edge.size()).min(PAGE);
@@ -188,7 +192,7 @@ fn decode(sealed: &Sealed) -> Result<TileBuilder, OpError> {
 
 /// The log as far as it is sealed, to read tiles and tree hashes from.
 pub(crate) struct SealedLog<'a> {
-    engine: &'a Engine,
+    engine: &'a Kernel,
     /// The number of entries sealed.
     pub size: u64,
     /// The signed checkpoint over them.
@@ -198,7 +202,7 @@ pub(crate) struct SealedLog<'a> {
 
 impl<'a> SealedLog<'a> {
     /// The newest sealed state, if anything is sealed.
-    pub(crate) async fn newest(engine: &'a Engine) -> Result<Option<Self>, OpError> {
+    pub(crate) async fn newest(engine: &'a Kernel) -> Result<Option<Self>, OpError> {
         let Some(sealed) = engine.store.sealed().await? else { return Ok(None) };
         let partial = partial_of(&sealed).ok_or_else(|| OpError::Internal(format!("the sealed state at {} can't be read", sealed.size)))?;
         Ok(Some(Self {
@@ -266,21 +270,19 @@ impl TileReader for Loaded {
     }
 }
 
-impl Engine {
-    /// Seals everything that is committed by now and returns the sealed size, which is at least that.
-    ///
-    /// # Errors
-    /// The store can't be reached, or what it holds contradicts what was signed before.
-    pub async fn seal_now(&self) -> Result<u64, OpError> {
-        Sealer::default().seal(self).await
-    }
+/// Seals everything that is committed by now and returns the sealed size, which is at least that.
+///
+/// # Errors
+/// The store can't be reached, or what it holds contradicts what was signed before.
+pub async fn seal_now(kernel: &Kernel) -> Result<u64, OpError> {
+    Sealer::default().seal(kernel).await
 }
 
 /// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places that keep it, and looks
 /// at what they keep, until `stop` is true or its sender is gone.
-pub async fn run_sealer(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
+pub async fn run_sealer(engine: Arc<Kernel>, stop: watch::Receiver<bool>) {
     let (newest, checkpoints) = watch::channel(None);
-    let places = engine.places();
+    let places = places::places(&engine);
     let pushes = places
         .iter()
         .map(|place| push_newest(Arc::clone(&engine), Arc::clone(place), checkpoints.clone()));
@@ -290,14 +292,14 @@ pub async fn run_sealer(engine: Arc<Engine>, stop: watch::Receiver<bool>) {
         () = async { tokio::join!(seal_all(&engine, &newest), join_all(pushes), join_all(looks)); } => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    engine.hand_over_checkpoint().await;
+    push::hand_over_checkpoint(&engine).await;
 }
 
-async fn seal_all(engine: &Engine, newest: &watch::Sender<Newest>) {
+async fn seal_all(engine: &Kernel, newest: &watch::Sender<Newest>) {
     let mut sealer = Sealer::default();
     loop {
         // Another process may have begun an epoch, or found that the log is contradicted.
-        if let Err(error) = engine.trust().await {
+        if let Err(error) = epochs::trust(engine).await {
             tracing::warn!(%error, "whether the log is contradicted can't be read now");
         }
         match sealer.seal(engine).await {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tenure_core::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::policies;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.
@@ -15,66 +16,64 @@ const PURGE: u32 = 250;
 /// Such commits in one round: what ends in a second at any rate of issuance goes in one.
 const PURGES: u32 = 100;
 
-impl Engine {
-    /// When a subject was last used, also if that is noted and not written yet: there is no other way to ask.
-    pub(crate) async fn last_used(&self, subject: &str) -> Result<Option<Timestamp>, OpError> {
-        let noted = self.used.lock().get(subject).copied();
-        Ok(self.store.last_used(subject).await?.max(noted))
-    }
-
-    /// Writes the noted stamps of last use.
-    ///
-    /// # Errors
-    /// The store can't take them; they are noted again.
-    pub async fn flush_used(&self) -> Result<(), OpError> {
-        let used: Vec<(String, Timestamp)> = self.used.lock().iter().map(|(subject, at)| (subject.clone(), *at)).collect();
-        if used.is_empty() {
-            return Ok(());
-        }
-        self.store.touch(&used).await?;
-        // Only now: who asks meanwhile finds the stamp in one of the two places.
-        let mut noted = self.used.lock();
-        for (subject, at) in used {
-            if noted.get(&subject) == Some(&at) {
-                noted.remove(&subject);
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops records, keys and counts whose time is over; returns how many went.
-    ///
-    /// # Errors
-    /// The store can't be reached.
-    pub async fn purge(&self) -> Result<u64, OpError> {
-        let reading = self.reading();
-        // A clock that stepped ahead must not make Tenure forget proofs that are still valid, nor may one that is merely ahead of
-        // others: what is over is over by the log's own time too.
-        if !reading.reliable {
-            return Ok(0);
-        }
-        let logged = self.store.head().await?.last_at;
-        Ok(self.store.purge(reading.now.min(logged), PURGE).await?)
-    }
-
-    async fn purge_all(&self) -> Result<(), OpError> {
-        for _ in 0..PURGES {
-            if self.purge().await? < u64::from(PURGE) {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// When a subject was last used, also if that is noted and not written yet: there is no other way to ask.
+pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<Timestamp>, OpError> {
+    let noted = kernel.used.lock().get(subject).copied();
+    Ok(kernel.store.last_used(subject).await?.max(noted))
 }
 
-pub(super) async fn run(engine: Arc<Engine>, mut stop: watch::Receiver<bool>) {
+/// Writes the noted stamps of last use.
+///
+/// # Errors
+/// The store can't take them; they are noted again.
+pub async fn flush_used(kernel: &Kernel) -> Result<(), OpError> {
+    let used: Vec<(String, Timestamp)> = kernel.used.lock().iter().map(|(subject, at)| (subject.clone(), *at)).collect();
+    if used.is_empty() {
+        return Ok(());
+    }
+    kernel.store.touch(&used).await?;
+    // Only now: who asks meanwhile finds the stamp in one of the two places.
+    let mut noted = kernel.used.lock();
+    for (subject, at) in used {
+        if noted.get(&subject) == Some(&at) {
+            noted.remove(&subject);
+        }
+    }
+    Ok(())
+}
+
+/// Drops records, keys and counts whose time is over; returns how many went.
+///
+/// # Errors
+/// The store can't be reached.
+pub async fn purge(kernel: &Kernel) -> Result<u64, OpError> {
+    let reading = kernel.reading();
+    // A clock that stepped ahead must not make Tenure forget proofs that are still valid, nor may one that is merely ahead of
+    // others: what is over is over by the log's own time too.
+    if !reading.reliable {
+        return Ok(0);
+    }
+    let logged = kernel.store.head().await?.last_at;
+    Ok(kernel.store.purge(reading.now.min(logged), PURGE).await?)
+}
+
+async fn purge_all(kernel: &Kernel) -> Result<(), OpError> {
+    for _ in 0..PURGES {
+        if purge(kernel).await? < u64::from(PURGE) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
         for result in [
-            engine.refresh_policy().await,
-            engine.flush_used().await,
+            policies::refresh_policy(&engine).await,
+            flush_used(&engine).await,
             engine.flush_refusals(stopping).await,
-            engine.purge_all().await,
+            purge_all(&engine).await,
         ] {
             if let Err(error) = result {
                 tracing::warn!(%error, "upkeep is tried again");

@@ -16,6 +16,8 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Path, Source};
 use crate::sign_in::{Attempt, Browser, encoded};
+use tenure_engine::ops::requests::link;
+use tenure_engine::ops::sign_in;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/approve/{link}", get(show).post(answer))
@@ -26,7 +28,7 @@ async fn show(State(app): State<App>, Source(source): Source, Browser(caller): B
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    Ok(match app.engine.approval(&caller, &link).await {
+    Ok(match link::approval(&app.engine, &caller, &link).await {
         Ok(approval) => page::approval(&link, &approval),
         Err(error) => page::problem(error.into()),
     })
@@ -65,7 +67,7 @@ async fn answer(
         comment: answered.comment,
     };
     let approves = answered.decision == Decision::Approve;
-    Ok(match app.engine.answer_by_link(&caller, &link, approves, vote).await {
+    Ok(match link::answer_by_link(&app.engine, &caller, &link, approves, vote).await {
         // The page is read again, so that loading it anew votes for nothing.
         Ok(_) => Redirect::to(&format!("/approve/{link}")).into_response(),
         Err(error) => page::problem(error.into()),
@@ -75,7 +77,7 @@ async fn answer(
 /// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that and back. A link that
 /// isn't good leads nobody anywhere, and costs its sender their share of attempts; a good one has its own.
 async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> Result<Result<Caller, Response>, Failure> {
-    match app.engine.linked(link).await {
+    match link::linked(&app.engine, link).await {
         Ok(_) => app.sign_ins.count(Attempt::Link(link))?,
         Err(OpError::NotFound(_)) => {
             app.sign_ins.count(Attempt::NoLink { source })?;
@@ -87,7 +89,7 @@ async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> 
         Err(other) => return Err(other.into()),
     }
     match caller {
-        Some(caller) if app.engine.me(&caller).fresh => Ok(Ok(caller)),
+        Some(caller) if sign_in::me(&app.engine, &caller).fresh => Ok(Ok(caller)),
         _ => {
             let back = encoded(&format!("/approve/{link}"));
             Ok(Err(Redirect::to(&format!("/sign-in?fresh=true&return_to={back}")).into_response()))

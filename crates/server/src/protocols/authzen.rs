@@ -17,6 +17,8 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
 use crate::keys::Keys;
+use tenure_engine::ops::decide;
+use tenure_engine::ops::introspect;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -47,7 +49,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
         ));
     };
     let shown = keys.with_a_token(scheme)?;
-    let enforcer = app.engine.authenticate_enforcer(&token, &shown).await.map_err(|error| {
+    let enforcer = introspect::authenticate_enforcer(&app.engine, &token, &shown).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
             app.engine.count_stranger(*reason, &source);
         }
@@ -56,7 +58,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
     whole?;
     proven(request.extensions());
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
-    ok(app.engine.evaluate(&enforcer, &ask).await?)
+    ok(decide::evaluate(&app.engine, &enforcer, &ask).await?)
 }
 
 async fn configuration(State(app): State<App>) -> Reply<Value> {

@@ -16,6 +16,7 @@ use tenure_engine::ops::backchannel::BackchannelAsk;
 use super::oauth::{Form, OAuthError, client_proof, oauth_error};
 use crate::App;
 use crate::extract::{Path, Source};
+use tenure_engine::ops::backchannel;
 
 /// The grant type under which the answer is fetched.
 pub(super) const GRANT: &str = "urn:openid:params:grant-type:ciba";
@@ -45,7 +46,7 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>, Sour
         client_notification_token: form.get("client_notification_token").map(str::to_owned),
         source,
     };
-    let opened = app.engine.ask_for_more(ask).await.map_err(failure)?;
+    let opened = backchannel::ask_for_more(&app.engine, ask).await.map_err(failure)?;
     let answer = json!({
         "auth_req_id": opened.auth_req_id,
         "expires_in": opened.expires_in,

@@ -23,6 +23,10 @@ use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
 use crate::serve::Connection;
 use crate::sign_in::html;
+use tenure_engine::keys;
+use tenure_engine::ops::introspect;
+use tenure_engine::ops::token;
+use tenure_engine::ops::token::prove;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -396,7 +400,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         sender: form.keys.for_a_token().map_err(|error| oauth_error(error, failed))?,
         source,
     };
-    let issued = app.engine.issue_token(ask).await.map_err(|error| oauth_error(error, failed))?;
+    let issued = token::issue_token(&app.engine, ask).await.map_err(|error| oauth_error(error, failed))?;
     connection.iter().for_each(Connection::prove);
     Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
 }
@@ -414,7 +418,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
         None => None,
         Some((scheme, access_token)) => {
             let shown = Keys::of_request(&app, &request).with_a_token(scheme).map_err(at_resource)?;
-            let enforcer = app.engine.authenticate_enforcer(&access_token, &shown).await.map_err(|error| {
+            let enforcer = introspect::authenticate_enforcer(&app.engine, &access_token, &shown).await.map_err(|error| {
                 if let OpError::Unauthenticated(reason) = &error {
                     app.engine.count_stranger(*reason, &source);
                 }
@@ -430,12 +434,12 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
         (None, Some(proof)) => {
             // A proof is used up by what it is for, and by nothing less.
             form.must("token")?;
-            let identity = app
-                .engine
-                .authenticate_client(&environment, form.get("client_id"), &proof, "introspection", &source)
+            let identity = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "introspection", &source)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?;
-            app.engine.enforcer_of(&identity).await.map_err(|error| oauth_error(error, "invalid_client"))?
+            introspect::enforcer_of(&app.engine, &identity)
+                .await
+                .map_err(|error| oauth_error(error, "invalid_client"))?
         }
         (None, None) => {
             app.engine.count_stranger(Reason::ProofMissing, &source);
@@ -451,9 +455,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
     };
     connection.iter().for_each(Connection::prove);
     let asked_about = form.must("token")?;
-    let answer = app
-        .engine
-        .introspect(&environment, &enforcer, asked_about)
+    let answer = introspect::introspect(&app.engine, &environment, &enforcer, asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
@@ -466,20 +468,17 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
         return Err(OAuthError::no_proof(&form));
     };
     let token = form.must("token")?;
-    let client = app
-        .engine
-        .authenticate_client(&environment, form.get("client_id"), &proof, "revocation", &source)
+    let client = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "revocation", &source)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
-    app.engine
-        .revoke_token(&environment, &client, token)
+    introspect::revoke_token(&app.engine, &environment, &client, token)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Response, Failure> {
-    let keys = app.engine.key_set(&environment).await?;
+    let keys = keys::key_set(&app.engine, &environment).await?;
     Ok((
         [
             (header::CACHE_CONTROL, "public, max-age=60"),
@@ -494,7 +493,7 @@ async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result
 /// clients refuse those without one, though RFC 8414 §2 doesn't. The error is shown and not sent on: no client has an address here that it could be
 /// sent to (RFC 6749 §4.1.2.1).
 async fn authorize(State(app): State<App>, Path(environment): Path<String>) -> Response {
-    let failure = match app.engine.key_set(&environment).await {
+    let failure = match keys::key_set(&app.engine, &environment).await {
         Ok(_) => Failure::of(
             Problem::new(400, "unsupported_response_type", "unsupported response type")
                 .detail("unsupported_response_type: nobody signs in here for an application")
@@ -515,7 +514,7 @@ async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> R
     let mut metadata = metadata_of(&app, &environment).await?;
     if let Some(members) = metadata.as_object_mut() {
         members.insert("subject_types_supported".into(), json!(["public"]));
-        let keys = app.engine.key_set(&environment).await?;
+        let keys = keys::key_set(&app.engine, &environment).await?;
         let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key.get("alg").and_then(Value::as_str)).collect();
         members.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
     }
@@ -524,7 +523,7 @@ async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> R
 
 async fn metadata_of(app: &App, environment: &str) -> Result<Value, Failure> {
     // A name that has no environment has no metadata either.
-    app.engine.key_set(environment).await?;
+    keys::key_set(&app.engine, environment).await?;
     let issuer = app.engine.issuer_of(environment);
     let details = [DETAIL_TYPES, &[TENURE_ACCESS]].concat();
     let mtls = app.engine.settings().mtls_url.as_ref();

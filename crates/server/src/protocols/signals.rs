@@ -16,6 +16,7 @@ use tenure_engine::ops::signals::{Delivery, NotTaken};
 use crate::App;
 use crate::error::{Failure, problem_of};
 use crate::extract::{Path, Source, body_within};
+use tenure_engine::ops::signals;
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;
@@ -39,7 +40,7 @@ async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from
         body: &body,
         from: &from,
     };
-    let taken = app.engine.take_delivery(delivery).await;
+    let taken = signals::take_delivery(&app.engine, delivery).await;
     // Which rules a reply follows depends on what was sent, not on which source there is.
     if is_set(&headers) {
         return match taken {

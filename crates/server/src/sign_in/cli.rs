@@ -13,6 +13,7 @@ use super::{Attempt, Browser, encoded, name, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Form, Query, Reply, Source, created};
+use tenure_engine::ops::cli_sign_in;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -34,7 +35,7 @@ struct Asked {
 }
 
 async fn ask(State(app): State<App>, Browser(caller): Browser, Query(asked): Query<Asked>) -> Response {
-    let Some(caller) = caller.filter(|caller| !asked.fresh || app.engine.is_recent(caller)) else {
+    let Some(caller) = caller.filter(|caller| !asked.fresh || cli_sign_in::is_recent(&app.engine, caller)) else {
         let fresh = if asked.fresh { "&fresh=true" } else { "" };
         let back = format!("/sign-in/cli?port={}&challenge={}{fresh}", asked.port, encoded(&asked.challenge));
         return Redirect::to(&format!("/sign-in?return_to={}{fresh}", encoded(&back))).into_response();
@@ -54,7 +55,7 @@ async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Fo
     let Some(caller) = caller else {
         return Redirect::to("/sign-in").into_response();
     };
-    match app.engine.cli_code(&caller, &asked.challenge) {
+    match cli_sign_in::cli_code(&app.engine, &caller, &asked.challenge) {
         Ok(code) => Redirect::to(&format!("http://127.0.0.1:{}/?code={}", asked.port, code.expose())).into_response(),
         Err(error) => problem(error.into()),
     }
@@ -62,5 +63,5 @@ async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Fo
 
 async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> Reply<CliSession> {
     app.sign_ins.count(Attempt::CommandLine { source: &source })?;
-    created(app.engine.redeem_cli_code(&ask, &source).await.map_err(Failure::from)?)
+    created(cli_sign_in::redeem_cli_code(&app.engine, &ask, &source).await.map_err(Failure::from)?)
 }

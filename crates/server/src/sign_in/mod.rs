@@ -26,6 +26,9 @@ use self::html::{Html, page};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Operator, Query, Source, proven};
+use tenure_engine::caller;
+use tenure_engine::ops::sign_in;
+use tenure_engine::ops::sign_in_providers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -50,7 +53,7 @@ impl FromRequestParts<App> for Browser {
             return Ok(Self(None));
         };
         must_be_same_origin(app, &parts.method, &parts.headers)?;
-        match app.engine.authenticate_browser(&cookie).await {
+        match caller::authenticate_browser(&app.engine, &cookie).await {
             Ok(caller) => {
                 proven(&parts.extensions);
                 Ok(Self(Some(caller)))
@@ -75,7 +78,7 @@ struct Asked {
 async fn sign_in(State(app): State<App>, Browser(caller): Browser, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Failure> {
     let invited = Cookie::Invitation.read(&app, &headers).is_some();
     let return_to = asked.return_to.filter(|path| is_local_path(path)).unwrap_or_else(|| "/sign-in/done".into());
-    let providers = app.engine.offered_providers().await?;
+    let providers = sign_in_providers::offered_providers(&app.engine).await?;
     let mut body = Html::default();
     if invited {
         body = body.raw("<p>You are invited. What you choose here is how you sign in from now on.</p>\n");
@@ -117,7 +120,7 @@ async fn done(State(app): State<App>, Browser(caller): Browser) -> Response {
     let Some(caller) = caller else {
         return Redirect::to("/sign-in").into_response();
     };
-    let me = app.engine.me(&caller);
+    let me = sign_in::me(&app.engine, &caller);
     let mut body = Html::default()
         .raw("<p>You are signed in as ")
         .text(&name(&caller).unwrap_or_else(|| "somebody whose name was erased".to_owned()))
@@ -152,7 +155,7 @@ async fn invitation(
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Invitation { source: &source })?;
     let secret = Secret::new(invited.invitation.trim().to_owned());
-    if let Err(error) = app.engine.check_invitation(secret.expose(), &source).await {
+    if let Err(error) = sign_in::check_invitation(&app.engine, secret.expose(), &source).await {
         return Ok(problem(Failure::from(error)));
     }
     let cookie = Cookie::Invitation.set(&app, &secret);
@@ -165,7 +168,7 @@ async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): 
         via: Via::Session(session), ..
     } = &caller
     {
-        app.engine.revoke_session(&caller, *session).await?;
+        sign_in::revoke_session(&app.engine, &caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {
         return Ok(axum::Json(serde_json::json!({"signed_out": true})).into_response());

@@ -14,6 +14,7 @@ use super::{Attempt, Browser, Cookie, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Path, Query, Source, id};
+use tenure_engine::ops::oidc;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -50,7 +51,7 @@ async fn begin(
         Ok(provider) => provider,
         Err(failure) => return Ok(problem(failure)),
     };
-    match app.engine.begin_oidc(caller.as_ref(), provider, ask).await {
+    match oidc::begin_oidc(&app.engine, caller.as_ref(), provider, ask).await {
         Ok(begun) => {
             let cookie = Cookie::Pending.set(&app, &begun.sealed);
             Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&begun.location)).into_response())
@@ -69,7 +70,7 @@ async fn callback(
 ) -> Result<Response, Failure> {
     let sealed = Cookie::Pending.read(&app, &headers);
     app.sign_ins.count(match &sealed {
-        Some(sealed) if app.engine.began_oidc(sealed, &returned) => Attempt::Flow(sealed),
+        Some(sealed) if oidc::began_oidc(&app.engine, sealed, &returned) => Attempt::Flow(sealed),
         _ => Attempt::NoFlow { source: &source },
     })?;
     let over = [
@@ -80,7 +81,7 @@ async fn callback(
         app.engine.count_stranger(Reason::SignInFailed, &source);
         return Ok(problem(OpError::Unauthenticated(Reason::SignInFailed).into()));
     };
-    match app.engine.finish_oidc(caller.as_ref(), &sealed, returned, &source).await {
+    match oidc::finish_oidc(&app.engine, caller.as_ref(), &sealed, returned, &source).await {
         Ok(signed_in) => {
             let session = [(header::SET_COOKIE, Cookie::Session.set(&app, &signed_in.secret))];
             let to = signed_in.return_to.unwrap_or_else(|| "/sign-in/done".into());

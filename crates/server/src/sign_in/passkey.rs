@@ -19,6 +19,8 @@ use super::{Attempt, Browser, Cookie, must_be_same_origin};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, NoParameters, Operator, OptionalBody, Path, Query, Reply, Source, id, ok};
+use tenure_engine::ops::passkeys;
+use tenure_engine::ops::passkeys::assertion;
 
 const SCRIPT: &str = include_str!("../../assets/sign-in.js");
 
@@ -36,7 +38,7 @@ pub(super) fn routes() -> Router<App> {
 async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Passkey { source: &source })?;
-    Ok(begun(&app, app.engine.begin_passkey_sign_in()?))
+    Ok(begun(&app, assertion::begin_passkey_sign_in(&app.engine)?))
 }
 
 async fn finish(
@@ -48,7 +50,7 @@ async fn finish(
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     let flow = flow(&app, &headers, &source)?;
-    let signed_in = app.engine.finish_passkey_sign_in(&flow, &answer, &source).await?;
+    let signed_in = assertion::finish_passkey_sign_in(&app.engine, &flow, &answer, &source).await?;
     let used = PasskeyUsed {
         person: signed_in.session.person,
         passkey: signed_in.passkey,
@@ -68,7 +70,7 @@ async fn register_start(
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Passkey { source: &source })?;
     let invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
-    let result = app.engine.begin_passkey(caller.as_ref(), invitation.as_deref()).await;
+    let result = passkeys::begin_passkey(&app.engine, caller.as_ref(), invitation.as_deref()).await;
     Ok(begun(&app, counted(&app, &source, result)?))
 }
 
@@ -83,7 +85,7 @@ async fn register_finish(
     must_be_same_origin(&app, &method, &headers)?;
     let flow = flow(&app, &headers, &source)?;
     ask.invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
-    let result = app.engine.finish_passkey(caller.as_ref(), &flow, &ask).await;
+    let result = passkeys::finish_passkey(&app.engine, caller.as_ref(), &flow, &ask).await;
     let registered = counted(&app, &source, result)?;
     let session = registered.session.as_ref();
     let used = PasskeyUsed {
@@ -100,11 +102,11 @@ async fn script() -> Response {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<PasskeyView>> {
-    ok(app.engine.passkeys(&caller).await?)
+    ok(passkeys::passkeys(&app.engine, &caller).await?)
 }
 
 async fn remove(State(app): State<App>, Operator(caller): Operator, Path(passkey): Path<String>) -> Reply<PasskeyView> {
-    ok(app.engine.remove_passkey(&caller, id(&passkey, "passkey")?).await?)
+    ok(passkeys::remove_passkey(&app.engine, &caller, id(&passkey, "passkey")?).await?)
 }
 
 /// The options for the browser's authenticator, and the cookie that has to come back with the answer.
@@ -129,7 +131,7 @@ fn over(app: &App, status: StatusCode, session: Option<&Secret<String>>, used: P
 fn flow(app: &App, headers: &HeaderMap, source: &str) -> Result<String, Failure> {
     let flow = Cookie::Passkey.read(app, headers);
     app.sign_ins.count(match &flow {
-        Some(flow) if app.engine.began_passkey_flow(flow) => Attempt::Flow(flow),
+        Some(flow) if passkeys::began_passkey_flow(&app.engine, flow) => Attempt::Flow(flow),
         _ => Attempt::NoFlow { source },
     })?;
     flow.ok_or_else(|| {

@@ -18,6 +18,11 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
+use tenure_engine::ops::directory;
+use tenure_engine::ops::inventory;
+use tenure_engine::ops::issuers;
+use tenure_engine::ops::ownership;
+use tenure_engine::ops::setup;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -48,7 +53,7 @@ async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path
 }
 
 async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> Reply<SetupDone> {
-    created(app.engine.set_up(ask).await.map_err(|error| {
+    created(setup::set_up(&app.engine, ask).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
             app.engine.count_stranger(*reason, &source);
         }
@@ -62,11 +67,11 @@ async fn create_operator_token(
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
 ) -> Reply<OperatorTokenIssued> {
-    created(app.engine.create_operator_token(&caller, id(&person, "person")?, ask).await?)
+    created(directory::create_operator_token(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
-    app.engine.revoke_operator_token(&caller, id(&token, "operator token")?).await?;
+    directory::revoke_operator_token(&app.engine, &caller, id(&token, "operator token")?).await?;
     ok(serde_json::json!({"id": token, "revoked": true}))
 }
 
@@ -78,23 +83,23 @@ async fn update_application(
     Body(ask): Body<ApplicationEdit>,
 ) -> Reply<View<Application>> {
     let id = id(&application, "application")?;
-    ok(app.engine.update_application(&caller, id, if_match(&headers)?, ask).await?)
+    ok(ownership::update_application(&app.engine, &caller, id, if_match(&headers)?, ask).await?)
 }
 
 async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> Reply<View<Application>> {
-    created(app.engine.create_application(&caller, ask).await?)
+    created(directory::create_application(&app.engine, &caller, ask).await?)
 }
 
 async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> Reply<View<Environment>> {
-    created(app.engine.create_environment(&caller, ask).await?)
+    created(directory::create_environment(&app.engine, &caller, ask).await?)
 }
 
 async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Environment>> {
-    ok(app.engine.rotate_key(&caller, &name).await?)
+    ok(directory::rotate_key(&app.engine, &caller, &name).await?)
 }
 
 async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
-    created(app.engine.create_resource(&caller, ask).await?)
+    created(directory::create_resource(&app.engine, &caller, ask).await?)
 }
 
 async fn update_environment(
@@ -104,7 +109,7 @@ async fn update_environment(
     headers: HeaderMap,
     Body(ask): Body<EnvironmentEdit>,
 ) -> Reply<Edited<View<Environment>>> {
-    edited(app.engine.update_environment(&caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory::update_environment(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn update_resource(
@@ -114,29 +119,25 @@ async fn update_resource(
     headers: HeaderMap,
     Body(ask): Body<ResourceEdit>,
 ) -> Reply<Edited<View<Resource>>> {
-    edited(
-        app.engine
-            .update_resource(&caller, id(&resource, "resource")?, if_match(&headers)?, ask)
-            .await?,
-    )
+    edited(inventory::update_resource(&app.engine, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {
-    ok(app.engine.sign_with(&caller, id(&resource, "resource")?, &ask).await?)
+    ok(directory::sign_with(&app.engine, &caller, id(&resource, "resource")?, &ask).await?)
 }
 
 async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> Reply<View<Issuer>> {
-    created(app.engine.create_issuer(&caller, ask).await?)
+    created(issuers::create_issuer(&app.engine, &caller, ask).await?)
 }
 
 async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(app.engine.confirm_issuer(&caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::confirm_issuer(&app.engine, &caller, id(&issuer, "issuer")?).await?)
 }
 
 async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
-    ok(app.engine.try_issuer_token(&caller, id(&issuer, "issuer")?, &ask).await?)
+    ok(issuers::try_issuer_token(&app.engine, &caller, id(&issuer, "issuer")?, &ask).await?)
 }
 
 async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(app.engine.remove_issuer(&caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::remove_issuer(&app.engine, &caller, id(&issuer, "issuer")?).await?)
 }

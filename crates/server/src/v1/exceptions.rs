@@ -13,6 +13,8 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::exceptions;
+use tenure_engine::ops::exceptions::endings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -29,29 +31,29 @@ fn exception(text: &str) -> Result<ExceptionId, Failure> {
 }
 
 async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> Reply<ExceptionView> {
-    created(app.engine.propose_exception(&caller, ask).await?)
+    created(exceptions::propose_exception(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Exception>) -> Reply<Page<ExceptionView>> {
-    ok(app.engine.exceptions(&caller, list.ask).await?)
+    ok(exceptions::exceptions(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<ExceptionView> {
-    ok(app.engine.exception(&caller, exception(&which)?).await?)
+    ok(exceptions::exception(&app.engine, &caller, exception(&which)?).await?)
 }
 
 async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> Reply<ExceptionView> {
-    created(app.engine.renew_exception(&caller, exception(&which)?, ask).await?)
+    created(exceptions::renew_exception(&app.engine, &caller, exception(&which)?, ask).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<ExceptionView> {
-    ok(app.engine.withdraw_exception(&caller, exception(&which)?, because.reason).await?)
+    ok(endings::withdraw_exception(&app.engine, &caller, exception(&which)?, because.reason).await?)
 }
 
 async fn report_breach(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<BreachReport>) -> Reply<ExceptionView> {
-    ok(app.engine.report_breach(&caller, exception(&which)?, ask).await?)
+    ok(endings::report_breach(&app.engine, &caller, exception(&which)?, ask).await?)
 }
 
 async fn restore(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<ControlsRestored>) -> Reply<ExceptionView> {
-    ok(app.engine.restore_controls(&caller, exception(&which)?, ask).await?)
+    ok(endings::restore_controls(&app.engine, &caller, exception(&which)?, ask).await?)
 }

@@ -10,6 +10,7 @@ use tenure_core::finding::Finding;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::findings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,25 +23,25 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Finding>) -> Reply<Page<FindingView>> {
-    ok(app.engine.findings(&caller, list.ask).await?)
+    ok(findings::findings(&app.engine, &caller, list.ask).await?)
 }
 
 async fn summary(State(app): State<App>, Operator(caller): Operator) -> Reply<FindingSummary> {
-    ok(app.engine.finding_summary(&caller).await?)
+    ok(findings::finding_summary(&app.engine, &caller).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<FindingView> {
-    ok(app.engine.finding(&caller, id(&which, "finding")?).await?)
+    ok(findings::finding(&app.engine, &caller, id(&which, "finding")?).await?)
 }
 
 async fn resolve(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Resolve>) -> Reply<FindingView> {
-    ok(app.engine.resolve_finding(&caller, id(&which, "finding")?, ask).await?)
+    ok(findings::resolve_finding(&app.engine, &caller, id(&which, "finding")?, ask).await?)
 }
 
 async fn rules(State(app): State<App>, Operator(caller): Operator) -> Reply<RuleList> {
-    ok(app.engine.finding_rules(&caller).await?)
+    ok(findings::finding_rules(&app.engine, &caller).await?)
 }
 
 async fn posture(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<PostureView> {
-    ok(app.engine.posture(&caller, id(&which, "identity")?).await?)
+    ok(findings::posture(&app.engine, &caller, id(&which, "identity")?).await?)
 }

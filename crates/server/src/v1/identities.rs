@@ -23,6 +23,14 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, if_match, ok};
 use crate::listing::List;
+use tenure_engine::ops::api_keys;
+use tenure_engine::ops::credentials;
+use tenure_engine::ops::enrol;
+use tenure_engine::ops::first_token;
+use tenure_engine::ops::grants;
+use tenure_engine::ops::identities;
+use tenure_engine::ops::lifecycle;
+use tenure_engine::ops::token::prove;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -50,7 +58,7 @@ fn identity(text: &str) -> Result<IdentityId, Failure> {
 }
 
 async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> Reply<Registered> {
-    created(app.engine.register_with_token(&caller, ask, source).await?)
+    created(first_token::register_with_token(&app.engine, &caller, ask, source).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Identity>) -> Reply<Page<IdentityView>> {
@@ -62,7 +70,7 @@ async fn one(
     Operator(caller): Operator,
     Path(who): Path<String>,
 ) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
-    let view = app.engine.identity(&caller, identity(&who)?).await?;
+    let view = identities::identity(&app.engine, &caller, identity(&who)?).await?;
     Ok((etag(view.revision), axum::Json(view)))
 }
 
@@ -73,11 +81,11 @@ async fn write_charter(
     headers: HeaderMap,
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
-    ok(Box::pin(app.engine.write_charter(&caller, identity(&who)?, charter, if_match(&headers)?)).await?)
+    ok(Box::pin(identities::write_charter(&app.engine, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
 }
 
 async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
-    ok(app.engine.submit(&caller, identity(&who)?, if_match(&headers)?).await?)
+    ok(lifecycle::submit(&app.engine, &caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
 async fn activate(
@@ -87,26 +95,26 @@ async fn activate(
     headers: HeaderMap,
     Body(vote): Body<NewVote>,
 ) -> Reply<IdentityView> {
-    ok(app.engine.activate(&caller, identity(&who)?, if_match(&headers)?, vote).await?)
+    ok(lifecycle::activate(&app.engine, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {
     ok(match ask.dry_run {
-        true => app.engine.suspension_planned(&caller, identity(&who)?, ask.reason).await?,
-        false => app.engine.suspend(&caller, identity(&who)?, ask.reason).await?,
+        true => lifecycle::suspension_planned(&app.engine, &caller, identity(&who)?, ask.reason).await?,
+        false => lifecycle::suspend(&app.engine, &caller, identity(&who)?, ask.reason).await?,
     })
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
-    ok(app.engine.resume(&caller, identity(&who)?, resume).await?)
+    ok(lifecycle::resume(&app.engine, &caller, identity(&who)?, resume).await?)
 }
 
 async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(app.engine.retire(&caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::retire(&app.engine, &caller, identity(&who)?, because.reason).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(app.engine.close(&caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::close(&app.engine, &caller, identity(&who)?, because.reason).await?)
 }
 
 /// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do: whoever
@@ -123,11 +131,8 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
     let caller = match (operator, &report.client_assertion) {
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
-            let environment = app.engine.environment_of(who).await?;
-            let identity = app
-                .engine
-                .authenticate_assertion(&environment, Some(&who.to_string()), assertion, "complete_task", &source)
-                .await?;
+            let environment = identities::environment_of(&app.engine, who).await?;
+            let identity = prove::authenticate_assertion(&app.engine, &environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
             Caller::Identity {
                 identity,
                 actions: vec!["complete".to_owned()],
@@ -137,15 +142,15 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         (None, None) => Operator::from_request_parts(&mut asker, &app).await?.0,
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
-    ok(app.engine.complete_task(&caller, who, report).await?)
+    ok(lifecycle::complete_task(&app.engine, &caller, who, report).await?)
 }
 
 async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(because): Body<Because>) -> Reply<View<Grant>> {
-    ok(app.engine.revoke_grant(&caller, id(&grant, "grant")?, because.reason).await?)
+    ok(grants::revoke_grant(&app.engine, &caller, id(&grant, "grant")?, because.reason).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<AccessReport> {
-    ok(app.engine.access(&caller, identity(&who)?).await?)
+    ok(grants::access(&app.engine, &caller, identity(&who)?).await?)
 }
 
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
@@ -153,11 +158,11 @@ async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(wh
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
-    ok(app.engine.credential(&caller, id(&credential, "credential")?).await?)
+    ok(credentials::credential(&app.engine, &caller, id(&credential, "credential")?).await?)
 }
 
 async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
-    created(app.engine.create_join_token(&caller, identity(&who)?).await?)
+    created(enrol::create_join_token(&app.engine, &caller, identity(&who)?).await?)
 }
 
 async fn create_api_key(
@@ -166,11 +171,11 @@ async fn create_api_key(
     Path(who): Path<String>,
     OptionalBody(ask): OptionalBody<NewApiKey>,
 ) -> Reply<ApiKeyIssued> {
-    created(app.engine.create_api_key(&caller, identity(&who)?, ask).await?)
+    created(api_keys::create_api_key(&app.engine, &caller, identity(&who)?, ask).await?)
 }
 
 async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
-    created(app.engine.enrol(ask, &source).await.map_err(|error| match error {
+    created(enrol::enrol(&app.engine, ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
         OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),
         other => other.into(),

@@ -23,6 +23,11 @@ use crate::admission::BoundedElsewhere;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
+use tenure_engine::caller;
+use tenure_engine::ops::directory;
+use tenure_engine::ops::exceptional;
+use tenure_engine::ops::log;
+use tenure_engine::ops::state;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -45,20 +50,20 @@ pub(crate) fn streams() -> Router<App> {
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
-    Ok(app.engine.checkpoint().await?.ok_or(OpError::NotFound("checkpoint yet"))?)
+    Ok(log::checkpoint(&app.engine).await?.ok_or(OpError::NotFound("checkpoint yet"))?)
 }
 
 async fn key(State(app): State<App>) -> Result<String, Failure> {
-    Ok(app.engine.verifier_key().await?)
+    Ok(log::verifier_key(&app.engine).await?)
 }
 
 /// Hash tiles are for everyone; bundles of entries say what happened, and are for those who may audit.
 async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Response, Failure> {
     if path.starts_with("entries/") {
         let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
-        app.engine.may_audit(&caller).await?;
+        directory::may_audit(&app.engine, &caller).await?;
     }
-    let tile = app.engine.tile(&format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
+    let tile = log::tile(&app.engine, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
 }
 
@@ -70,7 +75,7 @@ struct Inclusion {
 }
 
 async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Reply<InclusionProof> {
-    ok(app.engine.inclusion(ask.index, ask.size).await?)
+    ok(log::inclusion(&app.engine, ask.index, ask.size).await?)
 }
 
 #[derive(Deserialize)]
@@ -82,11 +87,11 @@ struct VerifyState {
 
 async fn verify_state(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<VerifyState>) -> Reply<StateReport> {
     let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
-    ok(app.engine.verify_state(&caller, extent).await?)
+    ok(state::verify_state(&app.engine, &caller, extent).await?)
 }
 
 async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {
-    ok(app.engine.exceptional_accesses(&caller, list.ask).await?)
+    ok(exceptional::exceptional_accesses(&app.engine, &caller, list.ask).await?)
 }
 
 #[derive(Deserialize)]
@@ -97,15 +102,17 @@ struct Consistency {
 }
 
 async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> Reply<ConsistencyProof> {
-    ok(app.engine.consistency(ask.from, ask.to).await?)
+    ok(log::consistency(&app.engine, ask.from, ask.to).await?)
 }
 
 async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
-    let export = app.engine.export(&caller).await?;
+    let export = log::export(&app.engine, &caller).await?;
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.
-        app.engine.still(&caller).await.map_err(|error| std::io::Error::other(error.to_string()))?;
+        caller::still(&app.engine, &caller)
+            .await
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, (export, app, caller, open))))
     });
@@ -138,14 +145,14 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
     // One more than the last number there is comes after every event.
     let from = resumed.or(feed.after).map_or(0, |after| after.saturating_add(1));
     // A caller who may not read the feed is refused here, before the stream begins.
-    app.engine.events_after(&caller, resumed.or(feed.after).map(Position::at), 1).await?;
+    log::events_after(&app.engine, &caller, resumed.or(feed.after).map(Position::at), 1).await?;
     let open = app.streams.open(&caller)?;
     let steps = stream::unfold((app, caller, from, open), async |(app, caller, from, open)| {
         let since = Instant::now();
         loop {
             // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
             // nothing that happens after the revocation of a token reaches its feed.
-            let caller_now = app.engine.still(&caller).await.ok()?;
+            let caller_now = caller::still(&app.engine, &caller).await.ok()?;
             let events = match app.streams.events_from(&app, &caller_now, from).await {
                 Ok(events) => events,
                 Err(error) => {
@@ -153,13 +160,13 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
                     return None;
                 }
             };
-            app.engine.still(&caller).await.ok()?;
+            caller::still(&app.engine, &caller).await.ok()?;
             if let Some((last, _)) = events.last() {
                 let next = last.saturating_add(1);
                 let lines: Vec<_> = events.into_iter().map(|(_, lines)| Ok::<_, Infallible>(lines)).collect();
                 return Some((stream::iter(lines), (app, caller, next, open)));
             }
-            app.engine.wait_for_events(from).await;
+            log::wait_for_events(&app.engine, from).await;
             if since.elapsed() >= KEEP_ALIVE {
                 let comment = vec![Ok(Bytes::from_static(b":\n\n"))];
                 return Some((stream::iter(comment), (app, caller, from, open)));

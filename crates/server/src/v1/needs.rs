@@ -13,6 +13,8 @@ use tenure_core::third_party::Need;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
+use tenure_engine::ops::needs;
+use tenure_engine::ops::ownership;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,7 +24,7 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> Reply<View<Need>> {
-    created(app.engine.create_need(&caller, ask).await?)
+    created(needs::create_need(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Need>) -> Reply<Page<View<Need>>> {
@@ -40,9 +42,9 @@ async fn update(
     headers: HeaderMap,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<Need>> {
-    ok(app.engine.update_need(&caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
+    ok(ownership::update_need(&app.engine, &caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {
-    ok(app.engine.close_need(&caller, id(&which, "need")?, because.reason).await?)
+    ok(needs::close_need(&app.engine, &caller, id(&which, "need")?, because.reason).await?)
 }

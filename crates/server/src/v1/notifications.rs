@@ -8,11 +8,12 @@ use tenure_api::views::Page;
 
 use crate::App;
 use crate::extract::{NoParameters, Operator, Query, Reply, ok};
+use tenure_engine::ops::notifications;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/notifications", get(list))
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<ChannelView>> {
-    ok(app.engine.notifications(&caller).await?)
+    ok(notifications::notifications(&app.engine, &caller).await?)
 }

@@ -22,6 +22,8 @@ use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, c
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
 use crate::listing::List;
+use tenure_engine::ops::import;
+use tenure_engine::ops::people;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -50,31 +52,31 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): P
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
-    created(app.engine.create_person(&caller, ask).await?)
+    created(people::create_person(&app.engine, &caller, ask).await?)
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
-    ok(app.engine.change_person(&caller, id(&person, "person")?, ask).await?)
+    ok(people::change_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
-    created(app.engine.ask_for_roles(&caller, id(&person, "person")?, ask).await?)
+    created(people::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(app.engine.suspend_person(&caller, id(&person, "person")?, ask.reason).await?)
+    ok(people::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(app.engine.resume_person(&caller, id(&person, "person")?, ask).await?)
+    ok(people::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(app.engine.depart_person(&caller, id(&person, "person")?, ask).await?)
+    ok(people::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(app.engine.erase_person(&caller, id(&person, "person")?).await?)
+    ok(people::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.
@@ -129,11 +131,11 @@ async fn import(State(app): State<App>, Operator(caller): Operator, Query(query)
     ask.complete = query.complete.unwrap_or(ask.complete);
     ask.dry_run = query.dry_run.unwrap_or(ask.dry_run);
     ask.expect = query.expect.or(ask.expect);
-    ok(app.engine.import_people(&caller, ask).await?)
+    ok(import::import_people(&app.engine, &caller, ask).await?)
 }
 
 async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
-    created(app.engine.create_team(&caller, ask).await?)
+    created(people::create_team(&app.engine, &caller, ask).await?)
 }
 
 async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<View<Team>>> {
@@ -153,5 +155,5 @@ async fn difference(State(app): State<App>, Operator(caller): Operator, Path(dif
 }
 
 async fn decide(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>, Body(ask): Body<NewDecision>) -> Reply<View<Difference>> {
-    ok(app.engine.decide_difference(&caller, id(&difference, "difference")?, ask).await?)
+    ok(import::decide_difference(&app.engine, &caller, id(&difference, "difference")?, ask).await?)
 }

@@ -13,6 +13,8 @@ use tenure_core::person_grant::{Package, PersonGrant};
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
 use crate::listing::List;
+use tenure_engine::ops::packages;
+use tenure_engine::ops::person_access::report;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -37,13 +39,13 @@ async fn put_package(
     headers: HeaderMap,
     Body(ask): Body<PutPackage>,
 ) -> Reply<Edited<View<Package>>> {
-    edited(app.engine.put_package(&caller, &name, if_match(&headers)?, ask).await?)
+    edited(packages::put_package(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {
-    ok(app.engine.person_access(&caller, id(&person, "person")?).await?)
+    ok(report::person_access(&app.engine, &caller, id(&person, "person")?).await?)
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(ask): Body<Because>) -> Reply<View<PersonGrant>> {
-    ok(app.engine.revoke_person_grant(&caller, id(&grant, "person grant")?, ask.reason).await?)
+    ok(report::revoke_person_grant(&app.engine, &caller, id(&grant, "person grant")?, ask.reason).await?)
 }

@@ -11,6 +11,7 @@ use tenure_core::removal::Removal;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::removals;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,22 +23,22 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRemoval>) -> Reply<View<Removal>> {
     let nothing_made = ask.dry_run;
-    let removal = app.engine.raise_removal(&caller, ask).await?;
+    let removal = removals::raise_removal(&app.engine, &caller, ask).await?;
     if nothing_made { ok(removal) } else { created(removal) }
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Removal>) -> Reply<Page<View<Removal>>> {
-    ok(app.engine.removals(&caller, list.ask).await?)
+    ok(removals::removals(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>) -> Reply<View<Removal>> {
-    ok(app.engine.removal(&caller, id(&removal, "removal")?).await?)
+    ok(removals::removal(&app.engine, &caller, id(&removal, "removal")?).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(ask): Body<ConfirmRemoval>) -> Reply<View<Removal>> {
-    ok(app.engine.confirm_removal(&caller, id(&removal, "removal")?, ask).await?)
+    ok(removals::confirm_removal(&app.engine, &caller, id(&removal, "removal")?, ask).await?)
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(because): Body<Because>) -> Reply<View<Removal>> {
-    ok(app.engine.release_removal(&caller, id(&removal, "removal")?, because.reason).await?)
+    ok(removals::release_removal(&app.engine, &caller, id(&removal, "removal")?, because.reason).await?)
 }

@@ -20,6 +20,9 @@ use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 use crate::listing::List;
+use tenure_engine::ops::policies;
+use tenure_engine::ops::requests;
+use tenure_engine::ops::requests::vote;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -34,39 +37,39 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
-    created(app.engine.open_request(&caller, ask).await?)
+    created(requests::open_request(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Request>) -> Reply<Page<RequestView>> {
-    ok(app.engine.requests(&caller, list.ask).await?)
+    ok(requests::requests(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(app.engine.request(&caller, id(&request, "request")?).await?)
+    ok(requests::request(&app.engine, &caller, id(&request, "request")?).await?)
 }
 
 async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<Amendment>) -> Reply<RequestView> {
-    ok(app.engine.amend_request(&caller, id(&request, "request")?, ask).await?)
+    ok(requests::amend_request(&app.engine, &caller, id(&request, "request")?, ask).await?)
 }
 
 async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(app.engine.vote(&caller, id(&request, "request")?, true, ask).await?)
+    ok(vote::vote(&app.engine, &caller, id(&request, "request")?, true, ask).await?)
 }
 
 async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(app.engine.vote(&caller, id(&request, "request")?, false, ask).await?)
+    ok(vote::vote(&app.engine, &caller, id(&request, "request")?, false, ask).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(app.engine.withdraw_request(&caller, id(&request, "request")?).await?)
+    ok(requests::withdraw_request(&app.engine, &caller, id(&request, "request")?).await?)
 }
 
 async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<PolicyInForceView> {
-    ok(app.engine.policy_in_force(&caller).await?)
+    ok(policies::policy_in_force(&app.engine, &caller).await?)
 }
 
 async fn policies(State(app): State<App>, Operator(caller): Operator, list: List<PolicySet>) -> Reply<Page<View<PolicySet>>> {
-    ok(app.engine.policy_sets(&caller, list.ask).await?)
+    ok(policies::policy_sets(&app.engine, &caller, list.ask).await?)
 }
 
 /// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the
@@ -79,7 +82,7 @@ struct Reviewed {
 }
 
 async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
-    let ask = app.engine.policy_to_review(&caller, id(&set, "policy set")?).await?;
+    let ask = policies::policy_to_review(&app.engine, &caller, id(&set, "policy set")?).await?;
     let solver = app.engine.settings().solver.as_ref().map(|path| Solver {
         limit: SOLVER_LIMIT,
         ..Solver::at(path)
@@ -91,5 +94,5 @@ async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set):
 }
 
 async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> Reply<RequestView> {
-    created(app.engine.propose_policy(&caller, ask).await?)
+    created(policies::propose_policy(&app.engine, &caller, ask).await?)
 }

@@ -10,6 +10,7 @@ use tenure_core::review::Review;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::reviews;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -19,13 +20,13 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<View<Review>>> {
-    ok(app.engine.reviews(&caller, list.ask).await?)
+    ok(reviews::reviews(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>) -> Reply<View<Review>> {
-    ok(app.engine.review(&caller, id(&review, "review")?).await?)
+    ok(reviews::review(&app.engine, &caller, id(&review, "review")?).await?)
 }
 
 async fn complete(State(app): State<App>, Operator(caller): Operator, Path(review): Path<String>, Body(ask): Body<ReviewCompleted>) -> Reply<View<Review>> {
-    ok(app.engine.complete_review(&caller, id(&review, "review")?, ask).await?)
+    ok(reviews::complete_review(&app.engine, &caller, id(&review, "review")?, ask).await?)
 }

@@ -15,6 +15,10 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::holds;
+use tenure_engine::ops::log;
+use tenure_engine::ops::receipts;
+use tenure_engine::ops::revoke;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -27,7 +31,7 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> Reply<ReceiptView> {
-    created(app.engine.revoke(&caller, ask).await?)
+    created(revoke::revoke(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Receipt>) -> Reply<Page<View<Receipt>>> {
@@ -37,7 +41,7 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Rec
 /// The receipt, or with `.jws` at its end the signed form alone.
 async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<Response, Failure> {
     let (name, signed) = name.strip_suffix(".jws").map_or((name.as_str(), false), |name| (name, true));
-    let view = app.engine.receipt(&caller, id(name, "receipt")?).await?;
+    let view = receipts::receipt(&app.engine, &caller, id(name, "receipt")?).await?;
     if !signed {
         return Ok(axum::Json(view).into_response());
     }
@@ -50,22 +54,22 @@ async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name):
 
 async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewHold>) -> Reply<HoldView> {
     let nothing_made = ask.dry_run;
-    let view = app.engine.hold(&caller, ask).await?;
+    let view = holds::hold(&app.engine, &caller, ask).await?;
     if nothing_made { ok(view) } else { created(view) }
 }
 
 async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Hold>) -> Reply<Page<Hold>> {
-    ok(app.engine.holds(&caller, list.ask).await?)
+    ok(holds::holds(&app.engine, &caller, list.ask).await?)
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {
-    ok(app.engine.release(&caller, ask).await?)
+    ok(holds::release(&app.engine, &caller, ask).await?)
 }
 
 /// What receipts and the log are checked with.
 async fn keys(State(app): State<App>) -> Reply<serde_json::Value> {
     ok(serde_json::json!({
-        "receipts": {"keys": [app.engine.receipt_key().await?]},
-        "log": app.engine.verifier_key().await?,
+        "receipts": {"keys": [receipts::receipt_key(&app.engine).await?]},
+        "log": log::verifier_key(&app.engine).await?,
     }))
 }

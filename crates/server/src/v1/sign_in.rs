@@ -10,6 +10,9 @@ use tenure_core::sign_in::Invitation;
 use crate::App;
 use crate::extract::{Body, NoParameters, Operator, Path, Query, Reply, created, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::invitations;
+use tenure_engine::ops::sign_in;
+use tenure_engine::ops::sign_in_providers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -25,45 +28,45 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn me(State(app): State<App>, Operator(caller): Operator) -> Reply<Me> {
-    ok(app.engine.me(&caller))
+    ok(sign_in::me(&app.engine, &caller))
 }
 
 async fn sessions(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<SessionView>> {
-    ok(app.engine.sessions(&caller).await?)
+    ok(sign_in::sessions(&app.engine, &caller).await?)
 }
 
 async fn revoke_session(State(app): State<App>, Operator(caller): Operator, Path(session): Path<String>) -> Reply<SessionView> {
-    ok(app.engine.revoke_session(&caller, id(&session, "session")?).await?)
+    ok(sign_in::revoke_session(&app.engine, &caller, id(&session, "session")?).await?)
 }
 
 async fn create_invitation(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewInvitation>) -> Reply<InvitationMade> {
-    created(app.engine.create_invitation(&caller, ask).await?)
+    created(invitations::create_invitation(&app.engine, &caller, ask).await?)
 }
 
 async fn invitations(State(app): State<App>, Operator(caller): Operator, list: List<Invitation>) -> Reply<Page<View<InvitationView>>> {
-    ok(app.engine.invitations(&caller, list.ask).await?)
+    ok(invitations::invitations(&app.engine, &caller, list.ask).await?)
 }
 
 async fn confirm_invitation(State(app): State<App>, Operator(caller): Operator, Path(invitation): Path<String>) -> Reply<View<InvitationView>> {
-    ok(app.engine.confirm_invitation(&caller, id(&invitation, "invitation")?).await?)
+    ok(invitations::confirm_invitation(&app.engine, &caller, id(&invitation, "invitation")?).await?)
 }
 
 async fn revoke_invitation(State(app): State<App>, Operator(caller): Operator, Path(invitation): Path<String>) -> Reply<View<InvitationView>> {
-    ok(app.engine.revoke_invitation(&caller, id(&invitation, "invitation")?).await?)
+    ok(invitations::revoke_invitation(&app.engine, &caller, id(&invitation, "invitation")?).await?)
 }
 
 async fn create_provider(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSignInProvider>) -> Reply<View<SignInProviderView>> {
-    created(app.engine.create_sign_in_provider(&caller, ask).await?)
+    created(sign_in_providers::create_sign_in_provider(&app.engine, &caller, ask).await?)
 }
 
 async fn providers(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<View<SignInProviderView>>> {
-    ok(app.engine.sign_in_providers(&caller).await?)
+    ok(sign_in_providers::sign_in_providers(&app.engine, &caller).await?)
 }
 
 async fn confirm_provider(State(app): State<App>, Operator(caller): Operator, Path(provider): Path<String>) -> Reply<View<SignInProviderView>> {
-    ok(app.engine.confirm_sign_in_provider(&caller, id(&provider, "sign-in provider")?).await?)
+    ok(sign_in_providers::confirm_sign_in_provider(&app.engine, &caller, id(&provider, "sign-in provider")?).await?)
 }
 
 async fn remove_provider(State(app): State<App>, Operator(caller): Operator, Path(provider): Path<String>) -> Reply<View<SignInProviderView>> {
-    ok(app.engine.remove_sign_in_provider(&caller, id(&provider, "sign-in provider")?).await?)
+    ok(sign_in_providers::remove_sign_in_provider(&app.engine, &caller, id(&provider, "sign-in provider")?).await?)
 }

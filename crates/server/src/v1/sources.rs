@@ -14,6 +14,8 @@ use tenure_core::signal::Source;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
+use tenure_engine::ops::ownership;
+use tenure_engine::ops::sources;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -27,15 +29,15 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSource>) -> Reply<SourceMade> {
-    created(app.engine.create_source(&caller, ask).await?)
+    created(sources::create_source(&app.engine, &caller, ask).await?)
 }
 
 async fn sources(State(app): State<App>, Operator(caller): Operator, list: List<Source>) -> Reply<Page<View<SourceView>>> {
-    ok(app.engine.sources(&caller, list.ask).await?)
+    ok(sources::sources(&app.engine, &caller, list.ask).await?)
 }
 
 async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Read<SourceView> {
-    read(app.engine.source(&caller, id(&source, "source")?).await?)
+    read(sources::source(&app.engine, &caller, id(&source, "source")?).await?)
 }
 
 async fn update(
@@ -45,19 +47,19 @@ async fn update(
     headers: HeaderMap,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<SourceView>> {
-    ok(app.engine.update_source(&caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
+    ok(ownership::update_source(&app.engine, &caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
-    ok(app.engine.confirm_source(&caller, id(&source, "source")?).await?)
+    ok(sources::confirm_source(&app.engine, &caller, id(&source, "source")?).await?)
 }
 
 async fn remove(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>, Body(because): Body<Because>) -> Reply<View<SourceView>> {
-    ok(app.engine.remove_source(&caller, id(&source, "source")?, &because.reason).await?)
+    ok(sources::remove_source(&app.engine, &caller, id(&source, "source")?, &because.reason).await?)
 }
 
 async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<SourceMade> {
-    ok(app.engine.rotate_source_key(&caller, id(&source, "source")?).await?)
+    ok(sources::rotate_source_key(&app.engine, &caller, id(&source, "source")?).await?)
 }
 
 async fn signals(State(app): State<App>, Operator(caller): Operator, list: List<Signal>) -> Reply<Page<View<Signal>>> {

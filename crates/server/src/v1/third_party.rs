@@ -18,6 +18,11 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
+use tenure_engine::ops::contracts;
+use tenure_engine::ops::inventory;
+use tenure_engine::ops::naming;
+use tenure_engine::ops::ownership;
+use tenure_engine::ops::third_party;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -41,11 +46,11 @@ async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path
 }
 
 async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewVendor>) -> Reply<View<Vendor>> {
-    created(app.engine.create_vendor(&caller, ask).await?)
+    created(third_party::create_vendor(&app.engine, &caller, ask).await?)
 }
 
 async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
-    ok(app.engine.end_vendor(&caller, id(&vendor, "vendor")?, because.reason).await?)
+    ok(third_party::end_vendor(&app.engine, &caller, id(&vendor, "vendor")?, because.reason).await?)
 }
 
 async fn update_vendor(
@@ -55,7 +60,7 @@ async fn update_vendor(
     headers: HeaderMap,
     Body(ask): Body<VendorEdit>,
 ) -> Reply<Edited<View<Vendor>>> {
-    edited(app.engine.update_vendor(&caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
+    edited(contracts::update_vendor(&app.engine, &caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
 }
 
 async fn update_cloud_account(
@@ -66,15 +71,15 @@ async fn update_cloud_account(
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<CloudAccount>> {
     let id = id(&account, "cloud account")?;
-    ok(app.engine.update_cloud_account(&caller, id, if_match(&headers)?, ask).await?)
+    ok(ownership::update_cloud_account(&app.engine, &caller, id, if_match(&headers)?, ask).await?)
 }
 
 async fn create_cloud_account(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewCloudAccount>) -> Reply<View<CloudAccount>> {
-    created(app.engine.create_cloud_account(&caller, ask).await?)
+    created(third_party::create_cloud_account(&app.engine, &caller, ask).await?)
 }
 
 async fn create_data_domain(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewDataDomain>) -> Reply<View<DataDomain>> {
-    created(app.engine.create_data_domain(&caller, ask).await?)
+    created(third_party::create_data_domain(&app.engine, &caller, ask).await?)
 }
 
 async fn classify(
@@ -84,7 +89,7 @@ async fn classify(
     headers: HeaderMap,
     Body(ask): Body<Classification>,
 ) -> Reply<Edited<View<DataDomain>>> {
-    edited(app.engine.classify(&caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn set_naming_standard(
@@ -96,5 +101,5 @@ async fn set_naming_standard(
 ) -> Reply<View<NamingStandard>> {
     let kind = Kind::ALL.iter().find(|known| known.as_str() == kind);
     let kind = kind.ok_or_else(|| Failure::from(OpError::NotFound("kind of identities")))?;
-    ok(app.engine.set_naming_standard(&caller, *kind, if_match(&headers)?, ask).await?)
+    ok(naming::set_naming_standard(&app.engine, &caller, *kind, if_match(&headers)?, ask).await?)
 }

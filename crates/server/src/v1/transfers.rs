@@ -10,6 +10,7 @@ use tenure_core::transfer::Transfer;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
+use tenure_engine::ops::transfers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -23,29 +24,29 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Transfer>) -> Reply<Page<View<Transfer>>> {
-    ok(app.engine.transfers(&caller, list.ask).await?)
+    ok(transfers::transfers(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(app.engine.transfer(&caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
-    created(app.engine.start_transfer(&caller, id(&identity, "identity")?, ask).await?)
+    created(transfers::start_transfer(&app.engine, &caller, id(&identity, "identity")?, ask).await?)
 }
 
 async fn offer(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
-    ok(app.engine.offer_transfer(&caller, id(&transfer, "transfer")?, ask).await?)
+    ok(transfers::offer_transfer(&app.engine, &caller, id(&transfer, "transfer")?, ask).await?)
 }
 
 async fn accept(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(app.engine.accept_transfer(&caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::accept_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn decline(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(app.engine.decline_transfer(&caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::decline_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(app.engine.withdraw_transfer(&caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::withdraw_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
 }

@@ -9,6 +9,7 @@ use tenure_core::time::Timestamp;
 
 use crate::App;
 use crate::extract::{Operator, Path, Query, Reply, id, ok};
+use tenure_engine::ops::why;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -25,7 +26,7 @@ struct About {
 }
 
 async fn refusals(State(app): State<App>, Operator(caller): Operator, Query(about): Query<About>) -> Reply<Refusals> {
-    ok(app.engine.refusals(&caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
+    ok(why::refusals(&app.engine, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
 }
 
 #[derive(Deserialize)]
@@ -40,5 +41,5 @@ async fn past_access(
     Path(resource): Path<String>,
     Query(moment): Query<Moment>,
 ) -> Reply<PastAccessReport> {
-    ok(app.engine.past_access(&caller, id(&resource, "resource")?, moment.at).await?)
+    ok(why::past_access(&app.engine, &caller, id(&resource, "resource")?, moment.at).await?)
 }

@@ -6,6 +6,7 @@ use tenure_core::port::{ListQuery, Store};
 use tenure_core::row::Record;
 
 use super::*;
+use crate::run::deadlines;
 use crate::run::seal::tests::{World, world};
 
 /// An active identity with this charter, as a row of its own.
@@ -94,10 +95,10 @@ async fn a_breach_that_lasts_withdraws_the_waiver_and_stops_what_rests_on_it() {
     let engine = &world.engine;
     let (identity, exception) = breached(&world).await;
     world.clock.advance(Span::from_micros(BREACH_GRACE.as_micros() - 1));
-    engine.work_due().await.unwrap();
+    deadlines::work_due(engine).await.unwrap();
     assert_eq!(engine.must::<Exception>("exception", exception).await.unwrap().state, ExceptionState::Breached);
     world.clock.advance(Span::from_millis(1));
-    engine.work_due().await.unwrap();
+    deadlines::work_due(engine).await.unwrap();
     assert_eq!(engine.must::<Exception>("exception", exception).await.unwrap().state, ExceptionState::Withdrawn);
     let stopped = engine.must::<Identity>("identity", identity).await.unwrap();
     assert_eq!((stopped.state, stopped.exceptions.len()), (IdentityState::Suspended, 0));
@@ -115,6 +116,6 @@ async fn a_breach_that_lasts_withdraws_the_waiver_and_stops_what_rests_on_it() {
         (1, "exception-ended", FindingState::Open)
     );
     // Worked off twice it is as it was.
-    engine.work_due().await.unwrap();
+    deadlines::work_due(engine).await.unwrap();
     assert_eq!(engine.must::<Identity>("identity", identity).await.unwrap().suspensions.len(), 1);
 }

@@ -6,6 +6,9 @@ use tenure_core::person::Role;
 use tenure_core::problem::Reason;
 
 use super::*;
+use crate::ops::directory;
+use crate::ops::issuers;
+use crate::ops::log;
 use crate::run::seal::tests::{World, world};
 
 const URL: &str = "https://issuer.example.com/tenant/";
@@ -30,18 +33,17 @@ fn key(kid: &str) -> String {
 
 async fn ready() -> World {
     let world = world().await;
-    world
-        .engine
-        .create_environment(
-            &world.admin,
-            NewEnvironment {
-                name: "prod".into(),
-                production: true,
-                signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
-            },
-        )
-        .await
-        .unwrap();
+    directory::create_environment(
+        &world.engine,
+        &world.admin,
+        NewEnvironment {
+            name: "prod".into(),
+            production: true,
+            signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
+        },
+    )
+    .await
+    .unwrap();
     world
         .web
         .publish(DISCOVERY, &json!({"issuer": URL, "jwks_uri": JWKS, "token_endpoint": "https://x"}).to_string());
@@ -50,7 +52,7 @@ async fn ready() -> World {
 }
 
 async fn events(world: &World, id: IssuerId) -> Vec<(String, bool)> {
-    let all = world.engine.events_after(&world.admin, None, 500).await.unwrap();
+    let all = log::events_after(&world.engine, &world.admin, None, 500).await.unwrap();
     all.into_iter()
         .filter(|event| event.subjects.contains(&id.to_string()) && event.kind.starts_with("issuer."))
         .map(|event| {
@@ -79,7 +81,7 @@ fn reason(error: OpError) -> Reason {
 #[tokio::test]
 async fn alone_an_administrator_is_marked_as_such() {
     let world = ready().await;
-    let issuer = world.engine.create_issuer(&world.admin, ask()).await.unwrap().record;
+    let issuer = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record;
     assert_eq!((issuer.state, issuer.single_person, issuer.confirmed_by), (IssuerState::Active, true, None));
     assert_eq!((issuer.url.as_str(), issuer.jwks_uri.as_str()), (URL, JWKS));
     assert_eq!(issuer.algorithms, ["EdDSA", "ES256", "ES384", "RS256", "PS256"]);
@@ -88,7 +90,7 @@ async fn alone_an_administrator_is_marked_as_such() {
         [("issuer.proposed".into(), false), ("issuer.activated".into(), true)]
     );
     assert!(matches!(
-        world.engine.create_issuer(&world.admin, ask()).await,
+        issuers::create_issuer(&world.engine, &world.admin, ask()).await,
         Err(OpError::Taken { what: "url" })
     ));
 }
@@ -103,29 +105,44 @@ async fn trust_takes_two_administrators() {
         algorithms: vec!["ES256".into(), "Ed25519".into(), "ES256".into()],
         ..ask()
     };
-    let proposed = engine.create_issuer(&world.admin, ask).await.unwrap().record;
+    let proposed = issuers::create_issuer(engine, &world.admin, ask).await.unwrap().record;
     assert_eq!((proposed.state, proposed.single_person), (IssuerState::Proposed, false));
     assert_eq!(proposed.algorithms, ["ES256", "EdDSA"]);
 
-    assert_eq!(reason(engine.confirm_issuer(&world.admin, proposed.id).await.unwrap_err()), Reason::SamePerson);
-    assert_eq!(reason(engine.confirm_issuer(&security, proposed.id).await.unwrap_err()), Reason::NotAllowed);
-    let confirmed = engine.confirm_issuer(&other, proposed.id).await.unwrap();
+    assert_eq!(
+        reason(issuers::confirm_issuer(engine, &world.admin, proposed.id).await.unwrap_err()),
+        Reason::SamePerson
+    );
+    assert_eq!(
+        reason(issuers::confirm_issuer(engine, &security, proposed.id).await.unwrap_err()),
+        Reason::NotAllowed
+    );
+    let confirmed = issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap();
     assert_eq!(
         (confirmed.record.state, confirmed.record.confirmed_by, confirmed.revision),
         (IssuerState::Active, other.person_id(), 2)
     );
-    assert_eq!(reason(engine.confirm_issuer(&other, proposed.id).await.unwrap_err()), Reason::IllegalTransition);
-
-    assert_eq!(reason(engine.remove_issuer(&security, proposed.id).await.unwrap_err()), Reason::NotAllowed);
     assert_eq!(
-        engine.remove_issuer(&world.admin, proposed.id).await.unwrap().record.state,
+        reason(issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap_err()),
+        Reason::IllegalTransition
+    );
+
+    assert_eq!(
+        reason(issuers::remove_issuer(engine, &security, proposed.id).await.unwrap_err()),
+        Reason::NotAllowed
+    );
+    assert_eq!(
+        issuers::remove_issuer(engine, &world.admin, proposed.id).await.unwrap().record.state,
         IssuerState::Removed
     );
     assert_eq!(
-        reason(engine.remove_issuer(&world.admin, proposed.id).await.unwrap_err()),
+        reason(issuers::remove_issuer(engine, &world.admin, proposed.id).await.unwrap_err()),
         Reason::IllegalTransition
     );
-    assert_eq!(reason(engine.confirm_issuer(&other, proposed.id).await.unwrap_err()), Reason::IllegalTransition);
+    assert_eq!(
+        reason(issuers::confirm_issuer(engine, &other, proposed.id).await.unwrap_err()),
+        Reason::IllegalTransition
+    );
     assert_eq!(
         events(&world, proposed.id).await,
         [
@@ -140,7 +157,10 @@ async fn trust_takes_two_administrators() {
 async fn only_an_administrator_causes_a_request() {
     let world = ready().await;
     let owner = world.person(Role::Owner).await;
-    assert_eq!(reason(world.engine.create_issuer(&owner, ask()).await.unwrap_err()), Reason::NotAllowed);
+    assert_eq!(
+        reason(issuers::create_issuer(&world.engine, &owner, ask()).await.unwrap_err()),
+        Reason::NotAllowed
+    );
     assert_eq!(world.web.fetched(), 0);
 }
 
@@ -156,7 +176,7 @@ async fn all_wrong_fields_are_named_at_once_and_nothing_is_fetched() {
         algorithms: vec!["HS256".into(), "none".into(), "RS256".into()],
         required_claims: vec![String::new()],
     };
-    let found = codes(world.engine.create_issuer(&world.admin, bad).await.unwrap_err());
+    let found = codes(issuers::create_issuer(&world.engine, &world.admin, bad).await.unwrap_err());
     let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
     assert_eq!(
         fields,
@@ -186,7 +206,7 @@ async fn a_discovery_document_that_does_not_fit_is_refused() {
             Some(document) => world.web.publish(DISCOVERY, &document),
             None => world.web.withdraw(DISCOVERY),
         }
-        let error = world.engine.create_issuer(&world.admin, ask()).await.unwrap_err();
+        let error = issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap_err();
         assert!(!format!("{error:?}").contains("10.0.0.7"), "{error:?}");
         assert_eq!(codes(error), [("url".to_owned(), code.to_owned())]);
     }
@@ -245,11 +265,11 @@ fn only_https_and_loopback_http_urls_are_taken() {
 }
 
 async fn registered(world: &World) -> Issuer {
-    world.engine.create_issuer(&world.admin, ask()).await.unwrap().record
+    issuers::create_issuer(&world.engine, &world.admin, ask()).await.unwrap().record
 }
 
 async fn keys_of(world: &World, issuer: &Issuer, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
-    world.engine.keys_at(&issuer.id.to_string(), &issuer.jwks_uri, refetch).await
+    issuers::keys_at(&world.engine, &issuer.id.to_string(), &issuer.jwks_uri, refetch).await
 }
 
 fn kid(keys: &JwkSet) -> &str {
@@ -285,7 +305,7 @@ async fn d16_a_key_that_may_be_new_is_no_final_no() {
     let issuer = registered(&world).await;
     let find = async |wanted: &str| {
         let check = |keys: &JwkSet| if kid(keys) == wanted { Ok(()) } else { Err(()) };
-        world.engine.check_by_keys(&issuer.id.to_string(), &issuer.jwks_uri, check, |()| true).await
+        issuers::check_by_keys(&world.engine, &issuer.id.to_string(), &issuer.jwks_uri, check, |()| true).await
     };
     // Asked for just now, the set has no such key.
     assert!(matches!(find("two").await, Ok(Err(()))));
@@ -332,7 +352,7 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
         ..ask()
     };
     // An instance of one's own has no other tenant; the shared one has.
-    let issuer = world.engine.create_issuer(&world.admin, own.clone()).await.unwrap().record;
+    let issuer = issuers::create_issuer(&world.engine, &world.admin, own.clone()).await.unwrap().record;
     assert_eq!((issuer.preset, issuer.algorithms), (Preset::Gitlab, vec!["RS256".to_owned()]));
     // Nobody gets round a shared issuer's rules by another preset.
     for url in [
@@ -341,7 +361,7 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
         "https://token.actions.githubusercontent.com/acme",
     ] {
         let plain = NewIssuer { url: url.into(), ..ask() };
-        let refused = codes(world.engine.create_issuer(&world.admin, plain).await.unwrap_err());
+        let refused = codes(issuers::create_issuer(&world.engine, &world.admin, plain).await.unwrap_err());
         assert_eq!(refused, [("preset".to_owned(), "preset_wrong".to_owned())], "{url}");
     }
     assert_eq!(Preset::at_shared("https://gitlab.com.example.com"), None);
@@ -350,7 +370,7 @@ async fn s13_the_shared_instance_demands_a_tenant_and_ones_own_does_not() {
             url: url.into(),
             ..own.clone()
         };
-        let refused = codes(world.engine.create_issuer(&world.admin, shared).await.unwrap_err());
+        let refused = codes(issuers::create_issuer(&world.engine, &world.admin, shared).await.unwrap_err());
         assert_eq!(refused, [("fixed_claims".to_owned(), "tenant_claim_missing".to_owned())], "{url}");
     }
 }

@@ -4,12 +4,15 @@ use tenure_log::tile::parse_bundle;
 use tenure_log::{Checkpoint, Expectations, leaf_hash, verify_consistency, verify_export, verify_inclusion};
 
 use super::*;
+use crate::ops::log;
+use crate::ops::people;
+use crate::run::seal;
 use crate::run::seal::tests::{World, world};
 
 async fn sealed(size: u64) -> World {
     let world = world().await;
     world.fill(size, "test.happened").await;
-    assert_eq!(world.engine.seal_now().await.unwrap(), size);
+    assert_eq!(seal::seal_now(&world.engine).await.unwrap(), size);
     world
 }
 
@@ -40,9 +43,9 @@ async fn every_tile_that_the_checkpoint_covers_is_there() {
         ("tile/0/002.p/3", 512..515),
         ("tile/0/001.p/7", 256..263),
     ] {
-        assert_eq!(engine.tile(path).await.unwrap().unwrap(), leaves[range].concat(), "{path}");
+        assert_eq!(log::tile(engine, path).await.unwrap().unwrap(), leaves[range].concat(), "{path}");
     }
-    assert_eq!(engine.tile("tile/1/000.p/2").await.unwrap().unwrap().len(), 64);
+    assert_eq!(log::tile(engine, "tile/1/000.p/2").await.unwrap().unwrap().len(), 64);
     for path in [
         "tile/0/002",
         "tile/0/002.p/89",
@@ -56,7 +59,7 @@ async fn every_tile_that_the_checkpoint_covers_is_there() {
         "checkpoint",
         "tile/0/x999/x999/x999/x999/x999/x999/999",
     ] {
-        assert_eq!(engine.tile(path).await.unwrap(), None, "{path}");
+        assert_eq!(log::tile(engine, path).await.unwrap(), None, "{path}");
     }
 }
 
@@ -70,7 +73,7 @@ async fn entry_bundles_hold_the_exact_leaves() {
         ("tile/entries/001.p/44", 44, 256),
         ("tile/entries/001.p/5", 5, 256),
     ] {
-        let bundle = world.engine.tile(path).await.unwrap().unwrap();
+        let bundle = log::tile(&world.engine, path).await.unwrap().unwrap();
         let found: Vec<Hash> = parse_bundle(&bundle, width).unwrap().into_iter().map(leaf_hash).collect();
         assert_eq!(found, leaves[from..from + usize::from(width)], "{path}");
     }
@@ -80,9 +83,9 @@ async fn entry_bundles_hold_the_exact_leaves() {
         "tile/entries/002.p/1",
         "tile/entries/x999/x999/x999/x999/x999/x999/999",
     ] {
-        assert_eq!(world.engine.tile(path).await.unwrap(), None, "{path}");
+        assert_eq!(log::tile(&world.engine, path).await.unwrap(), None, "{path}");
     }
-    let first = world.engine.tile("tile/entries/000.p/1").await.unwrap().unwrap();
+    let first = log::tile(&world.engine, "tile/entries/000.p/1").await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&first);
     assert!(text.contains("deployment.set_up") && !text.contains("Ada") && !text.contains("ada@example.com"));
 }
@@ -94,7 +97,7 @@ async fn proofs_verify_for_any_sealed_size() {
     for size in [1, 2, 3, 255, 256, 257, 511, 513, 699, 700] {
         let root = world.root(size).await;
         for index in [0, 1, 2, 254, 255, 256, size / 2, size - 1] {
-            let Ok(found) = world.engine.inclusion(index, size).await else {
+            let Ok(found) = log::inclusion(&world.engine, index, size).await else {
                 assert!(index >= size);
                 continue;
             };
@@ -104,7 +107,7 @@ async fn proofs_verify_for_any_sealed_size() {
             assert_eq!(found.checkpoint.is_some(), size == 700);
         }
         for from in [0, 1, 2, 255, 256, 257, size / 3, size].into_iter().filter(|from| *from <= size) {
-            let found = world.engine.consistency(from, size).await.unwrap();
+            let found = log::consistency(&world.engine, from, size).await.unwrap();
             let old = if from == 0 { tenure_log::EMPTY_ROOT } else { world.root(from).await };
             assert!(verify_consistency(from, &old, size, &root, &hashes(&found.proof)), "{from} to {size}");
         }
@@ -119,11 +122,14 @@ async fn what_cannot_be_proven_is_said_clearly() {
         OpError::Invalid(fields) => fields[0].code.clone(),
         other => other.to_string(),
     };
-    assert_eq!(code(world.engine.inclusion(10, 10).await.unwrap_err()), "index_out_of_range");
-    assert_eq!(code(world.engine.inclusion(3, 11).await.unwrap_err()), "size_not_sealed");
-    assert_eq!(code(world.engine.consistency(5, 4).await.unwrap_err()), "from_above_to");
-    assert_eq!(code(world.engine.consistency(5, 20).await.unwrap_err()), "size_not_sealed");
-    assert_eq!(code(world.engine.inclusion(u64::MAX - 1, u64::MAX).await.unwrap_err()), "size_not_sealed");
+    assert_eq!(code(log::inclusion(&world.engine, 10, 10).await.unwrap_err()), "index_out_of_range");
+    assert_eq!(code(log::inclusion(&world.engine, 3, 11).await.unwrap_err()), "size_not_sealed");
+    assert_eq!(code(log::consistency(&world.engine, 5, 4).await.unwrap_err()), "from_above_to");
+    assert_eq!(code(log::consistency(&world.engine, 5, 20).await.unwrap_err()), "size_not_sealed");
+    assert_eq!(
+        code(log::inclusion(&world.engine, u64::MAX - 1, u64::MAX).await.unwrap_err()),
+        "size_not_sealed"
+    );
 }
 
 async fn whole(mut export: Export) -> Vec<u8> {
@@ -140,7 +146,7 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     let world = sealed(3).await;
     let auditor = world.person(Role::Auditor).await;
     world.fill(1203, "test.happened").await;
-    let export = world.engine.export(&auditor).await.unwrap();
+    let export = log::export(&world.engine, &auditor).await.unwrap();
     assert_eq!(export.size(), 1203);
     world.fill(1300, "test.happened").await;
     let key = [world.key().await];
@@ -152,10 +158,10 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     assert_eq!((verified.size, verified.entries, verified.erased, verified.key_pinned), (1203, 1203, 0, true));
     assert_eq!(verified.personal_present, 3);
 
-    let kept = world.engine.checkpoint().await.unwrap().unwrap();
+    let kept = log::checkpoint(&world.engine).await.unwrap().unwrap();
     let Some(person) = world.admin.person_id() else { panic!("an operator") };
-    world.engine.erase_person(&world.admin, person).await.unwrap();
-    let file = whole(world.engine.export(&auditor).await.unwrap()).await;
+    people::erase_person(&world.engine, &world.admin, person).await.unwrap();
+    let file = whole(log::export(&world.engine, &auditor).await.unwrap()).await;
     assert!(!String::from_utf8_lossy(&file).contains("ada@example.com"));
     let expected = Expectations { kept: &[&kept], ..expected };
     let verified = verify_export(file.as_slice(), &expected).unwrap();
@@ -169,7 +175,7 @@ async fn the_feed_gives_each_event_once_and_in_order() {
     world.fill(700, "test.happened").await;
     let (mut after, mut seen) = (None, Vec::new());
     loop {
-        let page = world.engine.events_after(&auditor, after, 1000).await.unwrap();
+        let page = log::events_after(&world.engine, &auditor, after, 1000).await.unwrap();
         assert!(page.len() <= 500);
         let Some(last) = page.last() else { break };
         after = Some(last.position);
@@ -182,11 +188,11 @@ async fn the_feed_gives_each_event_once_and_in_order() {
         ("deployment.set_up", "administer", "system")
     );
     assert_eq!((first.at, first.data["single_person"].as_bool()), (world.engine.now(), Some(true)));
-    assert_eq!(world.engine.events_after(&auditor, None, 0).await.unwrap().len(), 1);
-    world.engine.wait_for_events(0).await;
+    assert_eq!(log::events_after(&world.engine, &auditor, None, 0).await.unwrap().len(), 1);
+    log::wait_for_events(&world.engine, 0).await;
     let elsewhere = Position { shard: 1, index: 0 };
     assert!(matches!(
-        world.engine.events_after(&auditor, Some(elsewhere), 9).await,
+        log::events_after(&world.engine, &auditor, Some(elsewhere), 9).await,
         Err(OpError::Invalid(_))
     ));
 }
@@ -197,20 +203,22 @@ async fn who_may_not_audit_is_refused_and_the_refusal_recorded() {
     let owner = world.person(Role::Owner).await;
     let before = world.size().await;
     assert!(matches!(
-        world.engine.export(&owner).await,
+        log::export(&world.engine, &owner).await,
         Err(OpError::Refused {
             reason: Reason::NotAllowed,
             ..
         })
     ));
     assert!(matches!(
-        world.engine.events_after(&owner, None, 10).await,
+        log::events_after(&world.engine, &owner, None, 10).await,
         Err(OpError::Refused {
             reason: Reason::NotAllowed,
             ..
         })
     ));
-    let recorded = world.engine.events_after(&world.admin, Some(Position::at(before - 1)), 10).await.unwrap();
+    let recorded = log::events_after(&world.engine, &world.admin, Some(Position::at(before - 1)), 10)
+        .await
+        .unwrap();
     assert_eq!(
         recorded
             .iter()
@@ -223,10 +231,10 @@ async fn who_may_not_audit_is_refused_and_the_refusal_recorded() {
 #[tokio::test]
 async fn before_anything_is_sealed_there_is_no_tile() {
     let world = world().await;
-    assert_eq!(world.engine.tile("tile/0/000.p/1").await.unwrap(), None);
-    assert!(world.engine.inclusion(0, 1).await.is_err());
-    world.engine.seal_now().await.unwrap();
-    let note = world.engine.checkpoint().await.unwrap().unwrap();
+    assert_eq!(log::tile(&world.engine, "tile/0/000.p/1").await.unwrap(), None);
+    assert!(log::inclusion(&world.engine, 0, 1).await.is_err());
+    seal::seal_now(&world.engine).await.unwrap();
+    let note = log::checkpoint(&world.engine).await.unwrap().unwrap();
     assert_eq!(Checkpoint::open(&note, &[world.key().await]).unwrap().checkpoint.origin, "127.0.0.1:8420/0");
-    assert_eq!(world.engine.tile("tile/0/000.p/1").await.unwrap().unwrap().len(), 32);
+    assert_eq!(log::tile(&world.engine, "tile/0/000.p/1").await.unwrap().unwrap().len(), 32);
 }

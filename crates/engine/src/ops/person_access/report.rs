@@ -11,57 +11,60 @@ use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::time::Timestamp;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::ops::Asked;
+use crate::ops::directory;
 use crate::ops::lifecycle::check_reason;
+use crate::ops::person_access;
+use crate::ops::person_access::grant_deadlines;
+use crate::ops::person_access::verdict;
 use crate::questions::{inventory, owns};
 
-impl Engine {
-    /// For each access of a person: who approved it, for which need, and what ends it, in one call (R46).
-    ///
-    /// # Errors
-    /// No such person, or the caller may not read about them.
-    pub async fn person_access(&self, caller: &Caller, id: PersonId) -> Result<PersonAccessReport, OpError> {
-        let now = self.now();
-        let person = self.must::<Person>("person", id).await?;
-        let mine = caller.person_id().is_some_and(|who| who == id || person.manager == Some(who));
-        self.may_read(caller, "person", &id.to_string(), mine).await?;
-        let mut access = Vec::new();
-        for grant in self.held_by(id).await? {
-            let live = person.is_active() && self.is_in_force(&grant, now).await?;
-            access.push(view(&grant, live));
-        }
-        Ok(PersonAccessReport { person: id, access })
+/// For each access of a person: who approved it, for which need, and what ends it, in one call (R46).
+///
+/// # Errors
+/// No such person, or the caller may not read about them.
+pub async fn person_access(kernel: &Kernel, caller: &Caller, id: PersonId) -> Result<PersonAccessReport, OpError> {
+    let now = kernel.now();
+    let person = kernel.must::<Person>("person", id).await?;
+    let mine = caller.person_id().is_some_and(|who| who == id || person.manager == Some(who));
+    directory::may_read(kernel, caller, "person", &id.to_string(), mine).await?;
+    let mut access = Vec::new();
+    for grant in person_access::held_by(kernel, id).await? {
+        let live = person.is_active() && verdict::is_in_force(kernel, &grant, now).await?;
+        access.push(view(&grant, live));
     }
+    Ok(PersonAccessReport { person: id, access })
+}
 
-    /// Takes a person's grant back. Security may, and the person and their manager.
-    ///
-    /// # Errors
-    /// No such grant, it has ended, or the caller may not.
-    pub async fn revoke_person_grant(&self, caller: &Caller, id: PersonGrantId, reason: String) -> Result<Changed<PersonGrant>, OpError> {
-        check_reason(&reason)?;
-        self.recorded(caller, Asked::new(ControlPoint::Revoke, "person_grant.revoke", id), async {
-            let ((grant, revision), committed) = self
+/// Takes a person's grant back. Security may, and the person and their manager.
+///
+/// # Errors
+/// No such grant, it has ended, or the caller may not.
+pub async fn revoke_person_grant(kernel: &Kernel, caller: &Caller, id: PersonGrantId, reason: String) -> Result<Changed<PersonGrant>, OpError> {
+    check_reason(&reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "person_grant.revoke", id), async {
+            let ((grant, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
-                    let stored = self.must::<PersonGrant>("person grant", id).await?;
-                    let person = self.must::<Person>("person", stored.person).await?;
+                    let now = kernel.now();
+                    let stored = kernel.must::<PersonGrant>("person grant", id).await?;
+                    let person = kernel.must::<Person>("person", stored.person).await?;
                     let own = caller.person_id().is_some_and(|who| who == person.id || person.manager == Some(who));
-                    self.allow(caller, Action::Revoke, inventory("person_grant", id, ""), owns(own))?;
+                    kernel.allow(caller, Action::Revoke, inventory("person_grant", id, ""), owns(own))?;
                     if stored.state.is_terminal() {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, self.revoked_event(&stored, &reason, now));
-                    let grant = self.take_back_grant(&mut changeset, &stored, None, now).await?;
+                    let mut changeset = Changeset::new(caller.actor(), now, grant_deadlines::revoked_event(kernel, &stored, &reason, now));
+                    let grant = grant_deadlines::take_back_grant(kernel, &mut changeset, &stored, None, now).await?;
                     Ok((changeset, (grant, stored.revision + 1)))
                 })
                 .await?;
-            self.changed(grant, revision, &committed).await
+            kernel.changed(grant, revision, &committed).await
         })
         .await
-    }
 }
 
 fn view(grant: &PersonGrant, live: bool) -> PersonAccess {

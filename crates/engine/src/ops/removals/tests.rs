@@ -12,6 +12,8 @@ use tenure_core::time::Span;
 
 use super::*;
 use crate::ops::exceptions::tests::active;
+use crate::ops::removals;
+use crate::run::deadlines;
 use crate::run::deadlines::system;
 use crate::run::seal::tests::{World, world};
 
@@ -79,7 +81,7 @@ async fn say(world: &World, kind: SignalKind, about: SignalSubject, at: Option<T
     })
     .await;
     for _ in 0..20 {
-        engine.work_due().await.unwrap();
+        deadlines::work_due(engine).await.unwrap();
         let stored = engine.must::<Signal>("signal", signal.id).await.unwrap();
         if stored.state != SignalState::Received {
             return (*stored.value).clone();
@@ -109,7 +111,7 @@ async fn state(world: &World, id: u128) -> IdentityState {
 }
 
 async fn settled(world: &World) {
-    while world.engine.work_due().await.unwrap() > 0 {}
+    while deadlines::work_due(&world.engine).await.unwrap() > 0 {}
 }
 
 #[tokio::test]
@@ -151,9 +153,12 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         expect,
     };
     let before = world.size().await;
-    let plan = engine.raise_removal(&world.admin, ask(true, None)).await.unwrap().record;
+    let plan = removals::raise_removal(engine, &world.admin, ask(true, None)).await.unwrap().record;
     assert_eq!((world.size().await, plan.blast.count, plan.blast.identities.len()), (before, 10_000, 1_000));
-    let removal = engine.raise_removal(&world.admin, ask(false, Some(plan.digest.clone()))).await.unwrap().record;
+    let removal = removals::raise_removal(engine, &world.admin, ask(false, Some(plan.digest.clone())))
+        .await
+        .unwrap()
+        .record;
     assert_eq!((removal.digest, removal.state, removal.receipts.len()), (plan.digest, RemovalState::Held, 1));
     assert_eq!(
         world.size().await,
@@ -161,11 +166,11 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         "one commit with the raising and the holding, whatever the number"
     );
     // Nobody retires before the hold is over, and what was raised isn't raised twice.
-    assert!(engine.raise_removal(&world.admin, ask(false, None)).await.is_err());
+    assert!(removals::raise_removal(engine, &world.admin, ask(false, None)).await.is_err());
     settled(&world).await;
     assert_eq!(state(&world, 1).await, IdentityState::Active);
     world.clock.advance(Span::from_days(7));
-    engine.work_due().await.unwrap();
+    deadlines::work_due(engine).await.unwrap();
     let retiring = engine.must::<Removal>("removal", removal.id).await.unwrap();
     assert_eq!((retiring.state, retiring.retired), (RemovalState::Retiring, 50));
     assert_eq!(
@@ -176,7 +181,7 @@ async fn ten_thousand_identities_are_cut_and_held_by_one_record_each_and_retire_
         (state(&world, 50).await != IdentityState::Active, state(&world, 51).await),
         (true, IdentityState::Active)
     );
-    engine.work_due().await.unwrap();
+    deadlines::work_due(engine).await.unwrap();
     assert_eq!(engine.must::<Removal>("removal", removal.id).await.unwrap().retired, 100);
 }
 
@@ -200,7 +205,7 @@ async fn more_than_fit_in_one_commit_are_held_right_after_and_let_go_by_somebody
         assert_eq!(state(&world, n).await, IdentityState::Suspended, "{n}");
     }
     // Who answers for the source placed it, and doesn't lift it; nor does anybody who isn't of security.
-    let released = |caller: Caller| async move { engine.release_removal(&caller, id, "false alarm".into()).await };
+    let released = |caller: Caller| async move { removals::release_removal(engine, &caller, id, "false alarm".into()).await };
     assert!(released(world.admin.clone()).await.is_err());
     assert!(released(world.person(Role::Owner).await).await.is_err());
     let held = engine.must::<Removal>("removal", id).await.unwrap();
@@ -256,7 +261,7 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     // It waits for a person of security who has seen what it does, however long, and for no time.
     let digest = |view: View<Removal>| ConfirmRemoval { digest: view.record.digest };
     let security = world.person(Role::Security).await;
-    let old = digest(engine.removal(&security, waiting).await.unwrap());
+    let old = digest(removals::removal(engine, &security, waiting).await.unwrap());
     put(&world, |changeset| {
         let charter = CharterDraft {
             workload_binding: Some(WorkloadBinding::JoinToken { workload: "prod/w4".into() }),
@@ -266,15 +271,15 @@ async fn s12_many_small_signals_come_to_the_same_as_a_large_one() {
     })
     .await;
     assert!(matches!(
-        engine.confirm_removal(&security, waiting, old).await,
+        removals::confirm_removal(engine, &security, waiting, old).await,
         Err(OpError::Refused {
             reason: Reason::PlanChanged,
             ..
         })
     ));
-    let seen = digest(engine.removal(&security, waiting).await.unwrap());
-    assert!(engine.confirm_removal(&world.admin, waiting, seen.clone()).await.is_err());
-    engine.confirm_removal(&security, waiting, seen).await.unwrap();
+    let seen = digest(removals::removal(engine, &security, waiting).await.unwrap());
+    assert!(removals::confirm_removal(engine, &world.admin, waiting, seen.clone()).await.is_err());
+    removals::confirm_removal(engine, &security, waiting, seen).await.unwrap();
     assert_eq!(
         (state(&world, 4).await, state(&world, 40).await),
         (IdentityState::Suspended, IdentityState::Suspended)
@@ -419,7 +424,11 @@ async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
     .await;
     let found = async |id: u128| {
         let filter = [("identity", Some(IdentityId::from_u128(id).to_string()))];
-        world.engine.removals(&world.admin, ListAsk::new(filter, None, None)).await.unwrap().items.len()
+        removals::removals(&world.engine, &world.admin, ListAsk::new(filter, None, None))
+            .await
+            .unwrap()
+            .items
+            .len()
     };
     for id in [100, 163, 164, 169] {
         assert_eq!(found(id).await, 1, "{id}");

@@ -22,8 +22,9 @@ use tenure_core::third_party::{CloudAccount, Need, Vendor};
 
 use super::content::is_hash_of;
 use super::facts::Facts;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::requests::facts;
 
 /// How many names one brief looks up; ids beyond them stand alone. A charter names fewer.
 const MAX_NAMES: usize = 512;
@@ -55,206 +56,198 @@ struct Content {
     today: Option<Map<String, Value>>,
 }
 
-impl Engine {
-    /// What a vote on a request means as things stand.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub(crate) async fn brief(&self, request: &Request) -> Result<Brief, OpError> {
-        let facts = match request.state {
-            RequestState::Open => match self.facts(request.requested_by, &request.matter, self.now()).await {
-                Ok(facts) => Some(facts),
-                // What it is about has gone on meanwhile: a vote would say the same.
-                Err(OpError::Refused { .. } | OpError::Invalid(_) | OpError::NotFound(_)) => None,
-                Err(other) => return Err(other),
-            },
-            _ => None,
-        };
-        let current = match &facts {
-            Some(facts) => is_hash_of(&request.content_hash, facts, &request.purpose)?,
-            None => false,
-        };
-        let content = self.content_of(request, facts.as_ref()).await?;
-        let asked = rows(&content.asked);
-        let today = content.today.as_ref().map(rows);
-        let asker = match request.requested_by {
-            Asker::Person(id) => id.to_string(),
-            Asker::Identity(id) => id.to_string(),
-        };
-        let sentence = sentence(&request.matter, &asker);
-        let texts = asked
-            .iter()
-            .chain(today.iter().flatten())
-            .filter(|(field, _)| !is_free_text(field))
-            .map(|(_, text)| text.as_str());
-        let people: Vec<String> = (request.owner.iter().chain(&request.manager).chain(&request.interested))
-            .chain(request.votes.iter().map(|vote| &vote.by))
-            .map(ToString::to_string)
-            .collect();
-        let names = self.names(people.iter().map(String::as_str).chain([sentence.as_str()]).chain(texts)).await?;
-        let mut facts: Vec<BriefFact> = asked
-            .iter()
-            .map(|(field, value)| BriefFact {
-                field: field.clone(),
-                value: shown(field, value, &names),
-                before: today
-                    .as_ref()
-                    .map(|today| today.get(field).map_or(NOTHING, String::as_str))
-                    .filter(|before| before != value)
-                    .map(|before| shown(field, before, &names)),
-            })
-            .collect();
-        for (field, before) in today.iter().flatten().filter(|(field, _)| !asked.contains_key(*field)) {
-            facts.push(BriefFact {
-                field: field.clone(),
-                value: NOTHING.to_owned(),
-                before: Some(shown(field, before, &names)),
-            });
-        }
-        facts.sort_by_key(|fact| (fact.before.is_none(), weight(&fact.field)));
-        Ok(Brief {
-            summary: named(&sentence, &names),
-            current,
-            facts,
-            names,
+/// What a vote on a request means as things stand.
+///
+/// # Errors
+/// The store can't be read.
+pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, OpError> {
+    let facts = match request.state {
+        RequestState::Open => match facts::facts(kernel, request.requested_by, &request.matter, kernel.now()).await {
+            Ok(facts) => Some(facts),
+            // What it is about has gone on meanwhile: a vote would say the same.
+            Err(OpError::Refused { .. } | OpError::Invalid(_) | OpError::NotFound(_)) => None,
+            Err(other) => return Err(other),
+        },
+        _ => None,
+    };
+    let current = match &facts {
+        Some(facts) => is_hash_of(&request.content_hash, facts, &request.purpose)?,
+        None => false,
+    };
+    let content = content_of(kernel, request, facts.as_ref()).await?;
+    let asked = rows(&content.asked);
+    let today = content.today.as_ref().map(rows);
+    let asker = match request.requested_by {
+        Asker::Person(id) => id.to_string(),
+        Asker::Identity(id) => id.to_string(),
+    };
+    let sentence = sentence(&request.matter, &asker);
+    let texts = asked
+        .iter()
+        .chain(today.iter().flatten())
+        .filter(|(field, _)| !is_free_text(field))
+        .map(|(_, text)| text.as_str());
+    let people: Vec<String> = (request.owner.iter().chain(&request.manager).chain(&request.interested))
+        .chain(request.votes.iter().map(|vote| &vote.by))
+        .map(ToString::to_string)
+        .collect();
+    let names = names(kernel, people.iter().map(String::as_str).chain([sentence.as_str()]).chain(texts)).await?;
+    let mut facts: Vec<BriefFact> = asked
+        .iter()
+        .map(|(field, value)| BriefFact {
+            field: field.clone(),
+            value: shown(field, value, &names),
+            before: today
+                .as_ref()
+                .map(|today| today.get(field).map_or(NOTHING, String::as_str))
+                .filter(|before| before != value)
+                .map(|before| shown(field, before, &names)),
         })
+        .collect();
+    for (field, before) in today.iter().flatten().filter(|(field, _)| !asked.contains_key(*field)) {
+        facts.push(BriefFact {
+            field: field.clone(),
+            value: NOTHING.to_owned(),
+            before: Some(shown(field, before, &names)),
+        });
     }
+    facts.sort_by_key(|fact| (fact.before.is_none(), weight(&fact.field)));
+    Ok(Brief {
+        summary: named(&sentence, &names),
+        current,
+        facts,
+        names,
+    })
+}
 
-    /// What a request asks for and is about, and what of it stands today.
-    async fn content_of(&self, request: &Request, facts: Option<&Facts>) -> Result<Content, OpError> {
-        let subject = facts.map(|facts| facts.subject.whole()).unwrap_or_default();
-        let part = |name: &str| object(subject.get(name).cloned().unwrap_or_default());
-        let matter = facts.map_or(&request.matter, |facts| &facts.matter);
-        let mut asked = object(json!(matter));
-        asked.remove("type");
-        let mut today = None;
-        match matter {
-            Matter::Activation { .. } => {
-                asked.extend(part("charter"));
-                asked.extend(object(subject).into_iter().filter(|(field, _)| field != "charter"));
+/// What a request asks for and is about, and what of it stands today.
+async fn content_of(kernel: &Kernel, request: &Request, facts: Option<&Facts>) -> Result<Content, OpError> {
+    let subject = facts.map(|facts| facts.subject.whole()).unwrap_or_default();
+    let part = |name: &str| object(subject.get(name).cloned().unwrap_or_default());
+    let matter = facts.map_or(&request.matter, |facts| &facts.matter);
+    let mut asked = object(json!(matter));
+    asked.remove("type");
+    let mut today = None;
+    match matter {
+        Matter::Activation { .. } => {
+            asked.extend(part("charter"));
+            asked.extend(object(subject).into_iter().filter(|(field, _)| field != "charter"));
+        }
+        Matter::Access { .. } => {
+            if let Some(entitlement) = asked.remove("entitlement") {
+                asked.insert("access".into(), json!([entitlement]));
             }
-            Matter::Access { .. } => {
-                if let Some(entitlement) = asked.remove("entitlement") {
-                    asked.insert("access".into(), json!([entitlement]));
-                }
-                asked.insert("charter".into(), Value::Object(part("charter")));
-            }
-            Matter::Charter { charter, .. } => {
-                asked.remove("charter");
-                asked.extend(object(json!(charter)));
-                if !subject.is_null() {
-                    let mut from = part("from");
-                    from.insert("identity".into(), asked.get("identity").cloned().unwrap_or_default());
-                    today = Some(from);
-                }
-            }
-            Matter::Renewal { .. } => {
-                let charter = part("charter");
-                if let Some(end) = charter.get("expires_at") {
-                    let mut from = asked.clone();
-                    from.insert("until".into(), end.clone());
-                    from.insert("charter".into(), Value::Object(charter.clone()));
-                    today = Some(from);
-                }
-                asked.insert("charter".into(), Value::Object(charter));
-            }
-            Matter::PersonAccess { package, .. } => {
-                if let Some(entitlements) = asked.remove("entitlements") {
-                    asked.insert("access".into(), entitlements);
-                }
-                if let Some(name) = package
-                    && subject.get("package").is_some_and(Value::is_object)
-                {
-                    asked.insert("package".into(), json!(name));
-                    asked.insert("package_content".into(), subject.get("package").cloned().unwrap_or_default());
-                }
-            }
-            Matter::Exception { exception } => {
-                let reason = self.one::<Exception>(exception).await?.map(|exception| exception.reason.clone());
-                asked.insert("reason".into(), json!(reason));
-                asked.extend(object(subject));
-            }
-            Matter::Roles { .. } => {
-                if let Some(roles) = subject.get("from") {
-                    let mut from = asked.clone();
-                    from.insert("roles".into(), roles.clone());
-                    today = Some(from);
-                }
-            }
-            Matter::Policy { policy } => {
-                if let Some(set) = self.one::<PolicySet>(policy).await? {
-                    asked.insert("version".into(), json!(set.version));
-                    asked.insert("based_on".into(), json!(set.based_on));
-                    asked.insert("author".into(), json!(set.author));
-                    asked.insert(
-                        "text".into(),
-                        json!(format!("{} lines: tenure policy review {}", set.text.lines().count(), set.id)),
-                    );
-                }
-            }
-            Matter::Template { template } => {
-                asked = object(json!(template));
-                today = self.one::<Template>(&template.name).await?.map(|stored| object(json!(*stored.value)));
-            }
-            Matter::Inventory { change, .. } => {
-                asked = object(json!(change));
-                if !subject.is_null() {
-                    let mut from = part("from");
-                    from.insert("kind".into(), asked.get("kind").cloned().unwrap_or_default());
-                    from.retain(|name, _| asked.contains_key(name));
-                    today = Some(from);
-                }
+            asked.insert("charter".into(), Value::Object(part("charter")));
+        }
+        Matter::Charter { charter, .. } => {
+            asked.remove("charter");
+            asked.extend(object(json!(charter)));
+            if !subject.is_null() {
+                let mut from = part("from");
+                from.insert("identity".into(), asked.get("identity").cloned().unwrap_or_default());
+                today = Some(from);
             }
         }
-        Ok(Content { asked, today })
-    }
-
-    /// The names of all ids in some texts.
-    async fn names<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>, OpError> {
-        let mut names = BTreeMap::new();
-        let mut looked_up = BTreeSet::new();
-        for id in texts.flat_map(words).filter(|word| is_id(word)) {
-            if looked_up.len() < MAX_NAMES
-                && looked_up.insert(id)
-                && let Some(name) = self.name_of(id).await?
+        Matter::Renewal { .. } => {
+            let charter = part("charter");
+            if let Some(end) = charter.get("expires_at") {
+                let mut from = asked.clone();
+                from.insert("until".into(), end.clone());
+                from.insert("charter".into(), Value::Object(charter.clone()));
+                today = Some(from);
+            }
+            asked.insert("charter".into(), Value::Object(charter));
+        }
+        Matter::PersonAccess { package, .. } => {
+            if let Some(entitlements) = asked.remove("entitlements") {
+                asked.insert("access".into(), entitlements);
+            }
+            if let Some(name) = package
+                && subject.get("package").is_some_and(Value::is_object)
             {
-                names.insert(id.to_owned(), name);
+                asked.insert("package".into(), json!(name));
+                asked.insert("package_content".into(), subject.get("package").cloned().unwrap_or_default());
             }
         }
-        Ok(names)
-    }
-
-    /// The name that people know something by, if it has one.
-    async fn name_of(&self, id: &str) -> Result<Option<String>, OpError> {
-        Ok(match id.split_once('_').map(|(prefix, _)| prefix) {
-            Some("per") => {
-                self.name_in::<Person>(id, |person| person.name.clone().unwrap_or_else(|| "name erased".into()))
-                    .await?
+        Matter::Exception { exception } => {
+            let reason = kernel.one::<Exception>(exception).await?.map(|exception| exception.reason.clone());
+            asked.insert("reason".into(), json!(reason));
+            asked.extend(object(subject));
+        }
+        Matter::Roles { .. } => {
+            if let Some(roles) = subject.get("from") {
+                let mut from = asked.clone();
+                from.insert("roles".into(), roles.clone());
+                today = Some(from);
             }
-            Some("idn") => {
-                self.name_in::<Identity>(id, |identity| format!("{} {}", identity.kind.as_str().replace('_', " "), identity.name))
-                    .await?
+        }
+        Matter::Policy { policy } => {
+            if let Some(set) = kernel.one::<PolicySet>(policy).await? {
+                asked.insert("version".into(), json!(set.version));
+                asked.insert("based_on".into(), json!(set.based_on));
+                asked.insert("author".into(), json!(set.author));
+                asked.insert(
+                    "text".into(),
+                    json!(format!("{} lines: tenure policy review {}", set.text.lines().count(), set.id)),
+                );
             }
-            Some("app") => self.name_in::<Application>(id, |application| application.name.clone()).await?,
-            Some("res") => self.name_in::<Resource>(id, |resource| resource.uri.clone()).await?,
-            Some("tea") => self.name_in::<Team>(id, |team| team.name.clone()).await?,
-            Some("ven") => self.name_in::<Vendor>(id, |vendor| vendor.name.clone()).await?,
-            Some("cla") => self.name_in::<CloudAccount>(id, |account| account.account.clone()).await?,
-            Some("nee") => self.name_in::<Need>(id, |need| need.name.clone()).await?,
-            Some("iss") => self.name_in::<Issuer>(id, |issuer| issuer.url.clone()).await?,
-            Some("src") => self.name_in::<Source>(id, |source| source.name.clone()).await?,
-            _ => None,
-        })
+        }
+        Matter::Template { template } => {
+            asked = object(json!(template));
+            today = kernel.one::<Template>(&template.name).await?.map(|stored| object(json!(*stored.value)));
+        }
+        Matter::Inventory { change, .. } => {
+            asked = object(json!(change));
+            if !subject.is_null() {
+                let mut from = part("from");
+                from.insert("kind".into(), asked.get("kind").cloned().unwrap_or_default());
+                from.retain(|name, _| asked.contains_key(name));
+                today = Some(from);
+            }
+        }
     }
+    Ok(Content { asked, today })
+}
 
-    async fn name_in<T: Record>(&self, id: &str, name: impl FnOnce(&T) -> String) -> Result<Option<String>, OpError> {
-        Ok(self
-            .store
-            .load(&[RowKey::new(T::KIND, id)])
-            .await?
-            .get::<T>(0)?
-            .map(|stored| name(&stored.value)))
+/// The names of all ids in some texts.
+async fn names<'a>(kernel: &Kernel, texts: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>, OpError> {
+    let mut names = BTreeMap::new();
+    let mut looked_up = BTreeSet::new();
+    for id in texts.flat_map(words).filter(|word| is_id(word)) {
+        if looked_up.len() < MAX_NAMES
+            && looked_up.insert(id)
+            && let Some(name) = name_of(kernel, id).await?
+        {
+            names.insert(id.to_owned(), name);
+        }
     }
+    Ok(names)
+}
+
+/// The name that people know something by, if it has one.
+async fn name_of(kernel: &Kernel, id: &str) -> Result<Option<String>, OpError> {
+    Ok(match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some("per") => name_in::<Person>(kernel, id, |person| person.name.clone().unwrap_or_else(|| "name erased".into())).await?,
+        Some("idn") => name_in::<Identity>(kernel, id, |identity| format!("{} {}", identity.kind.as_str().replace('_', " "), identity.name)).await?,
+        Some("app") => name_in::<Application>(kernel, id, |application| application.name.clone()).await?,
+        Some("res") => name_in::<Resource>(kernel, id, |resource| resource.uri.clone()).await?,
+        Some("tea") => name_in::<Team>(kernel, id, |team| team.name.clone()).await?,
+        Some("ven") => name_in::<Vendor>(kernel, id, |vendor| vendor.name.clone()).await?,
+        Some("cla") => name_in::<CloudAccount>(kernel, id, |account| account.account.clone()).await?,
+        Some("nee") => name_in::<Need>(kernel, id, |need| need.name.clone()).await?,
+        Some("iss") => name_in::<Issuer>(kernel, id, |issuer| issuer.url.clone()).await?,
+        Some("src") => name_in::<Source>(kernel, id, |source| source.name.clone()).await?,
+        _ => None,
+    })
+}
+
+async fn name_in<T: Record>(kernel: &Kernel, id: &str, name: impl FnOnce(&T) -> String) -> Result<Option<String>, OpError> {
+    Ok(kernel
+        .store
+        .load(&[RowKey::new(T::KIND, id)])
+        .await?
+        .get::<T>(0)?
+        .map(|stored| name(&stored.value)))
 }
 
 /// Who asks for what, with ids where names will stand.

@@ -9,8 +9,10 @@ use tenure_core::team::Team;
 
 use super::facts::Facts;
 use super::vote::vote_context;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::findings;
+use crate::ops::requests;
 use crate::questions::{self, inventory};
 
 /// Members of a team that runs or gains from something, at most: a request names each of them as one who may not approve it.
@@ -81,105 +83,103 @@ impl Approvers {
     }
 }
 
-impl Engine {
-    /// Who could fill the places of the routes.
-    pub(crate) async fn approvers_of(&self, facts: &Facts) -> Result<Approvers, OpError> {
-        let one = async |person: Option<PersonId>, place: Place| -> Result<Vec<PersonId>, OpError> {
-            let Some(id) = person else { return Ok(Vec::new()) };
-            let person = self.one::<Person>(id).await?;
-            Ok(person
-                .filter(|person| self.could_vote(person, place, facts))
-                .map(|person| person.id)
-                .into_iter()
-                .collect())
-        };
-        let administration = facts.class == tenure_core::request::Class::Administration;
-        Ok(Approvers {
-            owner: one(facts.owner, Place::Owner).await?,
-            manager: one(facts.manager, Place::Manager).await?,
-            security: self.holders(Role::Security, Place::Security, facts, !administration).await?,
-            administrators: self.holders(Role::Administrator, Place::Administrator, facts, administration).await?,
-        })
-    }
+/// Who could fill the places of the routes.
+pub(crate) async fn approvers_of(kernel: &Kernel, facts: &Facts) -> Result<Approvers, OpError> {
+    let one = async |person: Option<PersonId>, place: Place| -> Result<Vec<PersonId>, OpError> {
+        let Some(id) = person else { return Ok(Vec::new()) };
+        let person = kernel.one::<Person>(id).await?;
+        Ok(person
+            .filter(|person| could_vote(kernel, person, place, facts))
+            .map(|person| person.id)
+            .into_iter()
+            .collect())
+    };
+    let administration = facts.class == tenure_core::request::Class::Administration;
+    Ok(Approvers {
+        owner: one(facts.owner, Place::Owner).await?,
+        manager: one(facts.manager, Place::Manager).await?,
+        security: holders(kernel, Role::Security, Place::Security, facts, !administration).await?,
+        administrators: holders(kernel, Role::Administrator, Place::Administrator, facts, administration).await?,
+    })
+}
 
-    async fn holders(&self, role: Role, place: Place, facts: &Facts, wanted: bool) -> Result<Vec<PersonId>, OpError> {
-        let mut found = Vec::new();
-        let terms = [format!("role={}", role.as_str()), "state=active".to_owned()];
+async fn holders(kernel: &Kernel, role: Role, place: Place, facts: &Facts, wanted: bool) -> Result<Vec<PersonId>, OpError> {
+    let mut found = Vec::new();
+    let terms = [format!("role={}", role.as_str()), "state=active".to_owned()];
+    let mut after = None;
+    while wanted && found.len() < ENOUGH {
+        let (rows, next) = findings::rows::<Person>(kernel, &terms, after).await?;
+        found.extend(rows.iter().filter(|person| could_vote(kernel, person, place, facts)).map(|person| person.id));
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// Whether somebody could fill a place of a request about this, were their sign-in fresh.
+fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> bool {
+    let holds = match place {
+        Place::Owner => person.is_active(),
+        Place::Manager => person.holds(Role::Manager),
+        Place::Security => person.holds(Role::Security),
+        Place::Administrator => person.holds(Role::Administrator),
+    };
+    let same_person = facts.keeps_out(person) && !facts.context.single_person;
+    let question = Question {
+        principal: questions::person(person),
+        action: Action::Approve,
+        resource: inventory("request", "", &facts.environment),
+        context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
+    };
+    let lets = |set: &dyn PolicyEngine| tenure_core::gate::check(&set.decide(&question)).is_ok();
+    holds && !same_person && lets(&*requests::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
+}
+
+/// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving a team (S-8).
+///
+/// # Errors
+/// A team is too large to name its members.
+pub(crate) async fn members_of(kernel: &Kernel, teams: &[TeamId]) -> Result<Vec<PersonId>, OpError> {
+    let mut members = Vec::new();
+    for team in teams {
+        let terms = [format!("team={team}")];
         let mut after = None;
-        while wanted && found.len() < ENOUGH {
-            let (rows, next) = self.rows::<Person>(&terms, after).await?;
-            found.extend(rows.iter().filter(|person| self.could_vote(person, place, facts)).map(|person| person.id));
-            match next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whether somebody could fill a place of a request about this, were their sign-in fresh.
-    fn could_vote(&self, person: &Person, place: Place, facts: &Facts) -> bool {
-        let holds = match place {
-            Place::Owner => person.is_active(),
-            Place::Manager => person.holds(Role::Manager),
-            Place::Security => person.holds(Role::Security),
-            Place::Administrator => person.holds(Role::Administrator),
-        };
-        let same_person = facts.keeps_out(person) && !facts.context.single_person;
-        let question = Question {
-            principal: questions::person(person),
-            action: Action::Approve,
-            resource: inventory("request", "", &facts.environment),
-            context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
-        };
-        let lets = |set: &dyn PolicyEngine| tenure_core::gate::check(&set.decide(&question)).is_ok();
-        holds && !same_person && lets(&*self.judging_set(facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
-    }
-
-    /// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving a team (S-8).
-    ///
-    /// # Errors
-    /// A team is too large to name its members.
-    pub(crate) async fn members_of(&self, teams: &[TeamId]) -> Result<Vec<PersonId>, OpError> {
-        let mut members = Vec::new();
-        for team in teams {
-            let terms = [format!("team={team}")];
-            let mut after = None;
-            loop {
-                let (rows, next) = self.rows::<Person>(&terms, after).await?;
-                members.extend(rows.iter().map(|person| person.id));
-                if members.len() > MAX_MEMBERS {
-                    let hint = "a team that runs it or gains from it has at most 1000 members: name a smaller one";
-                    return Err(OpError::field("charter.parties", "team_too_large", hint));
-                }
-                after = next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(members)
-    }
-
-    /// The teams that a party of a charter names, by id or by name: all whose names read like it, be it in other cases or with letters of
-    /// another script that look the same (UTS #39). Whoever reads it takes it for any of them.
-    pub(crate) async fn teams_of_party(&self, party: &str) -> Result<Vec<TeamId>, OpError> {
-        if let Ok(team) = party.to_ascii_lowercase().parse::<TeamId>() {
-            return Ok(vec![team]);
-        }
-        let sought = readings(party);
-        let (mut teams, mut after) = (Vec::new(), None);
         loop {
-            let (page, next) = self.listed::<Team>(RowKind::Team, Vec::new(), after, 1_000).await?;
-            teams.extend(
-                page.iter()
-                    .filter(|team| readings(&team.name).iter().any(|reading| sought.contains(reading)))
-                    .map(|team| team.id),
-            );
-            match next {
-                None => return Ok(teams),
-                next => after = next,
+            let (rows, next) = findings::rows::<Person>(kernel, &terms, after).await?;
+            members.extend(rows.iter().map(|person| person.id));
+            if members.len() > MAX_MEMBERS {
+                let hint = "a team that runs it or gains from it has at most 1000 members: name a smaller one";
+                return Err(OpError::field("charter.parties", "team_too_large", hint));
             }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(members)
+}
+
+/// The teams that a party of a charter names, by id or by name: all whose names read like it, be it in other cases or with letters of
+/// another script that look the same (UTS #39). Whoever reads it takes it for any of them.
+pub(crate) async fn teams_of_party(kernel: &Kernel, party: &str) -> Result<Vec<TeamId>, OpError> {
+    if let Ok(team) = party.to_ascii_lowercase().parse::<TeamId>() {
+        return Ok(vec![team]);
+    }
+    let sought = readings(party);
+    let (mut teams, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = kernel.listed::<Team>(RowKind::Team, Vec::new(), after, 1_000).await?;
+        teams.extend(
+            page.iter()
+                .filter(|team| readings(&team.name).iter().any(|reading| sought.contains(reading)))
+                .map(|team| team.id),
+        );
+        match next {
+            None => return Ok(teams),
+            next => after = next,
         }
     }
 }

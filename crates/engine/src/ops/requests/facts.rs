@@ -21,9 +21,19 @@ use tenure_core::time::{Span, Timestamp};
 
 use super::content::Subject;
 use super::vote::{class_of, distinct};
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::exceptions;
+use crate::ops::inventory;
+use crate::ops::issuers;
+use crate::ops::person_access;
+use crate::ops::policies;
+use crate::ops::references;
 use crate::ops::references::References;
+use crate::ops::removal_groups;
+use crate::ops::renewals;
+use crate::ops::requests::eligible;
+use crate::ops::templates;
 use crate::questions;
 
 /// What is known about what is asked.
@@ -230,365 +240,365 @@ impl Facts {
     }
 }
 
-impl Engine {
-    /// What is known about what is asked.
-    ///
-    /// # Errors
-    /// It names what isn't there, or can't be asked for as things stand.
-    pub(crate) async fn facts(&self, asker: Asker, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
-        let mut facts = match matter {
-            Matter::Activation { identity } => self.facts_of_activation(matter, *identity, now).await?,
-            Matter::Access {
-                identity,
-                entitlement,
-                starts_at,
-                duration,
-                ..
-            } => self.facts_of_access(matter, *identity, entitlement, *starts_at, *duration, now).await?,
-            Matter::Charter { identity, charter } => self.facts_of_charter(matter, *identity, charter, now).await?,
-            Matter::Renewal { identity, until } => self.facts_of_renewal(matter, *identity, *until, now).await?,
-            Matter::PersonAccess { .. } => self.facts_of_person_access(matter, now).await?,
-            Matter::Exception { exception } => self.facts_of_exception(matter, *exception, now).await?,
-            Matter::Roles { person, roles } => self.facts_of_roles(matter, *person, roles).await?,
-            Matter::Policy { policy } => self.facts_of_policy(matter, *policy).await?,
-            Matter::Template { template } => self.facts_of_template(matter, template).await?,
-            Matter::Inventory { revision, change } => self.facts_of_inventory(matter, *revision, change).await?,
-        };
-        facts.interested.extend(self.accountable(asker).await?);
-        facts.interested = distinct(facts.interested);
-        facts.interested_teams.sort_unstable();
-        facts.interested_teams.dedup();
-        if facts.class == Class::Administration {
-            facts.context.single_person = self.has_one_administrator().await?;
+/// What is known about what is asked.
+///
+/// # Errors
+/// It names what isn't there, or can't be asked for as things stand.
+pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: Timestamp) -> Result<Facts, OpError> {
+    let mut facts = match matter {
+        Matter::Activation { identity } => facts_of_activation(kernel, matter, *identity, now).await?,
+        Matter::Access {
+            identity,
+            entitlement,
+            starts_at,
+            duration,
+            ..
+        } => facts_of_access(kernel, matter, *identity, entitlement, *starts_at, *duration, now).await?,
+        Matter::Charter { identity, charter } => facts_of_charter(kernel, matter, *identity, charter, now).await?,
+        Matter::Renewal { identity, until } => facts_of_renewal(kernel, matter, *identity, *until, now).await?,
+        Matter::PersonAccess { .. } => person_access::facts_of_person_access(kernel, matter, now).await?,
+        Matter::Exception { exception } => exceptions::facts_of_exception(kernel, matter, *exception, now).await?,
+        Matter::Roles { person, roles } => facts_of_roles(kernel, matter, *person, roles).await?,
+        Matter::Policy { policy } => policies::facts_of_policy(kernel, matter, *policy).await?,
+        Matter::Template { template } => facts_of_template(kernel, matter, template).await?,
+        Matter::Inventory { revision, change } => inventory::facts_of_inventory(kernel, matter, *revision, change).await?,
+    };
+    facts.interested.extend(accountable(kernel, asker).await?);
+    facts.interested = distinct(facts.interested);
+    facts.interested_teams.sort_unstable();
+    facts.interested_teams.dedup();
+    if facts.class == Class::Administration {
+        facts.context.single_person = issuers::has_one_administrator(kernel).await?;
+    }
+    Ok(facts)
+}
+
+/// The person behind who asks: an identity's requests are its owner's (S-8).
+async fn accountable(kernel: &Kernel, asker: Asker) -> Result<Option<PersonId>, OpError> {
+    Ok(match asker {
+        Asker::Person(id) => Some(id),
+        Asker::Identity(id) => kernel.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
+    })
+}
+
+pub(super) async fn asker_entity(kernel: &Kernel, asker: Asker) -> Result<Entity, OpError> {
+    Ok(match asker {
+        Asker::Person(id) => questions::person(&*kernel.must::<Person>("person", id).await?),
+        Asker::Identity(id) => questions::identity(&*kernel.must::<Identity>("identity", id).await?),
+    })
+}
+
+/// What is known about an identity and a charter for it, be it its own.
+pub(crate) async fn facts_of_identity(
+    kernel: &Kernel,
+    matter: &Matter,
+    identity: &Identity,
+    charter: &CharterDraft,
+    references: &References,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
+    let subject = Subject::default()
+        .with("name", &identity.name)?
+        .with("kind", &identity.kind)?
+        .with("charter", charter)?;
+    let mut facts = Facts::about(matter, subject);
+    let by_rule = references.tier(identity.kind, charter);
+    Box::pin(templates::within_template(kernel, identity, charter, by_rule, now)).await?;
+    let tier = identity.judged_tier(by_rule);
+    facts.owner = identity.charter.owner.or(charter.owner);
+    facts.manager = references.owner_manager;
+    facts.tier = Some(tier);
+    facts.environment = charter.environment.clone().unwrap_or_default();
+    facts.subjects = vec![identity.id.to_string()];
+    facts.interested = vec![identity.registered_by];
+    // Whoever is named is kept out of striking the name, too.
+    let before = (!std::ptr::eq(charter, &raw const identity.charter)).then_some(&identity.charter);
+    for charter in std::iter::once(charter).chain(before) {
+        facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
+        facts.serves(Box::pin(served_by(kernel, identity, charter, now)).await?);
+    }
+    // Nothing begins to work, or gets more, whose owner leaves meanwhile.
+    facts.expects.extend(references.owner.clone());
+    facts.context = AskContext {
+        kind: identity.kind.as_str(),
+        tier: Some(tier),
+        production: references.production,
+        templated: identity.template.is_some(),
+        duration: charter.expires_at.map_or(Span::default(), |end| end.since(now)),
+        charter_complete: charter.complete(identity.kind, identity.created_at).is_ok(),
+        owner_active: references.owner_active,
+        in_transfer: gate::in_transfer(identity, now),
+        wildcard_scope: charter.has_wildcard(),
+        weaker_credential: charter.has_weaker_credential(),
+        shared: charter.shared.is_some(),
+        vendor: charter.vendor.is_some(),
+        within_bounds: references.within_bounds,
+        waived: waived(kernel, identity, now).await?,
+        touches: Box::pin(touches_of(kernel, charter, &charter.scope, &facts)).await?,
+        ..AskContext::of(matter)
+    };
+    Ok(facts)
+}
+
+/// Whom an identity serves under a charter, and whom it served until lately (S-8, R40).
+async fn served_by(kernel: &Kernel, identity: &Identity, charter: &CharterDraft, now: Timestamp) -> Result<Served, OpError> {
+    let mut served = Served {
+        people: Vec::new(),
+        teams: Vec::new(),
+    };
+    let runs_or_gains = |party: &str| charter.parties.as_ref().is_some_and(|parties| parties.named().contains(&party));
+    for party in identity.serves(charter, now) {
+        let as_id = party.to_ascii_lowercase();
+        if let Ok(person) = as_id.parse::<PersonId>() {
+            served.people.push(person);
+        } else if let Ok(other) = as_id.parse::<IdentityId>() {
+            let owner = kernel.one::<Identity>(other).await?.and_then(|other| other.charter.owner);
+            // What its own owner gets by a delegate of theirs, they have.
+            served
+                .people
+                .extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
+        } else {
+            served.teams.extend(eligible::teams_of_party(kernel, &party).await?);
         }
-        Ok(facts)
     }
+    Ok(served)
+}
 
-    /// The person behind who asks: an identity's requests are its owner's (S-8).
-    async fn accountable(&self, asker: Asker) -> Result<Option<PersonId>, OpError> {
-        Ok(match asker {
-            Asker::Person(id) => Some(id),
-            Asker::Identity(id) => self.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
-        })
+/// What a charter, or a part of its scope, touches.
+async fn touches_of(kernel: &Kernel, charter: &CharterDraft, scope: &[Entitlement], facts: &Facts) -> Result<Touches, OpError> {
+    let mut touches = Touches::default();
+    add_touched(kernel, &mut touches, scope).await?;
+    touches.data_domains.extend(charter.data_domains.iter().cloned());
+    if let Some(application) = charter.application {
+        touches
+            .applications
+            .extend(kernel.one::<Application>(application).await?.map(|application| application.name.clone()));
     }
-
-    pub(super) async fn asker_entity(&self, asker: Asker) -> Result<Entity, OpError> {
-        Ok(match asker {
-            Asker::Person(id) => questions::person(&*self.must::<Person>("person", id).await?),
-            Asker::Identity(id) => questions::identity(&*self.must::<Identity>("identity", id).await?),
-        })
+    if let Some(owner) = facts.owner {
+        let teams = kernel.one::<Person>(owner).await?.map(|owner| owner.teams.clone()).unwrap_or_default();
+        add_teams(kernel, &mut touches, &teams).await?;
     }
+    add_teams(kernel, &mut touches, &facts.interested_teams).await?;
+    Ok(touches)
+}
 
-    /// What is known about an identity and a charter for it, be it its own.
-    pub(crate) async fn facts_of_identity(
-        &self,
-        matter: &Matter,
-        identity: &Identity,
-        charter: &CharterDraft,
-        references: &References,
-        now: Timestamp,
-    ) -> Result<Facts, OpError> {
-        let subject = Subject::default()
-            .with("name", &identity.name)?
-            .with("kind", &identity.kind)?
-            .with("charter", charter)?;
-        let mut facts = Facts::about(matter, subject);
-        let by_rule = references.tier(identity.kind, charter);
-        Box::pin(self.within_template(identity, charter, by_rule, now)).await?;
-        let tier = identity.judged_tier(by_rule);
-        facts.owner = identity.charter.owner.or(charter.owner);
-        facts.manager = references.owner_manager;
-        facts.tier = Some(tier);
-        facts.environment = charter.environment.clone().unwrap_or_default();
-        facts.subjects = vec![identity.id.to_string()];
-        facts.interested = vec![identity.registered_by];
-        // Whoever is named is kept out of striking the name, too.
-        let before = (!std::ptr::eq(charter, &raw const identity.charter)).then_some(&identity.charter);
-        for charter in std::iter::once(charter).chain(before) {
-            facts.interested.extend(charter.parties.as_ref().map(|parties| parties.requester));
-            facts.serves(Box::pin(self.served_by(identity, charter, now)).await?);
-        }
-        // Nothing begins to work, or gets more, whose owner leaves meanwhile.
-        facts.expects.extend(references.owner.clone());
-        facts.context = AskContext {
-            kind: identity.kind.as_str(),
-            tier: Some(tier),
-            production: references.production,
-            templated: identity.template.is_some(),
-            duration: charter.expires_at.map_or(Span::default(), |end| end.since(now)),
-            charter_complete: charter.complete(identity.kind, identity.created_at).is_ok(),
-            owner_active: references.owner_active,
-            in_transfer: gate::in_transfer(identity, now),
-            wildcard_scope: charter.has_wildcard(),
-            weaker_credential: charter.has_weaker_credential(),
-            shared: charter.shared.is_some(),
-            vendor: charter.vendor.is_some(),
-            within_bounds: references.within_bounds,
-            waived: self.waived(identity, now).await?,
-            touches: Box::pin(self.touches_of(charter, &charter.scope, &facts)).await?,
-            ..AskContext::of(matter)
-        };
-        Ok(facts)
-    }
-
-    /// Whom an identity serves under a charter, and whom it served until lately (S-8, R40).
-    async fn served_by(&self, identity: &Identity, charter: &CharterDraft, now: Timestamp) -> Result<Served, OpError> {
-        let mut served = Served {
-            people: Vec::new(),
-            teams: Vec::new(),
-        };
-        let runs_or_gains = |party: &str| charter.parties.as_ref().is_some_and(|parties| parties.named().contains(&party));
-        for party in identity.serves(charter, now) {
-            let as_id = party.to_ascii_lowercase();
-            if let Ok(person) = as_id.parse::<PersonId>() {
-                served.people.push(person);
-            } else if let Ok(other) = as_id.parse::<IdentityId>() {
-                let owner = self.one::<Identity>(other).await?.and_then(|other| other.charter.owner);
-                // What its own owner gets by a delegate of theirs, they have.
-                served
-                    .people
-                    .extend(owner.filter(|owner| runs_or_gains(&party) || charter.owner != Some(*owner)));
-            } else {
-                served.teams.extend(self.teams_of_party(&party).await?);
+/// Adds what entitlements are on, and the data that it holds.
+pub(crate) async fn add_touched(kernel: &Kernel, touches: &mut Touches, scope: &[Entitlement]) -> Result<(), OpError> {
+    for entitlement in scope {
+        touches.actions.extend(entitlement.actions.iter().cloned());
+        let Ok(id) = entitlement.resource.parse::<ResourceId>() else {
+            for names in [&mut touches.resources, &mut touches.applications, &mut touches.data_domains] {
+                names.insert(WILDCARD.to_owned());
             }
-        }
-        Ok(served)
+            continue;
+        };
+        let Some(resource) = kernel.one::<Resource>(id).await? else { continue };
+        touches.resources.insert(resource.uri.clone());
+        touches.data_domains.extend(resource.data_domains.iter().cloned());
+        let application = kernel.one::<Application>(resource.application).await?;
+        touches.applications.extend(application.map(|application| application.name.clone()));
     }
+    Ok(())
+}
 
-    /// What a charter, or a part of its scope, touches.
-    async fn touches_of(&self, charter: &CharterDraft, scope: &[Entitlement], facts: &Facts) -> Result<Touches, OpError> {
-        let mut touches = Touches::default();
-        self.add_touched(&mut touches, scope).await?;
-        touches.data_domains.extend(charter.data_domains.iter().cloned());
-        if let Some(application) = charter.application {
-            touches
-                .applications
-                .extend(self.one::<Application>(application).await?.map(|application| application.name.clone()));
-        }
-        if let Some(owner) = facts.owner {
-            let teams = self.one::<Person>(owner).await?.map(|owner| owner.teams.clone()).unwrap_or_default();
-            self.add_teams(&mut touches, &teams).await?;
-        }
-        self.add_teams(&mut touches, &facts.interested_teams).await?;
-        Ok(touches)
+pub(crate) async fn add_teams(kernel: &Kernel, touches: &mut Touches, teams: &[TeamId]) -> Result<(), OpError> {
+    for team in teams {
+        touches.teams.extend(kernel.one::<Team>(team).await?.map(|team| team.name.clone()));
     }
+    Ok(())
+}
 
-    /// Adds what entitlements are on, and the data that it holds.
-    pub(crate) async fn add_touched(&self, touches: &mut Touches, scope: &[Entitlement]) -> Result<(), OpError> {
-        for entitlement in scope {
-            touches.actions.extend(entitlement.actions.iter().cloned());
-            let Ok(id) = entitlement.resource.parse::<ResourceId>() else {
-                for names in [&mut touches.resources, &mut touches.applications, &mut touches.data_domains] {
-                    names.insert(WILDCARD.to_owned());
-                }
-                continue;
-            };
-            let Some(resource) = self.one::<Resource>(id).await? else { continue };
-            touches.resources.insert(resource.uri.clone());
-            touches.data_domains.extend(resource.data_domains.iter().cloned());
-            let application = self.one::<Application>(resource.application).await?;
-            touches.applications.extend(application.map(|application| application.name.clone()));
+/// The controls that exceptions in force waive for this identity, and for it alone (R19).
+pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
+    let mut waived = Vec::new();
+    for id in &identity.exceptions {
+        let exception = kernel.one::<Exception>(id).await?;
+        if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
+            waived.push(exception.kind.as_str().to_owned());
         }
-        Ok(())
     }
+    waived.sort_unstable();
+    waived.dedup();
+    Ok(waived)
+}
 
-    pub(crate) async fn add_teams(&self, touches: &mut Touches, teams: &[TeamId]) -> Result<(), OpError> {
-        for team in teams {
-            touches.teams.extend(self.one::<Team>(team).await?.map(|team| team.name.clone()));
+async fn facts_of_activation(kernel: &Kernel, matter: &Matter, id: IdentityId, now: Timestamp) -> Result<Facts, OpError> {
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    if stored.state != IdentityState::Pending {
+        return Err(BadTransition {
+            from: stored.state,
+            step: Step::Activate,
         }
-        Ok(())
+        .into());
     }
+    let mut problems = stored.complete_charter().err().unwrap_or_default();
+    let references = references::check_references(kernel, stored.kind, &stored.charter, &mut problems).await?;
+    Box::pin(removal_groups::needs_removal_group(kernel, &stored.charter, &mut problems)).await?;
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    let mut facts = facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    facts.expects.push(expect(&stored));
+    Ok(facts)
+}
 
-    /// The controls that exceptions in force waive for this identity, and for it alone (R19).
-    pub(crate) async fn waived(&self, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
-        let mut waived = Vec::new();
-        for id in &identity.exceptions {
-            let exception = self.one::<Exception>(id).await?;
-            if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
-                waived.push(exception.kind.as_str().to_owned());
-            }
-        }
-        waived.sort_unstable();
-        waived.dedup();
-        Ok(waived)
+async fn facts_of_access(
+    kernel: &Kernel,
+    matter: &Matter,
+    id: IdentityId,
+    entitlement: &Entitlement,
+    starts_at: Option<Timestamp>,
+    duration: Span,
+    now: Timestamp,
+) -> Result<Facts, OpError> {
+    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+    let standing = gate::standing(known.facts(now))?;
+    if duration < Span::from_secs(10) {
+        return Err(OpError::field("matter.duration", "duration_too_short", "use at least 10s"));
     }
+    if entitlement.actions.is_empty() || entitlement.actions.len() > 32 || entitlement.is_wildcard() {
+        return Err(OpError::field(
+            "matter.entitlement",
+            "actions_missing",
+            "list 1 to 32 actions by name, on one resource",
+        ));
+    }
+    let resource = kernel.must::<Resource>("resource", &entitlement.resource).await?;
+    if let Some(action) = entitlement
+        .actions
+        .iter()
+        .find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action))
+    {
+        return Err(OpError::because(
+            Reason::OutsideScope,
+            format!("the charter doesn't contain {action} on {}", resource.id),
+        ));
+    }
+    check_task(matter, &known.identity.charter, entitlement, resource.id)?;
+    if known.identity.grants.len() >= crate::ops::grants::MAX_GRANTS {
+        return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));
+    }
+    let start = starts_at.unwrap_or(now);
+    if start >= standing.charter().end() {
+        return Err(OpError::field("matter.starts_at", "start_after_end", "start before the identity's own end"));
+    }
+    let mut problems = Vec::new();
+    let charter = &known.identity.charter;
+    let references = references::check_references(kernel, known.identity.kind, charter, &mut problems).await?;
+    let mut facts = facts_of_identity(kernel, matter, &known.identity, charter, &references, now).await?;
+    // Who asked for the identity did not ask for this.
+    facts.interested.clear();
+    facts.serves(Box::pin(served_by(kernel, &known.identity, charter, now)).await?);
+    facts.subject = Subject::default().with("charter", charter)?;
+    facts.context.duration = duration;
+    facts.context.touches = Box::pin(touches_of(kernel, charter, std::slice::from_ref(entitlement), &facts)).await?;
+    facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
+    facts.starts_at = starts_at;
+    facts.expects.push(expect(&known.identity));
+    facts.subjects.push(resource.id.to_string());
+    Ok(facts)
+}
 
-    async fn facts_of_activation(&self, matter: &Matter, id: IdentityId, now: Timestamp) -> Result<Facts, OpError> {
-        let stored = self.must::<Identity>("identity", id).await?;
-        if stored.state != IdentityState::Pending {
-            return Err(BadTransition {
-                from: stored.state,
-                step: Step::Activate,
-            }
-            .into());
-        }
-        let mut problems = stored.complete_charter().err().unwrap_or_default();
-        let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
-        Box::pin(self.needs_removal_group(&stored.charter, &mut problems)).await?;
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        facts.expects.push(expect(&stored));
-        Ok(facts)
+async fn facts_of_charter(kernel: &Kernel, matter: &Matter, id: IdentityId, charter: &CharterDraft, now: Timestamp) -> Result<Facts, OpError> {
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("an identity that is {} has no charter to widen", stored.state.as_str()),
+        ));
     }
+    let mut problems = stored.complete_with(charter).err().unwrap_or_default();
+    let references = references::check_references(kernel, stored.kind, charter, &mut problems).await?;
+    problems.extend(super::fulfil::unchangeable(&stored.charter, charter));
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    let mut facts = facts_of_identity(kernel, matter, &stored, charter, &references, now).await?;
+    if let Some(until) = charter.expires_at.filter(|until| stored.charter.expires_at.is_none_or(|end| *until > end)) {
+        // A later end by another name is held to what a renewal is.
+        let tier = stored.judged_tier(references.tier(stored.kind, charter));
+        may_end_later(kernel, &mut facts, &stored, tier, until, now).await?;
+    }
+    let from = Box::pin(touches_of(kernel, &stored.charter, &stored.charter.scope, &facts)).await?;
+    facts.context.touches.add(from);
+    // What the votes are about is the way from the one charter to the other.
+    facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
+    facts.expects.push(expect(&stored));
+    Ok(facts)
+}
 
-    async fn facts_of_access(
-        &self,
-        matter: &Matter,
-        id: IdentityId,
-        entitlement: &Entitlement,
-        starts_at: Option<Timestamp>,
-        duration: Span,
-        now: Timestamp,
-    ) -> Result<Facts, OpError> {
-        let known = self.know(id).await?.ok_or(OpError::NotFound("identity"))?;
-        let standing = gate::standing(known.facts(now))?;
-        if duration < Span::from_secs(10) {
-            return Err(OpError::field("matter.duration", "duration_too_short", "use at least 10s"));
-        }
-        if entitlement.actions.is_empty() || entitlement.actions.len() > 32 || entitlement.is_wildcard() {
-            return Err(OpError::field(
-                "matter.entitlement",
-                "actions_missing",
-                "list 1 to 32 actions by name, on one resource",
-            ));
-        }
-        let resource = self.must::<Resource>("resource", &entitlement.resource).await?;
-        if let Some(action) = entitlement
-            .actions
-            .iter()
-            .find(|action| !standing.charter().covers(action, resource.id) || !resource.actions.contains(action))
-        {
-            return Err(OpError::because(
-                Reason::OutsideScope,
-                format!("the charter doesn't contain {action} on {}", resource.id),
-            ));
-        }
-        check_task(matter, &known.identity.charter, entitlement, resource.id)?;
-        if known.identity.grants.len() >= crate::ops::grants::MAX_GRANTS {
-            return Err(OpError::because(Reason::BudgetSpent, "the identity holds 64 grants already"));
-        }
-        let start = starts_at.unwrap_or(now);
-        if start >= standing.charter().end() {
-            return Err(OpError::field("matter.starts_at", "start_after_end", "start before the identity's own end"));
-        }
-        let mut problems = Vec::new();
-        let charter = &known.identity.charter;
-        let references = self.check_references(known.identity.kind, charter, &mut problems).await?;
-        let mut facts = self.facts_of_identity(matter, &known.identity, charter, &references, now).await?;
-        // Who asked for the identity did not ask for this.
-        facts.interested.clear();
-        facts.serves(Box::pin(self.served_by(&known.identity, charter, now)).await?);
-        facts.subject = Subject::default().with("charter", charter)?;
-        facts.context.duration = duration;
-        facts.context.touches = Box::pin(self.touches_of(charter, std::slice::from_ref(entitlement), &facts)).await?;
-        facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
-        facts.starts_at = starts_at;
-        facts.expects.push(expect(&known.identity));
-        facts.subjects.push(resource.id.to_string());
-        Ok(facts)
+async fn facts_of_renewal(kernel: &Kernel, matter: &Matter, id: IdentityId, until: Timestamp, now: Timestamp) -> Result<Facts, OpError> {
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
+    if until <= end {
+        return Err(OpError::field("matter.until", "until_not_later", "name a later end than the identity has"));
     }
+    let mut problems = Vec::new();
+    let references = references::check_references(kernel, stored.kind, &stored.charter, &mut problems).await?;
+    let mut facts = facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    facts.interested.clear();
+    facts.serves(Box::pin(served_by(kernel, &stored, &stored.charter, now)).await?);
+    may_end_later(kernel, &mut facts, &stored, stored.tier, until, now).await?;
+    // The charter is what it was when it was asked; the rest of the row may change with use.
+    facts.subject = Subject::default().with("charter", &stored.charter)?;
+    facts.expects.push(expect(&stored));
+    Ok(facts)
+}
 
-    async fn facts_of_charter(&self, matter: &Matter, id: IdentityId, charter: &CharterDraft, now: Timestamp) -> Result<Facts, OpError> {
-        let stored = self.must::<Identity>("identity", id).await?;
-        if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                format!("an identity that is {} has no charter to widen", stored.state.as_str()),
-            ));
-        }
-        let mut problems = stored.complete_with(charter).err().unwrap_or_default();
-        let references = self.check_references(stored.kind, charter, &mut problems).await?;
-        problems.extend(super::fulfil::unchangeable(&stored.charter, charter));
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        let mut facts = self.facts_of_identity(matter, &stored, charter, &references, now).await?;
-        if let Some(until) = charter.expires_at.filter(|until| stored.charter.expires_at.is_none_or(|end| *until > end)) {
-            // A later end by another name is held to what a renewal is.
-            let tier = stored.judged_tier(references.tier(stored.kind, charter));
-            self.may_end_later(&mut facts, &stored, tier, until, now).await?;
-        }
-        let from = Box::pin(self.touches_of(&stored.charter, &stored.charter.scope, &facts)).await?;
-        facts.context.touches.add(from);
-        // What the votes are about is the way from the one charter to the other.
-        facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
-        facts.expects.push(expect(&stored));
-        Ok(facts)
+/// What a later end of an identity takes, be it asked for as a renewal or along with a wider charter: that it is active, no more than
+/// its ceiling, and a need that is verified.
+async fn may_end_later(kernel: &Kernel, facts: &mut Facts, stored: &Identity, tier: RiskTier, until: Timestamp, now: Timestamp) -> Result<(), OpError> {
+    if stored.state != IdentityState::Active {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("an identity that is {} is not renewed", stored.state.as_str()),
+        ));
     }
+    let ceiling = Identity { tier, ..stored.clone() }.ceilings().max_duration;
+    facts.context.duration = until.since(now);
+    if facts.context.duration > ceiling {
+        return Err(OpError::because(
+            Reason::OverCeiling,
+            format!("an identity of tier {} is renewed for at most {ceiling}", tier.as_str()),
+        ));
+    }
+    let problems = references::end_problems(kernel, stored, until, now).await?;
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    facts.context.need_verified = renewals::renewal_problems(kernel, stored, crate::ops::renewals::USED_WITHIN, now)
+        .await?
+        .is_empty();
+    Ok(())
+}
 
-    async fn facts_of_renewal(&self, matter: &Matter, id: IdentityId, until: Timestamp, now: Timestamp) -> Result<Facts, OpError> {
-        let stored = self.must::<Identity>("identity", id).await?;
-        let end = stored.complete_charter().map_err(OpError::Invalid)?.expires_at;
-        if until <= end {
-            return Err(OpError::field("matter.until", "until_not_later", "name a later end than the identity has"));
-        }
-        let mut problems = Vec::new();
-        let references = self.check_references(stored.kind, &stored.charter, &mut problems).await?;
-        let mut facts = self.facts_of_identity(matter, &stored, &stored.charter, &references, now).await?;
-        facts.interested.clear();
-        facts.serves(Box::pin(self.served_by(&stored, &stored.charter, now)).await?);
-        self.may_end_later(&mut facts, &stored, stored.tier, until, now).await?;
-        // The charter is what it was when it was asked; the rest of the row may change with use.
-        facts.subject = Subject::default().with("charter", &stored.charter)?;
-        facts.expects.push(expect(&stored));
-        Ok(facts)
+async fn facts_of_roles(kernel: &Kernel, matter: &Matter, person: PersonId, roles: &[Role]) -> Result<Facts, OpError> {
+    let stored = kernel.must::<Person>("person", person).await?;
+    if roles.len() > 8 {
+        return Err(OpError::field("matter.roles", "too_many", "name each role once"));
     }
+    let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
+    facts.interested = vec![person];
+    facts.expects = vec![expect(&stored)];
+    facts.subjects = vec![person.to_string()];
+    Ok(facts)
+}
 
-    /// What a later end of an identity takes, be it asked for as a renewal or along with a wider charter: that it is active, no more than
-    /// its ceiling, and a need that is verified.
-    async fn may_end_later(&self, facts: &mut Facts, stored: &Identity, tier: RiskTier, until: Timestamp, now: Timestamp) -> Result<(), OpError> {
-        if stored.state != IdentityState::Active {
-            return Err(OpError::because(
-                Reason::IllegalTransition,
-                format!("an identity that is {} is not renewed", stored.state.as_str()),
-            ));
-        }
-        let ceiling = Identity { tier, ..stored.clone() }.ceilings().max_duration;
-        facts.context.duration = until.since(now);
-        if facts.context.duration > ceiling {
-            return Err(OpError::because(
-                Reason::OverCeiling,
-                format!("an identity of tier {} is renewed for at most {ceiling}", tier.as_str()),
-            ));
-        }
-        let problems = self.end_problems(stored, until, now).await?;
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        facts.context.need_verified = self.renewal_problems(stored, crate::ops::renewals::USED_WITHIN, now).await?.is_empty();
-        Ok(())
+async fn facts_of_template(kernel: &Kernel, matter: &Matter, template: &Template) -> Result<Facts, OpError> {
+    let problems = crate::ops::templates::check(template);
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
     }
-
-    async fn facts_of_roles(&self, matter: &Matter, person: PersonId, roles: &[Role]) -> Result<Facts, OpError> {
-        let stored = self.must::<Person>("person", person).await?;
-        if roles.len() > 8 {
-            return Err(OpError::field("matter.roles", "too_many", "name each role once"));
-        }
-        let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
-        facts.interested = vec![person];
-        facts.expects = vec![expect(&stored)];
-        facts.subjects = vec![person.to_string()];
-        Ok(facts)
-    }
-
-    async fn facts_of_template(&self, matter: &Matter, template: &Template) -> Result<Facts, OpError> {
-        let problems = crate::ops::templates::check(template);
-        if !problems.is_empty() {
-            return Err(OpError::Invalid(problems));
-        }
-        let stored = self.one::<Template>(&template.name).await?;
-        let replaced = stored.as_ref().map(|stored| stored.version);
-        let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
-        facts.context.kind = template.kind.as_str();
-        facts.expects = vec![match &stored {
-            Some(stored) => expect(stored),
-            None => Expect::Absent(template.key()),
-        }];
-        facts.subjects = vec![template.name.clone()];
-        Ok(facts)
-    }
+    let stored = kernel.one::<Template>(&template.name).await?;
+    let replaced = stored.as_ref().map(|stored| stored.version);
+    let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
+    facts.context.kind = template.kind.as_str();
+    facts.expects = vec![match &stored {
+        Some(stored) => expect(stored),
+        None => Expect::Absent(template.key()),
+    }];
+    facts.subjects = vec![template.name.clone()];
+    Ok(facts)
 }
 
 /// That the task which access is asked for is one of the charter's, and takes it (R54).
@@ -643,7 +653,7 @@ mod tests {
             ..CharterDraft::default()
         };
         let mut identity = active(4, charter.clone(), own, now);
-        let served = async |identity: &Identity, at| engine.served_by(identity, &identity.charter, at).await.unwrap().people;
+        let served = async |identity: &Identity, at| served_by(engine, identity, &identity.charter, at).await.unwrap().people;
         assert_eq!(served(&identity, now).await, [other]);
         // Also for a while after they were struck, however often, and until they are named again.
         let without = CharterDraft {

@@ -17,10 +17,15 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::vouch::Vouch;
 
 use super::{concerns, not_open};
-use crate::Engine;
+use crate::Kernel;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::ops::Asked;
+use crate::ops::directory;
+use crate::ops::requests;
+use crate::ops::requests::brief;
+use crate::ops::requests::vote;
+use crate::ops::sign_in;
 
 /// What an approver sees before they answer.
 #[derive(Debug, Clone)]
@@ -54,69 +59,69 @@ pub struct Named {
     pub what: &'static str,
 }
 
-impl Engine {
-    /// The address of the approval page for one person, for a request as it reads now.
-    pub(crate) fn approval_link(&self, request: RequestId, content_hash: &str, person: PersonId, until: Timestamp) -> String {
-        let (request, person, until) = (request.to_string(), person.to_string(), until.as_secs().to_string());
-        let tag = self.links().tag(&[&request, content_hash, &person, &until]);
-        format!("{}/approve/{request}.{person}.{until}.{tag}", self.settings.public_url)
-    }
+/// The address of the approval page for one person, for a request as it reads now.
+pub(crate) fn approval_link(kernel: &Kernel, request: RequestId, content_hash: &str, person: PersonId, until: Timestamp) -> String {
+    let (request, person, until) = (request.to_string(), person.to_string(), until.as_secs().to_string());
+    let tag = links(kernel).tag(&[&request, content_hash, &person, &until]);
+    format!("{}/approve/{request}.{person}.{until}.{tag}", kernel.settings.public_url)
+}
 
-    fn links(&self) -> Vouch {
-        Vouch::new(&self.root, "approval link")
-    }
+fn links(kernel: &Kernel) -> Vouch {
+    Vouch::new(&kernel.root, "approval link")
+}
 
-    /// The request that a link leads to, and whose link it is. Every link that isn't good is the same answer.
-    ///
-    /// # Errors
-    /// It is none of ours, altered, over, or from before the request was changed.
-    pub async fn linked(&self, link: &str) -> Result<(Stored<Request>, PersonId), OpError> {
-        let bad = || OpError::NotFound("approval link");
-        let parts: Vec<&str> = link.split('.').collect();
-        let [request, person, until, tag] = parts.as_slice() else { return Err(bad()) };
-        let (id, whose) = (request.parse::<RequestId>().map_err(|_| bad())?, person.parse::<PersonId>().map_err(|_| bad())?);
-        let end = until.parse().map(Timestamp::from_secs).map_err(|_| bad())?;
-        let stored = self.one::<Request>(id).await?.ok_or_else(bad)?;
-        let ours = self.links().holds(&[request, &stored.content_hash, person, until], tag);
-        if !ours || self.now() >= end {
-            return Err(bad());
-        }
-        Ok((stored, whose))
+/// The request that a link leads to, and whose link it is. Every link that isn't good is the same answer.
+///
+/// # Errors
+/// It is none of ours, altered, over, or from before the request was changed.
+pub async fn linked(kernel: &Kernel, link: &str) -> Result<(Stored<Request>, PersonId), OpError> {
+    let bad = || OpError::NotFound("approval link");
+    let parts: Vec<&str> = link.split('.').collect();
+    let [request, person, until, tag] = parts.as_slice() else { return Err(bad()) };
+    let (id, whose) = (request.parse::<RequestId>().map_err(|_| bad())?, person.parse::<PersonId>().map_err(|_| bad())?);
+    let end = until.parse().map(Timestamp::from_secs).map_err(|_| bad())?;
+    let stored = kernel.one::<Request>(id).await?.ok_or_else(bad)?;
+    let ours = links(kernel).holds(&[request, &stored.content_hash, person, until], tag);
+    if !ours || kernel.now() >= end {
+        return Err(bad());
     }
+    Ok((stored, whose))
+}
 
-    /// What stands on the approval page.
-    ///
-    /// # Errors
-    /// The link isn't good, is another person's, or the sign-in isn't fresh.
-    pub async fn approval(&self, caller: &Caller, link: &str) -> Result<Approval, OpError> {
-        let (stored, whose) = self.linked(link).await?;
-        self.recorded(caller, Asked::new(ControlPoint::Approve, "request.open_link", stored.id), async {
-            self.is_theirs(caller, whose).await?;
-            self.can_read(caller, "request", &stored.id.to_string(), concerns(&stored, caller))?;
+/// What stands on the approval page.
+///
+/// # Errors
+/// The link isn't good, is another person's, or the sign-in isn't fresh.
+pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Approval, OpError> {
+    let (stored, whose) = linked(kernel, link).await?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Approve, "request.open_link", stored.id), async {
+            is_theirs(kernel, caller, whose).await?;
+            directory::can_read(kernel, caller, "request", &stored.id.to_string(), concerns(&stored, caller))?;
             let identity = match stored.matter.identity() {
-                Some(id) => self.one::<Identity>(id).await?,
+                Some(id) => kernel.one::<Identity>(id).await?,
                 None => None,
             };
             let owner = match identity.as_ref().and_then(|identity| identity.charter.owner).or(stored.owner) {
-                Some(owner) => Some(self.named_person(owner).await?),
+                Some(owner) => Some(named_person(kernel, owner).await?),
                 None => None,
             };
             let resource = match &stored.matter {
-                Matter::Access { entitlement, .. } => self.one::<Resource>(&entitlement.resource).await?.map(|resource| resource.uri.clone()),
+                Matter::Access { entitlement, .. } => kernel.one::<Resource>(&entitlement.resource).await?.map(|resource| resource.uri.clone()),
                 _ => None,
             };
             let person = match stored.matter.person() {
-                Some(person) => Some(self.named_person(person).await?),
+                Some(person) => Some(named_person(kernel, person).await?),
                 None => None,
             };
             let mut voters = Vec::with_capacity(stored.votes.len());
             for vote in &stored.votes {
-                voters.push(self.named_person(vote.by).await?);
+                voters.push(named_person(kernel, vote.by).await?);
             }
-            let mut request = self.request_view((*stored.value).clone(), stored.revision, None).await?;
-            request.brief = Some(self.brief(&stored).await?);
+            let mut request = requests::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+            request.brief = Some(brief::brief(kernel, &stored).await?);
             Ok(Approval {
-                asker: self.named_asker(stored.requested_by).await?,
+                asker: named_asker(kernel, stored.requested_by).await?,
                 identity: identity.map(|identity| Box::new((*identity.value).clone())),
                 owner,
                 resource,
@@ -127,52 +132,52 @@ impl Engine {
             })
         })
         .await
-    }
+}
 
-    /// Votes on the approval page. What the voter read is what the page showed: its content hash comes with the vote.
-    ///
-    /// # Errors
-    /// As [`Engine::approval`] and [`Engine::vote`].
-    pub async fn answer_by_link(&self, caller: &Caller, link: &str, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
-        let (stored, whose) = self.linked(link).await?;
-        self.recorded(
+/// Votes on the approval page. What the voter read is what the page showed: its content hash comes with the vote.
+///
+/// # Errors
+/// As [`Kernel::approval`] and [`Kernel::vote`].
+pub async fn answer_by_link(kernel: &Kernel, caller: &Caller, link: &str, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+    let (stored, whose) = linked(kernel, link).await?;
+    kernel
+        .recorded(
             caller,
             Asked::new(ControlPoint::Approve, "request.open_link", stored.id),
-            self.is_theirs(caller, whose),
+            is_theirs(kernel, caller, whose),
         )
         .await?;
-        if stored.state != tenure_core::request::RequestState::Open {
-            return Err(not_open(stored.state));
-        }
-        self.vote(caller, stored.id, approves, ask).await
+    if stored.state != tenure_core::request::RequestState::Open {
+        return Err(not_open(stored.state));
     }
+    vote::vote(kernel, caller, stored.id, approves, ask).await
+}
 
-    async fn is_theirs(&self, caller: &Caller, whose: PersonId) -> Result<(), OpError> {
-        if caller.must_be_person()? != whose {
-            return Err(OpError::because(Reason::NotEligible, "the link was made for somebody else: answer by your own"));
-        }
-        self.freshness(caller, self.now()).await.map(|_| ())
+async fn is_theirs(kernel: &Kernel, caller: &Caller, whose: PersonId) -> Result<(), OpError> {
+    if caller.must_be_person()? != whose {
+        return Err(OpError::because(Reason::NotEligible, "the link was made for somebody else: answer by your own"));
     }
+    sign_in::freshness(kernel, caller, kernel.now()).await.map(|_| ())
+}
 
-    async fn named_person(&self, id: PersonId) -> Result<Named, OpError> {
-        Ok(Named {
-            id: id.to_string(),
-            name: self.one::<Person>(id).await?.and_then(|person| person.name.clone()),
-            what: "person",
-        })
-    }
+async fn named_person(kernel: &Kernel, id: PersonId) -> Result<Named, OpError> {
+    Ok(Named {
+        id: id.to_string(),
+        name: kernel.one::<Person>(id).await?.and_then(|person| person.name.clone()),
+        what: "person",
+    })
+}
 
-    async fn named_asker(&self, asker: Asker) -> Result<Named, OpError> {
-        match asker {
-            Asker::Person(id) => self.named_person(id).await,
-            Asker::Identity(id) => {
-                let identity = self.one::<Identity>(id).await?;
-                Ok(Named {
-                    id: id.to_string(),
-                    name: identity.as_ref().map(|identity| identity.name.clone()),
-                    what: identity.map_or("identity", |identity| identity.kind.as_str()),
-                })
-            }
+async fn named_asker(kernel: &Kernel, asker: Asker) -> Result<Named, OpError> {
+    match asker {
+        Asker::Person(id) => named_person(kernel, id).await,
+        Asker::Identity(id) => {
+            let identity = kernel.one::<Identity>(id).await?;
+            Ok(Named {
+                id: id.to_string(),
+                name: identity.as_ref().map(|identity| identity.name.clone()),
+                what: identity.map_or("identity", |identity| identity.kind.as_str()),
+            })
         }
     }
 }

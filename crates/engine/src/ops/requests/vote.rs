@@ -16,11 +16,17 @@ use tenure_core::time::Timestamp;
 use super::content::is_hash_of;
 use super::facts::{Facts, expect};
 use super::not_open;
-use crate::Engine;
+use crate::Kernel;
+use crate::caller;
 use crate::caller::Caller;
 use crate::error::OpError;
 use crate::notice::notify;
 use crate::ops::Asked;
+use crate::ops::policies;
+use crate::ops::requests;
+use crate::ops::requests::facts;
+use crate::ops::requests::fulfil;
+use crate::ops::sign_in;
 use crate::ops::sign_in::assurance_fact;
 use crate::questions::{self, inventory};
 
@@ -36,32 +42,32 @@ impl From<BadVote> for OpError {
     }
 }
 
-impl Engine {
-    /// Votes on a request. The last vote that it needs fulfils it in the same commit.
-    ///
-    /// # Errors
-    /// It isn't open or is not what the voter read; the voter fills no open place, asked for it, or needs a fresh sign-in.
-    pub async fn vote(&self, caller: &Caller, id: RequestId, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
-        let operation = if approves { "request.approve" } else { "request.deny" };
-        self.recorded(caller, Asked::new(ControlPoint::Approve, operation, id), async {
+/// Votes on a request. The last vote that it needs fulfils it in the same commit.
+///
+/// # Errors
+/// It isn't open or is not what the voter read; the voter fills no open place, asked for it, or needs a fresh sign-in.
+pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+    let operation = if approves { "request.approve" } else { "request.deny" };
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Approve, operation, id), async {
             let by = caller.must_be_person()?;
             if ask.comment.len() > 1_000 {
                 return Err(OpError::field("comment", "comment_too_long", "use at most 1000 bytes"));
             }
-            let ((request, revision), committed) = self
+            let ((request, revision), committed) = kernel
                 .decide(|| async {
-                    let now = self.now();
+                    let now = kernel.now();
                     // The voter as they are now, not as they were when they were let in: their teams and roles decide.
-                    let caller = &self.still(caller).await?;
-                    let stored = self.must::<Request>("request", id).await?;
+                    let caller = &caller::still(kernel, caller).await?;
+                    let stored = kernel.must::<Request>("request", id).await?;
                     if stored.state != RequestState::Open {
                         return Err(not_open(stored.state));
                     }
                     if ask.content_hash != stored.content_hash {
                         return Err(BadVote::ContentChanged.into());
                     }
-                    let fresh = self.freshness(caller, now).await?;
-                    let mut facts = self.facts(stored.requested_by, &stored.matter, now).await?;
+                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let mut facts = facts::facts(kernel, stored.requested_by, &stored.matter, now).await?;
                     facts.keep_out(&stored);
                     if !is_hash_of(&stored.content_hash, &facts, &stored.purpose)? {
                         return Err(OpError::because(
@@ -69,12 +75,12 @@ impl Engine {
                             "what the request is about was changed since it was asked: amend it, and read it again",
                         ));
                     }
-                    let mut request = match self.as_it_stands(&stored, &mut facts).await {
+                    let mut request = match as_it_stands(kernel, &stored, &mut facts).await {
                         // What no route leads to any more can still be denied.
                         Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
                         stands => stands?,
                     };
-                    let (place, answer) = self.place_of(caller, &request, &facts)?;
+                    let (place, answer) = place_of(kernel, caller, &request, &facts)?;
                     request = request.vote(Vote {
                         by,
                         approves,
@@ -82,221 +88,220 @@ impl Engine {
                         at: now,
                         content_hash: ask.content_hash.clone(),
                         purpose: stored.purpose.clone(),
-                        policy_version: self.judging_set(&facts).version(),
+                        policy_version: requests::judging_set(kernel, &facts).version(),
                         assurance: assurance(caller),
                         comment: ask.comment.clone(),
                     })?;
-                    let mut changeset = Changeset::new(caller.actor(), now, self.vote_event(caller, &request, place, approves, &answer, now));
+                    let mut changeset = Changeset::new(caller.actor(), now, vote_event(kernel, caller, &request, place, approves, &answer, now));
                     fresh.expect(&mut changeset);
                     if let Caller::Person { person, .. } = caller {
                         changeset.expect(person);
                     }
                     changeset.expects.extend(facts.expects);
                     match request.state {
-                        RequestState::Approved => self.fulfil_or_wait(&mut changeset, &mut request, now).await?,
+                        RequestState::Approved => fulfil::fulfil_or_wait(kernel, &mut changeset, &mut request, now).await?,
                         RequestState::Denied => {
-                            self.undo_proposal(&mut changeset, &request, now).await?;
+                            fulfil::undo_proposal(kernel, &mut changeset, &request, now).await?;
                             changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
                         }
-                        _ => self.tell_approvers(&mut changeset, &request, "A request waits for your answer"),
+                        _ => requests::tell_approvers(&mut changeset, &request, "A request waits for your answer"),
                     }
                     changeset.replace(&stored, &request);
                     Ok((changeset, (request, stored.revision + 1)))
                 })
                 .await?;
-            self.poke.notify_one();
-            self.request_view(request, revision, Some(&committed)).await
+            kernel.poke.notify_one();
+            requests::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
-    }
+}
 
-    fn vote_event(&self, caller: &Caller, request: &Request, place: Place, approves: bool, answer: &Answer, now: Timestamp) -> tenure_core::event::Event {
-        let kind = match (approves, request.state) {
-            (false, _) => "request.denied",
-            (true, RequestState::Open) => "request.voted",
-            (true, _) => "request.approved",
-        };
-        let mut event = self.event(now, kind, ControlPoint::Approve).subject(request.id);
-        if let Some(identity) = request.matter.identity() {
-            event = event.subject(identity);
+fn vote_event(kernel: &Kernel, caller: &Caller, request: &Request, place: Place, approves: bool, answer: &Answer, now: Timestamp) -> tenure_core::event::Event {
+    let kind = match (approves, request.state) {
+        (false, _) => "request.denied",
+        (true, RequestState::Open) => "request.voted",
+        (true, _) => "request.approved",
+    };
+    let mut event = kernel.event(now, kind, ControlPoint::Approve).subject(request.id);
+    if let Some(identity) = request.matter.identity() {
+        event = event.subject(identity);
+    }
+    if let Some(person) = request.matter.person() {
+        event = event.subject(person);
+    }
+    event = event
+        .fact("workflow", request.workflow())
+        .fact("place", place)
+        .fact("purpose", &request.purpose)
+        .fact("content_hash", &request.content_hash)
+        .fact("approved_by", request.approvers())
+        .fact("single_person", request.single_person)
+        .fact("assurance", assurance_fact(caller))
+        .fact("policies", &answer.policies)
+        .fact("policy_version", &answer.version);
+    match request.requested_by {
+        tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
+            let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());
+            notify(event, &[asker], &[], "Your request was answered", &text)
         }
-        if let Some(person) = request.matter.person() {
-            event = event.subject(person);
-        }
-        event = event
-            .fact("workflow", request.workflow())
-            .fact("place", place)
-            .fact("purpose", &request.purpose)
-            .fact("content_hash", &request.content_hash)
-            .fact("approved_by", request.approvers())
-            .fact("single_person", request.single_person)
-            .fact("assurance", assurance_fact(caller))
-            .fact("policies", &answer.policies)
-            .fact("policy_version", &answer.version);
-        match request.requested_by {
-            tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
-                let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());
-                notify(event, &[asker], &[], "Your request was answered", &text)
-            }
-            _ => event,
+        _ => event,
+    }
+}
+
+/// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
+/// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
+pub(super) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
+    let mut request = stored.clone();
+    let mut judged = facts.clone();
+    judged.context.owns = facts.owns(stored.requested_by);
+    let asker = facts::asker_entity(kernel, stored.requested_by).await?;
+    let judge = requests::judging_set(kernel, facts);
+    let answer = judge.decide(&Question {
+        principal: asker.clone(),
+        action: stored.route.action(),
+        resource: inventory("request", "", &facts.environment),
+        context: judged.context.attributes(),
+    });
+    let of_class = request.class.routes().contains(&request.route);
+    if !of_class || judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+        let (route, answer) = Box::pin(requests::choose_route(kernel, asker, &judged)).await?;
+        request.route = route;
+        request.policies = answer.policies;
+        request.policy_version = answer.version;
+        request.votes.clear();
+    }
+    request.single_person = facts.context.single_person;
+    let votes = std::mem::take(&mut request.votes);
+    for vote in votes {
+        let Some(person) = kernel.one::<Person>(vote.by).await? else { continue };
+        let same_person = facts.keeps_out(&person) && !request.single_person;
+        let still = fills(&person, vote.place, &request, facts) && !same_person && may_still_vote(kernel, &person, vote.place, &request, facts);
+        if still {
+            facts.expects.push(expect(&person));
+            request.votes.push(vote);
         }
     }
+    Ok(request)
+}
 
-    /// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
-    /// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
-    pub(super) async fn as_it_stands(&self, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
-        let mut request = stored.clone();
-        let mut judged = facts.clone();
-        judged.context.owns = facts.owns(stored.requested_by);
-        let asker = self.asker_entity(stored.requested_by).await?;
-        let judge = self.judging_set(facts);
-        let answer = judge.decide(&Question {
-            principal: asker.clone(),
-            action: stored.route.action(),
-            resource: inventory("request", "", &facts.environment),
-            context: judged.context.attributes(),
-        });
-        let of_class = request.class.routes().contains(&request.route);
-        if !of_class || judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
-            let (route, answer) = Box::pin(self.choose_route(asker, &judged)).await?;
-            request.route = route;
-            request.policies = answer.policies;
-            request.policy_version = answer.version;
-            request.votes.clear();
+/// Whether policy would let somebody vote so today, were their sign-in fresh.
+fn may_still_vote(kernel: &Kernel, person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
+    let answer = requests::judging_set(kernel, facts).decide(&Question {
+        principal: questions::person(person),
+        action: Action::Approve,
+        resource: inventory("request", request.id, &facts.environment),
+        context: context_of(place, false, request, facts),
+    });
+    tenure_core::gate::check(&answer).is_ok()
+}
+
+/// The place among the open steps that the caller fills, and the policy's answer.
+fn place_of(kernel: &Kernel, caller: &Caller, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
+    let Caller::Person { person, .. } = caller else {
+        return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
+    };
+    let same_person = facts.keeps_out(person) && !request.single_person;
+    let mut denied = None;
+    for place in request.open_steps().into_iter().flatten().copied() {
+        if !fills(person, place, request, facts) {
+            continue;
         }
-        request.single_person = facts.context.single_person;
-        let votes = std::mem::take(&mut request.votes);
-        for vote in votes {
-            let Some(person) = self.one::<Person>(vote.by).await? else { continue };
-            let same_person = facts.keeps_out(&person) && !request.single_person;
-            let still = fills(&person, vote.place, &request, facts) && !same_person && self.may_still_vote(&person, vote.place, &request, facts);
-            if still {
-                facts.expects.push(expect(&person));
-                request.votes.push(vote);
-            }
-        }
-        Ok(request)
-    }
-
-    /// Whether policy would let somebody vote so today, were their sign-in fresh.
-    fn may_still_vote(&self, person: &Person, place: Place, request: &Request, facts: &Facts) -> bool {
-        let answer = self.judging_set(facts).decide(&Question {
-            principal: questions::person(person),
-            action: Action::Approve,
-            resource: inventory("request", request.id, &facts.environment),
-            context: context_of(place, false, request, facts),
-        });
-        tenure_core::gate::check(&answer).is_ok()
-    }
-
-    /// The place among the open steps that the caller fills, and the policy's answer.
-    fn place_of(&self, caller: &Caller, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
-        let Caller::Person { person, .. } = caller else {
-            return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
-        };
-        let same_person = facts.keeps_out(person) && !request.single_person;
-        let mut denied = None;
-        for place in request.open_steps().into_iter().flatten().copied() {
-            if !fills(person, place, request, facts) {
-                continue;
-            }
-            let context = context_of(place, same_person, request, facts);
-            let resource = inventory("request", request.id, &facts.environment);
-            match self.allow_under(&*self.judging_set(facts), caller, Action::Approve, resource, context.clone()) {
-                Ok(answer) => {
-                    if same_person {
-                        // The kernel of S-9: no policy can let somebody approve what they asked for.
-                        return Err(BadVote::SamePerson.into());
-                    }
-                    self.allowed_by_proposed(person, request, facts, context)?;
-                    return Ok((place, answer));
+        let context = context_of(place, same_person, request, facts);
+        let resource = inventory("request", request.id, &facts.environment);
+        match kernel.allow_under(&*requests::judging_set(kernel, facts), caller, Action::Approve, resource, context.clone()) {
+            Ok(answer) => {
+                if same_person {
+                    // The kernel of S-9: no policy can let somebody approve what they asked for.
+                    return Err(BadVote::SamePerson.into());
                 }
-                Err(error) => denied = Some(error),
+                allowed_by_proposed(person, request, facts, context)?;
+                return Ok((place, answer));
             }
+            Err(error) => denied = Some(error),
         }
-        Err(match denied {
-            Some(_) if same_person => BadVote::SamePerson.into(),
-            Some(denied) => denied,
-            None => OpError::because(
-                Reason::NotEligible,
-                format!(
-                    "the request waits for {}",
-                    request
-                        .open_steps()
-                        .iter()
-                        .map(|step| step.iter().map(|place| place.as_str()).collect::<Vec<_>>().join(" or "))
-                        .collect::<Vec<_>>()
-                        .join(", and for ")
-                ),
+    }
+    Err(match denied {
+        Some(_) if same_person => BadVote::SamePerson.into(),
+        Some(denied) => denied,
+        None => OpError::because(
+            Reason::NotEligible,
+            format!(
+                "the request waits for {}",
+                request
+                    .open_steps()
+                    .iter()
+                    .map(|step| step.iter().map(|place| place.as_str()).collect::<Vec<_>>().join(" or "))
+                    .collect::<Vec<_>>()
+                    .join(", and for ")
             ),
-        })
-    }
+        ),
+    })
+}
 
-    /// A policy change is judged under the proposed set too (S-9).
-    fn allowed_by_proposed(&self, person: &Person, request: &Request, facts: &Facts, context: Attributes) -> Result<(), OpError> {
-        let Some(proposed) = &facts.proposed_policy else { return Ok(()) };
-        let answer = proposed.decide(&Question {
-            principal: questions::person(person),
-            action: Action::Approve,
-            resource: inventory("request", request.id, &facts.environment),
-            context,
-        });
-        tenure_core::gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
-    }
+/// A policy change is judged under the proposed set too (S-9).
+fn allowed_by_proposed(person: &Person, request: &Request, facts: &Facts, context: Attributes) -> Result<(), OpError> {
+    let Some(proposed) = &facts.proposed_policy else { return Ok(()) };
+    let answer = proposed.decide(&Question {
+        principal: questions::person(person),
+        action: Action::Approve,
+        resource: inventory("request", request.id, &facts.environment),
+        context,
+    });
+    tenure_core::gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
+}
 
-    /// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
-    pub(super) async fn vote_alone(&self, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
-        self.approve_alone(caller, changeset, request, now).await?;
-        self.fulfil_or_wait(changeset, request, now).await
-    }
+/// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
+pub(super) async fn vote_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+    approve_alone(kernel, caller, changeset, request, now).await?;
+    fulfil::fulfil_or_wait(kernel, changeset, request, now).await
+}
 
-    /// The same for a policy set that the same commit proposes.
-    pub(crate) async fn vote_alone_on_policy(
-        &self,
-        caller: &Caller,
-        changeset: &mut Changeset,
-        request: &mut Request,
-        set: &mut PolicySet,
-        facts: &Facts,
-        now: Timestamp,
-    ) -> Result<(), OpError> {
-        let Caller::Person { person, .. } = caller else {
-            return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
-        };
-        self.allowed_by_proposed(person, request, facts, context_of(Place::Administrator, false, request, facts))?;
-        self.approve_alone(caller, changeset, request, now).await?;
-        self.put_in_force(changeset, set, request, now).await?;
-        self.close_fulfilled(changeset, request, now);
-        Ok(())
-    }
+/// The same for a policy set that the same commit proposes.
+pub(crate) async fn vote_alone_on_policy(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    set: &mut PolicySet,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Caller::Person { person, .. } = caller else {
+        return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
+    };
+    allowed_by_proposed(person, request, facts, context_of(Place::Administrator, false, request, facts))?;
+    approve_alone(kernel, caller, changeset, request, now).await?;
+    policies::put_in_force(kernel, changeset, set, request, now).await?;
+    fulfil::close_fulfilled(kernel, changeset, request, now);
+    Ok(())
+}
 
-    async fn approve_alone(&self, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
-        let by = caller.must_be_person()?;
-        let fresh = self.freshness(caller, now).await?;
-        fresh.expect(changeset);
-        *request = request.clone().vote(Vote {
-            by,
-            approves: true,
-            place: Place::Administrator,
-            at: now,
-            content_hash: request.content_hash.clone(),
-            purpose: request.purpose.clone(),
-            policy_version: request.policy_version.clone(),
-            assurance: assurance(caller),
-            comment: "there is no second administrator".into(),
-        })?;
-        let event = self
-            .event(now, "request.approved", ControlPoint::Approve)
-            .subject(request.id)
-            .fact("workflow", request.workflow())
-            .fact("purpose", &request.purpose)
-            .fact("approved_by", request.approvers())
-            .fact("single_person", true)
-            .fact("assurance", assurance_fact(caller))
-            .fact("policy_version", &request.policy_version);
-        changeset.event(event);
-        Ok(())
-    }
+async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+    let by = caller.must_be_person()?;
+    let fresh = sign_in::freshness(kernel, caller, now).await?;
+    fresh.expect(changeset);
+    *request = request.clone().vote(Vote {
+        by,
+        approves: true,
+        place: Place::Administrator,
+        at: now,
+        content_hash: request.content_hash.clone(),
+        purpose: request.purpose.clone(),
+        policy_version: request.policy_version.clone(),
+        assurance: assurance(caller),
+        comment: "there is no second administrator".into(),
+    })?;
+    let event = kernel
+        .event(now, "request.approved", ControlPoint::Approve)
+        .subject(request.id)
+        .fact("workflow", request.workflow())
+        .fact("purpose", &request.purpose)
+        .fact("approved_by", request.approvers())
+        .fact("single_person", true)
+        .fact("assurance", assurance_fact(caller))
+        .fact("policy_version", &request.policy_version);
+    changeset.event(event);
+    Ok(())
 }
 
 /// Whether a person fills a place today.

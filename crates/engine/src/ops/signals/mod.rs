@@ -4,8 +4,8 @@
 //! A delivery is known by the hash of its body, for ever: the ids that platforms put beside the body are not under their signature, so that a
 //! captured delivery could come again under a new one.
 
-pub(crate) mod effects;
-mod workloads;
+pub mod effects;
+pub mod workloads;
 
 use sha2::{Digest, Sha256};
 use tenure_api::signals::{DeliveryTaken, SignalTaken};
@@ -24,8 +24,10 @@ use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
 
 use super::setup::personal;
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::issuers;
+use crate::ops::sources;
 use crate::plan::adapters::{self, Headers, MAX_FACTS, MAX_WORDS};
 use crate::refusals::{OF_NO_INTEREST, Refusal, window};
 
@@ -62,74 +64,74 @@ struct Authentic {
     token: Option<SecurityEvent>,
 }
 
-impl Engine {
-    /// Takes a delivery, whole or not at all; a platform's batch of more than [`MAX_WORDS`] in parts. What was taken is durable before this
-    /// returns.
-    ///
-    /// # Errors
-    /// Why nothing was taken.
-    pub async fn take_delivery(&self, delivery: Delivery<'_>) -> Result<DeliveryTaken, NotTaken> {
-        let now = self.now();
-        let authentic = self.authentic(delivery, now).await.inspect_err(|failure| {
-            if matches!(failure, NotTaken::Token(_) | NotTaken::Refused(OpError::Unauthenticated(_))) {
-                self.count_stranger(Reason::SignalNotAuthentic, delivery.from);
+/// Takes a delivery, whole or not at all; a platform's batch of more than [`MAX_WORDS`] in parts. What was taken is durable before this
+/// returns.
+///
+/// # Errors
+/// Why nothing was taken.
+pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<DeliveryTaken, NotTaken> {
+    let now = kernel.now();
+    let authentic = authentic(kernel, delivery, now).await.inspect_err(|failure| {
+        if matches!(failure, NotTaken::Token(_) | NotTaken::Refused(OpError::Unauthenticated(_))) {
+            kernel.count_stranger(Reason::SignalNotAuthentic, delivery.from);
+        }
+    })?;
+    let source = authentic.source.id;
+    let digest = crate::keys::base64url(&Sha256::digest(delivery.body));
+    let taken = match judged(&delivery, &authentic) {
+        Ok((words, _)) if words.is_empty() => {
+            kernel.count_aside(OF_NO_INTEREST, source);
+            return Ok(DeliveryTaken {
+                signals: Vec::new(),
+                duplicate: false,
+            });
+        }
+        Ok((words, left_out)) => {
+            if left_out > 0 {
+                kernel.count_aside(Reason::SignalOutsideSource.code(), source);
             }
-        })?;
-        let source = authentic.source.id;
-        let digest = crate::keys::base64url(&Sha256::digest(delivery.body));
-        let taken = match judged(&delivery, &authentic) {
-            Ok((words, _)) if words.is_empty() => {
-                self.count_aside(OF_NO_INTEREST, source);
-                return Ok(DeliveryTaken {
-                    signals: Vec::new(),
-                    duplicate: false,
-                });
-            }
-            Ok((words, left_out)) => {
-                if left_out > 0 {
-                    self.count_aside(Reason::SignalOutsideSource.code(), source);
-                }
-                self.take_in_parts(&authentic, &words, &digest).await
-            }
-            Err(error) => Err(error),
-        };
-        match taken {
-            Ok(signals) => {
-                self.poke.notify_one();
-                Ok(DeliveryTaken { signals, duplicate: false })
-            }
-            Err(OpError::Refused {
-                reason: Reason::ProofReplayed, ..
-            }) => Ok(DeliveryTaken {
-                signals: self.taken_before(source, digest).await?,
-                duplicate: true,
-            }),
-            Err(OpError::Refused {
-                reason: Reason::BudgetSpent,
+            take_in_parts(kernel, &authentic, &words, &digest).await
+        }
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(signals) => {
+            kernel.poke.notify_one();
+            Ok(DeliveryTaken { signals, duplicate: false })
+        }
+        Err(OpError::Refused {
+            reason: Reason::ProofReplayed, ..
+        }) => Ok(DeliveryTaken {
+            signals: taken_before(kernel, source, digest).await?,
+            duplicate: true,
+        }),
+        Err(OpError::Refused {
+            reason: Reason::BudgetSpent,
+            detail,
+            answer,
+            retry_after,
+        }) => {
+            let refused = OpError::Refused {
+                reason: Reason::SignalsTooFast,
                 detail,
                 answer,
                 retry_after,
-            }) => {
-                let refused = OpError::Refused {
-                    reason: Reason::SignalsTooFast,
-                    detail,
-                    answer,
-                    retry_after,
-                };
-                Err(self.not_taken(source, refused).await.into())
-            }
-            Err(error) => Err(self.not_taken(source, error).await.into()),
+            };
+            Err(not_taken(kernel, source, refused).await.into())
         }
+        Err(error) => Err(not_taken(kernel, source, error).await.into()),
     }
+}
 
-    /// Records that a source was refused.
-    async fn not_taken(&self, source: SourceId, error: OpError) -> OpError {
-        let (code, fields) = match &error {
-            OpError::Refused { reason, .. } => (reason.code(), &[][..]),
-            OpError::Invalid(fields) => ("invalid", fields.as_slice()),
-            _ => return error,
-        };
-        self.record_refusal(Refusal {
+/// Records that a source was refused.
+async fn not_taken(kernel: &Kernel, source: SourceId, error: OpError) -> OpError {
+    let (code, fields) = match &error {
+        OpError::Refused { reason, .. } => (reason.code(), &[][..]),
+        OpError::Invalid(fields) => ("invalid", fields.as_slice()),
+        _ => return error,
+    };
+    kernel
+        .record_refusal(Refusal {
             actor: Actor::Source { id: source },
             control: ControlPoint::Request,
             asked: OPERATION,
@@ -139,171 +141,172 @@ impl Engine {
             answer: None,
         })
         .await;
-        error
-    }
+    error
+}
 
-    /// A delivery with the source that made it.
-    async fn authentic(&self, delivery: Delivery<'_>, now: Timestamp) -> Result<Authentic, NotTaken> {
-        let stranger = || NotTaken::from(OpError::Unauthenticated(Reason::SignalNotAuthentic));
-        let source = self.find_source(delivery.source).await?.ok_or_else(stranger)?;
-        if source.state != SourceState::Active {
-            return Err(stranger());
-        }
-        if let SourceKey::Keys { .. } = &source.key {
-            let token = Some(self.verified_token(&source, delivery, now).await?);
-            return Ok(Authentic { source, token });
-        }
-        if !self.holds_secret(&source, delivery, now)? {
-            return Err(stranger());
-        }
-        Ok(Authentic { source, token: None })
+/// A delivery with the source that made it.
+async fn authentic(kernel: &Kernel, delivery: Delivery<'_>, now: Timestamp) -> Result<Authentic, NotTaken> {
+    let stranger = || NotTaken::from(OpError::Unauthenticated(Reason::SignalNotAuthentic));
+    let source = sources::find_source(kernel, delivery.source).await?.ok_or_else(stranger)?;
+    if source.state != SourceState::Active {
+        return Err(stranger());
     }
-
-    async fn verified_token(&self, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<SecurityEvent, NotTaken> {
-        let SourceKey::Keys {
-            issuer,
-            audience,
-            jwks_uri,
-            algorithms,
-        } = &source.key
-        else {
-            return Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into());
-        };
-        let malformed = || NotTaken::Token(JoseError::Malformed.into());
-        let is_set = |kind: &str| {
-            kind.split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .eq_ignore_ascii_case("application/secevent+jwt")
-        };
-        if !Headers(delivery.headers).get("content-type").is_some_and(is_set) {
-            return Err(malformed());
-        }
-        let token = std::str::from_utf8(delivery.body).map_err(|_| malformed())?;
-        let algorithms: Vec<Algorithm> = algorithms.iter().filter_map(|name| name.parse().ok()).collect();
-        let registration = source.id.to_string();
-        let check = |keys: &JwkSet| verify_set(token, keys, &algorithms, issuer, audience, now);
-        let lacks = |error: &SetError| *error == SetError::Jose(JoseError::KeyUnknown);
-        self.check_by_keys(&registration, jwks_uri, check, lacks).await?.map_err(NotTaken::Token)
+    if let SourceKey::Keys { .. } = &source.key {
+        let token = Some(verified_token(kernel, &source, delivery, now).await?);
+        return Ok(Authentic { source, token });
     }
+    if !holds_secret(kernel, &source, delivery, now)? {
+        return Err(stranger());
+    }
+    Ok(Authentic { source, token: None })
+}
 
-    /// Whether a delivery was made with the source's own secret.
-    fn holds_secret(&self, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<bool, OpError> {
-        let headers = Headers(delivery.headers);
-        let body = delivery.body;
-        Ok(match (source.format, &source.key) {
-            (Format::Github, SourceKey::Hmac { sealed }) => match headers.get("x-hub-signature-256") {
-                Some(signature) => is_github_signature(self.open_source_key(source.id, sealed)?.expose(), signature, body),
-                None => false,
-            },
-            (Format::Gitlab, SourceKey::Hmac { sealed }) => {
-                let parts = (headers.get("webhook-id"), headers.get("webhook-timestamp"), headers.get("webhook-signature"));
-                let (Some(id), Some(at), Some(signature)) = parts else { return Ok(false) };
-                is_standard_signature(self.open_source_key(source.id, sealed)?.expose(), id, at, signature, body, now)
+async fn verified_token(kernel: &Kernel, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<SecurityEvent, NotTaken> {
+    let SourceKey::Keys {
+        issuer,
+        audience,
+        jwks_uri,
+        algorithms,
+    } = &source.key
+    else {
+        return Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into());
+    };
+    let malformed = || NotTaken::Token(JoseError::Malformed.into());
+    let is_set = |kind: &str| {
+        kind.split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("application/secevent+jwt")
+    };
+    if !Headers(delivery.headers).get("content-type").is_some_and(is_set) {
+        return Err(malformed());
+    }
+    let token = std::str::from_utf8(delivery.body).map_err(|_| malformed())?;
+    let algorithms: Vec<Algorithm> = algorithms.iter().filter_map(|name| name.parse().ok()).collect();
+    let registration = source.id.to_string();
+    let check = |keys: &JwkSet| verify_set(token, keys, &algorithms, issuer, audience, now);
+    let lacks = |error: &SetError| *error == SetError::Jose(JoseError::KeyUnknown);
+    issuers::check_by_keys(kernel, &registration, jwks_uri, check, lacks)
+        .await?
+        .map_err(NotTaken::Token)
+}
+
+/// Whether a delivery was made with the source's own secret.
+fn holds_secret(kernel: &Kernel, source: &Source, delivery: Delivery<'_>, now: Timestamp) -> Result<bool, OpError> {
+    let headers = Headers(delivery.headers);
+    let body = delivery.body;
+    Ok(match (source.format, &source.key) {
+        (Format::Github, SourceKey::Hmac { sealed }) => match headers.get("x-hub-signature-256") {
+            Some(signature) => is_github_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body),
+            None => false,
+        },
+        (Format::Gitlab, SourceKey::Hmac { sealed }) => {
+            let parts = (headers.get("webhook-id"), headers.get("webhook-timestamp"), headers.get("webhook-signature"));
+            let (Some(id), Some(at), Some(signature)) = parts else { return Ok(false) };
+            is_standard_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), id, at, signature, body, now)
+        }
+        (Format::CloudEvents | Format::Kubernetes, SourceKey::Hmac { sealed }) => match headers.get("tenure-signature") {
+            Some(signature) => is_timed_signature(sources::open_source_key(kernel, source.id, sealed)?.expose(), signature, body, now),
+            None => false,
+        },
+        (Format::Gitlab, SourceKey::Token { hash }) => is_token(kernel, source.id, headers.get("x-gitlab-token"), hash),
+        (Format::Kubernetes, SourceKey::Token { hash }) => {
+            let scheme_and_token = headers.get("authorization").and_then(|value| value.split_once(' '));
+            let bearer = scheme_and_token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            is_token(kernel, source.id, bearer.map(|(_, token)| token), hash)
+        }
+        _ => false,
+    })
+}
+
+fn is_token(kernel: &Kernel, source: SourceId, given: Option<&str>, hash: &str) -> bool {
+    let parsed = given.and_then(|text| Parsed::parse(text.trim()).ok());
+    parsed.is_some_and(|parsed| parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && kernel.opaque.matches(&parsed, hash))
+}
+
+/// Takes each part that wasn't taken before; a refusal if all were.
+async fn take_in_parts(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
+    let mut signals = Vec::with_capacity(words.len());
+    let mut replayed = None;
+    for (n, part) in words.chunks(MAX_WORDS).enumerate() {
+        match take(kernel, authentic, part, digest, n).await {
+            Ok(taken) => signals.extend(taken),
+            Err(
+                error @ OpError::Refused {
+                    reason: Reason::ProofReplayed, ..
+                },
+            ) => replayed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match replayed {
+        Some(error) if signals.is_empty() => Err(error),
+        _ => Ok(signals),
+    }
+}
+
+/// Writes the signals of a part of a delivery, all in one commit.
+async fn take(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &str, part: usize) -> Result<Vec<SignalTaken>, OpError> {
+    let source = &authentic.source;
+    let (signals, _) = kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let mut changeset: Option<Changeset> = None;
+            let mut signals = Vec::with_capacity(words.len());
+            for word in words {
+                let signal = received(SignalId::generate(now, kernel.entropy.as_ref()), source.id, word, digest, now);
+                let event = received_event(kernel, &signal, now).await?;
+                let changeset = match &mut changeset {
+                    Some(changeset) => changeset.event(event),
+                    none => none.insert(Changeset::new(Actor::Source { id: source.id }, now, event)),
+                };
+                changeset.insert(&signal);
+                changeset.due.push(DueChange::Set(DueKind::Signal, signal.id.to_string(), now));
+                signals.push(taken(&signal));
             }
-            (Format::CloudEvents | Format::Kubernetes, SourceKey::Hmac { sealed }) => match headers.get("tenure-signature") {
-                Some(signature) => is_timed_signature(self.open_source_key(source.id, sealed)?.expose(), signature, body, now),
-                None => false,
-            },
-            (Format::Gitlab, SourceKey::Token { hash }) => self.is_token(source.id, headers.get("x-gitlab-token"), hash),
-            (Format::Kubernetes, SourceKey::Token { hash }) => {
-                let scheme_and_token = headers.get("authorization").and_then(|value| value.split_once(' '));
-                let bearer = scheme_and_token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-                self.is_token(source.id, bearer.map(|(_, token)| token), hash)
-            }
-            _ => false,
+            let mut changeset = changeset.ok_or_else(|| OpError::Internal("a delivery without words was to be taken".into()))?;
+            // The source with the key that was checked, and no later one.
+            changeset.expect(source);
+            let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
+            changeset.once.extend(used_up(source.id, digest, part, jti));
+            let ends = signals.iter().filter(|signal| takes_away(signal.kind)).count();
+            changeset.spends.extend(rate(source, "signals", signals.len() - ends, now));
+            changeset.spends.extend(rate(source, "endings", ends, now));
+            Ok((changeset, signals))
         })
-    }
+        .await?;
+    Ok(signals)
+}
 
-    fn is_token(&self, source: SourceId, given: Option<&str>, hash: &str) -> bool {
-        let parsed = given.and_then(|text| Parsed::parse(text.trim()).ok());
-        parsed.is_some_and(|parsed| parsed.kind() == OpaqueKind::Source && parsed.id() == Some(source) && self.opaque.matches(&parsed, hash))
+async fn received_event(kernel: &Kernel, signal: &Signal, now: Timestamp) -> Result<Event, OpError> {
+    let subject = &signal.word.subject;
+    let mut event = kernel
+        .event(now, "signal.received", ControlPoint::Request)
+        .subject(signal.id)
+        .subject(signal.source)
+        .fact("source", signal.source)
+        .fact("kind", signal.word.kind)
+        .fact("occurred_at", signal.word.occurred_at)
+        .fact("digest", &signal.digest);
+    if subject.kind != SubjectKind::Person {
+        return Ok(event.fact("subject", subject.to_string()));
     }
+    // By what key a source knows a person is theirs to have erased.
+    event = event.fact("subject", subject.kind.as_str());
+    let terms = vec![format!("source_key={}", subject.id)];
+    let (people, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 1).await?;
+    Ok(match people.first() {
+        Some(person) => event.subject(person.id).personal(personal(kernel, person.id, "source_key", &subject.id)),
+        None => event,
+    })
+}
 
-    /// Takes each part that wasn't taken before; a refusal if all were.
-    async fn take_in_parts(&self, authentic: &Authentic, words: &[Word], digest: &str) -> Result<Vec<SignalTaken>, OpError> {
-        let mut signals = Vec::with_capacity(words.len());
-        let mut replayed = None;
-        for (n, part) in words.chunks(MAX_WORDS).enumerate() {
-            match self.take(authentic, part, digest, n).await {
-                Ok(taken) => signals.extend(taken),
-                Err(
-                    error @ OpError::Refused {
-                        reason: Reason::ProofReplayed, ..
-                    },
-                ) => replayed = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        match replayed {
-            Some(error) if signals.is_empty() => Err(error),
-            _ => Ok(signals),
-        }
-    }
-
-    /// Writes the signals of a part of a delivery, all in one commit.
-    async fn take(&self, authentic: &Authentic, words: &[Word], digest: &str, part: usize) -> Result<Vec<SignalTaken>, OpError> {
-        let source = &authentic.source;
-        let (signals, _) = self
-            .decide(|| async {
-                let now = self.now();
-                let mut changeset: Option<Changeset> = None;
-                let mut signals = Vec::with_capacity(words.len());
-                for word in words {
-                    let signal = received(SignalId::generate(now, self.entropy.as_ref()), source.id, word, digest, now);
-                    let event = self.received_event(&signal, now).await?;
-                    let changeset = match &mut changeset {
-                        Some(changeset) => changeset.event(event),
-                        none => none.insert(Changeset::new(Actor::Source { id: source.id }, now, event)),
-                    };
-                    changeset.insert(&signal);
-                    changeset.due.push(DueChange::Set(DueKind::Signal, signal.id.to_string(), now));
-                    signals.push(taken(&signal));
-                }
-                let mut changeset = changeset.ok_or_else(|| OpError::Internal("a delivery without words was to be taken".into()))?;
-                // The source with the key that was checked, and no later one.
-                changeset.expect(source);
-                let jti = authentic.token.as_ref().map(|token| token.jti.as_str());
-                changeset.once.extend(used_up(source.id, digest, part, jti));
-                let ends = signals.iter().filter(|signal| takes_away(signal.kind)).count();
-                changeset.spends.extend(rate(source, "signals", signals.len() - ends, now));
-                changeset.spends.extend(rate(source, "endings", ends, now));
-                Ok((changeset, signals))
-            })
-            .await?;
-        Ok(signals)
-    }
-
-    async fn received_event(&self, signal: &Signal, now: Timestamp) -> Result<Event, OpError> {
-        let subject = &signal.word.subject;
-        let mut event = self
-            .event(now, "signal.received", ControlPoint::Request)
-            .subject(signal.id)
-            .subject(signal.source)
-            .fact("source", signal.source)
-            .fact("kind", signal.word.kind)
-            .fact("occurred_at", signal.word.occurred_at)
-            .fact("digest", &signal.digest);
-        if subject.kind != SubjectKind::Person {
-            return Ok(event.fact("subject", subject.to_string()));
-        }
-        // By what key a source knows a person is theirs to have erased.
-        event = event.fact("subject", subject.kind.as_str());
-        let terms = vec![format!("source_key={}", subject.id)];
-        let (people, _) = self.listed::<Person>(RowKind::Person, terms, None, 1).await?;
-        Ok(match people.first() {
-            Some(person) => event.subject(person.id).personal(personal(self, person.id, "source_key", &subject.id)),
-            None => event,
-        })
-    }
-
-    /// The signals of a delivery that came before, as they stand now.
-    async fn taken_before(&self, source: SourceId, digest: String) -> Result<Vec<SignalTaken>, OpError> {
-        let terms = vec![format!("digest={digest}"), format!("source={source}")];
-        let (signals, _) = self.listed::<Signal>(RowKind::Signal, terms, None, 1_000).await?;
-        Ok(signals.iter().map(|signal| taken(signal)).collect())
-    }
+/// The signals of a delivery that came before, as they stand now.
+async fn taken_before(kernel: &Kernel, source: SourceId, digest: String) -> Result<Vec<SignalTaken>, OpError> {
+    let terms = vec![format!("digest={digest}"), format!("source={source}")];
+    let (signals, _) = kernel.listed::<Signal>(RowKind::Signal, terms, None, 1_000).await?;
+    Ok(signals.iter().map(|signal| taken(signal)).collect())
 }
 
 /// The words of a delivery, if its source may say them: of a platform's those that it may say, if there are any, and how many were left out.

@@ -5,17 +5,20 @@ use tenure_core::state_digest::{DigestChunk, Slot};
 use tenure_core::team::Team;
 
 use super::Extent;
-use crate::Engine;
+use crate::Kernel;
+use crate::ops::state;
 use crate::run::deadlines::system;
+use crate::run::seal;
 use crate::run::seal::tests::world;
+use crate::run::verification;
 
 /// More than one commit of a digest holds, by what one leaf names.
 const TEAMS: u128 = 10_100;
 const AT_ONCE: u128 = 400;
 
 /// What was read of the log, and whether nothing was wrong.
-async fn verified(engine: &Engine, extent: Extent) -> (u64, bool) {
-    let (report, _) = engine.check_state(extent).await.unwrap();
+async fn verified(engine: &Kernel, extent: Extent) -> (u64, bool) {
+    let (report, _) = state::check_state(engine, extent).await.unwrap();
     (report.from, report.faults.is_empty() && report.further == 0)
 }
 
@@ -38,13 +41,13 @@ async fn a05_a_digest_of_many_rows_is_written_in_parts_and_counts_while_it_is_wh
         engine.settle(changeset).await.unwrap().unwrap();
     }
     // A log that has hardly grown is read as quickly.
-    assert!(engine.verify_by_itself().await.unwrap().faults.is_empty());
+    assert!(verification::verify_by_itself(engine).await.unwrap().faults.is_empty());
     assert_eq!(verified(engine, Extent::SinceDigest).await, (0, true));
     for _ in 0..100 {
         engine.settle(change(engine.now())).await.unwrap().unwrap();
     }
-    let entries = engine.seal_now().await.unwrap();
-    assert!(engine.verify_by_itself().await.unwrap().faults.is_empty());
+    let entries = seal::seal_now(engine).await.unwrap();
+    assert!(verification::verify_by_itself(engine).await.unwrap().faults.is_empty());
     let dump = world.store.dump();
     let parts = |kind: &str| dump.entries.iter().filter(|entry| String::from_utf8_lossy(&entry.leaf).contains(kind)).count();
     assert_eq!((parts("state.digest_begun"), parts("state.digested")), (1, 1));

@@ -20,181 +20,184 @@ use tenure_core::time::Timestamp;
 
 use super::intent::{PARAMETER, TaskBy};
 use super::{TokenAsk, Wanted};
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
 use crate::load::Known;
+use crate::ops::backchannel;
 use crate::ops::backchannel::TENURE_ACCESS;
+use crate::ops::token;
+use crate::ops::token::prove;
 
 /// How often a note is written again when somebody else wrote the row meanwhile.
 const ATTEMPTS: u32 = 8;
 
-impl Engine {
-    /// Answers a question whose request nobody has answered yet; what is decided, or fails, is left to the issuance.
-    pub(super) async fn unless_answered(&self, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<(), OpError> {
-        for _ in 0..ATTEMPTS {
-            let Some((changeset, wait)) = Box::pin(self.decide_wait(ask, id, auth_req_id)).await? else {
-                return Ok(());
-            };
-            if self.settle(changeset).await?.is_some() {
-                return Err(OpError::refused(match wait {
-                    Wait::Pending => Reason::AuthorizationPending,
-                    Wait::SlowDown => Reason::SlowDown,
-                }));
-            }
+/// Answers a question whose request nobody has answered yet; what is decided, or fails, is left to the issuance.
+pub(super) async fn unless_answered(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<(), OpError> {
+    for _ in 0..ATTEMPTS {
+        let Some((changeset, wait)) = Box::pin(decide_wait(kernel, ask, id, auth_req_id)).await? else {
+            return Ok(());
+        };
+        if kernel.settle(changeset).await?.is_some() {
+            return Err(OpError::refused(match wait {
+                Wait::Pending => Reason::AuthorizationPending,
+                Wait::SlowDown => Reason::SlowDown,
+            }));
         }
-        Err(OpError::Unavailable("others ask with the same auth_req_id at once; try again".into()))
     }
+    Err(OpError::Unavailable("others ask with the same auth_req_id at once; try again".into()))
+}
 
-    async fn decide_wait(&self, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<Option<(Changeset, Wait)>, OpError> {
-        let now = self.now();
-        let Some(request) = self.request_behind(auth_req_id, id) else {
-            return Ok(None);
-        };
-        let (Some(known), Some(waiting)) = (self.know(id).await?, self.one::<Backchannel>(request).await?) else {
-            return Ok(None);
-        };
-        let Some(asked) = self.one::<Request>(request).await? else { return Ok(None) };
-        let open = matches!(asked.state, RequestState::Open | RequestState::Approved) && now < waiting.expires_at;
-        if !open || waiting.environment != ask.environment || gate::standing(known.facts(now)).is_err() {
-            return Ok(None);
-        }
-        let issuer = self.issuer_of(&ask.environment);
-        let Ok(proven) = self.prove(&known, &ask.proof, &issuer, &ask.environment, now).await else {
-            return Ok(None);
-        };
-        if proven.binding.state == BindingState::Suspended {
-            return Ok(None);
-        }
-        let (noted, wait) = (*waiting.value).clone().asked(now);
-        let event = self
-            .event(now, "request.polled", ControlPoint::Use)
-            .subject(request)
-            .subject(id)
-            .fact("slow_down", wait == Wait::SlowDown)
-            .fact("interval", noted.interval);
-        let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
-        changeset.expect(&proven.binding).replace(&waiting, &noted);
-        changeset.once.extend(proven.once);
-        changeset.spends.push(Spend {
-            budget: format!("poll/{id}"),
-            ..self.issuance_spend(id, now)
-        });
-        Ok(Some((changeset, wait)))
+async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<Option<(Changeset, Wait)>, OpError> {
+    let now = kernel.now();
+    let Some(request) = backchannel::request_behind(kernel, auth_req_id, id) else {
+        return Ok(None);
+    };
+    let (Some(known), Some(waiting)) = (kernel.know(id).await?, kernel.one::<Backchannel>(request).await?) else {
+        return Ok(None);
+    };
+    let Some(asked) = kernel.one::<Request>(request).await? else {
+        return Ok(None);
+    };
+    let open = matches!(asked.state, RequestState::Open | RequestState::Approved) && now < waiting.expires_at;
+    if !open || waiting.environment != ask.environment || gate::standing(known.facts(now)).is_err() {
+        return Ok(None);
     }
+    let issuer = kernel.issuer_of(&ask.environment);
+    let Ok(proven) = prove::prove(kernel, &known, &ask.proof, &issuer, &ask.environment, now).await else {
+        return Ok(None);
+    };
+    if proven.binding.state == BindingState::Suspended {
+        return Ok(None);
+    }
+    let (noted, wait) = (*waiting.value).clone().asked(now);
+    let event = kernel
+        .event(now, "request.polled", ControlPoint::Use)
+        .subject(request)
+        .subject(id)
+        .fact("slow_down", wait == Wait::SlowDown)
+        .fact("interval", noted.interval);
+    let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+    changeset.expect(&proven.binding).replace(&waiting, &noted);
+    changeset.once.extend(proven.once);
+    changeset.spends.push(Spend {
+        budget: format!("poll/{id}"),
+        ..token::issuance_spend(kernel, id, now)
+    });
+    Ok(Some((changeset, wait)))
+}
 
-    /// What the request gave, and that alone.
-    pub(super) async fn wanted_backchannel(&self, ask: &TokenAsk, known: &Known, auth_req_id: &str, now: Timestamp) -> Result<Wanted, OpError> {
-        if ask.authorization_details.is_some() {
-            // Passed over, a narrower wish would get the whole answer.
-            let hint = "leave it out: the answer is what the request asked for, and scope names less of it";
-            return Err(OpError::field(PARAMETER, "details_not_here", hint));
-        }
-        let (waiting, request) = self.answered(&known.identity, &ask.environment, auth_req_id, now).await?;
-        let Matter::Access { entitlement, task, .. } = &request.matter else {
-            return Err(OpError::refused(Reason::RequestUnknown));
-        };
-        let given: Vec<Option<Stored<GrantRecord>>> = known
-            .grants
-            .iter()
-            .filter(|grant| {
-                grant
-                    .as_ref()
-                    .is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now))
-            })
-            .cloned()
-            .collect();
-        if given.is_empty() {
-            return Err(OpError::because(Reason::RequestExpired, "the grant that came of it has ended"));
-        }
-        let standing = gate::standing(Facts {
-            grants: &given,
-            ..known.facts(now)
-        })?;
-        let resource = known
-            .resources
-            .iter()
-            .flatten()
-            .find(|resource| resource.id.to_string() == entitlement.resource);
-        let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| resource.is_at(uri)));
-        let resource = resource
-            .cloned()
-            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "what was given is on another resource"))?;
-        let asked = ask.actions();
-        if asked.iter().any(|action| !entitlement.actions.contains(action)) {
-            return Err(OpError::because(Reason::OutsideScope, "the request gave less than this scope"));
-        }
-        let held = standing.held(&resource, if asked.is_empty() { &entitlement.actions } else { &asked })?;
-        let tasks = &known.identity.charter.tasks;
-        let declared = task.as_ref().and_then(|name| tasks.iter().find(|task| task.name == *name));
-        let covered = declared.is_some_and(|task| held.actions.iter().all(|action| task.covers(action, resource.id)));
-        let mut details = json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions, "until": held.until});
-        if let (Some(details), Some(task)) = (details.as_object_mut(), task) {
-            details.insert("task".into(), json!(task));
-        }
-        Ok(Wanted {
-            outside: (!tasks.is_empty() && !covered).then_some(if task.is_some() { Reason::OutsideIntent } else { Reason::IntentMissing }),
-            resource,
-            held,
-            task: task.clone().map(|task| (task, TaskBy::Declared)),
-            left_out: Vec::new(),
-            may_act: None,
-            delegated: None,
-            ancestors: Vec::new(),
-            details: Some(json!([details])),
-            issued_token_type: None,
-            expects: vec![tenure_core::changeset::Expect::Revision(waiting.value.key(), waiting.revision)],
+/// What the request gave, and that alone.
+pub(super) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &Known, auth_req_id: &str, now: Timestamp) -> Result<Wanted, OpError> {
+    if ask.authorization_details.is_some() {
+        // Passed over, a narrower wish would get the whole answer.
+        let hint = "leave it out: the answer is what the request asked for, and scope names less of it";
+        return Err(OpError::field(PARAMETER, "details_not_here", hint));
+    }
+    let (waiting, request) = answered(kernel, &known.identity, &ask.environment, auth_req_id, now).await?;
+    let Matter::Access { entitlement, task, .. } = &request.matter else {
+        return Err(OpError::refused(Reason::RequestUnknown));
+    };
+    let given: Vec<Option<Stored<GrantRecord>>> = known
+        .grants
+        .iter()
+        .filter(|grant| {
+            grant
+                .as_ref()
+                .is_some_and(|grant| request.outcome.grants.contains(&grant.id) && grant.is_live(now))
         })
+        .cloned()
+        .collect();
+    if given.is_empty() {
+        return Err(OpError::because(Reason::RequestExpired, "the grant that came of it has ended"));
     }
+    let standing = gate::standing(Facts {
+        grants: &given,
+        ..known.facts(now)
+    })?;
+    let resource = known
+        .resources
+        .iter()
+        .flatten()
+        .find(|resource| resource.id.to_string() == entitlement.resource);
+    let resource = resource.filter(|resource| ask.resource.as_ref().is_none_or(|uri| resource.is_at(uri)));
+    let resource = resource
+        .cloned()
+        .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "what was given is on another resource"))?;
+    let asked = ask.actions();
+    if asked.iter().any(|action| !entitlement.actions.contains(action)) {
+        return Err(OpError::because(Reason::OutsideScope, "the request gave less than this scope"));
+    }
+    let held = standing.held(&resource, if asked.is_empty() { &entitlement.actions } else { &asked })?;
+    let tasks = &known.identity.charter.tasks;
+    let declared = task.as_ref().and_then(|name| tasks.iter().find(|task| task.name == *name));
+    let covered = declared.is_some_and(|task| held.actions.iter().all(|action| task.covers(action, resource.id)));
+    let mut details = json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions, "until": held.until});
+    if let (Some(details), Some(task)) = (details.as_object_mut(), task) {
+        details.insert("task".into(), json!(task));
+    }
+    Ok(Wanted {
+        outside: (!tasks.is_empty() && !covered).then_some(if task.is_some() { Reason::OutsideIntent } else { Reason::IntentMissing }),
+        resource,
+        held,
+        task: task.clone().map(|task| (task, TaskBy::Declared)),
+        left_out: Vec::new(),
+        may_act: None,
+        delegated: None,
+        ancestors: Vec::new(),
+        details: Some(json!([details])),
+        issued_token_type: None,
+        expects: vec![tenure_core::changeset::Expect::Revision(waiting.value.key(), waiting.revision)],
+    })
+}
 
-    /// The request that is behind an `auth_req_id`, if it was granted and nobody has redeemed it.
-    async fn answered(
-        &self,
-        identity: &Identity,
-        environment: &str,
-        auth_req_id: &str,
-        now: Timestamp,
-    ) -> Result<(Stored<Backchannel>, Stored<Request>), OpError> {
-        let unknown = || OpError::refused(Reason::RequestUnknown);
-        let id = self.request_behind(auth_req_id, identity.id).ok_or_else(unknown)?;
-        let expired = || OpError::refused(Reason::RequestExpired);
-        let waiting = self.one::<Backchannel>(id).await?.ok_or_else(expired)?;
-        if waiting.environment != environment || waiting.identity != identity.id || waiting.redeemed.is_some() {
-            return Err(unknown());
-        }
-        let request = self.one::<Request>(id).await?.ok_or_else(expired)?;
-        match request.state {
-            RequestState::Denied => Err(OpError::refused(Reason::RequestDenied)),
-            RequestState::Withdrawn | RequestState::Lapsed => Err(expired()),
-            _ if now >= waiting.expires_at => Err(expired()),
-            RequestState::Open | RequestState::Approved => Err(OpError::refused(Reason::AuthorizationPending)),
-            RequestState::Fulfilled => Ok((waiting, request)),
-        }
+/// The request that is behind an `auth_req_id`, if it was granted and nobody has redeemed it.
+async fn answered(
+    kernel: &Kernel,
+    identity: &Identity,
+    environment: &str,
+    auth_req_id: &str,
+    now: Timestamp,
+) -> Result<(Stored<Backchannel>, Stored<Request>), OpError> {
+    let unknown = || OpError::refused(Reason::RequestUnknown);
+    let id = backchannel::request_behind(kernel, auth_req_id, identity.id).ok_or_else(unknown)?;
+    let expired = || OpError::refused(Reason::RequestExpired);
+    let waiting = kernel.one::<Backchannel>(id).await?.ok_or_else(expired)?;
+    if waiting.environment != environment || waiting.identity != identity.id || waiting.redeemed.is_some() {
+        return Err(unknown());
     }
+    let request = kernel.one::<Request>(id).await?.ok_or_else(expired)?;
+    match request.state {
+        RequestState::Denied => Err(OpError::refused(Reason::RequestDenied)),
+        RequestState::Withdrawn | RequestState::Lapsed => Err(expired()),
+        _ if now >= waiting.expires_at => Err(expired()),
+        RequestState::Open | RequestState::Approved => Err(OpError::refused(Reason::AuthorizationPending)),
+        RequestState::Fulfilled => Ok((waiting, request)),
+    }
+}
 
-    /// Uses the answer up in the commit that issues its token.
-    pub(super) async fn redeem_answer(
-        &self,
-        changeset: &mut Changeset,
-        identity: IdentityId,
-        auth_req_id: &str,
-        credential: CredentialId,
-        now: Timestamp,
-    ) -> Result<(), OpError> {
-        let unknown = || OpError::refused(Reason::RequestUnknown);
-        let id = self.request_behind(auth_req_id, identity).ok_or_else(unknown)?;
-        let waiting = self.one::<Backchannel>(id).await?.ok_or_else(unknown)?;
-        let mut redeemed = (*waiting.value).clone();
-        redeemed.redeemed = Some(credential);
-        if let Some(callback) = &mut redeemed.callback {
-            // Whoever has the answer needs no call.
-            callback.token = None;
-        }
-        let event = self
-            .event(now, "request.redeemed", ControlPoint::Issue)
-            .subject(id)
-            .subject(identity)
-            .subject(credential);
-        changeset.event(event).replace(&waiting, &redeemed);
-        Ok(())
+/// Uses the answer up in the commit that issues its token.
+pub(super) async fn redeem_answer(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: IdentityId,
+    auth_req_id: &str,
+    credential: CredentialId,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let unknown = || OpError::refused(Reason::RequestUnknown);
+    let id = backchannel::request_behind(kernel, auth_req_id, identity).ok_or_else(unknown)?;
+    let waiting = kernel.one::<Backchannel>(id).await?.ok_or_else(unknown)?;
+    let mut redeemed = (*waiting.value).clone();
+    redeemed.redeemed = Some(credential);
+    if let Some(callback) = &mut redeemed.callback {
+        // Whoever has the answer needs no call.
+        callback.token = None;
     }
+    let event = kernel
+        .event(now, "request.redeemed", ControlPoint::Issue)
+        .subject(id)
+        .subject(identity)
+        .subject(credential);
+    changeset.event(event).replace(&waiting, &redeemed);
+    Ok(())
 }

@@ -15,8 +15,10 @@ use tenure_core::policy::{Question, Value};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::credentials;
+use crate::ops::findings;
 use crate::ops::findings::Apart;
 
 /// What tells one holder from another: the key that its credentials are bound to, or else where it calls from.
@@ -28,83 +30,81 @@ impl Mark {
     }
 }
 
-impl Engine {
-    /// Whether another holder of an agent's binding than this one has a credential that is alive.
-    pub(crate) async fn is_second(&self, identity: &Identity, binding: &Stored<Binding>, mark: &Mark, now: Timestamp) -> Result<bool, OpError> {
-        let others = || binding.instances.iter().filter(|instance| instance.mark != mark.0 && now < instance.until);
-        if identity.kind != Kind::Agent || others().next().is_none() {
-            return Ok(false);
-        }
-        // What the other one held may have been revoked or given back since: then it is gone, and this one takes its place.
-        let (credentials, more) = self.rows::<Credential>(&[format!("identity={}", identity.id)], None).await?;
-        let may_be_theirs = |credential: &Credential| {
-            let at_hand = credential.binding == Some(binding.id) && now < credential.expires_at;
-            at_hand && others().any(|other| other.may_hold(credential.confirmation.as_ref()))
-        };
-        for credential in credentials.iter().filter(|credential| may_be_theirs(credential)) {
-            if self.held(credential.id, now).await?.is_some_and(|held| held.status.is_ok()) {
-                return Ok(true);
-            }
-        }
-        Ok(more.is_some())
+/// Whether another holder of an agent's binding than this one has a credential that is alive.
+pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &Stored<Binding>, mark: &Mark, now: Timestamp) -> Result<bool, OpError> {
+    let others = || binding.instances.iter().filter(|instance| instance.mark != mark.0 && now < instance.until);
+    if identity.kind != Kind::Agent || others().next().is_none() {
+        return Ok(false);
     }
-
-    /// Whether this would be permitted to the only holder.
-    pub(crate) fn is_for_one(&self, mut question: Question) -> bool {
-        question.context.insert("second_instance", Value::Bool(false));
-        self.policy.decide(&question).allowed
+    // What the other one held may have been revoked or given back since: then it is gone, and this one takes its place.
+    let (credentials, more) = findings::rows::<Credential>(kernel, &[format!("identity={}", identity.id)], None).await?;
+    let may_be_theirs = |credential: &Credential| {
+        let at_hand = credential.binding == Some(binding.id) && now < credential.expires_at;
+        at_hand && others().any(|other| other.may_hold(credential.confirmation.as_ref()))
+    };
+    for credential in credentials.iter().filter(|credential| may_be_theirs(credential)) {
+        if credentials::held(kernel, credential.id, now).await?.is_some_and(|held| held.status.is_ok()) {
+            return Ok(true);
+        }
     }
+    Ok(more.is_some())
+}
 
-    /// A second holder is a finding, whether it is let in or not.
-    pub(crate) async fn note_second(&self, identity: &Identity, binding: &Binding, mark: &Mark, let_in: bool) {
-        let holders: Vec<&str> = binding.instances.iter().map(|instance| instance.mark.as_str()).collect();
-        let evidence = json!({"binding": binding.id, "holders": holders, "presented_by": mark.0, "let_in": let_in});
-        let about = Apart {
-            rule: &rules::KEY_SHARED,
-            seen: "binding.second_instance",
-            title: "A second instance presented an agent's key",
-            what: "Another instance presented its key while a credential of the first one was alive.",
-        };
-        self.note_apart(about, identity.id, &binding.id.to_string(), evidence).await;
+/// Whether this would be permitted to the only holder.
+pub(crate) fn is_for_one(kernel: &Kernel, mut question: Question) -> bool {
+    question.context.insert("second_instance", Value::Bool(false));
+    kernel.policy.decide(&question).allowed
+}
+
+/// A second holder is a finding, whether it is let in or not.
+pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &Binding, mark: &Mark, let_in: bool) {
+    let holders: Vec<&str> = binding.instances.iter().map(|instance| instance.mark.as_str()).collect();
+    let evidence = json!({"binding": binding.id, "holders": holders, "presented_by": mark.0, "let_in": let_in});
+    let about = Apart {
+        rule: &rules::KEY_SHARED,
+        seen: "binding.second_instance",
+        title: "A second instance presented an agent's key",
+        what: "Another instance presented its key while a credential of the first one was alive.",
+    };
+    findings::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
+}
+
+/// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was wanted.
+#[expect(clippy::too_many_arguments, reason = "what an issuance knows of its holder")]
+pub(crate) fn note_instance(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    binding: &Stored<Binding>,
+    mark: &Mark,
+    until: Timestamp,
+    second: bool,
+    now: Timestamp,
+) {
+    if identity.kind != Kind::Agent && binding.recheck.is_none() {
+        changeset.expect(binding);
+        return;
     }
-
-    /// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was wanted.
-    #[expect(clippy::too_many_arguments, reason = "what an issuance knows of its holder")]
-    pub(crate) fn note_instance(
-        &self,
-        changeset: &mut Changeset,
-        identity: &Identity,
-        binding: &Stored<Binding>,
-        mark: &Mark,
-        until: Timestamp,
-        second: bool,
-        now: Timestamp,
-    ) {
-        if identity.kind != Kind::Agent && binding.recheck.is_none() {
-            changeset.expect(binding);
-            return;
-        }
-        let mut seen = (*binding.value).clone();
-        if let Some(recheck) = seen.recheck.take() {
-            let verified = self
-                .event(now, "binding.verified", ControlPoint::Issue)
-                .subject(identity.id)
-                .subject(binding.id)
-                .fact("signal", recheck.because)
-                .fact("since", recheck.since);
-            changeset.event(verified);
-        }
-        if identity.kind == Kind::Agent {
-            remember(&mut seen.instances, mark, until, now);
-        }
-        if second && let Some(issued) = changeset.events.first_mut() {
-            *issued = issued.clone().fact("second_instance", true);
-        }
-        if seen == *binding.value {
-            changeset.expect(binding);
-        } else {
-            changeset.replace(binding, &seen);
-        }
+    let mut seen = (*binding.value).clone();
+    if let Some(recheck) = seen.recheck.take() {
+        let verified = kernel
+            .event(now, "binding.verified", ControlPoint::Issue)
+            .subject(identity.id)
+            .subject(binding.id)
+            .fact("signal", recheck.because)
+            .fact("since", recheck.since);
+        changeset.event(verified);
+    }
+    if identity.kind == Kind::Agent {
+        remember(&mut seen.instances, mark, until, now);
+    }
+    if second && let Some(issued) = changeset.events.first_mut() {
+        *issued = issued.clone().fact("second_instance", true);
+    }
+    if seen == *binding.value {
+        changeset.expect(binding);
+    } else {
+        changeset.replace(binding, &seen);
     }
 }
 

@@ -15,9 +15,12 @@ use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion,
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::keys;
 use crate::load::Known;
+use crate::ops::issuers;
+use crate::ops::token;
 
 /// How a workload proves itself at the token endpoint.
 #[derive(Clone)]
@@ -58,217 +61,213 @@ pub(crate) struct Proven {
     pub(crate) once: Option<Once>,
 }
 
-impl Engine {
-    /// Whom a proof claims to be, before anything is checked.
-    pub(crate) fn claimed_identity(&self, client_id: Option<&str>, proof: &Proof, source: &str) -> Result<IdentityId, OpError> {
-        let unknown = || {
-            self.count_stranger(Reason::IdentityUnknown, source);
-            OpError::Unauthenticated(Reason::IdentityUnknown)
-        };
-        match (client_id, proof) {
-            (Some(text), _) => text.parse().map_err(|_| unknown()),
-            (None, Proof::ClientAssertion(assertion)) => {
-                let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
-                unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
-            }
-            (None, Proof::ExternalToken(_) | Proof::Registration(_) | Proof::Certificate { .. }) => Err(OpError::field(
-                "client_id",
-                "client_id_missing",
-                "name the identity as client_id: a proof names its identity",
-            )),
+/// Whom a proof claims to be, before anything is checked.
+pub(crate) fn claimed_identity(kernel: &Kernel, client_id: Option<&str>, proof: &Proof, source: &str) -> Result<IdentityId, OpError> {
+    let unknown = || {
+        kernel.count_stranger(Reason::IdentityUnknown, source);
+        OpError::Unauthenticated(Reason::IdentityUnknown)
+    };
+    match (client_id, proof) {
+        (Some(text), _) => text.parse().map_err(|_| unknown()),
+        (None, Proof::ClientAssertion(assertion)) => {
+            let unverified = tenure_credentials::jose::read_unverified(assertion).map_err(|_| unknown())?;
+            unverified.subject.and_then(|subject| subject.parse().ok()).ok_or_else(unknown)
         }
+        (None, Proof::ExternalToken(_) | Proof::Registration(_) | Proof::Certificate { .. }) => Err(OpError::field(
+            "client_id",
+            "client_id_missing",
+            "name the identity as client_id: a proof names its identity",
+        )),
     }
+}
 
-    /// Checks a proof against the bindings of the identity that it names: exactly one must match (S-13).
-    pub(crate) async fn prove(&self, known: &Known, proof: &Proof, issuer: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
-        match proof {
-            Proof::ClientAssertion(assertion) => self.prove_key(known, assertion, issuer, now),
-            Proof::ExternalToken(token) => self.prove_external(known, token, environment, now).await,
-            Proof::Registration(proof) => self.prove_registration(known, proof, issuer, now),
-            Proof::Certificate { thumbprint, proven_at } => prove_certificate(known, thumbprint, *proven_at),
-        }
+/// Checks a proof against the bindings of the identity that it names: exactly one must match (S-13).
+pub(crate) async fn prove(kernel: &Kernel, known: &Known, proof: &Proof, issuer: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+    match proof {
+        Proof::ClientAssertion(assertion) => prove_key(kernel, known, assertion, issuer, now),
+        Proof::ExternalToken(token) => prove_external(kernel, known, token, environment, now).await,
+        Proof::Registration(proof) => prove_registration(kernel, known, proof, issuer, now),
+        Proof::Certificate { thumbprint, proven_at } => prove_certificate(known, thumbprint, *proven_at),
     }
+}
 
-    fn prove_key(&self, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
-        let (keys, bindings) = self.bound_keys(known)?;
-        let endpoint = format!("{issuer}/token");
-        let keys: Vec<ClientKey<'_>> = keys
-            .iter()
-            .zip(&bindings)
-            .map(|(key, binding)| ClientKey {
-                key: key.as_ref(),
-                other_audience: takes_endpoint(binding).then_some(endpoint.as_str()),
-            })
-            .collect();
-        let client = known.identity.id.to_string();
-        let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(refused)?;
-        let proven = proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)?;
-        is_recent(known.trust(), &proven.binding, verified.issued_at)?;
-        Ok(proven)
-    }
-
-    fn prove_registration(&self, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
-        let (keys, bindings) = self.bound_keys(known)?;
-        let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
-        let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(refused)?;
-        proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
-    }
-
-    /// The keys that an identity's bindings name, each at the place of its binding.
-    fn bound_keys(&self, known: &Known) -> Result<BoundKeys, OpError> {
-        let mut keys = Vec::new();
-        let mut bindings = Vec::new();
-        for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
-            if let BindingMatch::PublicKey { jwk, thumbprint, .. } = &binding.matches {
-                keys.push(self.workload_key(jwk, thumbprint)?);
-                bindings.push(binding.clone());
-            }
-        }
-        Ok((keys, bindings))
-    }
-
-    async fn prove_external(&self, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
-        let mut matched = None;
-        let mut unfit = None;
-        let claimed = read_unverified(token).ok().and_then(|unverified| unverified.issuer);
-        for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
-            let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
-            let Some(issuer) = self.one::<Issuer>(issuer).await? else { continue };
-            if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
-                continue;
-            }
-            let Ok(signed) = self.signed_by(&issuer, token).await? else { continue };
-            // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
-            if claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(issuer.preset, signed.claims(), claims)
-            {
-                continue;
-            }
-            // From here on it is the workload itself that asks, and it may know what is wrong.
-            let external = match signed.holds(&issuer.audience, now) {
-                Ok(external) => external,
-                Err(error) => {
-                    let detail = format!("{error}; the issuer is registered with the audience {}", issuer.audience);
-                    unfit = Some(OpError::because(unfit_proof(error), detail));
-                    continue;
-                }
-            };
-            if matched.is_some() {
-                return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
-            }
-            matched = Some((binding.clone(), issuer, external));
-        }
-        let unmatched = || unfit.unwrap_or(OpError::Unauthenticated(Reason::BindingNotMatched));
-        let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
-        is_recent(known.trust(), &binding, external.issued_at)?;
-        in_its_repositories(&known.identity, &issuer, &external)?;
-        let once = Once {
-            space: "jti",
-            key: format!("external {}", external.token_hash),
-            until: Some(external.replay_until),
-        };
-        Ok(Proven {
-            binding,
-            issuer: Some(issuer),
-            once: Some(once),
+fn prove_key(kernel: &Kernel, known: &Known, assertion: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+    let (keys, bindings) = bound_keys(kernel, known)?;
+    let endpoint = format!("{issuer}/token");
+    let keys: Vec<ClientKey<'_>> = keys
+        .iter()
+        .zip(&bindings)
+        .map(|(key, binding)| ClientKey {
+            key: key.as_ref(),
+            other_audience: takes_endpoint(binding).then_some(endpoint.as_str()),
         })
-    }
+        .collect();
+    let client = known.identity.id.to_string();
+    let verified = verify_client_assertion(assertion, &client, &keys, issuer, now).map_err(refused)?;
+    let proven = proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)?;
+    is_recent(known.trust(), &proven.binding, verified.issued_at)?;
+    Ok(proven)
+}
 
-    /// A token that this issuer signed.
-    pub(crate) async fn signed_by(&self, issuer: &Issuer, token: &str) -> Result<Result<SignedExternal, JoseError>, OpError> {
-        let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
-        let check = |keys: &JwkSet| SignedExternal::read(token, keys, &algorithms, &issuer.url);
-        let lacks = |error: &JoseError| *error == JoseError::KeyUnknown;
-        self.check_by_keys(&issuer.id.to_string(), &issuer.jwks_uri, check, lacks).await
-    }
+fn prove_registration(kernel: &Kernel, known: &Known, proof: &str, issuer: &str, now: Timestamp) -> Result<Proven, OpError> {
+    let (keys, bindings) = bound_keys(kernel, known)?;
+    let keys: Vec<&Jwk> = keys.iter().map(std::convert::AsRef::as_ref).collect();
+    let verified = verify_first_proof(proof, &keys, issuer, &known.identity.name, now).map_err(refused)?;
+    proven_by(known, &bindings, verified.key_index, &verified.jti, verified.replay_until)
+}
 
-    /// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
-    /// what a revocation needs.
-    pub(super) fn authentication_spend(&self, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
-        let limit = self.settings.issuance_budget.saturating_mul(10);
-        Spend {
-            budget: format!("{purpose}/{id}"),
-            limit,
-            ..self.issuance_spend(id, now)
+/// The keys that an identity's bindings name, each at the place of its binding.
+fn bound_keys(kernel: &Kernel, known: &Known) -> Result<BoundKeys, OpError> {
+    let mut keys = Vec::new();
+    let mut bindings = Vec::new();
+    for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
+        if let BindingMatch::PublicKey { jwk, thumbprint, .. } = &binding.matches {
+            keys.push(keys::workload_key(kernel, jwk, thumbprint)?);
+            bindings.push(binding.clone());
         }
     }
+    Ok((keys, bindings))
+}
 
-    /// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
-    ///
-    /// # Errors
-    /// The assertion fails or was used before.
-    pub async fn authenticate_assertion(
-        &self,
-        environment: &str,
-        client_id: Option<&str>,
-        assertion: &str,
-        purpose: &'static str,
-        source: &str,
-    ) -> Result<Stored<Identity>, OpError> {
-        let proof = Proof::ClientAssertion(assertion.to_owned());
-        self.authenticate_client(environment, client_id, &proof, purpose, source).await
-    }
-
-    /// Authenticates an identity by a proof of its own outside the token endpoint, and uses the proof up.
-    ///
-    /// # Errors
-    /// The proof fails or was used before.
-    pub async fn authenticate_client(
-        &self,
-        environment: &str,
-        client_id: Option<&str>,
-        proof: &Proof,
-        purpose: &'static str,
-        source: &str,
-    ) -> Result<Stored<Identity>, OpError> {
-        let id = self.claimed_identity(client_id, proof, source)?;
-        let result = self
-            .decide(|| async {
-                let now = self.now();
-                let known = self.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
-                if matches!(
-                    known.identity.state,
-                    IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired
-                ) {
-                    return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
-                }
-                let proven = self.prove(&known, proof, &self.issuer_of(environment), environment, now).await?;
-                if proven.binding.state == BindingState::Suspended {
-                    return Err(OpError::Unauthenticated(Reason::BindingSuspended));
-                }
-                let event = self
-                    .event(now, "identity.authenticated", ControlPoint::Use)
-                    .subject(id)
-                    .fact("purpose", purpose);
-                let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
-                changeset.expect(&known.identity).expect(&proven.binding);
-                changeset.once.extend(proven.once);
-                changeset.spends.push(self.authentication_spend(id, purpose, now));
-                Ok((changeset, known.identity))
-            })
-            .await;
-        match result {
-            Ok((identity, _)) => Ok(identity),
-            Err(OpError::Unauthenticated(reason)) => {
-                self.count_stranger(reason, source);
-                Err(OpError::Unauthenticated(reason))
+async fn prove_external(kernel: &Kernel, known: &Known, token: &str, environment: &str, now: Timestamp) -> Result<Proven, OpError> {
+    let mut matched = None;
+    let mut unfit = None;
+    let claimed = read_unverified(token).ok().and_then(|unverified| unverified.issuer);
+    for binding in known.bindings.iter().flatten().filter(|binding| binding.state != BindingState::Removed) {
+        let BindingMatch::Oidc { issuer, claims } = &binding.matches else { continue };
+        let Some(issuer) = kernel.one::<Issuer>(issuer).await? else { continue };
+        if issuer.state != IssuerState::Active || !issuer.environments.iter().any(|name| name == environment) || claimed.as_ref() != Some(&issuer.url) {
+            continue;
+        }
+        let Ok(signed) = signed_by(kernel, &issuer, token).await? else { continue };
+        // The tenant first: of a shared issuer, another's token is nobody's here, whatever else it says.
+        if claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims).is_some() || !claim::match_all(issuer.preset, signed.claims(), claims) {
+            continue;
+        }
+        // From here on it is the workload itself that asks, and it may know what is wrong.
+        let external = match signed.holds(&issuer.audience, now) {
+            Ok(external) => external,
+            Err(error) => {
+                let detail = format!("{error}; the issuer is registered with the audience {}", issuer.audience);
+                unfit = Some(OpError::because(unfit_proof(error), detail));
+                continue;
             }
+        };
+        if matched.is_some() {
+            return Err(OpError::Unauthenticated(Reason::BindingNotMatched));
+        }
+        matched = Some((binding.clone(), issuer, external));
+    }
+    let unmatched = || unfit.unwrap_or(OpError::Unauthenticated(Reason::BindingNotMatched));
+    let (binding, issuer, external) = matched.ok_or_else(unmatched)?;
+    is_recent(known.trust(), &binding, external.issued_at)?;
+    in_its_repositories(&known.identity, &issuer, &external)?;
+    let once = Once {
+        space: "jti",
+        key: format!("external {}", external.token_hash),
+        until: Some(external.replay_until),
+    };
+    Ok(Proven {
+        binding,
+        issuer: Some(issuer),
+        once: Some(once),
+    })
+}
+
+/// A token that this issuer signed.
+pub(crate) async fn signed_by(kernel: &Kernel, issuer: &Issuer, token: &str) -> Result<Result<SignedExternal, JoseError>, OpError> {
+    let algorithms: Vec<Algorithm> = issuer.algorithms.iter().filter_map(|name| name.parse().ok()).collect();
+    let check = |keys: &JwkSet| SignedExternal::read(token, keys, &algorithms, &issuer.url);
+    let lacks = |error: &JoseError| *error == JoseError::KeyUnknown;
+    issuers::check_by_keys(kernel, &issuer.id.to_string(), &issuer.jwks_uri, check, lacks).await
+}
+
+/// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
+/// what a revocation needs.
+pub(super) fn authentication_spend(kernel: &Kernel, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
+    let limit = kernel.settings.issuance_budget.saturating_mul(10);
+    Spend {
+        budget: format!("{purpose}/{id}"),
+        limit,
+        ..token::issuance_spend(kernel, id, now)
+    }
+}
+
+/// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
+///
+/// # Errors
+/// The assertion fails or was used before.
+pub async fn authenticate_assertion(
+    kernel: &Kernel,
+    environment: &str,
+    client_id: Option<&str>,
+    assertion: &str,
+    purpose: &'static str,
+    source: &str,
+) -> Result<Stored<Identity>, OpError> {
+    let proof = Proof::ClientAssertion(assertion.to_owned());
+    authenticate_client(kernel, environment, client_id, &proof, purpose, source).await
+}
+
+/// Authenticates an identity by a proof of its own outside the token endpoint, and uses the proof up.
+///
+/// # Errors
+/// The proof fails or was used before.
+pub async fn authenticate_client(
+    kernel: &Kernel,
+    environment: &str,
+    client_id: Option<&str>,
+    proof: &Proof,
+    purpose: &'static str,
+    source: &str,
+) -> Result<Stored<Identity>, OpError> {
+    let id = claimed_identity(kernel, client_id, proof, source)?;
+    let result = kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let known = kernel.know(id).await?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+            if matches!(
+                known.identity.state,
+                IdentityState::Draft | IdentityState::Pending | IdentityState::Closed | IdentityState::Retired
+            ) {
+                return Err(OpError::Unauthenticated(Reason::IdentityNotActive));
+            }
+            let proven = prove(kernel, &known, proof, &kernel.issuer_of(environment), environment, now).await?;
+            if proven.binding.state == BindingState::Suspended {
+                return Err(OpError::Unauthenticated(Reason::BindingSuspended));
+            }
+            let event = kernel
+                .event(now, "identity.authenticated", ControlPoint::Use)
+                .subject(id)
+                .fact("purpose", purpose);
+            let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+            changeset.expect(&known.identity).expect(&proven.binding);
+            changeset.once.extend(proven.once);
+            changeset.spends.push(authentication_spend(kernel, id, purpose, now));
+            Ok((changeset, known.identity))
+        })
+        .await;
+    match result {
+        Ok((identity, _)) => Ok(identity),
+        Err(OpError::Unauthenticated(reason)) => {
+            kernel.count_stranger(reason, source);
+            Err(OpError::Unauthenticated(reason))
+        }
+        Err(OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        }) => {
+            token::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
             Err(OpError::Refused {
                 reason,
                 detail,
                 answer,
                 retry_after,
-            }) => {
-                self.refuse_identity(id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref())
-                    .await;
-                Err(OpError::Refused {
-                    reason,
-                    detail,
-                    answer,
-                    retry_after,
-                })
-            }
-            Err(other) => Err(other),
+            })
         }
+        Err(other) => Err(other),
     }
 }
 

@@ -16,8 +16,10 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
 
-use crate::Engine;
+use crate::Kernel;
 use crate::error::OpError;
+use crate::ops::token;
+use crate::ops::token::prove;
 
 /// Proofs of one nonce that a node remembers; past that it answers none more until the next nonce.
 const MAX_PROOFS: usize = 200_000;
@@ -103,93 +105,101 @@ pub(crate) struct TokenUse<'a> {
     pub changes: bool,
 }
 
-impl Engine {
-    /// The nonce that a client has to put into its next DPoP proof.
-    pub fn dpop_nonce(&self) -> String {
-        self.nonces.current(self.now())
-    }
+/// The nonce that a client has to put into its next DPoP proof.
+pub fn dpop_nonce(kernel: &Kernel) -> String {
+    kernel.nonces.current(kernel.now())
+}
 
-    /// Checks the keys that a client showed at the token endpoint: a DPoP key, or else its certificate.
-    pub(crate) fn sender(&self, presented: &Presented, now: Timestamp) -> Result<Sender, OpError> {
-        let Some(dpop) = &presented.dpop else {
-            return Ok(Sender {
-                confirmation: presented.certificate.clone().map(Confirmation::Certificate),
-                once: None,
-            });
-        };
-        let checked = self.checked_proof(dpop, None, now)?;
-        Ok(Sender {
-            once: Some(checked.once()),
-            confirmation: Some(Confirmation::Jkt(checked.proof.thumbprint)),
-        })
-    }
+/// Checks the keys that a client showed at the token endpoint: a DPoP key, or else its certificate.
+pub(crate) fn sender(kernel: &Kernel, presented: &Presented, now: Timestamp) -> Result<Sender, OpError> {
+    let Some(dpop) = &presented.dpop else {
+        return Ok(Sender {
+            confirmation: presented.certificate.clone().map(Confirmation::Certificate),
+            once: None,
+        });
+    };
+    let checked = checked_proof(kernel, dpop, None, now)?;
+    Ok(Sender {
+        once: Some(checked.once()),
+        confirmation: Some(Confirmation::Jkt(checked.proof.thumbprint)),
+    })
+}
 
-    fn checked_proof(&self, dpop: &Dpop, token: Option<&str>, now: Timestamp) -> Result<Checked, OpError> {
-        let expected = Expected {
-            method: &dpop.method,
-            url: &dpop.url,
-            token,
-        };
-        let proof = verify_dpop_proof(&dpop.proof, &expected, now).map_err(|error| OpError::because(Reason::DpopInvalid, error.to_string()))?;
-        match proof.nonce.as_deref().and_then(|nonce| self.nonces.accepts(nonce, now)) {
-            Some(stretch) => Ok(Checked { proof, stretch }),
-            None => Err(OpError::refused(Reason::DpopNonceNeeded)),
+fn checked_proof(kernel: &Kernel, dpop: &Dpop, token: Option<&str>, now: Timestamp) -> Result<Checked, OpError> {
+    let expected = Expected {
+        method: &dpop.method,
+        url: &dpop.url,
+        token,
+    };
+    let proof = verify_dpop_proof(&dpop.proof, &expected, now).map_err(|error| OpError::because(Reason::DpopInvalid, error.to_string()))?;
+    match proof.nonce.as_deref().and_then(|nonce| kernel.nonces.accepts(nonce, now)) {
+        Some(stretch) => Ok(Checked { proof, stretch }),
+        None => Err(OpError::refused(Reason::DpopNonceNeeded)),
+    }
+}
+
+/// Demands that whoever shows an identity's token also holds the key that it is bound to. A refusal is recorded.
+///
+/// # Errors
+/// The key was not shown, or not for this request; or a proof came with a token that is bound to no key.
+pub(crate) async fn holds_key(
+    kernel: &Kernel,
+    credential: &Credential,
+    token: &str,
+    presented: &Presented,
+    to: TokenUse<'_>,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let held = match shown_key(kernel, credential, token, presented, now) {
+        Ok(None) => Ok(()),
+        Ok(Some(checked)) if to.changes => use_up(kernel, credential.identity, &checked, to.asked, now).await,
+        Ok(Some(checked)) => kernel.seen_proofs.note(&checked, kernel.nonces.oldest(now)),
+        Err(refusal) => Err(refusal),
+    };
+    match &held {
+        // A step of the protocol rather than an attempt at something: counted, as it may come with each new nonce.
+        Err(OpError::Refused {
+            reason: reason @ Reason::DpopNonceNeeded,
+            ..
+        }) => kernel.count_stranger(*reason, &credential.identity.to_string()),
+        Err(OpError::Refused { reason, .. }) => {
+            token::refuse_identity(kernel, credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None).await;
         }
+        _ => {}
     }
+    held
+}
 
-    /// Demands that whoever shows an identity's token also holds the key that it is bound to. A refusal is recorded.
-    ///
-    /// # Errors
-    /// The key was not shown, or not for this request; or a proof came with a token that is bound to no key.
-    pub(crate) async fn holds_key(&self, credential: &Credential, token: &str, presented: &Presented, to: TokenUse<'_>, now: Timestamp) -> Result<(), OpError> {
-        let held = match self.shown_key(credential, token, presented, now) {
-            Ok(None) => Ok(()),
-            Ok(Some(checked)) if to.changes => self.use_up(credential.identity, &checked, to.asked, now).await,
-            Ok(Some(checked)) => self.seen_proofs.note(&checked, self.nonces.oldest(now)),
-            Err(refusal) => Err(refusal),
-        };
-        match &held {
-            // A step of the protocol rather than an attempt at something: counted, as it may come with each new nonce.
-            Err(OpError::Refused {
-                reason: reason @ Reason::DpopNonceNeeded,
-                ..
-            }) => self.count_stranger(*reason, &credential.identity.to_string()),
-            Err(OpError::Refused { reason, .. }) => {
-                self.refuse_identity(credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None)
-                    .await;
+fn shown_key(kernel: &Kernel, credential: &Credential, token: &str, presented: &Presented, now: Timestamp) -> Result<Option<Checked>, OpError> {
+    match (&credential.confirmation, &presented.dpop) {
+        (None, None) => Ok(None),
+        (Some(Confirmation::Jkt(thumbprint)), Some(dpop)) => {
+            let checked = checked_proof(kernel, dpop, Some(token), now)?;
+            if checked.proof.thumbprint == *thumbprint {
+                Ok(Some(checked))
+            } else {
+                Err(OpError::because(Reason::DpopInvalid, "the proof is by another key than the token's"))
             }
-            _ => {}
         }
-        held
+        (Some(Confirmation::Certificate(thumbprint)), None) if presented.certificate.as_ref() == Some(thumbprint) => Ok(None),
+        (Some(Confirmation::Certificate(_)), _) => Err(OpError::because(Reason::TokenBound, CERTIFICATE_WANTED)),
+        (Some(Confirmation::Jkt(_)), None) => Err(OpError::refused(Reason::TokenBound)),
+        (None, Some(_)) => Err(OpError::because(Reason::DpopInvalid, "the token is not bound to a DPoP key")),
     }
+}
 
-    fn shown_key(&self, credential: &Credential, token: &str, presented: &Presented, now: Timestamp) -> Result<Option<Checked>, OpError> {
-        match (&credential.confirmation, &presented.dpop) {
-            (None, None) => Ok(None),
-            (Some(Confirmation::Jkt(thumbprint)), Some(dpop)) => {
-                let checked = self.checked_proof(dpop, Some(token), now)?;
-                if checked.proof.thumbprint == *thumbprint {
-                    Ok(Some(checked))
-                } else {
-                    Err(OpError::because(Reason::DpopInvalid, "the proof is by another key than the token's"))
-                }
-            }
-            (Some(Confirmation::Certificate(thumbprint)), None) if presented.certificate.as_ref() == Some(thumbprint) => Ok(None),
-            (Some(Confirmation::Certificate(_)), _) => Err(OpError::because(Reason::TokenBound, CERTIFICATE_WANTED)),
-            (Some(Confirmation::Jkt(_)), None) => Err(OpError::refused(Reason::TokenBound)),
-            (None, Some(_)) => Err(OpError::because(Reason::DpopInvalid, "the token is not bound to a DPoP key")),
-        }
-    }
-
-    async fn use_up(&self, id: IdentityId, checked: &Checked, asked: &str, now: Timestamp) -> Result<(), OpError> {
-        self.decide(|| async {
-            let event = self.event(now, "identity.authenticated", ControlPoint::Use).subject(id).fact("purpose", asked);
+async fn use_up(kernel: &Kernel, id: IdentityId, checked: &Checked, asked: &str, now: Timestamp) -> Result<(), OpError> {
+    kernel
+        .decide(|| async {
+            let event = kernel
+                .event(now, "identity.authenticated", ControlPoint::Use)
+                .subject(id)
+                .fact("purpose", asked);
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.once.push(checked.once());
-            changeset.spends.push(self.authentication_spend(id, "proof", now));
+            changeset.spends.push(prove::authentication_spend(kernel, id, "proof", now));
             Ok((changeset, ()))
         })
         .await
         .map(drop)
-    }
 }

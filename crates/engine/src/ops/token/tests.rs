@@ -17,7 +17,12 @@ use tenure_core::row::{Position, Record};
 use tenure_core::scope::{Membership, Scope};
 
 use super::*;
+use crate::ops::directory;
+use crate::ops::enrol;
 use crate::ops::exceptions::tests::active;
+use crate::ops::log;
+use crate::ops::revoke;
+use crate::ops::token;
 use crate::run::seal::tests::{World, world};
 
 /// An active identity that is bound to a key and holds `read` on a resource.
@@ -46,14 +51,14 @@ impl Stage {
             production: true,
             signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
         };
-        engine.create_environment(&world.admin, environment).await.unwrap();
+        directory::create_environment(engine, &world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
         let application = NewApplication {
             name: "billing".into(),
             owner,
             removal_group: None,
         };
-        let application = engine.create_application(&world.admin, application).await.unwrap().record.id;
+        let application = directory::create_application(engine, &world.admin, application).await.unwrap().record.id;
         let resource = NewResource {
             uri: "https://orders.internal".into(),
             kind: "database".into(),
@@ -65,7 +70,7 @@ impl Stage {
             when_unreachable: WhenUnreachable::Deny,
             signing_algorithm: None,
         };
-        let resource = engine.create_resource(&world.admin, resource).await.unwrap().record.id;
+        let resource = directory::create_resource(engine, &world.admin, resource).await.unwrap().record.id;
         let (now, key) = (engine.now(), Ed25519KeyPair::generate().unwrap());
         let scope = json!([{"actions": ["read"], "resource": resource}]);
         let charter = json!({
@@ -168,7 +173,7 @@ impl Stage {
             sender: Presented::default(),
             source: source.into(),
         };
-        self.world.engine.issue_token(ask).await
+        token::issue_token(&self.world.engine, ask).await
     }
 
     async fn stored(&self) -> Stored<Binding> {
@@ -226,7 +231,7 @@ async fn r86_after_a_change_the_next_proof_has_to_be_newer() {
     assert!(stage.stored().await.recheck.is_some());
     stage.ask(stage.seconds(), "a").await.unwrap();
     assert_eq!(stage.stored().await.recheck, None);
-    let events = stage.world.engine.events_after(&stage.world.admin, None, 500).await.unwrap();
+    let events = log::events_after(&stage.world.engine, &stage.world.admin, None, 500).await.unwrap();
     let verified = events.iter().find(|event| event.kind == "binding.verified").unwrap();
     let issued = events.iter().rfind(|event| event.kind == "credential.issued").unwrap();
     assert_eq!(verified.position.index, issued.position.index + 1, "one commit");
@@ -268,7 +273,7 @@ async fn r59_the_second_holder_of_an_agents_key_waits_for_the_end_of_the_first()
         suspend: false,
     };
     let security = stage.world.person(tenure_core::person::Role::Security).await;
-    stage.world.engine.revoke(&security, revocation).await.unwrap();
+    revoke::revoke(&stage.world.engine, &security, revocation).await.unwrap();
     stage.ask(stage.seconds(), "10.0.0.1").await.unwrap();
     assert_eq!(stage.shared().await.len(), 1, "one finding, counted");
 }
@@ -294,9 +299,9 @@ async fn r106_a_late_bootstrap_token_is_refused_and_logged_apart() {
             jwk: jwk(key),
             proof: sign(key, &json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims),
         };
-        engine.enrol(ask, "10.0.0.1").await.map(|enrolled| enrolled.record)
+        enrol::enrol(engine, ask, "10.0.0.1").await.map(|enrolled| enrolled.record)
     };
-    let late = engine.create_join_token(&security, stage.id).await.unwrap();
+    let late = enrol::create_join_token(engine, &security, stage.id).await.unwrap();
     let spent = |result: Result<Binding, OpError>| {
         matches!(
             result,
@@ -309,7 +314,7 @@ async fn r106_a_late_bootstrap_token_is_refused_and_logged_apart() {
     stage.world.clock.advance(JOIN_TOKEN_LIFE);
     assert!(spent(enrol(&stage.key, &late).await));
     stage.world.clock.advance(Span::from_millis(1));
-    let timely = engine.create_join_token(&security, stage.id).await.unwrap();
+    let timely = enrol::create_join_token(engine, &security, stage.id).await.unwrap();
     stage.world.clock.advance(Span::from_micros(JOIN_TOKEN_LIFE.as_micros() - 1));
     enrol(&stage.key, &timely).await.unwrap();
     let log: Vec<(Access, String, Option<String>)> = stage

@@ -6,6 +6,7 @@ use tokio::sync::Notify as Signal;
 use super::*;
 use crate::caller::Caller;
 use crate::notice::{FACT, notify};
+use crate::ops::notifications;
 use crate::plan::notice::MAX_PENDING;
 use crate::run::seal::tests::{World, world};
 
@@ -371,12 +372,15 @@ async fn how_delivery_stands_is_for_those_who_read_the_inventory() {
     work(&mut worker).await;
     let security = world.person(Role::Security).await;
     for caller in [&world.admin, &security] {
-        let views = world.engine.notifications(caller).await.unwrap().items;
+        let views = notifications::notifications(&world.engine, caller).await.unwrap().items;
         assert_eq!(views.len(), 1);
         assert!(views[0].configured && views[0].pending == 1 && views[0].failures == 1);
         assert_eq!((views[0].deliveries[0].event.as_str(), views[0].deliveries[0].attempts), (id.as_str(), 1));
     }
     let owner: Caller = world.person(Role::Owner).await;
-    assert!(matches!(world.engine.notifications(&owner).await, Err(OpError::Refused { .. })));
-    assert_eq!(world.engine.configured_channels().await.unwrap()[0].pending, 1);
+    assert!(matches!(
+        notifications::notifications(&world.engine, &owner).await,
+        Err(OpError::Refused { .. })
+    ));
+    assert_eq!(notifications::configured_channels(&world.engine).await.unwrap()[0].pending, 1);
 }

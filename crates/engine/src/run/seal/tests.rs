@@ -16,8 +16,15 @@ use tenure_policy::{CedarPolicy, Loader};
 use tenure_store::MemoryStore;
 
 use super::*;
+use crate::caller;
 use crate::caller::Caller;
+use crate::ops::directory;
+use crate::ops::log;
+use crate::ops::people;
+use crate::ops::places;
+use crate::ops::setup;
 use crate::outbound::{Answered, Fetch, FetchError, Form, Push};
+use crate::run::seal;
 use crate::{Ports, Settings};
 
 /// A clock that stands until it is moved.
@@ -89,7 +96,7 @@ impl Fetch for Web {
 
 /// An engine over a store in memory, set up, and its first administrator.
 pub(crate) struct World {
-    pub engine: Arc<Engine>,
+    pub engine: Arc<Kernel>,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<TestClock>,
     pub web: Arc<Web>,
@@ -109,15 +116,15 @@ pub(crate) async fn world() -> World {
         fetch: Arc::clone(&web) as _,
         root,
     };
-    let engine = Arc::new(Engine::new(ports, Settings::default()));
-    let setup_token = engine.offer_setup().await.unwrap().unwrap().expose().clone();
+    let engine = Arc::new(Kernel::new(ports, Settings::default()));
+    let setup_token = setup::offer_setup(&engine).await.unwrap().unwrap().expose().clone();
     let setup = Setup {
         setup_token,
         name: "Ada".into(),
         email: Some("ada@example.com".into()),
     };
-    let done = engine.set_up(setup).await.unwrap();
-    let admin = engine.authenticate_person(&done.operator_token).await.unwrap();
+    let done = setup::set_up(&engine, setup).await.unwrap();
+    let admin = caller::authenticate_person(&engine, &done.operator_token).await.unwrap();
     World {
         engine,
         store,
@@ -135,9 +142,11 @@ impl World {
             roles: vec![role],
             ..NewPerson::default()
         };
-        let person = self.engine.create_person(&self.admin, ask).await.unwrap().record.id;
-        let token = self.engine.create_operator_token(&self.admin, person, Default::default()).await.unwrap();
-        self.engine.authenticate_person(&token.operator_token).await.unwrap()
+        let person = people::create_person(&self.engine, &self.admin, ask).await.unwrap().record.id;
+        let token = directory::create_operator_token(&self.engine, &self.admin, person, Default::default())
+            .await
+            .unwrap();
+        caller::authenticate_person(&self.engine, &token.operator_token).await.unwrap()
     }
 
     pub(crate) async fn size(&self) -> u64 {
@@ -173,20 +182,20 @@ impl World {
     }
 
     pub(crate) async fn key(&self) -> VerifierKey {
-        VerifierKey::parse(&self.engine.verifier_key().await.unwrap()).unwrap()
+        VerifierKey::parse(&log::verifier_key(&self.engine).await.unwrap()).unwrap()
     }
 }
 
 #[tokio::test]
 async fn sealing_signs_the_root_of_all_entries() {
     let world = world().await;
-    assert_eq!(world.engine.checkpoint().await.unwrap(), None);
+    assert_eq!(log::checkpoint(&world.engine).await.unwrap(), None);
     let mut sealer = Sealer::default();
     for size in [1, 2, 255, 256, 257, 700, 70_000] {
         world.fill(size, "test.happened").await;
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
-        let opened = Checkpoint::open(&world.engine.checkpoint().await.unwrap().unwrap(), &[world.key().await])
+        let opened = Checkpoint::open(&log::checkpoint(&world.engine).await.unwrap().unwrap(), &[world.key().await])
             .unwrap()
             .checkpoint;
         assert_eq!((opened.size, opened.root), (size, world.root(size).await));
@@ -217,7 +226,7 @@ async fn replicas_that_seal_in_turn_agree() {
             world.root(step * 97).await
         );
     }
-    assert_eq!(world.engine.seal_now().await.unwrap(), 19 * 97);
+    assert_eq!(seal::seal_now(&world.engine).await.unwrap(), 19 * 97);
 }
 
 #[tokio::test]
@@ -233,13 +242,13 @@ async fn a_log_that_went_back_is_never_signed_again() {
 
     shorter.fill(19, "test.happened").await;
     refused(sealer.seal(&shorter.engine).await, "rolled back");
-    shorter.engine.seal_now().await.unwrap();
+    seal::seal_now(&shorter.engine).await.unwrap();
     shorter.fill(40, "test.happened").await;
     refused(sealer.seal(&shorter.engine).await, "rolled back");
 
     // As long as before, but with another history.
     forked.fill(20, "test.differed").await;
-    forked.engine.seal_now().await.unwrap();
+    seal::seal_now(&forked.engine).await.unwrap();
     forked.fill(21, "test.differed").await;
     refused(sealer.seal(&forked.engine).await, "two checkpoints");
     assert_eq!(forked.store.sealed().await.unwrap().unwrap().size, 20);
@@ -249,7 +258,7 @@ async fn a_log_that_went_back_is_never_signed_again() {
 async fn damaged_sealed_state_is_refused() {
     let world = world().await;
     world.fill(300, "test.happened").await;
-    world.engine.seal_now().await.unwrap();
+    seal::seal_now(&world.engine).await.unwrap();
     let sealed = world.store.sealed().await.unwrap().unwrap();
     assert!(decode(&sealed).is_ok());
     for cut in [0, 1, 8, 9, 10, 12, sealed.frontier.len() - 1] {
@@ -284,7 +293,7 @@ async fn damaged_sealed_state_is_refused() {
     };
     assert!(world.store.seal(damage).await.unwrap());
     world.fill(301, "test.happened").await;
-    let error = world.engine.seal_now().await.unwrap_err().to_string();
+    let error = seal::seal_now(&world.engine).await.unwrap_err().to_string();
     assert!(error.contains("signed root"), "{error}");
 }
 
@@ -327,7 +336,7 @@ async fn the_loop_seals_and_hands_the_checkpoint_over_until_it_is_stopped() {
         got,
     });
     let (stop, stopped) = watch::channel(false);
-    world.engine.keep_checkpoints_at(&[target]).await.unwrap();
+    places::keep_checkpoints_at(&world.engine, &[target]).await.unwrap();
     let sealing = tokio::spawn(run_sealer(Arc::clone(&world.engine), stopped));
     let checkpoint = received.recv().await.unwrap();
     assert_eq!(Checkpoint::open(&checkpoint, &[world.key().await]).unwrap().checkpoint.size, 1);
