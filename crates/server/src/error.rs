@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::time::Span;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 
 /// A failed request.
 #[derive(Debug)]

@@ -18,16 +18,16 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::text;
 use tenure_credentials::jose::read_object;
 use tenure_credentials::opaque::PREFIX;
-use tenure_engine::caller::Caller;
-use tenure_engine::error::OpError;
-use tenure_engine::if_match::IfMatch;
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::if_match::IfMatch;
 
 use crate::App;
 use crate::error::Failure;
 use crate::keys::{Keys, Scheme};
 use crate::serve::{Connection, RequestSource, TooSlow};
 use crate::sign_in::{Cookie, must_be_same_origin};
-use tenure_engine::caller;
+use tenure_engine::kernel::caller;
 
 /// Where a request comes from, as budgets and records count it.
 pub(crate) struct Source(pub String);

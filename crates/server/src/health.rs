@@ -9,12 +9,12 @@ use tenure_api::notices::ChannelView;
 use tenure_core::time::Timestamp;
 
 use crate::App;
-use tenure_engine::keys;
-use tenure_engine::ops::epochs;
-use tenure_engine::ops::holds;
-use tenure_engine::ops::notifications;
-use tenure_engine::ops::places;
-use tenure_engine::run::verification;
+use tenure_engine::credentials::holds;
+use tenure_engine::kernel::keys;
+use tenure_engine::log::epochs;
+use tenure_engine::log::notifications;
+use tenure_engine::log::places;
+use tenure_engine::log::verification;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

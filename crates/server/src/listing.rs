@@ -36,8 +36,8 @@ use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, DataDomain, Need, Standing, Vendor};
 use tenure_core::transfer::{Transfer, TransferState};
-use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::{ListAsk, MAX_PAGE};
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
 
 use crate::App;
 use crate::error::Failure;

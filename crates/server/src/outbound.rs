@@ -16,7 +16,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 use serde::de::IgnoredAny;
 use tenure_core::port::BoxFuture;
-use tenure_engine::outbound::{Answered, Fetch, FetchError, Form};
+use tenure_engine::kernel::outbound::{Answered, Fetch, FetchError, Form};
 
 pub use address::{Cidr, CidrError};
 pub use mail::{MailError, MailNotify, MailSettings, MailTls};

@@ -9,13 +9,13 @@ use tenure_api::problem::Problem;
 use tenure_core::event::Actor;
 use tenure_core::problem::Reason;
 use tenure_core::row::Position;
-use tenure_engine::caller::Caller;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
 use crate::shares::{Full, Share, Shares};
-use tenure_engine::ops::log;
+use tenure_engine::log::reading;
 
 /// Streams that are open at once.
 const MAX_STREAMS: usize = 512;
@@ -83,7 +83,7 @@ impl Streams {
         let mut newest = self.newest.lock().await;
         if let Some(held) = newest.from(from) {
             drop(newest);
-            log::may_follow(&app.engine, caller).await?;
+            reading::may_follow(&app.engine, caller).await?;
             return Ok(held);
         }
         // Whoever is furthest reads for the others; whoever is far behind reads for themselves.
@@ -99,7 +99,7 @@ impl Streams {
 }
 
 async fn read(app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
-    let events = log::events_after(&app.engine, caller, from.checked_sub(1).map(Position::at), STEP).await?;
+    let events = reading::events_after(&app.engine, caller, from.checked_sub(1).map(Position::at), STEP).await?;
     let told = events.into_iter().map(|event| {
         let index = event.position.index;
         // A feed that lacks an event is none: it ends before it.

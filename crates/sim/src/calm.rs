@@ -7,17 +7,17 @@ use tenure_core::port::DueKind;
 use tenure_core::receipt::{Receipt, ReceiptState};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 
 use crate::exec;
 use crate::model::{Broken, record};
 use crate::world::World;
-use tenure_engine::caller;
-use tenure_engine::ops::log;
+use tenure_engine::kernel::caller;
+use tenure_engine::log::reading;
+use tenure_engine::log::seal;
+use tenure_engine::log::verification;
 use tenure_engine::run::deadlines;
-use tenure_engine::run::seal;
 use tenure_engine::run::upkeep;
-use tenure_engine::run::verification;
 
 impl World {
     /// The faults stop. Whatever is due is worked off, and everything has to come to rest.
@@ -144,12 +144,12 @@ impl World {
         let (engine, token) = (Arc::clone(&node.engine), admin.token.clone());
         let export = async move {
             let caller = caller::authenticate_person(&engine, &token).await?;
-            let mut export = log::export(&engine, &caller).await?;
+            let mut export = reading::export(&engine, &caller).await?;
             let mut bytes = Vec::new();
             while let Some(chunk) = export.next_chunk().await? {
                 bytes.extend(chunk);
             }
-            Ok::<_, OpError>((bytes, log::verifier_key(&engine).await?))
+            Ok::<_, OpError>((bytes, reading::verifier_key(&engine).await?))
         };
         let Some(Ok((bytes, key))) = exec::finish(export, 10_000) else {
             return Err(("merkle", "the log can't be exported".into()));

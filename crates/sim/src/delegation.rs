@@ -10,16 +10,16 @@ use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Kind, Retiremen
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::time::Span;
 use tenure_engine::Kernel;
-use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::credentials::token::{Grant, Presented, Proof, TokenAsk};
 
 use crate::furnish::{activate, done};
 use crate::intent::{Bound, Derived, Hidden, Intent, Subject};
 use crate::model::Broken;
 use crate::ops::token;
 use crate::world::{Operation, PUBLIC_URL, World};
-use tenure_engine::caller;
-use tenure_engine::ops::directory;
-use tenure_engine::ops::identities;
+use tenure_engine::identities::registration;
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller;
 
 /// Whoever hands on, and whoever takes it up last.
 const LINKS: usize = 3;
@@ -97,7 +97,7 @@ impl World {
                 stage: Stage::Pending,
                 token: None,
             };
-            subject.id = done("register a link", identities::register(&engine, &owner, ask))?.record.id;
+            subject.id = done("register a link", registration::register(&engine, &owner, ask))?.record.id;
             done("activate a link", activate(&engine, &manager, subject.id))?;
             actor = Some(subject.id);
             self.links.insert(0, subject.id);

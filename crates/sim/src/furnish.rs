@@ -17,10 +17,10 @@ use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 use tenure_engine::Kernel;
-use tenure_engine::caller::Caller;
-use tenure_engine::error::OpError;
-use tenure_engine::if_match::IfMatch;
-use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::if_match::IfMatch;
 
 use crate::exec::finish;
 use crate::intent::{Bound, Fact, Place, Subject};
@@ -28,16 +28,16 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
-use tenure_engine::caller;
-use tenure_engine::ops::directory;
-use tenure_engine::ops::identities;
-use tenure_engine::ops::introspect;
-use tenure_engine::ops::issuers;
-use tenure_engine::ops::lifecycle;
-use tenure_engine::ops::people;
-use tenure_engine::ops::requests;
-use tenure_engine::ops::setup;
-use tenure_engine::ops::templates;
+use tenure_engine::credentials::introspection;
+use tenure_engine::identities::lifecycle;
+use tenure_engine::identities::registration;
+use tenure_engine::inventory::directory;
+use tenure_engine::inventory::templates;
+use tenure_engine::kernel::caller;
+use tenure_engine::matters::request;
+use tenure_engine::people::person;
+use tenure_engine::people::setup;
+use tenure_engine::trust::issuers;
 
 pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>) -> Result<T, Broken> {
     match finish(future, 10_000) {
@@ -49,9 +49,9 @@ pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T,
 
 /// A vote for the activation of an identity, as it is asked for now.
 pub(crate) async fn activate(engine: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
-    let view = identities::identity(engine, caller, id).await?;
+    let view = registration::identity(engine, caller, id).await?;
     let request = view.record.request.ok_or(OpError::NotFound("request"))?;
-    let content_hash = requests::request(engine, caller, request).await?.request.content_hash;
+    let content_hash = request::request(engine, caller, request).await?.request.content_hash;
     lifecycle::activate(
         engine,
         caller,
@@ -128,7 +128,7 @@ impl World {
                 manager,
                 ..NewPerson::default()
             };
-            let made = done("create a person", people::create_person(&engine, &admin, ask))?.record.id;
+            let made = done("create a person", person::create_person(&engine, &admin, ask))?.record.id;
             manager = if manages { Some(made) } else { manager };
             people.push(made);
         }
@@ -138,7 +138,7 @@ impl World {
             roles: vec![Role::Administrator],
             ..NewPerson::default()
         };
-        let second = done("create a person", people::create_person(&engine, &admin, ask))?.record.id;
+        let second = done("create a person", person::create_person(&engine, &admin, ask))?.record.id;
         people.push(second);
         for id in people {
             let made = done(
@@ -163,13 +163,13 @@ impl World {
         };
         let (security, owner) = (security.id, owner.id);
         let team = NewTeam { name: "removers".into() };
-        let removers = done("create a team", people::create_team(&engine, &admin, team))?.record.id;
+        let removers = done("create a team", person::create_team(&engine, &admin, team))?.record.id;
         for person in [made.person.id, second] {
             let teams = PersonChange {
                 teams: Some(vec![removers]),
                 ..PersonChange::default()
             };
-            done("join a team", people::change_person(&engine, &admin, person, teams))?;
+            done("join a team", person::change_person(&engine, &admin, person, teams))?;
         }
         for (environment, production) in [("prod", true), ("dev", false)] {
             done(
@@ -276,7 +276,7 @@ impl World {
             stage: Stage::Pending,
             token: None,
         };
-        subject.id = done("register a workload", identities::register(&engine, &caller, ask))?.record.id;
+        subject.id = done("register a workload", registration::register(&engine, &caller, ask))?.record.id;
         done("activate a workload", activate(&engine, &manager, subject.id))?;
         if privileged {
             let free = self.people.iter().skip(1).find(|person| Some(person.id) != backup).ok_or_else(missing)?;
@@ -330,7 +330,7 @@ impl World {
             stage: Stage::Pending,
             token: None,
         };
-        subject.id = done("register a gateway", identities::register(&engine, &admin, ask))?.record.id;
+        subject.id = done("register a gateway", registration::register(&engine, &admin, ask))?.record.id;
         done("activate a gateway", activate(&engine, &security, subject.id))?;
         self.enforcers.push(subject);
         Ok(())
@@ -385,7 +385,7 @@ impl World {
                     let enforcement = self.enforcement(&place.environment, uri).ok_or(("setup", "no enforcement point".to_owned()))?;
                     let look = async {
                         let enforcer = enforcement.present(engine, &place.environment).await?;
-                        introspect::introspect(engine, &place.environment, &enforcer, &issued.access_token).await
+                        introspection::introspect(engine, &place.environment, &enforcer, &issued.access_token).await
                     };
                     match finish(look, 10_000) {
                         Some(Ok(answer)) if answer.active == expected => {}

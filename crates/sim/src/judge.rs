@@ -6,7 +6,7 @@ use tenure_core::id::IdentityId;
 use tenure_core::identity::IdentityState;
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 use tenure_log::Leaf;
 
 use crate::intent::{Asked, Derived, Fact, Intent};

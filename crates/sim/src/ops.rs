@@ -22,32 +22,32 @@ use tenure_core::scope::Scope;
 use tenure_core::time::Span;
 use tenure_credentials::opaque::Parsed;
 use tenure_engine::Kernel;
-use tenure_engine::caller::Caller;
-use tenure_engine::error::OpError;
-use tenure_engine::if_match::IfMatch;
-use tenure_engine::ops::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::if_match::IfMatch;
 
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
 use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
-use tenure_engine::caller;
-use tenure_engine::ops::decide;
-use tenure_engine::ops::directory;
-use tenure_engine::ops::enrol;
-use tenure_engine::ops::grants;
-use tenure_engine::ops::holds;
-use tenure_engine::ops::identities;
-use tenure_engine::ops::introspect;
-use tenure_engine::ops::lifecycle;
-use tenure_engine::ops::log;
-use tenure_engine::ops::people;
-use tenure_engine::ops::revoke;
-use tenure_engine::ops::token;
-use tenure_engine::ops::token::prove;
+use tenure_engine::credentials::decisions;
+use tenure_engine::credentials::holds;
+use tenure_engine::credentials::introspection;
+use tenure_engine::credentials::revocation;
+use tenure_engine::credentials::token;
+use tenure_engine::credentials::token::prove;
+use tenure_engine::identities::enrolment;
+use tenure_engine::identities::grants;
+use tenure_engine::identities::lifecycle;
+use tenure_engine::identities::registration;
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller;
+use tenure_engine::log::reading;
+use tenure_engine::log::seal;
+use tenure_engine::people::person;
 use tenure_engine::run::deadlines;
-use tenure_engine::run::seal;
 use tenure_engine::run::upkeep;
 
 /// Identities of a run: few, so that what happens meets.
@@ -282,7 +282,7 @@ impl World {
         Some((
             intent,
             by(engine, token, async move |engine, caller| {
-                Box::pin(identities::register(&engine, &caller, ask)).await.map(stands)
+                Box::pin(registration::register(&engine, &caller, ask)).await.map(stands)
             }),
         ))
     }
@@ -304,7 +304,7 @@ impl World {
                 let charter = self.charter(&subject, row.registered_by, owner, true)?;
                 let admin = self.token_of(row.registered_by)?;
                 let write = async move |engine: Arc<Kernel>, caller| {
-                    Box::pin(identities::write_charter(&engine, &caller, id, charter, IfMatch::Any))
+                    Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any))
                         .await
                         .map(stands)
                 };
@@ -468,7 +468,7 @@ impl World {
         let proof = self.enforcement(&credential.environment, &credential.resource)?;
         let operation = async move {
             let enforcer = proof.present(&engine, &credential.environment).await?;
-            let answer = introspect::introspect(&engine, &credential.environment, &enforcer, &credential.token).await?;
+            let answer = introspection::introspect(&engine, &credential.environment, &enforcer, &credential.token).await?;
             let actions = answer.token.map(|token| token.scope.split(' ').map(str::to_owned).collect());
             Ok(Fact::Verdict(answer.active, actions.unwrap_or_default()))
         };
@@ -539,7 +539,7 @@ impl World {
         };
         let operation = async move {
             let enforcer = proof.present(&engine, &environment).await?;
-            Ok(Fact::Verdict(decide::evaluate(&engine, &enforcer, &ask).await?.decision, Vec::new()))
+            Ok(Fact::Verdict(decisions::evaluate(&engine, &enforcer, &ask).await?.decision, Vec::new()))
         };
         Some((Intent::Evaluate(id, with, action), Box::pin(operation)))
     }
@@ -556,7 +556,7 @@ impl World {
                 let credential = self.model.issued.get(self.credential()?)?.clone();
                 let client = identity(&self.dump(), credential.identity)?;
                 let own = async move {
-                    introspect::revoke_token(&engine, &credential.environment, &client, &credential.token).await?;
+                    introspection::revoke_token(&engine, &credential.environment, &client, &credential.token).await?;
                     Ok(Fact::Done(1))
                 };
                 (Intent::Revoke(credential.id), Box::pin(own))
@@ -628,7 +628,7 @@ impl World {
         let Some(join_token) = self.rng.pick(&subject.join_tokens).cloned() else {
             let token = self.people.get(1)?.token.clone();
             let create = async move |engine: Arc<Kernel>, caller| {
-                enrol::create_join_token(&engine, &caller, id)
+                enrolment::create_join_token(&engine, &caller, id)
                     .await
                     .map(|made| Fact::JoinToken(made.join_token))
             };
@@ -651,7 +651,7 @@ impl World {
         };
         Some((
             Intent::Enrol(id, Hidden(seed)),
-            Box::pin(async move { Box::pin(enrol::enrol(&engine, ask, "sim")).await.map(|_| Fact::Done(1)) }),
+            Box::pin(async move { Box::pin(enrolment::enrol(&engine, ask, "sim")).await.map(|_| Fact::Done(1)) }),
         ))
     }
 
@@ -672,7 +672,7 @@ impl World {
                 (
                     Intent::Other("erase a person"),
                     by(engine, token, async move |engine, caller| {
-                        people::erase_person(&engine, &caller, id).await.map(|_| Fact::Done(1))
+                        person::erase_person(&engine, &caller, id).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
@@ -686,7 +686,7 @@ impl World {
                 (
                     Intent::Other("create a person"),
                     by(engine, token, async move |engine, caller| {
-                        people::create_person(&engine, &caller, ask).await.map(|_| Fact::Done(1))
+                        person::create_person(&engine, &caller, ask).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
@@ -711,7 +711,7 @@ impl World {
             _ => {
                 let seal = async move {
                     seal::seal_now(&engine).await?;
-                    Ok(Fact::Checkpoint(log::checkpoint(&engine).await?))
+                    Ok(Fact::Checkpoint(reading::checkpoint(&engine).await?))
                 };
                 (Intent::Other("seal"), Box::pin(seal))
             }
@@ -726,12 +726,12 @@ pub(crate) enum Enforcement {
 }
 
 impl Enforcement {
-    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::ops::introspect::Enforcer, OpError> {
+    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::credentials::introspection::Enforcer, OpError> {
         match self {
-            Self::Token(token) => introspect::authenticate_enforcer(engine, token, &Presented::default()).await,
+            Self::Token(token) => introspection::authenticate_enforcer(engine, token, &Presented::default()).await,
             Self::Assertion(assertion) => {
                 let identity = Box::pin(prove::authenticate_assertion(engine, environment, None, assertion, "enforce", "sim")).await?;
-                introspect::enforcer_of(engine, &identity).await
+                introspection::enforcer_of(engine, &identity).await
             }
         }
     }
@@ -760,7 +760,7 @@ pub(crate) fn token(engine: Arc<Kernel>, ask: TokenAsk) -> Operation {
 
 pub(crate) fn revocation(engine: Arc<Kernel>, token: String, target: RevocationTarget) -> Operation {
     by(engine, token, async move |engine: Arc<Kernel>, caller| {
-        let view = revoke::revoke(
+        let view = revocation::revoke(
             &engine,
             &caller,
             Revocation {

@@ -10,17 +10,17 @@ use tenure_core::request::{Asker, Matter, Place, Request, RequestState};
 use tenure_core::row::RowKind;
 use tenure_core::time::Span;
 use tenure_engine::Kernel;
-use tenure_engine::if_match::IfMatch;
+use tenure_engine::kernel::if_match::IfMatch;
 
 use crate::intent::{Fact, Intent, Subject};
 use crate::model::{identity, record};
 use crate::ops::{Focus, because, by, stands};
 use crate::policies;
 use crate::world::{Operation, World};
-use tenure_engine::ops::identities;
-use tenure_engine::ops::policies as policy_sets;
-use tenure_engine::ops::requests;
-use tenure_engine::ops::requests::vote;
+use tenure_engine::identities::registration;
+use tenure_engine::matters::policies as policy_sets;
+use tenure_engine::matters::request;
+use tenure_engine::requests::vote;
 
 fn stands_at(view: RequestView) -> Fact {
     Fact::Request(view.request.id, view.request.state)
@@ -122,14 +122,14 @@ impl World {
             matter: Some(matter),
             purpose: format!("{}, after step {}", because(), self.step),
         };
-        let amend = async move |engine: Arc<Kernel>, caller| requests::amend_request(&engine, &caller, id, ask).await.map(stands_at);
+        let amend = async move |engine: Arc<Kernel>, caller| request::amend_request(&engine, &caller, id, ask).await.map(stands_at);
         Some((Intent::Request("amend", Some(id)), by(engine, token, amend)))
     }
 
     fn withdraw(&self, engine: Arc<Kernel>, request: &Request) -> Option<(Intent, Operation)> {
         let token = self.asker(request)?;
         let id = request.id;
-        let withdraw = async move |engine: Arc<Kernel>, caller| requests::withdraw_request(&engine, &caller, id).await.map(stands_at);
+        let withdraw = async move |engine: Arc<Kernel>, caller| request::withdraw_request(&engine, &caller, id).await.map(stands_at);
         Some((Intent::Request("withdraw", Some(id)), by(engine, token, withdraw)))
     }
 
@@ -233,13 +233,13 @@ impl World {
 
 fn ask(engine: Arc<Kernel>, token: String, what: &'static str, matter: Matter) -> (Intent, Operation) {
     let ask = NewRequest { matter, purpose: because() };
-    let open = async move |engine: Arc<Kernel>, caller| requests::open_request(&engine, &caller, ask).await.map(stands_at);
+    let open = async move |engine: Arc<Kernel>, caller| request::open_request(&engine, &caller, ask).await.map(stands_at);
     (Intent::Request(what, None), by(engine, token, open))
 }
 
 fn narrow(engine: Arc<Kernel>, token: String, id: IdentityId, charter: CharterDraft) -> (Intent, Operation) {
     let write = async move |engine: Arc<Kernel>, caller| {
-        Box::pin(identities::write_charter(&engine, &caller, id, charter, IfMatch::Any))
+        Box::pin(registration::write_charter(&engine, &caller, id, charter, IfMatch::Any))
             .await
             .map(stands)
     };

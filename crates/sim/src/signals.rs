@@ -12,8 +12,8 @@ use tenure_core::row::RowKind;
 use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::time::Span;
 use tenure_engine::Kernel;
-use tenure_engine::error::OpError;
-use tenure_engine::ops::signals::{Delivery, NotTaken};
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::signals::reception::{Delivery, NotTaken};
 
 use crate::furnish::done;
 use crate::intent::{Fact, Intent};
@@ -21,10 +21,10 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, because, by};
 use crate::workload::ISSUER;
 use crate::world::{Operation, World};
-use tenure_engine::caller;
-use tenure_engine::ops::removals;
-use tenure_engine::ops::signals;
-use tenure_engine::ops::sources;
+use tenure_engine::endings::removals;
+use tenure_engine::kernel::caller;
+use tenure_engine::signals::reception;
+use tenure_engine::signals::sources;
 
 const NAME: &str = "platform";
 /// Small, so that some removals wait for a person.
@@ -190,7 +190,7 @@ fn delivery(engine: Arc<Kernel>, signature: String, body: String) -> Operation {
             body: body.as_bytes(),
             from: "sim",
         };
-        match Box::pin(signals::take_delivery(&engine, delivery)).await {
+        match Box::pin(reception::take_delivery(&engine, delivery)).await {
             Ok(taken) => Ok(Fact::Done(taken.signals.len() as u64)),
             Err(NotTaken::Refused(error)) => Err(error),
             Err(NotTaken::Token(_)) => Err(OpError::Internal("a CloudEvent was taken for a token".into())),

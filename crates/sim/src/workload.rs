@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tenure_core::port::BoxFuture;
 use tenure_core::time::Timestamp;
-use tenure_engine::outbound::{Answered, Fetch, FetchError, Form};
+use tenure_engine::kernel::outbound::{Answered, Fetch, FetchError, Form};
 
 /// The issuer that the simulated platform runs.
 pub const ISSUER: &str = "https://platform.sim";

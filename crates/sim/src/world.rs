@@ -17,7 +17,7 @@ use tenure_core::scope::Cut;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::CedarPolicy;
 use tenure_store::{Dump, MemoryStore};
@@ -32,7 +32,7 @@ use crate::policies::LoadedOnce;
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Observed, Planted, Shared};
 use crate::workload::{Holder, Platform};
-use tenure_engine::keys;
+use tenure_engine::kernel::keys;
 
 /// Nodes that share the store.
 const NODES: usize = 2;

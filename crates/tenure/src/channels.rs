@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tenure_core::secret::Secret;
 use tenure_core::time::Clock;
-use tenure_engine::notice::Notify;
+use tenure_engine::kernel::notice::Notify;
 use tenure_server::outbound::{MailNotify, MailSettings, Outbound, WebhookNotify};
 
 use crate::config::{Config, MailConfig, WebhookConfig};

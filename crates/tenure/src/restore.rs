@@ -15,9 +15,9 @@ use tenure_store::{SqliteStore, back_up, put_back};
 
 use crate::config::Location;
 use crate::server::{Offline, configured, hand_out, make_folder, offline, root_key};
-use tenure_engine::ops::epochs;
-use tenure_engine::ops::setup;
-use tenure_engine::run::push;
+use tenure_engine::log::epochs;
+use tenure_engine::log::push;
+use tenure_engine::people::setup;
 
 /// Copies the database into one file, while the server runs.
 ///

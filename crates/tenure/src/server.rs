@@ -11,7 +11,7 @@ use tenure_core::time::{Clock, Span, Timestamp};
 use tenure_credentials::entropy::OsEntropy;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
-use tenure_engine::outbound::Push;
+use tenure_engine::kernel::outbound::Push;
 use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
@@ -20,11 +20,11 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location};
-use tenure_engine::keys;
-use tenure_engine::ops::epochs;
-use tenure_engine::ops::places;
-use tenure_engine::ops::setup;
-use tenure_engine::run::push;
+use tenure_engine::kernel::keys;
+use tenure_engine::log::epochs;
+use tenure_engine::log::places;
+use tenure_engine::log::push;
+use tenure_engine::people::setup;
 
 /// Runs the server.
 ///
@@ -302,7 +302,7 @@ async fn public_url(config: &Config, scheme: &str, address: SocketAddr, store: &
         Listen::Localhost(_) => {
             let by_name = format!("localhost:{}", address.port());
             let by_address = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, address.port()).to_string());
-            let set_up_as = tenure_engine::ops::setup::set_up_as(store).await?;
+            let set_up_as = tenure_engine::people::setup::set_up_as(store).await?;
             set_up_as.filter(|known| by_address.contains(known)).unwrap_or(by_name)
         }
     };

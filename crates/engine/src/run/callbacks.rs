@@ -9,9 +9,9 @@ use tenure_core::time::Span;
 use tokio::sync::watch;
 
 use crate::Kernel;
-use crate::counters::count;
-use crate::error::OpError;
-use crate::ops::callbacks;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::matters::callbacks;
 
 /// Longer than a call takes, so that nobody else makes it meanwhile.
 const LEASE: Span = Span::from_secs(15);
@@ -41,7 +41,7 @@ pub async fn work_callbacks(kernel: &Kernel) -> Result<usize, OpError> {
     Ok(done)
 }
 
-pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         match work_callbacks(&engine).await {
             Ok(0) => {}

@@ -16,25 +16,27 @@ use tenure_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
 use crate::Kernel;
-use crate::counters::count;
-use crate::error::OpError;
-use crate::ops::dormancy;
-use crate::ops::exceptions::endings;
-use crate::ops::grants::end_grant;
-use crate::ops::lifecycle;
-use crate::ops::needs;
-use crate::ops::people;
-use crate::ops::person_access::grant_deadlines;
-use crate::ops::receipts;
-use crate::ops::removals::work;
-use crate::ops::renewals;
-use crate::ops::requests::request_deadlines;
-use crate::ops::reviews;
-use crate::ops::signals::effects;
-use crate::ops::tiers;
-use crate::ops::transfers::leavers;
-use crate::plan::{self, expiry::Plan};
+use crate::access::leavers;
+use crate::access::person_access::grant_deadlines;
+use crate::credentials::receipts;
+use crate::endings::removals::work;
+use crate::identities::dormancy;
+use crate::identities::grants;
+use crate::identities::grants::end_grant;
+use crate::identities::lifecycle;
+use crate::identities::lifecycle::expiry::Plan;
+use crate::identities::lifecycle::{expiry, idle};
+use crate::identities::renewals;
+use crate::inventory::needs;
+use crate::inventory::tiers;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::matters::exceptions::endings;
+use crate::matters::request_deadlines;
+use crate::matters::reviews;
+use crate::people::person;
 use crate::run::upkeep;
+use crate::signals::effects;
 
 /// How long a worker may take before another takes the work over.
 const LEASE: Span = Span::from_secs(10);
@@ -94,10 +96,10 @@ async fn work_one(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<
 
 async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Changeset, OpError> {
     let changeset = match claimed.kind {
-        DueKind::IdentityExpiry => work_identity(kernel, claimed, now, |identity| async move { Ok(plan::expiry::plan(&identity, now)) }).await?,
+        DueKind::IdentityExpiry => work_identity(kernel, claimed, now, |identity| async move { Ok(expiry::plan(&identity, now)) }).await?,
         DueKind::IdentityIdle => {
             work_identity(kernel, claimed, now, |identity| async move {
-                Ok(plan::idle::plan(&identity, upkeep::last_used(kernel, &identity.id.to_string()).await?, now))
+                Ok(idle::plan(&identity, upkeep::last_used(kernel, &identity.id.to_string()).await?, now))
             })
             .await?
         }
@@ -113,7 +115,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Need => needs::work_need(kernel, claimed, now).await?,
         DueKind::Leaver => leavers::work_leaver(kernel, claimed, now).await?,
         DueKind::Transfer => leavers::work_transfer(kernel, claimed, now).await?,
-        DueKind::Person => people::work_person(kernel, claimed, now).await?,
+        DueKind::Person => person::work_person(kernel, claimed, now).await?,
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => work::work_removal(kernel, claimed, now).await?,
         DueKind::Callback => None,
@@ -169,7 +171,7 @@ pub(crate) fn postponed(kernel: &Kernel, claimed: &Claimed, at: Timestamp, now: 
 async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
     let Ok(id) = claimed.subject.parse::<GrantId>() else { return Ok(None) };
     let Some(stored) = kernel.one::<Grant>(id).await? else { return Ok(None) };
-    Ok(match plan::grant::plan(&stored, now) {
+    Ok(match grants::plan::plan(&stored, now) {
         Plan::Nothing => None,
         Plan::Later(at) => Some(postponed(kernel, claimed, at, now)),
         Plan::Retire(_) => {
@@ -189,7 +191,7 @@ pub(crate) fn system() -> Actor {
     Actor::System { part: "deadlines".into() }
 }
 
-pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         match work_due(&engine).await {
             Ok(0) => {}

@@ -2,29 +2,26 @@
 
 pub mod callbacks;
 pub mod deadlines;
-pub mod notify;
 pub mod ownership;
-pub mod push;
-pub mod seal;
 pub mod upkeep;
-pub mod verification;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::Kernel;
-use crate::notice::Notify;
+use crate::kernel::Kernel;
+use crate::kernel::notice::Notify;
+use crate::log::{outbox, seal, verification};
 
 /// Runs every loop until `stop` turns true.
-pub async fn run(engine: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
+pub async fn run(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
-        deadlines::run(Arc::clone(&engine), stop.clone()),
-        callbacks::run(Arc::clone(&engine), stop.clone()),
-        seal::run_sealer(Arc::clone(&engine), stop.clone()),
-        notify::run(Arc::clone(&engine), channels, stop.clone()),
-        verification::run(Arc::clone(&engine), stop.clone()),
-        ownership::run(Arc::clone(&engine), stop.clone()),
-        upkeep::run(engine, stop),
+        deadlines::run(Arc::clone(&kernel), stop.clone()),
+        callbacks::run(Arc::clone(&kernel), stop.clone()),
+        seal::run_sealer(Arc::clone(&kernel), stop.clone()),
+        outbox::run(Arc::clone(&kernel), channels, stop.clone()),
+        verification::run(Arc::clone(&kernel), stop.clone()),
+        ownership::run(Arc::clone(&kernel), stop.clone()),
+        upkeep::run(kernel, stop),
     );
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::Kernel;
-use crate::error::OpError;
-use crate::ops::ownership;
-use crate::ops::removal_groups;
+use crate::inventory::ownership;
+use crate::inventory::removal_groups;
+use crate::kernel::error::OpError;
 
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Before set-up there is nobody to look for, and a store that can't be asked now is asked again.
@@ -23,7 +23,7 @@ pub async fn sweep_ownership(kernel: &Kernel) -> Result<usize, OpError> {
     Ok(ownership::sweep_left_behind(kernel).await? + removal_groups::sweep_removal_groups(kernel).await?)
 }
 
-pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let pause = match sweep_ownership(&engine).await {
             Ok(_) => EVERY,

@@ -7,8 +7,8 @@ use tenure_core::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::Kernel;
-use crate::error::OpError;
-use crate::ops::policies;
+use crate::kernel::error::OpError;
+use crate::matters::policies;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.
@@ -66,7 +66,7 @@ async fn purge_all(kernel: &Kernel) -> Result<(), OpError> {
     Ok(())
 }
 
-pub(super) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
         for result in [

@@ -5,7 +5,7 @@ use axum::response::Response;
 use tenure_api::request::BriefFact;
 use tenure_core::identity::Entitlement;
 use tenure_core::request::{Matter, Place, RequestState, Route, Vote};
-use tenure_engine::ops::requests::link::{Approval, Named};
+use tenure_engine::matters::link::{Approval, Named};
 
 use crate::error::Failure;
 use crate::sign_in::html::{self, Html, page};

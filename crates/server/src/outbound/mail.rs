@@ -19,7 +19,7 @@ use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executo
 use serde::Deserialize;
 use tenure_core::port::BoxFuture;
 use tenure_core::secret::Secret;
-use tenure_engine::notice::{Notice, Notify, Recipient, Undelivered};
+use tenure_engine::kernel::notice::{Notice, Notify, Recipient, Undelivered};
 
 /// For connecting, and for each answer of the server.
 const PATIENCE: Duration = Duration::from_secs(10);

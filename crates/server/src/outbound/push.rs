@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 use tenure_core::port::BoxFuture;
-use tenure_engine::outbound::{FetchError, Push};
+use tenure_engine::kernel::outbound::{FetchError, Push};
 use tenure_log::note::MAX_NOTE_BYTES;
 use tenure_log::{Checkpoint, SignedNote};
 use tokio::sync::Semaphore;

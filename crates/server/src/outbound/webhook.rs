@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tenure_core::port::BoxFuture;
 use tenure_core::secret::Secret;
 use tenure_core::time::{Clock, Timestamp};
-use tenure_engine::notice::{Notice, Notify, Undelivered};
+use tenure_engine::kernel::notice::{Notice, Notify, Undelivered};
 
 use super::Outbound;
 

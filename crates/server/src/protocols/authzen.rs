@@ -11,14 +11,14 @@ use tenure_api::problem::Problem;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::Decision;
 use tenure_core::problem::Reason;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
 use crate::keys::Keys;
-use tenure_engine::ops::decide;
-use tenure_engine::ops::introspect;
+use tenure_engine::credentials::decisions;
+use tenure_engine::credentials::introspection;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,7 +49,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
         ));
     };
     let shown = keys.with_a_token(scheme)?;
-    let enforcer = introspect::authenticate_enforcer(&app.engine, &token, &shown).await.map_err(|error| {
+    let enforcer = introspection::authenticate_enforcer(&app.engine, &token, &shown).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
             app.engine.count_stranger(*reason, &source);
         }
@@ -58,7 +58,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
     whole?;
     proven(request.extensions());
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
-    ok(decide::evaluate(&app.engine, &enforcer, &ask).await?)
+    ok(decisions::evaluate(&app.engine, &enforcer, &ask).await?)
 }
 
 async fn configuration(State(app): State<App>) -> Reply<Value> {

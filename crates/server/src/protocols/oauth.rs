@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_core::text;
-use tenure_engine::error::OpError;
-use tenure_engine::ops::backchannel::TENURE_ACCESS;
-use tenure_engine::ops::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
+use tenure_engine::credentials::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::backchannel::TENURE_ACCESS;
 
 use super::{ciba, exchange};
 use crate::App;
@@ -23,10 +23,10 @@ use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
 use crate::serve::Connection;
 use crate::sign_in::html;
-use tenure_engine::keys;
-use tenure_engine::ops::introspect;
-use tenure_engine::ops::token;
-use tenure_engine::ops::token::prove;
+use tenure_engine::credentials::introspection;
+use tenure_engine::credentials::token;
+use tenure_engine::credentials::token::prove;
+use tenure_engine::kernel::keys;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -418,12 +418,14 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
         None => None,
         Some((scheme, access_token)) => {
             let shown = Keys::of_request(&app, &request).with_a_token(scheme).map_err(at_resource)?;
-            let enforcer = introspect::authenticate_enforcer(&app.engine, &access_token, &shown).await.map_err(|error| {
-                if let OpError::Unauthenticated(reason) = &error {
-                    app.engine.count_stranger(*reason, &source);
-                }
-                at_resource(error)
-            })?;
+            let enforcer = introspection::authenticate_enforcer(&app.engine, &access_token, &shown)
+                .await
+                .map_err(|error| {
+                    if let OpError::Unauthenticated(reason) = &error {
+                        app.engine.count_stranger(*reason, &source);
+                    }
+                    at_resource(error)
+                })?;
             Some(enforcer)
         }
     };
@@ -437,7 +439,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
             let identity = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "introspection", &source)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?;
-            introspect::enforcer_of(&app.engine, &identity)
+            introspection::enforcer_of(&app.engine, &identity)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?
         }
@@ -455,7 +457,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
     };
     connection.iter().for_each(Connection::prove);
     let asked_about = form.must("token")?;
-    let answer = introspect::introspect(&app.engine, &environment, &enforcer, asked_about)
+    let answer = introspection::introspect(&app.engine, &environment, &enforcer, asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
@@ -471,7 +473,7 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
     let client = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "revocation", &source)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
-    introspect::revoke_token(&app.engine, &environment, &client, token)
+    introspection::revoke_token(&app.engine, &environment, &client, token)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(StatusCode::OK.into_response())

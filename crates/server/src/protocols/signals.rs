@@ -10,13 +10,13 @@ use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::signal::SetError;
-use tenure_engine::error::OpError;
-use tenure_engine::ops::signals::{Delivery, NotTaken};
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::signals::reception::{Delivery, NotTaken};
 
 use crate::App;
 use crate::error::{Failure, problem_of};
 use crate::extract::{Path, Source, body_within};
-use tenure_engine::ops::signals;
+use tenure_engine::signals::reception;
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;
@@ -40,7 +40,7 @@ async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from
         body: &body,
         from: &from,
     };
-    let taken = signals::take_delivery(&app.engine, delivery).await;
+    let taken = reception::take_delivery(&app.engine, delivery).await;
     // Which rules a reply follows depends on what was sent, not on which source there is.
     if is_set(&headers) {
         return match taken {

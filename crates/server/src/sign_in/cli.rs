@@ -13,7 +13,7 @@ use super::{Attempt, Browser, encoded, name, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Form, Query, Reply, Source, created};
-use tenure_engine::ops::cli_sign_in;
+use tenure_engine::people::cli_sign_in;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::SESSION_LIFE;
 use tenure_core::time::Span;
-use tenure_engine::ops::oidc::PENDING_LIFE;
+use tenure_engine::people::oidc::PENDING_LIFE;
 
 use crate::App;
 use crate::error::Failure;

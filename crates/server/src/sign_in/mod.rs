@@ -16,8 +16,8 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_core::event::Via;
 use tenure_core::secret::Secret;
-use tenure_engine::caller::Caller;
-use tenure_engine::ops::oidc::is_local_path;
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::people::oidc::is_local_path;
 
 pub(crate) use self::cookie::{Cookie, must_be_same_origin};
 pub(crate) use self::limit::{Attempt, Attempts};
@@ -26,9 +26,9 @@ use self::html::{Html, page};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Operator, Query, Source, proven};
-use tenure_engine::caller;
-use tenure_engine::ops::sign_in;
-use tenure_engine::ops::sign_in_providers;
+use tenure_engine::kernel::caller;
+use tenure_engine::people::sign_in;
+use tenure_engine::people::sign_in_providers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -58,7 +58,7 @@ impl FromRequestParts<App> for Browser {
                 proven(&parts.extensions);
                 Ok(Self(Some(caller)))
             }
-            Err(tenure_engine::error::OpError::Unauthenticated(_)) => Ok(Self(None)),
+            Err(tenure_engine::kernel::error::OpError::Unauthenticated(_)) => Ok(Self(None)),
             Err(other) => Err(other.into()),
         }
     }

@@ -7,14 +7,14 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_core::problem::Reason;
-use tenure_engine::error::OpError;
-use tenure_engine::ops::oidc::{BeginOidc, Returned};
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::people::oidc::{BeginOidc, Returned};
 
 use super::{Attempt, Browser, Cookie, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Path, Query, Source, id};
-use tenure_engine::ops::oidc;
+use tenure_engine::people::oidc;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

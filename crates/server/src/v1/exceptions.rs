@@ -13,8 +13,8 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::exceptions;
-use tenure_engine::ops::exceptions::endings;
+use tenure_engine::matters::exceptions;
+use tenure_engine::matters::exceptions::endings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -10,7 +10,7 @@ use tenure_core::finding::Finding;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::findings;
+use tenure_engine::identities::findings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -16,21 +16,21 @@ use tenure_core::grant::Grant;
 use tenure_core::id::IdentityId;
 use tenure_core::identity::CharterDraft;
 use tenure_core::identity::Identity;
-use tenure_engine::caller::Caller;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, if_match, ok};
 use crate::listing::List;
-use tenure_engine::ops::api_keys;
-use tenure_engine::ops::credentials;
-use tenure_engine::ops::enrol;
-use tenure_engine::ops::first_token;
-use tenure_engine::ops::grants;
-use tenure_engine::ops::identities;
-use tenure_engine::ops::lifecycle;
-use tenure_engine::ops::token::prove;
+use tenure_engine::credentials::api_keys;
+use tenure_engine::credentials::liveness;
+use tenure_engine::credentials::token::prove;
+use tenure_engine::identities::enrolment;
+use tenure_engine::identities::grants;
+use tenure_engine::identities::lifecycle;
+use tenure_engine::identities::registration;
+use tenure_engine::matters::first_token;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -70,7 +70,7 @@ async fn one(
     Operator(caller): Operator,
     Path(who): Path<String>,
 ) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
-    let view = identities::identity(&app.engine, &caller, identity(&who)?).await?;
+    let view = registration::identity(&app.engine, &caller, identity(&who)?).await?;
     Ok((etag(view.revision), axum::Json(view)))
 }
 
@@ -81,7 +81,7 @@ async fn write_charter(
     headers: HeaderMap,
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
-    ok(Box::pin(identities::write_charter(&app.engine, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
+    ok(Box::pin(registration::write_charter(&app.engine, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
 }
 
 async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
@@ -131,7 +131,7 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
     let caller = match (operator, &report.client_assertion) {
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
-            let environment = identities::environment_of(&app.engine, who).await?;
+            let environment = registration::environment_of(&app.engine, who).await?;
             let identity = prove::authenticate_assertion(&app.engine, &environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
             Caller::Identity {
                 identity,
@@ -158,11 +158,11 @@ async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(wh
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
-    ok(credentials::credential(&app.engine, &caller, id(&credential, "credential")?).await?)
+    ok(liveness::credential(&app.engine, &caller, id(&credential, "credential")?).await?)
 }
 
 async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
-    created(enrol::create_join_token(&app.engine, &caller, identity(&who)?).await?)
+    created(enrolment::create_join_token(&app.engine, &caller, identity(&who)?).await?)
 }
 
 async fn create_api_key(
@@ -175,7 +175,7 @@ async fn create_api_key(
 }
 
 async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
-    created(enrol::enrol(&app.engine, ask, &source).await.map_err(|error| match error {
+    created(enrolment::enrol(&app.engine, ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
         OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),
         other => other.into(),

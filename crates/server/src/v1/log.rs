@@ -15,19 +15,19 @@ use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::exceptional::ExceptionalAccess;
 use tenure_core::row::Position;
-use tenure_engine::error::OpError;
-use tenure_engine::ops::state::Extent;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::log::state::Extent;
 
 use crate::App;
 use crate::admission::BoundedElsewhere;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
-use tenure_engine::caller;
-use tenure_engine::ops::directory;
-use tenure_engine::ops::exceptional;
-use tenure_engine::ops::log;
-use tenure_engine::ops::state;
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller;
+use tenure_engine::kernel::exceptional;
+use tenure_engine::log::reading;
+use tenure_engine::log::state;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -50,11 +50,11 @@ pub(crate) fn streams() -> Router<App> {
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
-    Ok(log::checkpoint(&app.engine).await?.ok_or(OpError::NotFound("checkpoint yet"))?)
+    Ok(reading::checkpoint(&app.engine).await?.ok_or(OpError::NotFound("checkpoint yet"))?)
 }
 
 async fn key(State(app): State<App>) -> Result<String, Failure> {
-    Ok(log::verifier_key(&app.engine).await?)
+    Ok(reading::verifier_key(&app.engine).await?)
 }
 
 /// Hash tiles are for everyone; bundles of entries say what happened, and are for those who may audit.
@@ -63,7 +63,7 @@ async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request
         let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
         directory::may_audit(&app.engine, &caller).await?;
     }
-    let tile = log::tile(&app.engine, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
+    let tile = reading::tile(&app.engine, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
 }
 
@@ -75,7 +75,7 @@ struct Inclusion {
 }
 
 async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Reply<InclusionProof> {
-    ok(log::inclusion(&app.engine, ask.index, ask.size).await?)
+    ok(reading::inclusion(&app.engine, ask.index, ask.size).await?)
 }
 
 #[derive(Deserialize)]
@@ -102,11 +102,11 @@ struct Consistency {
 }
 
 async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> Reply<ConsistencyProof> {
-    ok(log::consistency(&app.engine, ask.from, ask.to).await?)
+    ok(reading::consistency(&app.engine, ask.from, ask.to).await?)
 }
 
 async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
-    let export = log::export(&app.engine, &caller).await?;
+    let export = reading::export(&app.engine, &caller).await?;
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.
@@ -145,7 +145,7 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
     // One more than the last number there is comes after every event.
     let from = resumed.or(feed.after).map_or(0, |after| after.saturating_add(1));
     // A caller who may not read the feed is refused here, before the stream begins.
-    log::events_after(&app.engine, &caller, resumed.or(feed.after).map(Position::at), 1).await?;
+    reading::events_after(&app.engine, &caller, resumed.or(feed.after).map(Position::at), 1).await?;
     let open = app.streams.open(&caller)?;
     let steps = stream::unfold((app, caller, from, open), async |(app, caller, from, open)| {
         let since = Instant::now();
@@ -166,7 +166,7 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
                 let lines: Vec<_> = events.into_iter().map(|(_, lines)| Ok::<_, Infallible>(lines)).collect();
                 return Some((stream::iter(lines), (app, caller, next, open)));
             }
-            log::wait_for_events(&app.engine, from).await;
+            reading::wait_for_events(&app.engine, from).await;
             if since.elapsed() >= KEEP_ALIVE {
                 let comment = vec![Ok(Bytes::from_static(b":\n\n"))];
                 return Some((stream::iter(comment), (app, caller, from, open)));

@@ -13,8 +13,8 @@ use tenure_core::third_party::Need;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::ops::needs;
-use tenure_engine::ops::ownership;
+use tenure_engine::inventory::needs;
+use tenure_engine::inventory::ownership;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

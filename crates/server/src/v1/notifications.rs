@@ -8,7 +8,7 @@ use tenure_api::views::Page;
 
 use crate::App;
 use crate::extract::{NoParameters, Operator, Query, Reply, ok};
-use tenure_engine::ops::notifications;
+use tenure_engine::log::notifications;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/notifications", get(list))

@@ -22,8 +22,8 @@ use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, c
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
 use crate::listing::List;
-use tenure_engine::ops::import;
-use tenure_engine::ops::people;
+use tenure_engine::people::import;
+use tenure_engine::people::person;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -52,31 +52,31 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): P
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
-    created(people::create_person(&app.engine, &caller, ask).await?)
+    created(person::create_person(&app.engine, &caller, ask).await?)
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
-    ok(people::change_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(person::change_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
-    created(people::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    created(person::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(people::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
+    ok(person::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(people::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(person::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(people::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(person::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(people::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
+    ok(person::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.
@@ -135,7 +135,7 @@ async fn import(State(app): State<App>, Operator(caller): Operator, Query(query)
 }
 
 async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
-    created(people::create_team(&app.engine, &caller, ask).await?)
+    created(person::create_team(&app.engine, &caller, ask).await?)
 }
 
 async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<View<Team>>> {

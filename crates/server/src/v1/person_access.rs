@@ -13,8 +13,8 @@ use tenure_core::person_grant::{Package, PersonGrant};
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::ops::packages;
-use tenure_engine::ops::person_access::report;
+use tenure_engine::access::person_access::report;
+use tenure_engine::inventory::packages;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

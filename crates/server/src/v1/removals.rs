@@ -11,7 +11,7 @@ use tenure_core::removal::Removal;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::removals;
+use tenure_engine::endings::removals;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -11,7 +11,7 @@ use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::policy_set::PolicySet;
 use tenure_core::request::Request;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 use tenure_policy::{PolicyReview, Solver};
 
 use crate::App;
@@ -20,9 +20,9 @@ use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 use crate::listing::List;
-use tenure_engine::ops::policies;
-use tenure_engine::ops::requests;
-use tenure_engine::ops::requests::vote;
+use tenure_engine::matters::policies;
+use tenure_engine::matters::request;
+use tenure_engine::requests::vote;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -37,19 +37,19 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
-    created(requests::open_request(&app.engine, &caller, ask).await?)
+    created(request::open_request(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Request>) -> Reply<Page<RequestView>> {
-    ok(requests::requests(&app.engine, &caller, list.ask).await?)
+    ok(request::requests(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(requests::request(&app.engine, &caller, id(&request, "request")?).await?)
+    ok(request::request(&app.engine, &caller, id(&request, "request")?).await?)
 }
 
 async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<Amendment>) -> Reply<RequestView> {
-    ok(requests::amend_request(&app.engine, &caller, id(&request, "request")?, ask).await?)
+    ok(request::amend_request(&app.engine, &caller, id(&request, "request")?, ask).await?)
 }
 
 async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
@@ -61,7 +61,7 @@ async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request):
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(requests::withdraw_request(&app.engine, &caller, id(&request, "request")?).await?)
+    ok(request::withdraw_request(&app.engine, &caller, id(&request, "request")?).await?)
 }
 
 async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<PolicyInForceView> {

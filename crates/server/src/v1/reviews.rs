@@ -10,7 +10,7 @@ use tenure_core::review::Review;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::reviews;
+use tenure_engine::matters::reviews;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

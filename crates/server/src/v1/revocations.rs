@@ -9,16 +9,16 @@ use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::receipt::Receipt;
 use tenure_core::scope::Hold;
-use tenure_engine::error::OpError;
+use tenure_engine::kernel::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::holds;
-use tenure_engine::ops::log;
-use tenure_engine::ops::receipts;
-use tenure_engine::ops::revoke;
+use tenure_engine::credentials::holds;
+use tenure_engine::credentials::receipts;
+use tenure_engine::credentials::revocation;
+use tenure_engine::log::reading;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -31,7 +31,7 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> Reply<ReceiptView> {
-    created(revoke::revoke(&app.engine, &caller, ask).await?)
+    created(revocation::revoke(&app.engine, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Receipt>) -> Reply<Page<View<Receipt>>> {
@@ -70,6 +70,6 @@ async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): 
 async fn keys(State(app): State<App>) -> Reply<serde_json::Value> {
     ok(serde_json::json!({
         "receipts": {"keys": [receipts::receipt_key(&app.engine).await?]},
-        "log": log::verifier_key(&app.engine).await?,
+        "log": reading::verifier_key(&app.engine).await?,
     }))
 }

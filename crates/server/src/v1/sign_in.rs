@@ -10,9 +10,9 @@ use tenure_core::sign_in::Invitation;
 use crate::App;
 use crate::extract::{Body, NoParameters, Operator, Path, Query, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::invitations;
-use tenure_engine::ops::sign_in;
-use tenure_engine::ops::sign_in_providers;
+use tenure_engine::people::invitations;
+use tenure_engine::people::sign_in;
+use tenure_engine::people::sign_in_providers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -14,8 +14,8 @@ use tenure_core::signal::Source;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::ops::ownership;
-use tenure_engine::ops::sources;
+use tenure_engine::inventory::ownership;
+use tenure_engine::signals::sources;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

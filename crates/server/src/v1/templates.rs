@@ -11,7 +11,7 @@ use tenure_core::template::Template;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, ok};
 use crate::listing::List;
-use tenure_engine::ops::templates;
+use tenure_engine::inventory::templates;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -11,18 +11,18 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::identity::Kind;
 use tenure_core::naming::NamingStandard;
 use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
-use tenure_engine::error::OpError;
-use tenure_engine::ops::lists::Listed;
+use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::query::Listed;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
-use tenure_engine::ops::contracts;
-use tenure_engine::ops::inventory;
-use tenure_engine::ops::naming;
-use tenure_engine::ops::ownership;
-use tenure_engine::ops::third_party;
+use tenure_engine::inventory::changes;
+use tenure_engine::inventory::contracts;
+use tenure_engine::inventory::naming;
+use tenure_engine::inventory::ownership;
+use tenure_engine::inventory::third_party;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -89,7 +89,7 @@ async fn classify(
     headers: HeaderMap,
     Body(ask): Body<Classification>,
 ) -> Reply<Edited<View<DataDomain>>> {
-    edited(inventory::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(changes::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn set_naming_standard(

@@ -10,7 +10,7 @@ use tenure_core::transfer::Transfer;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::ops::transfers;
+use tenure_engine::access::transfers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -9,7 +9,7 @@ use tenure_core::time::Timestamp;
 
 use crate::App;
 use crate::extract::{Operator, Path, Query, Reply, id, ok};
-use tenure_engine::ops::why;
+use tenure_engine::identities::why;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -10,7 +10,7 @@ use tenure_core::difference::DifferenceDecision;
 use tenure_core::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::person::{PersonClass, Role};
 use tenure_core::time::{Span, Timestamp};
-use tenure_engine::plan::feed::{Dialect, rewritten};
+use tenure_engine::people::feed::{Dialect, rewritten};
 
 use super::context::{Context, must_be_new, read_input, word, write_new_secret};
 use super::directory::filtered;

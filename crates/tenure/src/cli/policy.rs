@@ -10,7 +10,7 @@ use tenure_api::policies::NewPolicySet;
 use tenure_core::id::PolicySetId;
 use tenure_core::problem::FieldProblem;
 use tenure_core::request::RequestState;
-use tenure_engine::ops::lockouts::lockouts;
+use tenure_engine::matters::lockouts::lockouts;
 use tenure_policy::bench::{self, Expect, Outcome};
 use tenure_policy::{
     Analysis, CedarPolicy, DEFAULT_CASES, DEFAULT_POLICIES, PlainAnswer, PolicyDiff, PolicyInfo, PolicyProblem, PolicySetError, SCHEMA, Solver, Source,

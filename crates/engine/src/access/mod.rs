@@ -1,0 +1,5 @@
+//! Who answers for an identity when its owner goes, and what people hold.
+
+pub mod leavers;
+pub mod person_access;
+pub mod transfers;

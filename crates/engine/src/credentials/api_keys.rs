@@ -1,0 +1,211 @@
+//! API keys: for what can't prove itself otherwise, by an exception that ends (R5, R32).
+
+use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
+use tenure_core::exception::{Exception, ExceptionType};
+use tenure_core::exceptional::Access;
+use tenure_core::gate::{self, Ask};
+use tenure_core::id::{CredentialId, CredentialKind, IdentityId};
+use tenure_core::identity::{CredentialType, Identity, Kind};
+use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::api_key::issue_api_key;
+use tenure_credentials::opaque::{OpaqueKind, Parsed};
+use tenure_credentials::token::AccessClaims;
+
+use crate::Kernel;
+use crate::credentials::token;
+use crate::credentials::token::wanted_resource;
+use crate::identities::enrolment::bootstrap;
+use crate::identities::registration::owns_identity;
+use crate::kernel::authority::{self, inventory};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::exceptional::About;
+use crate::kernel::load::Known;
+use crate::kernel::operation::Asked;
+use crate::matters::facts;
+use crate::matters::facts::expect;
+
+/// Issues an API key, shown this once. It ends with the exception that allows it, at the latest.
+///
+/// # Errors
+/// The charter doesn't list the type, no exception is in force, the identity doesn't stand, or the caller may not.
+pub async fn create_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: NewApiKey) -> Result<ApiKeyIssued, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Issue, "api_key.create", id), async {
+            let ((pending, view), committed) = kernel.decide(|| decide_api_key(kernel, caller, id, &ask)).await?;
+            let secret = pending.release(&committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+            Ok(ApiKeyIssued {
+                api_key: secret.expose().clone(),
+                log: Some(kernel.logged(&committed).await?),
+                ..view
+            })
+        })
+        .await
+}
+
+async fn decide_api_key(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: IdentityId,
+    ask: &NewApiKey,
+) -> Result<(Changeset, (tenure_core::secret::Pending<String>, ApiKeyIssued)), OpError> {
+    let reading = kernel.reading();
+    let now = reading.now;
+    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+    let environment = known.identity.charter.environment.clone().unwrap_or_default();
+    kernel.allow(
+        caller,
+        Action::Bootstrap,
+        inventory("identity", id, &environment),
+        bootstrap(owns_identity(caller, &known.identity), true, Span::default()),
+    )?;
+    if !reading.reliable {
+        return Err(OpError::refused(Reason::ClockUnreliable));
+    }
+    let standing = gate::standing(known.facts(now))?;
+    let environment = kernel.must::<Environment>("environment", &environment).await?;
+    let resource = wanted_resource(&known, ask.resource.as_deref(), &standing)?;
+    let held = standing.held(&resource, &ask.actions)?;
+    let waiver = weaker_credential_waiver(kernel, &known.identity, now).await?;
+    // It ends before the exception does.
+    let until = waiver.as_ref().and_then(|waiver| waiver.ends_at).map_or(Span::default(), |end| end.since(now));
+    let wanted = ask.ttl.unwrap_or(standing.charter().rotation_cadence).min(standing.charter().rotation_cadence);
+    let ttl = wanted.min(until);
+    let answer = kernel.policy.decide(&Question {
+        principal: authority::identity(&known.identity),
+        action: Action::Issue,
+        resource: authority::resource(&resource),
+        context: api_key_context(kernel, &known, &environment.name, if waiver.is_some() { ttl } else { wanted }, now).await?,
+    });
+    let credential = CredentialId::generate(now, kernel.entropy.as_ref());
+    let permit = standing
+        .permit(
+            Ask {
+                credential,
+                kind: CredentialType::ApiKey,
+                environment: &environment,
+                resource: &resource,
+                binding: None,
+                ttl: Some(ttl),
+                confirmation: None,
+                task: None,
+                delegation: None,
+                may_act: None,
+            },
+            &held,
+            &answer,
+        )
+        .map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+    let mut record = permit.record();
+    let event = kernel
+        .event(now, "credential.issued", ControlPoint::Issue)
+        .subject(credential)
+        .subject(id)
+        .fact("type", record.kind)
+        .fact("method", "api_key")
+        .fact("environment", &record.environment)
+        .fact("resource", record.resource)
+        .fact("actions", &record.actions)
+        .fact("grants", &record.grants)
+        .fact("exception", waiver.as_ref().map(|waiver| waiver.id))
+        .fact("expires_at", record.expires_at)
+        .fact("policies", &answer.policies)
+        .fact("policy_version", &answer.version);
+    let mut changeset = Changeset::new(caller.actor(), now, event);
+    known.expect(&mut changeset);
+    changeset.expect(&environment).expect(&resource);
+    changeset.expects.extend(waiver.as_ref().map(expect));
+    for grant in known.grants.iter().flatten().filter(|grant| held.grants.contains(&grant.id)) {
+        changeset.expect(grant);
+    }
+    let (pending, hash) = issue_api_key(&kernel.opaque, &permit, kernel.entropy.as_ref(), changeset.id);
+    record.hash = Some(hash);
+    changeset.insert(&record);
+    changeset.spends.push(token::issuance_spend(kernel, id, now));
+    let about = About {
+        access: Access::ApiKeyIssued,
+        with: credential.to_string(),
+        identity: Some(id),
+        allowed_by: waiver.as_ref().map(|waiver| waiver.id.to_string()),
+        refused: None,
+    };
+    exceptional::exceptional(kernel, &mut changeset, about);
+    let view = ApiKeyIssued {
+        id: credential,
+        identity: id,
+        api_key: String::new(),
+        resource: resource.uri.clone(),
+        scope: record.actions.join(" "),
+        expires_at: record.expires_at,
+        log: None,
+    };
+    Ok((changeset, (pending, view)))
+}
+
+async fn api_key_context(kernel: &Kernel, known: &Known, environment: &str, ttl: Span, now: Timestamp) -> Result<Attributes, OpError> {
+    Ok(Attributes::from([
+        ("method", Value::Text("api_key".to_owned())),
+        ("credential_type", Value::Text(CredentialType::ApiKey.as_str().to_owned())),
+        ("ttl_secs", Value::Long(ttl.as_secs())),
+        ("charter_complete", Value::Bool(true)),
+        ("owner_active", Value::Bool(known.owner_active())),
+        ("in_transfer", Value::Bool(known.in_transfer(now))),
+        ("live_grant", Value::Bool(true)),
+        ("in_scope", Value::Bool(true)),
+        ("environment", Value::Text(environment.to_owned())),
+        ("weaker_credential", Value::Bool(true)),
+        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
+        ("waived", Value::Set(facts::waived(kernel, &known.identity, now).await?)),
+        ("sender_constrained", Value::Bool(false)),
+        // A key is for no task in particular.
+        ("in_intent", Value::Bool(known.identity.charter.tasks.is_empty())),
+        ("depth", Value::Long(0)),
+        ("through_agent", Value::Bool(known.identity.kind == Kind::Agent)),
+        ("second_instance", Value::Bool(false)),
+    ]))
+}
+
+/// The exception in force that lets the identity have a weaker credential: the one that ends last.
+async fn weaker_credential_waiver(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Option<Stored<Exception>>, OpError> {
+    let mut found: Option<Stored<Exception>> = None;
+    for id in &identity.exceptions {
+        let Some(exception) = kernel.one::<Exception>(id).await? else { continue };
+        let waives = exception.kind == ExceptionType::WeakerCredential && exception.is_in_force(now);
+        if waives && found.as_ref().is_none_or(|other| other.ends_at < exception.ends_at) {
+            found = Some(exception);
+        }
+    }
+    Ok(found)
+}
+
+/// What an API key says of itself, if it is one of ours and its secret is right: what the claims of an access token say of that.
+pub(crate) async fn api_key_claims(kernel: &Kernel, text: &str) -> Result<Option<AccessClaims>, OpError> {
+    let Ok(parsed) = Parsed::parse(text) else { return Ok(None) };
+    let (OpaqueKind::ApiKey, Some(id)) = (parsed.kind(), parsed.id::<CredentialKind>()) else {
+        return Ok(None);
+    };
+    let Some(credential) = kernel.one::<tenure_core::credential::Credential>(id).await? else {
+        return Ok(None);
+    };
+    if !credential.hash.as_deref().is_some_and(|hash| kernel.opaque.matches(&parsed, hash)) {
+        return Ok(None);
+    }
+    let resource = kernel.one::<tenure_core::resource::Resource>(credential.resource).await?;
+    Ok(resource.map(|resource| AccessClaims {
+        credential: credential.id,
+        identity: credential.identity,
+        subject: credential.identity,
+        confirmation: None,
+        audience: resource.uri.clone(),
+        scope: credential.actions.clone(),
+        issued_at: credential.issued_at,
+        expires_at: credential.expires_at,
+    }))
+}

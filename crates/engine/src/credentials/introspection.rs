@@ -1,0 +1,277 @@
+//! Introspection and revocation of tokens by protocol (RFC 7662, RFC 7009), and who may ask.
+
+use tenure_api::views::{ActiveToken, Introspection};
+use tenure_core::credential::Confirmation;
+use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
+use tenure_core::exception::{Exception, ExceptionType};
+use tenure_core::gate;
+use tenure_core::identity::{ENFORCE, Identity};
+use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::resource::{Resource, WhenUnreachable};
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::jose::SKEW;
+use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
+
+use crate::Kernel;
+use crate::credentials::api_keys;
+use crate::credentials::liveness;
+use crate::credentials::liveness::Held;
+use crate::credentials::receipts;
+use crate::credentials::revocation;
+use crate::credentials::token;
+use crate::credentials::token::sender;
+use crate::credentials::token::{Presented, TokenUse};
+use crate::identities::findings;
+use crate::kernel::authority;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::kernel::keys;
+use crate::kernel::load::Known;
+
+/// An enforcement point that has proven itself.
+pub struct Enforcer {
+    known: Known,
+    /// The resource that its access token is for, if it came with one: it may ask about no other.
+    bound_to: Option<String>,
+}
+
+/// Longer than any clock is off.
+const ANY_TIME: Span = Span::from_days(36_500);
+const NOTHING: Introspection = Introspection { active: false, token: None };
+
+/// The claims of an access token of an environment, signature and times checked. Nodes' clocks differ, so a token may be issued a little
+/// ahead of this one; whether it is over is for its record to say, to the moment.
+pub(crate) async fn verified(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<AccessClaims, OpError> {
+    let known = keys::signed_token(kernel, environment, token, now).await?;
+    known.signed.at(now, SKEW).cloned().map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))
+}
+
+/// The claims of an access token of an environment, whatever this node's clock says: nothing may keep a token from being revoked,
+/// neither that another node issued it a moment ahead nor that a clock stepped (S-4). `None` if the signature isn't ours.
+async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -> Result<Option<AccessClaims>, OpError> {
+    let keys: Vec<_> = keys::public_keys(kernel, environment, Timestamp::default())
+        .await?
+        .into_iter()
+        .map(|(_, key)| key)
+        .collect();
+    Ok(verify_access_token(token, &keys, &kernel.issuer_of(&environment.name), kernel.now(), ANY_TIME).ok())
+}
+
+/// The environment that a token says it is from; nothing is checked yet.
+async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
+    if let Some(known) = keys::known_token(kernel, token) {
+        return kernel.one::<Environment>(&known.environment).await;
+    }
+    let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else {
+        return Ok(None);
+    };
+    let prefix = format!("{}/env/", kernel.settings.public_url);
+    match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
+        Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
+        _ => Ok(None),
+    }
+}
+
+/// The enforcement point behind an access token: a live one of ours with the action `enforce`.
+///
+/// # Errors
+/// The token fails, is dead, is for something else, or is bound to a key that was not shown.
+pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Presented) -> Result<Enforcer, OpError> {
+    let now = kernel.now();
+    let environment = claimed_environment(kernel, token)
+        .await?
+        .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let claims = verified(kernel, &environment, token, now).await?;
+    let held = liveness::held(kernel, claims.credential, now)
+        .await?
+        .ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
+    held.status.map_err(OpError::Unauthenticated)?;
+    let to = TokenUse {
+        asked: ENFORCE,
+        changes: false,
+    };
+    sender::holds_key(kernel, &held.credential, token, shown, to, now).await?;
+    if !held.actions.iter().any(|action| action == ENFORCE) {
+        token::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
+        return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
+    }
+    Ok(Enforcer {
+        known: held.known,
+        bound_to: Some(claims.audience),
+    })
+}
+
+/// The enforcement point that proved itself with a client assertion.
+///
+/// # Errors
+/// The identity can't be read.
+pub async fn enforcer_of(kernel: &Kernel, identity: &Stored<Identity>) -> Result<Enforcer, OpError> {
+    Ok(Enforcer {
+        known: kernel.know_rest(identity.clone()).await?,
+        bound_to: None,
+    })
+}
+
+/// The resource, if the enforcement point may ask about it (S-6).
+pub(crate) fn enforces(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource, now: Timestamp) -> Result<(), OpError> {
+    if enforcer.bound_to.as_ref().is_some_and(|uri| *uri != resource.uri) {
+        return Err(OpError::refused(Reason::ResourceUnknown));
+    }
+    let standing = gate::standing(enforcer.known.facts(now))?;
+    standing
+        .held(resource, &[ENFORCE.to_owned()])
+        .map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
+    let answer = kernel.policy.decide(&Question {
+        principal: authority::identity(&enforcer.known.identity),
+        action: Action::Enforce,
+        resource: authority::resource(resource),
+        context: Attributes::from([
+            ("live_grant", Value::Bool(true)),
+            ("owner_active", Value::Bool(enforcer.known.owner_active())),
+            ("in_transfer", Value::Bool(enforcer.known.in_transfer(now))),
+            ("charter_complete", Value::Bool(true)),
+            ("environment", Value::Text(standing.charter().environment.clone())),
+        ]),
+    });
+    gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
+}
+
+pub(crate) const fn enforcer_identity(enforcer: &Enforcer) -> &Stored<Identity> {
+    &enforcer.known.identity
+}
+
+/// Says whether a token is alive, to an enforcement point of its resource. Every other case is the same answer (RFC 7662 §2.2).
+///
+/// # Errors
+/// The enforcement point itself may not act, or the store can't be read.
+pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer, token: &str) -> Result<Introspection, OpError> {
+    count(&kernel.counters.introspected);
+    let now = kernel.now();
+    let environment = kernel.must::<Environment>("environment", environment).await?;
+    if let Err(reason) = gate::standing(enforcer.known.facts(now)) {
+        token::refuse_identity(kernel, enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
+        return Err(OpError::refused(reason));
+    }
+    let key = api_keys::api_key_claims(kernel, token).await?;
+    let verified = match &key {
+        Some(claims) => Ok(claims.clone()),
+        None => verified(kernel, &environment, token, now).await,
+    };
+    let claims = match verified {
+        Ok(claims) => claims,
+        Err(OpError::Unauthenticated(_)) => {
+            findings::note_token_elsewhere(kernel, enforcer, &environment.name, token, now).await;
+            return Ok(NOTHING);
+        }
+        Err(other) => return Err(other),
+    };
+    let Some(held) = liveness::held(kernel, claims.credential, now).await? else {
+        return Ok(NOTHING);
+    };
+    let Some(resource) = kernel.one::<Resource>(held.credential.resource).await? else {
+        return Ok(NOTHING);
+    };
+    match enforces(kernel, enforcer, &resource, now) {
+        Ok(()) => {}
+        Err(OpError::Refused { .. }) => return Ok(NOTHING),
+        Err(other) => return Err(other),
+    }
+    if held.status.is_err() || !fits(&held, &claims, &resource) || held.credential.environment != environment.name {
+        return Ok(NOTHING);
+    }
+    // Who only introspects reports no posture: where the charter demands one, a decision has to be asked for (R53).
+    if held.usages().any(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
+        return Ok(NOTHING);
+    }
+    kernel.touch(claims.identity.to_string(), now);
+    if key.is_some() {
+        kernel.touch(claims.credential.to_string(), now);
+    }
+    Ok(Introspection {
+        active: true,
+        token: Some(ActiveToken {
+            scope: held.actions.join(" "),
+            client_id: claims.identity.to_string(),
+            sub: claims.subject.to_string(),
+            aud: resource.uri.clone(),
+            iss: kernel.issuer_of(&environment.name),
+            jti: claims.credential.to_string(),
+            exp: claims.expires_at.as_secs(),
+            iat: claims.issued_at.as_secs(),
+            token_type: token_type(held.credential.confirmation.as_ref()).into(),
+            cnf: held.credential.confirmation.clone(),
+            act: held.credential.delegation.as_ref().and_then(actors),
+            authorization_details: held.credential.task.as_deref().map(task_details),
+            tenure_accept_until: accepted_until(kernel, enforcer, &resource, &claims, now).await?,
+        }),
+    })
+}
+
+/// Until when the enforcement point may go on accepting a token while Tenure can't be reached: not at all, unless the resource says so
+/// and the enforcement point has an exception in force (S-16).
+async fn accepted_until(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource, claims: &AccessClaims, now: Timestamp) -> Result<Option<i64>, OpError> {
+    if resource.when_unreachable == WhenUnreachable::Deny {
+        return Ok(None);
+    }
+    let mut until = None;
+    for id in &enforcer.known.identity.exceptions {
+        let exception = kernel.one::<Exception>(id).await?;
+        let ends_at = exception
+            .filter(|found| found.kind == ExceptionType::AcceptUnreachable && found.is_in_force(now))
+            .and_then(|found| found.ends_at);
+        until = until.max(ends_at);
+    }
+    Ok(until.map(|until| until.min(claims.expires_at).as_secs()))
+}
+
+/// The credential behind a token that a caller shows us, with whether it is alive.
+pub(crate) async fn presented(kernel: &Kernel, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
+    if let Some(claims) = api_keys::api_key_claims(kernel, token).await? {
+        let held = liveness::held(kernel, claims.credential, now).await?;
+        if held.as_ref().is_some_and(|held| held.status.is_ok()) {
+            kernel.touch(claims.credential.to_string(), now);
+        }
+        return Ok(held.map(|held| (claims, held)));
+    }
+    let Some(environment) = claimed_environment(kernel, token).await? else {
+        return Ok(None);
+    };
+    let Ok(claims) = verified(kernel, &environment, token, now).await else {
+        return Ok(None);
+    };
+    Ok(liveness::held(kernel, claims.credential, now)
+        .await?
+        .filter(|held| held.credential.identity == claims.identity)
+        .map(|held| (claims, held)))
+}
+
+/// Revokes a token at its own client's request (RFC 7009). An unknown token, or another client's, changes nothing.
+///
+/// # Errors
+/// The store can't take it.
+pub async fn revoke_token(kernel: &Kernel, environment: &str, client: &Identity, token: &str) -> Result<(), OpError> {
+    let environment = kernel.must::<Environment>("environment", environment).await?;
+    let Some(claims) = signed_by_us(kernel, &environment, token).await? else {
+        return Ok(());
+    };
+    if let Some(receipt) = revocation::revoke_own(kernel, client.id, claims.credential).await? {
+        receipts::first_receipt(kernel, receipt).await?;
+    }
+    Ok(())
+}
+
+/// How a token is presented (RFC 6750, RFC 9449).
+pub(crate) const fn token_type(confirmation: Option<&Confirmation>) -> &'static str {
+    match confirmation {
+        Some(Confirmation::Jkt(_)) => "DPoP",
+        Some(Confirmation::Certificate(_)) | None => "Bearer",
+    }
+}
+
+/// Whether the record is what the token says it is.
+fn fits(held: &Held, claims: &AccessClaims, resource: &Resource) -> bool {
+    held.credential.identity == claims.identity && resource.uri == claims.audience && held.credential.actions == claims.scope
+}

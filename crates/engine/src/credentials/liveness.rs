@@ -1,0 +1,135 @@
+//! Credentials as the inventory knows them, and the one check of whether one is alive.
+
+use tenure_api::views::CredentialView;
+use tenure_core::credential::Credential;
+use tenure_core::gate;
+use tenure_core::id::CredentialId;
+use tenure_core::identity::{Identity, Usage};
+use tenure_core::liveness::credential_is_live;
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::credentials::token::exchange;
+use crate::credentials::token::exchange::{Ancestor, links};
+use crate::identities::registration::owns_identity;
+use crate::inventory::directory;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::load::Known;
+use crate::run::upkeep;
+
+/// A credential with what its life depends on.
+pub(crate) struct Held {
+    pub credential: Stored<Credential>,
+    pub known: Known,
+    /// Alive, or why not.
+    pub status: Result<(), Reason>,
+    /// What it may still be used for: what it was issued with ∩ what is held now ∩ the task ∩ what every link of its chain still hands on.
+    pub actions: Vec<String>,
+    /// Those from whom it derives, the first link first.
+    pub ancestors: Vec<Ancestor>,
+}
+
+impl Held {
+    /// Bounds of use of its holder, and of everybody for whom the holder acts.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = &Usage> {
+        let ancestors = self.ancestors.iter().map(|ancestor| &ancestor.known);
+        std::iter::once(&self.known)
+            .chain(ancestors)
+            .filter_map(|known| known.identity.charter.usage.as_ref())
+    }
+}
+
+/// Reads a credential and everything that its life depends on, and says whether it is alive.
+///
+/// Introspection, decisions and the checks behind receipts all come through here.
+pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> Result<Option<Held>, OpError> {
+    let Some(credential) = kernel.one::<Credential>(id).await? else {
+        return Ok(None);
+    };
+    let Some(known) = kernel.know(credential.identity).await? else {
+        return Ok(None);
+    };
+    let ancestors = match &credential.delegation {
+        Some(delegation) => Box::pin(exchange::ancestors(kernel, delegation)).await?,
+        None => Some(Vec::new()),
+    };
+    // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
+    let left = credential_is_live(&credential, &known.identity, known.scopes(), now).and_then(|()| left(&known, &credential, ancestors.as_deref(), now));
+    let (status, actions) = match left {
+        Ok(left) if left.is_empty() => (Err(Reason::NoLiveGrant), left),
+        Ok(left) => (Ok(()), left),
+        Err(reason) => (Err(reason), Vec::new()),
+    };
+    Ok(Some(Held {
+        credential,
+        known,
+        status,
+        actions,
+        ancestors: ancestors.unwrap_or_default(),
+    }))
+}
+
+/// One credential of the inventory. Its secret is not stored anywhere (R5).
+///
+/// # Errors
+/// No such credential, or the caller may not read it.
+pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
+    let held = held(kernel, id, kernel.now()).await?.ok_or(OpError::NotFound("credential"))?;
+    directory::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
+    credential_view(kernel, &held).await
+}
+
+pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<CredentialView, OpError> {
+    let identity: &Identity = &held.known.identity;
+    let id = held.credential.id.to_string();
+    Ok(CredentialView {
+        // Not even the hash of a key leaves the store.
+        record: Credential {
+            hash: None,
+            ..(*held.credential.value).clone()
+        },
+        owner: identity.charter.owner,
+        purpose: identity.charter.purpose.clone(),
+        last_used: upkeep::last_used(kernel, &id).await?,
+        issued_position: held.credential.created,
+        state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
+        identity_last_used: upkeep::last_used(kernel, &identity.id.to_string()).await?,
+    })
+}
+
+/// What a credential may still be used for: each of those whose authority it is still has it, and still hands it on.
+fn left(known: &Known, credential: &Stored<Credential>, ancestors: Option<&[Ancestor]>, now: Timestamp) -> Result<Vec<String>, Reason> {
+    let standing = gate::standing(known.facts(now))?;
+    let Some(resource) = known.resource(credential.resource) else {
+        return Ok(Vec::new());
+    };
+    let mut left = standing.left(resource, &credential.actions, credential.created);
+    let links = ancestors.and_then(|ancestors| links(ancestors, now)).ok_or(Reason::ParentEnded)?;
+    // Of what hands authority on, the chain goes one further, to the actor whom it names.
+    let Some(may_act) = &credential.may_act else {
+        standing.intent(credential.task.as_deref())?;
+        left.retain(|action| standing.in_task(credential.task.as_deref(), action, resource.id).is_ok());
+        return if links.is_empty() || left.is_empty() {
+            Ok(left)
+        } else {
+            handed_on(&links, known, resource, &left, 0)
+        };
+    };
+    if !standing.charter().delegates.iter().any(|delegate| delegate.actor == may_act.actor) {
+        return Err(Reason::DelegationNotAllowed);
+    }
+    if !links.is_empty() {
+        let target = known.resource(may_act.resource).ok_or(Reason::ParentEnded)?;
+        handed_on(&links, known, target, &may_act.actions, 1)?;
+    }
+    Ok(left)
+}
+
+fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, actions: &[String], further: usize) -> Result<Vec<String>, Reason> {
+    let left = gate::handed_on(links, holder.identity.id, resource, actions, further);
+    left.ok().filter(|left| !left.is_empty()).ok_or(Reason::ParentEnded)
+}

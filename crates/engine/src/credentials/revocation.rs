@@ -1,0 +1,219 @@
+//! Revoking: a credential, or everything that was issued in a scope until now, with one record (invariant 4).
+
+use tenure_api::requests::Revocation;
+use tenure_api::views::ReceiptView;
+use tenure_core::application::Application;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::credential::Credential;
+use tenure_core::environment::Environment;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::{CredentialId, IdentityId, ReceiptId};
+use tenure_core::identity::Identity;
+use tenure_core::person::Person;
+use tenure_core::policy::Action;
+use tenure_core::port::DueKind;
+use tenure_core::receipt::{Receipt, Target};
+use tenure_core::row::{Position, Stored};
+use tenure_core::scope::{Cut, Scope};
+use tenure_core::third_party::{CloudAccount, Vendor};
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::credentials::holds;
+use crate::credentials::holds::releaser;
+use crate::credentials::receipts;
+use crate::identities::lifecycle;
+use crate::identities::lifecycle::check_reason;
+use crate::identities::registration::owns_identity;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+
+/// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
+///
+/// # Errors
+/// There is no such target, or the caller may not.
+pub async fn revoke(kernel: &Kernel, caller: &Caller, ask: Revocation) -> Result<ReceiptView, OpError> {
+    check_reason(&ask.reason)?;
+    let target = Target::from(ask.target);
+    let subject = match &target {
+        Target::Credential(id) => id.to_string(),
+        Target::Scope(scope) => scope.subject(),
+    };
+    if ask.suspend && matches!(target, Target::Credential(_)) {
+        let hint = "a credential is revoked for good; to stop its identity as well, cut the identity with suspend";
+        return Err(OpError::field("suspend", "suspend_without_scope", hint));
+    }
+    let (receipt, log) = kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "revoke", subject), async {
+            let (receipt, committed) = match &target {
+                Target::Credential(id) => revoke_credential(kernel, caller, *id, &ask.reason).await?,
+                Target::Scope(scope) => cut(kernel, caller, scope, &ask.reason, ask.suspend).await?,
+            };
+            Ok((receipt, kernel.logged(&committed).await?))
+        })
+        .await?;
+    let mut view = receipts::first_receipt(kernel, receipt).await?;
+    view.log = Some(log);
+    if let (true, Target::Scope(scope)) = (ask.suspend, &target) {
+        view.releasers = Some(holds::releasers(kernel, scope, caller.person_id(), releaser(caller)).await?);
+    }
+    Ok(view)
+}
+
+async fn revoke_credential(kernel: &Kernel, caller: &Caller, id: CredentialId, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let stored = kernel.must::<Credential>("credential", id).await?;
+            let identity = kernel.must::<Identity>("identity", stored.identity).await?;
+            kernel.allow(
+                caller,
+                Action::Revoke,
+                inventory("credential", id, &stored.environment),
+                owns(owns_identity(caller, &identity)),
+            )?;
+            Ok(revoking(kernel, caller.actor(), &stored, reason, now))
+        })
+        .await
+}
+
+/// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
+pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
+    let credential = Credential {
+        revoked_at: stored.revoked_at.or(Some(now)),
+        ..(*stored.value).clone()
+    };
+    let event = kernel
+        .event(now, "credential.revoked", ControlPoint::Revoke)
+        .subject(stored.id)
+        .subject(stored.identity)
+        .fact("reason", reason)
+        .fact("expires_at", stored.expires_at);
+    let mut changeset = Changeset::new(actor, now, event);
+    changeset.replace(stored, &credential);
+    let receipt = ask_receipt(kernel, &mut changeset, Target::Credential(stored.id), None, reason, now);
+    (changeset, receipt)
+}
+
+async fn cut(kernel: &Kernel, caller: &Caller, scope: &Scope, reason: &str, suspend: bool) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+    kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let own = owns_scope(kernel, caller, scope).await?;
+            kernel.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
+            let event = kernel
+                .event(now, "scope.cut", ControlPoint::Revoke)
+                .subject(scope.subject())
+                .fact("scope", scope.kind())
+                .fact("reason", reason)
+                .fact("suspend", suspend);
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let receipt = cut_with_receipt(kernel, &mut changeset, scope.clone(), reason, now).await?;
+            if suspend {
+                stop_scope(kernel, caller, &mut changeset, scope, own, reason, now).await?;
+            }
+            Ok((changeset, receipt))
+        })
+        .await
+}
+
+/// Keeps what was cut from coming back: an identity is suspended, another scope held. What is stopped already stays so.
+async fn stop_scope(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    scope: &Scope,
+    own: bool,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Scope::Identity(id) = scope {
+        kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
+        let stored = kernel.must::<Identity>("identity", id).await?;
+        return lifecycle::suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
+    }
+    let by = caller.must_be_person()?;
+    kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
+    if holds::hold_in(kernel, changeset, by, scope, reason, now).await?.is_some() {
+        changeset.event(holds::held_event(kernel, scope, reason, now));
+    }
+    Ok(())
+}
+
+/// Whether the caller answers for the scope; fails if there is no such thing.
+pub(crate) async fn owns_scope(kernel: &Kernel, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
+    Ok(match scope {
+        Scope::Identity(id) => owns_identity(caller, &*kernel.must::<Identity>("identity", id).await?),
+        Scope::Owner(id) => kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
+        Scope::Application(id) => kernel
+            .must::<Application>("application", id)
+            .await
+            .map(|application| caller.person_id() == Some(application.owner))?,
+        Scope::Environment(name) => kernel.must::<Environment>("environment", name).await.map(|_| false)?,
+        Scope::Vendor(id) => kernel
+            .must::<Vendor>("vendor", id)
+            .await
+            .map(|vendor| caller.person_id() == Some(vendor.owner))?,
+        Scope::CloudAccount(id) => kernel
+            .must::<CloudAccount>("cloud account", id)
+            .await
+            .map(|account| caller.person_id() == Some(account.owner))?,
+    })
+}
+
+/// Adds a cut of a scope and the request for its receipt.
+pub(crate) async fn cut_with_receipt(kernel: &Kernel, changeset: &mut Changeset, scope: Scope, reason: &str, now: Timestamp) -> Result<ReceiptId, OpError> {
+    let cut = Cut {
+        scope: scope.clone(),
+        reason: reason.to_owned(),
+        at: now,
+    };
+    let read = kernel.one::<Cut>(&scope).await?;
+    let previous = read.as_ref().map(|cut| cut.position);
+    match &read {
+        Some(read) => changeset.replace(read, &cut),
+        None => changeset.insert(&cut),
+    };
+    Ok(ask_receipt(kernel, changeset, Target::Scope(scope), previous, reason, now))
+}
+
+/// Adds an open receipt and the work that fills it.
+fn ask_receipt(kernel: &Kernel, changeset: &mut Changeset, target: Target, previous: Option<Position>, reason: &str, now: Timestamp) -> ReceiptId {
+    let receipt = Receipt {
+        id: ReceiptId::generate(now, kernel.entropy.as_ref()),
+        target,
+        reason: reason.to_owned(),
+        requested_by: changeset.actor.clone(),
+        asked_at: now,
+        in_force_at: now,
+        position: None,
+        previous,
+        points: Vec::new(),
+        returning: None,
+        attempts: 0,
+        signed: None,
+    };
+    changeset.insert(&receipt);
+    changeset.due.push(DueChange::Set(DueKind::Receipt, receipt.id.to_string(), now));
+    receipt.id
+}
+
+/// Revokes a credential at its client's own request (RFC 7009).
+///
+/// # Errors
+/// The store can't take it.
+pub(crate) async fn revoke_own(kernel: &Kernel, identity: IdentityId, id: CredentialId) -> Result<Option<ReceiptId>, OpError> {
+    let Some(read) = kernel.one::<Credential>(id).await? else { return Ok(None) };
+    if read.identity != identity {
+        return Ok(None);
+    }
+    let (receipt, _) = kernel
+        .decide(|| async {
+            let stored = kernel.must::<Credential>("credential", id).await?;
+            Ok(revoking(kernel, Actor::Identity { id: identity }, &stored, "asked by its client", kernel.now()))
+        })
+        .await?;
+    Ok(Some(receipt))
+}

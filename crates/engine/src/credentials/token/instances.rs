@@ -1,0 +1,155 @@
+//! Who holds an agent's binding: a second holder at the same time is a finding (R59, NHI9:2025), and policy may block it. And a binding
+//! whose workload was changed is verified by the first proof that is newer (R86).
+//!
+//! Replicas of a service may share a key until each has its own; two agents may not. So only agents' holders are kept, and nobody else's
+//! issuance writes more than it did.
+
+use serde_json::json;
+use tenure_core::binding::{Binding, Instance, MAX_INSTANCES};
+use tenure_core::changeset::Changeset;
+use tenure_core::credential::{Confirmation, Credential};
+use tenure_core::event::ControlPoint;
+use tenure_core::finding::rules;
+use tenure_core::identity::{Identity, Kind};
+use tenure_core::policy::{Question, Value};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::credentials::liveness;
+use crate::identities::findings;
+use crate::identities::findings::Apart;
+use crate::kernel::error::OpError;
+
+/// What tells one holder from another: the key that its credentials are bound to, or else where it calls from.
+pub(crate) struct Mark(String);
+
+impl Mark {
+    pub(crate) fn of(confirmation: Option<&Confirmation>, source: &str) -> Self {
+        Self(confirmation.map_or_else(|| format!("addr:{source}"), Instance::mark_of))
+    }
+}
+
+/// Whether another holder of an agent's binding than this one has a credential that is alive.
+pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &Stored<Binding>, mark: &Mark, now: Timestamp) -> Result<bool, OpError> {
+    let others = || binding.instances.iter().filter(|instance| instance.mark != mark.0 && now < instance.until);
+    if identity.kind != Kind::Agent || others().next().is_none() {
+        return Ok(false);
+    }
+    // What the other one held may have been revoked or given back since: then it is gone, and this one takes its place.
+    let (credentials, more) = findings::rows::<Credential>(kernel, &[format!("identity={}", identity.id)], None).await?;
+    let may_be_theirs = |credential: &Credential| {
+        let at_hand = credential.binding == Some(binding.id) && now < credential.expires_at;
+        at_hand && others().any(|other| other.may_hold(credential.confirmation.as_ref()))
+    };
+    for credential in credentials.iter().filter(|credential| may_be_theirs(credential)) {
+        if liveness::held(kernel, credential.id, now).await?.is_some_and(|held| held.status.is_ok()) {
+            return Ok(true);
+        }
+    }
+    Ok(more.is_some())
+}
+
+/// Whether this would be permitted to the only holder.
+pub(crate) fn is_for_one(kernel: &Kernel, mut question: Question) -> bool {
+    question.context.insert("second_instance", Value::Bool(false));
+    kernel.policy.decide(&question).allowed
+}
+
+/// A second holder is a finding, whether it is let in or not.
+pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &Binding, mark: &Mark, let_in: bool) {
+    let holders: Vec<&str> = binding.instances.iter().map(|instance| instance.mark.as_str()).collect();
+    let evidence = json!({"binding": binding.id, "holders": holders, "presented_by": mark.0, "let_in": let_in});
+    let about = Apart {
+        rule: &rules::KEY_SHARED,
+        seen: "binding.second_instance",
+        title: "A second instance presented an agent's key",
+        what: "Another instance presented its key while a credential of the first one was alive.",
+    };
+    findings::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
+}
+
+/// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was wanted.
+#[expect(clippy::too_many_arguments, reason = "what an issuance knows of its holder")]
+pub(crate) fn note_instance(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: &Identity,
+    binding: &Stored<Binding>,
+    mark: &Mark,
+    until: Timestamp,
+    second: bool,
+    now: Timestamp,
+) {
+    if identity.kind != Kind::Agent && binding.recheck.is_none() {
+        changeset.expect(binding);
+        return;
+    }
+    let mut seen = (*binding.value).clone();
+    if let Some(recheck) = seen.recheck.take() {
+        let verified = kernel
+            .event(now, "binding.verified", ControlPoint::Issue)
+            .subject(identity.id)
+            .subject(binding.id)
+            .fact("signal", recheck.because)
+            .fact("since", recheck.since);
+        changeset.event(verified);
+    }
+    if identity.kind == Kind::Agent {
+        remember(&mut seen.instances, mark, until, now);
+    }
+    if second && let Some(issued) = changeset.events.first_mut() {
+        *issued = issued.clone().fact("second_instance", true);
+    }
+    if seen == *binding.value {
+        changeset.expect(binding);
+    } else {
+        changeset.replace(binding, &seen);
+    }
+}
+
+/// Notes a holder. It is noted for twice as long as it needs, so that the row is not written for each of its credentials; whether one of
+/// them is alive is looked up when somebody else comes.
+fn remember(instances: &mut Vec<Instance>, mark: &Mark, until: Timestamp, now: Timestamp) {
+    if instances.iter().any(|instance| instance.mark == mark.0 && instance.until >= until) {
+        return;
+    }
+    instances.retain(|instance| instance.mark != mark.0 && now < instance.until);
+    if instances.len() >= MAX_INSTANCES {
+        instances.remove(0);
+    }
+    instances.push(Instance {
+        mark: mark.0.clone(),
+        until: until.plus(until.since(now)),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::time::Span;
+
+    use super::*;
+
+    #[test]
+    fn a_holder_is_written_seldom_and_the_list_is_bounded() {
+        let at = |secs: i64| Timestamp::from_secs(secs);
+        let mark = |n: usize| Mark(format!("jkt:{n}"));
+        let mut instances = Vec::new();
+        let mut writes = 0;
+        for second in 0..600 {
+            let before = instances.clone();
+            remember(&mut instances, &mark(0), at(second).plus(Span::from_secs(60)), at(second));
+            writes += usize::from(before != instances);
+            assert!(instances.first().unwrap().until >= at(second + 60));
+        }
+        assert!(writes <= 10, "{writes}");
+        for n in 1..40 {
+            remember(&mut instances, &mark(n), at(700), at(600));
+            assert!(instances.len() <= MAX_INSTANCES);
+        }
+        assert_eq!(instances.last().unwrap().mark, "jkt:39");
+        // Who is long gone is forgotten.
+        remember(&mut instances, &mark(1), at(5_000), at(4_900));
+        assert_eq!(instances.len(), 1);
+    }
+}

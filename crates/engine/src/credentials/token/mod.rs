@@ -1,0 +1,480 @@
+//! The token endpoint's use case: a workload proves itself and gets a credential of minutes.
+
+pub mod backchannel;
+pub mod exchange;
+pub mod instances;
+pub mod intent;
+pub mod prove;
+pub mod sender;
+
+use serde_json::json;
+use tenure_api::views::TokenIssued;
+use tenure_core::binding::BindingState;
+use tenure_core::changeset::{Changeset, Expect, Spend};
+use tenure_core::delegation::MayAct;
+use tenure_core::environment::Environment;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::gate::{self, Ask, Delegated, Held};
+use tenure_core::id::{CredentialId, IdentityId};
+use tenure_core::identity::{CredentialType, Identity};
+use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
+use tenure_core::port::Committed;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::resource::Resource;
+use tenure_core::row::{RowKey, RowKind, Stored};
+use tenure_core::secret::{Pending, Secret};
+use tenure_core::time::{Span, Timestamp};
+
+pub use self::exchange::ACCESS_TOKEN_TYPE;
+use self::exchange::Ancestor;
+use self::instances::Mark;
+pub use self::intent::DETAIL_TYPES;
+use self::intent::{Intent, TaskBy, Wish, granted_task, within_task};
+pub use self::prove::Proof;
+pub(crate) use self::prove::unfit_proof;
+pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
+pub(crate) use self::sender::{SeenProofs, TokenUse};
+use crate::Kernel;
+use crate::credentials::introspection::token_type;
+use crate::identities::findings;
+use crate::identities::registration;
+use crate::kernel::authority;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::kernel::keys;
+use crate::kernel::load::Known;
+use crate::kernel::refusals::{Refusal, window};
+use crate::matters::facts;
+
+/// What is asked of the token endpoint.
+#[derive(Clone)]
+pub struct TokenAsk {
+    /// The environment whose issuer is asked.
+    pub environment: String,
+    /// Who claims to ask; an assertion names it itself.
+    pub client_id: Option<String>,
+    /// The proof.
+    pub proof: Proof,
+    /// The resource's identifier (RFC 8707); may be left out if only one is held.
+    pub resource: Option<String>,
+    /// The actions wanted, in OAuth's form; all that are held if left out.
+    pub scope: Option<String>,
+    /// What is asked for in the form of RFC 9396: a JSON array.
+    pub authorization_details: Option<String>,
+    /// What it rests on.
+    pub grant: Grant,
+    /// The keys that the client showed besides its proof.
+    pub sender: Presented,
+    /// Where the request comes from, for the record of strangers.
+    pub source: String,
+}
+
+impl TokenAsk {
+    /// What is asked, in the record of a refusal.
+    const fn asked(&self) -> &'static str {
+        match self.grant {
+            Grant::Exchange(_) => "token_exchange",
+            _ => self.proof.method(),
+        }
+    }
+
+    /// The actions that are asked for.
+    fn actions(&self) -> Vec<String> {
+        let scope = self.scope.as_deref().unwrap_or_default();
+        scope.split(' ').filter(|action| !action.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// What a credential is asked for on the strength of.
+#[derive(Clone)]
+pub enum Grant {
+    /// The identity's own grants.
+    Own,
+    /// What another identity handed on (RFC 8693): the token by which it did, for Tenure itself, with `may_act`.
+    Exchange(String),
+    /// What the identity asked for while it runs (R56): the `auth_req_id` under which its request was opened.
+    Backchannel(String),
+}
+
+/// What a grant comes to.
+pub(crate) struct Wanted {
+    resource: Stored<Resource>,
+    held: Held,
+    /// The task that it is for, with how the request came to it.
+    task: Option<(String, TaskBy)>,
+    /// Actions that were asked for and are left out.
+    left_out: Vec<String>,
+    /// Why what is asked for is not part of a declared task, where it isn't.
+    outside: Option<Reason>,
+    may_act: Option<MayAct>,
+    /// What it derives from.
+    delegated: Option<Delegated>,
+    /// Those whose authority was handed on, the first link first.
+    ancestors: Vec<Ancestor>,
+    /// The granted details (RFC 9396 §7).
+    details: Option<serde_json::Value>,
+    /// Of a token exchange (RFC 8693 §2.2.1).
+    issued_token_type: Option<&'static str>,
+    /// What it rests on besides the identity's own rows.
+    expects: Vec<Expect>,
+}
+
+/// What one decision to issue rests on and gives.
+struct Issued {
+    token: Pending<String>,
+    token_type: &'static str,
+    issued_token_type: Option<&'static str>,
+    authorization_details: Option<serde_json::Value>,
+    expires_in: i64,
+    scope: String,
+    credential: CredentialId,
+}
+
+/// Issues one access token, or says why not. What was issued is durable before it is returned (invariant 2).
+///
+/// # Errors
+/// The proof fails, the identity may not, or the store can't take the record.
+pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, OpError> {
+    let environment = kernel.one::<Environment>(&ask.environment).await?.ok_or(OpError::NotFound("environment"))?;
+    let id = prove::claimed_identity(kernel, ask.client_id.as_deref(), &ask.proof, &ask.source)?;
+    if let Grant::Backchannel(auth_req_id) = &ask.grant {
+        backchannel::unless_answered(kernel, &ask, id, auth_req_id).await?;
+    }
+    let outcome = kernel.decide(|| decide_issuance(kernel, &ask, id, &environment)).await;
+    match outcome {
+        Ok((issued, committed)) => hand_over(kernel, id, issued, &committed).await,
+        Err(OpError::Unauthenticated(reason)) => {
+            kernel.count_stranger(reason, &ask.source);
+            Err(OpError::Unauthenticated(reason))
+        }
+        // A step of the protocol, which the client answers with the same request once more.
+        Err(OpError::Refused {
+            reason: reason @ Reason::DpopNonceNeeded,
+            ..
+        }) => {
+            kernel.count_stranger(reason, &ask.source);
+            Err(OpError::refused(reason))
+        }
+        Err(OpError::Refused {
+            reason,
+            detail,
+            answer,
+            retry_after,
+        }) => {
+            refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
+            if reason == Reason::WrongEnvironment {
+                findings::note_proof_elsewhere(kernel, id, &ask.environment).await;
+            }
+            Err(OpError::Refused {
+                reason,
+                detail,
+                answer,
+                retry_after,
+            })
+        }
+        Err(OpError::Invalid(fields)) => {
+            refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
+            Err(OpError::Invalid(fields))
+        }
+        // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
+        Err(OpError::Unavailable(why)) if matches!(ask.proof, Proof::ExternalToken(_)) => {
+            kernel.count_stranger(Reason::ProofInvalid, &ask.source);
+            Err(OpError::Unavailable(why))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+async fn hand_over(kernel: &Kernel, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
+    let token: Secret<String> = issued
+        .token
+        .release(committed)
+        .ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+    count(&kernel.counters.issued);
+    kernel.touch(id.to_string(), committed.at);
+    Ok(TokenIssued {
+        access_token: token.expose().clone(),
+        token_type: issued.token_type.into(),
+        issued_token_type: issued.issued_token_type.map(str::to_owned),
+        authorization_details: issued.authorization_details,
+        expires_in: issued.expires_in,
+        scope: issued.scope,
+        credential: issued.credential,
+        log: kernel.logged(committed).await?,
+    })
+}
+
+async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, environment: &Stored<Environment>) -> Result<(Changeset, Issued), OpError> {
+    let reading = kernel.reading();
+    let now = reading.now;
+    let snapshot = kernel
+        .store
+        .load(&[RowKey::new(RowKind::Identity, id), registration::environment_key(&ask.environment)])
+        .await?;
+    let identity = snapshot.get::<Identity>(0)?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
+    let environment = snapshot.get::<Environment>(1)?.unwrap_or_else(|| environment.clone());
+    let known = kernel.know_rest(identity).await?;
+    let issuer = kernel.issuer_of(&environment.name);
+    let proven = prove::prove(kernel, &known, &ask.proof, &issuer, &environment.name, now).await?;
+    // From here on the caller is known: refusals are recorded one by one.
+    if !reading.reliable {
+        return Err(OpError::refused(Reason::ClockUnreliable));
+    }
+    if proven.binding.state == BindingState::Suspended {
+        return Err(OpError::refused(Reason::BindingSuspended));
+    }
+    let sender = sender::sender(kernel, &ask.sender, now)?;
+    let standing = gate::standing(known.facts(now))?;
+    if standing.charter().environment != environment.name {
+        return Err(OpError::refused(Reason::WrongEnvironment));
+    }
+    let wanted = wanted(kernel, ask, &known, &standing, now).await?;
+    let ttl = standing.charter().credential_ttl;
+    let mark = Mark::of(sender.confirmation.as_ref(), &ask.source);
+    let second_instance = instances::is_second(kernel, &known.identity, &proven.binding, &mark, now).await?;
+    let mut context = issue_context(
+        &ask.proof,
+        &known,
+        &environment.name,
+        ttl,
+        facts::waived(kernel, &known.identity, now).await?,
+        now,
+    );
+    // A token that names its actor serves nobody else, and is no use to whoever else has it.
+    let confirmation = sender.confirmation.as_ref().filter(|_| wanted.may_act.is_none());
+    context.insert("sender_constrained", Value::Bool(confirmation.is_some() || wanted.may_act.is_some()));
+    context.insert("in_intent", Value::Bool(wanted.outside.is_none()));
+    let delegation = wanted.delegated.as_ref().map(Delegated::delegation);
+    context.extend(kernel.handed_on(&known.identity, delegation).await?);
+    context.insert("second_instance", Value::Bool(second_instance));
+    let question = Question {
+        principal: authority::identity(&known.identity),
+        action: Action::Issue,
+        resource: authority::resource(&wanted.resource),
+        context,
+    };
+    let answer = kernel.policy.decide(&question);
+    if second_instance {
+        instances::note_second(kernel, &known.identity, &proven.binding, &mark, answer.allowed).await;
+    }
+    let credential = CredentialId::generate(now, kernel.entropy.as_ref());
+    if let Some(reason) = wanted.outside {
+        return Err(OpError::by_policy(reason, answer));
+    }
+    let permit = standing
+        .permit(
+            Ask {
+                credential,
+                kind: CredentialType::AccessToken,
+                environment: &environment,
+                resource: &wanted.resource,
+                binding: Some(proven.binding.id),
+                ttl: None,
+                confirmation,
+                task: wanted.task.as_ref().map(|(name, _)| name.as_str()),
+                delegation: wanted.delegated.as_ref(),
+                may_act: wanted.may_act.as_ref(),
+            },
+            &wanted.held,
+            &answer,
+        )
+        .map_err(|reason| match reason {
+            Reason::PolicyDenied if second_instance && instances::is_for_one(kernel, question) => OpError::by_policy(Reason::SecondInstance, answer.clone()),
+            other => OpError::by_policy(other, answer.clone()),
+        })?;
+    let record = permit.record();
+    let mut event = kernel
+        .event(now, "credential.issued", ControlPoint::Issue)
+        .subject(credential)
+        .subject(id)
+        .fact("type", record.kind)
+        .fact("method", ask.proof.method())
+        .fact("environment", &record.environment)
+        .fact("resource", record.resource)
+        .fact("actions", &record.actions)
+        .fact("grants", &record.grants)
+        .fact("binding", record.binding)
+        .fact("expires_at", record.expires_at)
+        .fact("policies", &answer.policies)
+        .fact("policy_version", &answer.version);
+    if let Some(confirmation) = &record.confirmation {
+        event = event.fact("cnf", confirmation);
+    }
+    if let Some((task, by)) = &wanted.task {
+        event = event.fact("task", task).fact("task_by", by.as_str());
+    }
+    if !wanted.left_out.is_empty() {
+        event = event.fact("left_out", &wanted.left_out);
+    }
+    if let Some(delegation) = &record.delegation {
+        event = event.fact("chain", &delegation.chain).fact("parents", &delegation.parents);
+        let tasks: Vec<_> = delegation
+            .declared()
+            .map(|(identity, task)| json!({"identity": identity, "task": task}))
+            .collect();
+        event = event.fact("tasks", tasks);
+        for link in &delegation.chain {
+            event = event.subject(link);
+        }
+    }
+    if let Some(may_act) = &record.may_act {
+        event = event.fact("may_act", may_act);
+    }
+    let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
+    known.expect(&mut changeset);
+    changeset.expect(&environment).expect(&wanted.resource);
+    changeset.expects.extend(wanted.expects);
+    for ancestor in &wanted.ancestors {
+        ancestor.expect(&mut changeset);
+    }
+    instances::note_instance(
+        kernel,
+        &mut changeset,
+        &known.identity,
+        &proven.binding,
+        &mark,
+        record.expires_at,
+        second_instance,
+        now,
+    );
+    if let Some(issuer) = &proven.issuer {
+        changeset.expect(issuer);
+    }
+    for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants.contains(&grant.id)) {
+        changeset.expect(grant);
+    }
+    if let Grant::Backchannel(auth_req_id) = &ask.grant {
+        backchannel::redeem_answer(kernel, &mut changeset, id, auth_req_id, credential, now).await?;
+    }
+    changeset.insert(&record);
+    changeset.once.extend(proven.once);
+    changeset.once.extend(sender.once);
+    changeset.spends.push(issuance_spend(kernel, id, now));
+    let algorithm = environment.algorithm_at(wanted.resource.signing_algorithm, now);
+    let signer = keys::token_signer(kernel, &environment, algorithm, now).await?;
+    let issued = Issued {
+        expires_in: permit.expires_at().as_secs() - now.as_secs(),
+        scope: record.actions.join(" "),
+        token_type: token_type(record.confirmation.as_ref()),
+        issued_token_type: wanted.issued_token_type,
+        authorization_details: wanted.details,
+        credential,
+        token: signer
+            .sign(permit, &issuer, changeset.id)
+            .map_err(|error| OpError::Internal(error.to_string()))?,
+    };
+    Ok((changeset, issued))
+}
+
+/// What the grant that was asked for comes to, before policy is asked.
+async fn wanted(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+    match &ask.grant {
+        Grant::Own => wanted_own(kernel, ask, known, standing, now),
+        Grant::Exchange(subject_token) => Box::pin(exchange::wanted_exchange(kernel, ask, subject_token, known, standing, now)).await,
+        Grant::Backchannel(auth_req_id) => backchannel::wanted_backchannel(kernel, ask, known, auth_req_id, now).await,
+    }
+}
+
+/// A credential under the identity's own authority.
+fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::Standing<'_>, now: Timestamp) -> Result<Wanted, OpError> {
+    let intent = Intent::parse(ask.authorization_details.as_deref())?;
+    if let Some(detail) = &intent.delegation {
+        return exchange::wanted_hand_on(kernel, ask, known, standing, Vec::new(), detail, now);
+    }
+    let resource = wanted_resource(known, intent.resource(ask.resource.as_deref())?, standing)?;
+    let holds = |action: &str| standing.held(&resource, &[action.to_owned()]).is_ok();
+    let wish = Wish::read(&intent, ask.actions(), standing, &resource, &resource.actions, holds)?;
+    let held = standing.held(&resource, &wish.actions)?;
+    let (held, outside) = within_task(standing, &resource, wish.task(), &wish.actions, held);
+    Ok(Wanted {
+        outside,
+        details: wish.task().map(|task| granted_task(task, &resource, &held.actions)),
+        task: wish.task,
+        left_out: wish.left_out,
+        resource,
+        held,
+        may_act: None,
+        delegated: None,
+        ancestors: Vec::new(),
+        issued_token_type: None,
+        expects: Vec::new(),
+    })
+}
+
+/// One more credential from the identity's budget of the minute.
+pub(crate) fn issuance_spend(kernel: &Kernel, id: IdentityId, now: Timestamp) -> Spend {
+    let start = window(now);
+    Spend {
+        budget: format!("issue/{id}"),
+        window: start,
+        until: start.plus(Span::from_mins(2)),
+        by: 1,
+        limit: kernel.settings.issuance_budget,
+    }
+}
+
+/// Records that an identity which proved itself was refused.
+pub(crate) async fn refuse_identity(
+    kernel: &Kernel,
+    id: IdentityId,
+    control: ControlPoint,
+    asked: &str,
+    code: &str,
+    fields: &[FieldProblem],
+    answer: Option<&Answer>,
+) {
+    kernel
+        .record_refusal(Refusal {
+            actor: Actor::Identity { id },
+            control,
+            asked,
+            subjects: vec![id.to_string()],
+            code,
+            fields,
+            answer,
+        })
+        .await;
+}
+
+/// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
+pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
+    let mut resources = known.resources.iter().flatten();
+    match uri {
+        Some(uri) => resources
+            .find(|resource| resource.is_at(uri))
+            .cloned()
+            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
+        None => {
+            let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
+            match (held.next(), held.next()) {
+                (Some(only), None) => Ok(only.clone()),
+                (None, _) => Err(OpError::refused(Reason::NoLiveGrant)),
+                (Some(_), Some(_)) => Err(OpError::field(
+                    "resource",
+                    "resource_missing",
+                    "name the resource (RFC 8707): the identity holds more than one",
+                )),
+            }
+        }
+    }
+}
+
+fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, waived: Vec<String>, now: Timestamp) -> Attributes {
+    Attributes::from([
+        ("method", Value::Text(proof.method().to_owned())),
+        ("credential_type", Value::Text(CredentialType::AccessToken.as_str().to_owned())),
+        ("ttl_secs", Value::Long(ttl.as_secs())),
+        ("charter_complete", Value::Bool(true)),
+        ("owner_active", Value::Bool(known.owner_active())),
+        ("in_transfer", Value::Bool(known.in_transfer(now))),
+        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
+        ("waived", Value::Set(waived)),
+        ("live_grant", Value::Bool(true)),
+        ("in_scope", Value::Bool(true)),
+        ("environment", Value::Text(environment.to_owned())),
+        ("weaker_credential", Value::Bool(false)),
+    ])
+}
+
+#[cfg(test)]
+mod tests;

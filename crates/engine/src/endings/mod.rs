@@ -1,0 +1,3 @@
+//! What ends along with something else.
+
+pub mod removals;

@@ -1,0 +1,120 @@
+//! A binding is one identity's: no key and no token proves two of them, now or ever (S-13, R75), and whoever tries is a finding (R59).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tenure_core::binding::{Binding, BindingMatch, BindingState, claim_term, key_term};
+use tenure_core::changeset::Once;
+use tenure_core::claim;
+use tenure_core::event::Actor;
+use tenure_core::finding::rules;
+use tenure_core::id::{IdentityId, IssuerId};
+use tenure_core::identity::WorkloadBinding;
+use tenure_core::issuer::Issuer;
+use tenure_core::problem::Reason;
+use tenure_core::row::Stored;
+use tenure_credentials::assertion::parse_workload_key;
+use tenure_credentials::certificate::pem_thumbprint;
+
+use crate::Kernel;
+use crate::identities::findings;
+use crate::identities::findings::Apart;
+use crate::kernel::error::OpError;
+
+/// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an identity never
+/// proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.
+///
+/// What is given back takes a number that only one of those who look at the same moment gets.
+pub(crate) async fn claims_are_free(kernel: &Kernel, identity: IdentityId, issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Result<Once, OpError> {
+    let others = bindings_like(kernel, issuer, claims).await?;
+    let in_the_way = |binding: &&Stored<Binding>| {
+        let BindingMatch::Oidc { claims: theirs, .. } = &binding.matches else {
+            return false;
+        };
+        let own_and_over = binding.identity == identity && binding.state == BindingState::Removed;
+        !own_and_over && claim::overlap(issuer.preset, claims, theirs)
+    };
+    if others.iter().any(|binding| in_the_way(&binding)) {
+        return Err(OpError::because(
+            Reason::KeyAlreadyBound,
+            "a token that these claims fit would fit the binding of another identity too, and what once proved one never proves another: \
+                 fix a claim in which they differ",
+        ));
+    }
+    let anchor = claims
+        .get(issuer.preset.workload_claim())
+        .map(|value| claim_term(issuer.preset.workload_claim(), value));
+    Ok(Once {
+        space: "oidc_subject",
+        key: format!("{} {} {}", issuer.id, anchor.unwrap_or_default(), others.len()),
+        until: None,
+    })
+}
+
+/// Every binding ever made to this issuer's tokens about the workload that the claims name.
+async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<String, Value>) -> Result<Vec<Stored<Binding>>, OpError> {
+    let workload = issuer.preset.workload_claim();
+    let Some(value) = claims.get(workload) else { return Ok(Vec::new()) };
+    // An issuer that was removed and registered anew is the same one.
+    let mut registrations: Vec<IssuerId> = Vec::new();
+    for row in every::<Issuer>(kernel, &[format!("url={}", issuer.url)]).await? {
+        registrations.push(row.id);
+    }
+    let mut bindings = every::<Binding>(kernel, &[claim_term(workload, value)]).await?;
+    bindings.retain(|binding| match &binding.matches {
+        BindingMatch::Oidc { issuer, claims } => registrations.contains(issuer) && claims.get(workload) == Some(value),
+        BindingMatch::PublicKey { .. } | BindingMatch::Certificate { .. } => false,
+    });
+    Ok(bindings)
+}
+
+/// Every record with these terms.
+async fn every<T: tenure_core::row::Record>(kernel: &Kernel, terms: &[String]) -> Result<Vec<Stored<T>>, OpError> {
+    let (mut all, mut next) = findings::rows::<T>(kernel, terms, None).await?;
+    while let Some(after) = next {
+        let (rows, following) = findings::rows::<T>(kernel, terms, Some(after)).await?;
+        all.extend(rows);
+        next = following;
+    }
+    Ok(all)
+}
+
+/// After a registration was refused because what it binds is another identity's: that one gets a finding.
+pub(crate) async fn note_taken_binding<T>(kernel: &Kernel, actor: Actor, wanted_for: &str, binding: Option<&WorkloadBinding>, result: &Result<T, OpError>) {
+    let refused = matches!(
+        result,
+        Err(OpError::Refused {
+            reason: Reason::KeyAlreadyBound,
+            ..
+        })
+    );
+    let thumbprint = match binding.filter(|_| refused) {
+        Some(WorkloadBinding::PublicKey { jwk, .. }) => parse_workload_key(jwk).ok().map(|key| key.thumbprint().to_owned()),
+        Some(WorkloadBinding::Certificate { certificate, .. }) => pem_thumbprint(certificate).ok(),
+        _ => None,
+    };
+    if let Some(thumbprint) = thumbprint {
+        note_taken_key(kernel, actor, wanted_for, &thumbprint).await;
+    }
+}
+
+/// Somebody presented a key that is bound to an identity as another one's.
+pub(crate) async fn note_taken_key(kernel: &Kernel, actor: Actor, wanted_for: &str, thumbprint: &str) {
+    let bindings = match every::<Binding>(kernel, &[key_term(thumbprint)]).await {
+        Ok(bindings) => bindings,
+        Err(error) => {
+            tracing::warn!(%error, "whose key it is could not be read");
+            return;
+        }
+    };
+    for binding in bindings.iter().filter(|binding| binding.identity.to_string() != wanted_for) {
+        let evidence = json!({"binding": binding.id, "thumbprint": thumbprint, "wanted_for": wanted_for, "presented_by": actor});
+        let about = Apart {
+            rule: &rules::KEY_SHARED,
+            seen: "key.presented_for_another",
+            title: "An identity's key was presented as another one's",
+            what: "The key of this identity was presented for the registration of another one, and refused.",
+        };
+        findings::note_apart(kernel, about, binding.identity, &binding.id.to_string(), evidence).await;
+    }
+}

@@ -1,0 +1,371 @@
+//! Looks at identities by themselves: posture, dormancy, and whether what they serve is still there (R41, R76).
+//!
+//! An identity is looked at right after its activation, after each change of its charter and after its resumption, and then when it
+//! would have gone dormant. A look takes no input: it reads what stands and is idempotent.
+
+pub mod plan;
+
+use serde_json::{Map, Value, json};
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::exception::ExceptionType;
+use tenure_core::finding::{Rule, rules};
+use tenure_core::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
+use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
+use tenure_core::person::Person;
+use tenure_core::person::Role;
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::problem::Reason;
+use tenure_core::review::{Review, ReviewSubject, ReviewTrigger};
+use tenure_core::row::Stored;
+use tenure_core::scope::Scope;
+use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::credentials::revocation;
+use crate::identities::dormancy::plan::{Plan, plan};
+use crate::identities::findings;
+use crate::identities::posture::Broken;
+use crate::inventory::contracts::within_contract;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::matters::exceptions::plan::rests_on;
+use crate::matters::facts;
+use crate::matters::request_deadlines::acknowledge;
+use crate::matters::reviews;
+use crate::matters::reviews::reviewer_of;
+use crate::run::deadlines::system;
+use crate::run::upkeep;
+
+/// Identities that are suspended in one commit.
+const BATCH: usize = 50;
+
+/// A suspension that a rule places.
+pub(crate) struct ByRule<'a> {
+    pub kind: SuspensionKind,
+    pub releasable_by: Releaser,
+    pub reason: &'a str,
+    /// The rule's finding, opened with it, and its detail.
+    pub rule: &'static Rule,
+    pub detail: &'a str,
+    pub evidence: Map<String, Value>,
+    /// Whether it is told as an alert, to security too.
+    pub alert: bool,
+}
+
+/// Has the identity looked at as soon as this is committed.
+pub(crate) fn watch(changeset: &mut Changeset, identity: &Identity, now: Timestamp) {
+    if matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
+        changeset.due.push(DueChange::Set(DueKind::Dormancy, identity.id.to_string(), now));
+    }
+}
+
+/// Looks at an identity whose time for it has come.
+pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
+    let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
+    if !matches!(stored.state, IdentityState::Active | IdentityState::Suspended) {
+        return Ok(None);
+    }
+    let broken = findings::posture_of(kernel, &stored, now).await?;
+    let mut changeset = Changeset::new(system(), now, looked_event(kernel, &stored, &broken, now));
+    findings::note_posture(kernel, &mut changeset, id, &broken, now).await?;
+    if let Some(ended) = ended_service(kernel, &stored).await? {
+        suspend_by_rule(kernel, &mut changeset, &stored, need_ended(kernel, &stored, &ended, &[]).await?, now).await?;
+        acknowledge(&mut changeset, claimed);
+        return Ok(Some(changeset));
+    }
+    let limit = dormant_after(kernel, &stored);
+    let next = match plan(&stored, upkeep::last_used(kernel, &stored.id.to_string()).await?, limit, now) {
+        Plan::Nothing => None,
+        Plan::Later(at) => Some(at),
+        Plan::Dormant(_)
+            if facts::waived(kernel, &stored, now)
+                .await?
+                .iter()
+                .any(|waived| waived == ExceptionType::Dormancy.as_str()) =>
+        {
+            ask_whether_needed(kernel, &mut changeset, &stored, now).await?;
+            Some(now.plus(limit))
+        }
+        Plan::Dormant(since) => {
+            let reason = format!("not used since {since}, for as long as its risk tier {} allows", stored.tier.as_str());
+            let by = ByRule {
+                kind: SuspensionKind::Dormant,
+                releasable_by: Releaser::Owner,
+                reason: &reason,
+                rule: &rules::DORMANT,
+                detail: "",
+                evidence: facts(json!({"unused_since": since, "limit": limit, "tier": stored.tier})),
+                alert: false,
+            };
+            suspend_by_rule(kernel, &mut changeset, &stored, by, now).await?;
+            None
+        }
+    };
+    match next {
+        Some(at) => changeset
+            .due
+            .push(DueChange::Retry(DueKind::Dormancy, claimed.subject.clone(), claimed.fence, at)),
+        None => acknowledge(&mut changeset, claimed),
+    }
+    Ok(Some(changeset))
+}
+
+fn looked_event(kernel: &Kernel, identity: &Identity, broken: &[Broken], now: Timestamp) -> tenure_core::event::Event {
+    kernel
+        .event(now, "identity.posture_checked", ControlPoint::Review)
+        .subject(identity.id)
+        .fact("broken", broken.iter().map(|broken| broken.rule.id).collect::<Vec<_>>())
+}
+
+/// How long an identity may go unused.
+fn dormant_after(kernel: &Kernel, identity: &Identity) -> Span {
+    kernel.settings.dormant_after.unwrap_or(identity.tier.ceilings().dormant_after)
+}
+
+/// A live exception keeps a dormant identity; its owner answers whether it is still needed.
+async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+    let terms = [
+        format!("identity={}", identity.id),
+        "state=open".to_owned(),
+        format!("trigger={}", ReviewTrigger::Dormancy.as_str()),
+    ];
+    if !findings::rows::<Review>(kernel, &terms, None).await?.0.is_empty() {
+        return Ok(());
+    }
+    let subject = ReviewSubject::Identity(identity.id);
+    reviews::open_review(kernel, changeset, subject, ReviewTrigger::Dormancy, reviewer_of(identity), now);
+    Ok(())
+}
+
+/// Suspends an identity for a rule's reason, with the rule's finding, and tells its owner. One that is suspended for it already, or
+/// doesn't work any more, stays as it is.
+pub(crate) async fn suspend_by_rule(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    by: ByRule<'_>,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Some(identity) = suspended_by_rule(kernel, changeset, (*stored.value).clone(), by, now).await? {
+        changeset.replace(stored, &identity);
+    }
+    Ok(())
+}
+
+/// As [`Kernel::suspend_by_rule`], for an identity that is changed otherwise, too; `None` if nothing changes.
+pub(crate) async fn suspended_by_rule(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    identity: Identity,
+    by: ByRule<'_>,
+    now: Timestamp,
+) -> Result<Option<Identity>, OpError> {
+    let works = matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
+    if !works || identity.suspensions.iter().any(|cause| cause.kind == by.kind) {
+        return Ok(None);
+    }
+    let mut event = kernel
+        .event(now, "identity.suspended", ControlPoint::Suspend)
+        .subject(identity.id)
+        .fact("cause", by.kind)
+        .fact("reason", by.reason)
+        .fact("releasable_by", by.releasable_by);
+    if by.alert {
+        event = event.fact("alert", true);
+    }
+    let owner: Vec<PersonId> = identity.charter.owner.into_iter().collect();
+    let roles: &[Role] = if by.alert { &[Role::Security] } else { &[] };
+    let text = format!(
+        "{} is suspended: {}.\n{}.\nLook: tenure identity show {}",
+        identity.id, by.reason, by.rule.action, identity.id
+    );
+    changeset.event(notify(event, &owner, roles, "An identity is suspended", &text));
+    if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
+        revocation::cut_with_receipt(kernel, changeset, Scope::Identity(identity.id), by.reason, now).await?;
+    }
+    findings::raise(kernel, changeset, by.rule, identity.id, by.detail, by.evidence, now).await?;
+    let cause = SuspensionCause {
+        kind: by.kind,
+        placed_by: None,
+        releasable_by: by.releasable_by,
+        reason: by.reason.to_owned(),
+        at: now,
+    };
+    Ok(Some(identity.suspend(cause)?))
+}
+
+/// Suspends the active identities that have a term, such as `need=nee_…` or `vendor=ven_…`, because what they served has ended, though
+/// they be in use (R76). At most fifty in one changeset; true if there may be more.
+pub(crate) async fn suspend_all(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    term: &str,
+    ended: &Ended,
+    facts: &[(&str, Value)],
+    now: Timestamp,
+) -> Result<bool, OpError> {
+    let terms = [term.to_owned(), "state=active".to_owned()];
+    let (rows, _) = findings::rows::<Identity>(kernel, &terms, None).await?;
+    let more = rows.len() > BATCH;
+    for stored in rows.into_iter().take(BATCH) {
+        let by = need_ended(kernel, &stored, ended, facts).await?;
+        suspend_by_rule(kernel, changeset, &stored, by, now).await?;
+    }
+    Ok(more)
+}
+
+pub(crate) async fn need_ended<'a>(kernel: &Kernel, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
+    let mut evidence = facts(json!({"ended": ended.subject, "last_used": upkeep::last_used(kernel, &identity.id.to_string()).await?}));
+    evidence.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    Ok(ByRule {
+        kind: SuspensionKind::NeedEnded,
+        releasable_by: Releaser::Security,
+        reason: &ended.reason,
+        rule: &rules::NEED_ENDED,
+        detail: &ended.subject,
+        evidence,
+        alert: true,
+    })
+}
+
+/// What an identity served that is closed: its need, its vendor, its cloud account.
+async fn ended_service(kernel: &Kernel, identity: &Identity) -> Result<Option<Ended>, OpError> {
+    let charter = &identity.charter;
+    if let Some(id) = charter.need
+        && kernel.one::<Need>(id).await?.is_some_and(|need| need.standing == Standing::Closed)
+    {
+        return Ok(Some(Ended::need(id)));
+    }
+    if let Some(id) = charter.vendor
+        && kernel.one::<Vendor>(id).await?.is_some_and(|vendor| vendor.standing == Standing::Closed)
+    {
+        return Ok(Some(Ended::vendor(id)));
+    }
+    if let Some(id) = charter.cloud_account
+        && kernel
+            .one::<CloudAccount>(id)
+            .await?
+            .is_some_and(|account| account.standing == Standing::Closed)
+    {
+        return Ok(Some(Ended::cloud_account(id)));
+    }
+    Ok(None)
+}
+
+/// What stands in the way of lifting a cause: nobody answers for the identity, what it served has ended, or it still rests on the exception that is over.
+pub(crate) async fn may_return(kernel: &Kernel, identity: &Identity, released: Option<SuspensionKind>, now: Timestamp) -> Result<(), OpError> {
+    let owner = match identity.charter.owner {
+        Some(owner) => kernel.one::<Person>(owner).await?,
+        None => None,
+    };
+    if identity.transfer.is_none() && !owner.is_some_and(|owner| owner.is_active()) {
+        return Err(OpError::because(
+            Reason::OwnerNotActive,
+            "it has no owner: offer it to somebody who takes it (`tenure transfer start`)",
+        ));
+    }
+    let outside = match identity.charter.vendor {
+        Some(id) => kernel
+            .one::<Vendor>(id)
+            .await?
+            .filter(|vendor| within_contract(&identity.charter, vendor) != identity.charter),
+        None => None,
+    };
+    let outside = outside.map(|vendor| Ended::contract(vendor.id));
+    if let Some(ended) = ended_service(kernel, identity).await?.or(outside) {
+        return Err(OpError::because(
+            Reason::NeedEnded,
+            format!("{}: name what it serves now in its charter by a request, or retire it", ended.reason),
+        ));
+    }
+    if released != Some(SuspensionKind::ExceptionEnded) {
+        return Ok(());
+    }
+    let waived = facts::waived(kernel, identity, now).await?;
+    for kind in ExceptionType::ALL {
+        if rests_on(*kind, &identity.charter) && !waived.iter().any(|waived| waived == kind.as_str()) {
+            return Err(OpError::because(
+                Reason::NotWaivable,
+                format!("no exception {} is in force: narrow its charter, or have another one approved", kind.as_str()),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A suspension was released: idleness counts anew, what was found about it is settled, and it is looked at.
+pub(crate) async fn resumed(kernel: &Kernel, changeset: &mut Changeset, identity: &mut Identity, now: Timestamp) -> Result<(), OpError> {
+    identity.resumed_at = Some(now);
+    let settled = [
+        &rules::DORMANT,
+        &rules::NEED_ENDED,
+        &rules::EXCEPTION_ENDED,
+        &rules::JOIN_TOKEN_REPLAYED,
+        &rules::BINDING_BROKEN,
+    ];
+    let over: Vec<&Rule> = settled
+        .into_iter()
+        .filter(|rule| !identity.suspensions.iter().any(|cause| rule_of(cause.kind).is_some_and(|of| of.id == rule.id)))
+        .collect();
+    findings::no_longer(kernel, changeset, &over, identity.id, "the suspension was released", now).await?;
+    watch(changeset, identity, now);
+    Ok(())
+}
+
+/// What has ended, and why that suspends.
+pub(crate) struct Ended {
+    pub subject: String,
+    pub reason: String,
+}
+
+impl Ended {
+    pub(crate) fn need(id: NeedId) -> Self {
+        Self {
+            subject: id.to_string(),
+            reason: format!("the business need {id} has ended"),
+        }
+    }
+
+    pub(crate) fn vendor(id: VendorId) -> Self {
+        Self {
+            subject: id.to_string(),
+            reason: format!("the contract with the vendor {id} has ended"),
+        }
+    }
+
+    pub(crate) fn contract(id: VendorId) -> Self {
+        Self {
+            subject: id.to_string(),
+            reason: format!("the contract with the vendor {id} doesn't allow what the charter names"),
+        }
+    }
+
+    pub(crate) fn cloud_account(id: CloudAccountId) -> Self {
+        Self {
+            subject: id.to_string(),
+            reason: format!("the cloud account {id} is closed"),
+        }
+    }
+}
+
+/// The rule whose finding goes with a cause.
+fn rule_of(kind: SuspensionKind) -> Option<&'static Rule> {
+    match kind {
+        SuspensionKind::Dormant => Some(&rules::DORMANT),
+        SuspensionKind::NeedEnded => Some(&rules::NEED_ENDED),
+        SuspensionKind::ExceptionEnded => Some(&rules::EXCEPTION_ENDED),
+        SuspensionKind::JoinTokenReplayed => Some(&rules::JOIN_TOKEN_REPLAYED),
+        SuspensionKind::BindingBroken => Some(&rules::BINDING_BROKEN),
+        SuspensionKind::ByHand | SuspensionKind::TransferLapsed | SuspensionKind::ReviewOverdue | SuspensionKind::Signalled => None,
+    }
+}
+
+fn facts(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

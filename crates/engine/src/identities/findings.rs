@@ -1,0 +1,540 @@
+//! Findings: opened once for each rule, subject and detail, counted while they last, resolved when it is no longer so or somebody
+//! answers for it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
+use tenure_api::views::Page;
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::exception::Exception;
+use tenure_core::finding::{Finding, FindingState, Resolution, Rule, Severity, rules};
+use tenure_core::id::{FindingId, IdentityId};
+use tenure_core::identity::{Identity, IdentityState};
+use tenure_core::person::{Person, Role};
+use tenure_core::policy::{Action, Attributes, Value as Attribute};
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+use tenure_core::review::Review;
+use tenure_core::row::{Record, Stored};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::credentials::introspection;
+use crate::credentials::introspection::Enforcer;
+use crate::identities::lifecycle::check_reason;
+use crate::identities::posture::{self, Around, Broken};
+use crate::identities::registration::owns_identity;
+use crate::inventory::directory;
+use crate::kernel::authority::inventory;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::Asked;
+use crate::kernel::query::ListAsk;
+use crate::matters::facts;
+use crate::people::sign_in;
+use crate::people::sign_in::assurance_fact;
+
+/// How often one finding is counted: whoever causes it again and again doesn't fill the log.
+const COUNTED_EVERY: Span = Span::from_mins(1);
+/// Rows of one page, and pages, that a summary counts at most.
+const PAGE: u16 = 1_000;
+const PAGES: usize = 10;
+
+/// A finding as somebody meets it who sees its rule broken.
+struct Known {
+    open: Option<Stored<Finding>>,
+    /// The last one, open or not, of this rule, subject and detail.
+    last: Option<FindingId>,
+}
+
+/// What a finding that is recorded apart is about, in words.
+#[derive(Clone, Copy)]
+pub(crate) struct Apart {
+    pub rule: &'static Rule,
+    /// The event that says what was seen.
+    pub seen: &'static str,
+    /// How its owner and security are told.
+    pub title: &'static str,
+    pub what: &'static str,
+}
+
+/// Opens a finding in this changeset, or counts it if it is open already. The id of a new one is returned; its event is then the
+/// changeset's last.
+pub(crate) async fn raise(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    rule: &'static Rule,
+    subject: impl ToString,
+    detail: &str,
+    evidence: Map<String, Value>,
+    now: Timestamp,
+) -> Result<Option<FindingId>, OpError> {
+    let subject = subject.to_string();
+    let known = known_finding(kernel, rule, &subject, detail).await?;
+    if let Some(open) = known.open {
+        count_again(kernel, changeset, &open, evidence, now);
+        return Ok(None);
+    }
+    let finding = Finding {
+        id: FindingId::generate(now, kernel.entropy.as_ref()),
+        rule: rule.id.to_owned(),
+        subject: subject.clone(),
+        detail: detail.to_owned(),
+        evidence,
+        severity: rule.severity,
+        state: FindingState::Open,
+        seen: 1,
+        opened_at: now,
+        last_seen_at: now,
+        resolved: None,
+    };
+    let event = kernel
+        .event(now, "finding.opened", ControlPoint::Review)
+        .subject(&subject)
+        .subject(finding.id)
+        .fact("rule", rule.id)
+        .fact("severity", finding.severity)
+        .fact("detail", detail)
+        .fact("frameworks", rule.frameworks)
+        .fact("evidence", &finding.evidence)
+        .fact("action", rule.action);
+    changeset.event(event);
+    changeset.insert(&finding);
+    // Whoever sees the same at the same time follows the same one: only the first opens the next.
+    changeset.once.push(Once {
+        space: "finding",
+        key: format!("{} {subject} {detail} {}", rule.id, known.last.map(|last| last.to_string()).unwrap_or_default()),
+        until: None,
+    });
+    Ok(Some(finding.id))
+}
+
+fn count_again(kernel: &Kernel, changeset: &mut Changeset, open: &Stored<Finding>, evidence: Map<String, Value>, now: Timestamp) {
+    if now.since(open.last_seen_at) < COUNTED_EVERY {
+        return;
+    }
+    let finding = Finding {
+        seen: open.seen.saturating_add(1),
+        last_seen_at: now,
+        evidence,
+        ..(*open.value).clone()
+    };
+    let event = kernel
+        .event(now, "finding.seen_again", ControlPoint::Review)
+        .subject(&open.subject)
+        .subject(open.id)
+        .fact("rule", &open.rule)
+        .fact("seen", finding.seen)
+        .fact("evidence", &finding.evidence);
+    changeset.event(event);
+    changeset.replace(open, &finding);
+}
+
+async fn known_finding(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<Known, OpError> {
+    let mut known = Known { open: None, last: None };
+    let terms = vec![format!("subject={subject}"), format!("rule={}", rule.id)];
+    let mut after = None;
+    loop {
+        let (rows, next) = rows::<Finding>(kernel, &terms, after).await?;
+        for row in rows.into_iter().filter(|row| row.detail == detail) {
+            known.last = Some(row.id);
+            if row.state == FindingState::Open {
+                known.open = Some(row);
+            }
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(known),
+        }
+    }
+}
+
+/// Resolves the open findings of these rules about a subject: it is no longer so.
+pub(crate) async fn no_longer(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    rules: &[&Rule],
+    subject: impl ToString,
+    how: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let open = open_findings(kernel, &subject.to_string()).await?;
+    for stored in open.iter().filter(|stored| rules.iter().any(|rule| rule.id == stored.rule)) {
+        settle_finding(kernel, changeset, stored, how, now);
+    }
+    Ok(())
+}
+
+/// As [`Kernel::no_longer`], of one rule and one detail.
+pub(crate) async fn no_longer_about(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    rule: &Rule,
+    subject: impl ToString,
+    detail: &str,
+    how: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Some(open) = known_finding(kernel, rule, &subject.to_string(), detail).await?.open {
+        settle_finding(kernel, changeset, &open, how, now);
+    }
+    Ok(())
+}
+
+/// Whether a finding of this rule, about this detail of a subject, is open.
+pub(crate) async fn is_found(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<bool, OpError> {
+    Ok(known_finding(kernel, rule, subject, detail).await?.open.is_some())
+}
+
+/// Whether a finding of this rule about a subject is open.
+pub(crate) async fn has_finding(kernel: &Kernel, rule: &Rule, subject: &str) -> Result<bool, OpError> {
+    Ok(open_since(kernel, rule, subject).await?.is_some())
+}
+
+/// Since when a finding of this rule about a subject is open.
+pub(crate) async fn open_since(kernel: &Kernel, rule: &Rule, subject: &str) -> Result<Option<Timestamp>, OpError> {
+    let open = open_findings(kernel, subject).await?;
+    Ok(open.iter().find(|open| open.rule == rule.id).map(|open| open.opened_at))
+}
+
+async fn open_findings(kernel: &Kernel, subject: &str) -> Result<Vec<Stored<Finding>>, OpError> {
+    let terms = [format!("subject={subject}"), "state=open".to_owned()];
+    let (mut all, mut next) = rows::<Finding>(kernel, &terms, None).await?;
+    while let Some(after) = next {
+        let (rows, following) = rows::<Finding>(kernel, &terms, Some(after)).await?;
+        all.extend(rows);
+        next = following;
+    }
+    Ok(all)
+}
+
+/// The end of a finding, and its event.
+fn resolution(kernel: &Kernel, stored: &Finding, by: Option<&Caller>, how: &str, now: Timestamp) -> (Event, Finding) {
+    let mut event = kernel
+        .event(now, "finding.resolved", ControlPoint::Review)
+        .subject(&stored.subject)
+        .subject(stored.id)
+        .fact("rule", &stored.rule)
+        .fact("how", how)
+        .fact("seen", stored.seen);
+    if let Some(caller) = by {
+        event = event.fact("assurance", assurance_fact(caller));
+    }
+    let finding = Finding {
+        state: FindingState::Resolved,
+        resolved: Some(Resolution {
+            at: now,
+            by: by.and_then(Caller::person_id),
+            how: how.to_owned(),
+        }),
+        ..stored.clone()
+    };
+    (event, finding)
+}
+
+fn settle_finding(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Finding>, how: &str, now: Timestamp) {
+    let (event, finding) = resolution(kernel, stored, None, how, now);
+    changeset.event(event);
+    changeset.replace(stored, &finding);
+}
+
+/// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
+pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {
+    for broken in broken {
+        raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
+    }
+    for stored in open_findings(kernel, &id.to_string()).await? {
+        let is_posture = posture::RULES.iter().any(|rule| rule.id == stored.rule);
+        let is_so = broken.iter().any(|broken| broken.rule.id == stored.rule && broken.detail == stored.detail);
+        if is_posture && !is_so {
+            settle_finding(kernel, changeset, &stored, "it is no longer so", now);
+        }
+    }
+    Ok(())
+}
+
+/// Every posture rule that an identity breaks now (R41).
+pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<Broken>, OpError> {
+    let owner = match identity.charter.owner {
+        Some(owner) => kernel.one::<Person>(owner).await?,
+        None => None,
+    };
+    let terms = [format!("identity={}", identity.id), "state=open".to_owned()];
+    let (reviews, _) = rows::<Review>(kernel, &terms, None).await?;
+    let around = Around {
+        owner_active: owner.is_some_and(|owner| owner.is_active()),
+        waived: facts::waived(kernel, identity, now).await?,
+        overdue: reviews.iter().filter(|review| review.due_at <= now).map(|review| review.id).collect(),
+    };
+    Ok(posture::posture(identity, &around, now))
+}
+
+/// Records that an identity, or what somebody presented as its credential, was seen in another environment (R26).
+pub(crate) async fn note_environment_mismatch(kernel: &Kernel, id: IdentityId, detail: &str, evidence: Value) {
+    let about = Apart {
+        rule: &rules::ENVIRONMENT_MISMATCH,
+        seen: "identity.out_of_environment",
+        title: "An identity was used in another environment",
+        what: "It was presented in another environment than its own, and refused.",
+    };
+    note_apart(kernel, about, id, detail, evidence).await;
+}
+
+/// Records what was seen of an identity in a commit apart from what it was seen at. A finding that can't be written now is lost, as
+/// what it is about is recorded already; the next one opens it.
+pub(crate) async fn note_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) {
+    if let Err(error) = raise_apart(kernel, about, id, detail, evidence).await {
+        tracing::warn!(%error, identity = %id, rule = about.rule.id, "a finding could not be recorded now");
+    }
+}
+
+async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
+    let evidence = match evidence {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    let Some(identity) = kernel.one::<Identity>(id).await? else { return Ok(()) };
+    for _ in 0..4 {
+        let now = kernel.now();
+        let known = known_finding(kernel, about.rule, &id.to_string(), detail).await?;
+        if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
+            return Ok(());
+        }
+        let seen = kernel.event(now, about.seen, ControlPoint::Use).subject(id).fact("evidence", &evidence);
+        let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
+        if raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now).await?.is_some() {
+            let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+            let text = format!("{id}: {}\nLook: tenure finding list --subject {id}", about.what);
+            tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
+        }
+        match kernel.settle(changeset).await {
+            // Somebody else opened the same one.
+            Ok(Some(_)) | Err(OpError::Taken { .. }) => return Ok(()),
+            Ok(None) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A refused use for the reason that the environments differ.
+pub(crate) async fn note_use_elsewhere(kernel: &Kernel, id: IdentityId, resource: &Resource, asked_by: IdentityId, action: &str, proven: bool) {
+    let environment = match kernel.one::<Identity>(id).await {
+        Ok(identity) => identity.and_then(|identity| identity.charter.environment.clone()),
+        Err(_) => None,
+    };
+    let evidence = json!({
+        "identity": id, "environment": environment, "resource": resource.id, "resource_environment": resource.environment,
+        "action": action, "enforcement_point": asked_by, "proven": proven,
+    });
+    note_environment_mismatch(kernel, id, &resource.id.to_string(), evidence).await;
+}
+
+/// A proof that was refused because it was shown to another environment's issuer.
+pub(crate) async fn note_proof_elsewhere(kernel: &Kernel, id: IdentityId, asked: &str) {
+    let environment = match kernel.one::<Identity>(id).await {
+        Ok(identity) => identity.and_then(|identity| identity.charter.environment.clone()),
+        Err(_) => None,
+    };
+    let evidence = json!({"identity": id, "environment": environment, "asked_environment": asked, "issuer": kernel.issuer_of(asked), "proven": true});
+    note_environment_mismatch(kernel, id, asked, evidence).await;
+}
+
+/// A token of ours that an enforcement point showed to another environment's issuer than its own.
+pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, asked: &str, token: &str, now: Timestamp) {
+    let Ok(Some((claims, held))) = introspection::presented(kernel, token, now).await else {
+        return;
+    };
+    if held.credential.environment == asked {
+        return;
+    }
+    let evidence = json!({
+        "identity": claims.identity, "environment": held.credential.environment, "credential": claims.credential,
+        "asked_environment": asked, "enforcement_point": introspection::enforcer_identity(enforcer).id, "proven": true,
+    });
+    note_environment_mismatch(kernel, claims.identity, asked, evidence).await;
+}
+
+/// Every rule.
+///
+/// # Errors
+/// The caller may read no findings at all.
+pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList, OpError> {
+    directory::may_read(kernel, caller, "finding", "", true).await?;
+    Ok(RuleList {
+        items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect(),
+    })
+}
+
+/// A page of findings. Who may not read all of them names an identity of theirs as the subject.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<FindingView>, OpError> {
+    let subject = ask.filters.iter().find(|(name, _)| *name == "subject").map(|(_, value)| value.clone());
+    let owned = match &subject {
+        Some(subject) => owns_what_is_found(kernel, caller, subject).await?,
+        None => false,
+    };
+    directory::may_read(kernel, caller, "finding", subject.as_deref().unwrap_or(""), owned).await?;
+    let (rows, end) = kernel.page::<Finding>(ask).await?;
+    Ok(end.page(rows.into_iter().map(|row| finding_view((*row.value).clone(), row.revision)).collect()))
+}
+
+/// One finding.
+///
+/// # Errors
+/// No such finding, or the caller may not read it.
+pub async fn finding(kernel: &Kernel, caller: &Caller, id: FindingId) -> Result<FindingView, OpError> {
+    let stored = kernel.must::<Finding>("finding", id).await?;
+    let owned = owns_what_is_found(kernel, caller, &stored.subject).await?;
+    directory::may_read(kernel, caller, "finding", &id.to_string(), owned).await?;
+    Ok(finding_view((*stored.value).clone(), stored.revision))
+}
+
+/// Answers for a finding. What is still so when its rule is looked at next opens another.
+///
+/// # Errors
+/// It is resolved already, the caller is neither its owner nor security, or needs a fresh sign-in; a critical one takes security.
+pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, ask: Resolve) -> Result<FindingView, OpError> {
+    check_reason(&ask.how)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Review, "finding.resolve", id), async {
+            caller.must_be_person()?;
+            let ((finding, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Finding>("finding", id).await?;
+                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    // What is critical bars renewal: no owner lifts that alone.
+                    let owned = stored.severity < Severity::Critical && owns_what_is_found(kernel, caller, &stored.subject).await?;
+                    let context = Attributes::from([
+                        ("owns", Attribute::Bool(owned)),
+                        ("placed_by_self", Attribute::Bool(false)),
+                        // Whoever is not fresh does not come as far as the policy.
+                        ("fresh", Attribute::Bool(true)),
+                    ]);
+                    kernel.allow(caller, Action::Enable, inventory("finding", id, ""), context)?;
+                    if stored.state == FindingState::Resolved {
+                        return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
+                    }
+                    let (event, finding) = resolution(kernel, &stored, Some(caller), &ask.how, now);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
+                    changeset.replace(&stored, &finding);
+                    Ok((changeset, (finding, stored.revision + 1)))
+                })
+                .await?;
+            let mut view = finding_view(finding, revision);
+            view.log = Some(kernel.logged(&committed).await?);
+            Ok(view)
+        })
+        .await
+}
+
+/// How many findings are open, and what debt is left (R105).
+///
+/// # Errors
+/// The caller may not read all of them.
+pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<FindingSummary, OpError> {
+    directory::may_read(kernel, caller, "finding", "", false).await?;
+    let mut summary = FindingSummary::default();
+    let mut by_severity: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_rule: BTreeMap<String, u64> = BTreeMap::new();
+    let mut count_finding = |finding: &Finding| {
+        *by_severity.entry(finding.severity.as_str().to_owned()).or_default() += 1;
+        *by_rule.entry(finding.rule.clone()).or_default() += 1;
+    };
+    let mut capped = each(kernel, &["state=open"], &mut count_finding).await?;
+    let mut debt = Debt::default();
+    for state in [IdentityState::Active, IdentityState::Suspended] {
+        let state = format!("state={}", state.as_str());
+        capped |= each(kernel, &["shared=true", &state], &mut |_: &Identity| debt.shared_identities += 1).await?;
+    }
+    for state in ["state=active", "state=breached"] {
+        let mut count_exception = |exception: &Exception| {
+            debt.exceptions += 1;
+            debt.renewed_exceptions += u64::from(exception.renewals > 0);
+        };
+        capped |= each(kernel, &[state], &mut count_exception).await?;
+    }
+    summary.open_by_severity = by_severity;
+    summary.open_by_rule = by_rule;
+    summary.debt = debt;
+    summary.capped = capped;
+    Ok(summary)
+}
+
+/// Looks at up to ten thousand records that have these terms; true if there are more.
+async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
+    let mut after = None;
+    for _ in 0..PAGES {
+        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+        let (rows, next) = kernel.listed::<T>(T::KIND, terms, after, PAGE).await?;
+        rows.iter().for_each(|row| look(&row.value));
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
+pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+    kernel.listed(T::KIND, terms.to_vec(), after, 200).await
+}
+
+/// Every posture rule, computed now.
+///
+/// # Errors
+/// No such identity, or the caller may not read it.
+pub async fn posture(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<PostureView, OpError> {
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    directory::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
+    let now = kernel.now();
+    let broken = posture_of(kernel, &stored, now).await?;
+    Ok(PostureView {
+        identity: id,
+        at: now,
+        rules: posture::RULES.iter().map(|rule| rule.id.to_owned()).collect(),
+        broken: broken
+            .into_iter()
+            .map(|broken| BrokenView {
+                rule: broken.rule.id.to_owned(),
+                severity: broken.rule.severity,
+                detail: broken.detail,
+                evidence: broken.evidence,
+                action: broken.rule.action.to_owned(),
+            })
+            .collect(),
+    })
+}
+
+/// Whether what a finding is about is the caller's: an identity that they own or are, or the person themselves.
+async fn owns_what_is_found(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
+    if caller.person_id().is_some_and(|person| person.to_string() == subject) {
+        return Ok(true);
+    }
+    let Ok(id) = subject.parse::<IdentityId>() else { return Ok(false) };
+    Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)))
+}
+
+/// Has people told through the changeset's last event.
+pub(crate) fn tell(changeset: &mut Changeset, to: &[tenure_core::id::PersonId], roles: &[Role], title: &str, text: &str) {
+    if let Some(event) = changeset.events.last_mut() {
+        *event = notify(event.clone(), to, roles, title, text);
+    }
+}
+
+fn finding_view(record: Finding, revision: u64) -> FindingView {
+    FindingView {
+        explanation: Rule::find(&record.rule).map(RuleView::from),
+        record,
+        revision,
+        log: None,
+    }
+}

@@ -1,0 +1,119 @@
+//! Grants: just-in-time ones are opened for a bounded time and end by themselves (R58).
+
+pub mod plan;
+
+use tenure_api::views::{Access, AccessReport, Resource as Changed};
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::gate;
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::id::{GrantId, IdentityId};
+use tenure_core::identity::{Identity, RetirementCondition};
+use tenure_core::policy::Action;
+use tenure_core::port::DueKind;
+use tenure_core::problem::Reason;
+use tenure_core::row::Stored;
+
+use crate::Kernel;
+use crate::identities::lifecycle::check_reason;
+use crate::identities::registration::owns_identity;
+use crate::inventory::directory;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+
+/// Grants that an identity can hold at once.
+pub(crate) const MAX_GRANTS: usize = 64;
+
+/// Takes a grant back: every credential that rests on it dies with it.
+///
+/// # Errors
+/// No such live grant, or the caller may not.
+pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason: String) -> Result<Changed<Grant>, OpError> {
+    check_reason(&reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "grant.revoke", id), async {
+            let ((grant, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Grant>("grant", id).await?;
+                    let identity = kernel.must::<Identity>("identity", stored.identity).await?;
+                    kernel.allow(caller, Action::Revoke, inventory("grant", id, ""), owns(owns_identity(caller, &identity)))?;
+                    if stored.state != GrantState::Live {
+                        return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
+                    }
+                    let event = kernel
+                        .event(now, "grant.revoked", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(identity.id)
+                        .fact("reason", &reason);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let grant = end_grant(&mut changeset, &stored, &identity, GrantState::Revoked);
+                    changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
+                    Ok((changeset, (grant, stored.revision + 1)))
+                })
+                .await?;
+            kernel.changed(grant, revision, &committed).await
+        })
+        .await
+}
+
+/// For each access of an identity: who approved it, for which need, and what ends it, in one call (R46).
+///
+/// # Errors
+/// No such identity, or the caller may not read it.
+pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
+    let now = kernel.now();
+    let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
+    directory::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
+    let stands = gate::standing(known.facts(now)).is_ok();
+    let access = known.grants.iter().flatten().map(|grant| Access {
+        grant: grant.id,
+        entitlement: grant.entitlement.clone(),
+        request: grant.request,
+        approved_by: grant.approved_by.clone(),
+        policies: grant.policies.clone(),
+        need: grant.purpose.clone(),
+        ends: ends(&known.identity, grant),
+        until: grant.ends_at,
+        live: stands && grant.is_live(now),
+    });
+    Ok(AccessReport {
+        identity: id,
+        access: access.collect(),
+    })
+}
+
+/// The changes that end a grant and take it off its identity's list.
+pub(crate) fn end_grant(changeset: &mut Changeset, stored: &Stored<Grant>, identity: &Stored<Identity>, state: GrantState) -> Grant {
+    let grant = Grant {
+        state,
+        ..(*stored.value).clone()
+    };
+    let mut without = (*identity.value).clone();
+    without.grants.retain(|held| *held != grant.id);
+    changeset.replace(stored, &grant).replace(identity, &without);
+    grant
+}
+
+fn ends(identity: &Identity, grant: &Grant) -> Vec<String> {
+    let mut ends = vec![format!("date: {}", grant.ends_at)];
+    for condition in &identity.charter.retirement {
+        ends.push(match condition {
+            RetirementCondition::Date { at } => format!("retirement on {at}"),
+            RetirementCondition::Idle { after } => format!("retirement after {after} without use"),
+            RetirementCondition::TaskCompleted => "retirement when the task is completed".to_owned(),
+        });
+    }
+    ends.extend(
+        [
+            "suspension",
+            "revocation",
+            "a cut or hold of its owner, application, environment, vendor or cloud account",
+            "a narrower charter",
+        ]
+        .map(str::to_owned),
+    );
+    ends
+}

@@ -1,0 +1,460 @@
+//! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use tenure_api::requests::{NewIdentity, Stage};
+use tenure_api::views::{IdentityView, RemovalGroup};
+use tenure_core::binding::{Binding, BindingMatch, BindingState};
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::environment::{Environment, parse_name};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{BindingId, IdentityId, PersonId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
+use tenure_core::issuer::Issuer;
+use tenure_core::policy::Action;
+use tenure_core::port::Committed;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Route};
+use tenure_core::row::{Record, RowKey, Stored};
+use tenure_core::scope::{Hold, Scope};
+use tenure_core::time::Timestamp;
+use tenure_credentials::assertion::parse_workload_key;
+use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
+
+use crate::Kernel;
+use crate::credentials::holds;
+use crate::credentials::holds::scopes_of;
+use crate::identities::bindings;
+use crate::identities::lifecycle;
+use crate::inventory::directory;
+use crate::inventory::naming;
+use crate::inventory::references;
+use crate::inventory::removal_groups;
+use crate::inventory::templates;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::if_match::IfMatch;
+use crate::kernel::operation::Asked;
+use crate::matters::facts;
+use crate::matters::facts::Facts;
+use crate::matters::fulfilment;
+use crate::matters::fulfilment::{unchangeable, widens};
+use crate::matters::request;
+use crate::run::upkeep;
+
+/// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
+///
+/// # Errors
+/// Every field that is missing or wrong, over a ceiling, no route is permitted, or the caller may not.
+pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Result<IdentityView, OpError> {
+    let result = kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "identity.register", ""), async {
+            let registered_by = accountable_person(caller)?;
+            let (identity, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let (charter, clipped) = templates::templated(kernel, &ask, now).await?;
+                    let mut identity = new_identity(kernel, &ask, charter, registered_by, now);
+                    let mut problems: Vec<FieldProblem> = check_name(kernel, &ask).await?;
+                    if ask.stage != Stage::Draft {
+                        problems.extend(identity.complete_charter().err().unwrap_or_default());
+                    }
+                    let references = Box::pin(references::check_references(kernel, ask.kind, &identity.charter, &mut problems)).await?;
+                    identity.tier = references.tier(identity.kind, &identity.charter);
+                    if ask.stage != Stage::Draft {
+                        Box::pin(removal_groups::needs_removal_group(kernel, &identity.charter, &mut problems)).await?;
+                    }
+                    if ask.stage != Stage::Draft && !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    let matter = Matter::Activation { identity: identity.id };
+                    let mut facts = Box::pin(facts::facts_of_identity(kernel, &matter, &identity, &identity.charter, &references, now)).await?;
+                    facts.interested.extend(caller.person_id());
+                    facts.clipped = clipped;
+                    request::may_ask(kernel, caller, &facts)?;
+                    if !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    templates::check_template_tier(kernel, &ask, identity.tier).await?;
+                    let binding = binding_of(kernel, &identity, references.issuer.as_ref(), now).await?;
+                    identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
+                    let mut changeset = Changeset::new(caller.actor(), now, registered_event(kernel, &identity, &facts, now));
+                    if ask.stage != Stage::Draft {
+                        identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
+                        changeset.event(kernel.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
+                        identity = ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
+                        if ask.stage == Stage::Active && identity.state != IdentityState::Active {
+                            return Err(OpError::refused(Reason::ApprovalNeeded));
+                        }
+                    }
+                    changeset.once.push(Once {
+                        space: "identity_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    if let Some((binding, once)) = binding {
+                        changeset.insert(&binding);
+                        changeset.once.push(once);
+                    }
+                    changeset.insert(&identity);
+                    Ok((changeset, identity))
+                })
+                .await?;
+            identity_view(kernel, identity, 1, Some(&committed)).await
+        })
+        .await;
+    bindings::note_taken_binding(kernel, caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result).await;
+    result
+}
+
+/// The person who answers for what the caller registers: themselves, or the owner of the identity that calls.
+fn accountable_person(caller: &Caller) -> Result<PersonId, OpError> {
+    match caller {
+        Caller::Person { person, .. } => Ok(person.id),
+        Caller::Identity { identity, .. } => identity.charter.owner.ok_or(OpError::refused(Reason::OwnerNotActive)),
+    }
+}
+
+pub(crate) fn new_identity(kernel: &Kernel, ask: &NewIdentity, charter: CharterDraft, registered_by: PersonId, now: Timestamp) -> Identity {
+    Identity {
+        id: IdentityId::generate(now, kernel.entropy.as_ref()),
+        kind: ask.kind,
+        name: ask.name.clone(),
+        state: IdentityState::Draft,
+        charter,
+        tier: RiskTier::High,
+        tier_kept: None,
+        struck: Vec::new(),
+        suspensions: Vec::new(),
+        valid_after: None,
+        bindings: Vec::new(),
+        grants: Vec::new(),
+        memberships: Vec::new(),
+        activation: None,
+        retirement: None,
+        template: ask.template.clone(),
+        request: None,
+        transfer: None,
+        exceptions: Vec::new(),
+        resumed_at: None,
+        registered_by,
+        created_at: now,
+    }
+}
+
+fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
+    let mut event = kernel
+        .event(now, "identity.registered", ControlPoint::Request)
+        .subject(identity.id)
+        .fact("workflow", "non_human.registration")
+        .fact("name", &identity.name)
+        .fact("identity_kind", identity.kind)
+        .fact("template", &identity.template)
+        .fact("tier", identity.tier)
+        .fact("clipped", &facts.clipped)
+        .fact("charter", &identity.charter);
+    if let Some(owner) = identity.charter.owner {
+        event = event.subject(owner);
+    }
+    event
+}
+
+/// Opens the request about a pending identity's activation, in the changeset that writes the identity; by a rule it is active at once.
+pub(crate) async fn ask_for_activation(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    mut identity: Identity,
+    facts: Facts,
+    now: Timestamp,
+) -> Result<Identity, OpError> {
+    let purpose = identity.charter.purpose.clone().unwrap_or_default();
+    let mut request = request::draft_request(kernel, caller, &facts, &purpose, now).await?;
+    changeset.event(request::opened_event(kernel, &request, &facts, now));
+    changeset.expects.extend(facts.expects);
+    if request.route == Route::Auto {
+        request::approve_by_rule(kernel, changeset, &mut request, now);
+        identity = lifecycle::activated(kernel, changeset, identity, &mut request, now).await?;
+        fulfilment::close_fulfilled(kernel, changeset, &mut request, now);
+    } else {
+        identity.request = Some(request.id);
+        request::wait_for_votes(kernel, changeset, &request, now);
+    }
+    changeset.insert(&request);
+    Ok(identity)
+}
+
+/// The name against the pattern of every name, and against its kind's standard (R30).
+pub(crate) async fn check_name(kernel: &Kernel, ask: &NewIdentity) -> Result<Vec<FieldProblem>, OpError> {
+    if let Err(problem) = parse_name("name", &ask.name) {
+        return Ok(vec![problem]);
+    }
+    Ok(naming::against_standard(kernel, ask.kind, &ask.name).await?.into_iter().collect())
+}
+
+/// The binding that a charter asks for, and the key that makes it unique for ever (S-13, R75).
+pub(crate) async fn binding_of(kernel: &Kernel, identity: &Identity, issuer: Option<&Issuer>, now: Timestamp) -> Result<Option<(Binding, Once)>, OpError> {
+    let (matches, once) = match &identity.charter.workload_binding {
+        None | Some(WorkloadBinding::JoinToken { .. } | WorkloadBinding::DirectoryUser { .. }) => return Ok(None),
+        Some(WorkloadBinding::Certificate { certificate, .. }) => {
+            let refused = |error: CertificateError| OpError::field("charter.workload_binding.certificate", error.code(), &error.to_string());
+            let thumbprint = pem_thumbprint(certificate).map_err(refused)?;
+            let once = Once {
+                space: "certificate",
+                key: thumbprint.clone(),
+                until: None,
+            };
+            (BindingMatch::Certificate { thumbprint }, once)
+        }
+        Some(WorkloadBinding::PublicKey { jwk, assertion_audience, .. }) => {
+            let key = parse_workload_key(jwk).map_err(|e| OpError::field("charter.workload_binding.jwk", e.code(), &e.to_string()))?;
+            let thumbprint = key.thumbprint().to_owned();
+            let once = Once {
+                space: "key",
+                key: thumbprint.clone(),
+                until: None,
+            };
+            (
+                BindingMatch::PublicKey {
+                    jwk: key.to_json(),
+                    thumbprint,
+                    assertion_audience: *assertion_audience,
+                },
+                once,
+            )
+        }
+        Some(WorkloadBinding::Oidc { claims, .. }) => {
+            let Some(issuer) = issuer else {
+                return Err(OpError::field(
+                    "charter.workload_binding.issuer",
+                    "issuer_unknown",
+                    "name a registered, confirmed issuer by its URL",
+                ));
+            };
+            let once = bindings::claims_are_free(kernel, identity.id, issuer, claims).await?;
+            (
+                BindingMatch::Oidc {
+                    issuer: issuer.id,
+                    claims: claims.clone(),
+                },
+                once,
+            )
+        }
+    };
+    let workload = identity
+        .charter
+        .workload_binding
+        .as_ref()
+        .map(|binding| binding.workload().to_owned())
+        .unwrap_or_default();
+    let binding = Binding {
+        id: BindingId::generate(now, kernel.entropy.as_ref()),
+        identity: identity.id,
+        workload,
+        matches,
+        state: BindingState::Live,
+        enrolled_with: None,
+        recheck: None,
+        instances: Vec::new(),
+        created_at: now,
+    };
+    Ok(Some((binding, once)))
+}
+
+/// Replaces the charter of a draft, or narrows that of an active identity, which needs nobody's approval. What widens goes through a
+/// request.
+///
+/// # Errors
+/// The state doesn't allow it, a field is wrong, `if_match` is missing or doesn't hold, it would widen, or the caller may not.
+pub async fn write_charter(kernel: &Kernel, caller: &Caller, id: IdentityId, charter: CharterDraft, if_match: IfMatch) -> Result<IdentityView, OpError> {
+    let wanted = charter.workload_binding.clone();
+    let result = kernel
+        .recorded(caller, Asked::new(ControlPoint::Change, "identity.write_charter", id), async {
+            let ((), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Identity>("identity", id).await?;
+                    let changeset = match stored.state {
+                        // What was denied, withdrawn or has lapsed can be written again and handed in anew.
+                        IdentityState::Pending if stored.request.is_none() => redrafted(kernel, caller, &stored, &charter, now).await?,
+                        IdentityState::Draft => redrafted(kernel, caller, &stored, &charter, now).await?,
+                        IdentityState::Active | IdentityState::Suspended => narrowed(kernel, caller, &stored, &charter, now).await?,
+                        state => {
+                            return Err(OpError::because(
+                                Reason::IllegalTransition,
+                                format!("the charter of an identity that is {} is fixed", state.as_str()),
+                            ));
+                        }
+                    };
+                    // Whoever may not, or wants what can't be, is told that first (RFC 9110 §13.2.1).
+                    if_match.demand(Some(stored.revision))?;
+                    Ok((changeset, ()))
+                })
+                .await?;
+            let stored = kernel.must::<Identity>("identity", id).await?;
+            identity_view(kernel, (*stored.value).clone(), stored.revision, Some(&committed)).await
+        })
+        .await;
+    bindings::note_taken_binding(kernel, caller.actor(), &id.to_string(), wanted.as_ref(), &result).await;
+    result
+}
+
+/// A draft with another charter.
+async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+    let mut problems = Vec::new();
+    let references = Box::pin(references::check_references(kernel, stored.kind, charter, &mut problems)).await?;
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    let matter = Matter::Activation { identity: stored.id };
+    // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
+    let facts = Box::pin(facts::facts_of_identity(kernel, &matter, stored, charter, &references, now)).await?;
+    request::may_ask(kernel, caller, &facts)?;
+    if caller.person_id() != Some(stored.registered_by) && !owns_identity(caller, stored) {
+        return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
+    }
+    let mut identity = Identity {
+        charter: charter.clone(),
+        tier: references.tier(stored.kind, charter),
+        ..(*stored.value).clone()
+    };
+    let event = kernel
+        .event(now, "identity.charter_written", ControlPoint::Change)
+        .subject(stored.id)
+        .fact("tier", identity.tier)
+        .fact("charter", charter);
+    let mut changeset = Changeset::new(caller.actor(), now, event);
+    if stored.charter.workload_binding != charter.workload_binding {
+        for old in &stored.bindings {
+            let read = kernel.must::<Binding>("binding", old).await?;
+            changeset.replace(
+                &read,
+                &Binding {
+                    state: BindingState::Removed,
+                    ..(*read.value).clone()
+                },
+            );
+        }
+        identity.bindings.clear();
+        if let Some((binding, once)) = binding_of(kernel, &identity, references.issuer.as_ref(), now).await? {
+            identity.bindings.push(binding.id);
+            changeset.insert(&binding);
+            changeset.once.push(once);
+        }
+    }
+    changeset.replace(stored, &identity);
+    Ok(changeset)
+}
+
+/// An active identity with a narrower charter.
+async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, charter: &CharterDraft, now: Timestamp) -> Result<Changeset, OpError> {
+    let mut problems = stored.complete_with(charter).err().unwrap_or_default();
+    problems.extend(unchangeable(&stored.charter, charter));
+    if !problems.is_empty() {
+        return Err(OpError::Invalid(problems));
+    }
+    kernel.allow(
+        caller,
+        Action::Revoke,
+        inventory("identity", stored.id, charter.environment.as_deref().unwrap_or("")),
+        owns(owns_identity(caller, stored)),
+    )?;
+    if !narrows(&stored.charter, charter) {
+        return Err(widens());
+    }
+    let asked = kernel
+        .event(now, "identity.narrowed", ControlPoint::Change)
+        .subject(stored.id)
+        .fact("workflow", "non_human.charter");
+    let mut changeset = Changeset::new(caller.actor(), now, asked);
+    fulfilment::rechartered(kernel, &mut changeset, stored, charter.clone(), None, now).await?;
+    Ok(changeset)
+}
+
+/// An identity with what is computed about it.
+pub(crate) async fn identity_view(kernel: &Kernel, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
+    let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
+    let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
+    let mut view = shown(kernel, record, revision, &holds, removal_group).await?;
+    if let Some(committed) = committed {
+        view.log = Some(kernel.logged(committed).await?);
+    }
+    Ok(view)
+}
+
+/// A page of identities with what is computed about them; what many share is read once.
+pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
+    let holds = holds::holds_of(kernel, rows.iter().map(|row| &*row.value)).await?;
+    let mut groups = BTreeMap::new();
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = (row.charter.removal_group, row.charter.application);
+        if let Entry::Vacant(unknown) = groups.entry(place) {
+            unknown.insert(removal_groups::removal_group_view(kernel, &row.charter).await?);
+        }
+        let group = groups.get(&place).cloned().flatten();
+        views.push(shown(kernel, (*row.value).clone(), row.revision, &holds, group).await?);
+    }
+    Ok(views)
+}
+
+async fn shown(
+    kernel: &Kernel,
+    record: Identity,
+    revision: u64,
+    holds: &BTreeMap<Scope, Hold>,
+    removal_group: Option<RemovalGroup>,
+) -> Result<IdentityView, OpError> {
+    let last_used = upkeep::last_used(kernel, &record.id.to_string()).await?;
+    Ok(IdentityView {
+        removal_group,
+        holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        releasers: None,
+        ceilings: record.ceilings(),
+        record,
+        revision,
+        last_used,
+        log: None,
+    })
+}
+
+/// One identity.
+///
+/// # Errors
+/// No such identity, or the caller may not read it.
+pub async fn identity(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<IdentityView, OpError> {
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    // Who registered a draft has to finish it.
+    let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
+    directory::may_read(kernel, caller, "identity", &id.to_string(), drafts || owns_identity(caller, &stored)).await?;
+    identity_view(kernel, (*stored.value).clone(), stored.revision, None).await
+}
+
+/// The environment of an identity: where its proofs are addressed.
+///
+/// # Errors
+/// No such identity, or its charter names no environment yet.
+pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, OpError> {
+    kernel
+        .must::<Identity>("identity", id)
+        .await?
+        .charter
+        .environment
+        .clone()
+        .ok_or(OpError::refused(Reason::CharterIncomplete))
+}
+
+/// The key of an environment's row.
+pub(crate) fn environment_key(name: &str) -> RowKey {
+    RowKey::new(Environment::KIND, name)
+}
+
+/// Whether the caller is the identity's accountable owner, or the identity itself.
+pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
+    match caller {
+        Caller::Person { person, .. } => identity.charter.owner == Some(person.id),
+        Caller::Identity { identity: who, .. } => who.id == identity.id,
+    }
+}

@@ -1,0 +1,192 @@
+//! Renewal on verified need: by a request, or by itself in the window before the end (R50, R51).
+
+pub mod plan;
+
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::finding::{Finding, FindingState, Severity};
+use tenure_core::gate;
+use tenure_core::id::IdentityId;
+use tenure_core::identity::{CharterDraft, Identity};
+use tenure_core::person::Person;
+use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
+use tenure_core::port::{Claimed, DueKind, ListQuery};
+use tenure_core::review::Review;
+use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::identities::lifecycle::charter_of;
+use crate::inventory::references;
+use crate::kernel::authority::{self, inventory};
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::matters::facts;
+use crate::matters::fulfilment;
+use crate::matters::request_deadlines::acknowledge;
+use crate::run::deadlines::system;
+use crate::run::upkeep;
+
+/// Within which time an identity must have been used for a renewal that somebody asks for.
+pub(crate) const USED_WITHIN: Span = Span::from_days(30);
+
+/// Why an identity's need isn't verified; empty if it is: recent use, an active owner who accepted it, no overdue review, no critical
+/// finding (SECURITY.md).
+pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_within: Span, now: Timestamp) -> Result<Vec<String>, OpError> {
+    let mut problems = Vec::new();
+    let id = identity.id.to_string();
+    let last_used = upkeep::last_used(kernel, &id).await?;
+    if last_used.is_none_or(|used| now.since(used) > used_within) {
+        problems.push(format!("no use within {used_within}"));
+    }
+    let owner = match identity.charter.owner {
+        Some(owner) => kernel.one::<Person>(owner).await?,
+        None => None,
+    };
+    if !owner.is_some_and(|owner| owner.is_active()) {
+        problems.push("no active owner".to_owned());
+    }
+    if gate::in_transfer(identity, now) {
+        problems.push("the new owner has not accepted it yet".to_owned());
+    }
+    let reviews = open_of::<Review>(kernel, RowKind::Review, &format!("identity={id}")).await?;
+    if reviews.iter().any(|review| review.due_at <= now) {
+        problems.push("an overdue review".to_owned());
+    }
+    let findings = open_of::<Finding>(kernel, RowKind::Finding, &format!("subject={id}")).await?;
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Critical && finding.state == FindingState::Open)
+    {
+        problems.push("an open critical finding".to_owned());
+    }
+    Ok(problems)
+}
+
+/// The open records of a kind about a subject; enough of them to know whether there are any.
+async fn open_of<T: Record>(kernel: &Kernel, kind: RowKind, term: &str) -> Result<Vec<Stored<T>>, OpError> {
+    let query = ListQuery {
+        kind,
+        terms: vec![term.to_owned(), "state=open".to_owned()],
+        after: None,
+        limit: 100,
+    };
+    // What can't be read may be in the way of the renewal.
+    kernel.listing(&query).await?.whole()
+}
+
+/// Works off the opening of a renewal window.
+pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<IdentityId>() else { return Ok(None) };
+    let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
+    let (Some(opens), Some(terms)) = (plan::opens(&stored), stored.charter.renewal.clone()) else {
+        return Ok(None);
+    };
+    if opens > now {
+        let mut changeset = Changeset::new(
+            system(),
+            now,
+            kernel
+                .event(now, "deadline.postponed", ControlPoint::Administer)
+                .subject(id)
+                .fact("kind", DueKind::Renewal.as_str())
+                .fact("until", opens),
+        );
+        changeset
+            .due
+            .push(DueChange::Retry(DueKind::Renewal, claimed.subject.clone(), claimed.fence, opens));
+        return Ok(Some(changeset));
+    }
+    let next = plan::next_end(&stored, now);
+    let mut problems = renewal_problems(kernel, &stored, terms.used_within, now).await?;
+    if let Some(until) = next {
+        problems.extend(
+            references::end_problems(kernel, &stored, until, now)
+                .await?
+                .into_iter()
+                .map(|problem| problem.hint),
+        );
+    }
+    let answer = may_renew(kernel, &stored, problems.is_empty(), now).await?;
+    let next = plan::next_end(&stored, now);
+    let evidence = serde_json::json!({"last_used": upkeep::last_used(kernel, &id.to_string()).await?, "problems": problems, "used_within": terms.used_within});
+    let (Some(until), true) = (next, problems.is_empty() && gate::check(&answer).is_ok()) else {
+        return Ok(Some(not_renewed(kernel, claimed, &stored, evidence, &answer, now)?));
+    };
+    let charter = CharterDraft {
+        expires_at: Some(until),
+        ..stored.charter.clone()
+    };
+    let event = kernel
+        .event(now, "identity.renewed", ControlPoint::Renew)
+        .subject(id)
+        .fact("workflow", "non_human.renewal")
+        .fact("until", until)
+        .fact("evidence", evidence)
+        .fact("policies", &answer.policies)
+        .fact("policy_version", &answer.version);
+    let mut changeset = Changeset::new(system(), now, event);
+    fulfilment::rechartered(kernel, &mut changeset, &stored, charter, None, now).await?;
+    acknowledge(&mut changeset, claimed);
+    changeset
+        .due
+        .retain(|change| !matches!(change, DueChange::Ack(DueKind::Renewal, ..) | DueChange::Set(DueKind::Renewal, ..)));
+    changeset.due.push(DueChange::Retry(
+        DueKind::Renewal,
+        claimed.subject.clone(),
+        claimed.fence,
+        until.minus(terms.window).max(now.plus(Span::from_secs(1))),
+    ));
+    Ok(Some(changeset))
+}
+
+async fn may_renew(kernel: &Kernel, identity: &Stored<Identity>, need_verified: bool, now: Timestamp) -> Result<Answer, OpError> {
+    let charter = &identity.charter;
+    let extends = charter.renewal.as_ref().map_or(Span::default(), |renewal| renewal.extend_by);
+    let owner = match charter.owner {
+        Some(owner) => kernel.one::<Person>(owner).await?,
+        None => None,
+    };
+    Ok(kernel.policy.decide(&Question {
+        principal: authority::identity(identity),
+        action: Action::Renew,
+        resource: inventory("identity", identity.id, charter.environment.as_deref().unwrap_or("")),
+        context: Attributes::from([
+            ("charter_complete", Value::Bool(identity.complete_charter().is_ok())),
+            ("owner_active", Value::Bool(owner.is_some_and(|owner| owner.is_active()))),
+            ("in_transfer", Value::Bool(gate::in_transfer(identity, now))),
+            ("need_verified", Value::Bool(need_verified)),
+            ("duration_secs", Value::Long(extends.as_secs())),
+            ("waived", Value::Set(facts::waived(kernel, identity, now).await?)),
+            ("wildcard_scope", Value::Bool(charter.has_wildcard())),
+            ("weaker_credential", Value::Bool(charter.has_weaker_credential())),
+            ("shared", Value::Bool(charter.shared.is_some())),
+        ]),
+    }))
+}
+
+/// The conditions fail: the identity keeps its end, and its owner is told while there is time.
+fn not_renewed(
+    kernel: &Kernel,
+    claimed: &Claimed,
+    stored: &Stored<Identity>,
+    evidence: serde_json::Value,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
+    let end = charter_of(stored)?.end();
+    let event = kernel
+        .event(now, "identity.renewal_refused", ControlPoint::Renew)
+        .subject(stored.id)
+        .fact("workflow", "non_human.renewal")
+        .fact("ends_at", end)
+        .fact("evidence", evidence)
+        .fact("policies", &answer.policies)
+        .fact("policy_version", &answer.version);
+    let text = format!("{} is not renewed and ends at {end}: see `tenure identity show {}`.", stored.id, stored.id);
+    let owner: Vec<_> = stored.charter.owner.into_iter().collect();
+    let event = notify(event, &owner, &[], "An identity of yours is not renewed", &text);
+    let mut changeset = Changeset::new(system(), now, event);
+    acknowledge(&mut changeset, claimed);
+    Ok(changeset)
+}

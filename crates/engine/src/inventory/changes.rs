@@ -1,0 +1,425 @@
+//! Changes of the records that authority rests on: how sensitive data counts as, what a resource knows and how it checks, what counts as production (R98,
+//! R119, S-8). Contracts of vendors and packages have rooms of their own ([`super::contracts`], [`super::packages`]).
+//!
+//! What takes something away, or raises what approvals ask, happens at once. What lets somebody do more, or do it more lightly, is asked for, and another
+//! administrator approves exactly that change of exactly that revision ([`Matter::Inventory`]).
+
+use tenure_api::ownership::{Edited, EnvironmentEdit, ResourceEdit};
+use tenure_api::third_party::Classification;
+use tenure_api::views::Resource as View;
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::{Environment, EnvironmentKey};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::id::ResourceId;
+use tenure_core::identity::Entitlement;
+use tenure_core::person::Role;
+use tenure_core::policy::Action;
+use tenure_core::port::Committed;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{InventoryChange, Matter, Request};
+use tenure_core::resource::{Resource, Verification, WhenUnreachable};
+use tenure_core::row::{Record, Stored};
+use tenure_core::signing_key::{SigningAlgorithm, SigningKey};
+use tenure_core::third_party::DataDomain;
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::inventory::contracts;
+use crate::inventory::directory;
+use crate::inventory::directory::{resource_problems, with_key};
+use crate::inventory::ownership::{differences, nothing_to_change};
+use crate::inventory::packages;
+use crate::inventory::third_party;
+use crate::inventory::tiers::Cause;
+use crate::kernel::authority::{administration, inventory};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::if_match::IfMatch;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::Asked;
+use crate::matters::facts;
+use crate::matters::facts::{Facts, expect};
+use crate::matters::request;
+use crate::requests::content::Subject;
+
+/// What a change came to, before it is committed.
+pub(crate) enum Made<T> {
+    Record(T, u64),
+    Request(Box<Request>),
+}
+
+/// Says how sensitive a data domain is: more at once, less by a request. The tiers of the identities that touch it are derived again (R119).
+///
+/// # Errors
+/// No such data domain, `if_match` is missing or doesn't hold, the caller is no administrator, or it is to count as less sensitive and no request can be
+/// opened about that.
+pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: IfMatch, ask: Classification) -> Result<Edited<View<DataDomain>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "data_domain.classify", name), async {
+            kernel.allow_changing(caller, &inventory("data_domain", name, ""))?;
+            let (made, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<DataDomain>("data domain", name).await?;
+                    if_match.demand(Some(stored.revision))?;
+                    if ask.sensitivity < stored.sensitivity {
+                        let change = InventoryChange::DataDomain {
+                            name: name.to_owned(),
+                            sensitivity: ask.sensitivity,
+                        };
+                        return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
+                    }
+                    let domain = DataDomain {
+                        sensitivity: ask.sensitivity,
+                        ..(*stored.value).clone()
+                    };
+                    let mut changeset = Changeset::new(caller.actor(), now, classified(kernel, &stored, &domain, now));
+                    changeset.replace(&stored, &domain);
+                    Cause::DataDomain(name).follow(&mut changeset, now);
+                    Ok((changeset, Made::Record(domain, stored.revision + 1)))
+                })
+                .await?;
+            edited(kernel, made, &committed).await
+        })
+        .await
+}
+
+/// Changes what may be done at a resource: narrower at once, also for the credentials that are out, wider by a request. With other data domains come other
+/// tiers of those that reach it (R119).
+///
+/// # Errors
+/// No such resource, `if_match` is missing or doesn't hold, a field is wrong, the caller is no administrator, or it is to become wider and no
+/// request can be opened about that.
+pub async fn update_resource(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: ResourceId,
+    if_match: IfMatch,
+    ask: ResourceEdit,
+) -> Result<Edited<View<Resource>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.update", id), async {
+            let environment = kernel
+                .one::<Resource>(id)
+                .await?
+                .map(|resource| resource.environment.clone())
+                .unwrap_or_default();
+            kernel.allow_changing(caller, &inventory("resource", id, &environment))?;
+            let (made, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Resource>("resource", id).await?;
+                    if_match.demand(Some(stored.revision))?;
+                    let resource = Resource {
+                        actions: ask.actions.clone().unwrap_or_else(|| stored.actions.clone()),
+                        data_domains: ask.data_domains.clone().unwrap_or_else(|| stored.data_domains.clone()),
+                        verification: ask.verification.unwrap_or(stored.verification),
+                        when_unreachable: ask.when_unreachable.unwrap_or(stored.when_unreachable),
+                        ..(*stored.value).clone()
+                    };
+                    let mut problems = nothing_to_change("actions", ask.is_empty());
+                    problems.extend(wrong_with(kernel, &resource).await?);
+                    if !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    if is_wider(&stored, &resource) {
+                        return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
+                    }
+                    let event = updated(kernel, "resource.updated", &*stored.value, &resource, now)?;
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    replace_resource(&mut changeset, &stored, &resource, now);
+                    Ok((changeset, Made::Record(resource, stored.revision + 1)))
+                })
+                .await?;
+            edited(kernel, made, &committed).await
+        })
+        .await
+}
+
+/// Changes an environment: it counts as production at once, and as something else by a request; the tiers of its identities are derived again (R119).
+/// Tokens are signed with another algorithm once verifiers had time to fetch its key.
+///
+/// # Errors
+/// No such environment, `if_match` is missing or doesn't hold, nothing is to change, the caller is no administrator, or it is no longer to count as
+/// production and no request can be opened about that.
+pub async fn update_environment(
+    kernel: &Kernel,
+    caller: &Caller,
+    name: &str,
+    if_match: IfMatch,
+    ask: EnvironmentEdit,
+) -> Result<Edited<View<Environment>>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.update", name), async {
+            let what = inventory("environment", name, name);
+            match ask.signing_algorithm {
+                // It takes nothing away.
+                Some(_) => kernel.allow(caller, Action::Administer, what, administration(false, false))?,
+                None => kernel.allow_changing(caller, &what)?,
+            };
+            let (made, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Environment>("environment", name).await?;
+                    if_match.demand(Some(stored.revision))?;
+                    let problems = nothing_to_change("production", ask.production.is_none() && ask.signing_algorithm.is_none());
+                    if !problems.is_empty() {
+                        return Err(OpError::Invalid(problems));
+                    }
+                    let production = ask.production.unwrap_or(stored.production);
+                    let signing_algorithm = ask.signing_algorithm.unwrap_or(stored.signing_algorithm);
+                    if stored.production && !production {
+                        let change = InventoryChange::Environment {
+                            name: name.to_owned(),
+                            production,
+                            signing_algorithm,
+                        };
+                        return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
+                    }
+                    let (environment, key) = environment_as(kernel, &stored, production, signing_algorithm, now)?;
+                    let event = environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
+                    Ok((changeset, Made::Record(environment, stored.revision + 1)))
+                })
+                .await?;
+            edited(kernel, made, &committed).await
+        })
+        .await
+}
+
+pub(crate) async fn edited<T>(kernel: &Kernel, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
+    kernel.poke.notify_one();
+    Ok(match made {
+        Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
+        Made::Request(request) => Edited::Asked(Box::new(request::request_view(kernel, *request, 1, Some(committed)).await?)),
+    })
+}
+
+/// Opens the request about a change.
+pub(crate) async fn asked_for<T>(
+    kernel: &Kernel,
+    caller: &Caller,
+    revision: u64,
+    change: InventoryChange,
+    purpose: Option<&str>,
+    now: Timestamp,
+) -> Result<(Changeset, Made<T>), OpError> {
+    let matter = Matter::Inventory { revision, change };
+    let (changeset, request) = Box::pin(request::opening(kernel, caller, &matter, purpose.unwrap_or_default(), now)).await?;
+    Ok((changeset, Made::Request(Box::new(request))))
+}
+
+/// What is known about a change that is asked for.
+pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
+    let mut facts = Facts::about(matter, Subject::default());
+    facts.subjects = vec![change.id()];
+    match change {
+        InventoryChange::DataDomain { name, .. } => {
+            let stored = kernel.must::<DataDomain>("data domain", name).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.context.touches.data_domains.insert(name.clone());
+        }
+        InventoryChange::Resource { id, actions, data_domains, .. } => {
+            let stored = kernel.must::<Resource>("resource", id).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            let problems = wrong_with(kernel, &resource_as(&stored, change)).await?;
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.environment = stored.environment.clone();
+            let environment = kernel.one::<Environment>(&stored.environment).await?;
+            facts.context.production = environment.is_none_or(|environment| environment.production);
+            let whole = Entitlement {
+                actions: actions.clone(),
+                resource: id.to_string(),
+            };
+            facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
+            facts.context.touches.data_domains.extend(data_domains.iter().cloned());
+        }
+        InventoryChange::Environment { name, .. } => {
+            let stored = kernel.must::<Environment>("environment", name).await?;
+            rests_on(&mut facts, &stored, revision)?;
+            facts.subject = Subject::default().with("from", &*stored.value)?;
+            facts.environment = name.clone();
+            facts.context.production = stored.production;
+        }
+        InventoryChange::Vendor { id, .. } => contracts::facts_of_contract(kernel, &mut facts, *id, revision, change).await?,
+        InventoryChange::Package { name, .. } => packages::facts_of_package(kernel, &mut facts, name, revision, change).await?,
+    }
+    Ok(facts)
+}
+
+/// The change that was approved is made.
+pub(crate) async fn fulfil_inventory(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &Request,
+    change: &InventoryChange,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let approved = |event: Event| {
+        event
+            .fact("request", request.id)
+            .fact("approved_by", request.approvers())
+            .fact("single_person", request.single_person)
+    };
+    match change {
+        InventoryChange::DataDomain { name, sensitivity } => {
+            let stored = kernel.must::<DataDomain>("data domain", name).await?;
+            let domain = DataDomain {
+                sensitivity: *sensitivity,
+                ..(*stored.value).clone()
+            };
+            changeset.event(approved(classified(kernel, &stored, &domain, now)));
+            changeset.replace(&stored, &domain);
+            Cause::DataDomain(name).follow(changeset, now);
+        }
+        InventoryChange::Resource { id, .. } => {
+            let stored = kernel.must::<Resource>("resource", id).await?;
+            let resource = resource_as(&stored, change);
+            changeset.event(approved(updated(kernel, "resource.updated", &*stored.value, &resource, now)?));
+            replace_resource(changeset, &stored, &resource, now);
+        }
+        InventoryChange::Environment {
+            name,
+            production,
+            signing_algorithm,
+        } => {
+            let stored = kernel.must::<Environment>("environment", name).await?;
+            let (environment, key) = environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
+            changeset.event(approved(environment_updated(kernel, &stored, &environment, key.as_ref(), now)?));
+            replace_environment(changeset, &stored, &environment, key.as_ref(), now);
+        }
+        InventoryChange::Vendor { id, .. } => contracts::fulfil_contract(kernel, changeset, *id, change, approved, now).await?,
+        InventoryChange::Package { name, .. } => packages::fulfil_package(kernel, changeset, name, change, approved, now).await?,
+    }
+    Ok(())
+}
+
+/// What is wrong with what a resource is to be.
+async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = resource_problems(&resource.actions, &resource.data_domains);
+    if problems.is_empty() {
+        problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
+    }
+    Ok(problems)
+}
+
+fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
+    let event = kernel
+        .event(now, "data_domain.classified", ControlPoint::Administer)
+        .subject(&domain.name)
+        .fact("from", stored.sensitivity)
+        .fact("sensitivity", domain.sensitivity);
+    if domain.sensitivity >= stored.sensitivity {
+        return event;
+    }
+    // It lightens approvals: others have to hear of it.
+    let text = format!(
+        "The data domain {} counts as less sensitive from now on: approvals of what touches it may become lighter.",
+        domain.name
+    );
+    notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
+}
+
+pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+    let (before, after) = differences(stored, record)?;
+    Ok(kernel
+        .event(now, kind, ControlPoint::Administer)
+        .subject(record.row_id())
+        .fact("before", before)
+        .fact("after", after))
+}
+
+fn environment_updated(kernel: &Kernel, stored: &Environment, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) -> Result<Event, OpError> {
+    Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
+}
+
+/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
+fn environment_as(
+    kernel: &Kernel,
+    stored: &Environment,
+    production: bool,
+    signing_algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<(Environment, Option<SigningKey>), OpError> {
+    let key = directory::missing_key(kernel, stored, Some(signing_algorithm), now)?;
+    let mut environment = Environment {
+        production,
+        signing_algorithm,
+        ..stored.clone()
+    };
+    let signs_from = now.plus(kernel.settings.key_overlap);
+    environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
+    Ok((environment, key))
+}
+
+/// That the record still is what was read, now and at the commit.
+pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
+    if stored.revision != revision {
+        let detail = format!(
+            "it was asked of revision {revision}, and the record is at {} now: read it, and ask again",
+            stored.revision
+        );
+        return Err(OpError::because(Reason::RequestChanged, detail));
+    }
+    facts.expects.push(expect(stored));
+    Ok(())
+}
+
+fn change_of(resource: &Resource) -> InventoryChange {
+    InventoryChange::Resource {
+        id: resource.id,
+        actions: resource.actions.clone(),
+        data_domains: resource.data_domains.clone(),
+        verification: resource.verification,
+        when_unreachable: resource.when_unreachable,
+    }
+}
+
+/// The resource as a change of it says.
+fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
+    let mut resource = stored.clone();
+    if let InventoryChange::Resource {
+        actions,
+        data_domains,
+        verification,
+        when_unreachable,
+        ..
+    } = change
+    {
+        resource.actions.clone_from(actions);
+        resource.data_domains.clone_from(data_domains);
+        resource.verification = *verification;
+        resource.when_unreachable = *when_unreachable;
+    }
+    resource
+}
+
+/// Whether somebody may do more there than before, or do it more lightly.
+fn is_wider(stored: &Resource, resource: &Resource) -> bool {
+    resource.actions.iter().any(|action| !stored.actions.contains(action))
+        || stored.data_domains.iter().any(|domain| !resource.data_domains.contains(domain))
+        || (stored.verification == Verification::Online && resource.verification == Verification::Offline)
+        || (stored.when_unreachable == WhenUnreachable::Deny && resource.when_unreachable == WhenUnreachable::Accept)
+}
+
+fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
+    changeset.replace(stored, resource);
+    if resource.data_domains != stored.data_domains {
+        Cause::Resource(&resource.row_id()).follow(changeset, now);
+    }
+}
+
+fn replace_environment(changeset: &mut Changeset, stored: &Stored<Environment>, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) {
+    changeset.replace(stored, environment);
+    if let Some(key) = key {
+        changeset.insert(key);
+    }
+    if environment.production != stored.production {
+        Cause::Environment(&environment.name).follow(changeset, now);
+    }
+}

@@ -1,0 +1,518 @@
+//! Plain records: operator tokens, applications, environments, resources.
+
+use serde_json::json;
+use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource, SignWith};
+use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
+use tenure_core::application::Application;
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::exceptional::Access;
+use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::identity::MAX_CREDENTIAL_TTL;
+use tenure_core::person::{OperatorToken, Person, PersonState};
+use tenure_core::policy::Action;
+use tenure_core::problem::FieldProblem;
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
+use tenure_core::third_party::Standing;
+use tenure_core::time::{Span, Timestamp};
+use tenure_core::uri;
+
+use crate::Kernel;
+use crate::inventory::ownership;
+use crate::inventory::removal_groups;
+use crate::inventory::third_party;
+use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::exceptional::About;
+use crate::kernel::keys;
+use crate::kernel::operation::Asked;
+use crate::people::setup;
+use crate::people::setup::OPERATOR_TOKEN_LIFE;
+use crate::people::sign_in;
+
+const MAX_TEXT: usize = 200;
+const MAX_DOMAINS: usize = 32;
+const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
+
+/// Hands out an operator token that stands for a person until sign-in exists (S-7).
+///
+/// # Errors
+/// No such active person, or the caller is no administrator.
+pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
+            kernel.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
+            let life = ask.ttl.unwrap_or(OPERATOR_TOKEN_LIFE);
+            if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
+                return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
+            }
+            let ((text, token), _) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let fresh = sign_in::before_sign_in(kernel).await?;
+                    let person = kernel.must::<Person>("person", id).await?;
+                    if person.state != PersonState::Active {
+                        return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
+                    }
+                    let (text, token) = setup::new_operator_token(kernel, id, life, now);
+                    let event = kernel
+                        .event(now, "operator_token.created", ControlPoint::Administer)
+                        .subject(id)
+                        .subject(token.id)
+                        .fact("expires_at", token.expires_at);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    fresh.expect(&mut changeset);
+                    changeset.expect(&person).insert(&token);
+                    exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
+                    Ok((changeset, (text, token)))
+                })
+                .await?;
+            Ok(OperatorTokenIssued {
+                id: token.id,
+                person: id,
+                operator_token: text.expose().clone(),
+                expires_at: token.expires_at,
+            })
+        })
+        .await
+}
+
+/// Revokes an operator token.
+///
+/// # Errors
+/// No such token, or the caller is neither its person nor an administrator.
+pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: OperatorTokenId) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "operator_token.revoke", id), async {
+            kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<OperatorToken>("operator token", id).await?;
+                    // As with sessions: one's own, and for security and administrators anyone's.
+                    if caller.person_id() != Some(stored.person)
+                        && kernel.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err()
+                    {
+                        kernel.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
+                    }
+                    let token = OperatorToken {
+                        revoked_at: stored.revoked_at.or(Some(now)),
+                        ..(*stored.value).clone()
+                    };
+                    let event = kernel
+                        .event(now, "operator_token.revoked", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(stored.person);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &token);
+                    Ok((changeset, ()))
+                })
+                .await?;
+            Ok(())
+        })
+        .await
+}
+
+/// Registers an application.
+///
+/// # Errors
+/// The fields are wrong, the name is taken, or the caller is no administrator.
+pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplication) -> Result<Changed<Application>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "application.create", ""), async {
+            kernel.allow(caller, Action::Administer, inventory("application", "", ""), administration(false, false))?;
+            let (application, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let mut problems: Vec<FieldProblem> = parse_name("name", &ask.name).err().into_iter().collect();
+                    if let Some(team) = ask.removal_group {
+                        problems.extend(removal_groups::removal_group_problem(kernel, "removal_group", team).await?);
+                    }
+                    let owner = ownership::who_answers(kernel, ask.owner, &mut problems).await?;
+                    let (Some(owner), true) = (owner, problems.is_empty()) else {
+                        return Err(OpError::Invalid(problems));
+                    };
+                    let application = Application {
+                        id: ApplicationId::generate(now, kernel.entropy.as_ref()),
+                        name: ask.name.clone(),
+                        owner: ask.owner,
+                        removal_group: ask.removal_group,
+                        standing: Standing::Open,
+                        created_at: now,
+                    };
+                    let event = kernel
+                        .event(now, "application.created", ControlPoint::Administer)
+                        .subject(application.id)
+                        .subject(ask.owner)
+                        .fact("name", &ask.name)
+                        .fact("removal_group", ask.removal_group);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.expect(&owner).insert(&application);
+                    changeset.once.push(Once {
+                        space: "application_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    Ok((changeset, application))
+                })
+                .await?;
+            kernel.changed(application, 1, &committed).await
+        })
+        .await
+}
+
+/// Registers an environment and makes its first signing key.
+///
+/// # Errors
+/// The name is malformed or taken, or the caller is no administrator.
+pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnvironment) -> Result<Changed<Environment>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.create", ""), async {
+            kernel.allow(
+                caller,
+                Action::Administer,
+                inventory("environment", "", &ask.name),
+                administration(false, false),
+            )?;
+            parse_name("name", &ask.name).map_err(|problem| OpError::Invalid(vec![problem]))?;
+            let (environment, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    // The row's own key is the name: without this look, a taken name would only ever conflict.
+                    if kernel.one::<Environment>(&ask.name).await?.is_some() {
+                        return Err(OpError::Taken { what: "name" });
+                    }
+                    let key = keys::new_key_of(kernel, KeyUse::AccessToken(ask.name.clone()), ask.signing_algorithm, now)?;
+                    let environment = Environment {
+                        name: ask.name.clone(),
+                        production: ask.production,
+                        signing_algorithm: ask.signing_algorithm,
+                        keys: vec![EnvironmentKey::new(&key, now)],
+                        created_at: now,
+                    };
+                    let event = kernel
+                        .event(now, "environment.created", ControlPoint::Administer)
+                        .subject(&ask.name)
+                        .fact("production", ask.production)
+                        .fact("signing_algorithm", ask.signing_algorithm)
+                        .fact("key", key.id)
+                        .fact("public_key", &key.public);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&environment).insert(&key);
+                    changeset.once.push(Once {
+                        space: "environment_name",
+                        key: ask.name.clone(),
+                        until: None,
+                    });
+                    Ok((changeset, environment))
+                })
+                .await?;
+            kernel.changed(environment, 1, &committed).await
+        })
+        .await
+}
+
+/// Gives an environment its next signing key, of each algorithm that it signs with. They are published at once and sign once verifiers had time
+/// to fetch them; the old ones stay published until the last token that they signed has ended.
+///
+/// # Errors
+/// No such environment, or the caller is no administrator.
+pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<Changed<Environment>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "environment.rotate_key", name), async {
+            kernel.allow(caller, Action::Administer, inventory("environment", name, name), administration(false, false))?;
+            let ((environment, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Environment>("environment", name).await?;
+                    let signs_from = now.plus(kernel.settings.key_overlap);
+                    let retire_at = signs_from.plus(MAX_CREDENTIAL_TTL).plus(tenure_core::credential::CLOCK_SKEW);
+                    let (fresh, keys, event) = next_keys(kernel, &stored, signs_from, now)?;
+                    let mut environment = (*stored.value).clone();
+                    environment.keys.retain(|old| old.published_until.is_none_or(|until| now < until));
+                    for old in &mut environment.keys {
+                        old.published_until = old.published_until.or(Some(retire_at));
+                    }
+                    environment.keys.extend(fresh);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &environment);
+                    for key in &keys {
+                        changeset.insert(key);
+                    }
+                    Ok((changeset, (environment, stored.revision + 1)))
+                })
+                .await?;
+            kernel.changed(environment, revision, &committed).await
+        })
+        .await
+}
+
+/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
+pub(crate) fn next_keys(
+    kernel: &Kernel,
+    environment: &Environment,
+    signs_from: Timestamp,
+    now: Timestamp,
+) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
+    let keys: Vec<SigningKey> = environment
+        .algorithms()
+        .into_iter()
+        .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+        .collect::<Result<_, _>>()?;
+    let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
+    let mut event = kernel
+        .event(now, "environment.key_rotated", ControlPoint::Administer)
+        .subject(&environment.name)
+        .fact("signs_from", signs_from);
+    if let [key] = keys.as_slice() {
+        event = event.fact("key", key.id).fact("public_key", &key.public);
+    } else {
+        let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
+        event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
+    }
+    Ok((named.collect(), keys, event))
+}
+
+/// Registers a resource.
+///
+/// # Errors
+/// The fields are wrong, the URI is taken, or the caller is no administrator.
+pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource) -> Result<Changed<Resource>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.create", ""), async {
+            kernel.allow(
+                caller,
+                Action::Administer,
+                inventory("resource", "", &ask.environment),
+                administration(false, false),
+            )?;
+            let mut problems = check_resource(&ask);
+            problems.extend(third_party::unknown_domains(kernel, "data_domains", &ask.data_domains).await?);
+            let application = kernel.one::<Application>(ask.application).await?;
+            let environment = kernel.one::<Environment>(&ask.environment).await?;
+            if application.is_none() {
+                problems.push(FieldProblem::new("application", "application_unknown", "name a registered application"));
+            }
+            if environment.is_none() {
+                problems.push(FieldProblem::new("environment", "environment_unknown", "name a registered environment"));
+            }
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let (resource, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    // The first resource that wants an algorithm brings its key: nobody can have fetched the key set for its tokens before.
+                    let environment = kernel.must::<Environment>("environment", &ask.environment).await?;
+                    let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
+                    let resource = Resource {
+                        id: ResourceId::generate(now, kernel.entropy.as_ref()),
+                        uri: ask.uri.clone(),
+                        kind: ask.kind.clone(),
+                        actions: ask.actions.clone(),
+                        application: ask.application,
+                        environment: ask.environment.clone(),
+                        data_domains: ask.data_domains.clone(),
+                        verification: ask.verification,
+                        when_unreachable: ask.when_unreachable,
+                        signing_algorithm: ask.signing_algorithm,
+                        created_at: now,
+                    };
+                    let mut event = kernel
+                        .event(now, "resource.created", ControlPoint::Administer)
+                        .subject(resource.id)
+                        .subject(ask.application)
+                        .fact("uri", &ask.uri)
+                        .fact("environment", &ask.environment)
+                        .fact("verification", ask.verification);
+                    if let Some(algorithm) = ask.signing_algorithm {
+                        event = event.fact("signing_algorithm", algorithm);
+                    }
+                    if let Some(key) = &new_key {
+                        event = event.fact("key", key.id).fact("public_key", &key.public);
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.insert(&resource);
+                    if let Some(key) = &new_key {
+                        add_key(&mut changeset, &environment, key, now);
+                    }
+                    // Of each spelling there is one resource, for ever.
+                    changeset.once.extend(Resource::spellings(&ask.uri).into_iter().map(|key| Once {
+                        space: "resource_uri",
+                        key,
+                        until: None,
+                    }));
+                    Ok((changeset, resource))
+                })
+                .await?;
+            kernel.changed(resource, 1, &committed).await
+        })
+        .await
+}
+
+/// Has a resource's tokens signed with another algorithm from now on, or with what its environment says. Where the environment has no key of it yet,
+/// the first one is published at once and signs once verifiers had time to fetch it; until then nothing changes.
+///
+/// # Errors
+/// No such resource, or the caller is no administrator.
+pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &SignWith) -> Result<Changed<Resource>, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "resource.sign_with", id), async {
+            may_administer_resource(kernel, caller, id).await?;
+            let ((resource, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Resource>("resource", id).await?;
+                    let environment = kernel.must::<Environment>("environment", &stored.environment).await?;
+                    let new_key = missing_key(kernel, &environment, ask.signing_algorithm, now)?;
+                    let resource = Resource {
+                        signing_algorithm: ask.signing_algorithm,
+                        ..(*stored.value).clone()
+                    };
+                    let event = kernel
+                        .event(now, "resource.signing_changed", ControlPoint::Administer)
+                        .subject(id)
+                        .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
+                    let mut changeset = Changeset::new(caller.actor(), now, with_key(event, new_key.as_ref()));
+                    changeset.replace(&stored, &resource);
+                    if let Some(key) = &new_key {
+                        add_key(&mut changeset, &environment, key, now.plus(kernel.settings.key_overlap));
+                    }
+                    Ok((changeset, (resource, stored.revision + 1)))
+                })
+                .await?;
+            kernel.changed(resource, revision, &committed).await
+        })
+        .await
+}
+
+/// Whether the caller may change a resource of its environment.
+pub(crate) async fn may_administer_resource(kernel: &Kernel, caller: &Caller, id: ResourceId) -> Result<(), OpError> {
+    let environment = kernel
+        .one::<Resource>(id)
+        .await?
+        .map(|resource| resource.environment.clone())
+        .unwrap_or_default();
+    kernel
+        .allow(
+            caller,
+            Action::Administer,
+            inventory("resource", id, &environment),
+            administration(false, false),
+        )
+        .map(|_| ())
+}
+
+/// The first key of an algorithm that an environment has none of yet.
+pub(crate) fn missing_key(
+    kernel: &Kernel,
+    environment: &Environment,
+    algorithm: Option<SigningAlgorithm>,
+    now: Timestamp,
+) -> Result<Option<SigningKey>, OpError> {
+    let missing = algorithm.filter(|algorithm| !environment.algorithms().contains(algorithm));
+    missing
+        .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+        .transpose()
+}
+
+/// Whether the caller may read this part of the inventory; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_read(kernel: &Kernel, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
+            can_read(kernel, caller, kind, id, owned)
+        })
+        .await
+}
+
+pub(crate) fn can_read(kernel: &Kernel, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
+}
+
+/// Whether the caller may read the log; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
+        })
+        .await
+}
+
+/// Publishes an environment's first key of an algorithm.
+/// An event that tells the first key of an algorithm, if there is one.
+pub(crate) fn with_key(event: Event, key: Option<&SigningKey>) -> Event {
+    match key {
+        Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
+        None => event,
+    }
+}
+
+fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &SigningKey, signs_from: Timestamp) {
+    let mut with_key = (*environment.value).clone();
+    with_key.keys.push(EnvironmentKey::new(key, signs_from));
+    changeset.replace(environment, &with_key).insert(key);
+}
+
+/// An operator token stands for somebody who does not sign in: that is exceptional by itself.
+pub(crate) fn operator_token(token: &OperatorToken) -> About<'static> {
+    About {
+        access: Access::OperatorTokenCreated,
+        with: token.id.to_string(),
+        identity: None,
+        allowed_by: None,
+        refused: None,
+    }
+}
+
+fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let has_scheme = ask.uri.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.starts_with(|c: char| c.is_ascii_lowercase()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'+') && !rest.is_empty()
+    });
+    if !has_scheme
+        || ask.uri.contains('#')
+        || ask.uri.len() > 500
+        || ask.uri.bytes().any(|b| b <= b' ' || b == b'"' || b == b'\\' || b > b'~')
+        || !uri::has_plain_host(&ask.uri)
+    {
+        problems.push(FieldProblem::new(
+            "uri",
+            "uri_malformed",
+            "give an absolute URI without fragment, user information or an encoded host, e.g. https://orders.internal (RFC 8707)",
+        ));
+    }
+    if let Err(problem) = parse_name("type", &ask.kind) {
+        problems.push(problem);
+    }
+    problems.extend(resource_problems(&ask.actions, &ask.data_domains));
+    problems
+}
+
+/// What is wrong with what a resource knows and holds.
+pub(crate) fn resource_problems(actions: &[String], data_domains: &[String]) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let good = |action: &String| {
+        !action.is_empty() && action.len() <= 64 && action.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.:-".contains(&b))
+    };
+    if actions.is_empty() || actions.len() > 64 || !actions.iter().all(good) {
+        problems.push(FieldProblem::new(
+            "actions",
+            "actions_malformed",
+            "list 1 to 64 actions of a-z, 0-9 and _ . : -",
+        ));
+    }
+    if data_domains.len() > MAX_DOMAINS || data_domains.iter().any(|domain| domain.is_empty() || domain.len() > MAX_TEXT) {
+        problems.push(FieldProblem::new("data_domains", "data_domains_malformed", "list at most 32 names"));
+    }
+    problems
+}

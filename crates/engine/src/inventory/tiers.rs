@@ -1,0 +1,286 @@
+//! Risk tiers follow what they are derived from (R119), and the charters of a vendor's identities what its contract allows (R12, R35).
+//!
+//! When a data domain is classified otherwise, a resource holds other ones, or an environment becomes production or no longer is, a walk over the
+//! identities derives the tiers of those that touch it again. What hangs on
+//! the tier (cadence, dormancy, ceilings, the way of approval) reads it from the identity and so follows at once. What an identity
+//! already holds beyond the new ceiling is not cut under a running workload: a review is opened and its owner is told; an overdue
+//! review blocks renewal, and one that nobody answers suspends. A second walk a little later catches what was being registered while the first one passed.
+
+use std::collections::HashMap;
+
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::id::{IdentityId, ResourceId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier};
+use tenure_core::port::{Claimed, DueKind, ListQuery};
+use tenure_core::resource::Resource;
+use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::row::{RowKind, Stored};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::identities::dormancy;
+use crate::inventory::contracts;
+use crate::inventory::references;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::matters::reviews;
+use crate::matters::reviews::reviewer_of;
+
+const PAGE: u16 = 500;
+/// Longer than any decision that read the old classification takes to commit.
+const SETTLED_AFTER: Span = Span::from_secs(30);
+const SECOND: &str = "/again";
+/// How often an identity that others change at the same time is looked at before the walk comes again.
+pub(crate) const ATTEMPTS: u32 = 8;
+
+/// What was changed, and identities rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause<'a> {
+    DataDomain(&'a str),
+    Resource(&'a str),
+    Environment(&'a str),
+    /// A vendor whose contract allows less: its identities keep to that.
+    Vendor(&'a str),
+}
+
+impl<'a> Cause<'a> {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::DataDomain(_) => "data_domain",
+            Self::Resource(_) => "resource",
+            Self::Environment(_) => "environment",
+            Self::Vendor(_) => "vendor",
+        }
+    }
+
+    const fn derived(self) -> &'static str {
+        match self {
+            Self::DataDomain(_) => "data_domain.tiers_derived",
+            Self::Resource(_) => "resource.tiers_derived",
+            Self::Environment(_) => "environment.tiers_derived",
+            Self::Vendor(_) => "vendor.contract_applied",
+        }
+    }
+
+    const fn id(self) -> &'a str {
+        match self {
+            Self::DataDomain(id) | Self::Resource(id) | Self::Environment(id) | Self::Vendor(id) => id,
+        }
+    }
+
+    /// Has the walks begin that follow the change.
+    pub(crate) fn follow(self, changeset: &mut Changeset, now: Timestamp) {
+        let due = self.passes(now).into_iter();
+        changeset.due.extend(due.map(|(subject, at)| DueChange::Set(DueKind::Tier, subject, at)));
+    }
+
+    fn passes(self, now: Timestamp) -> [(String, Timestamp); 2] {
+        let name = format!("{}/{}", self.kind(), self.id());
+        let second = format!("{name}{SECOND}");
+        [(name, now), (second, now.plus(SETTLED_AFTER))]
+    }
+}
+
+/// A walk by its deadline's subject: its name, what was changed, and the identity after which it goes on.
+fn walk(subject: &str) -> Option<(&str, Cause<'_>, Option<&str>)> {
+    let (name, after) = match subject.split_once(' ') {
+        Some((name, after)) => (name, Some(after)),
+        None => (subject, None),
+    };
+    let (kind, id) = name.split_once('/')?;
+    let id = id.strip_suffix(SECOND).unwrap_or(id);
+    let cause = match kind {
+        "data_domain" => Cause::DataDomain(id),
+        "resource" => Cause::Resource(id),
+        "environment" => Cause::Environment(id),
+        "vendor" => Cause::Vendor(id),
+        _ => return None,
+    };
+    Some((name, cause, after))
+}
+
+/// Works off one page of a walk; the next page is a deadline of its own, so that a crash resumes there.
+pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Some((name, cause, after)) = walk(&claimed.subject) else {
+        return Ok(None);
+    };
+    let terms = match cause {
+        Cause::Vendor(id) => vec![format!("vendor={id}")],
+        // What they touch is in no term.
+        Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => Vec::new(),
+    };
+    let (rows, next) = kernel.listed::<Identity>(RowKind::Identity, terms, after.map(str::to_owned), PAGE).await?;
+    let mut resources = HashMap::new();
+    let mut changed = 0_u32;
+    for identity in &rows {
+        if over(identity.state) || !touches(kernel, &identity.charter, cause, &mut resources).await? {
+            continue;
+        }
+        let follows = match cause {
+            Cause::Vendor(_) => Box::pin(contracts::keep_to_contract(kernel, identity.id)).await?,
+            Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => derive_tier(kernel, identity.id, cause).await?,
+        };
+        changed += u32::from(follows);
+    }
+    let event = kernel
+        .event(now, cause.derived(), ControlPoint::Administer)
+        .subject(cause.id())
+        .fact("identities", rows.len())
+        .fact("changed", changed)
+        .fact("done", next.is_none());
+    let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
+    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+    if let Some(next) = next {
+        changeset.due.push(DueChange::Set(DueKind::Tier, format!("{name} {next}"), now));
+    }
+    Ok(Some(changeset))
+}
+
+/// Whether a charter names what was changed, or a resource that holds the data domain.
+async fn touches(kernel: &Kernel, charter: &CharterDraft, cause: Cause<'_>, seen: &mut HashMap<ResourceId, bool>) -> Result<bool, OpError> {
+    let domain = match cause {
+        Cause::DataDomain(name) => name,
+        Cause::Resource(id) => return Ok(charter.scope.iter().any(|entitlement| entitlement.resource == id)),
+        Cause::Environment(name) => return Ok(charter.environment.as_deref() == Some(name)),
+        Cause::Vendor(id) => return Ok(charter.vendor.is_some_and(|vendor| vendor.to_string() == id)),
+    };
+    if charter.data_domains.iter().any(|name| name == domain) {
+        return Ok(true);
+    }
+    for id in charter.scope.iter().filter_map(|entitlement| entitlement.resource.parse::<ResourceId>().ok()) {
+        let holds = match seen.get(&id) {
+            Some(holds) => *holds,
+            None => {
+                let resource = kernel.one::<Resource>(id).await?;
+                let holds = resource.is_some_and(|resource| resource.data_domains.iter().any(|name| name == domain));
+                seen.insert(id, holds);
+                holds
+            }
+        };
+        if holds {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Derives an identity's tier again; true if it is another one now.
+async fn derive_tier(kernel: &Kernel, id: IdentityId, cause: Cause<'_>) -> Result<bool, OpError> {
+    for _ in 0..ATTEMPTS {
+        let now = kernel.now();
+        let Some(stored) = kernel.one::<Identity>(id).await?.filter(|stored| !over(stored.state)) else {
+            return Ok(false);
+        };
+        let mut identity = (*stored.value).clone();
+        identity.derive_tier(RiskTier::of(
+            stored.kind,
+            &stored.charter,
+            references::risk_facts(kernel, &stored.charter).await?,
+        ));
+        if identity.tier == stored.tier {
+            return Ok(false);
+        }
+        let changeset = tier_changed(kernel, &stored, identity, cause, now).await?;
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Err(OpError::Unavailable(format!("{id} changes too fast for its tier to be derived")))
+}
+
+async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Identity, cause: Cause<'_>, now: Timestamp) -> Result<Changeset, OpError> {
+    let tier = identity.tier;
+    let ceilings = identity.ceilings();
+    let beyond = beyond(kernel, &identity, now).await?;
+    let event = kernel
+        .event(now, "identity.tier_changed", ControlPoint::Change)
+        .subject(identity.id)
+        .fact("workflow", "non_human.tier")
+        .fact(cause.kind(), cause.id())
+        .fact("old", stored.tier)
+        .fact("new", tier)
+        .fact("ceilings", ceilings)
+        .fact("beyond_ceiling", &beyond);
+    let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+    let mut text = format!("{} is of tier {} now; it was {}.", identity.id, tier.as_str(), stored.tier.as_str());
+    if !beyond.is_empty() {
+        text.push_str(&format!(
+            "\nWhat it holds longer than the {} that the tier allows stays until its review is answered: {}.",
+            ceilings.max_duration,
+            beyond.join(", ")
+        ));
+    }
+    let event = notify(event, &owner, &[], "The risk tier of an identity of yours has changed", &text);
+    let mut changeset = Changeset::new(Actor::System { part: "deadlines".into() }, now, event);
+    if matches!(identity.state, IdentityState::Active | IdentityState::Suspended) {
+        dormancy::watch(&mut changeset, &identity, now);
+        if !beyond.is_empty() && !has_open_review(kernel, identity.id).await? {
+            let about = ReviewSubject::Identity(identity.id);
+            reviews::open_review(kernel, &mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
+        }
+    }
+    changeset.replace(stored, &identity);
+    Ok(changeset)
+}
+
+/// What an identity holds for longer than its ceiling allows: its own end, and its grants.
+async fn beyond(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
+    let latest = now.plus(identity.ceilings().max_duration);
+    let mut beyond = Vec::new();
+    if identity.charter.expires_at.is_some_and(|end| end > latest) {
+        beyond.push(identity.id.to_string());
+    }
+    for id in &identity.grants {
+        let grant = kernel.one::<Grant>(id).await?;
+        if grant.is_some_and(|grant| grant.state == GrantState::Live && grant.ends_at > latest) {
+            beyond.push(id.to_string());
+        }
+    }
+    Ok(beyond)
+}
+
+async fn has_open_review(kernel: &Kernel, identity: IdentityId) -> Result<bool, OpError> {
+    let page = kernel
+        .store
+        .list(&ListQuery {
+            kind: RowKind::Review,
+            terms: vec![
+                format!("identity={identity}"),
+                format!("state={}", ReviewState::Open.as_str()),
+                format!("trigger={}", ReviewTrigger::Cadence.as_str()),
+            ],
+            after: None,
+            limit: 1,
+        })
+        .await?;
+    Ok(!page.rows.is_empty())
+}
+
+/// Whether an identity is on its way out, or gone: its tier says nothing any more.
+const fn over(state: IdentityState) -> bool {
+    matches!(state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_are_named_by_what_was_changed_and_go_on_behind_an_identity() {
+        for cause in [
+            Cause::DataDomain("orders"),
+            Cause::Resource("res_x"),
+            Cause::Environment("production"),
+            Cause::Vendor("ven_x"),
+        ] {
+            for (name, _) in cause.passes(Timestamp::default()) {
+                assert_eq!(walk(&name), Some((name.as_str(), cause, None)));
+                let next = format!("{name} idn_x");
+                assert_eq!(walk(&next), Some((name.as_str(), cause, Some("idn_x"))));
+            }
+        }
+        assert_eq!(walk("need/x"), None);
+    }
+}

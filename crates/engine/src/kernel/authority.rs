@@ -1,0 +1,154 @@
+//! Questions to the policy, with exactly the attributes that its schema knows.
+
+use tenure_core::delegation::Delegation;
+use tenure_core::identity::{Identity, Kind};
+use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+
+use crate::Kernel;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::reserved;
+
+pub(crate) fn person(person: &Person) -> Entity {
+    Entity {
+        kind: EntityType::Person,
+        id: person.id.to_string(),
+        attributes: Attributes::from([
+            ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
+            ("active", Value::Bool(person.state == PersonState::Active)),
+            ("class", Value::Text(person.class.as_str().to_owned())),
+        ]),
+    }
+}
+
+pub(crate) fn identity(identity: &Identity) -> Entity {
+    Entity {
+        kind: EntityType::Identity,
+        id: identity.id.to_string(),
+        attributes: Attributes::from([
+            ("kind", Value::Text(identity.kind.as_str().to_owned())),
+            ("state", Value::Text(identity.state.as_str().to_owned())),
+            ("environment", Value::Text(identity.charter.environment.clone().unwrap_or_default())),
+            ("owner", Value::Text(identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default())),
+            ("tier", Value::Text(identity.tier.as_str().to_owned())),
+        ]),
+    }
+}
+
+pub(crate) fn resource(resource: &Resource) -> Entity {
+    Entity {
+        kind: EntityType::Resource,
+        id: resource.id.to_string(),
+        attributes: Attributes::from([
+            ("type", Value::Text(resource.kind.clone())),
+            ("environment", Value::Text(resource.environment.clone())),
+            ("application", Value::Text(resource.application.to_string())),
+            ("data_domains", Value::Set(resource.data_domains.clone())),
+        ]),
+    }
+}
+
+/// A part of Tenure's inventory as what is acted on.
+pub(crate) fn inventory(kind: &str, id: impl ToString, environment: &str) -> Entity {
+    Entity {
+        kind: EntityType::Inventory,
+        id: id.to_string(),
+        attributes: Attributes::from([("kind", Value::Text(kind.to_owned())), ("environment", Value::Text(environment.to_owned()))]),
+    }
+}
+
+pub(crate) fn owns(owns: bool) -> Attributes {
+    Attributes::from([("owns", Value::Bool(owns))])
+}
+
+pub(crate) fn administration(same_person: bool, single_person: bool) -> Attributes {
+    Attributes::from([("same_person", Value::Bool(same_person)), ("single_person", Value::Bool(single_person))])
+}
+
+impl Kernel {
+    /// How far the authority that somebody holds was handed on, and whether an agent has a part in it (S-14).
+    pub(crate) async fn handed_on(&self, holder: &Identity, delegation: Option<&Delegation>) -> Result<Attributes, OpError> {
+        let mut through_agent = holder.kind == Kind::Agent;
+        for link in delegation.iter().flat_map(|delegation| &delegation.chain) {
+            // Who can't be found may have been one.
+            through_agent = through_agent || self.one::<Identity>(link).await?.is_none_or(|link| link.kind == Kind::Agent);
+        }
+        let depth = delegation.map_or(0, Delegation::depth);
+        Ok(Attributes::from([
+            ("depth", Value::Long(i64::try_from(depth).unwrap_or(i64::MAX))),
+            ("through_agent", Value::Bool(through_agent)),
+        ]))
+    }
+
+    /// Asks whether the caller may do this; a denial is an error with the policy's answer. What the kernel allows is asked of no policy.
+    pub(crate) fn allow(&self, caller: &Caller, action: Action, resource: Entity, context: Attributes) -> Result<Answer, OpError> {
+        self.allow_under(&*self.policy.engine(), caller, action, resource, context)
+    }
+
+    /// The same by another set than the one in force.
+    pub(crate) fn allow_under(
+        &self,
+        set: &dyn PolicyEngine,
+        caller: &Caller,
+        action: Action,
+        resource: Entity,
+        context: Attributes,
+    ) -> Result<Answer, OpError> {
+        caller.token_allows(action)?;
+        if reserved::allows(caller, action, &resource, &context) {
+            return Ok(Answer {
+                allowed: true,
+                errored: false,
+                version: set.version(),
+                policies: vec![reserved::KERNEL.to_owned()],
+            });
+        }
+        let principal = match caller {
+            Caller::Person { person: who, .. } => person(who),
+            Caller::Identity { identity: who, .. } => identity(who),
+        };
+        let answer = set.decide(&Question {
+            principal,
+            action,
+            resource,
+            context,
+        });
+        if answer.allowed {
+            Ok(answer)
+        } else {
+            let silent = answer.policies.is_empty() && !answer.errored;
+            let detail = silent.then(|| {
+                format!(
+                    "no policy permits {} here to this caller; docs/reference/policies.md says who may",
+                    action.as_str()
+                )
+            });
+            Err(OpError::Refused {
+                reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
+                detail,
+                answer: Some(Box::new(answer)),
+                retry_after: None,
+            })
+        }
+    }
+
+    /// That the caller may take something back: by the kernel who ends or trusts such things, else whom the policy lets do what gave it.
+    pub(crate) fn allow_taking_back(&self, caller: &Caller, gave: Action, what: &Entity) -> Result<Answer, OpError> {
+        self.allow(caller, Action::Revoke, what.clone(), owns(false))
+            .or_else(|_| self.allow(caller, gave, what.clone(), administration(false, false)))
+    }
+
+    /// That the caller may change a record by which somebody may do something. What widens it is asked of the policy once more, as a request; what
+    /// narrows it an administrator may by the kernel.
+    pub(crate) fn allow_changing(&self, caller: &Caller, what: &Entity) -> Result<Answer, OpError> {
+        let administers = matches!(caller, Caller::Person { person, .. } if person.holds(Role::Administrator));
+        let asked = self.allow(caller, Action::Administer, what.clone(), administration(false, false));
+        match asked {
+            Err(_) if administers => self.allow(caller, Action::Revoke, what.clone(), owns(false)).or(asked),
+            asked => asked,
+        }
+    }
+}

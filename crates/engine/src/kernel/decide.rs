@@ -1,0 +1,274 @@
+//! Committing: an unknown outcome is settled by writing the same changeset again, a conflict by deciding again.
+
+use std::future::Future;
+
+use tenure_api::views::Logged;
+use tenure_core::changeset::{Changeset, Expect, Spend};
+use tenure_core::epoch::Epoch;
+use tenure_core::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::id::{EventId, PersonId};
+use tenure_core::policy_set::InForce;
+use tenure_core::port::{Committed, Conflict, Outcome};
+use tenure_core::problem::Reason;
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::kernel::caller;
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::kernel::keys;
+use crate::kernel::refusals::{next_window, window};
+use crate::log::epochs;
+use crate::matters::policies;
+
+/// How often a decision is made again when what it rested on changed.
+const DECISIONS: u32 = 16;
+/// How often an unknown outcome is asked about.
+const SETTLEMENTS: u32 = 5;
+/// What one person, or one identity by the API, may ask of approvers in a minute: each of these is somebody else's work.
+const REQUESTS: u32 = 600;
+
+impl Kernel {
+    /// A new event at a time.
+    pub(crate) fn event(&self, now: Timestamp, kind: &'static str, control: ControlPoint) -> Event {
+        Event::new(EventId::generate(now, self.entropy.as_ref()), kind, control)
+    }
+
+    /// Commits what no policy was asked about, or says that it has to be decided again (`None`).
+    pub(crate) async fn settle(&self, changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        self.settle_under(self.policy.basis(), changeset).await
+    }
+
+    /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when another set was
+    /// put in force since, unless it takes authority away.
+    pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        match changeset.actor {
+            Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
+            // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
+            Actor::Identity { id } if !issues_or_uses(&changeset) && !disables(&changeset) => {
+                let spends = self.write_spends(&id, &changeset);
+                changeset.spends.extend(spends);
+            }
+            _ => {}
+        }
+        if epochs::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
+            return Err(OpError::refused(Reason::LogContradicted));
+        }
+        let disables = disables(&changeset);
+        if !disables {
+            changeset.expects.push(basis);
+        }
+        let mut attempt = 0;
+        loop {
+            match self.store.commit(changeset.clone()).await {
+                Outcome::Committed(committed) => {
+                    self.note_committed(committed.at);
+                    if !is_routine(&changeset) {
+                        let covered = committed.position.index + u64::try_from(committed.leaf_hashes.len()).unwrap_or(0);
+                        self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
+                    }
+                    if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
+                        policies::refresh_policy(self).await?;
+                    }
+                    return Ok(Some(committed));
+                }
+                Outcome::Conflict(conflict @ (Conflict::Row(_) | Conflict::Fence { .. })) => {
+                    count(&self.counters.conflicts);
+                    if conflict == Conflict::Row(InForce::row_key()) {
+                        policies::refresh_policy(self).await?;
+                    }
+                    return Ok(None);
+                }
+                Outcome::Conflict(Conflict::Once { space, .. }) => return Err(used_up(space)),
+                Outcome::Refused { budget } => return Err(self.spent(&budget, &changeset)),
+                Outcome::Full => return Err(OpError::DiskFull),
+                Outcome::Unavailable(why) => return Err(OpError::Unavailable(why)),
+                Outcome::Unwritable(why) => return Err(OpError::Internal(why)),
+                Outcome::Unknown if attempt < SETTLEMENTS => attempt += 1,
+                Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
+            }
+        }
+    }
+
+    /// A person's change commits only while their session or token stands for them: one that is revoked meanwhile makes the decision
+    /// come back here. What a person writes is bounded; what takes authority away is not.
+    async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
+        let standing = caller::stands(self, person, via).await?;
+        standing.expect(changeset);
+        let person = standing.person;
+        let disables = disables(changeset);
+        if !disables {
+            let spends = self.write_spends(&person.id, changeset);
+            changeset.spends.extend(spends);
+        }
+        Ok(())
+    }
+
+    /// Which budget is spent, as its owner may know it, and when it has room again.
+    fn spent(&self, budget: &str, changeset: &Changeset) -> OpError {
+        let what = match budget.split_once('/').map(|(name, _)| name) {
+            Some("write") => format!("you have made the {} changes", self.settings.write_budget),
+            Some("write_kib") => format!("you have written the {} KiB", self.settings.write_budget_kib),
+            Some("request") => format!("you have asked approvers for the {REQUESTS} answers"),
+            _ => String::new(),
+        };
+        let detail =
+            (!what.is_empty()).then(|| format!("{what} that one caller may in a minute: go on in the next one; what takes authority away is never bounded"));
+        let spend = changeset.spends.iter().find(|spend| spend.budget == budget);
+        OpError::Refused {
+            reason: Reason::BudgetSpent,
+            detail,
+            answer: None,
+            // What is more than the whole budget never has room.
+            retry_after: spend
+                .filter(|spend| spend.by <= spend.limit)
+                .map(|spend| next_window(spend.window).since(self.now())),
+        }
+    }
+
+    /// What somebody's change takes from their budgets of a minute: by number, by size, and by the work that it makes for others.
+    fn write_spends(&self, who: &dyn std::fmt::Display, changeset: &Changeset) -> Vec<Spend> {
+        let start = window(changeset.at);
+        let spend = |budget: &str, by: u32, limit: u32| Spend {
+            budget: format!("{budget}/{who}"),
+            window: start,
+            until: start.plus(Span::from_mins(2)),
+            by,
+            limit,
+        };
+        let mut spends = vec![
+            spend("write", 1, self.settings.write_budget),
+            spend("write_kib", kibibytes(changeset), self.settings.write_budget_kib),
+        ];
+        if changeset
+            .events
+            .first()
+            .is_some_and(|event| matches!(event.kind, "request.opened" | "request.amended"))
+        {
+            spends.push(spend("request", 1, REQUESTS));
+        }
+        spends
+    }
+
+    /// Decides and commits; decides again on fresh rows when what the decision rested on has changed meanwhile.
+    pub(crate) async fn decide<T, F, Fut>(&self, decision: F) -> Result<(T, Committed), OpError>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<(Changeset, T), OpError>>,
+    {
+        for _ in 0..DECISIONS {
+            // On the heap: decisions are large, and every caller's future would hold one.
+            // Taken before the decision: a set that is put in force while it is made, has it made again.
+            let basis = self.policy.basis();
+            let (changeset, value) = Box::pin(decision()).await?;
+            if let Some(committed) = self.settle_under(basis, changeset).await? {
+                return Ok((value, committed));
+            }
+        }
+        Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
+    }
+
+    /// Where a commit's first event stands, with the log's promise (S-3).
+    pub(crate) async fn logged(&self, committed: &Committed) -> Result<Logged, OpError> {
+        let keys = keys::deployment_keys(self).await?;
+        let leaf = committed.leaf_hashes.first().copied().unwrap_or_default();
+        let promise = keys.log.promise(committed.position.index, leaf, committed.at.as_micros());
+        Ok(Logged {
+            position: committed.position,
+            leaf_hash: crate::kernel::keys::base64url(&leaf),
+            promise: promise.to_text(),
+        })
+    }
+}
+
+/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9). What was approved or
+/// accepted gives some, though it may take other away along with it.
+fn disables(changeset: &Changeset) -> bool {
+    let gives = |event: &Event| matches!(event.kind, "request.fulfilled" | "identity.transferred");
+    let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
+    changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
+}
+
+/// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
+/// would give back.
+fn is_routine(changeset: &Changeset) -> bool {
+    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == "access.refused";
+    changeset.events.iter().all(routine)
+}
+
+/// Whether a changeset is the way out of a contradiction, which takes the root key and no caller.
+fn begins_an_epoch(changeset: &Changeset) -> bool {
+    changeset.puts.iter().any(|put| put.key == Epoch::row_key())
+}
+
+/// Whether a changeset is an issuance or a use and nothing that is asked along with it: then no more is written than what was proved is good for.
+fn issues_or_uses(changeset: &Changeset) -> bool {
+    let credential = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Use);
+    let asked = |event: &Event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer);
+    changeset.events.first().is_some_and(credential) && !changeset.events.iter().any(asked)
+}
+
+/// The bytes that a changeset adds to the database and the log, in KiB.
+fn kibibytes(changeset: &Changeset) -> u32 {
+    let rows = changeset.puts.iter().map(|put| put.body.len());
+    let facts = changeset
+        .events
+        .iter()
+        .map(|event| serde_json::to_vec(&event.data).map_or(0, |data| data.len()));
+    u32::try_from(rows.chain(facts).sum::<usize>().div_ceil(1_024)).unwrap_or(u32::MAX)
+}
+
+fn used_up(space: &'static str) -> OpError {
+    match space {
+        "jti" | "passkey_challenge" | "sign_in_state" | "cli_code" | "signal" => OpError::refused(Reason::ProofReplayed),
+        "dpop" => OpError::because(Reason::DpopInvalid, "this proof was used before"),
+        "key" | "certificate" | "oidc_subject" | "passkey_credential" => OpError::refused(Reason::KeyAlreadyBound),
+        "need_name" | "identity_name" | "application_name" | "environment_name" | "vendor_name" | "source_name" => OpError::Taken { what: "name" },
+        "resource_uri" => OpError::Taken { what: "uri" },
+        "cloud_account" => OpError::Taken { what: "account" },
+        "issuer_url" => OpError::Taken { what: "url" },
+        _ => OpError::Taken { what: "id" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_api::people::NewTeam;
+
+    use super::*;
+    use crate::log::seal::tests::world;
+    use crate::people::person;
+    use crate::run::deadlines::system;
+
+    #[tokio::test]
+    async fn d22_too_many_changes_of_a_person_are_told_as_that() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let mut spent = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let person = world.admin.person_id().unwrap();
+        let spends = engine.write_spends(&person, &spent);
+        spent.spends.extend(
+            spends
+                .into_iter()
+                .filter(|spend| spend.budget.starts_with("write/"))
+                .map(|spend| Spend { by: spend.limit, ..spend }),
+        );
+        engine.settle(spent).await.unwrap().unwrap();
+        let refused = person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        let OpError::Refused {
+            reason, detail, retry_after, ..
+        } = refused
+        else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(reason, Reason::BudgetSpent);
+        assert!(detail.unwrap().contains("6000 changes"));
+        // Then there is room, and not before.
+        let wait = retry_after.unwrap();
+        assert_eq!(now.plus(wait), next_window(window(now)));
+        world.clock.advance(Span::from_micros(wait.as_micros() - 1));
+        person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap_err();
+        world.clock.advance(Span::from_micros(1));
+        person::create_team(engine, &world.admin, NewTeam { name: "one".into() }).await.unwrap();
+    }
+}

@@ -1,0 +1,56 @@
+//! The log of exceptional access (R106): written by the commit that it is about, listed for those who may audit.
+
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::changeset::Changeset;
+use tenure_core::exceptional::{Access, ExceptionalAccess};
+use tenure_core::id::{ExceptionalAccessId, IdentityId};
+
+use crate::Kernel;
+use crate::inventory::directory;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::query::ListAsk;
+
+/// What an exceptional access is about.
+pub(crate) struct About<'a> {
+    pub access: Access,
+    /// With what: an id.
+    pub with: String,
+    pub identity: Option<IdentityId>,
+    /// The approved request or the exception that allowed it.
+    pub allowed_by: Option<String>,
+    /// Why it was refused, if it was.
+    pub refused: Option<&'a str>,
+}
+
+/// Keeps what this changeset's first event says in the log of exceptional access, too.
+pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: About<'_>) {
+    let record = ExceptionalAccess {
+        id: ExceptionalAccessId::generate(changeset.at, kernel.entropy.as_ref()),
+        access: about.access,
+        actor: changeset.actor.clone(),
+        with: about.with,
+        identity: about.identity,
+        allowed_by: about.allowed_by,
+        refused: about.refused.map(str::to_owned),
+        event: changeset.id,
+        at: changeset.at,
+    };
+    changeset.insert(&record);
+}
+
+/// A page of the log of exceptional access, the oldest first.
+///
+/// # Errors
+/// The caller may not audit.
+pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
+    directory::may_audit(kernel, caller).await?;
+    let (rows, end) = kernel.page::<ExceptionalAccess>(ask).await?;
+    let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
+        record: (*row.value).clone(),
+        revision: row.revision,
+        hold: None,
+        log: None,
+    };
+    Ok(end.page(rows.into_iter().map(view).collect()))
+}

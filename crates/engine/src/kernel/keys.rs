@@ -1,0 +1,301 @@
+//! Signing keys in memory: opened once, found by id. They are few, and every use checks the environment's row anyway.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
+use tenure_core::environment::Environment;
+use tenure_core::id::SigningKeyId;
+use tenure_core::port::StoreError;
+use tenure_core::problem::Reason;
+use tenure_core::row::{RowKey, RowKind};
+use tenure_core::secret::Secret;
+use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
+use tenure_core::time::Timestamp;
+use tenure_credentials::jose::Jwk;
+use tenure_credentials::key::VerifyingKey;
+use tenure_credentials::receipt::ReceiptSigner;
+use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
+use tenure_log::{LogSigner, NoteSigner};
+
+use crate::Kernel;
+use crate::kernel::error::OpError;
+use crate::matters::policies;
+use crate::people::setup::Deployment;
+
+/// Prepared keys of workloads that are kept; about 20 MB.
+const MAX_WORKLOAD_KEYS: usize = 20_000;
+/// Tokens whose signatures are remembered; about 10 MB.
+const MAX_TOKENS: usize = 16_384;
+const SEAL_LABEL: &str = "signing-key";
+
+/// The keys of the deployment as a whole.
+pub(crate) struct DeploymentKeys {
+    /// Signs checkpoints and promises.
+    pub log: LogSigner,
+    /// Signs what is kept outside beside the log: it follows from the root key alone, so that a database of any epoch knows what any other
+    /// one has left there.
+    pub every_epoch: NoteSigner,
+    /// Signs receipts.
+    pub receipt: ReceiptSigner,
+    /// The receipt key's public part.
+    pub receipt_public: [u8; 32],
+}
+
+#[derive(Default)]
+pub(crate) struct KeyCache {
+    deployment: RwLock<Option<Arc<DeploymentKeys>>>,
+    signers: RwLock<HashMap<SigningKeyId, Arc<TokenSigner>>>,
+    public: RwLock<HashMap<SigningKeyId, PublicKey>>,
+    /// Workloads' public keys by thumbprint, prepared for checking.
+    workload: RwLock<HashMap<String, Arc<Jwk>>>,
+    /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at each use.
+    tokens: RwLock<HashMap<[u8; 32], Arc<KnownToken>>>,
+}
+
+/// A public key of ours as it stands in the key set, and prepared for checking.
+pub(crate) type PublicKey = (serde_json::Value, VerifyingKey);
+
+/// A token of ours whose signature was checked.
+pub(crate) struct KnownToken {
+    /// The environment whose issuer the token names.
+    pub environment: String,
+    /// The token.
+    pub signed: SignedToken,
+}
+
+impl KeyCache {
+    /// Forgets every key: others are in force.
+    pub(crate) fn forget(&self) {
+        *self.deployment.write() = None;
+        self.signers.write().clear();
+        self.public.write().clear();
+        self.tokens.write().clear();
+    }
+}
+
+/// A fresh Ed25519 key and its sealed record.
+pub(crate) fn new_key(kernel: &Kernel, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
+    new_key_of(kernel, key_use, SigningAlgorithm::EdDsa, now)
+}
+
+/// A fresh key of this algorithm and its sealed record.
+pub(crate) fn new_key_of(kernel: &Kernel, key_use: KeyUse, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, OpError> {
+    let id = SigningKeyId::generate(now, kernel.entropy.as_ref());
+    let key = tenure_credentials::key::generate(algorithm, kernel.entropy.as_ref()).map_err(|e| OpError::Internal(e.to_string()))?;
+    let sealed = kernel
+        .root
+        .seal(SEAL_LABEL, &id.to_string(), key.private.expose(), kernel.entropy.as_ref())
+        .map_err(|e| OpError::Internal(e.to_string()))?;
+    Ok(SigningKey {
+        id,
+        key_use,
+        algorithm,
+        public: key.public,
+        sealed,
+        created_at: now,
+    })
+}
+
+async fn load_key(kernel: &Kernel, id: SigningKeyId) -> Result<std::sync::Arc<SigningKey>, OpError> {
+    let snapshot = kernel.store.load(&[RowKey::new(RowKind::SigningKey, id)]).await?;
+    let stored = snapshot
+        .get::<SigningKey>(0)?
+        .ok_or_else(|| OpError::Internal(format!("the signing key {id} is missing")))?;
+    Ok(stored.value)
+}
+
+fn open_seed(kernel: &Kernel, key: &SigningKey) -> Result<Secret<[u8; 32]>, OpError> {
+    kernel
+        .root
+        .open_seed(SEAL_LABEL, &key.id.to_string(), &key.sealed)
+        .map_err(|_| unopened(key.id))
+}
+
+/// The deployment's own keys.
+pub(crate) async fn deployment_keys(kernel: &Kernel) -> Result<Arc<DeploymentKeys>, OpError> {
+    if let Some(keys) = kernel.keys.deployment.read().as_ref() {
+        return Ok(Arc::clone(keys));
+    }
+    let deployment = deployment(kernel).await?.ok_or(OpError::Setup("set-up has not been done"))?;
+    let keys = Arc::new(open_deployment_keys(kernel, &deployment).await?);
+    *kernel.keys.deployment.write() = Some(Arc::clone(&keys));
+    Ok(keys)
+}
+
+async fn open_deployment_keys(kernel: &Kernel, deployment: &Deployment) -> Result<DeploymentKeys, OpError> {
+    let log = load_key(kernel, deployment.log_key).await?;
+    let receipt = load_key(kernel, deployment.receipt_key).await?;
+    if log.key_use != KeyUse::Log || receipt.key_use != KeyUse::Receipt {
+        return Err(OpError::Internal("a deployment key is for another use".into()));
+    }
+    let log_signer = LogSigner::from_seed(&deployment.log_name, 0, open_seed(kernel, &log)?.expose()).map_err(|e| OpError::Internal(e.to_string()))?;
+    let every_epoch = NoteSigner::from_seed(&format!("{}/every-epoch", deployment.host()), kernel.root.subkey("kept checkpoints").expose())
+        .map_err(|e| OpError::Internal(e.to_string()))?;
+    let seed = open_seed(kernel, &receipt)?;
+    let receipt_public = tenure_credentials::key::public_of(&seed).map_err(|e| OpError::Internal(e.to_string()))?;
+    let receipt_signer = ReceiptSigner::new(receipt.id, &seed).map_err(|e| OpError::Internal(e.to_string()))?;
+    Ok(DeploymentKeys {
+        log: log_signer,
+        every_epoch,
+        receipt: receipt_signer,
+        receipt_public,
+    })
+}
+
+/// The signer of an environment's current key of this algorithm.
+pub(crate) async fn token_signer(kernel: &Kernel, environment: &Environment, algorithm: SigningAlgorithm, now: Timestamp) -> Result<Arc<TokenSigner>, OpError> {
+    let missing = || OpError::Internal(format!("the environment {} has no signing key for {}", environment.name, algorithm.as_str()));
+    let id = environment.signing_key(algorithm, now).ok_or_else(missing)?;
+    if let Some(signer) = kernel.keys.signers.read().get(&id) {
+        return Ok(Arc::clone(signer));
+    }
+    let key = load_key(kernel, id).await?;
+    if key.key_use != KeyUse::AccessToken(environment.name.clone()) {
+        return Err(OpError::Internal(format!("the signing key {id} is for another use")));
+    }
+    let private = kernel.root.open(SEAL_LABEL, &key.id.to_string(), &key.sealed).map_err(|_| unopened(id))?;
+    let signer = Arc::new(TokenSigner::new(id, key.algorithm, &private).map_err(|e| OpError::Internal(e.to_string()))?);
+    kernel.keys.signers.write().insert(id, Arc::clone(&signer));
+    Ok(signer)
+}
+
+/// The public keys that an environment's verifiers may meet now.
+pub(crate) async fn public_keys(kernel: &Kernel, environment: &Environment, now: Timestamp) -> Result<Vec<PublicKey>, OpError> {
+    let mut keys = Vec::new();
+    for key in environment.published(now) {
+        let known = kernel.keys.public.read().get(&key.id).cloned();
+        let public = match known {
+            Some(public) => public,
+            None => {
+                let record = load_key(kernel, key.id).await?;
+                let (key, jwk) = VerifyingKey::from_record(key.id, record.algorithm, &record.public)
+                    .map_err(|_| OpError::Internal(format!("the public key {} is malformed", key.id)))?;
+                let prepared = (jwk, key);
+                kernel.keys.public.write().insert(record.id, prepared.clone());
+                prepared
+            }
+        };
+        keys.push(public);
+    }
+    Ok(keys)
+}
+
+/// The public keys of an environment, as JWKs: for everyone.
+///
+/// # Errors
+/// No such environment.
+pub async fn key_set(kernel: &Kernel, environment: &str) -> Result<Vec<serde_json::Value>, OpError> {
+    let environment = kernel.must::<Environment>("environment", environment).await?;
+    let keys = public_keys(kernel, &environment, kernel.now()).await?;
+    Ok(keys.into_iter().map(|(jwk, _)| jwk).collect())
+}
+
+/// [`Kernel::catch_up`], for a server: its public URL has to be the deployment's.
+///
+/// # Errors
+/// It isn't; or as there.
+pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
+    catch_up(kernel).await?;
+    match deployment(kernel).await? {
+        Some(deployment) if deployment.host() != crate::people::setup::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
+            "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
+            deployment.host()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
+///
+/// # Errors
+/// The store can't be read, or its rows carry another root key's MACs.
+pub async fn catch_up(kernel: &Kernel) -> Result<(), OpError> {
+    kernel.note_committed(kernel.store.head().await?.last_at);
+    match deployment(kernel).await {
+        Ok(_) => policies::refresh_policy(kernel).await,
+        Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
+            "the row {key} was not written under this root key: use the root key that this database was made with"
+        ))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Whether the store's disk is full, so that only what takes authority away is written (S-16).
+pub fn disk_is_full(kernel: &Kernel) -> bool {
+    kernel.store.is_full()
+}
+
+/// How many entries the log has.
+///
+/// # Errors
+/// The store can't be reached.
+pub async fn log_size(kernel: &Kernel) -> Result<u64, OpError> {
+    Ok(kernel.store.head().await?.size)
+}
+
+/// How many entries the newest checkpoint covers.
+///
+/// # Errors
+/// The store can't be reached.
+pub async fn sealed_size(kernel: &Kernel) -> Result<u64, OpError> {
+    Ok(kernel.store.sealed().await?.map_or(0, |sealed| sealed.size))
+}
+
+/// A token that was checked before.
+pub(crate) fn known_token(kernel: &Kernel, token: &str) -> Option<Arc<KnownToken>> {
+    kernel.keys.tokens.read().get(&token_hash(token)).map(Arc::clone)
+}
+
+/// A token of an environment, checked but for its times. One that is known holds as long as its key is published.
+pub(crate) async fn signed_token(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<Arc<KnownToken>, OpError> {
+    if let Some(known) = known_token(kernel, token)
+        && known.environment == environment.name
+        && environment.published(now).any(|key| key.id == known.signed.key())
+    {
+        return Ok(known);
+    }
+    let keys: Vec<_> = public_keys(kernel, environment, now).await?.into_iter().map(|(_, key)| key).collect();
+    let signed = SignedToken::read(token, &keys, &kernel.issuer_of(&environment.name)).map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))?;
+    let known = Arc::new(KnownToken {
+        environment: environment.name.clone(),
+        signed,
+    });
+    let mut tokens = kernel.keys.tokens.write();
+    if tokens.len() >= MAX_TOKENS {
+        tokens.clear();
+    }
+    tokens.insert(token_hash(token), Arc::clone(&known));
+    Ok(known)
+}
+
+/// A workload's public key, prepared; parsed once for each key.
+pub(crate) fn workload_key(kernel: &Kernel, jwk: &serde_json::Value, thumbprint: &str) -> Result<Arc<Jwk>, OpError> {
+    if let Some(key) = kernel.keys.workload.read().get(thumbprint) {
+        return Ok(Arc::clone(key));
+    }
+    let key = Arc::new(Jwk::from_value(jwk).map_err(|e| OpError::Internal(e.to_string()))?);
+    let mut keys = kernel.keys.workload.write();
+    if keys.len() >= MAX_WORKLOAD_KEYS {
+        keys.clear();
+    }
+    keys.insert(thumbprint.to_owned(), Arc::clone(&key));
+    Ok(key)
+}
+
+/// The deployment's record, if set-up is done.
+pub(crate) async fn deployment(kernel: &Kernel) -> Result<Option<std::sync::Arc<Deployment>>, StoreError> {
+    let snapshot = kernel.store.load(&[Deployment::row_key()]).await?;
+    Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
+}
+
+fn unopened(id: SigningKeyId) -> OpError {
+    OpError::Internal(format!("the signing key {id} can't be opened with this root key"))
+}
+
+/// Base64url without padding, as everywhere on the wire.
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

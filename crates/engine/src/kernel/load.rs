@@ -1,0 +1,157 @@
+//! Loading what decisions rest on.
+
+use std::fmt::Display;
+
+use tenure_core::binding::Binding;
+use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::gate::Facts;
+use tenure_core::grant::Grant;
+use tenure_core::id::{IdentityId, ResourceId};
+use tenure_core::identity::{Entitlement, Identity};
+use tenure_core::liveness::Scopes;
+use tenure_core::person::Person;
+use tenure_core::resource::Resource;
+use tenure_core::row::{Record, RowKey, RowKind, Stored};
+use tenure_core::scope::{Cut, Hold};
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::kernel::error::OpError;
+use crate::log::places;
+
+/// An identity with everything that its decisions rest on, read in one snapshot.
+pub(crate) struct Known {
+    pub identity: Stored<Identity>,
+    pub owner: Option<Stored<Person>>,
+    pub cuts: Vec<Option<Stored<Cut>>>,
+    pub holds: Vec<Option<Stored<Hold>>>,
+    pub grants: Vec<Option<Stored<Grant>>>,
+    pub bindings: Vec<Option<Stored<Binding>>>,
+    pub resources: Vec<Option<Stored<Resource>>>,
+    pub epoch: Option<Stored<Epoch>>,
+    pub contradiction: Option<Stored<Contradiction>>,
+}
+
+impl Known {
+    pub(crate) fn scopes(&self) -> Scopes<'_> {
+        Scopes {
+            cuts: &self.cuts,
+            holds: &self.holds,
+            trust: self.trust(),
+        }
+    }
+
+    /// How far the database vouches for any of it.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust::of(self.epoch.as_ref(), self.contradiction.as_ref())
+    }
+
+    pub(crate) fn facts(&self, now: Timestamp) -> Facts<'_> {
+        Facts {
+            identity: &self.identity,
+            owner: self.owner.as_ref(),
+            scopes: self.scopes(),
+            grants: &self.grants,
+            now,
+        }
+    }
+
+    /// A resource of the charter's scope.
+    pub(crate) fn resource(&self, id: ResourceId) -> Option<&Stored<Resource>> {
+        self.resources.iter().flatten().find(|resource| resource.id == id)
+    }
+
+    pub(crate) fn owner_active(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.state == tenure_core::person::PersonState::Active)
+    }
+
+    /// Whether it is inside the window in which it acts although its owner has left.
+    pub(crate) fn in_transfer(&self, now: Timestamp) -> bool {
+        tenure_core::gate::in_transfer(&self.identity, now)
+    }
+
+    /// Demands that nothing that the gate looked at changes before the commit: not the identity, its owner, its scopes.
+    pub(crate) fn expect(&self, changeset: &mut Changeset) {
+        changeset.expect(&self.identity);
+        expect_optional(changeset, Epoch::row_key(), self.epoch.as_ref());
+        expect_optional(changeset, Contradiction::row_key(), self.contradiction.as_ref());
+        if let Some(owner) = &self.owner {
+            changeset.expect(owner);
+        }
+        for (membership, cut) in self.identity.memberships.iter().zip(&self.cuts) {
+            expect_optional(changeset, membership.scope.cut_key(), cut.as_ref());
+        }
+        for (membership, hold) in self.identity.memberships.iter().zip(&self.holds) {
+            expect_optional(changeset, membership.scope.hold_key(), hold.as_ref());
+        }
+    }
+}
+
+/// Demands that a row is as it was read, be it absent.
+pub(crate) fn expect_optional<T: Record>(changeset: &mut Changeset, key: RowKey, read: Option<&Stored<T>>) {
+    changeset.expects.push(match read {
+        Some(stored) => Expect::Revision(key, stored.revision),
+        None => Expect::Absent(key),
+    });
+}
+
+impl Kernel {
+    /// One record by id.
+    pub(crate) async fn one<T: Record>(&self, id: impl Display) -> Result<Option<Stored<T>>, OpError> {
+        Ok(self.store.load(&[RowKey::new(T::KIND, id)]).await?.get::<T>(0)?)
+    }
+
+    /// One record by id, or the error that it isn't there.
+    pub(crate) async fn must<T: Record>(&self, what: &'static str, id: impl Display) -> Result<Stored<T>, OpError> {
+        self.one::<T>(id).await?.ok_or(OpError::NotFound(what))
+    }
+
+    /// The identity with all that its decisions rest on.
+    pub(crate) async fn know(&self, id: IdentityId) -> Result<Option<Known>, OpError> {
+        match self.one::<Identity>(id).await? {
+            Some(identity) => Ok(Some(self.know_rest(identity).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What an identity's decisions rest on besides its own row.
+    pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
+        places::look_if_stale(self).await?;
+        let resources = scope_resources(&identity.charter.scope);
+        let scopes = identity.memberships.len();
+        let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
+        // An identity without owner still has a place for one: a key that no row has.
+        keys.push(RowKey::new(
+            RowKind::Person,
+            identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+        ));
+        keys.extend([Epoch::row_key(), Contradiction::row_key()]);
+        keys.extend(identity.memberships.iter().map(|m| m.scope.cut_key()));
+        keys.extend(identity.memberships.iter().map(|m| m.scope.hold_key()));
+        keys.extend(identity.grants.iter().map(|id| RowKey::new(RowKind::Grant, id)));
+        keys.extend(identity.bindings.iter().map(|id| RowKey::new(RowKind::Binding, id)));
+        keys.extend(resources.iter().map(|id| RowKey::new(RowKind::Resource, id)));
+        let snapshot = self.store.load(&keys).await?;
+        let mut place = 3..;
+        let mut next = || place.next().unwrap_or(usize::MAX);
+        Ok(Known {
+            owner: snapshot.get(0)?,
+            epoch: snapshot.get(1)?,
+            contradiction: snapshot.get(2)?,
+            cuts: (0..scopes).map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
+            holds: (0..scopes).map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
+            grants: identity.grants.iter().map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
+            bindings: identity.bindings.iter().map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
+            resources: resources.iter().map(|_| snapshot.get(next())).collect::<Result<_, _>>()?,
+            identity,
+        })
+    }
+}
+
+fn scope_resources(scope: &[Entitlement]) -> Vec<ResourceId> {
+    let mut ids: Vec<ResourceId> = scope.iter().filter_map(|entitlement| entitlement.resource.parse().ok()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,70 @@
+//! Use cases, one module a subject.
+
+use std::future::Future;
+
+use tenure_api::views::Resource;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PersonId;
+use tenure_core::port::Committed;
+
+use crate::Kernel;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::refusals::Refusal;
+
+/// What a caller asks for, as a refusal would name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub control: ControlPoint,
+    pub operation: &'static str,
+    pub subject: String,
+}
+
+impl Asked {
+    pub(crate) fn new(control: ControlPoint, operation: &'static str, subject: impl ToString) -> Self {
+        Self {
+            control,
+            operation,
+            subject: subject.to_string(),
+        }
+    }
+}
+
+impl Kernel {
+    /// Runs an operation and records its refusal, if it is refused.
+    pub(crate) async fn recorded<T>(&self, caller: &Caller, asked: Asked, operation: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
+        let result = operation.await;
+        let (code, fields, answer) = match &result {
+            Err(OpError::Refused { reason, answer, .. }) => (reason.code(), &[][..], answer.as_deref()),
+            Err(OpError::Invalid(fields)) => ("invalid", fields.as_slice(), None),
+            _ => return result,
+        };
+        self.record_refusal(Refusal {
+            actor: caller.actor(),
+            control: asked.control,
+            asked: asked.operation,
+            subjects: if asked.subject.is_empty() { Vec::new() } else { vec![asked.subject] },
+            code,
+            fields,
+            answer,
+        })
+        .await;
+        result
+    }
+
+    /// The person, where only a person may ask; the refusal of anybody else is recorded.
+    pub(crate) async fn only_person(&self, caller: &Caller, operation: &'static str) -> Result<PersonId, OpError> {
+        self.recorded(caller, Asked::new(ControlPoint::Use, operation, ""), async { caller.must_be_person() })
+            .await
+    }
+
+    /// A changed record as its caller sees it.
+    pub(crate) async fn changed<T>(&self, record: T, revision: u64, committed: &Committed) -> Result<Resource<T>, OpError> {
+        Ok(Resource {
+            record,
+            revision,
+            hold: None,
+            log: Some(self.logged(committed).await?),
+        })
+    }
+}

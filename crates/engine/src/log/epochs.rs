@@ -1,0 +1,279 @@
+//! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
+//! keeps a checkpoint that the log contradicts, nothing is issued.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value};
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::Environment;
+use tenure_core::epoch::{Contradiction, Epoch, PastLog, Trust};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::exceptional::Access;
+use tenure_core::finding::rules;
+use tenure_core::person::Role;
+use tenure_core::row::{Position, RowKind, Stored};
+use tenure_core::signing_key::KeyUse;
+use tenure_log::VerifierKey;
+
+use crate::Kernel;
+use crate::identities::findings;
+use crate::inventory::directory;
+use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::exceptional::About;
+use crate::kernel::keys;
+use crate::kernel::notice::notify;
+use crate::log::places;
+use crate::log::places::{KeptEpochs, KeptNote};
+use crate::log::reading;
+use crate::log::seal;
+use crate::people::setup::Deployment;
+
+/// What is known of the log as a whole, in findings and in the log.
+pub(crate) const SUBJECT: &str = "log";
+
+/// An epoch that has begun.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    /// Its number.
+    pub number: u64,
+    /// The log's length when it began: the next entry is its first.
+    pub entries: u64,
+    /// The contradiction that it ended.
+    pub ended: Option<Contradiction>,
+    /// The environments whose keys were changed.
+    pub environments: usize,
+    /// The epochs that the places which keep checkpoints knew of before.
+    pub kept: KeptEpochs,
+}
+
+/// How far the database is trusted now.
+pub(crate) async fn trust(kernel: &Kernel) -> Result<Trust, OpError> {
+    let snapshot = kernel.store.load(&[Epoch::row_key(), Contradiction::row_key()]).await?;
+    let epoch = snapshot.get::<Epoch>(0)?;
+    let trust = Trust::of(epoch.as_ref(), snapshot.get::<Contradiction>(1)?.as_ref());
+    note_trust(kernel, trust, epoch.map_or(0, |epoch| epoch.number));
+    Ok(trust)
+}
+
+fn note_trust(kernel: &Kernel, trust: Trust, epoch: u64) {
+    kernel.contradicted.store(trust.contradicted, Ordering::Relaxed);
+    // Another process began an epoch: its keys are others.
+    if kernel.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+        kernel.keys.forget();
+    }
+}
+
+/// Whether a checkpoint outside contradicts the log, as last read.
+pub fn is_contradicted(kernel: &Kernel) -> bool {
+    kernel.contradicted.load(Ordering::Relaxed)
+}
+
+/// The number of the epoch, as last read.
+pub fn epoch_number(kernel: &Kernel) -> u64 {
+    kernel.epoch.load(Ordering::Relaxed)
+}
+
+/// Whether what was made at this position is of this epoch.
+pub(crate) async fn of_this_epoch(kernel: &Kernel, made: Position) -> Result<bool, OpError> {
+    Ok(trust(kernel).await?.covers(made))
+}
+
+/// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
+pub(crate) async fn checkpoint_keys(kernel: &Kernel) -> Result<Vec<VerifierKey>, OpError> {
+    let mut keys = vec![keys::deployment_keys(kernel).await?.log.verifier_key().clone()];
+    if let Some(epoch) = kernel.one::<Epoch>("this").await? {
+        let key = VerifierKey::parse(&epoch.before.verifier_key);
+        keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
+    }
+    Ok(keys)
+}
+
+/// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
+pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
+    places::distrust(kernel);
+    let stored = kernel.one::<Contradiction>("this").await?;
+    if stored.is_some_and(|stored| stored.stands()) {
+        return Ok(());
+    }
+    let entries = kernel.store.head().await?.size;
+    kernel.decide(|| async {
+            let now = kernel.now();
+            let stored = kernel.one::<Contradiction>("this").await?;
+            let found = Contradiction {
+                kept_at: kept_at.to_owned(),
+                kept: kept.note.clone(),
+                kept_entries: kept.checkpoint.size,
+                kept_epoch: kept.epoch,
+                entries,
+                found_at: now,
+                ended_by: None,
+            };
+            let event = kernel
+                .event(now, "log.contradicted", ControlPoint::Review)
+                .subject(SUBJECT)
+                .fact("workflow", "deployment.epoch")
+                .fact("kept_at", kept_at)
+                .fact("kept_entries", found.kept_entries)
+                .fact("kept_epoch", found.kept_epoch)
+                .fact("kept", &found.kept)
+                .fact("entries", entries);
+            let text = format!(
+                "{kept_at} keeps a checkpoint of {} entries of epoch {}, which this log of {entries} in epoch {} doesn't continue: the database was put back to an earlier state, or is a fork.\n\
+                 Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
+                found.kept_entries,
+                found.kept_epoch,
+                epoch_number(kernel)
+            );
+            let event = notify(
+                event,
+                &[],
+                &[Role::Security, Role::Administrator],
+                "The log contradicts a checkpoint that is kept outside",
+                &text,
+            );
+            let mut changeset = Changeset::new(Actor::System { part: "log".into() }, now, event);
+            match &stored {
+                Some(stored) => changeset.replace(stored, &found),
+                None => changeset.insert(&found),
+            };
+            let evidence = Map::from_iter([
+                ("kept_at".to_owned(), Value::from(kept_at)),
+                ("kept_entries".to_owned(), Value::from(found.kept_entries)),
+                ("kept_epoch".to_owned(), Value::from(found.kept_epoch)),
+                ("entries".to_owned(), Value::from(entries)),
+            ]);
+            findings::raise(kernel, &mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
+            Ok((changeset, ()))
+        })
+        .await?;
+    tracing::error!(
+        kept_at,
+        kept = kept.checkpoint.size,
+        kept_epoch = kept.epoch,
+        entries,
+        "the log contradicts a checkpoint that is kept outside: nothing is issued"
+    );
+    Ok(())
+}
+
+/// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the
+/// log, the receipts and each environment's tokens are signed with new keys. It ends the contradiction that stands. Its number is one that
+/// neither the database nor any place that keeps checkpoints knows: two logs of one name are what a forger makes.
+///
+/// # Errors
+/// Set-up was not done, or the store can't be read or written.
+pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
+    // Under the old key, so that nothing of before is left to seal under the new one.
+    let entries = seal::seal_now(kernel).await?;
+    let kept = places::kept_epochs(kernel).await;
+    let latest_kept = kept.found.iter().flat_map(|(_, epochs)| epochs).copied().max().unwrap_or(0);
+    let (begun, _) = kernel
+            .decide(|| async {
+                let now = kernel.now();
+                let deployment = kernel.must::<Deployment>("deployment", "this").await?;
+                let last = kernel.one::<Epoch>("this").await?;
+                let contradiction = kernel.one::<Contradiction>("this").await?.filter(|found| found.stands());
+                let number = last.as_ref().map_or(0, |last| last.number).max(latest_kept) + 1;
+                let epoch = Epoch {
+                    number,
+                    begun_at: now,
+                    before: PastLog {
+                        verifier_key: reading::verifier_key(kernel).await?,
+                        entries,
+                    },
+                    ended: contradiction.as_ref().map(|found| (*found.value).clone()),
+                };
+                let log_key = keys::new_key(kernel, KeyUse::Log, now)?;
+                let receipt_key = keys::new_key(kernel, KeyUse::Receipt, now)?;
+                let renamed = Deployment {
+                    log_name: deployment.name_in_epoch(number),
+                    log_key: log_key.id,
+                    receipt_key: receipt_key.id,
+                    ..(*deployment.value).clone()
+                };
+                let event = kernel
+                    .event(now, "deployment.epoch_begun", ControlPoint::Administer)
+                    .subject(SUBJECT)
+                    .fact("workflow", "deployment.epoch")
+                    .fact("epoch", number)
+                    .fact("log_name", &renamed.log_name)
+                    .fact("log_key", &log_key.public)
+                    .fact("receipt_key", &receipt_key.public)
+                    .fact("before", &epoch.before)
+                    .fact("ended", &epoch.ended);
+                let event = notify(
+                    event,
+                    &[],
+                    &[Role::Security, Role::Administrator],
+                    "The database was put back: a new epoch has begun",
+                    &format!(
+                        "Somebody who holds the root key began epoch {number}, after {entries} entries. Everything that was issued before is refused, and keys are new.\n\
+                         What was suspended, revoked, or who left after the state that was restored stands as before it: look at it, and do it again. If that was none of you, change the root key."
+                    ),
+                );
+                let mut changeset = Changeset::new(Actor::System { part: "restore".into() }, now, event);
+                changeset.insert(&log_key).insert(&receipt_key).replace(&deployment, &renamed);
+                match &last {
+                    Some(last) => changeset.replace(last, &epoch),
+                    None => changeset.insert(&epoch),
+                };
+                if let Some(found) = &contradiction {
+                    let ended = Contradiction {
+                        ended_by: Some(number),
+                        ..(*found.value).clone()
+                    };
+                    changeset.replace(found, &ended);
+                    findings::no_longer(kernel, &mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
+                }
+                let environments = new_environment_keys(kernel, &mut changeset, now).await?;
+                let about = About {
+                    access: Access::EpochBegun,
+                    with: number.to_string(),
+                    identity: None,
+                    allowed_by: None,
+                    refused: None,
+                };
+                exceptional::exceptional(kernel, &mut changeset, about);
+                let ended = epoch.ended.clone();
+                Ok((
+                    changeset,
+                    Begun {
+                        number,
+                        entries,
+                        ended,
+                        environments,
+                        kept: kept.clone(),
+                    },
+                ))
+            })
+            .await?;
+    trust(kernel).await?;
+    seal::seal_now(kernel).await?;
+    Ok(begun)
+}
+
+/// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
+async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::time::Timestamp) -> Result<usize, OpError> {
+    let mut changed = 0;
+    let mut after = None;
+    loop {
+        let (rows, next): (Vec<Stored<Environment>>, _) = kernel.listed(RowKind::Environment, Vec::new(), after, 200).await?;
+        for stored in &rows {
+            let (fresh, keys, event) = directory::next_keys(kernel, stored, now, now)?;
+            let environment = Environment {
+                keys: fresh,
+                ..(*stored.value).clone()
+            };
+            changeset.event(event).replace(stored, &environment);
+            for key in &keys {
+                changeset.insert(key);
+            }
+            changed += 1;
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(changed);
+        }
+    }
+}

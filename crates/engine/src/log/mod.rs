@@ -1,0 +1,11 @@
+//! The log, what is held against it, and what is told from it.
+
+pub mod epochs;
+pub mod notifications;
+pub mod outbox;
+pub mod places;
+pub mod push;
+pub mod reading;
+pub mod seal;
+pub mod state;
+pub mod verification;

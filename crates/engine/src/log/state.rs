@@ -1,0 +1,369 @@
+//! Holding the state against the log (S-2): every row that an event wrote must still be what that event says, and be readable; what stands
+//! beside it (index, deadlines) must follow from it, and last uses must have been noted by a holder of the key.
+//!
+//! The log is read from the newest digest on (`digest.rs`), or from its first entry where the whole of it is asked for, or no digest is to
+//! be relied on. A digest is under MACs and named by the log as any other row is: one that was altered, put back or deleted is found by
+//! reading on without it.
+
+pub mod due;
+
+pub mod beside;
+pub mod digest;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tenure_api::log::{FaultyRow, StateFault, StateReport};
+use tenure_core::application::Application;
+use tenure_core::backchannel::Backchannel;
+use tenure_core::binding::{Binding, JoinToken};
+use tenure_core::credential::Credential;
+use tenure_core::difference::Difference;
+use tenure_core::environment::Environment;
+use tenure_core::epoch::{Contradiction, Epoch};
+use tenure_core::event::ControlPoint;
+use tenure_core::exception::Exception;
+use tenure_core::exceptional::ExceptionalAccess;
+use tenure_core::finding::Finding;
+use tenure_core::floor::Floor;
+use tenure_core::grant::Grant;
+use tenure_core::identity::Identity;
+use tenure_core::issuer::Issuer;
+use tenure_core::naming::NamingStandard;
+use tenure_core::person::{OperatorToken, Person};
+use tenure_core::person_grant::{Package, PersonGrant};
+use tenure_core::policy::Action;
+use tenure_core::policy_set::{InForce, PolicySet};
+use tenure_core::port::{ListQuery, RowSealer};
+use tenure_core::receipt::Receipt;
+use tenure_core::removal::{Blasts, Removal};
+use tenure_core::request::Request;
+use tenure_core::resource::Resource;
+use tenure_core::review::Review;
+use tenure_core::row::{BadRow, Record, Row, RowKey, RowKind};
+use tenure_core::scope::{Cut, Hold};
+use tenure_core::sign_in::{Invitation, Passkey, Session, SignInBinding, SignInProvider};
+use tenure_core::signal::{Heard, Signal, Source};
+use tenure_core::signing_key::SigningKey;
+use tenure_core::state_digest::{DigestChunk, StateDigest};
+use tenure_core::team::Team;
+use tenure_core::template::Template;
+use tenure_core::third_party::{CloudAccount, DataDomain, Need, Vendor};
+use tenure_core::time::Timestamp;
+use tenure_core::transfer::Transfer;
+use tenure_credentials::row_sealer::RowMac;
+use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
+
+use crate::Kernel;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::Outbox;
+use crate::kernel::operation::Asked;
+use crate::log::epochs;
+use crate::log::reading;
+use crate::log::seal;
+use crate::people::setup::Deployment;
+use crate::people::sign_in::SignInSetUp;
+
+const PAGE: u16 = 500;
+/// Faults that are named; more are counted.
+const MAX_NAMED: usize = 1_000;
+
+fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
+    report_fault(report, key.kind.as_str().to_owned(), key.id.clone(), fault);
+}
+
+/// Names what is wrong first of each: what stands beside a row that was altered or is gone doesn't fit either.
+fn report_fault(report: &mut StateReport, kind: String, id: String, fault: StateFault) {
+    if report.faults.iter().any(|named| named.kind == kind && named.id == id) {
+        return;
+    }
+    if report.faults.len() < MAX_NAMED {
+        report.faults.push(FaultyRow { kind, id, fault });
+    } else {
+        report.further += 1;
+    }
+}
+
+/// What the log says of rows: their last revision and its digest.
+type Said = HashMap<RowKey, (u64, [u8; 32])>;
+
+/// How much of the log a verification reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What comes after the newest digest of the state.
+    SinceDigest,
+    /// All of it.
+    Full,
+}
+
+/// The log as far as it was read.
+#[derive(Default)]
+pub(crate) struct Replay {
+    /// What it says of the rows that were not compared yet.
+    said: Said,
+    /// The right edge of its tree.
+    frontier: Frontier,
+    /// Entries that are missing: what they said is not known.
+    gap: Option<Range<u64>>,
+    /// What it says of the rows that were compared: the next digest.
+    compared: Vec<(RowKey, u64, [u8; 32])>,
+}
+
+/// What the log says of the state as of one entry.
+pub(crate) struct LoggedState {
+    frontier: Frontier,
+    rows: Vec<(RowKey, u64, [u8; 32])>,
+}
+
+/// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
+///
+/// # Errors
+/// The caller may not audit, or the store can't be read.
+pub async fn verify_state(kernel: &Kernel, caller: &Caller, extent: Extent) -> Result<StateReport, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Administer, "state.verify", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false))?;
+            Ok(check_state(kernel, extent).await?.0)
+        })
+        .await
+}
+
+/// The same, whoever asks, and what the next digest says if nothing is wrong.
+pub(crate) async fn check_state(kernel: &Kernel, extent: Extent) -> Result<(StateReport, LoggedState), OpError> {
+    let (mut report, mut replay) = replay(kernel, extent).await?;
+    for kind in RowKind::ALL {
+        compare(kernel, *kind, &mut report, &mut replay).await?;
+    }
+    for (key, (revision, digest)) in std::mem::take(&mut replay.said) {
+        // What was dropped at its end is not there any more, and no digest says it again.
+        if Floor::may_be_dropped(&key) {
+            continue;
+        }
+        // It may have been written after its kind was listed.
+        let now_there = matches!(kernel.store.load(std::slice::from_ref(&key)).await, Ok(snapshot) if snapshot.rows.iter().any(Option::is_some));
+        if now_there {
+            replay.compared.push((key, revision, digest));
+        } else {
+            fault(&mut report, &key, StateFault::Missing);
+        }
+    }
+    beside::check_index(kernel, &mut report).await?;
+    beside::check_last_uses(kernel, &mut report).await?;
+    let logged = LoggedState {
+        frontier: replay.frontier,
+        rows: replay.compared,
+    };
+    Ok((report, logged))
+}
+
+/// Reads the log as far as it is signed, and holds it against its own hashes and that signature: what was rewritten in the database must
+/// not vouch for rows. What was written since is no matter of this verification.
+async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay), OpError> {
+    let mut report = StateReport::default();
+    let mut replay = match extent {
+        Extent::SinceDigest => digest::digested(kernel).await?.unwrap_or_default(),
+        Extent::Full => Replay::default(),
+    };
+    seal::seal_now(kernel).await?;
+    let Some(signed) = signed_checkpoint(kernel).await? else {
+        return Ok((report, Replay::default()));
+    };
+    if replay.frontier.size() > signed.size {
+        // The log ends before what a digest of it was made of.
+        report_log(&mut report, signed.size, StateFault::Missing);
+        replay = Replay::default();
+    }
+    report.from = replay.frontier.size();
+    report.entries = report.from;
+    while report.entries < signed.size {
+        let entries = kernel.store.entries(report.entries, PAGE).await?;
+        let before = report.entries;
+        for entry in entries.into_iter().filter(|entry| entry.index < signed.size) {
+            if entry.index > report.entries {
+                replay.lacks(&mut report, entry.index);
+            }
+            let hash = leaf_hash(&entry.leaf);
+            match Leaf::parse(&entry.leaf) {
+                Ok(leaf) if hash == entry.hash => leaf.rows.into_iter().for_each(|row| note(&mut replay.said, row)),
+                _ => report_log(&mut report, entry.index, StateFault::Altered),
+            }
+            replay.frontier.append(hash);
+            report.entries = entry.index + 1;
+        }
+        if report.entries == before {
+            replay.lacks(&mut report, signed.size);
+        }
+    }
+    if replay.gap.is_none() && replay.frontier.root() != signed.root {
+        report_log(&mut report, signed.size, StateFault::Altered);
+    }
+    Ok((report, replay))
+}
+
+/// The newest checkpoint, its signature checked.
+async fn signed_checkpoint(kernel: &Kernel) -> Result<Option<Checkpoint>, OpError> {
+    let Some(note) = reading::checkpoint(kernel).await? else { return Ok(None) };
+    let opened = Checkpoint::open(&note, &epochs::checkpoint_keys(kernel).await?)
+        .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
+    Ok(Some(opened.checkpoint))
+}
+
+async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, replay: &mut Replay) -> Result<(), OpError> {
+    let sealer = RowMac::new(&kernel.root);
+    let mut after = None;
+    loop {
+        let page = kernel
+            .store
+            .page(&ListQuery {
+                kind,
+                terms: Vec::new(),
+                after,
+                limit: PAGE,
+            })
+            .await?;
+        for key in &page.altered {
+            report.rows += 1;
+            fault(report, key, StateFault::Altered);
+            replay.said.remove(key);
+        }
+        for row in &page.rows {
+            compare_row(row, report, replay, &sealer);
+        }
+        beside::check_beside(kernel, &page.rows, report).await?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+impl Replay {
+    /// Goes on at an entry, those before it being missing.
+    fn lacks(&mut self, report: &mut StateReport, next: u64) {
+        report_log(report, report.entries, StateFault::Missing);
+        let start = self.gap.as_ref().map_or(report.entries, |gap| gap.start);
+        self.gap = Some(start..next);
+        report.entries = next;
+    }
+}
+
+/// The log itself is not what its hashes or its signed root say, up to this entry, or lacks entries from this one on.
+fn report_log(report: &mut StateReport, index: u64, fault: StateFault) {
+    report_fault(report, "log_entry".to_owned(), index.to_string(), fault);
+}
+
+fn note(said: &mut Said, row: tenure_log::RowDigest) {
+    let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else {
+        return;
+    };
+    // A credential that was never touched after its issuance is told by its MAC alone: there are too many to keep.
+    if kind == RowKind::Credential && row.revision == 1 {
+        return;
+    }
+    said.insert(RowKey { kind, id: row.id }, (row.revision, row.digest));
+}
+
+fn compare_row(row: &Arc<Row>, report: &mut StateReport, replay: &mut Replay, sealer: &RowMac) {
+    report.rows += 1;
+    match replay.said.remove(&row.key) {
+        Some((revision, _)) if row.revision < revision => fault(report, &row.key, StateFault::RolledBack),
+        Some((revision, digest)) if row.revision == revision && sealer.digest(&row.key, row.revision, &row.body) != digest => {
+            fault(report, &row.key, StateFault::Altered)
+        }
+        // As the log says, or written again since it was replayed.
+        Some((revision, digest)) => replay.compared.push((row.key.clone(), revision, digest)),
+        None if row.key.kind == RowKind::Credential && row.revision == 1 => {}
+        None if replay.gap.as_ref().is_some_and(|gap| gap.contains(&row.position.index)) => {}
+        None if row.position.index < report.entries => fault(report, &row.key, StateFault::Unlogged),
+        None => {}
+    }
+    if let Err(bad) = read(row) {
+        tracing::error!(row = %bad.key, why = bad.why, "a row can't be read");
+        fault(report, &row.key, StateFault::Unreadable);
+    }
+}
+
+/// What a store keeps beside a row, as it follows from the row.
+struct Derived {
+    terms: Vec<String>,
+    droppable_after: Option<Timestamp>,
+}
+
+/// Reads a row as the record that it holds.
+fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
+    fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
+        let record = row.decode::<T>()?;
+        let mut terms = record.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        Ok(Derived {
+            terms,
+            droppable_after: record.droppable_after(),
+        })
+    }
+    match row.key.kind {
+        RowKind::Person => of::<Person>(row),
+        RowKind::OperatorToken => of::<OperatorToken>(row),
+        RowKind::Application => of::<Application>(row),
+        RowKind::Environment => of::<Environment>(row),
+        RowKind::Resource => of::<Resource>(row),
+        RowKind::Issuer => of::<Issuer>(row),
+        RowKind::Identity => of::<Identity>(row),
+        RowKind::Binding => of::<Binding>(row),
+        RowKind::Grant => of::<Grant>(row),
+        RowKind::Credential => of::<Credential>(row),
+        RowKind::Cut => of::<Cut>(row),
+        RowKind::Hold => of::<Hold>(row),
+        RowKind::Receipt => of::<Receipt>(row),
+        RowKind::SigningKey => of::<SigningKey>(row),
+        RowKind::JoinToken => of::<JoinToken>(row),
+        // No release has written one.
+        RowKind::Idempotency => Ok(Derived {
+            terms: Vec::new(),
+            droppable_after: None,
+        }),
+        RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
+        RowKind::Policy => of::<PolicySet>(row),
+        RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),
+        RowKind::Deployment => of::<Deployment>(row),
+        RowKind::Team => of::<Team>(row),
+        RowKind::Vendor => of::<Vendor>(row),
+        RowKind::CloudAccount => of::<CloudAccount>(row),
+        RowKind::DataDomain => of::<DataDomain>(row),
+        RowKind::Need => of::<Need>(row),
+        RowKind::NamingStandard => of::<NamingStandard>(row),
+        RowKind::Template => of::<Template>(row),
+        RowKind::Package => of::<Package>(row),
+        RowKind::Request => of::<Request>(row),
+        RowKind::Exception => of::<Exception>(row),
+        RowKind::Finding => of::<Finding>(row),
+        RowKind::Review => of::<Review>(row),
+        RowKind::Transfer => of::<Transfer>(row),
+        RowKind::PersonGrant => of::<PersonGrant>(row),
+        RowKind::Session => of::<Session>(row),
+        RowKind::Passkey => of::<Passkey>(row),
+        RowKind::Invitation => of::<Invitation>(row),
+        RowKind::SignInProvider => of::<SignInProvider>(row),
+        RowKind::SignInBinding => of::<SignInBinding>(row),
+        RowKind::Difference => of::<Difference>(row),
+        RowKind::Cursor => of::<Outbox>(row),
+        RowKind::Source => of::<Source>(row),
+        RowKind::Signal => of::<Signal>(row),
+        RowKind::Heard => of::<Heard>(row),
+        RowKind::Removal => of::<Removal>(row),
+        RowKind::ExceptionalAccess => of::<ExceptionalAccess>(row),
+        RowKind::Backchannel => of::<Backchannel>(row),
+        RowKind::Blast => of::<Blasts>(row),
+        RowKind::Epoch => of::<Epoch>(row),
+        RowKind::Contradiction => of::<Contradiction>(row),
+        RowKind::Floor => of::<Floor>(row),
+        RowKind::StateDigest if row.key == StateDigest::row_key() => of::<StateDigest>(row),
+        RowKind::StateDigest => of::<DigestChunk>(row),
+    }
+}
+
+#[cfg(test)]
+mod tests;

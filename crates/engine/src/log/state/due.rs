@@ -1,0 +1,123 @@
+//! Which deadlines a row has to have (S-2): worked out from the row alone, to hold the queue against it.
+//!
+//! A deadline only has its row looked at, and what is looked at early is put off again. So what does harm is one that is missing, or that
+//! comes later than the row allows; one too many, or too early, does none.
+//!
+//! Not worked out is what takes more than the row to know: dormancy, automatic renewals, tiers, leavers, calls back and the end of what nobody took.
+//! A wrong alarm that the database was altered costs more than one that is missed.
+
+use std::sync::Arc;
+
+use tenure_core::exception::{Exception, ExceptionState};
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::identity::Identity;
+use tenure_core::person::Person;
+use tenure_core::person_grant::PersonGrant;
+use tenure_core::port::DueKind;
+use tenure_core::receipt::Receipt;
+use tenure_core::removal::Removal;
+use tenure_core::request::{Request, RequestState};
+use tenure_core::review::{Review, ReviewState, ReviewSubject};
+use tenure_core::row::{BadRow, Row, RowKind};
+use tenure_core::signal::{Signal, SignalState};
+use tenure_core::third_party::{Need, Standing};
+use tenure_core::time::Timestamp;
+use tenure_core::transfer::{Transfer, TransferState};
+
+use crate::credentials::receipts::plan as receipt;
+use crate::endings::removals::plan as removal;
+use crate::identities::lifecycle::{expiry, idle};
+use crate::people::dates as person;
+
+/// A deadline that a row has to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its queue; its subject is the row's id.
+    pub kind: DueKind,
+    /// The latest time at which it may fall due.
+    pub latest: Timestamp,
+}
+
+/// The deadlines that a row has to have at a time.
+///
+/// # Errors
+/// The row can't be read.
+pub fn wanted(row: &Arc<Row>, now: Timestamp) -> Result<Vec<Wanted>, BadRow> {
+    let one = |kind, latest: Option<Timestamp>| latest.map(|latest| Wanted { kind, latest }).into_iter().collect();
+    Ok(match row.key.kind {
+        RowKind::Identity => of_identity(&*row.decode::<Identity>()?, now),
+        RowKind::Grant => {
+            // What lasts as long as its identity ends with it.
+            let grant = row.decode::<Grant>()?;
+            one(DueKind::Grant, (grant.state == GrantState::Live && grant.just_in_time).then_some(grant.ends_at))
+        }
+        RowKind::Receipt => {
+            let receipt = row.decode::<Receipt>()?;
+            let latest = match receipt::next(&receipt, now) {
+                receipt::Next::At(at) => Some(at),
+                receipt::Next::Settled => None,
+            };
+            one(DueKind::Receipt, latest)
+        }
+        RowKind::Request => {
+            let request = row.decode::<Request>()?;
+            let latest = match request.state {
+                RequestState::Open => Some(request.lapses_at),
+                RequestState::Approved => request.starts_at.filter(|start| *start > now),
+                _ => None,
+            };
+            one(DueKind::Request, latest)
+        }
+        RowKind::Person => one(DueKind::Person, person::next(&*row.decode::<Person>()?)),
+        RowKind::Transfer => {
+            let transfer = row.decode::<Transfer>()?;
+            let waits = matches!(transfer.state, TransferState::Open | TransferState::Offered);
+            one(DueKind::Transfer, waits.then_some(transfer.deadline))
+        }
+        RowKind::Exception => {
+            let exception = row.decode::<Exception>()?;
+            let in_force = matches!(exception.state, ExceptionState::Active | ExceptionState::Breached);
+            one(DueKind::Exception, exception.ends_at.filter(|_| in_force && exception.starts_at.is_some()))
+        }
+        RowKind::Review => {
+            let review = row.decode::<Review>()?;
+            // The review of a person's grant ends by the grant's own deadline; how late an answer may be, an exception says.
+            let waits = review.state == ReviewState::Open && matches!(review.subject, ReviewSubject::Identity(_)) && review.due_at > now;
+            one(DueKind::Review, waits.then_some(review.due_at))
+        }
+        RowKind::PersonGrant => {
+            let grant = row.decode::<PersonGrant>()?;
+            one(DueKind::PersonGrant, (!grant.state.is_terminal()).then_some(grant.ends_at))
+        }
+        RowKind::Need => {
+            let need = row.decode::<Need>()?;
+            one(DueKind::Need, need.ends_at.filter(|_| need.standing == Standing::Open))
+        }
+        RowKind::Signal => {
+            let signal = row.decode::<Signal>()?;
+            one(DueKind::Signal, (signal.state == SignalState::Received).then_some(now))
+        }
+        RowKind::Removal => {
+            let latest = match removal::step(&*row.decode::<Removal>()?, now) {
+                removal::Step::Nothing => None,
+                removal::Step::Later(at) => Some(at),
+                _ => Some(now),
+            };
+            one(DueKind::Removal, latest)
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn of_identity(identity: &Identity, now: Timestamp) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    let mut want = |kind, latest| wanted.push(Wanted { kind, latest });
+    if let (expiry::Plan::Later(at), _) | (expiry::Plan::Retire(_), at) = (expiry::plan(identity, now), now) {
+        want(DueKind::IdentityExpiry, at);
+    }
+    // As if it were used now: it can't end later than that.
+    if let expiry::Plan::Later(at) = idle::plan(identity, Some(now), now) {
+        want(DueKind::IdentityIdle, at);
+    }
+    wanted
+}

@@ -1,0 +1,73 @@
+use tenure_core::changeset::Changeset;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::TeamId;
+use tenure_core::state_digest::{DigestChunk, Slot};
+use tenure_core::team::Team;
+
+use crate::Kernel;
+use crate::log::seal;
+use crate::log::seal::tests::world;
+use crate::log::state;
+use crate::log::state::Extent;
+use crate::log::verification;
+use crate::run::deadlines::system;
+
+/// More than one commit of a digest holds, by what one leaf names.
+const TEAMS: u128 = 10_100;
+const AT_ONCE: u128 = 400;
+
+/// What was read of the log, and whether nothing was wrong.
+async fn verified(engine: &Kernel, extent: Extent) -> (u64, bool) {
+    let (report, _) = state::check_state(engine, extent).await.unwrap();
+    (report.from, report.faults.is_empty() && report.further == 0)
+}
+
+#[tokio::test]
+async fn a05_a_digest_of_many_rows_is_written_in_parts_and_counts_while_it_is_whole() {
+    let world = world().await;
+    let engine = &world.engine;
+    let change = |now| Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+    for first in (0..TEAMS).step_by(usize::try_from(AT_ONCE).unwrap()) {
+        let now = engine.now();
+        let mut changeset = change(now);
+        for n in first..TEAMS.min(first + AT_ONCE) {
+            changeset.insert(&Team {
+                id: TeamId::from_u128(n + 1),
+                name: format!("team {n}"),
+                source: None,
+                created_at: now,
+            });
+        }
+        engine.settle(changeset).await.unwrap().unwrap();
+    }
+    // A log that has hardly grown is read as quickly.
+    assert!(verification::verify_by_itself(engine).await.unwrap().faults.is_empty());
+    assert_eq!(verified(engine, Extent::SinceDigest).await, (0, true));
+    for _ in 0..100 {
+        engine.settle(change(engine.now())).await.unwrap().unwrap();
+    }
+    let entries = seal::seal_now(engine).await.unwrap();
+    assert!(verification::verify_by_itself(engine).await.unwrap().faults.is_empty());
+    let dump = world.store.dump();
+    let parts = |kind: &str| dump.entries.iter().filter(|entry| String::from_utf8_lossy(&entry.leaf).contains(kind)).count();
+    assert_eq!((parts("state.digest_begun"), parts("state.digested")), (1, 1));
+    assert_eq!(verified(engine, Extent::SinceDigest).await, (entries, true));
+    assert_eq!(verified(engine, Extent::Full).await, (0, true));
+    // The next one has begun, and whoever wrote it is gone.
+    let chunk = |slot| DigestChunk {
+        slot,
+        number: 0,
+        rows: Vec::new(),
+    };
+    let mut changeset = change(engine.now());
+    changeset.insert(&chunk(Slot::Odd));
+    engine.settle(changeset).await.unwrap().unwrap();
+    assert_eq!(verified(engine, Extent::SinceDigest).await, (entries, true));
+    // One whose chunks are others says nothing, and nothing is wrong with the state.
+    let keys = [DigestChunk::row_key(Slot::Even, 0)];
+    let stored = engine.store.load(&keys).await.unwrap().get::<DigestChunk>(0).unwrap().unwrap();
+    let mut changeset = change(engine.now());
+    changeset.replace(&stored, &chunk(Slot::Even));
+    engine.settle(changeset).await.unwrap().unwrap();
+    assert_eq!(verified(engine, Extent::SinceDigest).await, (0, true));
+}

@@ -1,0 +1,474 @@
+//! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39, R105–R112).
+
+pub mod plan;
+
+pub mod endings;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenure_api::exceptions::{ExceptionView, NewControl, NewException, Renewal};
+use tenure_api::views::Page;
+use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
+use tenure_core::port::{Committed, DueKind};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Request, Route};
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+
+use crate::Kernel;
+use crate::identities::dormancy;
+use crate::identities::findings;
+use crate::identities::lifecycle::check_reason;
+use crate::identities::registration::owns_identity;
+use crate::inventory::directory;
+use crate::inventory::references;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+use crate::kernel::query::ListAsk;
+use crate::matters::exceptions::plan::next_look;
+use crate::matters::facts;
+use crate::matters::facts::{Facts, expect};
+use crate::matters::request;
+use crate::requests::content::Subject;
+
+const MAX_DESCRIPTION: usize = 500;
+
+/// The identity for which a control is waived, as the votes bind it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Waived {
+    id: IdentityId,
+    kind: Kind,
+    charter: CharterDraft,
+}
+
+/// The exceptions of one type that an identity had.
+struct Chain {
+    /// Those that were in force once, in the order of their start.
+    granted: Vec<ExceptionId>,
+    /// One that waits for its request.
+    proposed: Option<ExceptionId>,
+    /// The last of any state.
+    last: Option<ExceptionId>,
+}
+
+/// Proposes an exception for one identity, and opens the request about it, in one commit.
+///
+/// # Errors
+/// What it would waive can't be waived, or for a class or a person; a control is missing; the renewals are used up; no route is
+/// permitted; or the caller may not ask.
+pub async fn propose_exception(kernel: &Kernel, caller: &Caller, ask: NewException) -> Result<ExceptionView, OpError> {
+    let subject = ask.subject.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "exception.propose", subject), async {
+            let by = caller.must_be_person()?;
+            let (kind, identity) = waivable(&ask)?;
+            let problems = wrong(&ask, kind);
+            if !problems.is_empty() {
+                return Err(OpError::Invalid(problems));
+            }
+            let (exception, committed) = kernel.decide(|| proposed(kernel, caller, by, &ask, kind, identity)).await?;
+            exception_view(kernel, exception, 1, Some(&committed)).await
+        })
+        .await
+}
+
+async fn proposed(
+    kernel: &Kernel,
+    caller: &Caller,
+    by: PersonId,
+    ask: &NewException,
+    kind: ExceptionType,
+    identity: IdentityId,
+) -> Result<(Changeset, Exception), OpError> {
+    let now = kernel.now();
+    let chain = chain(kernel, identity, kind).await?;
+    let mut exception = Exception {
+        id: ExceptionId::generate(now, kernel.entropy.as_ref()),
+        kind,
+        subject: ExceptionSubject::Identity(identity),
+        reason: ask.reason.clone(),
+        compensating: ask.compensating.iter().map(control).collect(),
+        proposed_by: by,
+        request: RequestId::from_u128(0),
+        approved_by: Vec::new(),
+        duration: ask.duration,
+        starts_at: None,
+        ends_at: None,
+        renews: chain.granted.last().copied(),
+        renewals: u8::try_from(chain.granted.len()).unwrap_or(u8::MAX),
+        state: ExceptionState::Proposed,
+        breached_at: None,
+        created_at: now,
+    };
+    let matter = Matter::Exception { exception: exception.id };
+    let mut facts = exception_facts(kernel, &matter, &exception, now).await?;
+    facts.interested.push(by);
+    facts.interested.sort_unstable();
+    facts.interested.dedup();
+    request::may_ask(kernel, caller, &facts)?;
+    if ask.renews.is_some() && ask.renews != exception.renews {
+        return Err(OpError::field(
+            "renews",
+            "renews_unknown",
+            "name the last exception of this type that the identity had, or leave it out",
+        ));
+    }
+    if let Some(waiting) = chain.proposed {
+        return Err(OpError::because(Reason::IllegalTransition, format!("{waiting} waits for its request already")));
+    }
+    if exception.renewals > MAX_RENEWALS {
+        return Err(OpError::because(
+            Reason::RenewalsUsedUp,
+            format!("renewed {MAX_RENEWALS} of {MAX_RENEWALS} times; the last one is {}", shown(exception.renews)),
+        ));
+    }
+    let mut request = request::draft_request(kernel, caller, &facts, &ask.reason, now).await?;
+    if request.route == Route::Auto {
+        return Err(OpError::because(Reason::NoRoute, "no rule by itself waives a control: people approve it"));
+    }
+    exception.request = request.id;
+    let mut changeset = Changeset::new(caller.actor(), now, proposed_event(kernel, &exception, identity, now));
+    changeset.event(request::opened_event(kernel, &request, &facts, now));
+    changeset.expects.extend(facts.expects);
+    // Two proposals at once follow the same one: only one of them stands.
+    changeset.once.push(Once {
+        space: "exception",
+        key: format!("{identity} {} {}", kind.as_str(), shown(chain.last)),
+        until: None,
+    });
+    changeset.insert(&exception);
+    request::carry_on(kernel, caller, &mut changeset, &mut request, now).await?;
+    changeset.insert(&request);
+    Ok((changeset, exception))
+}
+
+/// Proposes the next exception after one, for the same identity. It counts, and there is a cap (R112).
+///
+/// # Errors
+/// As [`Kernel::propose_exception`]; or it is not the last one, or was never in force.
+pub async fn renew_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: Renewal) -> Result<ExceptionView, OpError> {
+    let stored = kernel.must::<Exception>("exception", id).await?;
+    let before = || {
+        let kept = |control: &CompensatingControl| NewControl {
+            control: control.control.clone(),
+            description: control.description.clone(),
+        };
+        stored.compensating.iter().map(kept).collect()
+    };
+    let next = NewException {
+        kind: stored.kind.as_str().to_owned(),
+        subject: json!(stored.subject),
+        reason: ask.reason,
+        compensating: ask.compensating.unwrap_or_else(before),
+        duration: ask.duration,
+        renews: Some(id),
+    };
+    propose_exception(kernel, caller, next).await
+}
+
+async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
+    let terms = [format!("identity={identity}"), format!("type={}", kind.as_str())];
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let (rows, next) = findings::rows::<Exception>(kernel, &terms, after).await?;
+        all.extend(rows);
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
+    granted.sort_unstable();
+    Ok(Chain {
+        granted: granted.into_iter().map(|(_, id)| id).collect(),
+        proposed: all.iter().find(|row| row.state == ExceptionState::Proposed).map(|row| row.id),
+        last: all.last().map(|row| row.id),
+    })
+}
+
+/// What is known about a proposed exception.
+pub(crate) async fn facts_of_exception(kernel: &Kernel, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {
+    let stored = kernel.must::<Exception>("exception", id).await?;
+    if stored.state != ExceptionState::Proposed {
+        return Err(not_proposed(&stored));
+    }
+    let mut facts = exception_facts(kernel, matter, &stored, now).await?;
+    facts.expects.push(expect(&stored));
+    Ok(facts)
+}
+
+async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
+    let ExceptionSubject::Identity(id) = exception.subject else {
+        return Err(OpError::because(
+            Reason::NotWaivable,
+            "it is about a person, whose access is asked for as person_access",
+        ));
+    };
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    if matches!(stored.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("nothing is waived for an identity that is {}", stored.state.as_str()),
+        ));
+    }
+    let granted = chain(kernel, id, exception.kind).await?.granted.len();
+    // A draft may still lack facts: the exception confers nothing until its charter is judged.
+    let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
+    let mut facts = facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    facts.context.kind = exception.kind.as_str();
+    facts.context.duration = exception.duration;
+    facts.context.compensated =
+        missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
+    let waived = Waived {
+        id,
+        kind: stored.kind,
+        charter: stored.charter.clone(),
+    };
+    facts.subject = Subject::default()
+        .with("identity", &waived)?
+        .with("type", &exception.kind)?
+        .with("compensating", &exception.compensating)?
+        .with("duration", &exception.duration)?
+        .with("renews", &exception.renews)?
+        .with("renewals", &exception.renewals)?;
+    facts.expects.push(expect(&stored));
+    facts.subjects = vec![exception.id.to_string(), id.to_string()];
+    Ok(facts)
+}
+
+/// Proposed → active: the waiver begins, and so does its end.
+pub(crate) async fn fulfil_exception(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    id: ExceptionId,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let stored = kernel.must::<Exception>("exception", id).await?;
+    let ExceptionSubject::Identity(subject) = stored.subject else {
+        return Err(not_proposed(&stored));
+    };
+    if stored.state != ExceptionState::Proposed {
+        return Err(not_proposed(&stored));
+    }
+    if stored.request != request.id {
+        return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
+    }
+    let identity = kernel.must::<Identity>("identity", subject).await?;
+    let ends_at = identity
+        .charter
+        .expires_at
+        .map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
+    let mut exception = Exception {
+        state: ExceptionState::Active,
+        starts_at: Some(now),
+        ends_at: Some(ends_at),
+        approved_by: request.approvers(),
+        ..(*stored.value).clone()
+    };
+    for control in &mut exception.compensating {
+        // Whoever approves has checked them: the request's text says so.
+        control.checked_at = Some(now);
+    }
+    let event = kernel
+        .event(now, "exception.granted", ControlPoint::Approve)
+        .subject(id)
+        .subject(subject)
+        .fact("workflow", request.workflow())
+        .fact("type", exception.kind)
+        .fact("ends_at", ends_at)
+        .fact("renewals", exception.renewals)
+        .fact("max_renewals", MAX_RENEWALS)
+        .fact("compensating", &exception.compensating)
+        .fact("request", request.id)
+        .fact("approved_by", request.approvers())
+        .fact("policies", &request.policies)
+        .fact("policy_version", &request.policy_version);
+    changeset.event(event);
+    changeset
+        .due
+        .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+    let mut held = (*identity.value).clone();
+    held.exceptions.push(id);
+    dormancy::watch(changeset, &held, now);
+    changeset.replace(&stored, &exception).replace(&identity, &held);
+    Ok(())
+}
+
+/// Proposed → withdrawn: its request came to nothing.
+pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, id: ExceptionId, now: Timestamp) -> Result<(), OpError> {
+    let Some(stored) = kernel.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed) else {
+        return Ok(());
+    };
+    let exception = Exception {
+        state: ExceptionState::Withdrawn,
+        ..(*stored.value).clone()
+    };
+    changeset.event(endings::over_event(kernel, &exception, "its request came to nothing", now));
+    changeset.replace(&stored, &exception);
+    Ok(())
+}
+
+fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, now: Timestamp) -> Event {
+    kernel
+        .event(now, "exception.proposed", ControlPoint::Request)
+        .subject(exception.id)
+        .subject(identity)
+        .fact("type", exception.kind)
+        .fact("reason", &exception.reason)
+        .fact("compensating", &exception.compensating)
+        .fact("duration", exception.duration)
+        .fact("renews", exception.renews)
+        .fact("renewals", exception.renewals)
+        .fact("request", exception.request)
+}
+
+/// A page of exceptions. Who may not read all of them names an identity of theirs.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<ExceptionView>, OpError> {
+    let identity = ask
+        .filters
+        .iter()
+        .find(|(name, _)| *name == "identity")
+        .and_then(|(_, value)| value.parse::<IdentityId>().ok());
+    let owned = match identity {
+        Some(id) => kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
+        None => false,
+    };
+    directory::may_read(kernel, caller, "exception", "", owned).await?;
+    let (rows, end) = kernel.page::<Exception>(ask).await?;
+    let view = |row: Stored<Exception>| ExceptionView::new((*row.value).clone(), row.revision, None);
+    Ok(end.page(rows.into_iter().map(view).collect()))
+}
+
+/// One exception.
+///
+/// # Errors
+/// No such exception, or the caller may not read it.
+pub async fn exception(kernel: &Kernel, caller: &Caller, id: ExceptionId) -> Result<ExceptionView, OpError> {
+    let stored = kernel.must::<Exception>("exception", id).await?;
+    let owned = caller.person_id() == Some(stored.proposed_by) || owns_exception(kernel, caller, &stored).await?;
+    directory::may_read(kernel, caller, "exception", &id.to_string(), owned).await?;
+    exception_view(kernel, (*stored.value).clone(), stored.revision, None).await
+}
+
+async fn exception_view(kernel: &Kernel, record: Exception, revision: u64, committed: Option<&Committed>) -> Result<ExceptionView, OpError> {
+    let log = match committed {
+        Some(committed) => Some(kernel.logged(committed).await?),
+        None => None,
+    };
+    Ok(ExceptionView::new(record, revision, log))
+}
+
+async fn owns_exception(kernel: &Kernel, caller: &Caller, exception: &Exception) -> Result<bool, OpError> {
+    match exception.subject {
+        ExceptionSubject::Identity(id) => Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity))),
+        ExceptionSubject::Person(id) => Ok(caller.person_id() == Some(id)),
+    }
+}
+
+async fn owner_of(kernel: &Kernel, exception: &Exception) -> Result<Vec<PersonId>, OpError> {
+    Ok(match exception.subject {
+        ExceptionSubject::Identity(id) => kernel.one::<Identity>(id).await?.and_then(|identity| identity.charter.owner),
+        ExceptionSubject::Person(id) => Some(id),
+    }
+    .into_iter()
+    .collect())
+}
+
+/// What is to be waived, and for which identity; refused by name if nothing waives it, or for a class (R19, R39).
+fn waivable(ask: &NewException) -> Result<(ExceptionType, IdentityId), OpError> {
+    let not_waivable = |detail: String| Err(OpError::because(Reason::NotWaivable, detail));
+    let Some(kind) = ExceptionType::ALL.iter().find(|kind| kind.as_str() == ask.kind) else {
+        let types: Vec<&str> = ExceptionType::ALL.iter().filter(|kind| !kind.is_human()).map(|kind| kind.as_str()).collect();
+        return not_waivable(format!("there is no such type; there are {}", types.join(", ")));
+    };
+    if kind.is_human() {
+        return not_waivable("a contractor's early start is asked for as person_access with fast_onboarding".into());
+    }
+    match serde_json::from_value::<ExceptionSubject>(ask.subject.clone()) {
+        Ok(ExceptionSubject::Identity(id)) => Ok((*kind, id)),
+        Ok(ExceptionSubject::Person(_)) => not_waivable(format!("{} is waived for a non-human identity only, never for a person", kind.as_str())),
+        Err(_) => not_waivable("an exception is for one identity, {\"type\": \"identity\", \"id\": \"idn_…\"}, never for a class".into()),
+    }
+}
+
+/// What is missing or wrong in a proposal.
+fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    if let Err(OpError::Invalid(reason)) = check_reason(&ask.reason) {
+        problems.extend(reason);
+    }
+    if ask.duration < Span::from_secs(1) || ask.duration > kind.max_duration() {
+        problems.push(FieldProblem::new(
+            "duration",
+            "duration_out_of_range",
+            format!("use 1s to {}: an exception always ends", kind.max_duration()),
+        ));
+    }
+    let controls: Vec<_> = ask.compensating.iter().map(control).collect();
+    for name in missing(kind, &controls) {
+        problems.push(FieldProblem::new(
+            "compensating",
+            "control_missing",
+            format!("name the control {name}, and say how it is done here"),
+        ));
+    }
+    for (n, control) in controls.iter().enumerate() {
+        if !kind.compensating().contains(&control.control.as_str()) || controls.iter().take(n).any(|earlier| earlier.control == control.control) {
+            problems.push(FieldProblem::new(
+                format!("compensating[{n}].control"),
+                "control_unknown",
+                format!("name each of {} once", kind.compensating().join(", ")),
+            ));
+        }
+        if control.description.len() > MAX_DESCRIPTION {
+            problems.push(FieldProblem::new(
+                format!("compensating[{n}].description"),
+                "description_too_long",
+                "use at most 500 bytes",
+            ));
+        }
+    }
+    problems
+}
+
+/// The controls that the type demands and that nobody describes.
+fn missing(kind: ExceptionType, controls: &[CompensatingControl]) -> Vec<&'static str> {
+    let described = |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
+    kind.compensating().iter().copied().filter(|name| !described(name)).collect()
+}
+
+fn control(ask: &NewControl) -> CompensatingControl {
+    CompensatingControl {
+        control: ask.control.clone(),
+        description: ask.description.clone(),
+        checked_at: None,
+    }
+}
+
+fn not_proposed(exception: &Exception) -> OpError {
+    OpError::because(Reason::IllegalTransition, format!("the exception is {}", exception.state.as_str()))
+}
+
+fn subject_of(exception: &Exception) -> String {
+    match exception.subject {
+        ExceptionSubject::Identity(id) => id.to_string(),
+        ExceptionSubject::Person(id) => id.to_string(),
+    }
+}
+
+fn shown(id: Option<ExceptionId>) -> String {
+    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

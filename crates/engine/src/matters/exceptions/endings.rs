@@ -1,0 +1,355 @@
+//! How exceptions end: withdrawn, breached for too long, or by their time; and what becomes of what rests on them (R112).
+
+use std::future::Future;
+
+use serde_json::json;
+use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView};
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::exception::{Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::finding::rules;
+use tenure_core::id::ExceptionId;
+use tenure_core::identity::{Identity, Releaser, SuspensionKind};
+use tenure_core::person::Role;
+use tenure_core::policy::{Action, Attributes, Value};
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::problem::Reason;
+use tenure_core::request::{Request, RequestState};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use crate::Kernel;
+use crate::access::person_access;
+use crate::identities::dormancy;
+use crate::identities::dormancy::ByRule;
+use crate::identities::findings;
+use crate::identities::findings::tell;
+use crate::identities::lifecycle::check_reason;
+use crate::kernel::authority::{inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::Asked;
+use crate::matters::exceptions;
+use crate::matters::exceptions::plan::{Plan, next_look, plan, rests_on};
+use crate::matters::exceptions::subject_of;
+use crate::matters::facts;
+use crate::matters::request;
+use crate::matters::request_deadlines::acknowledge;
+use crate::people::sign_in;
+use crate::people::sign_in::assurance_fact;
+use crate::run::deadlines::system;
+
+/// Takes an exception back: what rests on it is suspended in the same commit.
+///
+/// # Errors
+/// It is over already, or the caller is neither the owner, nor security, nor who proposed it.
+pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, reason: String) -> Result<ExceptionView, OpError> {
+    check_reason(&reason)?;
+    let reason = reason.as_str();
+    exception_step(
+        kernel,
+        caller,
+        Asked::new(ControlPoint::Revoke, "exception.withdraw", id),
+        id,
+        |stored, now| async move {
+            let proposed = stored.state == ExceptionState::Proposed;
+            let own = exceptions::owns_exception(kernel, caller, &stored).await? || (proposed && caller.person_id() == Some(stored.proposed_by));
+            kernel.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
+            if proposed {
+                let request = kernel.must::<Request>("request", stored.request).await?;
+                let event = kernel
+                    .event(now, "request.withdrawn", ControlPoint::Request)
+                    .subject(request.id)
+                    .fact("reason", reason);
+                let mut changeset = Changeset::new(caller.actor(), now, event);
+                request::ended(kernel, &mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
+                return Ok(changeset);
+            }
+            if !stored.state.may_become(ExceptionState::Withdrawn) {
+                return Err(OpError::because(
+                    Reason::IllegalTransition,
+                    format!("the exception is {}", stored.state.as_str()),
+                ));
+            }
+            over(kernel, caller.actor(), &stored, ExceptionState::Withdrawn, reason, now).await
+        },
+    )
+    .await
+}
+
+/// Reports that a compensating control is not in place: unless it is put back in time, the waiver is withdrawn.
+///
+/// # Errors
+/// It is not active, has no such control, or the caller is neither the owner nor security.
+pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: BreachReport) -> Result<ExceptionView, OpError> {
+    check_reason(&ask.note)?;
+    let ask = &ask;
+    exception_step(
+        kernel,
+        caller,
+        Asked::new(ControlPoint::Suspend, "exception.report_breach", id),
+        id,
+        |stored, now| async move {
+            kernel.allow(
+                caller,
+                Action::Suspend,
+                inventory("exception", id, ""),
+                owns(exceptions::owns_exception(kernel, caller, &stored).await?),
+            )?;
+            if stored.state != ExceptionState::Active {
+                return Err(OpError::because(
+                    Reason::IllegalTransition,
+                    format!("the exception is {}", stored.state.as_str()),
+                ));
+            }
+            if !stored.compensating.iter().any(|control| control.control == ask.control) {
+                return Err(OpError::field(
+                    "control",
+                    "control_unknown",
+                    "name one of the exception's compensating controls",
+                ));
+            }
+            let exception = Exception {
+                state: ExceptionState::Breached,
+                breached_at: Some(now),
+                ..(*stored.value).clone()
+            };
+            let next = next_look(&exception, now);
+            let event = kernel
+                .event(now, "exception.breached", ControlPoint::Suspend)
+                .subject(id)
+                .subject(subject_of(&exception))
+                .fact("control", &ask.control)
+                .fact("note", &ask.note)
+                .fact("withdrawn_at", next);
+            let text = format!(
+                "The control {} of {id} is not in place. Put it back until {next}, or the waiver is withdrawn.",
+                ask.control
+            );
+            let owner = exceptions::owner_of(kernel, &exception).await?;
+            let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
+            let evidence = evidence.as_object().cloned().unwrap_or_default();
+            findings::raise(
+                kernel,
+                &mut changeset,
+                &rules::EXCEPTION_BREACHED,
+                subject_of(&exception),
+                &id.to_string(),
+                evidence,
+                now,
+            )
+            .await?;
+            changeset.due.push(DueChange::Set(DueKind::Exception, id.to_string(), next));
+            changeset.replace(&stored, &exception);
+            Ok(changeset)
+        },
+    )
+    .await
+}
+
+/// Breached → active: somebody answers for every compensating control being in place again.
+///
+/// # Errors
+/// It is not breached, or the caller is neither the owner nor security, or needs a fresh sign-in.
+pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId, ask: ControlsRestored) -> Result<ExceptionView, OpError> {
+    check_reason(&ask.note)?;
+    let ask = &ask;
+    exception_step(
+        kernel,
+        caller,
+        Asked::new(ControlPoint::Resume, "exception.restore_control", id),
+        id,
+        |stored, now| async move {
+            caller.must_be_person()?;
+            let fresh = sign_in::freshness(kernel, caller, now).await?;
+            let context = Attributes::from([
+                ("owns", Value::Bool(exceptions::owns_exception(kernel, caller, &stored).await?)),
+                ("placed_by_self", Value::Bool(false)),
+                // Whoever is not fresh does not come as far as the policy.
+                ("fresh", Value::Bool(true)),
+            ]);
+            kernel.allow(caller, Action::Enable, inventory("exception", id, ""), context)?;
+            if stored.state != ExceptionState::Breached {
+                return Err(OpError::because(
+                    Reason::IllegalTransition,
+                    format!("the exception is {}", stored.state.as_str()),
+                ));
+            }
+            let mut exception = Exception {
+                state: ExceptionState::Active,
+                breached_at: None,
+                ..(*stored.value).clone()
+            };
+            for control in &mut exception.compensating {
+                control.checked_at = Some(now);
+            }
+            let event = kernel
+                .event(now, "exception.restored", ControlPoint::Resume)
+                .subject(id)
+                .subject(subject_of(&exception))
+                .fact("note", &ask.note)
+                .fact("assurance", assurance_fact(caller));
+            let mut changeset = Changeset::new(caller.actor(), now, event);
+            fresh.expect(&mut changeset);
+            settle_breach(kernel, &mut changeset, &exception, "every control is in place again", now).await?;
+            changeset
+                .due
+                .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
+            changeset.replace(&stored, &exception);
+            Ok(changeset)
+        },
+    )
+    .await
+}
+
+/// One step of one exception: read, decide, commit, with its refusal recorded.
+async fn exception_step<Fut: Future<Output = Result<Changeset, OpError>>>(
+    kernel: &Kernel,
+    caller: &Caller,
+    asked: Asked,
+    id: ExceptionId,
+    step: impl Fn(Stored<Exception>, Timestamp) -> Fut,
+) -> Result<ExceptionView, OpError> {
+    kernel
+        .recorded(caller, asked, async {
+            let ((), committed) = kernel
+                .decide(|| async {
+                    let stored = kernel.must::<Exception>("exception", id).await?;
+                    Ok((step(stored, kernel.now()).await?, ()))
+                })
+                .await?;
+            let stored = kernel.must::<Exception>("exception", id).await?;
+            exceptions::exception_view(kernel, (*stored.value).clone(), stored.revision, Some(&committed)).await
+        })
+        .await
+}
+
+/// Works off an exception's deadline: a warning, its end, or the end of a breach's grace period.
+pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
+    let Ok(id) = claimed.subject.parse::<ExceptionId>() else { return Ok(None) };
+    let Some(stored) = kernel.one::<Exception>(id).await? else { return Ok(None) };
+    let (mut changeset, next) = match plan(&stored, now) {
+        Plan::Nothing => return Ok(None),
+        Plan::Later(at) => {
+            let event = kernel
+                .event(now, "deadline.postponed", ControlPoint::Administer)
+                .subject(id)
+                .fact("kind", DueKind::Exception.as_str())
+                .fact("until", at);
+            (Changeset::new(system(), now, event), at)
+        }
+        Plan::Warn(ends) => {
+            let event = kernel
+                .event(now, "exception.ending", ControlPoint::Review)
+                .subject(id)
+                .subject(subject_of(&stored))
+                .fact("ends_at", ends)
+                .fact("renewals", stored.renewals);
+            let text = format!(
+                "{id} ({}) ends at {ends}, renewed {} of {MAX_RENEWALS} times. What needs it is suspended then.",
+                stored.kind.as_str(),
+                stored.renewals
+            );
+            let event = notify(
+                event,
+                &exceptions::owner_of(kernel, &stored).await?,
+                &[],
+                "An exception of yours ends soon",
+                &text,
+            );
+            (Changeset::new(system(), now, event), ends)
+        }
+        Plan::End(state, because) => {
+            let mut changeset = over(kernel, system(), &stored, state, because, now).await?;
+            acknowledge(&mut changeset, claimed);
+            return Ok(Some(changeset));
+        }
+    };
+    changeset
+        .due
+        .push(DueChange::Retry(DueKind::Exception, claimed.subject.clone(), claimed.fence, next));
+    Ok(Some(changeset))
+}
+
+/// The end of an exception: what still rests on it doesn't go on without it (R112).
+async fn over(kernel: &Kernel, actor: Actor, stored: &Stored<Exception>, state: ExceptionState, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+    let exception = Exception {
+        state,
+        ..(*stored.value).clone()
+    };
+    let mut changeset = Changeset::new(actor, now, over_event(kernel, &exception, because, now));
+    changeset.replace(stored, &exception);
+    changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));
+    let id = match exception.subject {
+        ExceptionSubject::Identity(id) => id,
+        ExceptionSubject::Person(person) => {
+            person_access::end_boxed_grants(kernel, &mut changeset, person, exception.id, because, now).await?;
+            return Ok(changeset);
+        }
+    };
+    settle_breach(kernel, &mut changeset, &exception, "the exception is over", now).await?;
+    let Some(read) = kernel.one::<Identity>(id).await? else {
+        return Ok(changeset);
+    };
+    let mut identity = (*read.value).clone();
+    identity.exceptions.retain(|held| *held != exception.id);
+    let waived = facts::waived(kernel, &identity, now).await?;
+    let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
+    if rests_on(exception.kind, &identity.charter) && !still_waived {
+        let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
+        let evidence =
+            json!({"exception": exception.id, "type": exception.kind, "because": because, "renewals": exception.renewals, "max_renewals": MAX_RENEWALS});
+        let by = ByRule {
+            kind: SuspensionKind::ExceptionEnded,
+            releasable_by: Releaser::Security,
+            reason: &reason,
+            rule: &rules::EXCEPTION_ENDED,
+            detail: &exception.id.to_string(),
+            evidence: evidence.as_object().cloned().unwrap_or_default(),
+            alert: true,
+        };
+        if let Some(suspended) = dormancy::suspended_by_rule(kernel, &mut changeset, identity.clone(), by, now).await? {
+            identity = suspended;
+        }
+    } else {
+        let owner: Vec<_> = identity.charter.owner.into_iter().collect();
+        let text = format!("{} ({}) is over: {because}. Nothing rests on it.", exception.id, exception.kind.as_str());
+        tell(&mut changeset, &owner, &[], "An exception of yours is over", &text);
+    }
+    if exception.kind == ExceptionType::Dormancy {
+        dormancy::watch(&mut changeset, &identity, now);
+    }
+    changeset.replace(&read, &identity);
+    Ok(changeset)
+}
+
+async fn settle_breach(kernel: &Kernel, changeset: &mut Changeset, exception: &Exception, how: &str, now: Timestamp) -> Result<(), OpError> {
+    findings::no_longer_about(
+        kernel,
+        changeset,
+        &rules::EXCEPTION_BREACHED,
+        subject_of(exception),
+        &exception.id.to_string(),
+        how,
+        now,
+    )
+    .await
+}
+
+pub(crate) fn over_event(kernel: &Kernel, exception: &Exception, because: &str, now: Timestamp) -> Event {
+    let kind = if exception.state == ExceptionState::Expired {
+        "exception.expired"
+    } else {
+        "exception.withdrawn"
+    };
+    kernel
+        .event(now, kind, ControlPoint::Revoke)
+        .subject(exception.id)
+        .subject(subject_of(exception))
+        .fact("type", exception.kind)
+        .fact("because", because)
+        .fact("renewals", exception.renewals)
+}

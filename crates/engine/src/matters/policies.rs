@@ -1,0 +1,511 @@
+//! The policy set in force, and its change: proposed by one person, put in force by another (S-9).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tenure_api::policies::{NewPolicySet, PolicyInForceView};
+use tenure_api::request::RequestView;
+use tenure_api::views::{Page, Resource as View};
+use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PolicySetId;
+use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
+use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
+use tenure_core::port::{ListQuery, StoreError};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Request};
+use tenure_core::row::Record;
+use tenure_core::time::Timestamp;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::Kernel;
+use crate::inventory::directory;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+use crate::kernel::query::ListAsk;
+use crate::matters::facts::{Facts, expect};
+use crate::matters::lockouts::lockouts;
+use crate::matters::request;
+use crate::requests::content::Subject;
+use crate::requests::vote;
+use crate::trust::issuers;
+
+/// A set with what its review needs.
+pub struct ToReview {
+    /// The set.
+    pub set: View<PolicySet>,
+    /// The text that it is based on.
+    pub in_force: String,
+    /// What was asked lately, with the answers of the set in force.
+    pub recent: Vec<(Question, Answer)>,
+}
+
+/// The longest policy text in bytes.
+const MAX_TEXT: usize = 48 * 1024;
+/// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each proposal. What a text may hold bounds the
+/// work as well; this is for what that fails to foresee.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The engine of the set in force, swapped atomically.
+pub(crate) struct Policies {
+    current: RwLock<Current>,
+    builtin: Arc<dyn PolicyEngine>,
+    loader: Arc<dyn PolicyLoader>,
+    /// Held while a text is read: one at a time, so that reading them takes one processor at most.
+    reading: Arc<Semaphore>,
+    /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew, so that the questions of its review
+    /// are not among those that it was asked lately.
+    last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
+}
+
+/// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel stays, with its way back to
+/// the built-in set.
+struct NotTaken {
+    version: String,
+}
+
+impl PolicyEngine for NotTaken {
+    fn decide(&self, _: &Question) -> Answer {
+        Answer {
+            allowed: false,
+            errored: true,
+            version: self.version(),
+            policies: Vec::new(),
+        }
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        Vec::new()
+    }
+}
+
+#[derive(Clone)]
+struct Current {
+    engine: Arc<dyn PolicyEngine>,
+    /// The revision of the row that says which set is in force; none while it is the built-in one.
+    basis: Option<u64>,
+}
+
+impl Policies {
+    pub(crate) fn new(builtin: Arc<dyn PolicyEngine>, loader: Arc<dyn PolicyLoader>) -> Self {
+        Self {
+            current: RwLock::new(Current {
+                engine: Arc::clone(&builtin),
+                basis: None,
+            }),
+            builtin,
+            loader,
+            reading: Arc::new(Semaphore::new(1)),
+            last_read: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Arc<dyn PolicyEngine> {
+        Arc::clone(&self.current.read().engine)
+    }
+
+    pub(crate) fn decide(&self, question: &Question) -> Answer {
+        self.engine().decide(question)
+    }
+
+    pub(crate) fn version(&self) -> String {
+        self.engine().version()
+    }
+
+    /// The set that a proposed text says.
+    async fn read(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+        if let Some(builtin) = self.way_back(text) {
+            return Ok(builtin);
+        }
+        if let Some((_, set)) = self.last_read.read().as_ref().filter(|(read, _)| read == text) {
+            return Ok(Arc::clone(set));
+        }
+        let set = in_time(self.load(text)).await?;
+        *self.last_read.write() = Some((text.to_owned(), Arc::clone(&set)));
+        Ok(set)
+    }
+
+    /// Reads a text off the threads that answer, which a long one would keep from answering others.
+    async fn load(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+        let turn = Arc::clone(&self.reading).acquire_owned().await;
+        let (loader, text) = (Arc::clone(&self.loader), text.to_owned());
+        let read = off_thread(move || {
+            let _turn = turn;
+            loader.load(&text)
+        });
+        read.await?.map_err(OpError::Invalid)
+    }
+
+    /// What a proposed set would lock out.
+    async fn lockouts(&self, set: &Arc<dyn PolicyEngine>) -> Result<Vec<FieldProblem>, OpError> {
+        let set = Arc::clone(set);
+        in_time(off_thread(move || lockouts(&*set))).await
+    }
+
+    /// The built-in set, if it is what the text says: nobody else judges who goes back to it.
+    fn way_back(&self, text: &str) -> Option<Arc<dyn PolicyEngine>> {
+        (text == self.loader.default_text()).then(|| Arc::clone(&self.builtin))
+    }
+
+    /// What a commit rests on that enables something: that the set which was asked is still in force.
+    pub(crate) fn basis(&self) -> Expect {
+        match self.current.read().basis {
+            Some(revision) => Expect::Revision(InForce::row_key(), revision),
+            None => Expect::Absent(InForce::row_key()),
+        }
+    }
+}
+
+/// What comes of reading a proposed set or asking it, if it comes in time. The simulation, which has no runtime, waits for nothing.
+async fn in_time<T>(work: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
+    if Handle::try_current().is_err() {
+        return work.await;
+    }
+    let too_slow = |_| OpError::Unavailable("the policy set could not be judged in time: try again, or write fewer or simpler policies".into());
+    tokio::time::timeout(PATIENCE, work).await.map_err(too_slow)?
+}
+
+/// Runs what only reckons on a thread of its own.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpError> {
+    let Ok(runtime) = Handle::try_current() else { return Ok(work()) };
+    let done = runtime.spawn_blocking(work).await;
+    done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
+}
+
+/// Takes the set that the store says is in force, if it is another than before.
+///
+/// # Errors
+/// The store can't be read: then the old one stays, and every enabling commit conflicts.
+pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    if row.as_ref().map(|row| row.revision) == kernel.policy.current.read().basis {
+        return Ok(());
+    }
+    let engine = match &row {
+        None => Arc::clone(&kernel.policy.builtin),
+        Some(row) => {
+            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            match kernel.policy.load(&set.text).await {
+                Err(OpError::Invalid(problems)) => {
+                    tracing::error!(
+                        version = set.version,
+                        problems = ?problems,
+                        "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
+                    );
+                    Arc::new(NotTaken { version: set.version.clone() })
+                }
+                loaded => loaded?,
+            }
+        }
+    };
+    *kernel.policy.current.write() = Current {
+        engine,
+        basis: row.map(|row| row.revision),
+    };
+    Ok(())
+}
+
+/// The policy set in force.
+///
+/// # Errors
+/// The caller may not read it.
+pub async fn policy_in_force(kernel: &Kernel, caller: &Caller) -> Result<PolicyInForceView, OpError> {
+    directory::may_read(kernel, caller, "policy", "", false).await?;
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    let (policy, text) = match row {
+        None => (None, kernel.policy.loader.default_text().to_owned()),
+        Some(row) => {
+            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            (Some(set.id), set.text.clone())
+        }
+    };
+    Ok(PolicyInForceView {
+        policy,
+        version: kernel.policy.version(),
+        text,
+    })
+}
+
+/// Proposes a policy set: it is validated strictly, and waits for another administrator.
+///
+/// # Errors
+/// Everything that is wrong with the text, or the caller may not.
+pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet) -> Result<RequestView, OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "policy.propose", ""), async {
+            let author = caller.must_be_person()?;
+            let id = PolicySetId::generate(kernel.now(), kernel.entropy.as_ref());
+            let matter = Matter::Policy { policy: id };
+            // What somebody wrote who may not ask is not read.
+            let mut asking = Facts::about(&matter, Subject::default());
+            asking.context.single_person = issuers::has_one_administrator(kernel).await?;
+            asking.judge = kernel.policy.way_back(&ask.text);
+            request::may_ask(kernel, caller, &asking)?;
+            if ask.text.len() > MAX_TEXT {
+                return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
+            }
+            if ask.purpose.trim().is_empty() || ask.purpose.len() > 1_000 {
+                return Err(OpError::field("purpose", "purpose_missing", "say for which need, in at most 1000 bytes"));
+            }
+            let proposed = kernel.policy.read(&ask.text).await?;
+            // Nothing is asked of the built-in set, which locks nobody out and may be in force.
+            let lockouts = match kernel.policy.way_back(&ask.text) {
+                Some(_) => Vec::new(),
+                None => kernel.policy.lockouts(&proposed).await?,
+            };
+            if !lockouts.is_empty() {
+                return Err(OpError::Invalid(lockouts));
+            }
+            let ((request, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let mut set = PolicySet {
+                        id,
+                        text: ask.text.clone(),
+                        version: proposed.version(),
+                        based_on: kernel.policy.version(),
+                        author,
+                        purpose: ask.purpose.clone(),
+                        request: tenure_core::id::RequestId::from_u128(0),
+                        state: PolicySetState::Proposed,
+                        created_at: now,
+                        in_force_at: None,
+                    };
+                    let mut facts = facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
+                    facts.context.single_person = issuers::has_one_administrator(kernel).await?;
+                    request::may_ask(kernel, caller, &facts)?;
+                    let mut request = request::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
+                    set.request = request.id;
+                    let event = kernel
+                        .event(now, "policy.proposed", ControlPoint::Request)
+                        .subject(id)
+                        .fact("version", &set.version)
+                        .fact("based_on", &set.based_on)
+                        .fact("text", &set.text);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.event(request::opened_event(kernel, &request, &facts, now));
+                    if request.single_person {
+                        // Alone, it is put in force by the same commit that proposes it.
+                        vote::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
+                    } else {
+                        request::wait_for_votes(kernel, &mut changeset, &request, now);
+                    }
+                    changeset.insert(&set).insert(&request);
+                    Ok((changeset, (request, 1)))
+                })
+                .await?;
+            request::request_view(kernel, request, revision, Some(&committed)).await
+        })
+        .await
+}
+
+/// What votes on a policy set bind.
+fn facts_of_set(kernel: &Kernel, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
+    let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
+    let mut facts = Facts::about(matter, subject);
+    facts.interested = vec![set.author];
+    facts.subjects = vec![set.id.to_string()];
+    facts.proposed_policy = Some(proposed);
+    facts.judge = kernel.policy.way_back(&set.text);
+    Ok(facts)
+}
+
+pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
+    let set = kernel.must::<PolicySet>("policy set", id).await?;
+    if set.state != PolicySetState::Proposed {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("the policy set is {}: propose another", set.state.as_str()),
+        ));
+    }
+    if set.based_on != kernel.policy.version() {
+        return Err(OpError::because(
+            Reason::RequestChanged,
+            "another policy set came into force since it was proposed: propose it again on that one",
+        ));
+    }
+    let proposed = kernel.policy.read(&set.text).await?;
+    let mut facts = facts_of_set(kernel, matter, &set, proposed)?;
+    facts.expects = vec![expect(&set)];
+    Ok(facts)
+}
+
+pub(crate) async fn fulfil_policy(kernel: &Kernel, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+    let stored = kernel.must::<PolicySet>("policy set", id).await?;
+    let mut set = (*stored.value).clone();
+    put_in_force(kernel, changeset, &mut set, request, now).await?;
+    changeset.replace(&stored, &set);
+    Ok(())
+}
+
+/// The changes that put a set in force, but for its own row.
+pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
+    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
+    let in_force = InForce {
+        policy: set.id,
+        version: set.version.clone(),
+    };
+    match &row {
+        Some(row) => {
+            let old = kernel.must::<PolicySet>("policy set", row.policy).await?;
+            let replaced = PolicySet {
+                state: PolicySetState::Replaced,
+                ..(*old.value).clone()
+            };
+            changeset.replace(&old, &replaced).replace(row, &in_force);
+        }
+        None => {
+            changeset.insert(&in_force);
+        }
+    }
+    set.state = PolicySetState::InForce;
+    set.in_force_at = Some(now);
+    let event = kernel
+        .event(now, "policy.changed", ControlPoint::Administer)
+        .subject(set.id)
+        .fact("version", &set.version)
+        .fact("replaces", &set.based_on)
+        .fact("purpose", &set.purpose)
+        .fact("author", set.author)
+        .fact("approved_by", request.approvers())
+        .fact("single_person", request.single_person)
+        .fact("request", request.id);
+    changeset.event(event);
+    Ok(())
+}
+
+pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
+    let stored = kernel.must::<PolicySet>("policy set", id).await?;
+    let set = PolicySet {
+        state: PolicySetState::Dropped,
+        ..(*stored.value).clone()
+    };
+    changeset.event(kernel.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
+    changeset.replace(&stored, &set);
+    Ok(())
+}
+
+/// What a review of a set needs: the set, the text that it would replace or replaced, and what was asked lately.
+///
+/// # Errors
+/// No such set, or the caller may not read it.
+pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId) -> Result<ToReview, OpError> {
+    directory::may_read(kernel, caller, "policy", &id.to_string(), false).await?;
+    let set = kernel.must::<PolicySet>("policy set", id).await?;
+    Ok(ToReview {
+        in_force: text_of(kernel, &set.based_on).await?,
+        set: View {
+            record: (*set.value).clone(),
+            revision: set.revision,
+            hold: None,
+            log: None,
+        },
+        recent: kernel.policy.engine().recent(),
+    })
+}
+
+/// The text of a version.
+async fn text_of(kernel: &Kernel, version: &str) -> Result<String, OpError> {
+    if version == kernel.policy.builtin.version() {
+        return Ok(kernel.policy.loader.default_text().to_owned());
+    }
+    let page = kernel
+        .store
+        .list(&ListQuery {
+            kind: PolicySet::KIND,
+            terms: vec![format!("version={version}")],
+            after: None,
+            limit: 1,
+        })
+        .await?;
+    let row = page.rows.first().ok_or(OpError::NotFound("policy set of that version"))?;
+    Ok(row.decode::<PolicySet>().map_err(StoreError::from)?.text.clone())
+}
+
+/// A page of policy sets.
+///
+/// # Errors
+/// The caller may not read them.
+pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
+    directory::may_read(kernel, caller, "policy", "", false).await?;
+    // Every set has a version; the row that says which one is in force has none of these terms.
+    let mut items = Vec::new();
+    let mut filters = ask.filters.clone();
+    if filters.is_empty() {
+        filters.push(("sort", "set".to_owned()));
+    }
+    let (rows, end) = kernel.page::<PolicySet>(ListAsk { filters, ..ask }).await?;
+    for row in rows {
+        items.push(View {
+            record: (*row.value).clone(),
+            revision: row.revision,
+            hold: None,
+            log: None,
+        });
+    }
+    Ok(end.page(items))
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::id::{PersonId, RequestId};
+    use tenure_core::person::Role;
+
+    use super::*;
+    use crate::kernel::keys;
+    use crate::log::seal::tests::world;
+    use crate::people::person;
+    use crate::run::deadlines::system;
+
+    #[tokio::test]
+    async fn a01_a_set_in_force_that_is_not_taken_any_more_leaves_the_kernel() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let (security, other) = (world.person(Role::Security).await, world.person(Role::Auditor).await);
+        let set = PolicySet {
+            id: PolicySetId::from_u128(1),
+            text: format!(
+                r#"@id("long") permit (principal, action, resource) when {{ resource.name == "{}" }};"#,
+                "x".repeat(2_000)
+            ),
+            version: "of-before".to_owned(),
+            based_on: engine.policy.version(),
+            author: PersonId::from_u128(1),
+            purpose: String::new(),
+            request: RequestId::from_u128(1),
+            state: PolicySetState::InForce,
+            created_at: now,
+            in_force_at: Some(now),
+        };
+        let in_force = InForce {
+            policy: set.id,
+            version: set.version.clone(),
+        };
+        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Administer));
+        changeset.insert(&set).insert(&in_force);
+        engine.settle(changeset).await.unwrap().unwrap();
+        keys::catch_up(engine).await.expect("the server starts");
+        assert_eq!(engine.policy.version(), "of-before");
+        // What enables is refused, what disables isn't.
+        let team = tenure_api::people::NewTeam { name: "payers".to_owned() };
+        let refused = person::create_team(engine, &world.admin, team.clone()).await.map(drop);
+        assert!(matches!(refused, Err(OpError::Refused { .. })), "{refused:?}");
+        let other = other.person_id().unwrap();
+        person::suspend_person(engine, &security, other, "while it lasts".to_owned()).await.unwrap();
+        // The way back is open.
+        let back = NewPolicySet {
+            text: engine.policy.loader.default_text().to_owned(),
+            purpose: "the new release takes less".to_owned(),
+        };
+        propose_policy(engine, &world.admin, back).await.unwrap();
+        keys::catch_up(engine).await.unwrap();
+        person::create_team(engine, &world.admin, team).await.unwrap();
+    }
+}

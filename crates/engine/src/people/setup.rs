@@ -1,0 +1,292 @@
+//! The first administrator (S-10): by a set-up token, once, while the log is empty.
+
+use serde::{Deserialize, Serialize};
+use tenure_api::requests::Setup;
+use tenure_api::sign_in::Recovered;
+use tenure_api::views::SetupDone;
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{Actor, ControlPoint, Personal};
+use tenure_core::exceptional::Access;
+use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
+use tenure_core::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::port::{Store, StoreError};
+use tenure_core::problem::Reason;
+use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::secret::Secret;
+use tenure_core::signing_key::KeyUse;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
+
+use crate::Kernel;
+use crate::inventory::directory::operator_token;
+use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::exceptional::About;
+use crate::kernel::keys;
+use crate::kernel::notice::notify;
+use crate::people::invitations;
+use crate::people::sign_in;
+
+const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
+/// How long an operator token is good for where nothing else is said.
+pub(crate) const OPERATOR_TOKEN_LIFE: Span = Span::from_mins(8 * 60);
+
+/// What stands in the log's name before the epoch's number, from the first on that is not the deployment's beginning.
+const IN_EPOCH: &str = "/epoch-";
+
+/// What is true of the deployment as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Deployment {
+    /// The name in the log's origin.
+    pub log_name: String,
+    /// The key that signs checkpoints and promises.
+    pub log_key: SigningKeyId,
+    /// The key that signs receipts.
+    pub receipt_key: SigningKeyId,
+    /// When set-up was done.
+    pub created_at: Timestamp,
+}
+
+impl Deployment {
+    /// The public URL's host and path, which the log's name begins with in every epoch.
+    pub(crate) fn host(&self) -> &str {
+        self.log_name.rsplit_once(IN_EPOCH).map_or(self.log_name.as_str(), |(host, _)| host)
+    }
+
+    /// The log's name in an epoch: what it signs there can't be taken for what it signed before.
+    pub(crate) fn name_in_epoch(&self, number: u64) -> String {
+        format!("{}{IN_EPOCH}{number}", self.host())
+    }
+
+    pub(crate) fn row_key() -> RowKey {
+        RowKey::new(RowKind::Deployment, "this")
+    }
+}
+
+impl Record for Deployment {
+    const KIND: RowKind = RowKind::Deployment;
+    fn row_id(&self) -> String {
+        "this".into()
+    }
+}
+
+/// A set-up token that was handed out by this process.
+pub(crate) struct Awaited {
+    hash: String,
+    expires_at: Timestamp,
+}
+
+pub(crate) fn personal(engine: &Kernel, subject: PersonId, field: &'static str, value: &str) -> Personal {
+    let mut salt = [0u8; 32];
+    engine.entropy.fill(&mut salt);
+    Personal {
+        subject: subject.to_string(),
+        field,
+        salt,
+        value: value.to_owned(),
+    }
+}
+
+/// A set-up token to leave for the operator, if set-up was not done yet. A later call replaces it.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpError> {
+    if kernel.store.head().await?.size > 0 {
+        return Ok(None);
+    }
+    let now = kernel.now();
+    let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Setup, id, kernel.entropy.as_ref());
+    *kernel.setup.lock() = Some(Awaited {
+        hash,
+        expires_at: now.plus(SETUP_TOKEN_LIFE),
+    });
+    Ok(Some(token))
+}
+
+/// Makes the first administrator and the deployment's keys.
+///
+/// # Errors
+/// The token is wrong or over, or set-up was done before.
+pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
+    let now = kernel.now();
+    if kernel.store.head().await?.size > 0 {
+        return Err(OpError::Setup("set-up was done before; ask an administrator for an operator token"));
+    }
+    let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
+        parsed.kind() == OpaqueKind::Setup
+            && kernel
+                .setup
+                .lock()
+                .as_ref()
+                .is_some_and(|awaited| now < awaited.expires_at && kernel.opaque.matches(parsed, &awaited.hash))
+    });
+    if good.is_none() {
+        return Err(OpError::Unauthenticated(Reason::ProofInvalid));
+    }
+    crate::people::person::check_person(&ask.name, ask.email.as_deref())?;
+    let log_key = keys::new_key(kernel, KeyUse::Log, now)?;
+    let receipt_key = keys::new_key(kernel, KeyUse::Receipt, now)?;
+    let deployment = Deployment {
+        log_name: log_name(&kernel.settings.public_url),
+        log_key: log_key.id,
+        receipt_key: receipt_key.id,
+        created_at: now,
+    };
+    let id = PersonId::generate(now, kernel.entropy.as_ref());
+    let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
+    let (text, token) = new_operator_token(kernel, person.id, OPERATOR_TOKEN_LIFE, now);
+    let mut event = kernel
+        .event(now, "deployment.set_up", ControlPoint::Administer)
+        .subject(person.id)
+        .fact("roles", &person.roles)
+        .fact("log_key", &log_key.public)
+        .fact("receipt_key", &receipt_key.public)
+        .fact("operator_token", token.id)
+        .fact("single_person", true)
+        .personal(personal(kernel, person.id, "name", &ask.name));
+    if let Some(email) = &ask.email {
+        event = event.personal(personal(kernel, person.id, "email", email));
+    }
+    let mut changeset = Changeset::new(Actor::System { part: "set-up".into() }, now, event);
+    changeset
+        .insert(&deployment)
+        .insert(&log_key)
+        .insert(&receipt_key)
+        .insert(&person)
+        .insert(&token);
+    exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
+    if kernel.settle(changeset).await?.is_none() {
+        return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
+    }
+    *kernel.setup.lock() = None;
+    Ok(SetupDone {
+        person,
+        operator_token: text.expose().clone(),
+        expires_at: token.expires_at,
+    })
+}
+
+/// Gives an administrator back to a deployment that has lost its last one: whoever holds the root key may (S-10). It restores one
+/// person, with an invitation that replaces the sign-ins which they lost, and issues nothing else; the log says so. While nobody
+/// signs in, an operator token comes with it.
+///
+/// # Errors
+/// Set-up was not done, or there is no such active person.
+pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) -> Result<Recovered, OpError> {
+    if keys::deployment(kernel).await?.is_none() {
+        return Err(OpError::Setup("set-up has not been done"));
+    }
+    let id = match person {
+        Some(id) => id,
+        None => any_administrator(kernel).await?,
+    };
+    let ((person, secret, invitation, operator), _) = kernel
+        .decide(|| async {
+            let now = kernel.now();
+            let set_up = sign_in::sign_in_is_set_up(kernel).await?;
+            let before_sign_in = if set_up { None } else { Some(sign_in::before_sign_in(kernel).await?) };
+            let stored = kernel.must::<Person>("person", id).await?;
+            if stored.state != PersonState::Active {
+                return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
+            }
+            let mut person = (*stored.value).clone();
+            let (secret, invitation) = invitations::new_invitation(kernel, id, id, true, true, now);
+            let event = kernel
+                .event(now, "deployment.recovered", ControlPoint::Administer)
+                .subject(id)
+                .subject(invitation.id)
+                .fact("operator_token", before_sign_in.is_some())
+                .fact("single_person", true)
+                .fact("role_given", !person.roles.contains(&Role::Administrator));
+            let event = notify(
+                event,
+                &[],
+                &[Role::Administrator],
+                "An administrator was recovered with the root key",
+                &format!(
+                    "Somebody who holds the root key made {id} an administrator again with `tenure recover`.\n\
+                         If that was none of you, take it back and change the root key."
+                ),
+            );
+            let mut changeset = Changeset::new(Actor::System { part: "recover".into() }, now, event);
+            if person.roles.contains(&Role::Administrator) {
+                changeset.expect(&stored);
+            } else {
+                person.roles.push(Role::Administrator);
+                changeset.replace(&stored, &person);
+            }
+            changeset.insert(&invitation);
+            let about = About {
+                access: Access::AdministratorRecovered,
+                with: invitation.id.to_string(),
+                identity: None,
+                allowed_by: None,
+                refused: None,
+            };
+            exceptional::exceptional(kernel, &mut changeset, about);
+            let mut operator = None;
+            if let Some(fresh) = before_sign_in {
+                let (text, token) = new_operator_token(kernel, id, OPERATOR_TOKEN_LIFE, now);
+                fresh.expect(&mut changeset);
+                changeset.insert(&token);
+                operator = Some(text);
+            }
+            Ok((changeset, (person, secret, invitation, operator)))
+        })
+        .await?;
+    Ok(Recovered {
+        person,
+        invitation: secret.expose().clone(),
+        expires_at: invitation.expires_at,
+        operator_token: operator.map(|text| text.expose().clone()),
+    })
+}
+
+async fn any_administrator(kernel: &Kernel) -> Result<PersonId, OpError> {
+    let terms = vec![
+        format!("role={}", Role::Administrator.as_str()),
+        format!("state={}", PersonState::Active.as_str()),
+    ];
+    // Enough of them that one whose record can't be read doesn't stand in the way.
+    let (people, _) = kernel.listed::<Person>(RowKind::Person, terms, None, 100).await?;
+    let first = people.first().ok_or(OpError::NotFound("active administrator: name a person"))?;
+    Ok(first.id)
+}
+
+/// A fresh operator token and its record.
+pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
+    let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Operator, id, kernel.entropy.as_ref());
+    (
+        token,
+        OperatorToken {
+            id,
+            person,
+            hash,
+            created_at: now,
+            expires_at: now.plus(life),
+            revoked_at: None,
+        },
+    )
+}
+
+/// The public URL's authority under which a deployment was set up, if it was.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn set_up_as(store: &dyn Store) -> Result<Option<String>, StoreError> {
+    let stored = store.load(&[Deployment::row_key()]).await?.get::<Deployment>(0)?;
+    Ok(stored.map(|deployment| deployment.log_name.clone()))
+}
+
+/// The log's name: the public URL without its scheme, as C2SP origins are written.
+pub(crate) fn log_name(public_url: &str) -> String {
+    public_url
+        .split_once("://")
+        .map_or(public_url, |(_, rest)| rest)
+        .trim_end_matches('/')
+        .to_owned()
+}

@@ -1,0 +1,5 @@
+//! How a request is routed and voted on, whatever it is about.
+
+pub mod content;
+pub mod eligible;
+pub mod vote;

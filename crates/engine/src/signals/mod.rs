@@ -1,0 +1,7 @@
+//! What the outside says: received, understood, and followed.
+
+pub mod adapters;
+pub mod effects;
+pub mod reception;
+pub mod sources;
+pub mod workloads;

@@ -1,0 +1,4 @@
+//! What is trusted to speak for others.
+
+pub mod issuers;
+pub mod records;
