@@ -16,6 +16,7 @@ pub mod people;
 pub mod requests;
 pub mod run;
 pub mod signals;
+pub mod state;
 pub mod trust;
 
 pub use kernel::counters::Counters;

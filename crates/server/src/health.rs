@@ -10,11 +10,11 @@ use tenure_core::time::Timestamp;
 
 use crate::App;
 use tenure_engine::credentials::holds;
+use tenure_engine::kernel::epoch;
 use tenure_engine::kernel::keys;
-use tenure_engine::log::epochs;
 use tenure_engine::log::notifications;
 use tenure_engine::log::places;
-use tenure_engine::log::verification;
+use tenure_engine::state::verification;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -27,7 +27,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     match keys::log_size(&app.engine).await {
         // Still ready: a balancer that took it out of service would take revocations away too.
         // Likewise: what is left is to revoke.
-        Ok(_) if epochs::is_contradicted(&app.engine) => (
+        Ok(_) if epoch::is_contradicted(&app.engine) => (
             StatusCode::OK,
             "degraded: a checkpoint that is kept outside contradicts the log, nothing is issued until `tenure restore --new-epoch`\n",
         ),
@@ -51,8 +51,8 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let sealed = keys::sealed_size(&app.engine).await.unwrap_or(0);
     let reliable = u8::from(app.engine.reading().reliable);
     let full = u8::from(keys::disk_is_full(&app.engine));
-    let contradicted = u8::from(epochs::is_contradicted(&app.engine));
-    let epoch = epochs::epoch_number(&app.engine);
+    let contradicted = u8::from(epoch::is_contradicted(&app.engine));
+    let epoch = epoch::epoch_number(&app.engine);
     let failing = places::failing_places(&app.engine);
     let (faults, verified_at) = verification::state_verified(&app.engine);
     let mut text = format!(

@@ -15,9 +15,9 @@ use crate::world::World;
 use tenure_engine::kernel::caller;
 use tenure_engine::log::reading;
 use tenure_engine::log::seal;
-use tenure_engine::log::verification;
 use tenure_engine::run::deadlines;
 use tenure_engine::run::upkeep;
+use tenure_engine::state::verification;
 
 impl World {
     /// The faults stop. Whatever is due is worked off, and everything has to come to rest.

@@ -20,6 +20,7 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location};
+use tenure_engine::kernel::epoch;
 use tenure_engine::kernel::keys;
 use tenure_engine::log::epochs;
 use tenure_engine::log::places;
@@ -376,7 +377,7 @@ pub async fn recover(args: RecoverArgs) -> anyhow::Result<()> {
     let config = configured(args.config.as_deref(), args.data)?;
     let root = root_key(&config, false)?;
     let Offline { engine, url } = offline(&config, root).await?;
-    if epochs::is_contradicted(&engine) {
+    if epoch::is_contradicted(&engine) {
         let begun = epochs::begin_epoch(&engine).await?;
         eprintln!(
             "a checkpoint outside contradicted the log: epoch {} has begun, and everything that was issued before is refused",

@@ -21,9 +21,9 @@ use crate::inventory::ownership;
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::fulfilment;
-use crate::matters::request_deadlines::acknowledge;
-use crate::run::deadlines::system;
 
 /// Identities that one commit hands over.
 pub(crate) const BATCH: usize = 50;

@@ -24,11 +24,12 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::access::person_access::plan::{Plan, plan};
-use crate::inventory::packages;
-use crate::inventory::packages::{MAX_PARTS, SHORTEST};
 use crate::kernel::error::OpError;
+use crate::kernel::load::expect;
 use crate::matters::facts;
-use crate::matters::facts::{Facts, expect};
+use crate::matters::facts::Facts;
+use crate::matters::packages;
+use crate::matters::packages::{MAX_PARTS, SHORTEST};
 use crate::requests::content::Subject;
 
 /// Grants that a person can hold at once.

@@ -25,17 +25,17 @@ use crate::Kernel;
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
 use crate::identities::dormancy;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::load::expect_optional;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
 use crate::matters::reviews;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
 
 /// The workflow of transfers: non-human identities change owners.
 const WORKFLOW: &str = "non_human.transfer";
@@ -133,7 +133,7 @@ async fn offered(
 pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
     transfer_step(kernel, caller, "transfer.accept", id, |offering, now| async move {
         let to = must_be_addressed(caller, &offering.transfer)?;
-        let fresh = sign_in::freshness(kernel, caller, now).await?;
+        let fresh = freshness::freshness(kernel, caller, now).await?;
         let answer = may_answer_offer(kernel, caller, &offering)?;
         let person = able_to_own(kernel, to, &offering.identity).await?;
         if must_be_in_use(&offering.identity)? != offering.transfer.from {
@@ -305,8 +305,8 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
 /// # Errors
 /// The caller may read none.
 pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<Changed<Transfer>>, OpError> {
-    if directory::can_read(kernel, caller, Transfer::NAME, "", false).is_err() {
-        directory::may_read(kernel, caller, Transfer::NAME, "", true).await?;
+    if authority::can_read(kernel, caller, Transfer::NAME, "", false).is_err() {
+        authority::may_read(kernel, caller, Transfer::NAME, "", true).await?;
         let me = kernel.only_person(caller, "transfer.list").await?.to_string();
         let mine = ask.filters.iter().any(|(name, value)| *name == "from" && *value == me);
         if !mine {
@@ -331,7 +331,7 @@ pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Re
 pub async fn transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Result<Changed<Transfer>, OpError> {
     let stored = kernel.must::<Transfer>("transfer", id).await?;
     let own = caller.person_id().is_some_and(|me| stored.from == me || stored.offered_to == Some(me));
-    directory::may_read(kernel, caller, Transfer::NAME, &id.to_string(), own).await?;
+    authority::may_read(kernel, caller, Transfer::NAME, &id.to_string(), own).await?;
     Ok(Changed {
         record: (*stored.value).clone(),
         revision: stored.revision,

@@ -21,16 +21,15 @@ use crate::Kernel;
 use crate::credentials::token;
 use crate::credentials::token::wanted_resource;
 use crate::identities::enrolment::bootstrap;
-use crate::identities::registration::owns_identity;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::exceptional::About;
 use crate::kernel::load::Known;
+use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
-use crate::matters::facts;
-use crate::matters::facts::expect;
 
 /// Issues an API key, shown this once. It ends with the exception that allows it, at the latest.
 ///
@@ -162,7 +161,7 @@ async fn api_key_context(kernel: &Kernel, known: &Known, environment: &str, ttl:
         ("environment", Value::Text(environment.to_owned())),
         ("weaker_credential", Value::Bool(true)),
         ("shared", Value::Bool(known.identity.charter.shared.is_some())),
-        ("waived", Value::Set(facts::waived(kernel, &known.identity, now).await?)),
+        ("waived", Value::Set(exceptional::waived(kernel, &known.identity, now).await?)),
         ("sender_constrained", Value::Bool(false)),
         // A key is for no task in particular.
         ("in_intent", Value::Bool(known.identity.charter.tasks.is_empty())),

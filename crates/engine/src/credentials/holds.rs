@@ -21,17 +21,17 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::credentials::revocation;
-use crate::identities::findings;
-use crate::identities::lifecycle::{check_reason, enabling};
-use crate::inventory::directory;
+use crate::identities::lifecycle::enabling;
 use crate::inventory::third_party;
 use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
+use crate::kernel::query;
 use crate::kernel::query::ListAsk;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
 
 /// People who could release something that are named.
 const NAMED: usize = 16;
@@ -164,7 +164,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
             let (hold, _) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     let read = kernel.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
                     third_party::still_open(kernel, &scope).await?;
                     let whose = whose(read.placed_by, &read.also, placed_by);
@@ -204,7 +204,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
 /// # Errors
 /// The caller may not read them.
 pub async fn holds(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<Hold>, OpError> {
-    directory::may_read(kernel, caller, "scope", "", false).await?;
+    authority::may_read(kernel, caller, "scope", "", false).await?;
     ask.filters.push(("state", "held".to_owned()));
     let (rows, end) = kernel.page::<Hold>(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| (*row.value).clone()).collect()))
@@ -218,7 +218,7 @@ pub async fn holds_in_force(kernel: &Kernel) -> Result<BTreeMap<&'static str, u6
     let mut counts: BTreeMap<_, _> = Scope::KINDS.iter().map(|kind| (*kind, 0)).collect();
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<Hold>(kernel, &["state=held".to_owned()], after).await?;
+        let (rows, next) = query::rows::<Hold>(kernel, &["state=held".to_owned()], after).await?;
         for hold in rows {
             *counts.entry(hold.scope.kind()).or_default() += 1;
         }
@@ -262,7 +262,7 @@ pub(crate) async fn releasers(kernel: &Kernel, scope: &Scope, placed_by: Option<
     let terms = [format!("role={}", Role::Security.as_str()), "state=active".to_owned()];
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<Person>(kernel, &terms, after).await?;
+        let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
         for person in rows {
             if found.people.contains(&person.id) || !could_release(kernel, &person, scope, false, placed_by) {
                 continue;

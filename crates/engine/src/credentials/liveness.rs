@@ -14,12 +14,12 @@ use tenure_core::time::Timestamp;
 use crate::Kernel;
 use crate::credentials::token::exchange;
 use crate::credentials::token::exchange::{Ancestor, links};
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
+use crate::kernel::authority;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
-use crate::run::upkeep;
+use crate::kernel::work;
 
 /// A credential with what its life depends on.
 pub(crate) struct Held {
@@ -79,7 +79,7 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
 /// No such credential, or the caller may not read it.
 pub async fn credential(kernel: &Kernel, caller: &Caller, id: CredentialId) -> Result<CredentialView, OpError> {
     let held = held(kernel, id, kernel.now()).await?.ok_or(OpError::NotFound("credential"))?;
-    directory::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
+    authority::may_read(kernel, caller, "credential", &id.to_string(), owns_identity(caller, &held.known.identity)).await?;
     credential_view(kernel, &held).await
 }
 
@@ -94,10 +94,10 @@ pub(crate) async fn credential_view(kernel: &Kernel, held: &Held) -> Result<Cred
         },
         owner: identity.charter.owner,
         purpose: identity.charter.purpose.clone(),
-        last_used: upkeep::last_used(kernel, &id).await?,
+        last_used: work::last_used(kernel, &id).await?,
         issued_position: held.credential.created,
         state: held.status.map_or_else(|reason| reason.code().to_owned(), |()| "live".to_owned()),
-        identity_last_used: upkeep::last_used(kernel, &identity.id.to_string()).await?,
+        identity_last_used: work::last_used(kernel, &identity.id.to_string()).await?,
     })
 }
 

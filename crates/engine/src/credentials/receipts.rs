@@ -21,7 +21,7 @@ use tenure_log::Leaf;
 use crate::Kernel;
 use crate::credentials::holds;
 use crate::credentials::liveness;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -50,7 +50,7 @@ struct Concerned {
 pub async fn receipt(kernel: &Kernel, caller: &Caller, id: ReceiptId) -> Result<ReceiptView, OpError> {
     let stored = kernel.must::<Receipt>("receipt", id).await?;
     let asked_by_caller = matches!(&stored.requested_by, Actor::Person { id, .. } if Some(*id) == caller.person_id());
-    directory::may_read(kernel, caller, "receipt", &id.to_string(), asked_by_caller).await?;
+    authority::may_read(kernel, caller, "receipt", &id.to_string(), asked_by_caller).await?;
     Ok(view(&stored))
 }
 

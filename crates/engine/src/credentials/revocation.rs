@@ -23,12 +23,12 @@ use crate::credentials::holds;
 use crate::credentials::holds::releaser;
 use crate::credentials::receipts;
 use crate::identities::lifecycle;
-use crate::identities::lifecycle::check_reason;
-use crate::identities::registration::owns_identity;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 
 /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
 ///

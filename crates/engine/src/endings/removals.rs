@@ -6,9 +6,9 @@
 pub mod plan;
 
 pub mod blast;
+pub mod steps;
 #[cfg(test)]
 mod tests;
-pub mod work;
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::views::{Page, Resource as View};
@@ -27,21 +27,22 @@ use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, Subjec
 use tenure_core::third_party::Need;
 use tenure_core::time::Timestamp;
 
-use crate::identities::lifecycle::{check_reason, enabling};
+use crate::identities::lifecycle::enabling;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 use crate::kernel::query::{ListAsk, Listed};
-use crate::people::sign_in::assurance_fact;
-pub(crate) use work::{LEAVER, Raised};
+pub(crate) use steps::{LEAVER, Raised};
 
 use crate::Kernel;
 use crate::endings::removals::plan::{Ending, ends_for_good};
-use crate::identities::findings;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
 use crate::kernel::notice::notify;
-use crate::people::sign_in;
+use crate::kernel::query;
 
 impl Listed for Removal {
     const NAME: &'static str = "removal";
@@ -75,11 +76,11 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
                 .decide(|| async {
                     let now = kernel.now();
                     let (removal, ending, waited) = to_raise(kernel, caller, &ask, kind, by, now).await?;
-                    let event = work::removal_event(kernel, "removal.raised", ControlPoint::Suspend, &removal, now)
+                    let event = steps::removal_event(kernel, "removal.raised", ControlPoint::Suspend, &removal, now)
                         .fact("waited_because", waited.as_ref().map(|waited| waited.because))
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    let removal = work::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
+                    let removal = steps::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
                     match &waited {
                         Some(waited) => changeset.replace(waited, &removal),
                         None => changeset.insert(&removal),
@@ -136,7 +137,7 @@ async fn to_raise(
         reason: &ask.reason,
         planned,
     };
-    let mut removal = work::planned_removal(kernel, raised, now);
+    let mut removal = steps::planned_removal(kernel, raised, now);
     if let Some(waiting) = &open {
         (removal.id, removal.created_at) = (waiting.id, waiting.created_at);
     }
@@ -154,7 +155,7 @@ pub(crate) async fn open_removal(
         let terms = [format!("subject={subject}"), format!("state={}", state.as_str())];
         let mut after = None;
         loop {
-            let (rows, next) = findings::rows::<Removal>(kernel, &terms, after).await?;
+            let (rows, next) = query::rows::<Removal>(kernel, &terms, after).await?;
             let found = rows
                 .into_iter()
                 .find(|row| row.subject == *subject && row.environments == environments && (ends_for_good(row.kind) || !ends_for_good(kind)));
@@ -194,7 +195,7 @@ pub async fn removals(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Res
     let Some(n) = ask.filters.iter().position(|(name, _)| *name == "identity") else {
         return kernel.list::<Removal>(caller, ask).await;
     };
-    directory::may_read(kernel, caller, Removal::NAME, "", false).await?;
+    authority::may_read(kernel, caller, Removal::NAME, "", false).await?;
     let (name, wanted) = ask.filters.remove(n);
     let identity = kernel.one::<Identity>(&wanted).await?;
     let terms = [format!("{name}={wanted}"), MORE_IDENTITIES.to_owned()];
@@ -238,7 +239,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
             let ((removal, revision), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     let answer = kernel.allow(caller, Action::Suspend, inventory("removal", id, ""), owns(false))?;
                     let stored = kernel.must::<Removal>("removal", id).await?;
                     must_become(&stored, RemovalState::Held)?;
@@ -256,13 +257,13 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
                         confirmed_by: Some(by),
                         ..(*stored.value).clone()
                     };
-                    let event = work::removal_event(kernel, "removal.confirmed", ControlPoint::Suspend, &removal, now)
+                    let event = steps::removal_event(kernel, "removal.confirmed", ControlPoint::Suspend, &removal, now)
                         .fact("digest", &removal.digest)
                         .fact("policies", &answer.policies)
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
-                    let removal = work::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
+                    let removal = steps::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
                     changeset.replace(&stored, &removal);
                     Ok((changeset, (removal, stored.revision + 1)))
                 })
@@ -293,7 +294,7 @@ pub async fn release_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, re
 
 async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId, reason: &str) -> Result<(Changeset, (Removal, u64)), OpError> {
     let now = kernel.now();
-    let fresh = sign_in::freshness(kernel, caller, now).await?;
+    let fresh = freshness::freshness(kernel, caller, now).await?;
     let stored = kernel.must::<Removal>("removal", id).await?;
     let placed_by = stored.confirmed_by.or(match stored.because {
         Because::Person(person) => Some(person),
@@ -326,7 +327,7 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
         "{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}",
         removal.id
     );
-    let event = work::removal_event(kernel, "removal.released", ControlPoint::Resume, &removal, now)
+    let event = steps::removal_event(kernel, "removal.released", ControlPoint::Resume, &removal, now)
         .fact("released_because", reason)
         .fact("policies", &answer.policies)
         .fact("assurance", assurance_fact(caller));
@@ -334,9 +335,9 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
     let mut changeset = Changeset::new(caller.actor(), now, event);
     fresh.expect(&mut changeset);
     if held && removal.scope.is_some() {
-        work::lift_hold(kernel, &mut changeset, &removal, reason, now).await?;
+        steps::lift_hold(kernel, &mut changeset, &removal, reason, now).await?;
     } else if held {
-        work::lift_batch(kernel, &mut changeset, &mut removal, &ending, now).await?;
+        steps::lift_batch(kernel, &mut changeset, &mut removal, &ending, now).await?;
     }
     changeset.due.push(match &removal.cursor {
         Some(_) => DueChange::Set(DueKind::Removal, id.to_string(), now),
@@ -357,7 +358,7 @@ pub(crate) async fn removal_by_hand(
     now: Timestamp,
 ) -> Result<Removal, OpError> {
     let (removal, ending) = planned_by_hand(kernel, kind, subject, by, reason, now).await?;
-    let removal = work::hold_removal(kernel, changeset, removal, &ending, Some(by), now).await?;
+    let removal = steps::hold_removal(kernel, changeset, removal, &ending, Some(by), now).await?;
     changeset.insert(&removal);
     Ok(removal)
 }
@@ -376,7 +377,7 @@ pub(crate) async fn removal_of_closed_need(
         id: need.name.clone(),
     };
     let (removal, _) = planned_by_hand(kernel, SignalKind::IntegrationRemoved, subject, by, reason, now).await?;
-    let removal = work::now_held(kernel, changeset, removal, now);
+    let removal = steps::now_held(kernel, changeset, removal, now);
     changeset.insert(&removal);
     Ok(())
 }
@@ -398,14 +399,14 @@ async fn planned_by_hand(
         reason,
         planned,
     };
-    Ok((work::planned_removal(kernel, raised, now), ending))
+    Ok((steps::planned_removal(kernel, raised, now), ending))
 }
 
 /// The removal that holds a scope, if one does: the scope isn't let go behind its back.
 pub(crate) async fn removal_holding(kernel: &Kernel, scope: &Scope) -> Result<Option<RemovalId>, OpError> {
     for state in [RemovalState::Held, RemovalState::Retiring] {
         let terms = [format!("scope={scope}"), format!("state={}", state.as_str())];
-        let (rows, _) = findings::rows::<Removal>(kernel, &terms, None).await?;
+        let (rows, _) = query::rows::<Removal>(kernel, &terms, None).await?;
         if let Some(found) = rows.first() {
             return Ok(Some(found.id));
         }

@@ -20,6 +20,7 @@ use crate::Kernel;
 use crate::identities::findings;
 use crate::identities::findings::Apart;
 use crate::kernel::error::OpError;
+use crate::kernel::query;
 
 /// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an identity never
 /// proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.
@@ -70,9 +71,9 @@ async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<Strin
 
 /// Every record with these terms.
 async fn every<T: tenure_core::row::Record>(kernel: &Kernel, terms: &[String]) -> Result<Vec<Stored<T>>, OpError> {
-    let (mut all, mut next) = findings::rows::<T>(kernel, terms, None).await?;
+    let (mut all, mut next) = query::rows::<T>(kernel, terms, None).await?;
     while let Some(after) = next {
-        let (rows, following) = findings::rows::<T>(kernel, terms, Some(after)).await?;
+        let (rows, following) = query::rows::<T>(kernel, terms, Some(after)).await?;
         all.extend(rows);
         next = following;
     }

@@ -27,16 +27,18 @@ use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{Plan, plan};
 use crate::identities::findings;
 use crate::identities::posture::Broken;
-use crate::inventory::contracts::within_contract;
 use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::finding;
 use crate::kernel::notice::notify;
+use crate::kernel::query;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
+use crate::matters::contracts::within_contract;
 use crate::matters::exceptions::plan::rests_on;
-use crate::matters::facts;
-use crate::matters::request_deadlines::acknowledge;
 use crate::matters::reviews;
 use crate::matters::reviews::reviewer_of;
-use crate::run::deadlines::system;
-use crate::run::upkeep;
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;
@@ -77,11 +79,11 @@ pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Times
         return Ok(Some(changeset));
     }
     let limit = dormant_after(kernel, &stored);
-    let next = match plan(&stored, upkeep::last_used(kernel, &stored.id.to_string()).await?, limit, now) {
+    let next = match plan(&stored, work::last_used(kernel, &stored.id.to_string()).await?, limit, now) {
         Plan::Nothing => None,
         Plan::Later(at) => Some(at),
         Plan::Dormant(_)
-            if facts::waived(kernel, &stored, now)
+            if exceptional::waived(kernel, &stored, now)
                 .await?
                 .iter()
                 .any(|waived| waived == ExceptionType::Dormancy.as_str()) =>
@@ -132,7 +134,7 @@ async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity
         "state=open".to_owned(),
         format!("trigger={}", ReviewTrigger::Dormancy.as_str()),
     ];
-    if !findings::rows::<Review>(kernel, &terms, None).await?.0.is_empty() {
+    if !query::rows::<Review>(kernel, &terms, None).await?.0.is_empty() {
         return Ok(());
     }
     let subject = ReviewSubject::Identity(identity.id);
@@ -186,7 +188,7 @@ pub(crate) async fn suspended_by_rule(
     if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
         revocation::cut_with_receipt(kernel, changeset, Scope::Identity(identity.id), by.reason, now).await?;
     }
-    findings::raise(kernel, changeset, by.rule, identity.id, by.detail, by.evidence, now).await?;
+    finding::raise(kernel, changeset, by.rule, identity.id, by.detail, by.evidence, now).await?;
     let cause = SuspensionCause {
         kind: by.kind,
         placed_by: None,
@@ -208,7 +210,7 @@ pub(crate) async fn suspend_all(
     now: Timestamp,
 ) -> Result<bool, OpError> {
     let terms = [term.to_owned(), "state=active".to_owned()];
-    let (rows, _) = findings::rows::<Identity>(kernel, &terms, None).await?;
+    let (rows, _) = query::rows::<Identity>(kernel, &terms, None).await?;
     let more = rows.len() > BATCH;
     for stored in rows.into_iter().take(BATCH) {
         let by = need_ended(kernel, &stored, ended, facts).await?;
@@ -218,7 +220,7 @@ pub(crate) async fn suspend_all(
 }
 
 pub(crate) async fn need_ended<'a>(kernel: &Kernel, identity: &Identity, ended: &'a Ended, more: &[(&str, Value)]) -> Result<ByRule<'a>, OpError> {
-    let mut evidence = facts(json!({"ended": ended.subject, "last_used": upkeep::last_used(kernel, &identity.id.to_string()).await?}));
+    let mut evidence = facts(json!({"ended": ended.subject, "last_used": work::last_used(kernel, &identity.id.to_string()).await?}));
     evidence.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Ok(ByRule {
         kind: SuspensionKind::NeedEnded,
@@ -284,7 +286,7 @@ pub(crate) async fn may_return(kernel: &Kernel, identity: &Identity, released: O
     if released != Some(SuspensionKind::ExceptionEnded) {
         return Ok(());
     }
-    let waived = facts::waived(kernel, identity, now).await?;
+    let waived = exceptional::waived(kernel, identity, now).await?;
     for kind in ExceptionType::ALL {
         if rests_on(*kind, &identity.charter) && !waived.iter().any(|waived| waived == kind.as_str()) {
             return Err(OpError::because(
@@ -310,7 +312,7 @@ pub(crate) async fn resumed(kernel: &Kernel, changeset: &mut Changeset, identity
         .into_iter()
         .filter(|rule| !identity.suspensions.iter().any(|cause| rule_of(cause.kind).is_some_and(|of| of.id == rule.id)))
         .collect();
-    findings::no_longer(kernel, changeset, &over, identity.id, "the suspension was released", now).await?;
+    finding::no_longer(kernel, changeset, &over, identity.id, "the suspension was released", now).await?;
     watch(changeset, identity, now);
     Ok(())
 }

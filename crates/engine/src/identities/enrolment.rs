@@ -19,15 +19,15 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 use crate::Kernel;
 use crate::identities::bindings;
 use crate::identities::lifecycle;
-use crate::identities::registration::owns_identity;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{identity as identity_entity, inventory};
 use crate::kernel::caller::Caller;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::exceptional::About;
 use crate::kernel::operation::Asked;
 use crate::kernel::refusals::Refusal;
-use crate::log::epochs;
 use crate::matters::reviews;
 
 /// Keys that one identity can have enrolled.
@@ -123,7 +123,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
         replayed(kernel, &token).await?;
         return Err(refuse_enrolment(kernel, &token, Reason::JoinTokenSpent).await);
     }
-    if kernel.now() >= token.expires_at || !epochs::of_this_epoch(kernel, token.created).await? {
+    if kernel.now() >= token.expires_at || !epoch::of_this_epoch(kernel, token.created).await? {
         return Err(refuse_enrolment(kernel, &token, Reason::JoinTokenSpent).await);
     }
     let key = parse_workload_key(&ask.jwk).map_err(|e| OpError::field("jwk", e.code(), &e.to_string()))?;

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
 use tenure_api::views::Page;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::exception::Exception;
-use tenure_core::finding::{Finding, FindingState, Resolution, Rule, Severity, rules};
+use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
 use tenure_core::id::{FindingId, IdentityId};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::person::{Person, Role};
@@ -17,38 +17,25 @@ use tenure_core::policy::{Action, Attributes, Value as Attribute};
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 use tenure_core::review::Review;
-use tenure_core::row::{Record, Stored};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::credentials::introspection;
 use crate::credentials::introspection::Enforcer;
-use crate::identities::lifecycle::check_reason;
 use crate::identities::posture::{self, Around, Broken};
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::inventory;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::notice::notify;
+use crate::kernel::exceptional;
+use crate::kernel::finding;
+use crate::kernel::finding::COUNTED_EVERY;
+use crate::kernel::freshness;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
+use crate::kernel::query;
 use crate::kernel::query::ListAsk;
-use crate::matters::facts;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
-
-/// How often one finding is counted: whoever causes it again and again doesn't fill the log.
-const COUNTED_EVERY: Span = Span::from_mins(1);
-/// Rows of one page, and pages, that a summary counts at most.
-const PAGE: u16 = 1_000;
-const PAGES: usize = 10;
-
-/// A finding as somebody meets it who sees its rule broken.
-struct Known {
-    open: Option<Stored<Finding>>,
-    /// The last one, open or not, of this rule, subject and detail.
-    last: Option<FindingId>,
-}
 
 /// What a finding that is recorded apart is about, in words.
 #[derive(Clone, Copy)]
@@ -61,196 +48,16 @@ pub(crate) struct Apart {
     pub what: &'static str,
 }
 
-/// Opens a finding in this changeset, or counts it if it is open already. The id of a new one is returned; its event is then the
-/// changeset's last.
-pub(crate) async fn raise(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    rule: &'static Rule,
-    subject: impl ToString,
-    detail: &str,
-    evidence: Map<String, Value>,
-    now: Timestamp,
-) -> Result<Option<FindingId>, OpError> {
-    let subject = subject.to_string();
-    let known = known_finding(kernel, rule, &subject, detail).await?;
-    if let Some(open) = known.open {
-        count_again(kernel, changeset, &open, evidence, now);
-        return Ok(None);
-    }
-    let finding = Finding {
-        id: FindingId::generate(now, kernel.entropy.as_ref()),
-        rule: rule.id.to_owned(),
-        subject: subject.clone(),
-        detail: detail.to_owned(),
-        evidence,
-        severity: rule.severity,
-        state: FindingState::Open,
-        seen: 1,
-        opened_at: now,
-        last_seen_at: now,
-        resolved: None,
-    };
-    let event = kernel
-        .event(now, "finding.opened", ControlPoint::Review)
-        .subject(&subject)
-        .subject(finding.id)
-        .fact("rule", rule.id)
-        .fact("severity", finding.severity)
-        .fact("detail", detail)
-        .fact("frameworks", rule.frameworks)
-        .fact("evidence", &finding.evidence)
-        .fact("action", rule.action);
-    changeset.event(event);
-    changeset.insert(&finding);
-    // Whoever sees the same at the same time follows the same one: only the first opens the next.
-    changeset.once.push(Once {
-        space: "finding",
-        key: format!("{} {subject} {detail} {}", rule.id, known.last.map(|last| last.to_string()).unwrap_or_default()),
-        until: None,
-    });
-    Ok(Some(finding.id))
-}
-
-fn count_again(kernel: &Kernel, changeset: &mut Changeset, open: &Stored<Finding>, evidence: Map<String, Value>, now: Timestamp) {
-    if now.since(open.last_seen_at) < COUNTED_EVERY {
-        return;
-    }
-    let finding = Finding {
-        seen: open.seen.saturating_add(1),
-        last_seen_at: now,
-        evidence,
-        ..(*open.value).clone()
-    };
-    let event = kernel
-        .event(now, "finding.seen_again", ControlPoint::Review)
-        .subject(&open.subject)
-        .subject(open.id)
-        .fact("rule", &open.rule)
-        .fact("seen", finding.seen)
-        .fact("evidence", &finding.evidence);
-    changeset.event(event);
-    changeset.replace(open, &finding);
-}
-
-async fn known_finding(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<Known, OpError> {
-    let mut known = Known { open: None, last: None };
-    let terms = vec![format!("subject={subject}"), format!("rule={}", rule.id)];
-    let mut after = None;
-    loop {
-        let (rows, next) = rows::<Finding>(kernel, &terms, after).await?;
-        for row in rows.into_iter().filter(|row| row.detail == detail) {
-            known.last = Some(row.id);
-            if row.state == FindingState::Open {
-                known.open = Some(row);
-            }
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(known),
-        }
-    }
-}
-
-/// Resolves the open findings of these rules about a subject: it is no longer so.
-pub(crate) async fn no_longer(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    rules: &[&Rule],
-    subject: impl ToString,
-    how: &str,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let open = open_findings(kernel, &subject.to_string()).await?;
-    for stored in open.iter().filter(|stored| rules.iter().any(|rule| rule.id == stored.rule)) {
-        settle_finding(kernel, changeset, stored, how, now);
-    }
-    Ok(())
-}
-
-/// As [`Kernel::no_longer`], of one rule and one detail.
-pub(crate) async fn no_longer_about(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    rule: &Rule,
-    subject: impl ToString,
-    detail: &str,
-    how: &str,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    if let Some(open) = known_finding(kernel, rule, &subject.to_string(), detail).await?.open {
-        settle_finding(kernel, changeset, &open, how, now);
-    }
-    Ok(())
-}
-
-/// Whether a finding of this rule, about this detail of a subject, is open.
-pub(crate) async fn is_found(kernel: &Kernel, rule: &Rule, subject: &str, detail: &str) -> Result<bool, OpError> {
-    Ok(known_finding(kernel, rule, subject, detail).await?.open.is_some())
-}
-
-/// Whether a finding of this rule about a subject is open.
-pub(crate) async fn has_finding(kernel: &Kernel, rule: &Rule, subject: &str) -> Result<bool, OpError> {
-    Ok(open_since(kernel, rule, subject).await?.is_some())
-}
-
-/// Since when a finding of this rule about a subject is open.
-pub(crate) async fn open_since(kernel: &Kernel, rule: &Rule, subject: &str) -> Result<Option<Timestamp>, OpError> {
-    let open = open_findings(kernel, subject).await?;
-    Ok(open.iter().find(|open| open.rule == rule.id).map(|open| open.opened_at))
-}
-
-async fn open_findings(kernel: &Kernel, subject: &str) -> Result<Vec<Stored<Finding>>, OpError> {
-    let terms = [format!("subject={subject}"), "state=open".to_owned()];
-    let (mut all, mut next) = rows::<Finding>(kernel, &terms, None).await?;
-    while let Some(after) = next {
-        let (rows, following) = rows::<Finding>(kernel, &terms, Some(after)).await?;
-        all.extend(rows);
-        next = following;
-    }
-    Ok(all)
-}
-
-/// The end of a finding, and its event.
-fn resolution(kernel: &Kernel, stored: &Finding, by: Option<&Caller>, how: &str, now: Timestamp) -> (Event, Finding) {
-    let mut event = kernel
-        .event(now, "finding.resolved", ControlPoint::Review)
-        .subject(&stored.subject)
-        .subject(stored.id)
-        .fact("rule", &stored.rule)
-        .fact("how", how)
-        .fact("seen", stored.seen);
-    if let Some(caller) = by {
-        event = event.fact("assurance", assurance_fact(caller));
-    }
-    let finding = Finding {
-        state: FindingState::Resolved,
-        resolved: Some(Resolution {
-            at: now,
-            by: by.and_then(Caller::person_id),
-            how: how.to_owned(),
-        }),
-        ..stored.clone()
-    };
-    (event, finding)
-}
-
-fn settle_finding(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Finding>, how: &str, now: Timestamp) {
-    let (event, finding) = resolution(kernel, stored, None, how, now);
-    changeset.event(event);
-    changeset.replace(stored, &finding);
-}
-
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
 pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {
     for broken in broken {
-        raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
+        finding::raise(kernel, changeset, broken.rule, id, &broken.detail, broken.evidence.clone(), now).await?;
     }
-    for stored in open_findings(kernel, &id.to_string()).await? {
+    for stored in finding::open_findings(kernel, &id.to_string()).await? {
         let is_posture = posture::RULES.iter().any(|rule| rule.id == stored.rule);
         let is_so = broken.iter().any(|broken| broken.rule.id == stored.rule && broken.detail == stored.detail);
         if is_posture && !is_so {
-            settle_finding(kernel, changeset, &stored, "it is no longer so", now);
+            finding::settle_finding(kernel, changeset, &stored, "it is no longer so", now);
         }
     }
     Ok(())
@@ -263,10 +70,10 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
         None => None,
     };
     let terms = [format!("identity={}", identity.id), "state=open".to_owned()];
-    let (reviews, _) = rows::<Review>(kernel, &terms, None).await?;
+    let (reviews, _) = query::rows::<Review>(kernel, &terms, None).await?;
     let around = Around {
         owner_active: owner.is_some_and(|owner| owner.is_active()),
-        waived: facts::waived(kernel, identity, now).await?,
+        waived: exceptional::waived(kernel, identity, now).await?,
         overdue: reviews.iter().filter(|review| review.due_at <= now).map(|review| review.id).collect(),
     };
     Ok(posture::posture(identity, &around, now))
@@ -299,16 +106,19 @@ async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str
     let Some(identity) = kernel.one::<Identity>(id).await? else { return Ok(()) };
     for _ in 0..4 {
         let now = kernel.now();
-        let known = known_finding(kernel, about.rule, &id.to_string(), detail).await?;
+        let known = finding::known_finding(kernel, about.rule, &id.to_string(), detail).await?;
         if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
             return Ok(());
         }
         let seen = kernel.event(now, about.seen, ControlPoint::Use).subject(id).fact("evidence", &evidence);
         let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
-        if raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now).await?.is_some() {
+        if finding::raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now)
+            .await?
+            .is_some()
+        {
             let owner: Vec<_> = identity.charter.owner.into_iter().collect();
             let text = format!("{id}: {}\nLook: tenure finding list --subject {id}", about.what);
-            tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
+            finding::tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
         }
         match kernel.settle(changeset).await {
             // Somebody else opened the same one.
@@ -363,7 +173,7 @@ pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, a
 /// # Errors
 /// The caller may read no findings at all.
 pub async fn finding_rules(kernel: &Kernel, caller: &Caller) -> Result<RuleList, OpError> {
-    directory::may_read(kernel, caller, "finding", "", true).await?;
+    authority::may_read(kernel, caller, "finding", "", true).await?;
     Ok(RuleList {
         items: rules::ALL.iter().map(|rule| RuleView::from(*rule)).collect(),
     })
@@ -379,7 +189,7 @@ pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<
         Some(subject) => owns_what_is_found(kernel, caller, subject).await?,
         None => false,
     };
-    directory::may_read(kernel, caller, "finding", subject.as_deref().unwrap_or(""), owned).await?;
+    authority::may_read(kernel, caller, "finding", subject.as_deref().unwrap_or(""), owned).await?;
     let (rows, end) = kernel.page::<Finding>(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| finding_view((*row.value).clone(), row.revision)).collect()))
 }
@@ -391,7 +201,7 @@ pub async fn findings(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<
 pub async fn finding(kernel: &Kernel, caller: &Caller, id: FindingId) -> Result<FindingView, OpError> {
     let stored = kernel.must::<Finding>("finding", id).await?;
     let owned = owns_what_is_found(kernel, caller, &stored.subject).await?;
-    directory::may_read(kernel, caller, "finding", &id.to_string(), owned).await?;
+    authority::may_read(kernel, caller, "finding", &id.to_string(), owned).await?;
     Ok(finding_view((*stored.value).clone(), stored.revision))
 }
 
@@ -408,7 +218,7 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<Finding>("finding", id).await?;
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     // What is critical bars renewal: no owner lifts that alone.
                     let owned = stored.severity < Severity::Critical && owns_what_is_found(kernel, caller, &stored.subject).await?;
                     let context = Attributes::from([
@@ -421,7 +231,7 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
                     if stored.state == FindingState::Resolved {
                         return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
                     }
-                    let (event, finding) = resolution(kernel, &stored, Some(caller), &ask.how, now);
+                    let (event, finding) = finding::resolution(kernel, &stored, Some(caller), &ask.how, now);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &finding);
@@ -440,7 +250,7 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
 /// # Errors
 /// The caller may not read all of them.
 pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<FindingSummary, OpError> {
-    directory::may_read(kernel, caller, "finding", "", false).await?;
+    authority::may_read(kernel, caller, "finding", "", false).await?;
     let mut summary = FindingSummary::default();
     let mut by_severity: BTreeMap<String, u64> = BTreeMap::new();
     let mut by_rule: BTreeMap<String, u64> = BTreeMap::new();
@@ -448,18 +258,18 @@ pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<Finding
         *by_severity.entry(finding.severity.as_str().to_owned()).or_default() += 1;
         *by_rule.entry(finding.rule.clone()).or_default() += 1;
     };
-    let mut capped = each(kernel, &["state=open"], &mut count_finding).await?;
+    let mut capped = query::each(kernel, &["state=open"], &mut count_finding).await?;
     let mut debt = Debt::default();
     for state in [IdentityState::Active, IdentityState::Suspended] {
         let state = format!("state={}", state.as_str());
-        capped |= each(kernel, &["shared=true", &state], &mut |_: &Identity| debt.shared_identities += 1).await?;
+        capped |= query::each(kernel, &["shared=true", &state], &mut |_: &Identity| debt.shared_identities += 1).await?;
     }
     for state in ["state=active", "state=breached"] {
         let mut count_exception = |exception: &Exception| {
             debt.exceptions += 1;
             debt.renewed_exceptions += u64::from(exception.renewals > 0);
         };
-        capped |= each(kernel, &[state], &mut count_exception).await?;
+        capped |= query::each(kernel, &[state], &mut count_exception).await?;
     }
     summary.open_by_severity = by_severity;
     summary.open_by_rule = by_rule;
@@ -468,33 +278,13 @@ pub async fn finding_summary(kernel: &Kernel, caller: &Caller) -> Result<Finding
     Ok(summary)
 }
 
-/// Looks at up to ten thousand records that have these terms; true if there are more.
-async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
-    let mut after = None;
-    for _ in 0..PAGES {
-        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-        let (rows, next) = kernel.listed::<T>(T::KIND, terms, after, PAGE).await?;
-        rows.iter().for_each(|row| look(&row.value));
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-/// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
-pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
-    kernel.listed(T::KIND, terms.to_vec(), after, 200).await
-}
-
 /// Every posture rule, computed now.
 ///
 /// # Errors
 /// No such identity, or the caller may not read it.
 pub async fn posture(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<PostureView, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
-    directory::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
+    authority::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &stored)).await?;
     let now = kernel.now();
     let broken = posture_of(kernel, &stored, now).await?;
     Ok(PostureView {
@@ -521,13 +311,6 @@ async fn owns_what_is_found(kernel: &Kernel, caller: &Caller, subject: &str) -> 
     }
     let Ok(id) = subject.parse::<IdentityId>() else { return Ok(false) };
     Ok(kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)))
-}
-
-/// Has people told through the changeset's last event.
-pub(crate) fn tell(changeset: &mut Changeset, to: &[tenure_core::id::PersonId], roles: &[Role], title: &str, text: &str) {
-    if let Some(event) = changeset.events.last_mut() {
-        *event = notify(event.clone(), to, roles, title, text);
-    }
 }
 
 fn finding_view(record: Finding, revision: u64) -> FindingView {

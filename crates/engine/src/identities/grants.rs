@@ -15,13 +15,13 @@ use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 
 use crate::Kernel;
-use crate::identities::lifecycle::check_reason;
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
+use crate::kernel::authority;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 
 /// Grants that an identity can hold at once.
 pub(crate) const MAX_GRANTS: usize = 64;
@@ -66,7 +66,7 @@ pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason:
 pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<AccessReport, OpError> {
     let now = kernel.now();
     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
-    directory::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
+    authority::may_read(kernel, caller, "identity", &id.to_string(), owns_identity(caller, &known.identity)).await?;
     let stands = gate::standing(known.facts(now)).is_ok();
     let access = known.grants.iter().flatten().map(|grant| Access {
         grant: grant.id,

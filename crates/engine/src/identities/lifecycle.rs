@@ -27,22 +27,23 @@ use crate::credentials::holds;
 use crate::credentials::holds::releaser;
 use crate::credentials::revocation;
 use crate::identities::dormancy;
-use crate::identities::findings;
 use crate::identities::registration;
-use crate::identities::registration::owns_identity;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::expect_optional;
+use crate::kernel::operation;
 use crate::kernel::operation::Asked;
 use crate::matters::facts;
 use crate::matters::fulfilment;
 use crate::matters::request;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
 use crate::requests::vote;
 
 impl From<BadTransition> for OpError {
@@ -203,7 +204,7 @@ async fn join_scopes(kernel: &Kernel, changeset: &mut Changeset, identity: &mut 
 /// # Errors
 /// It is neither active nor suspended, or the caller may not.
 pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
-    check_reason(&reason)?;
+    operation::check_reason(&reason)?;
     let reason = reason.as_str();
     let mut view = step(
         kernel,
@@ -225,7 +226,7 @@ pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: S
 /// # Errors
 /// As of [`Self::suspend`].
 pub async fn suspension_planned(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
-    check_reason(&reason)?;
+    operation::check_reason(&reason)?;
     let planned = kernel.recorded(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), async {
         let stored = kernel.must::<Identity>("identity", id).await?;
         kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
@@ -290,7 +291,7 @@ fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now
 /// # Errors
 /// It is not suspended, has no such cause, or the caller may not.
 pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resume) -> Result<IdentityView, OpError> {
-    check_reason(&ask.reason)?;
+    operation::check_reason(&ask.reason)?;
     let (reason, cause) = (ask.reason.as_str(), ask.cause);
     step(
         kernel,
@@ -299,7 +300,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
         id,
         |stored, now| async move {
             let by = caller.must_be_person()?;
-            let fresh = sign_in::freshness(kernel, caller, now).await?;
+            let fresh = freshness::freshness(kernel, caller, now).await?;
             if stored.suspensions.len() > 1 && ask.revision.is_none() {
                 // The place of a cause means nothing without the list it was read from.
                 return Err(OpError::field(
@@ -351,7 +352,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
 /// # Errors
 /// It is neither active nor suspended, or the caller may not.
 pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
-    check_reason(&reason)?;
+    operation::check_reason(&reason)?;
     let reason = reason.as_str();
     let view = step(
         kernel,
@@ -373,7 +374,7 @@ pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: St
 /// # Errors
 /// It is neither, or the caller may not.
 pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: String) -> Result<IdentityView, OpError> {
-    check_reason(&reason)?;
+    operation::check_reason(&reason)?;
     let reason = reason.as_str();
     step(
         kernel,
@@ -463,7 +464,7 @@ async fn end(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, re
     changeset.due.push(DueChange::Clear(DueKind::IdentityExpiry, identity.id.to_string()));
     changeset.due.push(DueChange::Clear(DueKind::IdentityIdle, identity.id.to_string()));
     changeset.due.push(DueChange::Clear(DueKind::Dormancy, identity.id.to_string()));
-    findings::no_longer(kernel, changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now).await?;
+    finding::no_longer(kernel, changeset, tenure_core::finding::rules::ALL, identity.id, "the identity has ended", now).await?;
     Ok(())
 }
 
@@ -492,7 +493,7 @@ pub(crate) async fn suspend_for_replay(kernel: &Kernel, stored: &Stored<Identity
     let mut changeset = stepped.changeset;
     changeset.replace(stored, &stepped.identity);
     let rule = &tenure_core::finding::rules::JOIN_TOKEN_REPLAYED;
-    findings::raise(kernel, &mut changeset, rule, stored.id, "", serde_json::Map::new(), now).await?;
+    finding::raise(kernel, &mut changeset, rule, stored.id, "", serde_json::Map::new(), now).await?;
     Ok(Some(changeset))
 }
 
@@ -571,15 +572,6 @@ fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCau
         releasable_by: releaser(caller),
         reason: reason.to_owned(),
         at: now,
-    }
-}
-
-/// A reason that a person gives: never empty, so that the record says why.
-pub(crate) fn check_reason(reason: &str) -> Result<(), OpError> {
-    if reason.trim().is_empty() || reason.len() > 500 {
-        Err(OpError::field("reason", "reason_missing", "say why, in at most 500 bytes"))
-    } else {
-        Ok(())
     }
 }
 

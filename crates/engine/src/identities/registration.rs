@@ -27,22 +27,22 @@ use crate::credentials::holds;
 use crate::credentials::holds::scopes_of;
 use crate::identities::bindings;
 use crate::identities::lifecycle;
-use crate::inventory::directory;
 use crate::inventory::naming;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
 use crate::inventory::templates;
+use crate::kernel::authority;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
+use crate::kernel::work;
 use crate::matters::facts;
 use crate::matters::facts::Facts;
 use crate::matters::fulfilment;
 use crate::matters::fulfilment::{unchangeable, widens};
 use crate::matters::request;
-use crate::run::upkeep;
 
 /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
 ///
@@ -312,7 +312,7 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
     // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
     let facts = Box::pin(facts::facts_of_identity(kernel, &matter, stored, charter, &references, now)).await?;
     request::may_ask(kernel, caller, &facts)?;
-    if caller.person_id() != Some(stored.registered_by) && !owns_identity(caller, stored) {
+    if caller.person_id() != Some(stored.registered_by) && !authority::owns_identity(caller, stored) {
         return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
     }
     let mut identity = Identity {
@@ -359,7 +359,7 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
         caller,
         Action::Revoke,
         inventory("identity", stored.id, charter.environment.as_deref().unwrap_or("")),
-        owns(owns_identity(caller, stored)),
+        owns(authority::owns_identity(caller, stored)),
     )?;
     if !narrows(&stored.charter, charter) {
         return Err(widens());
@@ -407,7 +407,7 @@ async fn shown(
     holds: &BTreeMap<Scope, Hold>,
     removal_group: Option<RemovalGroup>,
 ) -> Result<IdentityView, OpError> {
-    let last_used = upkeep::last_used(kernel, &record.id.to_string()).await?;
+    let last_used = work::last_used(kernel, &record.id.to_string()).await?;
     Ok(IdentityView {
         removal_group,
         holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
@@ -428,7 +428,7 @@ pub async fn identity(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Resul
     let stored = kernel.must::<Identity>("identity", id).await?;
     // Who registered a draft has to finish it.
     let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
-    directory::may_read(kernel, caller, "identity", &id.to_string(), drafts || owns_identity(caller, &stored)).await?;
+    authority::may_read(kernel, caller, "identity", &id.to_string(), drafts || authority::owns_identity(caller, &stored)).await?;
     identity_view(kernel, (*stored.value).clone(), stored.revision, None).await
 }
 
@@ -449,12 +449,4 @@ pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, O
 /// The key of an environment's row.
 pub(crate) fn environment_key(name: &str) -> RowKey {
     RowKey::new(Environment::KIND, name)
-}
-
-/// Whether the caller is the identity's accountable owner, or the identity itself.
-pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
-    match caller {
-        Caller::Person { person, .. } => identity.charter.owner == Some(person.id),
-        Caller::Identity { identity: who, .. } => who.id == identity.id,
-    }
 }

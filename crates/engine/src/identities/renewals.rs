@@ -20,12 +20,12 @@ use crate::identities::lifecycle::charter_of;
 use crate::inventory::references;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
 use crate::kernel::notice::notify;
-use crate::matters::facts;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::fulfilment;
-use crate::matters::request_deadlines::acknowledge;
-use crate::run::deadlines::system;
-use crate::run::upkeep;
 
 /// Within which time an identity must have been used for a renewal that somebody asks for.
 pub(crate) const USED_WITHIN: Span = Span::from_days(30);
@@ -35,7 +35,7 @@ pub(crate) const USED_WITHIN: Span = Span::from_days(30);
 pub(crate) async fn renewal_problems(kernel: &Kernel, identity: &Identity, used_within: Span, now: Timestamp) -> Result<Vec<String>, OpError> {
     let mut problems = Vec::new();
     let id = identity.id.to_string();
-    let last_used = upkeep::last_used(kernel, &id).await?;
+    let last_used = work::last_used(kernel, &id).await?;
     if last_used.is_none_or(|used| now.since(used) > used_within) {
         problems.push(format!("no use within {used_within}"));
     }
@@ -109,7 +109,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
     }
     let answer = may_renew(kernel, &stored, problems.is_empty(), now).await?;
     let next = plan::next_end(&stored, now);
-    let evidence = serde_json::json!({"last_used": upkeep::last_used(kernel, &id.to_string()).await?, "problems": problems, "used_within": terms.used_within});
+    let evidence = serde_json::json!({"last_used": work::last_used(kernel, &id.to_string()).await?, "problems": problems, "used_within": terms.used_within});
     let (Some(until), true) = (next, problems.is_empty() && gate::check(&answer).is_ok()) else {
         return Ok(Some(not_renewed(kernel, claimed, &stored, evidence, &answer, now)?));
     };
@@ -157,7 +157,7 @@ async fn may_renew(kernel: &Kernel, identity: &Stored<Identity>, need_verified: 
             ("in_transfer", Value::Bool(gate::in_transfer(identity, now))),
             ("need_verified", Value::Bool(need_verified)),
             ("duration_secs", Value::Long(extends.as_secs())),
-            ("waived", Value::Set(facts::waived(kernel, identity, now).await?)),
+            ("waived", Value::Set(exceptional::waived(kernel, identity, now).await?)),
             ("wildcard_scope", Value::Bool(charter.has_wildcard())),
             ("weaker_credential", Value::Bool(charter.has_weaker_credential())),
             ("shared", Value::Bool(charter.shared.is_some())),

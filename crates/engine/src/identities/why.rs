@@ -76,7 +76,7 @@ async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result
         return Ok(false);
     };
     let identity = kernel.one::<tenure_core::identity::Identity>(id).await?;
-    Ok(identity.is_some_and(|identity| crate::identities::registration::owns_identity(caller, &identity)))
+    Ok(identity.is_some_and(|identity| crate::kernel::authority::owns_identity(caller, &identity)))
 }
 
 /// Who could touch a resource at a moment, and why: each grant that was in force then, with the need, the approval and what had ended

@@ -1,12 +1,11 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
-use serde_json::json;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource, SignWith};
 use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
-use tenure_core::event::{ControlPoint, Event};
+use tenure_core::event::ControlPoint;
 use tenure_core::exceptional::Access;
 use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
@@ -231,7 +230,7 @@ pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<
                     let stored = kernel.must::<Environment>("environment", name).await?;
                     let signs_from = now.plus(kernel.settings.key_overlap);
                     let retire_at = signs_from.plus(MAX_CREDENTIAL_TTL).plus(tenure_core::credential::CLOCK_SKEW);
-                    let (fresh, keys, event) = next_keys(kernel, &stored, signs_from, now)?;
+                    let (fresh, keys, event) = keys::next_keys(kernel, &stored, signs_from, now)?;
                     let mut environment = (*stored.value).clone();
                     environment.keys.retain(|old| old.published_until.is_none_or(|until| now < until));
                     for old in &mut environment.keys {
@@ -249,32 +248,6 @@ pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<
             kernel.changed(environment, revision, &committed).await
         })
         .await
-}
-
-/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
-pub(crate) fn next_keys(
-    kernel: &Kernel,
-    environment: &Environment,
-    signs_from: Timestamp,
-    now: Timestamp,
-) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
-    let keys: Vec<SigningKey> = environment
-        .algorithms()
-        .into_iter()
-        .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
-        .collect::<Result<_, _>>()?;
-    let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
-    let mut event = kernel
-        .event(now, "environment.key_rotated", ControlPoint::Administer)
-        .subject(&environment.name)
-        .fact("signs_from", signs_from);
-    if let [key] = keys.as_slice() {
-        event = event.fact("key", key.id).fact("public_key", &key.public);
-    } else {
-        let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
-        event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
-    }
-    Ok((named.collect(), keys, event))
 }
 
 /// Registers a resource.
@@ -377,7 +350,7 @@ pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &S
                         .event(now, "resource.signing_changed", ControlPoint::Administer)
                         .subject(id)
                         .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
-                    let mut changeset = Changeset::new(caller.actor(), now, with_key(event, new_key.as_ref()));
+                    let mut changeset = Changeset::new(caller.actor(), now, keys::with_key(event, new_key.as_ref()));
                     changeset.replace(&stored, &resource);
                     if let Some(key) = &new_key {
                         add_key(&mut changeset, &environment, key, now.plus(kernel.settings.key_overlap));
@@ -418,43 +391,6 @@ pub(crate) fn missing_key(
     missing
         .map(|algorithm| keys::new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
         .transpose()
-}
-
-/// Whether the caller may read this part of the inventory; a refusal is recorded.
-///
-/// # Errors
-/// They may not.
-pub async fn may_read(kernel: &Kernel, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
-            can_read(kernel, caller, kind, id, owned)
-        })
-        .await
-}
-
-pub(crate) fn can_read(kernel: &Kernel, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
-    kernel.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
-}
-
-/// Whether the caller may read the log; a refusal is recorded.
-///
-/// # Errors
-/// They may not.
-pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
-            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
-        })
-        .await
-}
-
-/// Publishes an environment's first key of an algorithm.
-/// An event that tells the first key of an algorithm, if there is one.
-pub(crate) fn with_key(event: Event, key: Option<&SigningKey>) -> Event {
-    match key {
-        Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
-        None => event,
-    }
 }
 
 fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &SigningKey, signs_from: Timestamp) {

@@ -1,14 +1,10 @@
 //! What identities live among: applications, environments, resources, third parties, needs, and what charters may name.
 
-pub mod changes;
-pub mod contracts;
 pub mod directory;
 pub mod naming;
 pub mod needs;
 pub mod ownership;
-pub mod packages;
 pub mod references;
 pub mod removal_groups;
 pub mod templates;
 pub mod third_party;
-pub mod tiers;

@@ -19,16 +19,16 @@ use crate::Kernel;
 use crate::endings::removals;
 use crate::identities::dormancy;
 use crate::identities::dormancy::Ended;
-use crate::identities::lifecycle::check_reason;
 use crate::inventory::ownership;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 use crate::kernel::query::Listed;
-use crate::matters::request_deadlines::acknowledge;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 
 impl Listed for Need {
     const NAME: &'static str = "need";
@@ -168,7 +168,7 @@ pub(crate) async fn work_need(kernel: &Kernel, claimed: &Claimed, now: Timestamp
             let (changeset, _, more) = closing(kernel, system(), &stored, stored.owner, "its end has come", now).await?;
             (changeset, more)
         }
-        (Standing::Open, Some(end)) => return Ok(Some(deadlines::postponed(kernel, claimed, end, now))),
+        (Standing::Open, Some(end)) => return Ok(Some(work::postponed(kernel, claimed, end, now))),
         (Standing::Open, None) => return Ok(None),
         (Standing::Closed, _) => {
             let event = kernel.event(now, "need.worked_off", ControlPoint::Suspend).subject(id);
@@ -194,6 +194,7 @@ mod tests {
     use super::*;
     use crate::log::seal::tests::world;
     use crate::matters::exceptions::tests::active;
+    use crate::run::deadlines;
 
     #[tokio::test]
     async fn more_than_fit_in_one_commit_are_worked_off_right_after() {

@@ -28,16 +28,17 @@ use tenure_core::time::Timestamp;
 use crate::Kernel;
 use crate::access::leavers::BATCH;
 use crate::access::transfers::is_away;
-use crate::identities::findings;
 use crate::inventory::removal_groups;
 use crate::inventory::removal_groups::look_at_groups;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::run::deadlines::system;
+use crate::kernel::query;
+use crate::kernel::work::system;
 use crate::signals::sources;
 
 /// What stands after a person's id in the subject of the deadline by which what they left behind has other owners.
@@ -254,7 +255,7 @@ pub(crate) async fn who_answers(kernel: &Kernel, owner: PersonId, problems: &mut
 pub(crate) async fn has_an_owner(kernel: &Kernel, changeset: &mut Changeset, id: &str, owner: &Stored<Person>, now: Timestamp) -> Result<(), OpError> {
     // Who leaves meanwhile is not made an owner.
     changeset.expect(owner);
-    findings::no_longer(kernel, changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
+    finding::no_longer(kernel, changeset, &[&OWNER_LEFT], id, "somebody who is there answers for it", now).await
 }
 
 /// Opens a finding for the first records of somebody who is away that have none, and tells administrators; returns how many.
@@ -264,11 +265,11 @@ pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset,
         if opened.len() == most {
             break;
         }
-        if findings::has_finding(kernel, &OWNER_LEFT, &id).await? {
+        if finding::has_finding(kernel, &OWNER_LEFT, &id).await? {
             continue;
         }
         let evidence = Map::from_iter([("owner".to_owned(), Value::from(owner.id.to_string())), ("kind".to_owned(), Value::from(kind))]);
-        findings::raise(kernel, changeset, &OWNER_LEFT, &id, &owner.id.to_string(), evidence, now).await?;
+        finding::raise(kernel, changeset, &OWNER_LEFT, &id, &owner.id.to_string(), evidence, now).await?;
         opened.push(id);
     }
     if opened.is_empty() {
@@ -295,8 +296,8 @@ pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset,
 pub(crate) async fn note_return(kernel: &Kernel, changeset: &mut Changeset, owner: PersonId, most: usize, now: Timestamp) -> Result<usize, OpError> {
     let mut resolved = 0;
     for (id, _) in answered_for(kernel, owner).await? {
-        if resolved < most && findings::has_finding(kernel, &OWNER_LEFT, &id).await? {
-            findings::no_longer(kernel, changeset, &[&OWNER_LEFT], &id, "its owner is there again", now).await?;
+        if resolved < most && finding::has_finding(kernel, &OWNER_LEFT, &id).await? {
+            finding::no_longer(kernel, changeset, &[&OWNER_LEFT], &id, "its owner is there again", now).await?;
             resolved += 1;
         }
     }
@@ -378,7 +379,7 @@ pub(crate) async fn swept(kernel: &Kernel, changeset: Changeset) -> Result<bool,
 async fn add_owners<T: Owned>(kernel: &Kernel, owners: &mut BTreeSet<PersonId>) -> Result<(), OpError> {
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<T>(kernel, &[], after).await?;
+        let (rows, next) = query::rows::<T>(kernel, &[], after).await?;
         owners.extend(rows.iter().filter(|row| !row.is_over()).map(|row| row.owner()));
         after = next;
         if after.is_none() {
@@ -402,7 +403,7 @@ async fn add_owned<T: Owned>(kernel: &Kernel, all: &mut Vec<(String, &'static st
     let terms = [format!("owner={owner}")];
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<T>(kernel, &terms, after).await?;
+        let (rows, next) = query::rows::<T>(kernel, &terms, after).await?;
         let theirs = rows.iter().filter(|row| row.owner() == owner && !row.is_over());
         all.extend(theirs.map(|row| (row.row_id(), T::NAME)));
         after = next;
@@ -502,7 +503,7 @@ mod tests {
         assert_eq!(ownership::sweep_ownership(engine).await.unwrap(), 2);
         for (rule, subject) in [(&OWNER_LEFT, account.id.to_string()), (&REMOVAL_GROUP_EMPTY, team.id.to_string())] {
             let terms = [format!("rule={}", rule.id), format!("subject={subject}")];
-            let (found, _) = findings::rows::<tenure_core::finding::Finding>(engine, &terms, None).await.unwrap();
+            let (found, _) = query::rows::<tenure_core::finding::Finding>(engine, &terms, None).await.unwrap();
             assert!(matches!(found.as_slice(), [one] if one.state == FindingState::Open), "{}", rule.id);
         }
         let size = world.size().await;

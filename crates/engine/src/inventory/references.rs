@@ -26,7 +26,7 @@ use crate::inventory::removal_groups;
 use crate::inventory::templates;
 use crate::inventory::third_party;
 use crate::kernel::error::OpError;
-use crate::matters::facts::expect;
+use crate::kernel::load::expect;
 
 /// What the charter's references turned out to be.
 pub(crate) struct References {

@@ -19,13 +19,14 @@ use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
-use crate::identities::findings;
 use crate::inventory::ownership;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::notice::notify;
-use crate::matters::request_deadlines::acknowledge;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
+use crate::kernel::query;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 
 /// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
 const EMPTY: &str = "/removals";
@@ -85,7 +86,7 @@ pub(crate) fn moved_between(from: &Person, to: &Person) -> Vec<TeamId> {
 /// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.
 async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: TeamId, now: Timestamp) -> Result<Noted, OpError> {
     let id = team.to_string();
-    let is_open = findings::has_finding(kernel, &REMOVAL_GROUP_EMPTY, &id).await?;
+    let is_open = finding::has_finding(kernel, &REMOVAL_GROUP_EMPTY, &id).await?;
     let manned = has_active_member(kernel, team).await?;
     let charge = match manned && !is_open {
         true => return Ok(Noted::Nothing),
@@ -100,13 +101,13 @@ async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: Te
         } else {
             "it answers for no identity any more"
         };
-        findings::no_longer(kernel, changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
+        finding::no_longer(kernel, changeset, &[&REMOVAL_GROUP_EMPTY], &id, how, now).await?;
         return Ok(Noted::Manned);
     }
     if is_open {
         return Ok(Noted::Nothing);
     }
-    findings::raise(kernel, changeset, &REMOVAL_GROUP_EMPTY, &id, "", evidence(&charge), now).await?;
+    finding::raise(kernel, changeset, &REMOVAL_GROUP_EMPTY, &id, "", evidence(&charge), now).await?;
     let deadline = now.plus(kernel.settings.transfer_window);
     let text = format!(
         "Nobody in the team {id} is there any more, and it answers for the removal of {} identities. Put somebody into it by {deadline}, or name another \
@@ -149,12 +150,12 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
         Noted::Empty(deadline) => again(&mut changeset, deadline),
         Noted::Manned => acknowledge(&mut changeset, claimed),
         Noted::Nothing => {
-            let Some(since) = findings::open_since(kernel, &REMOVAL_GROUP_EMPTY, &team.to_string()).await? else {
+            let Some(since) = finding::open_since(kernel, &REMOVAL_GROUP_EMPTY, &team.to_string()).await? else {
                 return Ok(None);
             };
             let deadline = since.plus(kernel.settings.transfer_window);
             if now < deadline {
-                return Ok(Some(deadlines::postponed(kernel, claimed, deadline, now)));
+                return Ok(Some(work::postponed(kernel, claimed, deadline, now)));
             }
             let charge = charge_of(kernel, team).await?;
             let next = now.plus(kernel.settings.transfer_window);
@@ -170,7 +171,7 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
                 .fact("again", next);
             let to = [Role::Security, Role::Administrator];
             changeset.event(notify(event, &[], &to, "A removal group still has nobody who is there", &text));
-            findings::raise(kernel, &mut changeset, &REMOVAL_GROUP_EMPTY, team, "", evidence(&charge), now).await?;
+            finding::raise(kernel, &mut changeset, &REMOVAL_GROUP_EMPTY, team, "", evidence(&charge), now).await?;
             again(&mut changeset, next);
         }
     }
@@ -184,7 +185,7 @@ async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
     add_charge(kernel, &mut charge, &of_team, |charter| charter.removal_group == Some(team)).await?;
     let mut after = None;
     loop {
-        let (applications, next) = findings::rows::<Application>(kernel, &of_team, after).await?;
+        let (applications, next) = query::rows::<Application>(kernel, &of_team, after).await?;
         for application in applications.iter().filter(|application| application.removal_group == Some(team)) {
             charge.applications.push(application.id);
             let of_application = [format!("application={}", application.id)];
@@ -200,7 +201,7 @@ async fn charge_of(kernel: &Kernel, team: TeamId) -> Result<Charge, OpError> {
 async fn add_charge(kernel: &Kernel, charge: &mut Charge, terms: &[String], is_theirs: impl Fn(&CharterDraft) -> bool) -> Result<(), OpError> {
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<Identity>(kernel, terms, after).await?;
+        let (rows, next) = query::rows::<Identity>(kernel, terms, after).await?;
         let lives = |state| matches!(state, IdentityState::Active | IdentityState::Suspended | IdentityState::Retiring);
         for identity in rows.iter().filter(|row| lives(row.state) && is_theirs(&row.charter)) {
             charge.identities += 1;
@@ -273,7 +274,7 @@ pub(crate) async fn removal_group_view(kernel: &Kernel, charter: &CharterDraft) 
 pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpError> {
     let (mut noted, mut after) = (0, None);
     loop {
-        let (teams, next) = findings::rows::<Team>(kernel, &[], after).await?;
+        let (teams, next) = query::rows::<Team>(kernel, &[], after).await?;
         for team in &teams {
             let now = kernel.now();
             let event = kernel.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team.id);

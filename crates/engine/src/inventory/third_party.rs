@@ -18,13 +18,13 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::endings::removals;
-use crate::identities::lifecycle::check_reason;
 use crate::inventory::ownership;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 use crate::kernel::query::Listed;
 
 const MAX_TEXT: usize = 200;

@@ -10,7 +10,12 @@ use tenure_core::resource::Resource;
 use crate::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
 use crate::kernel::reserved;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PersonId;
+use tenure_core::port::ListQuery;
+use tenure_core::row::RowKind;
 
 pub(crate) fn person(person: &Person) -> Entity {
     Entity {
@@ -150,5 +155,64 @@ impl Kernel {
             Err(_) if administers => self.allow(caller, Action::Revoke, what.clone(), owns(false)).or(asked),
             asked => asked,
         }
+    }
+}
+
+/// Whether the caller may read this part of the inventory; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_read(kernel: &Kernel, caller: &Caller, kind: &'static str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, kind, id), async {
+            can_read(kernel, caller, kind, id, owned)
+        })
+        .await
+}
+
+pub(crate) fn can_read(kernel: &Kernel, caller: &Caller, kind: &str, id: &str, owned: bool) -> Result<(), OpError> {
+    kernel.allow(caller, Action::Read, inventory(kind, id, ""), owns(owned)).map(|_| ())
+}
+
+/// Whether the caller may read the log; a refusal is recorded.
+///
+/// # Errors
+/// They may not.
+pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> {
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Use, "log", ""), async {
+            kernel.allow(caller, Action::Audit, inventory("log", "", ""), owns(false)).map(|_| ())
+        })
+        .await
+}
+
+/// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
+/// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
+pub(crate) async fn has_one_administrator(kernel: &Kernel) -> Result<bool, OpError> {
+    let query = ListQuery {
+        kind: RowKind::Person,
+        terms: vec!["role=administrator".into()],
+        after: None,
+        limit: 2,
+    };
+    Ok(kernel.store.list(&query).await?.rows.len() < 2)
+}
+
+/// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
+pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
+    let same_person = caller.person_id() == Some(proposed_by);
+    match kernel.allow(caller, Action::Trust, inventory(kind, id, ""), administration(same_person, false)) {
+        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => Err(OpError::by_policy(Reason::SamePerson, *answer)),
+        _ if same_person => Err(OpError::refused(Reason::SamePerson)),
+        Err(other) => Err(other),
+        Ok(_) => caller.must_be_person(),
+    }
+}
+
+/// Whether the caller is the identity's accountable owner, or the identity itself.
+pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
+    match caller {
+        Caller::Person { person, .. } => identity.charter.owner == Some(person.id),
+        Caller::Identity { identity: who, .. } => who.id == identity.id,
     }
 }

@@ -19,9 +19,8 @@ use crate::credentials::introspection;
 use crate::credentials::token;
 use crate::credentials::token::sender;
 use crate::credentials::token::{Presented, TokenUse};
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::log::epochs;
-use crate::log::places;
 
 /// Who is let in while the log is contradicted (S-1).
 const LOOK_INTO_IT: [Role; 3] = [Role::Security, Role::Administrator, Role::Auditor];
@@ -149,7 +148,7 @@ pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Resul
         Via::OperatorToken(token) => RowKey::new(RowKind::OperatorToken, token),
         Via::Session(session) => RowKey::new(RowKind::Session, session),
     };
-    places::look_if_stale(kernel).await?;
+    kernel.look().await?;
     let keys = [key, RowKey::new(RowKind::Person, person), Epoch::row_key(), Contradiction::row_key()];
     let snapshot = kernel.store.load(&keys).await?;
     let trust = Trust::of(snapshot.get::<Epoch>(2)?.as_ref(), snapshot.get::<Contradiction>(3)?.as_ref());
@@ -173,7 +172,7 @@ pub(crate) async fn stands(kernel: &Kernel, person: PersonId, via: Via) -> Resul
         return Err(OpError::Unauthenticated(Reason::BeforeEpoch));
     }
     // Somebody has to look into it and to stop what it revived; whoever else left in what is lost must not be let in again.
-    if (trust.contradicted || epochs::is_contradicted(kernel)) && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role)) {
+    if (trust.contradicted || epoch::is_contradicted(kernel)) && !person.roles.iter().any(|role| LOOK_INTO_IT.contains(role)) {
         return Err(OpError::Unauthenticated(Reason::LogContradicted));
     }
     if revoked.is_some() {

@@ -15,11 +15,11 @@ use tenure_core::time::{Span, Timestamp};
 use crate::Kernel;
 use crate::kernel::caller;
 use crate::kernel::counters::count;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
+use crate::kernel::policy;
 use crate::kernel::refusals::{next_window, window};
-use crate::log::epochs;
-use crate::matters::policies;
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -51,7 +51,7 @@ impl Kernel {
             }
             _ => {}
         }
-        if epochs::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
+        if epoch::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
         let disables = disables(&changeset);
@@ -68,14 +68,14 @@ impl Kernel {
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
-                        policies::refresh_policy(self).await?;
+                        policy::refresh_policy(self).await?;
                     }
                     return Ok(Some(committed));
                 }
                 Outcome::Conflict(conflict @ (Conflict::Row(_) | Conflict::Fence { .. })) => {
                     count(&self.counters.conflicts);
                     if conflict == Conflict::Row(InForce::row_key()) {
-                        policies::refresh_policy(self).await?;
+                        policy::refresh_policy(self).await?;
                     }
                     return Ok(None);
                 }
@@ -236,9 +236,9 @@ mod tests {
     use tenure_api::people::NewTeam;
 
     use super::*;
+    use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::people::person;
-    use crate::run::deadlines::system;
 
     #[tokio::test]
     async fn d22_too_many_changes_of_a_person_are_told_as_that() {

@@ -6,10 +6,14 @@ use tenure_core::exceptional::{Access, ExceptionalAccess};
 use tenure_core::id::{ExceptionalAccessId, IdentityId};
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::query::ListAsk;
+use tenure_core::exception::Exception;
+use tenure_core::exception::ExceptionSubject;
+use tenure_core::identity::Identity;
+use tenure_core::time::Timestamp;
 
 /// What an exceptional access is about.
 pub(crate) struct About<'a> {
@@ -44,7 +48,7 @@ pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: Abo
 /// # Errors
 /// The caller may not audit.
 pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
-    directory::may_audit(kernel, caller).await?;
+    authority::may_audit(kernel, caller).await?;
     let (rows, end) = kernel.page::<ExceptionalAccess>(ask).await?;
     let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
         record: (*row.value).clone(),
@@ -53,4 +57,18 @@ pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk
         log: None,
     };
     Ok(end.page(rows.into_iter().map(view).collect()))
+}
+
+/// The controls that exceptions in force waive for this identity, and for it alone (R19).
+pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
+    let mut waived = Vec::new();
+    for id in &identity.exceptions {
+        let exception = kernel.one::<Exception>(id).await?;
+        if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
+            waived.push(exception.kind.as_str().to_owned());
+        }
+    }
+    waived.sort_unstable();
+    waived.dedup();
+    Ok(waived)
 }

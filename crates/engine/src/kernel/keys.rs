@@ -21,9 +21,14 @@ use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
 use tenure_log::{LogSigner, NoteSigner};
 
 use crate::Kernel;
+use crate::kernel::deployment;
+use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
-use crate::matters::policies;
-use crate::people::setup::Deployment;
+use crate::kernel::policy;
+use serde_json::json;
+use tenure_core::environment::EnvironmentKey;
+use tenure_core::event::ControlPoint;
+use tenure_core::event::Event;
 
 /// Prepared keys of workloads that are kept; about 20 MB.
 const MAX_WORKLOAD_KEYS: usize = 20_000;
@@ -119,7 +124,7 @@ pub(crate) async fn deployment_keys(kernel: &Kernel) -> Result<Arc<DeploymentKey
     if let Some(keys) = kernel.keys.deployment.read().as_ref() {
         return Ok(Arc::clone(keys));
     }
-    let deployment = deployment(kernel).await?.ok_or(OpError::Setup("set-up has not been done"))?;
+    let deployment = deployment::deployment(kernel).await?.ok_or(OpError::Setup("set-up has not been done"))?;
     let keys = Arc::new(open_deployment_keys(kernel, &deployment).await?);
     *kernel.keys.deployment.write() = Some(Arc::clone(&keys));
     Ok(keys)
@@ -199,8 +204,8 @@ pub async fn key_set(kernel: &Kernel, environment: &str) -> Result<Vec<serde_jso
 /// It isn't; or as there.
 pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
     catch_up(kernel).await?;
-    match deployment(kernel).await? {
-        Some(deployment) if deployment.host() != crate::people::setup::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
+    match deployment::deployment(kernel).await? {
+        Some(deployment) if deployment.host() != crate::kernel::deployment::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
             "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
             deployment.host()
         ))),
@@ -214,8 +219,8 @@ pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
 /// The store can't be read, or its rows carry another root key's MACs.
 pub async fn catch_up(kernel: &Kernel) -> Result<(), OpError> {
     kernel.note_committed(kernel.store.head().await?.last_at);
-    match deployment(kernel).await {
-        Ok(_) => policies::refresh_policy(kernel).await,
+    match deployment::deployment(kernel).await {
+        Ok(_) => policy::refresh_policy(kernel).await,
         Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
             "the row {key} was not written under this root key: use the root key that this database was made with"
         ))),
@@ -285,12 +290,6 @@ pub(crate) fn workload_key(kernel: &Kernel, jwk: &serde_json::Value, thumbprint:
     Ok(key)
 }
 
-/// The deployment's record, if set-up is done.
-pub(crate) async fn deployment(kernel: &Kernel) -> Result<Option<std::sync::Arc<Deployment>>, StoreError> {
-    let snapshot = kernel.store.load(&[Deployment::row_key()]).await?;
-    Ok(snapshot.get::<Deployment>(0)?.map(|stored| stored.value))
-}
-
 fn unopened(id: SigningKeyId) -> OpError {
     OpError::Internal(format!("the signing key {id} can't be opened with this root key"))
 }
@@ -298,4 +297,39 @@ fn unopened(id: SigningKeyId) -> OpError {
 /// Base64url without padding, as everywhere on the wire.
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// An environment's next keys, one of each algorithm that it signs with: as it names them, their records, and the event.
+pub(crate) fn next_keys(
+    kernel: &Kernel,
+    environment: &Environment,
+    signs_from: Timestamp,
+    now: Timestamp,
+) -> Result<(Vec<EnvironmentKey>, Vec<SigningKey>, Event), OpError> {
+    let keys: Vec<SigningKey> = environment
+        .algorithms()
+        .into_iter()
+        .map(|algorithm| new_key_of(kernel, KeyUse::AccessToken(environment.name.clone()), algorithm, now))
+        .collect::<Result<_, _>>()?;
+    let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
+    let mut event = kernel
+        .event(now, "environment.key_rotated", ControlPoint::Administer)
+        .subject(&environment.name)
+        .fact("signs_from", signs_from);
+    if let [key] = keys.as_slice() {
+        event = event.fact("key", key.id).fact("public_key", &key.public);
+    } else {
+        let told = |key: &SigningKey| json!({"key": key.id, "algorithm": key.algorithm, "public_key": key.public});
+        event = event.fact("keys", keys.iter().map(told).collect::<Vec<_>>());
+    }
+    Ok((named.collect(), keys, event))
+}
+
+/// Publishes an environment's first key of an algorithm.
+/// An event that tells the first key of an algorithm, if there is one.
+pub(crate) fn with_key(event: Event, key: Option<&SigningKey>) -> Event {
+    match key {
+        Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
+        None => event,
+    }
 }

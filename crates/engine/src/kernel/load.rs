@@ -18,7 +18,6 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
-use crate::log::places;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
 pub(crate) struct Known {
@@ -117,7 +116,7 @@ impl Kernel {
 
     /// What an identity's decisions rest on besides its own row.
     pub(crate) async fn know_rest(&self, identity: Stored<Identity>) -> Result<Known, OpError> {
-        places::look_if_stale(self).await?;
+        self.look().await?;
         let resources = scope_resources(&identity.charter.scope);
         let scopes = identity.memberships.len();
         let mut keys = Vec::with_capacity(3 + 2 * scopes + identity.grants.len() + identity.bindings.len() + resources.len());
@@ -154,4 +153,8 @@ fn scope_resources(scope: &[Entitlement]) -> Vec<ResourceId> {
     ids.sort_unstable();
     ids.dedup();
     ids
+}
+
+pub(crate) fn expect<T: Record>(stored: &Stored<T>) -> Expect {
+    Expect::Revision(stored.value.key(), stored.revision)
 }

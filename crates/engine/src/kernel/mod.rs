@@ -4,27 +4,34 @@ pub mod authority;
 pub mod caller;
 pub mod counters;
 pub mod decide;
+pub mod deployment;
+pub mod epoch;
 pub mod error;
 pub mod exceptional;
+pub mod finding;
 mod floors;
+pub mod freshness;
 pub mod if_match;
 pub mod keys;
 pub mod load;
+mod memory;
 pub mod notice;
 pub mod operation;
 pub mod outbound;
+pub mod policy;
 pub mod query;
 pub mod refusals;
 mod reserved;
+pub mod work;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tenure_core::entropy::Entropy;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
-use tenure_core::port::Store;
+use tenure_core::port::{BoxFuture, Store};
 use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_credentials::nonce::NonceKey;
 use tenure_credentials::opaque::OpaqueKeys;
@@ -32,12 +39,13 @@ use tenure_credentials::root::RootKey;
 use tokio::sync::watch;
 
 use crate::kernel::counters::Counters;
+use crate::kernel::error::OpError;
 use crate::kernel::floors::Floored;
 use crate::kernel::keys::KeyCache;
+use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
+use crate::kernel::policy::Policies;
 use crate::kernel::refusals::Aggregates;
-use crate::log::places::Place;
-use crate::matters::policies::Policies;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -123,7 +131,10 @@ pub struct Ports {
     pub root: RootKey,
 }
 
-/// All use cases over one store.
+/// A look outside: it may end in a commit, so it can't be part of what it is done for.
+pub(crate) type Look = for<'a> fn(&'a Kernel) -> BoxFuture<'a, Result<(), OpError>>;
+
+/// What every use case works through.
 pub struct Kernel {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: Policies,
@@ -133,11 +144,8 @@ pub struct Kernel {
     pub(crate) root: RootKey,
     pub(crate) opaque: OpaqueKeys,
     pub(crate) nonces: NonceKey,
-    pub(crate) seen_proofs: crate::credentials::token::SeenProofs,
     pub(crate) settings: Settings,
     pub(crate) keys: KeyCache,
-    pub(crate) issuer_keys: crate::trust::issuers::KeySets,
-    pub(crate) sources: crate::signals::sources::Known,
     pub(crate) aggregates: Aggregates,
     pub(crate) used: Mutex<HashMap<String, Timestamp>>,
     guard: ClockGuard,
@@ -145,14 +153,15 @@ pub struct Kernel {
     /// Whether a checkpoint outside contradicts the log, and the epoch, as last read (S-1).
     pub(crate) contradicted: AtomicBool,
     pub(crate) epoch: AtomicU64,
-    /// Where checkpoints are kept.
-    pub(crate) places: RwLock<Vec<Arc<Place>>>,
+    /// What rooms keep in memory.
+    pub(crate) memory: Memory,
+    /// A look outside before anything rests on the store, if there is somewhere to look.
+    look: OnceLock<Look>,
     /// The log's length after the last commit by which more happened than issuance and use: what is kept outside has to cover it soon.
     pub(crate) urgent: watch::Sender<u64>,
     /// What the last look at the state found, and when (S-2).
     pub(crate) state_faults: AtomicU64,
     pub(crate) state_verified_at: AtomicI64,
-    pub(crate) setup: Mutex<Option<crate::people::setup::Awaited>>,
     pub(crate) counters: Counters,
     /// The channels that notices go out on.
     pub(crate) channels: Mutex<Vec<&'static str>>,
@@ -160,7 +169,21 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// An engine over these ports.
+    /// From now on this look is taken before anything rests on the store.
+    pub(crate) fn look_before(&self, look: Look) {
+        // There is one look; whoever sets it twice sets the same.
+        let _ = self.look.set(look);
+    }
+
+    /// Looks outside, if there is somewhere to look.
+    pub(crate) async fn look(&self) -> Result<(), OpError> {
+        match self.look.get() {
+            Some(look) => look(self).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A kernel over these ports.
     pub fn new(ports: Ports, settings: Settings) -> Self {
         let guard = ClockGuard::new(ports.clock.as_ref(), settings.clock_tolerance);
         Self {
@@ -171,23 +194,20 @@ impl Kernel {
             fetch: ports.fetch,
             opaque: OpaqueKeys::new(&ports.root),
             nonces: NonceKey::new(&ports.root),
-            seen_proofs: crate::credentials::token::SeenProofs::default(),
             root: ports.root,
             settings,
             keys: KeyCache::default(),
-            issuer_keys: crate::trust::issuers::KeySets::default(),
-            sources: crate::signals::sources::Known::default(),
             aggregates: Aggregates::default(),
             used: Mutex::new(HashMap::new()),
             guard,
             last_committed: AtomicI64::new(0),
             contradicted: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
-            places: RwLock::default(),
+            memory: Memory::default(),
+            look: OnceLock::new(),
             urgent: watch::Sender::new(0),
             state_faults: AtomicU64::new(0),
             state_verified_at: AtomicI64::new(0),
-            setup: Mutex::new(None),
             counters: Counters::default(),
             channels: Mutex::default(),
             poke: tokio::sync::Notify::new(),

@@ -68,3 +68,12 @@ impl Kernel {
         })
     }
 }
+
+/// A reason that a person gives: never empty, so that the record says why.
+pub(crate) fn check_reason(reason: &str) -> Result<(), OpError> {
+    if reason.trim().is_empty() || reason.len() > 500 {
+        Err(OpError::field("reason", "reason_missing", "say why, in at most 500 bytes"))
+    } else {
+        Ok(())
+    }
+}

@@ -26,8 +26,8 @@ use crate::Kernel;
 use crate::credentials::holds;
 use crate::credentials::liveness;
 use crate::identities::registration;
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
+use crate::kernel::authority;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 
@@ -284,7 +284,7 @@ impl Kernel {
     /// # Errors
     /// The caller may not read them.
     pub async fn list<T: Listed>(&self, caller: &Caller, ask: ListAsk) -> Result<Page<View<T>>, OpError> {
-        directory::may_read(self, caller, T::NAME, "", T::OPEN).await?;
+        authority::may_read(self, caller, T::NAME, "", T::OPEN).await?;
         let (rows, end) = self.page::<T>(ask).await?;
         let mut items = Vec::with_capacity(rows.len());
         for row in rows {
@@ -304,7 +304,7 @@ impl Kernel {
             .and_then(|row| row.accountable())
             .is_some_and(|owner| caller.person_id() == Some(owner));
         // Also of what isn't there: whether it is, is not everybody's to learn.
-        directory::may_read(self, caller, T::NAME, id, own || T::OPEN).await?;
+        authority::may_read(self, caller, T::NAME, id, own || T::OPEN).await?;
         self.record_view(&row.ok_or(OpError::NotFound(T::NAME))?).await
     }
 
@@ -325,8 +325,8 @@ impl Kernel {
     /// # Errors
     /// The caller may read none.
     pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
-        if directory::can_read(self, caller, "identity", "", false).is_err() {
-            directory::may_read(self, caller, "identity", "", true).await?;
+        if authority::can_read(self, caller, "identity", "", false).is_err() {
+            authority::may_read(self, caller, "identity", "", true).await?;
             let person = self.only_person(caller, "identity.list").await?;
             ask.filters.retain(|(name, _)| *name != "owner");
             ask.filters.insert(0, ("owner", person.to_string()));
@@ -346,7 +346,7 @@ impl Kernel {
     /// No such identity, or the caller may not read it.
     pub async fn credentials_of(&self, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
         let identity = self.must::<Identity>("identity", id).await?;
-        directory::may_read(self, caller, "credential", "", owns_identity(caller, &identity)).await?;
+        authority::may_read(self, caller, "credential", "", owns_identity(caller, &identity)).await?;
         ask.filters = vec![("identity", id.to_string())];
         let (rows, end) = self.page::<Credential>(ask).await?;
         let now = self.now();
@@ -393,6 +393,31 @@ impl Cursors {
             .and_then(|cursor| self.vouch.brought_back(cursor, &self.list()))
             .ok_or_else(|| FieldProblem::new("after", "cursor_unknown", hint))
     }
+}
+
+/// Rows of one page, and pages, that a summary counts at most.
+const ROWS: u16 = 1_000;
+
+const PAGES: usize = 10;
+
+/// Looks at up to ten thousand records that have these terms; true if there are more.
+pub(crate) async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {
+    let mut after = None;
+    for _ in 0..PAGES {
+        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+        let (rows, next) = kernel.listed::<T>(T::KIND, terms, after, ROWS).await?;
+        rows.iter().for_each(|row| look(&row.value));
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
+pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
+    kernel.listed(T::KIND, terms.to_vec(), after, 200).await
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::kernel::counters::count;
+use crate::kernel::deployment;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
 
 /// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
 pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";
@@ -181,7 +181,7 @@ impl Kernel {
     /// The store doesn't take it; what was not written stays counted.
     pub async fn flush_refusals(&self, everything: bool) -> Result<(), OpError> {
         // The log is empty until set-up, and has to stay so: the set-up token is good only then (S-10).
-        if keys::deployment(self).await?.is_none() {
+        if deployment::deployment(self).await?.is_none() {
             return Ok(());
         }
         let now = self.now();

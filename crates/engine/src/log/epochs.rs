@@ -1,33 +1,31 @@
 //! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
 //! keeps a checkpoint that the log contradicts, nothing is issued.
 
-use std::sync::atomic::Ordering;
-
 use serde_json::{Map, Value};
 use tenure_core::changeset::Changeset;
 use tenure_core::environment::Environment;
-use tenure_core::epoch::{Contradiction, Epoch, PastLog, Trust};
+use tenure_core::epoch::{Contradiction, Epoch, PastLog};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::exceptional::Access;
 use tenure_core::finding::rules;
 use tenure_core::person::Role;
-use tenure_core::row::{Position, RowKind, Stored};
+use tenure_core::row::{RowKind, Stored};
 use tenure_core::signing_key::KeyUse;
 use tenure_log::VerifierKey;
 
 use crate::Kernel;
-use crate::identities::findings;
-use crate::inventory::directory;
+use crate::kernel::deployment::Deployment;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::exceptional::About;
+use crate::kernel::finding;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::log::places;
 use crate::log::places::{KeptEpochs, KeptNote};
 use crate::log::reading;
 use crate::log::seal;
-use crate::people::setup::Deployment;
 
 /// What is known of the log as a whole, in findings and in the log.
 pub(crate) const SUBJECT: &str = "log";
@@ -45,38 +43,6 @@ pub struct Begun {
     pub environments: usize,
     /// The epochs that the places which keep checkpoints knew of before.
     pub kept: KeptEpochs,
-}
-
-/// How far the database is trusted now.
-pub(crate) async fn trust(kernel: &Kernel) -> Result<Trust, OpError> {
-    let snapshot = kernel.store.load(&[Epoch::row_key(), Contradiction::row_key()]).await?;
-    let epoch = snapshot.get::<Epoch>(0)?;
-    let trust = Trust::of(epoch.as_ref(), snapshot.get::<Contradiction>(1)?.as_ref());
-    note_trust(kernel, trust, epoch.map_or(0, |epoch| epoch.number));
-    Ok(trust)
-}
-
-fn note_trust(kernel: &Kernel, trust: Trust, epoch: u64) {
-    kernel.contradicted.store(trust.contradicted, Ordering::Relaxed);
-    // Another process began an epoch: its keys are others.
-    if kernel.epoch.swap(epoch, Ordering::Relaxed) != epoch {
-        kernel.keys.forget();
-    }
-}
-
-/// Whether a checkpoint outside contradicts the log, as last read.
-pub fn is_contradicted(kernel: &Kernel) -> bool {
-    kernel.contradicted.load(Ordering::Relaxed)
-}
-
-/// The number of the epoch, as last read.
-pub fn epoch_number(kernel: &Kernel) -> u64 {
-    kernel.epoch.load(Ordering::Relaxed)
-}
-
-/// Whether what was made at this position is of this epoch.
-pub(crate) async fn of_this_epoch(kernel: &Kernel, made: Position) -> Result<bool, OpError> {
-    Ok(trust(kernel).await?.covers(made))
 }
 
 /// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
@@ -123,7 +89,7 @@ pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptN
                  Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
                 found.kept_entries,
                 found.kept_epoch,
-                epoch_number(kernel)
+                epoch::epoch_number(kernel)
             );
             let event = notify(
                 event,
@@ -143,7 +109,7 @@ pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptN
                 ("kept_epoch".to_owned(), Value::from(found.kept_epoch)),
                 ("entries".to_owned(), Value::from(entries)),
             ]);
-            findings::raise(kernel, &mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
+            finding::raise(kernel, &mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
             Ok((changeset, ()))
         })
         .await?;
@@ -224,7 +190,7 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
                         ..(*found.value).clone()
                     };
                     changeset.replace(found, &ended);
-                    findings::no_longer(kernel, &mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
+                    finding::no_longer(kernel, &mut changeset, &[&rules::LOG_CONTRADICTED], SUBJECT, "a new epoch has begun", now).await?;
                 }
                 let environments = new_environment_keys(kernel, &mut changeset, now).await?;
                 let about = About {
@@ -248,7 +214,7 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
                 ))
             })
             .await?;
-    trust(kernel).await?;
+    epoch::trust(kernel).await?;
     seal::seal_now(kernel).await?;
     Ok(begun)
 }
@@ -260,7 +226,7 @@ async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: t
     loop {
         let (rows, next): (Vec<Stored<Environment>>, _) = kernel.listed(RowKind::Environment, Vec::new(), after, 200).await?;
         for stored in &rows {
-            let (fresh, keys, event) = directory::next_keys(kernel, stored, now, now)?;
+            let (fresh, keys, event) = keys::next_keys(kernel, stored, now, now)?;
             let environment = Environment {
                 keys: fresh,
                 ..(*stored.value).clone()

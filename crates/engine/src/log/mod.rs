@@ -7,5 +7,3 @@ pub mod places;
 pub mod push;
 pub mod reading;
 pub mod seal;
-pub mod state;
-pub mod verification;

@@ -6,7 +6,7 @@ use tenure_core::port::ListQuery;
 use tenure_core::row::{RowKind, Stored};
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::{Outbox, Pending};
@@ -21,7 +21,7 @@ const CHANNELS: u16 = 10;
 /// # Errors
 /// The caller may not read it, or the store can't be read.
 pub async fn notifications(kernel: &Kernel, caller: &Caller) -> Result<Page<ChannelView>, OpError> {
-    directory::may_read(kernel, caller, "notification", "", false).await?;
+    authority::may_read(kernel, caller, "notification", "", false).await?;
     let query = ListQuery {
         kind: RowKind::Cursor,
         terms: Vec::new(),

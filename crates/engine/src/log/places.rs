@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint};
@@ -22,8 +22,10 @@ use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
 
 use crate::Kernel;
-use crate::identities::findings;
+use crate::kernel::deployment;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::kernel::outbound::Push;
@@ -46,6 +48,10 @@ const STALE: Span = Span::from_secs(20);
 const NEAR: u64 = 1_000;
 /// Later epochs of one place that are looked into.
 const MAX_EPOCHS: usize = 16;
+
+/// The places that keep checkpoints.
+#[derive(Default)]
+struct Places(RwLock<Vec<Arc<Place>>>);
 
 /// A place that keeps checkpoints, and what is known of it.
 pub(crate) struct Place {
@@ -161,11 +167,12 @@ fn between(earlier: Span, later: Span) -> Span {
 /// # Errors
 /// The store can't be read or written.
 pub async fn keep_checkpoints_at(kernel: &Kernel, places: &[Arc<dyn Push>]) -> Result<(), OpError> {
-    *kernel.places.write() = places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
-    if keys::deployment(kernel).await?.is_none() {
+    *kernel.memory.of::<Places>().0.write() = places.iter().map(|push| Arc::new(Place::new(Arc::clone(push)))).collect();
+    kernel.look_before(|kernel| Box::pin(look_if_stale(kernel)));
+    if deployment::deployment(kernel).await?.is_none() {
         return Ok(());
     }
-    epochs::trust(kernel).await?;
+    epoch::trust(kernel).await?;
     seal::seal_now(kernel).await?;
     look_at_all(kernel).await?;
     // A place that shows nothing may still object to what it is given.
@@ -175,13 +182,13 @@ pub async fn keep_checkpoints_at(kernel: &Kernel, places: &[Arc<dyn Push>]) -> R
 
 /// The places where checkpoints are kept.
 pub(crate) fn places(kernel: &Kernel) -> Vec<Arc<Place>> {
-    kernel.places.read().clone()
+    kernel.memory.of::<Places>().0.read().clone()
 }
 
 /// How many places are not to be relied on as evidence: they don't take checkpoints, don't show them, or keep what is none of ours.
 pub fn failing_places(kernel: &Kernel) -> usize {
     let now = kernel.clock.monotonic();
-    kernel.places.read().iter().filter(|place| place.failure(now).is_some()).count()
+    places(kernel).iter().filter(|place| place.failure(now).is_some()).count()
 }
 
 async fn look_at_all(kernel: &Kernel) -> Result<(), OpError> {
@@ -190,9 +197,9 @@ async fn look_at_all(kernel: &Kernel) -> Result<(), OpError> {
 }
 
 /// Looks at the places before a decision, if nobody has for long: this process was stopped meanwhile, or had no time.
-pub(crate) async fn look_if_stale(kernel: &Kernel) -> Result<(), OpError> {
+async fn look_if_stale(kernel: &Kernel) -> Result<(), OpError> {
     let now = kernel.clock.monotonic();
-    let stale: Vec<_> = kernel.places.read().iter().filter(|place| place.is_stale(now)).cloned().collect();
+    let stale: Vec<_> = places(kernel).into_iter().filter(|place| place.is_stale(now)).collect();
     for place in stale {
         let _one = place.looking.lock().await;
         if place.is_stale(kernel.clock.monotonic()) {
@@ -235,12 +242,12 @@ async fn look_once(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
 }
 
 async fn seen_at(kernel: &Kernel, place: &Place) -> Result<Seen, OpError> {
-    let epoch = epochs::epoch_number(kernel);
+    let epoch = epoch::epoch_number(kernel);
     let seen = kept_at(kernel, place, epoch).await?;
     if let Seen::Contradicted(_) | Seen::NotOurs(_) = seen {
         // An epoch that began meanwhile is in the store before anything of it is kept anywhere.
-        epochs::trust(kernel).await?;
-        if epochs::epoch_number(kernel) != epoch {
+        epoch::trust(kernel).await?;
+        if epoch::epoch_number(kernel) != epoch {
             return Ok(Seen::NotYet);
         }
     }
@@ -248,7 +255,7 @@ async fn seen_at(kernel: &Kernel, place: &Place) -> Result<Seen, OpError> {
 }
 
 async fn kept_at(kernel: &Kernel, place: &Place, epoch: u64) -> Result<Seen, OpError> {
-    let Some(deployment) = keys::deployment(kernel).await? else {
+    let Some(deployment) = deployment::deployment(kernel).await? else {
         return Ok(Seen::NotYet);
     };
     let keys = keys::deployment_keys(kernel).await?;
@@ -371,11 +378,11 @@ async fn kept_there(kernel: &Kernel, place: &Place, checkpoint: &str) -> Result<
 pub(crate) async fn tell_of(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
     let failure = place.failure(kernel.clock.monotonic());
     let settled = place.known.lock().settled;
-    if (failure.is_none() && settled) || keys::deployment(kernel).await?.is_none() {
+    if (failure.is_none() && settled) || deployment::deployment(kernel).await?.is_none() {
         return Ok(());
     }
     let target = place.push.target();
-    let open = findings::is_found(kernel, &rules::CHECKPOINTS_NOT_KEPT, SUBJECT, &target).await?;
+    let open = finding::is_found(kernel, &rules::CHECKPOINTS_NOT_KEPT, SUBJECT, &target).await?;
     if open != failure.is_some() {
         note_failure(kernel, &target, failure.as_deref()).await?;
     }
@@ -411,10 +418,10 @@ async fn note_failure(kernel: &Kernel, target: &str, failure: Option<&str>) -> R
             match failure {
                 Some(why) => {
                     let evidence = Map::from_iter([("place".to_owned(), Value::from(target)), ("why".to_owned(), Value::from(why))]);
-                    findings::raise(kernel, &mut changeset, rule, SUBJECT, target, evidence, now).await?;
+                    finding::raise(kernel, &mut changeset, rule, SUBJECT, target, evidence, now).await?;
                 }
                 None => {
-                    findings::no_longer_about(kernel, &mut changeset, rule, SUBJECT, target, "it keeps checkpoints again", now).await?;
+                    finding::no_longer_about(kernel, &mut changeset, rule, SUBJECT, target, "it keeps checkpoints again", now).await?;
                 }
             }
             Ok((changeset, ()))
@@ -442,7 +449,7 @@ pub(crate) async fn kept_epochs(kernel: &Kernel) -> KeptEpochs {
 /// epoch counts only near the own: a number that somebody made up far away is none that was used.
 async fn epochs_kept_at(kernel: &Kernel, place: &Place) -> Result<Vec<u64>, String> {
     let told = |error: OpError| error.to_string();
-    let Some(deployment) = keys::deployment(kernel).await.map_err(|error| told(error.into()))? else {
+    let Some(deployment) = deployment::deployment(kernel).await.map_err(|error| told(error.into()))? else {
         return Ok(Vec::new());
     };
     let keys = keys::deployment_keys(kernel).await.map_err(told)?;
@@ -451,7 +458,7 @@ async fn epochs_kept_at(kernel: &Kernel, place: &Place) -> Result<Vec<u64>, Stri
     for number in place.push.epochs_after(0).await.map_err(|error| error.why)? {
         let origin = shard_origin(&deployment.name_in_epoch(number), keys.log.shard());
         let note = place.push.newest(&origin).await.map_err(|error| error.why)?;
-        let is_near = number <= epochs::epoch_number(kernel).saturating_add(NEAR);
+        let is_near = number <= epoch::epoch_number(kernel).saturating_add(NEAR);
         let is_ours = |(signed, checkpoint): (SignedNote, Checkpoint)| checkpoint.origin == origin && (is_near || every_epoch.has_signed(&signed));
         if note.is_some_and(|note| read(&note).is_ok_and(is_ours)) {
             epochs.push(number);
@@ -610,12 +617,12 @@ mod tests {
         let (shelf, _got) = Shelf::new(Duration::ZERO);
         kept_by(&world, &shelf).await;
         *shelf.own.lock() = Ok(Some(signed(&world, "", 1_000, None, true).await));
-        assert!(caller::still(&world.engine, &owner).await.is_ok() && !epochs::is_contradicted(&world.engine));
+        assert!(caller::still(&world.engine, &owner).await.is_ok() && !epoch::is_contradicted(&world.engine));
         world.clock.advance(Span::from_secs(60));
         let refused = caller::still(&world.engine, &owner).await.err().unwrap();
         assert!(matches!(refused, OpError::Unauthenticated(Reason::LogContradicted)), "{refused:?}");
         // Somebody has to look into it.
-        assert!(epochs::is_contradicted(&world.engine) && caller::still(&world.engine, &world.admin).await.is_ok());
+        assert!(epoch::is_contradicted(&world.engine) && caller::still(&world.engine, &world.admin).await.is_ok());
     }
 
     #[tokio::test]
@@ -628,7 +635,7 @@ mod tests {
             *shelf.later.lock() = Some((3, signed(&world, name, 2, Some([9; 32]), every_epoch).await));
             kept_by(&world, &shelf).await;
             assert_eq!(
-                (epochs::is_contradicted(&world.engine), failing_places(&world.engine)),
+                (epoch::is_contradicted(&world.engine), failing_places(&world.engine)),
                 (contradicted, usize::from(!contradicted))
             );
             // What is neither is no reason to stop; a number that was used is never used again.
@@ -641,13 +648,13 @@ mod tests {
         let (shelf, _got) = Shelf::new(Duration::ZERO);
         *shelf.later.lock() = Some((3, signed(&world, "other.example/epoch-3", 2, Some([9; 32]), true).await));
         kept_by(&world, &shelf).await;
-        assert_eq!((epochs::is_contradicted(&world.engine), failing_places(&world.engine)), (false, 0));
+        assert_eq!((epoch::is_contradicted(&world.engine), failing_places(&world.engine)), (false, 0));
         // Two logs of one name.
         for (every_epoch, contradicted) in [(false, false), (true, true)] {
             *shelf.own.lock() = Ok(Some(signed(&world, "127.0.0.1:8420", 1, Some([9; 32]), every_epoch).await));
             kept_by(&world, &shelf).await;
             assert_eq!(
-                (epochs::is_contradicted(&world.engine), failing_places(&world.engine)),
+                (epoch::is_contradicted(&world.engine), failing_places(&world.engine)),
                 (contradicted, usize::from(!contradicted))
             );
         }

@@ -16,6 +16,7 @@ use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, Ti
 use tokio::sync::watch;
 
 use crate::Kernel;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
 use crate::log::epochs;
@@ -299,7 +300,7 @@ async fn seal_all(engine: &Kernel, newest: &watch::Sender<Newest>) {
     let mut sealer = Sealer::default();
     loop {
         // Another process may have begun an epoch, or found that the log is contradicted.
-        if let Err(error) = epochs::trust(engine).await {
+        if let Err(error) = epoch::trust(engine).await {
             tracing::warn!(%error, "whether the log is contradicted can't be read now");
         }
         match sealer.seal(engine).await {

@@ -16,9 +16,9 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::work;
+use crate::kernel::work::system;
 use crate::matters::backchannel;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
 
 /// How long one call may take: well inside the lease of the deadline, so that nobody else makes it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -36,7 +36,7 @@ struct Call {
 /// client was quick.
 pub(crate) async fn work_callback(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
     let Some(call) = call_of(kernel, claimed).await? else {
-        return kernel.settle(deadlines::nothing_left(kernel, claimed, now)).await.map(drop);
+        return kernel.settle(work::nothing_left(kernel, claimed, now)).await.map(drop);
     };
     let said = kernel.fetch.post_json(&call.url, call.token.expose(), &call.body);
     let outcome = match tokio::time::timeout(PATIENCE, said).await {

@@ -21,18 +21,19 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::identities::dormancy;
-use crate::identities::findings;
-use crate::identities::lifecycle::check_reason;
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
 use crate::inventory::references;
+use crate::kernel::authority;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
+use crate::kernel::query;
 use crate::kernel::query::ListAsk;
 use crate::matters::exceptions::plan::next_look;
 use crate::matters::facts;
-use crate::matters::facts::{Facts, expect};
+use crate::matters::facts::Facts;
 use crate::matters::request;
 use crate::requests::content::Subject;
 
@@ -176,7 +177,7 @@ async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Re
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let (rows, next) = findings::rows::<Exception>(kernel, &terms, after).await?;
+        let (rows, next) = query::rows::<Exception>(kernel, &terms, after).await?;
         all.extend(rows);
         match next {
             Some(next) => after = Some(next),
@@ -343,7 +344,7 @@ pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resul
         Some(id) => kernel.one::<Identity>(id).await?.is_some_and(|identity| owns_identity(caller, &identity)),
         None => false,
     };
-    directory::may_read(kernel, caller, "exception", "", owned).await?;
+    authority::may_read(kernel, caller, "exception", "", owned).await?;
     let (rows, end) = kernel.page::<Exception>(ask).await?;
     let view = |row: Stored<Exception>| ExceptionView::new((*row.value).clone(), row.revision, None);
     Ok(end.page(rows.into_iter().map(view).collect()))
@@ -356,7 +357,7 @@ pub async fn exceptions(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resul
 pub async fn exception(kernel: &Kernel, caller: &Caller, id: ExceptionId) -> Result<ExceptionView, OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     let owned = caller.person_id() == Some(stored.proposed_by) || owns_exception(kernel, caller, &stored).await?;
-    directory::may_read(kernel, caller, "exception", &id.to_string(), owned).await?;
+    authority::may_read(kernel, caller, "exception", &id.to_string(), owned).await?;
     exception_view(kernel, (*stored.value).clone(), stored.revision, None).await
 }
 

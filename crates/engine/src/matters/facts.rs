@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use tenure_core::application::Application;
 use tenure_core::changeset::Expect;
-use tenure_core::exception::{Exception, ExceptionSubject};
 use tenure_core::gate;
 use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
 use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step, WILDCARD};
@@ -14,7 +13,7 @@ use tenure_core::policy::{Attributes, Entity, PolicyEngine, Value};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, Stored};
+use tenure_core::row::Record;
 use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
@@ -22,19 +21,20 @@ use tenure_core::time::{Span, Timestamp};
 use crate::Kernel;
 use crate::access::person_access;
 use crate::identities::renewals;
-use crate::inventory::changes;
 use crate::inventory::references;
 use crate::inventory::references::References;
 use crate::inventory::removal_groups;
 use crate::inventory::templates;
 use crate::kernel::authority;
 use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::load;
 use crate::matters::exceptions;
+use crate::matters::inventory_changes;
 use crate::matters::policies;
 use crate::requests::content::Subject;
 use crate::requests::eligible;
 use crate::requests::vote::{class_of, distinct};
-use crate::trust::issuers;
 
 /// What is known about what is asked.
 #[derive(Clone)]
@@ -261,14 +261,14 @@ pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: T
         Matter::Roles { person, roles } => facts_of_roles(kernel, matter, *person, roles).await?,
         Matter::Policy { policy } => policies::facts_of_policy(kernel, matter, *policy).await?,
         Matter::Template { template } => facts_of_template(kernel, matter, template).await?,
-        Matter::Inventory { revision, change } => changes::facts_of_inventory(kernel, matter, *revision, change).await?,
+        Matter::Inventory { revision, change } => inventory_changes::facts_of_inventory(kernel, matter, *revision, change).await?,
     };
     facts.interested.extend(accountable(kernel, asker).await?);
     facts.interested = distinct(facts.interested);
     facts.interested_teams.sort_unstable();
     facts.interested_teams.dedup();
     if facts.class == Class::Administration {
-        facts.context.single_person = issuers::has_one_administrator(kernel).await?;
+        facts.context.single_person = authority::has_one_administrator(kernel).await?;
     }
     Ok(facts)
 }
@@ -333,7 +333,7 @@ pub(crate) async fn facts_of_identity(
         shared: charter.shared.is_some(),
         vendor: charter.vendor.is_some(),
         within_bounds: references.within_bounds,
-        waived: waived(kernel, identity, now).await?,
+        waived: exceptional::waived(kernel, identity, now).await?,
         touches: Box::pin(touches_of(kernel, charter, &charter.scope, &facts)).await?,
         ..AskContext::of(matter)
     };
@@ -408,20 +408,6 @@ pub(crate) async fn add_teams(kernel: &Kernel, touches: &mut Touches, teams: &[T
     Ok(())
 }
 
-/// The controls that exceptions in force waive for this identity, and for it alone (R19).
-pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<Vec<String>, OpError> {
-    let mut waived = Vec::new();
-    for id in &identity.exceptions {
-        let exception = kernel.one::<Exception>(id).await?;
-        if let Some(exception) = exception.filter(|e| e.subject == ExceptionSubject::Identity(identity.id) && e.is_in_force(now)) {
-            waived.push(exception.kind.as_str().to_owned());
-        }
-    }
-    waived.sort_unstable();
-    waived.dedup();
-    Ok(waived)
-}
-
 async fn facts_of_activation(kernel: &Kernel, matter: &Matter, id: IdentityId, now: Timestamp) -> Result<Facts, OpError> {
     let stored = kernel.must::<Identity>("identity", id).await?;
     if stored.state != IdentityState::Pending {
@@ -438,7 +424,7 @@ async fn facts_of_activation(kernel: &Kernel, matter: &Matter, id: IdentityId, n
         return Err(OpError::Invalid(problems));
     }
     let mut facts = facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
-    facts.expects.push(expect(&stored));
+    facts.expects.push(load::expect(&stored));
     Ok(facts)
 }
 
@@ -494,7 +480,7 @@ async fn facts_of_access(
     facts.context.touches = Box::pin(touches_of(kernel, charter, std::slice::from_ref(entitlement), &facts)).await?;
     facts.context.touches.data_domains = resource.data_domains.iter().cloned().collect();
     facts.starts_at = starts_at;
-    facts.expects.push(expect(&known.identity));
+    facts.expects.push(load::expect(&known.identity));
     facts.subjects.push(resource.id.to_string());
     Ok(facts)
 }
@@ -523,7 +509,7 @@ async fn facts_of_charter(kernel: &Kernel, matter: &Matter, id: IdentityId, char
     facts.context.touches.add(from);
     // What the votes are about is the way from the one charter to the other.
     facts.subject = Subject::default().with("from", &stored.charter)?.with("to", charter)?;
-    facts.expects.push(expect(&stored));
+    facts.expects.push(load::expect(&stored));
     Ok(facts)
 }
 
@@ -541,7 +527,7 @@ async fn facts_of_renewal(kernel: &Kernel, matter: &Matter, id: IdentityId, unti
     may_end_later(kernel, &mut facts, &stored, stored.tier, until, now).await?;
     // The charter is what it was when it was asked; the rest of the row may change with use.
     facts.subject = Subject::default().with("charter", &stored.charter)?;
-    facts.expects.push(expect(&stored));
+    facts.expects.push(load::expect(&stored));
     Ok(facts)
 }
 
@@ -579,7 +565,7 @@ async fn facts_of_roles(kernel: &Kernel, matter: &Matter, person: PersonId, role
     }
     let mut facts = Facts::about(matter, Subject::default().with("from", &stored.roles)?);
     facts.interested = vec![person];
-    facts.expects = vec![expect(&stored)];
+    facts.expects = vec![load::expect(&stored)];
     facts.subjects = vec![person.to_string()];
     Ok(facts)
 }
@@ -594,7 +580,7 @@ async fn facts_of_template(kernel: &Kernel, matter: &Matter, template: &Template
     let mut facts = Facts::about(matter, Subject::default().with("replaces", &replaced)?);
     facts.context.kind = template.kind.as_str();
     facts.expects = vec![match &stored {
-        Some(stored) => expect(stored),
+        Some(stored) => load::expect(stored),
         None => Expect::Absent(template.key()),
     }];
     facts.subjects = vec![template.name.clone()];
@@ -615,10 +601,6 @@ fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement
     }
 }
 
-pub(crate) fn expect<T: Record>(stored: &Stored<T>) -> Expect {
-    Expect::Revision(stored.value.key(), stored.revision)
-}
-
 #[cfg(test)]
 mod tests {
     use tenure_core::changeset::Changeset;
@@ -628,9 +610,9 @@ mod tests {
     use tenure_core::person::Role;
 
     use super::*;
+    use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::matters::exceptions::tests::active;
-    use crate::run::deadlines::system;
 
     #[tokio::test]
     async fn s8_nobody_approves_that_authority_is_handed_to_what_they_answer_for() {

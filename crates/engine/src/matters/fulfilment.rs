@@ -18,12 +18,12 @@ use crate::access::person_access;
 use crate::identities::dormancy;
 use crate::identities::lifecycle;
 use crate::identities::lifecycle::charter_of;
-use crate::inventory::changes;
 use crate::inventory::references;
 use crate::inventory::removal_groups::look_at_groups;
 use crate::kernel::error::OpError;
 use crate::matters::backchannel;
 use crate::matters::exceptions;
+use crate::matters::inventory_changes;
 use crate::matters::policies;
 
 /// Fulfils an approved request, or has it wait for its start.
@@ -92,7 +92,7 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
         Matter::Roles { person, roles } => fulfil_roles(kernel, changeset, request, person, roles, now).await?,
         Matter::Policy { policy } => policies::fulfil_policy(kernel, changeset, request, policy, now).await?,
         Matter::Template { template } => fulfil_template(kernel, changeset, request, *template, now).await?,
-        Matter::Inventory { change, .. } => changes::fulfil_inventory(kernel, changeset, request, &change, now).await?,
+        Matter::Inventory { change, .. } => inventory_changes::fulfil_inventory(kernel, changeset, request, &change, now).await?,
     }
     close_fulfilled(kernel, changeset, request, now);
     Ok(())

@@ -17,14 +17,14 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::vouch::Vouch;
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
 use crate::kernel::operation::Asked;
 use crate::matters::brief;
 use crate::matters::request;
 use crate::matters::request::{concerns, not_open};
-use crate::people::sign_in;
 use crate::requests::vote;
 
 /// What an approver sees before they answer.
@@ -97,7 +97,7 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
     kernel
         .recorded(caller, Asked::new(ControlPoint::Approve, "request.open_link", stored.id), async {
             is_theirs(kernel, caller, whose).await?;
-            directory::can_read(kernel, caller, "request", &stored.id.to_string(), concerns(&stored, caller))?;
+            authority::can_read(kernel, caller, "request", &stored.id.to_string(), concerns(&stored, caller))?;
             let identity = match stored.matter.identity() {
                 Some(id) => kernel.one::<Identity>(id).await?,
                 None => None,
@@ -157,7 +157,7 @@ async fn is_theirs(kernel: &Kernel, caller: &Caller, whose: PersonId) -> Result<
     if caller.must_be_person()? != whose {
         return Err(OpError::because(Reason::NotEligible, "the link was made for somebody else: answer by your own"));
     }
-    sign_in::freshness(kernel, caller, kernel.now()).await.map(|_| ())
+    freshness::freshness(kernel, caller, kernel.now()).await.map(|_| ())
 }
 
 async fn named_person(kernel: &Kernel, id: PersonId) -> Result<Named, OpError> {

@@ -1,13 +1,11 @@
 //! The policy set in force, and its change: proposed by one person, put in force by another (S-9).
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::RwLock;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::RequestView;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::PolicySetId;
 use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
@@ -17,21 +15,20 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Request};
 use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
+use crate::kernel::policy;
 use crate::kernel::query::ListAsk;
-use crate::matters::facts::{Facts, expect};
+use crate::matters::facts::Facts;
 use crate::matters::lockouts::lockouts;
 use crate::matters::request;
 use crate::requests::content::Subject;
 use crate::requests::vote;
-use crate::trust::issuers;
 
 /// A set with what its review needs.
 pub struct ToReview {
@@ -45,171 +42,11 @@ pub struct ToReview {
 
 /// The longest policy text in bytes.
 const MAX_TEXT: usize = 48 * 1024;
-/// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each proposal. What a text may hold bounds the
-/// work as well; this is for what that fails to foresee.
-const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The engine of the set in force, swapped atomically.
-pub(crate) struct Policies {
-    current: RwLock<Current>,
-    builtin: Arc<dyn PolicyEngine>,
-    loader: Arc<dyn PolicyLoader>,
-    /// Held while a text is read: one at a time, so that reading them takes one processor at most.
-    reading: Arc<Semaphore>,
-    /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew, so that the questions of its review
-    /// are not among those that it was asked lately.
-    last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
-}
-
-/// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel stays, with its way back to
-/// the built-in set.
-struct NotTaken {
-    version: String,
-}
-
-impl PolicyEngine for NotTaken {
-    fn decide(&self, _: &Question) -> Answer {
-        Answer {
-            allowed: false,
-            errored: true,
-            version: self.version(),
-            policies: Vec::new(),
-        }
-    }
-
-    fn version(&self) -> String {
-        self.version.clone()
-    }
-
-    fn recent(&self) -> Vec<(Question, Answer)> {
-        Vec::new()
-    }
-}
-
-#[derive(Clone)]
-struct Current {
-    engine: Arc<dyn PolicyEngine>,
-    /// The revision of the row that says which set is in force; none while it is the built-in one.
-    basis: Option<u64>,
-}
-
-impl Policies {
-    pub(crate) fn new(builtin: Arc<dyn PolicyEngine>, loader: Arc<dyn PolicyLoader>) -> Self {
-        Self {
-            current: RwLock::new(Current {
-                engine: Arc::clone(&builtin),
-                basis: None,
-            }),
-            builtin,
-            loader,
-            reading: Arc::new(Semaphore::new(1)),
-            last_read: RwLock::default(),
-        }
-    }
-
-    pub(crate) fn engine(&self) -> Arc<dyn PolicyEngine> {
-        Arc::clone(&self.current.read().engine)
-    }
-
-    pub(crate) fn decide(&self, question: &Question) -> Answer {
-        self.engine().decide(question)
-    }
-
-    pub(crate) fn version(&self) -> String {
-        self.engine().version()
-    }
-
-    /// The set that a proposed text says.
-    async fn read(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
-        if let Some(builtin) = self.way_back(text) {
-            return Ok(builtin);
-        }
-        if let Some((_, set)) = self.last_read.read().as_ref().filter(|(read, _)| read == text) {
-            return Ok(Arc::clone(set));
-        }
-        let set = in_time(self.load(text)).await?;
-        *self.last_read.write() = Some((text.to_owned(), Arc::clone(&set)));
-        Ok(set)
-    }
-
-    /// Reads a text off the threads that answer, which a long one would keep from answering others.
-    async fn load(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
-        let turn = Arc::clone(&self.reading).acquire_owned().await;
-        let (loader, text) = (Arc::clone(&self.loader), text.to_owned());
-        let read = off_thread(move || {
-            let _turn = turn;
-            loader.load(&text)
-        });
-        read.await?.map_err(OpError::Invalid)
-    }
-
-    /// What a proposed set would lock out.
-    async fn lockouts(&self, set: &Arc<dyn PolicyEngine>) -> Result<Vec<FieldProblem>, OpError> {
-        let set = Arc::clone(set);
-        in_time(off_thread(move || lockouts(&*set))).await
-    }
-
-    /// The built-in set, if it is what the text says: nobody else judges who goes back to it.
-    fn way_back(&self, text: &str) -> Option<Arc<dyn PolicyEngine>> {
-        (text == self.loader.default_text()).then(|| Arc::clone(&self.builtin))
-    }
-
-    /// What a commit rests on that enables something: that the set which was asked is still in force.
-    pub(crate) fn basis(&self) -> Expect {
-        match self.current.read().basis {
-            Some(revision) => Expect::Revision(InForce::row_key(), revision),
-            None => Expect::Absent(InForce::row_key()),
-        }
-    }
-}
-
-/// What comes of reading a proposed set or asking it, if it comes in time. The simulation, which has no runtime, waits for nothing.
-async fn in_time<T>(work: impl Future<Output = Result<T, OpError>>) -> Result<T, OpError> {
-    if Handle::try_current().is_err() {
-        return work.await;
-    }
-    let too_slow = |_| OpError::Unavailable("the policy set could not be judged in time: try again, or write fewer or simpler policies".into());
-    tokio::time::timeout(PATIENCE, work).await.map_err(too_slow)?
-}
-
-/// Runs what only reckons on a thread of its own.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpError> {
-    let Ok(runtime) = Handle::try_current() else { return Ok(work()) };
-    let done = runtime.spawn_blocking(work).await;
-    done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
-}
-
-/// Takes the set that the store says is in force, if it is another than before.
-///
-/// # Errors
-/// The store can't be read: then the old one stays, and every enabling commit conflicts.
-pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
-    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-    if row.as_ref().map(|row| row.revision) == kernel.policy.current.read().basis {
-        return Ok(());
-    }
-    let engine = match &row {
-        None => Arc::clone(&kernel.policy.builtin),
-        Some(row) => {
-            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
-            match kernel.policy.load(&set.text).await {
-                Err(OpError::Invalid(problems)) => {
-                    tracing::error!(
-                        version = set.version,
-                        problems = ?problems,
-                        "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
-                    );
-                    Arc::new(NotTaken { version: set.version.clone() })
-                }
-                loaded => loaded?,
-            }
-        }
-    };
-    *kernel.policy.current.write() = Current {
-        engine,
-        basis: row.map(|row| row.revision),
-    };
-    Ok(())
+/// What a proposed set would lock out.
+async fn would_lock_out(set: &Arc<dyn PolicyEngine>) -> Result<Vec<FieldProblem>, OpError> {
+    let set = Arc::clone(set);
+    policy::in_time(policy::off_thread(move || lockouts(&*set))).await
 }
 
 /// The policy set in force.
@@ -217,7 +54,7 @@ pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
 /// # Errors
 /// The caller may not read it.
 pub async fn policy_in_force(kernel: &Kernel, caller: &Caller) -> Result<PolicyInForceView, OpError> {
-    directory::may_read(kernel, caller, "policy", "", false).await?;
+    authority::may_read(kernel, caller, "policy", "", false).await?;
     let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
     let (policy, text) = match row {
         None => (None, kernel.policy.loader.default_text().to_owned()),
@@ -245,7 +82,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             let matter = Matter::Policy { policy: id };
             // What somebody wrote who may not ask is not read.
             let mut asking = Facts::about(&matter, Subject::default());
-            asking.context.single_person = issuers::has_one_administrator(kernel).await?;
+            asking.context.single_person = authority::has_one_administrator(kernel).await?;
             asking.judge = kernel.policy.way_back(&ask.text);
             request::may_ask(kernel, caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
@@ -258,7 +95,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             // Nothing is asked of the built-in set, which locks nobody out and may be in force.
             let lockouts = match kernel.policy.way_back(&ask.text) {
                 Some(_) => Vec::new(),
-                None => kernel.policy.lockouts(&proposed).await?,
+                None => would_lock_out(&proposed).await?,
             };
             if !lockouts.is_empty() {
                 return Err(OpError::Invalid(lockouts));
@@ -279,7 +116,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         in_force_at: None,
                     };
                     let mut facts = facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
-                    facts.context.single_person = issuers::has_one_administrator(kernel).await?;
+                    facts.context.single_person = authority::has_one_administrator(kernel).await?;
                     request::may_ask(kernel, caller, &facts)?;
                     let mut request = request::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
                     set.request = request.id;
@@ -397,7 +234,7 @@ pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: 
 /// # Errors
 /// No such set, or the caller may not read it.
 pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId) -> Result<ToReview, OpError> {
-    directory::may_read(kernel, caller, "policy", &id.to_string(), false).await?;
+    authority::may_read(kernel, caller, "policy", &id.to_string(), false).await?;
     let set = kernel.must::<PolicySet>("policy set", id).await?;
     Ok(ToReview {
         in_force: text_of(kernel, &set.based_on).await?,
@@ -434,7 +271,7 @@ async fn text_of(kernel: &Kernel, version: &str) -> Result<String, OpError> {
 /// # Errors
 /// The caller may not read them.
 pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<PolicySet>>, OpError> {
-    directory::may_read(kernel, caller, "policy", "", false).await?;
+    authority::may_read(kernel, caller, "policy", "", false).await?;
     // Every set has a version; the row that says which one is in force has none of these terms.
     let mut items = Vec::new();
     let mut filters = ask.filters.clone();
@@ -460,9 +297,9 @@ mod tests {
 
     use super::*;
     use crate::kernel::keys;
+    use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::people::person;
-    use crate::run::deadlines::system;
 
     #[tokio::test]
     async fn a01_a_set_in_force_that_is_not_taken_any_more_leaves_the_kernel() {

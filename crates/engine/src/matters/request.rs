@@ -14,16 +14,15 @@ use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState,
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
-use super::facts::{self, Facts};
-use super::{brief, fulfilment};
 use crate::Kernel;
-use crate::inventory::directory;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
+use crate::matters::facts::{self, Facts};
+use crate::matters::{brief, fulfilment};
 use crate::requests::content::content_hash;
 use crate::requests::eligible::{self, Approvers};
 use crate::requests::vote::{self, distinct};
@@ -362,7 +361,7 @@ pub async fn amend_request(kernel: &Kernel, caller: &Caller, id: RequestId, ask:
 /// No such request, or the caller may not read it.
 pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<RequestView, OpError> {
     let stored = kernel.must::<Request>("request", id).await?;
-    directory::may_read(kernel, caller, "request", &id.to_string(), concerns(&stored, caller)).await?;
+    authority::may_read(kernel, caller, "request", &id.to_string(), concerns(&stored, caller)).await?;
     let mut view = request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
     if caller.person_id().is_some() {
         view.brief = Some(brief::brief(kernel, &stored).await?);
@@ -375,8 +374,8 @@ pub async fn request(kernel: &Kernel, caller: &Caller, id: RequestId) -> Result<
 /// # Errors
 /// The caller may read none.
 pub async fn requests(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<RequestView>, OpError> {
-    if directory::can_read(kernel, caller, "request", "", false).is_err() {
-        directory::may_read(kernel, caller, "request", "", true).await?;
+    if authority::can_read(kernel, caller, "request", "", false).is_err() {
+        authority::may_read(kernel, caller, "request", "", true).await?;
         ask.filters.retain(|(name, _)| *name != "requester");
         let mine = match asker(caller) {
             Asker::Person(id) => id.to_string(),

@@ -12,11 +12,12 @@ use tenure_core::time::Timestamp;
 use crate::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::work;
+use crate::kernel::work::system;
 use crate::matters::facts;
 use crate::matters::fulfilment;
 use crate::matters::request;
 use crate::requests::vote;
-use crate::run::deadlines::system;
 
 /// Works off a request's deadline.
 pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
@@ -104,7 +105,7 @@ async fn lapsed(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, be
     }
     let mut changeset = Changeset::new(system(), now, event);
     request::ended(kernel, &mut changeset, stored, RequestState::Lapsed, because, now).await?;
-    acknowledge(&mut changeset, claimed);
+    work::acknowledge(&mut changeset, claimed);
     Ok(changeset)
 }
 
@@ -133,14 +134,6 @@ async fn started(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, n
     changeset.expects.extend(facts.expects);
     fulfilment::fulfil(kernel, &mut changeset, &mut request, now).await?;
     changeset.replace(stored, &request);
-    acknowledge(&mut changeset, claimed);
+    work::acknowledge(&mut changeset, claimed);
     Ok(changeset)
-}
-
-/// The claimed deadline goes by its fence, so that a lost lease conflicts.
-pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
-    changeset
-        .due
-        .retain(|change| !matches!(change, DueChange::Clear(kind, subject) if *kind == claimed.kind && *subject == claimed.subject));
-    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
 }

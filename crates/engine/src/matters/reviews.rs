@@ -22,20 +22,20 @@ use crate::Kernel;
 use crate::access::person_access;
 use crate::access::person_access::grant_deadlines;
 use crate::identities::lifecycle;
-use crate::identities::registration::owns_identity;
-use crate::inventory::directory;
+use crate::kernel::authority;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
-use crate::matters::request_deadlines::acknowledge;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::reviews::plan::{Plan, plan};
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
 
 impl Listed for Review {
     const NAME: &'static str = "review";
@@ -117,8 +117,8 @@ pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, 
 /// # Errors
 /// The caller may read none.
 pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<View<Review>>, OpError> {
-    if directory::can_read(kernel, caller, "review", "", false).is_err() {
-        directory::may_read(kernel, caller, "review", "", true).await?;
+    if authority::can_read(kernel, caller, "review", "", false).is_err() {
+        authority::may_read(kernel, caller, "review", "", true).await?;
         let mine = kernel.only_person(caller, "review.list").await?;
         ask.filters.retain(|(name, _)| *name != "reviewer");
         ask.filters.insert(0, ("reviewer", mine.to_string()));
@@ -140,7 +140,7 @@ pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Resu
 pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<View<Review>, OpError> {
     let stored = kernel.must::<Review>("review", id).await?;
     let mine = caller.person_id().is_some() && stored.reviewer == caller.person_id();
-    directory::may_read(kernel, caller, "review", &id.to_string(), mine).await?;
+    authority::may_read(kernel, caller, "review", &id.to_string(), mine).await?;
     Ok(View {
         record: (*stored.value).clone(),
         revision: stored.revision,
@@ -209,7 +209,7 @@ async fn answered_identity(
     }
     let mut changeset = Changeset::new(caller.actor(), now, answered(event, review));
     if keeps(review) {
-        sign_in::freshness(kernel, caller, now).await?.expect(&mut changeset);
+        freshness::freshness(kernel, caller, now).await?.expect(&mut changeset);
         changeset.expect(&identity);
     } else {
         // Whoever answers must be one who may end it besides: its owner, or security.
@@ -240,7 +240,7 @@ async fn answered_grant(
         if caller.person_id() == Some(grant.person) {
             return Err(OpError::refused(Reason::SelfApproval));
         }
-        sign_in::freshness(kernel, caller, now).await?.expect(&mut changeset);
+        freshness::freshness(kernel, caller, now).await?.expect(&mut changeset);
         let kept = PersonGrant {
             reviewed: true,
             ..(*grant.value).clone()
@@ -284,7 +284,7 @@ pub(crate) async fn work_review(kernel: &Kernel, claimed: &Claimed, now: Timesta
     };
     let (state, kind) = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
         Plan::Nothing => return Ok(None),
-        Plan::Later(at) => return Ok(Some(deadlines::postponed(kernel, claimed, at, now))),
+        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Close => (ReviewState::Closed, "review.closed"),
         Plan::Lapse => (ReviewState::Lapsed, "review.lapsed"),
     };

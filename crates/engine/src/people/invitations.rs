@@ -14,15 +14,14 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
-use crate::trust::issuers;
 
 const KIND: &str = "invitation";
 
@@ -43,9 +42,13 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can sign in"));
                     }
-                    let alone = issuers::has_one_administrator(kernel).await?;
+                    let alone = authority::has_one_administrator(kernel).await?;
                     // Alone, proposing is confirming.
-                    let fresh = if alone { Some(sign_in::freshness(kernel, caller, now).await?) } else { None };
+                    let fresh = if alone {
+                        Some(freshness::freshness(kernel, caller, now).await?)
+                    } else {
+                        None
+                    };
                     let (secret, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, now);
                     let event = kernel
                         .event(now, "invitation.made", ControlPoint::Administer)
@@ -82,12 +85,12 @@ pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: Invitation
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<Invitation>("invitation", id).await?;
-                    let confirmed_by = second_person(kernel, caller, KIND, id, stored.proposed_by)?;
+                    let confirmed_by = authority::second_person(kernel, caller, KIND, id, stored.proposed_by)?;
                     // Who is invited doesn't vouch for themselves either.
                     if confirmed_by == stored.person {
                         return Err(OpError::refused(Reason::SamePerson));
                     }
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     if stored.single_person || stored.confirmed_by.is_some() || stored.used_at.is_some() || now >= stored.expires_at {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
@@ -150,7 +153,7 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
 /// # Errors
 /// The caller may not read them.
 pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<InvitationView>>, OpError> {
-    directory::may_read(kernel, caller, KIND, "", false).await?;
+    authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page::<Invitation>(ask).await?;
     let now = kernel.now();
     let items = rows.iter().map(|stored| View {
@@ -186,17 +189,6 @@ pub(crate) fn new_invitation(
         used_at: None,
     };
     (token, invitation)
-}
-
-/// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
-pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
-    let same_person = caller.person_id() == Some(proposed_by);
-    match kernel.allow(caller, Action::Trust, inventory(kind, id, ""), administration(same_person, false)) {
-        Err(OpError::Refused { answer: Some(answer), .. }) if same_person => Err(OpError::by_policy(Reason::SamePerson, *answer)),
-        _ if same_person => Err(OpError::refused(Reason::SamePerson)),
-        Err(other) => Err(other),
-        Ok(_) => caller.must_be_person(),
-    }
 }
 
 fn view(invitation: &Invitation, now: Timestamp) -> InvitationView {

@@ -27,6 +27,7 @@ pub use self::assertion::SignedIn;
 use crate::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
 use crate::kernel::keys::base64url;
 use crate::kernel::operation::Asked;
 use crate::people::sign_in;
@@ -172,7 +173,7 @@ pub async fn remove_passkey(kernel: &Kernel, caller: &Caller, id: PasskeyId) -> 
             let (passkey, _) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     let stored = kernel.must::<Passkey>("passkey", id).await?;
                     if stored.person != person {
                         return Err(OpError::NotFound("passkey"));

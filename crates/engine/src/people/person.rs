@@ -26,24 +26,24 @@ use crate::Kernel;
 use crate::access::leavers;
 use crate::access::person_access;
 use crate::credentials::holds::whose;
-use crate::identities::lifecycle::check_reason;
 use crate::inventory::removal_groups::{look_at_groups, moved_between};
+use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 use crate::kernel::query::Listed;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::request;
-use crate::matters::request_deadlines::acknowledge;
 use crate::people::dates::{self as dates, Plan};
 use crate::people::feed::is_plain;
 use crate::people::reconcile::differing;
 use crate::people::setup::personal;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
-use crate::run::deadlines::system;
-use crate::trust::issuers;
 
 /// The workflow of people who begin (R43, R77).
 pub(crate) const JOINER: &str = "human.joiner";
@@ -133,9 +133,9 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
                 (ClassName::Contractor, None) => PersonClass::Contractor,
                 _ => return Err(OpError::refused(Reason::ClassMismatch)),
             };
-            if !ask.roles.is_empty() && issuers::has_one_administrator(kernel).await? {
+            if !ask.roles.is_empty() && authority::has_one_administrator(kernel).await? {
                 // They approve their own request in a moment: better no person than one without the roles.
-                let _ = sign_in::freshness(kernel, caller, kernel.now()).await?;
+                let _ = freshness::freshness(kernel, caller, kernel.now()).await?;
             }
             let (person, committed) = kernel
                 .decide(|| async {
@@ -426,7 +426,7 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
         let reason = &reason;
         async move {
             let by = caller.must_be_person()?;
-            let fresh = sign_in::freshness(kernel, caller, now).await?;
+            let fresh = freshness::freshness(kernel, caller, now).await?;
             let suspension = stored.suspension.as_ref();
             let whose = match suspension {
                 Some(suspension) => whose(suspension.placed_by, &suspension.also, named),

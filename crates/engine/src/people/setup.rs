@@ -1,17 +1,17 @@
 //! The first administrator (S-10): by a set-up token, once, while the log is empty.
 
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
 use tenure_api::requests::Setup;
 use tenure_api::sign_in::Recovered;
 use tenure_api::views::SetupDone;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::{Actor, ControlPoint, Personal};
 use tenure_core::exceptional::Access;
-use tenure_core::id::{OperatorTokenId, PersonId, SigningKeyId};
+use tenure_core::id::{OperatorTokenId, PersonId};
 use tenure_core::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::port::{Store, StoreError};
 use tenure_core::problem::Reason;
-use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::row::RowKind;
 use tenure_core::secret::Secret;
 use tenure_core::signing_key::KeyUse;
 use tenure_core::time::{Span, Timestamp};
@@ -19,9 +19,12 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::Kernel;
 use crate::inventory::directory::operator_token;
+use crate::kernel::deployment;
+use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::exceptional::About;
+use crate::kernel::freshness;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::people::invitations;
@@ -31,48 +34,12 @@ const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
 pub(crate) const OPERATOR_TOKEN_LIFE: Span = Span::from_mins(8 * 60);
 
-/// What stands in the log's name before the epoch's number, from the first on that is not the deployment's beginning.
-const IN_EPOCH: &str = "/epoch-";
-
-/// What is true of the deployment as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Deployment {
-    /// The name in the log's origin.
-    pub log_name: String,
-    /// The key that signs checkpoints and promises.
-    pub log_key: SigningKeyId,
-    /// The key that signs receipts.
-    pub receipt_key: SigningKeyId,
-    /// When set-up was done.
-    pub created_at: Timestamp,
-}
-
-impl Deployment {
-    /// The public URL's host and path, which the log's name begins with in every epoch.
-    pub(crate) fn host(&self) -> &str {
-        self.log_name.rsplit_once(IN_EPOCH).map_or(self.log_name.as_str(), |(host, _)| host)
-    }
-
-    /// The log's name in an epoch: what it signs there can't be taken for what it signed before.
-    pub(crate) fn name_in_epoch(&self, number: u64) -> String {
-        format!("{}{IN_EPOCH}{number}", self.host())
-    }
-
-    pub(crate) fn row_key() -> RowKey {
-        RowKey::new(RowKind::Deployment, "this")
-    }
-}
-
-impl Record for Deployment {
-    const KIND: RowKind = RowKind::Deployment;
-    fn row_id(&self) -> String {
-        "this".into()
-    }
-}
+/// The set-up token that was handed out last by this process, until it was used.
+#[derive(Default)]
+struct Expected(Mutex<Option<Awaited>>);
 
 /// A set-up token that was handed out by this process.
-pub(crate) struct Awaited {
+struct Awaited {
     hash: String,
     expires_at: Timestamp,
 }
@@ -99,7 +66,7 @@ pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpEr
     let now = kernel.now();
     let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
     let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Setup, id, kernel.entropy.as_ref());
-    *kernel.setup.lock() = Some(Awaited {
+    *kernel.memory.of::<Expected>().0.lock() = Some(Awaited {
         hash,
         expires_at: now.plus(SETUP_TOKEN_LIFE),
     });
@@ -118,7 +85,9 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     let good = Parsed::parse(&ask.setup_token).ok().filter(|parsed| {
         parsed.kind() == OpaqueKind::Setup
             && kernel
-                .setup
+                .memory
+                .of::<Expected>()
+                .0
                 .lock()
                 .as_ref()
                 .is_some_and(|awaited| now < awaited.expires_at && kernel.opaque.matches(parsed, &awaited.hash))
@@ -130,7 +99,7 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     let log_key = keys::new_key(kernel, KeyUse::Log, now)?;
     let receipt_key = keys::new_key(kernel, KeyUse::Receipt, now)?;
     let deployment = Deployment {
-        log_name: log_name(&kernel.settings.public_url),
+        log_name: deployment::log_name(&kernel.settings.public_url),
         log_key: log_key.id,
         receipt_key: receipt_key.id,
         created_at: now,
@@ -161,7 +130,7 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     if kernel.settle(changeset).await?.is_none() {
         return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
     }
-    *kernel.setup.lock() = None;
+    *kernel.memory.of::<Expected>().0.lock() = None;
     Ok(SetupDone {
         person,
         operator_token: text.expose().clone(),
@@ -176,7 +145,7 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
 /// # Errors
 /// Set-up was not done, or there is no such active person.
 pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) -> Result<Recovered, OpError> {
-    if keys::deployment(kernel).await?.is_none() {
+    if deployment::deployment(kernel).await?.is_none() {
         return Err(OpError::Setup("set-up has not been done"));
     }
     let id = match person {
@@ -186,7 +155,7 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
     let ((person, secret, invitation, operator), _) = kernel
         .decide(|| async {
             let now = kernel.now();
-            let set_up = sign_in::sign_in_is_set_up(kernel).await?;
+            let set_up = freshness::sign_in_is_set_up(kernel).await?;
             let before_sign_in = if set_up { None } else { Some(sign_in::before_sign_in(kernel).await?) };
             let stored = kernel.must::<Person>("person", id).await?;
             if stored.state != PersonState::Active {
@@ -280,13 +249,4 @@ pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, 
 pub async fn set_up_as(store: &dyn Store) -> Result<Option<String>, StoreError> {
     let stored = store.load(&[Deployment::row_key()]).await?.get::<Deployment>(0)?;
     Ok(stored.map(|deployment| deployment.log_name.clone()))
-}
-
-/// The log's name: the public URL without its scheme, as C2SP origins are written.
-pub(crate) fn log_name(public_url: &str) -> String {
-    public_url
-        .split_once("://")
-        .map_or(public_url, |(_, rest)| rest)
-        .trim_end_matches('/')
-        .to_owned()
 }

@@ -4,8 +4,6 @@
 //! operator token stands for a person everywhere; from then on it no longer approves, enables or changes what others rest on. Whoever
 //! is let through because the fact is absent demands in the same commit that it still is.
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tenure_api::sign_in::{Me, SessionView};
 use tenure_api::views::Page;
 use tenure_core::changeset::Changeset;
@@ -14,7 +12,7 @@ use tenure_core::id::{InvitationKind, PersonId, SessionId};
 use tenure_core::person::{Person, PersonState, Role};
 use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
-use tenure_core::row::{Record, RowKey, RowKind, Stored};
+use tenure_core::row::{Record, Stored};
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session, SignInBinding};
 use tenure_core::time::Timestamp;
@@ -23,52 +21,17 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 use crate::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::Freshness;
+use crate::kernel::freshness::SignInSetUp;
 use crate::kernel::operation::Asked;
-use crate::log::epochs;
 
 /// Sign-ins of one sort that a person can have at once.
 pub(crate) const MAX_SIGN_INS: usize = 16;
 /// Live sessions that a person can have at once: few enough for one commit to end them all, however many a thief begins.
 const MAX_SESSIONS: usize = 64;
-
-/// That somebody has bound a sign-in in this deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SignInSetUp {
-    /// When the first one was bound.
-    pub at: Timestamp,
-}
-
-impl SignInSetUp {
-    pub(crate) fn row_key() -> RowKey {
-        RowKey::new(RowKind::Deployment, "sign-in")
-    }
-}
-
-impl Record for SignInSetUp {
-    const KIND: RowKind = RowKind::Deployment;
-    fn row_id(&self) -> String {
-        "sign-in".into()
-    }
-}
-
-/// That the caller may do what needs a fresh sign-in of a person (S-7).
-#[derive(Debug, Clone, Copy)]
-#[must_use]
-pub(crate) struct Freshness {
-    /// It rests on nobody having bound a sign-in yet.
-    before_sign_in: bool,
-}
-
-impl Freshness {
-    /// Demands that what it rests on is still so when the commit happens. A session's own end is checked by the commit anyway.
-    pub(crate) fn expect(self, changeset: &mut Changeset) {
-        if self.before_sign_in {
-            changeset.expect_absent(SignInSetUp::row_key());
-        }
-    }
-}
 
 /// What entitles somebody to bind a sign-in to a person.
 pub(crate) struct Entitled {
@@ -82,17 +45,6 @@ impl Entitled {
     /// By which invitation, if by one: for the record.
     pub(crate) fn invitation(&self) -> Option<&Invitation> {
         self.invitation.as_ref().map(|invitation| &*invitation.value)
-    }
-}
-
-/// What a caller's sign-in was worth, for the record.
-pub(crate) fn assurance_fact(caller: &Caller) -> serde_json::Value {
-    match caller {
-        Caller::Person {
-            assurance: Some(assurance), ..
-        } => json!(assurance),
-        Caller::Person { assurance: None, .. } => json!({"method": "operator_token"}),
-        Caller::Identity { .. } => json!({"method": "access_token"}),
     }
 }
 
@@ -161,33 +113,15 @@ pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changes
     Ok(())
 }
 
-/// Demands what approving, enabling, changing policy and break-glass need: a person's fresh sign-in that can't be phished. An
-/// operator token passes only while nobody has bound a sign-in; an identity never does (S-7).
-pub(crate) async fn freshness(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Freshness, OpError> {
-    match caller {
-        Caller::Person {
-            assurance: Some(assurance), ..
-        } if assurance.is_fresh(now) => Ok(Freshness { before_sign_in: false }),
-        Caller::Person { assurance: None, .. } if !sign_in_is_set_up(kernel).await? => Ok(Freshness { before_sign_in: true }),
-        _ => Err(OpError::refused(Reason::FreshSignInNeeded)),
-    }
-}
-
 /// Demands that nobody has bound a sign-in yet: only until then do operator tokens stand for people.
 pub(crate) async fn before_sign_in(kernel: &Kernel) -> Result<Freshness, OpError> {
-    if sign_in_is_set_up(kernel).await? {
+    if freshness::sign_in_is_set_up(kernel).await? {
         return Err(OpError::because(
             Reason::NotAllowed,
             "people sign in here: invite the person (POST /v1/invitations); automation uses a chartered identity of its own",
         ));
     }
     Ok(Freshness { before_sign_in: true })
-}
-
-/// Whether somebody has bound a sign-in.
-pub(crate) async fn sign_in_is_set_up(kernel: &Kernel) -> Result<bool, OpError> {
-    let snapshot = kernel.store.load(&[SignInSetUp::row_key()]).await?;
-    Ok(snapshot.get::<SignInSetUp>(0)?.is_some())
 }
 
 /// What entitles somebody to bind a sign-in: an invitation, else a fresh session of the person themselves.
@@ -238,7 +172,7 @@ async fn invited(kernel: &Kernel, secret: &str, now: Timestamp) -> Result<Entitl
         .ok_or_else(invalid)?;
     let id = parsed.id::<InvitationKind>().ok_or_else(invalid)?;
     let invitation = kernel.one::<Invitation>(id).await?.ok_or_else(invalid)?;
-    let stands = invitation.is_good(now) && epochs::of_this_epoch(kernel, invitation.created).await?;
+    let stands = invitation.is_good(now) && epoch::of_this_epoch(kernel, invitation.created).await?;
     if !kernel.opaque.matches(&parsed, &invitation.hash) || !stands {
         return Err(invalid());
     }
@@ -266,7 +200,7 @@ pub(crate) async fn bind_sign_in(kernel: &Kernel, changeset: &mut Changeset, ent
             end_sign_ins(kernel, changeset, entitled.person.id, now).await?;
         }
     }
-    if !sign_in_is_set_up(kernel).await? {
+    if !freshness::sign_in_is_set_up(kernel).await? {
         let event = kernel
             .event(now, "deployment.sign_in_set_up", ControlPoint::Administer)
             .subject(entitled.person.id);

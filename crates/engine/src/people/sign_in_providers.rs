@@ -15,7 +15,7 @@ use tenure_core::sign_in::SignInProvider;
 use tenure_credentials::jose::Algorithm;
 
 use crate::Kernel;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -154,7 +154,7 @@ pub async fn remove_sign_in_provider(kernel: &Kernel, caller: &Caller, id: SignI
 /// # Errors
 /// The caller may not read them.
 pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<View<SignInProviderView>>, OpError> {
-    directory::may_read(kernel, caller, KIND, "", false).await?;
+    authority::may_read(kernel, caller, KIND, "", false).await?;
     let listing = stored_providers(kernel, 200).await?;
     let items = listing.rows.into_iter().map(|stored| View {
         record: provider_view(kernel, &stored),

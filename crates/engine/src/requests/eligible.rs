@@ -8,9 +8,9 @@ use tenure_core::row::RowKind;
 use tenure_core::team::Team;
 
 use crate::Kernel;
-use crate::identities::findings;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
+use crate::kernel::query;
 use crate::matters::facts::Facts;
 use crate::matters::request;
 use crate::requests::vote::vote_context;
@@ -108,7 +108,7 @@ async fn holders(kernel: &Kernel, role: Role, place: Place, facts: &Facts, wante
     let terms = [format!("role={}", role.as_str()), "state=active".to_owned()];
     let mut after = None;
     while wanted && found.len() < ENOUGH {
-        let (rows, next) = findings::rows::<Person>(kernel, &terms, after).await?;
+        let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
         found.extend(rows.iter().filter(|person| could_vote(kernel, person, place, facts)).map(|person| person.id));
         match next {
             Some(next) => after = Some(next),
@@ -147,7 +147,7 @@ pub(crate) async fn members_of(kernel: &Kernel, teams: &[TeamId]) -> Result<Vec<
         let terms = [format!("team={team}")];
         let mut after = None;
         loop {
-            let (rows, next) = findings::rows::<Person>(kernel, &terms, after).await?;
+            let (rows, next) = query::rows::<Person>(kernel, &terms, after).await?;
             members.extend(rows.iter().map(|person| person.id));
             if members.len() > MAX_MEMBERS {
                 let hint = "a team that runs it or gains from it has at most 1000 members: name a smaller one";

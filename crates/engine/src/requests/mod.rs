@@ -2,4 +2,6 @@
 
 pub mod content;
 pub mod eligible;
+pub mod facts;
+pub mod route;
 pub mod vote;

@@ -18,16 +18,17 @@ use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
+use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::matters::facts;
-use crate::matters::facts::{Facts, expect};
+use crate::matters::facts::Facts;
 use crate::matters::fulfilment;
 use crate::matters::policies;
 use crate::matters::request;
 use crate::matters::request::not_open;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
 use crate::requests::content::is_hash_of;
 
 impl From<BadVote> for OpError {
@@ -66,7 +67,7 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                     if ask.content_hash != stored.content_hash {
                         return Err(BadVote::ContentChanged.into());
                     }
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     let mut facts = facts::facts(kernel, stored.requested_by, &stored.matter, now).await?;
                     facts.keep_out(&stored);
                     if !is_hash_of(&stored.content_hash, &facts, &stored.purpose)? {
@@ -278,7 +279,7 @@ pub(crate) async fn vote_alone_on_policy(
 
 async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
     let by = caller.must_be_person()?;
-    let fresh = sign_in::freshness(kernel, caller, now).await?;
+    let fresh = freshness::freshness(kernel, caller, now).await?;
     fresh.expect(changeset);
     *request = request.clone().vote(Vote {
         by,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::event::ControlPoint;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId};
 use tenure_core::identity::Identity;
@@ -19,7 +19,7 @@ use crate::Kernel;
 use crate::access::leavers;
 use crate::access::person_access::grant_deadlines;
 use crate::credentials::receipts;
-use crate::endings::removals::work;
+use crate::endings::removals::steps;
 use crate::identities::dormancy;
 use crate::identities::grants;
 use crate::identities::grants::end_grant;
@@ -27,15 +27,15 @@ use crate::identities::lifecycle;
 use crate::identities::lifecycle::expiry::Plan;
 use crate::identities::lifecycle::{expiry, idle};
 use crate::identities::renewals;
+use crate::identities::tiers;
 use crate::inventory::needs;
-use crate::inventory::tiers;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
+use crate::kernel::work;
 use crate::matters::exceptions::endings;
 use crate::matters::request_deadlines;
 use crate::matters::reviews;
 use crate::people::person;
-use crate::run::upkeep;
 use crate::signals::effects;
 
 /// How long a worker may take before another takes the work over.
@@ -99,7 +99,7 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::IdentityExpiry => work_identity(kernel, claimed, now, |identity| async move { Ok(expiry::plan(&identity, now)) }).await?,
         DueKind::IdentityIdle => {
             work_identity(kernel, claimed, now, |identity| async move {
-                Ok(idle::plan(&identity, upkeep::last_used(kernel, &identity.id.to_string()).await?, now))
+                Ok(idle::plan(&identity, work::last_used(kernel, &identity.id.to_string()).await?, now))
             })
             .await?
         }
@@ -117,21 +117,10 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Transfer => leavers::work_transfer(kernel, claimed, now).await?,
         DueKind::Person => person::work_person(kernel, claimed, now).await?,
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
-        DueKind::Removal => work::work_removal(kernel, claimed, now).await?,
+        DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
         DueKind::Callback => None,
     };
-    Ok(changeset.unwrap_or_else(|| nothing_left(kernel, claimed, now)))
-}
-
-/// The subject is gone or needs nothing: only the deadline goes, and the log says so.
-pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Changeset {
-    let event = kernel
-        .event(now, "deadline.dropped", ControlPoint::Administer)
-        .subject(&claimed.subject)
-        .fact("kind", claimed.kind.as_str());
-    let mut changeset = Changeset::new(system(), now, event);
-    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
-    changeset
+    Ok(changeset.unwrap_or_else(|| work::nothing_left(kernel, claimed, now)))
 }
 
 async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
@@ -144,7 +133,7 @@ async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
     let Some(stored) = kernel.one::<Identity>(id).await? else { return Ok(None) };
     Ok(match plan(stored.clone()).await? {
         Plan::Nothing => None,
-        Plan::Later(at) => Some(postponed(kernel, claimed, at, now)),
+        Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
         Plan::Retire(because) => {
             let mut changeset = lifecycle::retire_by_deadline(kernel, &stored, because, now).await?;
             // The end clears every deadline of the identity; the claimed one goes by its fence, so that a lost lease conflicts.
@@ -157,38 +146,23 @@ async fn work_identity<Fut: Future<Output = Result<Plan, OpError>>>(
     })
 }
 
-pub(crate) fn postponed(kernel: &Kernel, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
-    let event = kernel
-        .event(now, "deadline.postponed", ControlPoint::Administer)
-        .subject(&claimed.subject)
-        .fact("kind", claimed.kind.as_str())
-        .fact("until", at);
-    let mut changeset = Changeset::new(system(), now, event);
-    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at));
-    changeset
-}
-
 async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
     let Ok(id) = claimed.subject.parse::<GrantId>() else { return Ok(None) };
     let Some(stored) = kernel.one::<Grant>(id).await? else { return Ok(None) };
     Ok(match grants::plan::plan(&stored, now) {
         Plan::Nothing => None,
-        Plan::Later(at) => Some(postponed(kernel, claimed, at, now)),
+        Plan::Later(at) => Some(work::postponed(kernel, claimed, at, now)),
         Plan::Retire(_) => {
             let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {
                 return Ok(None);
             };
             let event = kernel.event(now, "grant.expired", ControlPoint::Revoke).subject(id).subject(identity.id);
-            let mut changeset = Changeset::new(system(), now, event);
+            let mut changeset = Changeset::new(work::system(), now, event);
             end_grant(&mut changeset, &stored, &identity, GrantState::Expired);
             changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
             Some(changeset)
         }
     })
-}
-
-pub(crate) fn system() -> Actor {
-    Actor::System { part: "deadlines".into() }
 }
 
 pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
-use crate::log::{outbox, seal, verification};
+use crate::log::{outbox, seal};
+use crate::state::verification;
 
 /// Runs every loop until `stop` turns true.
 pub async fn run(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {

@@ -8,19 +8,13 @@ use tokio::sync::watch;
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
-use crate::matters::policies;
+use crate::kernel::policy;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.
 const PURGE: u32 = 250;
 /// Such commits in one round: what ends in a second at any rate of issuance goes in one.
 const PURGES: u32 = 100;
-
-/// When a subject was last used, also if that is noted and not written yet: there is no other way to ask.
-pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<Timestamp>, OpError> {
-    let noted = kernel.used.lock().get(subject).copied();
-    Ok(kernel.store.last_used(subject).await?.max(noted))
-}
 
 /// Writes the noted stamps of last use.
 ///
@@ -70,7 +64,7 @@ pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
         for result in [
-            policies::refresh_policy(&engine).await,
+            policy::refresh_policy(&engine).await,
             flush_used(&engine).await,
             engine.flush_refusals(stopping).await,
             purge_all(&engine).await,

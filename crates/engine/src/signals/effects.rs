@@ -22,18 +22,18 @@ use crate::Kernel;
 use crate::endings::removals;
 use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
-use crate::endings::removals::work;
+use crate::endings::removals::steps;
 use crate::endings::removals::{LEAVER, Raised};
-use crate::identities::findings;
 use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::matters::request_deadlines::acknowledge;
+use crate::kernel::query;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::reviews;
 use crate::matters::reviews::reviewer_of;
 use crate::people::person;
-use crate::run::deadlines::system;
-use crate::run::upkeep;
 use crate::signals::workloads;
 
 /// The workflows of machines by the names of those of people (R77).
@@ -309,17 +309,17 @@ pub(crate) async fn begin_removal(kernel: &Kernel, changeset: &mut Changeset, sa
         reason: &said.reason(),
         planned,
     };
-    let removal = work::planned_removal(kernel, raised, now);
+    let removal = steps::planned_removal(kernel, raised, now);
     let mut turn;
     if spend_blast(kernel, changeset, said, held, now).await? {
-        let removal = work::hold_removal(kernel, changeset, removal, &ending, Some(said.source.owner), now).await?;
+        let removal = steps::hold_removal(kernel, changeset, removal, &ending, Some(said.source.owner), now).await?;
         changeset.insert(&removal);
         turn = Turn::done(format!("identities held: {}", removal.blast.count));
         turn.outcome.identities = removal.blast.identities.iter().take(100).copied().collect();
         turn.outcome.removal = Some(removal.id);
     } else {
         let why = format!("That is more than {} may hold in an hour ({})", said.source.id, said.source.blast_cap);
-        work::wait_for_confirmation(kernel, changeset, &removal, &why, now);
+        steps::wait_for_confirmation(kernel, changeset, &removal, &why, now);
         turn = Turn::done("over the source's blast cap: a person of security has to confirm it");
         turn.outcome.removal = Some(removal.id);
     }
@@ -369,7 +369,7 @@ async fn review_release(kernel: &Kernel, changeset: &mut Changeset, stored: &Sto
         format!("trigger={}", trigger.as_str()),
     ];
     let privileges = privileges_of(kernel, stored, now).await?;
-    let (open, _) = findings::rows::<Review>(kernel, &terms, None).await?;
+    let (open, _) = query::rows::<Review>(kernel, &terms, None).await?;
     if let Some(open) = open.first() {
         let review = Review {
             privileges,
@@ -404,7 +404,7 @@ async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timest
                 continue;
             }
             let stamp = use_stamp(&identity.id, &resource, action);
-            let last_used = upkeep::last_used(kernel, &stamp).await?;
+            let last_used = work::last_used(kernel, &stamp).await?;
             privileges.push(Privilege {
                 resource,
                 action: action.clone(),

@@ -21,16 +21,16 @@ use tenure_credentials::opaque::{Minted, OpaqueKind};
 use tenure_credentials::signal::standard_secret;
 
 use crate::Kernel;
-use crate::inventory::directory;
 use crate::inventory::ownership;
 use crate::inventory::references;
+use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
 use crate::signals::reception::is_well_formed;
 use crate::trust::issuers;
 use crate::trust::issuers::{algorithms, allowed_url};
@@ -198,7 +198,7 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
             let ((source, revision, secret), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     let stored = kernel.must::<Source>(KIND, id).await?;
                     if stored.state == SourceState::Removed {
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
@@ -237,7 +237,7 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
 /// # Errors
 /// The caller may not read them.
 pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<SourceView>>, OpError> {
-    directory::may_read(kernel, caller, KIND, "", false).await?;
+    authority::may_read(kernel, caller, KIND, "", false).await?;
     let (rows, end) = kernel.page::<Source>(ask).await?;
     Ok(end.page(rows.into_iter().map(|row| read(kernel, &row)).collect()))
 }
@@ -249,7 +249,7 @@ pub async fn sources(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<P
 pub async fn source(kernel: &Kernel, caller: &Caller, id: SourceId) -> Result<View<SourceView>, OpError> {
     let row = kernel.one::<Source>(id).await?;
     let own = row.as_ref().is_some_and(|row| caller.person_id() == Some(row.owner));
-    directory::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
+    authority::may_read(kernel, caller, KIND, &id.to_string(), own).await?;
     Ok(read(kernel, &row.ok_or(OpError::NotFound(KIND))?))
 }
 
@@ -258,7 +258,7 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
     if let Ok(id) = id_or_name.parse::<SourceId>() {
         return kernel.one::<Source>(id).await;
     }
-    let known = kernel.sources.0.lock().get(id_or_name).copied();
+    let known = kernel.memory.of::<Known>().0.lock().get(id_or_name).copied();
     if let Some(id) = known {
         return kernel.one::<Source>(id).await;
     }
@@ -274,7 +274,8 @@ pub(crate) async fn find_source(kernel: &Kernel, id_or_name: &str) -> Result<Opt
     let page = kernel.store.list(&query).await?;
     let Some(row) = page.rows.first() else { return Ok(None) };
     let source = row.decode::<Source>().map_err(StoreError::from)?;
-    let mut known = kernel.sources.0.lock();
+    let known = kernel.memory.of::<Known>();
+    let mut known = known.0.lock();
     if known.len() >= MAX_KNOWN {
         known.clear();
     }

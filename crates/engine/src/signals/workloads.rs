@@ -25,13 +25,13 @@ use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, has_not_ended, is_of};
 use crate::identities::dormancy;
 use crate::identities::dormancy::ByRule;
-use crate::identities::findings;
 use crate::identities::lifecycle;
 use crate::identities::registration;
 use crate::inventory::references;
 use crate::inventory::templates;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query;
 use crate::signals::effects;
 use crate::signals::effects::{AT_ONCE, JOINER, MOVER, Said, Turn, evidence};
 
@@ -127,7 +127,7 @@ async fn free_name(kernel: &Kernel, workload: &str, said: &Said) -> Result<Optio
     for n in 0..NAMES {
         let end = if n == 0 { "" } else { id.get(id.len().saturating_sub(4 * n)..).unwrap_or("") };
         let name = name_of(workload, end);
-        let (taken, _) = findings::rows::<Identity>(kernel, &[format!("name={name}")], None).await?;
+        let (taken, _) = query::rows::<Identity>(kernel, &[format!("name={name}")], None).await?;
         if taken.is_empty() && parse_name("name", &name).is_ok() {
             return Ok(Some(name));
         }

@@ -409,7 +409,7 @@ pub(crate) async fn check_by_keys<T, E>(
 
 /// Whether the keys that are held now were asked for after this moment.
 fn fetched_since(kernel: &Kernel, registration: &str, jwks_uri: &str, since: Span) -> bool {
-    let slot = kernel.issuer_keys.slot(registration, jwks_uri);
+    let slot = kernel.memory.of::<KeySets>().slot(registration, jwks_uri);
     let held = slot.held.lock();
     held.keys.as_ref().is_some_and(|(_, at)| at.as_micros() >= since.as_micros())
 }
@@ -419,7 +419,7 @@ fn fetched_since(kernel: &Kernel, registration: &str, jwks_uri: &str, since: Spa
 /// # Errors
 /// The issuer's key set can't be had, and none is held that is less than an hour old.
 pub(crate) async fn keys_at(kernel: &Kernel, registration: &str, jwks_uri: &str, refetch: bool) -> Result<Arc<JwkSet>, OpError> {
-    let slot = kernel.issuer_keys.slot(registration, jwks_uri);
+    let slot = kernel.memory.of::<KeySets>().slot(registration, jwks_uri);
     let unavailable = || OpError::Unavailable(format!("the key set of the issuer {registration} can't be had now"));
     let held = || slot.held.lock().next(kernel.clock.monotonic(), refetch);
     match held() {
@@ -508,18 +508,6 @@ pub(crate) async fn discover(kernel: &Kernel, field: &'static str, url: &str) ->
         ));
     }
     Ok(found)
-}
-
-/// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
-/// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
-pub(crate) async fn has_one_administrator(kernel: &Kernel) -> Result<bool, OpError> {
-    let query = ListQuery {
-        kind: RowKind::Person,
-        terms: vec!["role=administrator".into()],
-        after: None,
-        limit: 2,
-    };
-    Ok(kernel.store.list(&query).await?.rows.len() < 2)
 }
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \

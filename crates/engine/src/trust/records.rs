@@ -12,15 +12,15 @@ use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
-use crate::identities::lifecycle::check_reason;
+use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::Freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
-use crate::people::invitations;
-use crate::people::sign_in;
-use crate::people::sign_in::{Freshness, assurance_fact};
-use crate::trust::issuers;
+use crate::kernel::operation::check_reason;
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +76,12 @@ pub(crate) struct Proposing {
 
 /// What proposing something comes to now. Alone, it takes a fresh sign-in, as confirming does.
 pub(crate) async fn proposing(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Proposing, OpError> {
-    let alone = issuers::has_one_administrator(kernel).await?;
-    let fresh = if alone { Some(sign_in::freshness(kernel, caller, now).await?) } else { None };
+    let alone = authority::has_one_administrator(kernel).await?;
+    let fresh = if alone {
+        Some(freshness::freshness(kernel, caller, now).await?)
+    } else {
+        None
+    };
     Ok(Proposing { alone, fresh })
 }
 
@@ -112,8 +116,8 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
                 .decide(|| async {
                     let now = kernel.now();
                     let stored = kernel.must::<T>(what, id).await?;
-                    let confirmed_by = invitations::second_person(kernel, caller, kind, id, stored.proposed_by())?;
-                    let fresh = sign_in::freshness(kernel, caller, now).await?;
+                    let confirmed_by = authority::second_person(kernel, caller, kind, id, stored.proposed_by())?;
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
                     if stored.standing() != Standing::Proposed {
                         return Err(OpError::because(Reason::IllegalTransition, format!("only a proposed {what} can be confirmed")));
                     }

@@ -18,9 +18,9 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
-use tenure_engine::inventory::changes;
 use tenure_engine::inventory::directory;
 use tenure_engine::inventory::ownership;
+use tenure_engine::matters::inventory_changes;
 use tenure_engine::people::setup;
 use tenure_engine::trust::issuers;
 
@@ -109,7 +109,7 @@ async fn update_environment(
     headers: HeaderMap,
     Body(ask): Body<EnvironmentEdit>,
 ) -> Reply<Edited<View<Environment>>> {
-    edited(changes::update_environment(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::update_environment(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn update_resource(
@@ -119,7 +119,7 @@ async fn update_resource(
     headers: HeaderMap,
     Body(ask): Body<ResourceEdit>,
 ) -> Reply<Edited<View<Resource>>> {
-    edited(changes::update_resource(&app.engine, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::update_resource(&app.engine, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {

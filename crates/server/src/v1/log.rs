@@ -16,18 +16,18 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::exceptional::ExceptionalAccess;
 use tenure_core::row::Position;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::log::state::Extent;
+use tenure_engine::state::verify::Extent;
 
 use crate::App;
 use crate::admission::BoundedElsewhere;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
-use tenure_engine::inventory::directory;
+use tenure_engine::kernel::authority;
 use tenure_engine::kernel::caller;
 use tenure_engine::kernel::exceptional;
 use tenure_engine::log::reading;
-use tenure_engine::log::state;
+use tenure_engine::state::verify;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -61,7 +61,7 @@ async fn key(State(app): State<App>) -> Result<String, Failure> {
 async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Response, Failure> {
     if path.starts_with("entries/") {
         let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
-        directory::may_audit(&app.engine, &caller).await?;
+        authority::may_audit(&app.engine, &caller).await?;
     }
     let tile = reading::tile(&app.engine, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
@@ -87,7 +87,7 @@ struct VerifyState {
 
 async fn verify_state(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<VerifyState>) -> Reply<StateReport> {
     let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
-    ok(state::verify_state(&app.engine, &caller, extent).await?)
+    ok(verify::verify_state(&app.engine, &caller, extent).await?)
 }
 
 async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {

@@ -14,7 +14,7 @@ use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
 use crate::listing::List;
 use tenure_engine::access::person_access::report;
-use tenure_engine::inventory::packages;
+use tenure_engine::matters::packages;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

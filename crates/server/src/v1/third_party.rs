@@ -18,11 +18,11 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
-use tenure_engine::inventory::changes;
-use tenure_engine::inventory::contracts;
 use tenure_engine::inventory::naming;
 use tenure_engine::inventory::ownership;
 use tenure_engine::inventory::third_party;
+use tenure_engine::matters::contracts;
+use tenure_engine::matters::inventory_changes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -89,7 +89,7 @@ async fn classify(
     headers: HeaderMap,
     Body(ask): Body<Classification>,
 ) -> Reply<Edited<View<DataDomain>>> {
-    edited(changes::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn set_naming_standard(

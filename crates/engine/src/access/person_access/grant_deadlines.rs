@@ -15,10 +15,10 @@ use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::matters::request_deadlines::acknowledge;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::reviews;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
 
 /// Works off what a person's grant demands.
 pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
@@ -31,7 +31,7 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
     let review_opened = !person_access::all::<Review>(kernel, vec![format!("person_grant={id}")], 1).await?.is_empty();
     Ok(match (plan(&stored, state, review_opened, now), person) {
         (Plan::Nothing, _) => None,
-        (Plan::Later(at), _) => Some(deadlines::postponed(kernel, claimed, at, now)),
+        (Plan::Later(at), _) => Some(work::postponed(kernel, claimed, at, now)),
         (Plan::Start, Some(person)) => Some(begun(kernel, claimed, &stored, &person, now)),
         (Plan::Review, Some(person)) => Some(early_review(kernel, claimed, &stored, &person, now).await?),
         (Plan::Start | Plan::Review, None) => None,

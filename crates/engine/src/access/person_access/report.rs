@@ -15,12 +15,12 @@ use crate::Kernel;
 use crate::access::person_access;
 use crate::access::person_access::grant_deadlines;
 use crate::access::person_access::verdict;
-use crate::identities::lifecycle::check_reason;
-use crate::inventory::directory;
+use crate::kernel::authority;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
 
 /// For each access of a person: who approved it, for which need, and what ends it, in one call (R46).
 ///
@@ -30,7 +30,7 @@ pub async fn person_access(kernel: &Kernel, caller: &Caller, id: PersonId) -> Re
     let now = kernel.now();
     let person = kernel.must::<Person>("person", id).await?;
     let mine = caller.person_id().is_some_and(|who| who == id || person.manager == Some(who));
-    directory::may_read(kernel, caller, "person", &id.to_string(), mine).await?;
+    authority::may_read(kernel, caller, "person", &id.to_string(), mine).await?;
     let mut access = Vec::new();
     for grant in person_access::held_by(kernel, id).await? {
         let live = person.is_active() && verdict::is_in_force(kernel, &grant, now).await?;

@@ -20,6 +20,7 @@ use crate::credentials::liveness;
 use crate::identities::findings;
 use crate::identities::findings::Apart;
 use crate::kernel::error::OpError;
+use crate::kernel::query;
 
 /// What tells one holder from another: the key that its credentials are bound to, or else where it calls from.
 pub(crate) struct Mark(String);
@@ -37,7 +38,7 @@ pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &St
         return Ok(false);
     }
     // What the other one held may have been revoked or given back since: then it is gone, and this one takes its place.
-    let (credentials, more) = findings::rows::<Credential>(kernel, &[format!("identity={}", identity.id)], None).await?;
+    let (credentials, more) = query::rows::<Credential>(kernel, &[format!("identity={}", identity.id)], None).await?;
     let may_be_theirs = |credential: &Credential| {
         let at_hand = credential.binding == Some(binding.id) && now < credential.expires_at;
         at_hand && others().any(|other| other.may_hold(credential.confirmation.as_ref()))

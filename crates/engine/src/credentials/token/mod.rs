@@ -32,8 +32,8 @@ pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, TaskBy, Wish, granted_task, within_task};
 pub use self::prove::Proof;
 pub(crate) use self::prove::unfit_proof;
+pub(crate) use self::sender::TokenUse;
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
-pub(crate) use self::sender::{SeenProofs, TokenUse};
 use crate::Kernel;
 use crate::credentials::introspection::token_type;
 use crate::identities::findings;
@@ -41,10 +41,10 @@ use crate::identities::registration;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
 use crate::kernel::keys;
 use crate::kernel::load::Known;
 use crate::kernel::refusals::{Refusal, window};
-use crate::matters::facts;
 
 /// What is asked of the token endpoint.
 #[derive(Clone)]
@@ -237,7 +237,7 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
         &known,
         &environment.name,
         ttl,
-        facts::waived(kernel, &known.identity, now).await?,
+        exceptional::waived(kernel, &known.identity, now).await?,
         now,
     );
     // A token that names its actor serves nobody else, and is no use to whoever else has it.

@@ -153,7 +153,7 @@ pub(crate) async fn holds_key(
     let held = match shown_key(kernel, credential, token, presented, now) {
         Ok(None) => Ok(()),
         Ok(Some(checked)) if to.changes => use_up(kernel, credential.identity, &checked, to.asked, now).await,
-        Ok(Some(checked)) => kernel.seen_proofs.note(&checked, kernel.nonces.oldest(now)),
+        Ok(Some(checked)) => kernel.memory.of::<SeenProofs>().note(&checked, kernel.nonces.oldest(now)),
         Err(refusal) => Err(refusal),
     };
     match &held {

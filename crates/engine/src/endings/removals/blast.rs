@@ -16,8 +16,8 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::endings::removals::plan::{self, Ending};
-use crate::identities::findings;
 use crate::kernel::error::OpError;
+use crate::kernel::query;
 
 /// Rows read at once.
 const PAGE: u16 = 500;
@@ -119,7 +119,7 @@ async fn named<T: Record>(kernel: &Kernel, id: &str, terms: &[String], same: imp
     if let Some(found) = kernel.one::<T>(id).await? {
         return Ok(Some(found));
     }
-    let (rows, _) = findings::rows::<T>(kernel, terms, None).await?;
+    let (rows, _) = query::rows::<T>(kernel, terms, None).await?;
     Ok(rows.into_iter().find(|row| same(row)))
 }
 

@@ -12,10 +12,10 @@ use tenure_core::time::Span;
 
 use super::*;
 use crate::endings::removals;
+use crate::kernel::work::system;
 use crate::log::seal::tests::{World, world};
 use crate::matters::exceptions::tests::active;
 use crate::run::deadlines;
-use crate::run::deadlines::system;
 
 const REPOSITORY: &str = "acme/payments";
 

@@ -22,23 +22,23 @@ use crate::Kernel;
 use crate::access::person_access;
 use crate::identities::dormancy;
 use crate::identities::dormancy::ByRule;
-use crate::identities::findings;
-use crate::identities::findings::tell;
-use crate::identities::lifecycle::check_reason;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::exceptional;
+use crate::kernel::finding;
+use crate::kernel::finding::tell;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::exceptions;
 use crate::matters::exceptions::plan::{Plan, next_look, plan, rests_on};
 use crate::matters::exceptions::subject_of;
-use crate::matters::facts;
 use crate::matters::request;
-use crate::matters::request_deadlines::acknowledge;
-use crate::people::sign_in;
-use crate::people::sign_in::assurance_fact;
-use crate::run::deadlines::system;
 
 /// Takes an exception back: what rests on it is suspended in the same commit.
 ///
@@ -132,7 +132,7 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
             let mut changeset = Changeset::new(caller.actor(), now, event);
             let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
             let evidence = evidence.as_object().cloned().unwrap_or_default();
-            findings::raise(
+            finding::raise(
                 kernel,
                 &mut changeset,
                 &rules::EXCEPTION_BREACHED,
@@ -164,7 +164,7 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
         id,
         |stored, now| async move {
             caller.must_be_person()?;
-            let fresh = sign_in::freshness(kernel, caller, now).await?;
+            let fresh = freshness::freshness(kernel, caller, now).await?;
             let context = Attributes::from([
                 ("owns", Value::Bool(exceptions::owns_exception(kernel, caller, &stored).await?)),
                 ("placed_by_self", Value::Bool(false)),
@@ -296,7 +296,7 @@ async fn over(kernel: &Kernel, actor: Actor, stored: &Stored<Exception>, state: 
     };
     let mut identity = (*read.value).clone();
     identity.exceptions.retain(|held| *held != exception.id);
-    let waived = facts::waived(kernel, &identity, now).await?;
+    let waived = exceptional::waived(kernel, &identity, now).await?;
     let still_waived = waived.iter().any(|waived| waived == exception.kind.as_str());
     if rests_on(exception.kind, &identity.charter) && !still_waived {
         let reason = format!("the exception {} ({}) is over: {because}", exception.id, exception.kind.as_str());
@@ -327,7 +327,7 @@ async fn over(kernel: &Kernel, actor: Actor, stored: &Stored<Exception>, state: 
 }
 
 async fn settle_breach(kernel: &Kernel, changeset: &mut Changeset, exception: &Exception, how: &str, now: Timestamp) -> Result<(), OpError> {
-    findings::no_longer_about(
+    finding::no_longer_about(
         kernel,
         changeset,
         &rules::EXCEPTION_BREACHED,

@@ -21,10 +21,10 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::identities::dormancy;
-use crate::inventory::contracts;
 use crate::inventory::references;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::matters::contracts;
 use crate::matters::reviews;
 use crate::matters::reviews::reviewer_of;
 

@@ -24,21 +24,23 @@ use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
-use crate::inventory::contracts;
+use crate::identities::tiers::Cause;
 use crate::inventory::directory;
-use crate::inventory::directory::{resource_problems, with_key};
+use crate::inventory::directory::resource_problems;
 use crate::inventory::ownership::{differences, nothing_to_change};
-use crate::inventory::packages;
 use crate::inventory::third_party;
-use crate::inventory::tiers::Cause;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
+use crate::kernel::keys::with_key;
+use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::matters::contracts;
 use crate::matters::facts;
-use crate::matters::facts::{Facts, expect};
+use crate::matters::facts::Facts;
+use crate::matters::packages;
 use crate::matters::request;
 use crate::requests::content::Subject;
 

@@ -22,14 +22,14 @@ use crate::endings::removals::blast;
 use crate::endings::removals::blast::Planned;
 use crate::endings::removals::plan::{self, End, Ending, Step};
 use crate::identities::dormancy;
-use crate::identities::findings;
 use crate::identities::lifecycle;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query;
+use crate::kernel::work;
+use crate::kernel::work::acknowledge;
+use crate::kernel::work::system;
 use crate::matters::fulfilment;
-use crate::matters::request_deadlines::acknowledge;
-use crate::run::deadlines;
-use crate::run::deadlines::system;
 
 /// The workflow of machines that end.
 pub(crate) const LEAVER: &str = "workload.leaver";
@@ -293,7 +293,7 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
     let step = plan::step(&stored, now);
     match step {
         Step::Nothing => return Ok(None),
-        Step::Later(at) => return Ok(Some(deadlines::postponed(kernel, claimed, at, now))),
+        Step::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         _ => {}
     }
     let Some(ending) = blast::ending(kernel, &stored.subject, &stored.environments).await? else {
@@ -324,7 +324,7 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
             Some(now)
         }
         Step::Watch if still_retiring(kernel, &ending).await? => {
-            return Ok(Some(deadlines::postponed(kernel, claimed, plan::watched_again(&removal, now), now)));
+            return Ok(Some(work::postponed(kernel, claimed, plan::watched_again(&removal, now), now)));
         }
         _ => {
             finish_removal(kernel, &mut changeset, &mut removal, now);
@@ -384,7 +384,7 @@ async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Rem
             changeset.event(closed("cloud_account.closed", id.to_string())).replace(&stored, &next);
         }
         _ if ending.subject.kind == SubjectKind::Need => {
-            let (rows, _) = findings::rows::<Need>(kernel, &[format!("name={}", ending.subject.id)], None).await?;
+            let (rows, _) = query::rows::<Need>(kernel, &[format!("name={}", ending.subject.id)], None).await?;
             let Some(stored) = rows.into_iter().find(|need| need.name == ending.subject.id) else {
                 return Ok(());
             };

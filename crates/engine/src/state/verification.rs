@@ -14,12 +14,13 @@ use tenure_core::row::Stored;
 use tokio::sync::watch;
 
 use crate::Kernel;
-use crate::identities::findings;
 use crate::kernel::error::OpError;
+use crate::kernel::finding;
 use crate::kernel::notice::notify;
-use crate::log::state;
-use crate::log::state::Extent;
-use crate::log::state::digest;
+use crate::kernel::query;
+use crate::state::digest;
+use crate::state::verify;
+use crate::state::verify::Extent;
 
 /// A server that has just started has other things to do first.
 const FIRST: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ const NAMED: usize = 50;
 /// # Errors
 /// The store can't be read or written.
 pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
-    let (report, logged) = state::check_state(kernel, Extent::SinceDigest).await?;
+    let (report, logged) = verify::check_state(kernel, Extent::SinceDigest).await?;
     let faults = u64::try_from(report.faults.len()).unwrap_or(u64::MAX).saturating_add(report.further);
     kernel.state_faults.store(faults, Ordering::Relaxed);
     kernel.state_verified_at.store(kernel.now().as_secs(), Ordering::Relaxed);
@@ -77,11 +78,11 @@ pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
             for fault in report.faults.iter().take(NAMED) {
                 let fact = serde_json::to_value(fault.fault).unwrap_or_default();
                 let evidence = Map::from_iter([("fault".to_owned(), fact), ("entries".to_owned(), Value::from(report.entries))]);
-                findings::raise(kernel, &mut changeset, &rules::STATE_ALTERED, subject_of(fault), "", evidence, now).await?;
+                finding::raise(kernel, &mut changeset, &rules::STATE_ALTERED, subject_of(fault), "", evidence, now).await?;
             }
             for finding in &known {
                 if !report.faults.iter().any(|fault| finding.subject == subject_of(fault)) {
-                    findings::no_longer(
+                    finding::no_longer(
                         kernel,
                         &mut changeset,
                         &[&rules::STATE_ALTERED],
@@ -100,7 +101,7 @@ pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
 
 async fn faults_on_record(kernel: &Kernel) -> Result<Vec<Stored<Finding>>, OpError> {
     let terms = [format!("rule={}", rules::STATE_ALTERED.id), format!("state={}", FindingState::Open.as_str())];
-    Ok(findings::rows::<Finding>(kernel, &terms, None).await?.0)
+    Ok(query::rows::<Finding>(kernel, &terms, None).await?.0)
 }
 
 /// Rows that didn't fit the log when it was last held against the state, and when that was, in seconds since 1970; 0: not yet.

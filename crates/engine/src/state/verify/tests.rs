@@ -5,12 +5,12 @@ use tenure_core::state_digest::{DigestChunk, Slot};
 use tenure_core::team::Team;
 
 use crate::Kernel;
+use crate::kernel::work::system;
 use crate::log::seal;
 use crate::log::seal::tests::world;
-use crate::log::state;
-use crate::log::state::Extent;
-use crate::log::verification;
-use crate::run::deadlines::system;
+use crate::state::verification;
+use crate::state::verify;
+use crate::state::verify::Extent;
 
 /// More than one commit of a digest holds, by what one leaf names.
 const TEAMS: u128 = 10_100;
@@ -18,7 +18,7 @@ const AT_ONCE: u128 = 400;
 
 /// What was read of the log, and whether nothing was wrong.
 async fn verified(engine: &Kernel, extent: Extent) -> (u64, bool) {
-    let (report, _) = state::check_state(engine, extent).await.unwrap();
+    let (report, _) = verify::check_state(engine, extent).await.unwrap();
     (report.from, report.faults.is_empty() && report.further == 0)
 }
 

@@ -10,8 +10,8 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
-use crate::log::state::due::{Wanted, wanted};
-use crate::log::state::{PAGE, fault, read, report_fault};
+use crate::state::due::{Wanted, wanted};
+use crate::state::verify::{PAGE, fault, read, report_fault};
 
 /// How often a row that is written meanwhile is looked at again.
 const ATTEMPTS: u32 = 4;

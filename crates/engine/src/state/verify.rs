@@ -5,11 +5,6 @@
 //! be relied on. A digest is under MACs and named by the log as any other row is: one that was altered, put back or deleted is found by
 //! reading on without it.
 
-pub mod due;
-
-pub mod beside;
-pub mod digest;
-
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,27 +51,28 @@ use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
 use crate::Kernel;
+use crate::state::{beside, digest};
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
+use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness::SignInSetUp;
 use crate::kernel::notice::Outbox;
 use crate::kernel::operation::Asked;
 use crate::log::epochs;
 use crate::log::reading;
 use crate::log::seal;
-use crate::people::setup::Deployment;
-use crate::people::sign_in::SignInSetUp;
 
-const PAGE: u16 = 500;
+pub(crate) const PAGE: u16 = 500;
 /// Faults that are named; more are counted.
 const MAX_NAMED: usize = 1_000;
 
-fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
+pub(crate) fn fault(report: &mut StateReport, key: &RowKey, fault: StateFault) {
     report_fault(report, key.kind.as_str().to_owned(), key.id.clone(), fault);
 }
 
 /// Names what is wrong first of each: what stands beside a row that was altered or is gone doesn't fit either.
-fn report_fault(report: &mut StateReport, kind: String, id: String, fault: StateFault) {
+pub(crate) fn report_fault(report: &mut StateReport, kind: String, id: String, fault: StateFault) {
     if report.faults.iter().any(|named| named.kind == kind && named.id == id) {
         return;
     }
@@ -103,13 +99,13 @@ pub enum Extent {
 #[derive(Default)]
 pub(crate) struct Replay {
     /// What it says of the rows that were not compared yet.
-    said: Said,
+    pub(crate) said: Said,
     /// The right edge of its tree.
-    frontier: Frontier,
+    pub(crate) frontier: Frontier,
     /// Entries that are missing: what they said is not known.
-    gap: Option<Range<u64>>,
+    pub(crate) gap: Option<Range<u64>>,
     /// What it says of the rows that were compared: the next digest.
-    compared: Vec<(RowKey, u64, [u8; 32])>,
+    pub(crate) compared: Vec<(RowKey, u64, [u8; 32])>,
 }
 
 /// What the log says of the state as of one entry.
@@ -255,7 +251,7 @@ fn report_log(report: &mut StateReport, index: u64, fault: StateFault) {
     report_fault(report, "log_entry".to_owned(), index.to_string(), fault);
 }
 
-fn note(said: &mut Said, row: tenure_log::RowDigest) {
+pub(crate) fn note(said: &mut Said, row: tenure_log::RowDigest) {
     let Some(kind) = RowKind::ALL.iter().copied().find(|kind| kind.as_str() == row.kind) else {
         return;
     };
@@ -293,7 +289,7 @@ struct Derived {
 }
 
 /// Reads a row as the record that it holds.
-fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
+pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
     fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
         let record = row.decode::<T>()?;
         let mut terms = record.terms();

@@ -16,8 +16,6 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
-use crate::inventory::changes;
-use crate::inventory::changes::{Made, rests_on};
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -26,6 +24,8 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::Listed;
 use crate::matters::facts;
 use crate::matters::facts::Facts;
+use crate::matters::inventory_changes;
+use crate::matters::inventory_changes::{Made, rests_on};
 use crate::requests::content::Subject;
 
 /// Entitlements that one request or package can give.
@@ -68,7 +68,7 @@ pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match:
                     if let Some(stored) = &stored
                         && package.is_wider_than(stored)
                     {
-                        return changes::asked_for(kernel, caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
+                        return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
                     }
                     let mut changeset = Changeset::new(caller.actor(), now, written(kernel, &package, now));
                     match &stored {
@@ -78,7 +78,7 @@ pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match:
                     Ok((changeset, Made::Record(package, stored.map_or(1, |stored| stored.revision + 1))))
                 })
                 .await?;
-            changes::edited(kernel, made, &committed).await
+            inventory_changes::edited(kernel, made, &committed).await
         })
         .await
 }

@@ -20,23 +20,24 @@ use tenure_core::time::Timestamp;
 use crate::Kernel;
 use crate::identities::dormancy;
 use crate::identities::dormancy::Ended;
-use crate::inventory::changes;
-use crate::inventory::changes::{Made, rests_on};
+use crate::identities::tiers::{ATTEMPTS, Cause};
 use crate::inventory::ownership;
 use crate::inventory::ownership::nothing_to_change;
 use crate::inventory::third_party;
 use crate::inventory::third_party::contact_problem;
-use crate::inventory::tiers::{ATTEMPTS, Cause};
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
+use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::matters::facts::{Facts, expect};
+use crate::kernel::work::system;
+use crate::matters::facts::Facts;
 use crate::matters::fulfilment;
+use crate::matters::inventory_changes;
+use crate::matters::inventory_changes::{Made, rests_on};
 use crate::requests::content::Subject;
-use crate::run::deadlines::system;
 
 /// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
 ///
@@ -69,15 +70,15 @@ pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_ma
                         return Err(OpError::Invalid(problems));
                     }
                     if allows_more(&stored, &vendor) {
-                        return changes::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
+                        return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
                     }
-                    let event = changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+                    let event = inventory_changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
                     Ok((changeset, Made::Record(vendor, stored.revision + 1)))
                 })
                 .await?;
-            changes::edited(kernel, made, &committed).await
+            inventory_changes::edited(kernel, made, &committed).await
         })
         .await
 }
@@ -113,7 +114,7 @@ pub(crate) async fn fulfil_contract(
 ) -> Result<(), OpError> {
     let stored = kernel.must::<Vendor>("vendor", id).await?;
     let vendor = vendor_as(&stored, change);
-    let event = changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+    let event = inventory_changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
     changeset.event(approved(event));
     let owner = match vendor.owner == stored.owner {
         true => None,

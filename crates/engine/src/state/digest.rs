@@ -10,10 +10,10 @@ use tenure_core::state_digest::{DigestChunk, Said, Slot, StateDigest};
 use tenure_log::{Frontier, Hash, RowDigest, leaf_hash};
 
 use crate::Kernel;
+use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;
-use crate::log::epochs;
-use crate::log::state::{LoggedState, Replay, note};
+use crate::state::verify::{LoggedState, Replay, note};
 
 /// By how many entries the log has to grow before it is worth another digest.
 const GROWN: u64 = 100;
@@ -88,7 +88,7 @@ pub(crate) async fn write_digest(kernel: &Kernel, logged: LoggedState) -> Result
     let newest = newest_digest(kernel).await?;
     let entries = logged.frontier.size();
     let since = newest.as_ref().map_or(0, |newest| newest.entries);
-    if entries < since.saturating_add(GROWN) || epochs::is_contradicted(kernel) {
+    if entries < since.saturating_add(GROWN) || epoch::is_contradicted(kernel) {
         return Ok(());
     }
     let slot = newest.as_ref().map_or(Slot::Even, |newest| newest.slot.other());

@@ -1,0 +1,3 @@
+//! People who are suspended, come back, or leave.
+
+use crate::kernel::Kernel;

@@ -1,0 +1,3 @@
+//! An identity that calls the management API by its access token.
+
+use crate::kernel::Kernel;

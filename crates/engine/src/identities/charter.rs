@@ -1,0 +1,3 @@
+//! Another charter for an identity: its grants follow.
+
+use crate::kernel::Kernel;

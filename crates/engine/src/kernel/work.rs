@@ -1,0 +1,50 @@
+//! Work that falls due: claimed, acknowledged in the same commit as its effect, or postponed.
+
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use tenure_core::changeset::Changeset;
+use tenure_core::changeset::DueChange;
+use tenure_core::event::Actor;
+use tenure_core::event::ControlPoint;
+use tenure_core::port::Claimed;
+use tenure_core::time::Timestamp;
+
+/// The claimed deadline goes by its fence, so that a lost lease conflicts.
+pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
+    changeset
+        .due
+        .retain(|change| !matches!(change, DueChange::Clear(kind, subject) if *kind == claimed.kind && *subject == claimed.subject));
+    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+}
+
+/// The subject is gone or needs nothing: only the deadline goes, and the log says so.
+pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Changeset {
+    let event = kernel
+        .event(now, "deadline.dropped", ControlPoint::Administer)
+        .subject(&claimed.subject)
+        .fact("kind", claimed.kind.as_str());
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
+    changeset
+}
+
+pub(crate) fn postponed(kernel: &Kernel, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
+    let event = kernel
+        .event(now, "deadline.postponed", ControlPoint::Administer)
+        .subject(&claimed.subject)
+        .fact("kind", claimed.kind.as_str())
+        .fact("until", at);
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.due.push(DueChange::Retry(claimed.kind, claimed.subject.clone(), claimed.fence, at));
+    changeset
+}
+
+pub(crate) fn system() -> Actor {
+    Actor::System { part: "deadlines".into() }
+}
+
+/// When a subject was last used, also if that is noted and not written yet: there is no other way to ask.
+pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<Timestamp>, OpError> {
+    let noted = kernel.used.lock().get(subject).copied();
+    Ok(kernel.store.last_used(subject).await?.max(noted))
+}

@@ -1,0 +1,3 @@
+//! Roles of people: asked for by a request.
+
+use crate::kernel::Kernel;

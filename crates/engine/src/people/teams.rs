@@ -1,0 +1,3 @@
+//! Teams whose members change.
+
+use crate::kernel::Kernel;

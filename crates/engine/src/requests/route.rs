@@ -1,0 +1,3 @@
+//! The lightest route that policy permits, and the request that takes it.
+
+use crate::kernel::Kernel;
