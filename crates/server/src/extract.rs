@@ -27,6 +27,7 @@ use crate::error::Failure;
 use crate::keys::{Keys, Scheme};
 use crate::serve::{Connection, RequestSource, TooSlow};
 use crate::sign_in::{Cookie, must_be_same_origin};
+use tenure_engine::credentials::identity_caller;
 use tenure_engine::kernel::caller;
 
 /// Where a request comes from, as budgets and records count it.
@@ -62,7 +63,7 @@ impl FromRequestParts<App> for Operator {
             (Some((scheme, token)), _) => {
                 let Ok(keys) = Keys::from_request_parts(parts, app).await;
                 let changes = !parts.method.is_safe();
-                caller::authenticate_identity(&app.engine, &token, &keys.with_a_token(scheme)?, changes).await
+                identity_caller::authenticate_identity(&app.engine, &token, &keys.with_a_token(scheme)?, changes).await
             }
             (None, Some(cookie)) => {
                 must_be_same_origin(app, &parts.method, &parts.headers)?;

@@ -35,6 +35,7 @@ use tenure_engine::inventory::directory;
 use tenure_engine::inventory::templates;
 use tenure_engine::kernel::caller;
 use tenure_engine::matters::request;
+use tenure_engine::people::operator_tokens;
 use tenure_engine::people::person;
 use tenure_engine::people::setup;
 use tenure_engine::trust::issuers;
@@ -143,7 +144,7 @@ impl World {
         for id in people {
             let made = done(
                 "create a token",
-                directory::create_operator_token(
+                operator_tokens::create_operator_token(
                     &engine,
                     &admin,
                     id,

@@ -32,6 +32,7 @@ use crate::model::{Issued, identity, record};
 use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
+use tenure_engine::access::departures;
 use tenure_engine::credentials::decisions;
 use tenure_engine::credentials::holds;
 use tenure_engine::credentials::introspection;
@@ -672,7 +673,7 @@ impl World {
                 (
                     Intent::Other("erase a person"),
                     by(engine, token, async move |engine, caller| {
-                        person::erase_person(&engine, &caller, id).await.map(|_| Fact::Done(1))
+                        departures::erase_person(&engine, &caller, id).await.map(|_| Fact::Done(1))
                     }),
                 )
             }

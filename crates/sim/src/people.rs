@@ -15,6 +15,7 @@ use crate::intent::{Fact, Intent};
 use crate::model::{identity, record};
 use crate::ops::{because, by};
 use crate::world::{Operation, World};
+use tenure_engine::access::departures;
 use tenure_engine::access::transfers;
 use tenure_engine::people::person;
 
@@ -95,7 +96,7 @@ impl World {
     fn depart(&self, engine: Arc<Kernel>) -> Option<(Intent, Operation)> {
         let (token, id) = (self.operator()?, self.who_may_leave()?);
         let depart = async move |engine: Arc<Kernel>, caller| {
-            person::depart_person(
+            departures::depart_person(
                 &engine,
                 &caller,
                 id,
@@ -119,7 +120,7 @@ impl World {
         });
         let Some(id) = suspended.filter(|_| self.rng.per_mille(800)) else {
             let id = self.who_may_leave()?;
-            let suspend = async move |engine: Arc<Kernel>, caller| person::suspend_person(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
+            let suspend = async move |engine: Arc<Kernel>, caller| departures::suspend_person(&engine, &caller, id, because()).await.map(|_| Fact::Done(1));
             return Some((Intent::Other("suspend a person"), by(engine, token, suspend)));
         };
         let suspension = record::<Person>(&dump, &RowKey::new(RowKind::Person, id)).and_then(|person| person.suspension);
@@ -128,7 +129,7 @@ impl World {
             reason: because(),
             placed_by: self.rng.pick(&placers).copied(),
         };
-        let resume = async move |engine: Arc<Kernel>, caller| person::resume_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
+        let resume = async move |engine: Arc<Kernel>, caller| departures::resume_person(&engine, &caller, id, ask).await.map(|_| Fact::Done(1));
         Some((Intent::Other("resume a person"), by(engine, token, resume)))
     }
 

@@ -20,7 +20,7 @@ use crate::world::{Operation, World};
 use tenure_engine::identities::registration;
 use tenure_engine::matters::policies as policy_sets;
 use tenure_engine::matters::request;
-use tenure_engine::requests::vote;
+use tenure_engine::matters::votes;
 
 fn stands_at(view: RequestView) -> Fact {
     Fact::Request(view.request.id, view.request.state)
@@ -96,7 +96,7 @@ impl World {
             content_hash: request.content_hash.clone(),
             comment: String::new(),
         };
-        let vote = async move |engine: Arc<Kernel>, caller| vote::vote(&engine, &caller, id, approves, ask).await.map(stands_at);
+        let vote = async move |engine: Arc<Kernel>, caller| votes::vote(&engine, &caller, id, approves, ask).await.map(stands_at);
         let what = if approves { "approve" } else { "deny" };
         Some((Intent::Request(what, Some(id)), by(engine, token, vote)))
     }

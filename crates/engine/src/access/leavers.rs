@@ -14,19 +14,19 @@ use tenure_core::transfer::{Transfer, TransferState, TransferWindow};
 use crate::Kernel;
 use crate::access::transfers;
 use crate::access::transfers::plan::{self, Plan};
-use crate::access::transfers::{is_away, needs_window, tell_offered};
+use crate::access::transfers::{needs_window, tell_offered};
 use crate::credentials::revocation;
+use crate::identities::charter;
 use crate::identities::lifecycle;
 use crate::inventory::ownership;
 use crate::inventory::removal_groups;
 use crate::kernel::error::OpError;
+use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
+use crate::kernel::work::BATCH;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::fulfilment;
 
-/// Identities that one commit hands over.
-pub(crate) const BATCH: usize = 50;
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
 const TURN: usize = 20;
 /// Rows read at once.
@@ -255,7 +255,7 @@ async fn offers_to(kernel: &Kernel, changeset: &mut Changeset, person: &Person, 
 /// Closes what was never active, with its open request: nobody is there who wants it.
 async fn close_unstarted(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Identity>, now: Timestamp) -> Result<(), OpError> {
     let mut identity = (*stored.value).clone().close()?;
-    fulfilment::drop_activation(kernel, changeset, &mut identity, "the owner has left", now).await?;
+    charter::drop_activation(kernel, changeset, &mut identity, "the owner has left", now).await?;
     let event = kernel
         .event(now, "identity.closed", ControlPoint::Retire)
         .subject(identity.id)

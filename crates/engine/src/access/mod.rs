@@ -4,3 +4,4 @@ pub mod departures;
 pub mod leavers;
 pub mod person_access;
 pub mod transfers;
+pub mod decisions;

@@ -24,13 +24,13 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::access::person_access::plan::{Plan, plan};
+use crate::identities::identity_facts;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
 use crate::matters::packages;
 use crate::matters::packages::{MAX_PARTS, SHORTEST};
 use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
 
 /// Grants that a person can hold at once.
 const MAX_HELD: u16 = 200;
@@ -135,8 +135,8 @@ pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now
     facts.context.fast_onboarding = wanted.fast;
     facts.context.duration = wanted.duration;
     let scope: Vec<_> = content.parts.iter().map(|(_, entitlement)| entitlement.clone()).collect();
-    facts::add_touched(kernel, &mut facts.context.touches, &scope).await?;
-    facts::add_teams(kernel, &mut facts.context.touches, &person.teams).await?;
+    identity_facts::add_touched(kernel, &mut facts.context.touches, &scope).await?;
+    identity_facts::add_teams(kernel, &mut facts.context.touches, &person.teams).await?;
     facts.environment = one_environment(&content.resources);
     Ok(facts)
 }

@@ -11,7 +11,7 @@ use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{IdentityId, PersonId, TransferId};
 use tenure_core::identity::{Identity, IdentityState, Kind, Releaser, SuspensionCause, SuspensionKind};
-use tenure_core::person::{Person, PersonClass, PersonState, Role};
+use tenure_core::person::{Person, PersonClass, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
@@ -25,6 +25,7 @@ use crate::Kernel;
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
 use crate::identities::dormancy;
+use crate::identities::review_opening;
 use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;
@@ -35,7 +36,6 @@ use crate::kernel::load::expect_optional;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
-use crate::matters::reviews;
 
 /// The workflow of transfers: non-human identities change owners.
 const WORKFLOW: &str = "non_human.transfer";
@@ -192,7 +192,7 @@ async fn taken_over(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<
         dormancy::resumed(kernel, changeset, &mut identity, now).await?;
     }
     let identity = change_owner_scope(kernel, changeset, identity, to.id, now).await?;
-    reviews::open_review(
+    review_opening::open_review(
         kernel,
         changeset,
         ReviewSubject::Identity(identity.id),
@@ -505,11 +505,6 @@ fn must_be_open(transfer: &Transfer) -> Result<(), OpError> {
         TransferState::Open | TransferState::Offered => Ok(()),
         state => Err(OpError::because(Reason::IllegalTransition, format!("the transfer is {}", state.as_str()))),
     }
-}
-
-/// Whether nobody is there who answers for what this person owns.
-pub(crate) const fn is_away(person: &Person) -> bool {
-    matches!(person.state, PersonState::Suspended | PersonState::Departed)
 }
 
 /// Whether an identity needs a window, its owner being away.

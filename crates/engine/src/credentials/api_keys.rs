@@ -20,7 +20,7 @@ use tenure_credentials::token::AccessClaims;
 use crate::Kernel;
 use crate::credentials::token;
 use crate::credentials::token::wanted_resource;
-use crate::identities::enrolment::bootstrap;
+use crate::kernel::authority::bootstrap;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;

@@ -20,14 +20,14 @@ use crate::access::person_access::verdict;
 use crate::credentials::introspection;
 use crate::credentials::introspection::Enforcer;
 use crate::credentials::liveness::Held;
+use crate::credentials::misuse;
 use crate::credentials::token;
-use crate::identities::findings;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 use crate::kernel::refusals::Refusal;
-use crate::signals::effects::use_stamp;
+use crate::kernel::work::use_stamp;
 
 /// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
 /// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
@@ -129,7 +129,7 @@ async fn record_use_refusal(kernel: &Kernel, enforcer: &Enforcer, id: IdentityId
         .await;
     if reason == Reason::WrongEnvironment {
         let asked_by = introspection::enforcer_identity(enforcer).id;
-        findings::note_use_elsewhere(kernel, id, resource, asked_by, &action, verdict.proven).await;
+        misuse::note_use_elsewhere(kernel, id, resource, asked_by, &action, verdict.proven).await;
     }
 }
 

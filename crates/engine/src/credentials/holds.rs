@@ -21,9 +21,8 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::credentials::revocation;
-use crate::identities::lifecycle::enabling;
 use crate::inventory::third_party;
-use crate::kernel::authority::{self, inventory, owns};
+use crate::kernel::authority::{self, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
@@ -41,24 +40,6 @@ pub(crate) fn releaser(caller: &Caller) -> Releaser {
     match caller {
         Caller::Identity { .. } => Releaser::Owner,
         Caller::Person { .. } => Releaser::Security,
-    }
-}
-
-/// Whose word is lifted of those who withhold something: that of whom the caller names, or of the only one. Somebody who joins unseen is not lifted with the
-/// others.
-pub(crate) fn whose(first: Option<PersonId>, also: &[Placed], named: Option<PersonId>) -> Result<Option<PersonId>, OpError> {
-    match named {
-        Some(named) if first == Some(named) || also.iter().any(|placed| placed.by == named) => Ok(Some(named)),
-        Some(_) => Err(OpError::field(
-            "placed_by",
-            "placed_by_unknown",
-            "that person doesn't withhold it: read it again",
-        )),
-        None if also.is_empty() => Ok(first),
-        None => {
-            let hint = "several people withhold it, each for themselves: name whose word is lifted";
-            Err(OpError::field("placed_by", "placed_by_missing", hint))
-        }
     }
 }
 
@@ -167,7 +148,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                     let fresh = freshness::freshness(kernel, caller, now).await?;
                     let read = kernel.one::<Hold>(&scope).await?.ok_or(OpError::NotFound("hold"))?;
                     third_party::still_open(kernel, &scope).await?;
-                    let whose = whose(read.placed_by, &read.also, placed_by);
+                    let whose = authority::whose(read.placed_by, &read.also, placed_by);
                     let placer = whose.as_ref().ok().copied().flatten();
                     let releasable_by = if placer == read.placed_by { read.releasable_by } else { Releaser::Security };
                     let own = releasable_by == Releaser::Owner && revocation::owns_scope(kernel, caller, &scope).await?;
@@ -227,12 +208,6 @@ pub async fn holds_in_force(kernel: &Kernel) -> Result<BTreeMap<&'static str, u6
             None => return Ok(counts),
         }
     }
-}
-
-/// The hold on a scope, while there is one.
-pub(crate) async fn hold_on(kernel: &Kernel, scope: &Scope) -> Result<Option<Hold>, OpError> {
-    let hold = kernel.one::<Hold>(scope).await?;
-    Ok(hold.filter(|hold| hold.placed_by.is_some()).map(|hold| (*hold.value).clone()))
 }
 
 /// The holds on what these identities belong to, by scope, in one read.

@@ -19,12 +19,12 @@ use crate::Kernel;
 use crate::credentials::api_keys;
 use crate::credentials::liveness;
 use crate::credentials::liveness::Held;
+use crate::credentials::misuse;
 use crate::credentials::receipts;
 use crate::credentials::revocation;
 use crate::credentials::token;
 use crate::credentials::token::sender;
 use crate::credentials::token::{Presented, TokenUse};
-use crate::identities::findings;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -163,7 +163,7 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
     let claims = match verified {
         Ok(claims) => claims,
         Err(OpError::Unauthenticated(_)) => {
-            findings::note_token_elsewhere(kernel, enforcer, &environment.name, token, now).await;
+            misuse::note_token_elsewhere(kernel, enforcer, &environment.name, token, now).await;
             return Ok(NOTHING);
         }
         Err(other) => return Err(other),

@@ -11,6 +11,10 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
+use crate::kernel::authority;
+use crate::kernel::query::ListAsk;
+use tenure_api::views::Page;
+use tenure_core::id::IdentityId;
 use crate::Kernel;
 use crate::credentials::token::exchange;
 use crate::credentials::token::exchange::{Ancestor, links};
@@ -133,3 +137,22 @@ fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, acti
     let left = gate::handed_on(links, holder.identity.id, resource, actions, further);
     left.ok().filter(|left| !left.is_empty()).ok_or(Reason::ParentEnded)
 }
+
+    /// A page of the credentials of an identity whose records have not ended.
+    ///
+    /// # Errors
+    /// No such identity, or the caller may not read it.
+    pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
+        let identity = kernel.must::<Identity>("identity", id).await?;
+        authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
+        ask.filters = vec![("identity", id.to_string())];
+        let (rows, end) = kernel.page::<Credential>(ask).await?;
+        let now = kernel.now();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(held) = held(kernel, row.id, now).await? {
+                items.push(credential_view(kernel, &held).await?);
+            }
+        }
+        Ok(end.page(items))
+    }

@@ -1,12 +1,14 @@
 //! Credentials: issued, introspected, decided on, revoked, and each revocation confirmed.
 
 pub mod api_keys;
-pub mod caller;
 pub mod decisions;
 pub mod holds;
+pub mod identity_caller;
 pub mod introspection;
 pub mod liveness;
 pub mod misuse;
 pub mod receipts;
 pub mod revocation;
 pub mod token;
+pub mod issuer_trial;
+pub mod suspension;

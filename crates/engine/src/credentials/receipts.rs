@@ -19,13 +19,13 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
 use crate::Kernel;
-use crate::credentials::holds;
 use crate::credentials::liveness;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
+use crate::kernel::query;
 use crate::kernel::query::Altered;
 
 /// Identities among whose credentials a live one is looked for, as the positive control.
@@ -220,7 +220,7 @@ async fn returning(kernel: &Kernel, concerned: &Concerned, now: Timestamp) -> Re
             on_hold |= match held.get(&membership.scope) {
                 Some(held) => *held,
                 None => {
-                    let found = holds::hold_on(kernel, &membership.scope).await?.is_some();
+                    let found = query::hold_on(kernel, &membership.scope).await?.is_some();
                     held.insert(membership.scope.clone(), found);
                     found
                 }

@@ -29,6 +29,7 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
+use tenure_core::identity::IdentityState;
 
 /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
 ///
@@ -132,7 +133,7 @@ async fn stop_scope(
     if let Scope::Identity(id) = scope {
         kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
         let stored = kernel.must::<Identity>("identity", id).await?;
-        return lifecycle::suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
+        return suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
     }
     let by = caller.must_be_person()?;
     kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
@@ -216,4 +217,25 @@ pub(crate) async fn revoke_own(kernel: &Kernel, identity: IdentityId, id: Creden
         })
         .await?;
     Ok(Some(receipt))
+}
+
+/// Suspends an identity that is cut in the same commit, if it can still work; what it holds is cut anyway.
+pub(crate) fn suspend_with_cut(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let can_work = matches!(stored.state, IdentityState::Active | IdentityState::Suspended);
+    if !can_work {
+        changeset.expect(stored);
+        return Ok(());
+    }
+    let cause = lifecycle::cause_by_hand(caller, reason, now);
+    changeset.event(lifecycle::suspended_event(kernel, stored.id, &cause, now));
+    let identity = (*stored.value).clone().suspend(cause)?;
+    changeset.replace(stored, &identity);
+    Ok(())
 }

@@ -1,5 +1,5 @@
 //! What ends along with something else.
 
-pub mod needs;
+pub mod need_end;
 pub mod removals;
-pub mod vendors;
+pub mod vendor_end;

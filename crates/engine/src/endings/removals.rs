@@ -27,7 +27,7 @@ use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, Subjec
 use tenure_core::third_party::Need;
 use tenure_core::time::Timestamp;
 
-use crate::identities::lifecycle::enabling;
+use crate::kernel::authority::enabling;
 use crate::kernel::freshness::assurance_fact;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;

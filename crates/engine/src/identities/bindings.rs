@@ -17,8 +17,8 @@ use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
 use crate::Kernel;
-use crate::identities::findings;
-use crate::identities::findings::Apart;
+use crate::credentials::misuse;
+use crate::credentials::misuse::Apart;
 use crate::kernel::error::OpError;
 use crate::kernel::query;
 
@@ -116,6 +116,6 @@ pub(crate) async fn note_taken_key(kernel: &Kernel, actor: Actor, wanted_for: &s
             title: "An identity's key was presented as another one's",
             what: "The key of this identity was presented for the registration of another one, and refused.",
         };
-        findings::note_apart(kernel, about, binding.identity, &binding.id.to_string(), evidence).await;
+        misuse::note_apart(kernel, about, binding.identity, &binding.id.to_string(), evidence).await;
     }
 }

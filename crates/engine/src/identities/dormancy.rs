@@ -27,8 +27,11 @@ use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{Plan, plan};
 use crate::identities::findings;
 use crate::identities::posture::Broken;
+use crate::identities::review_opening;
+use crate::identities::review_opening::reviewer_of;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
+use crate::kernel::exceptional::rests_on;
 use crate::kernel::finding;
 use crate::kernel::notice::notify;
 use crate::kernel::query;
@@ -36,9 +39,6 @@ use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
 use crate::matters::contracts::within_contract;
-use crate::matters::exceptions::plan::rests_on;
-use crate::matters::reviews;
-use crate::matters::reviews::reviewer_of;
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;
@@ -138,7 +138,7 @@ async fn ask_whether_needed(kernel: &Kernel, changeset: &mut Changeset, identity
         return Ok(());
     }
     let subject = ReviewSubject::Identity(identity.id);
-    reviews::open_review(kernel, changeset, subject, ReviewTrigger::Dormancy, reviewer_of(identity), now);
+    review_opening::open_review(kernel, changeset, subject, ReviewTrigger::Dormancy, reviewer_of(identity), now);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use tenure_core::exceptional::Access;
 use tenure_core::gate;
 use tenure_core::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
 use tenure_core::identity::{Identity, WorkloadBinding};
-use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::policy::{Action, Question};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 use tenure_core::time::Span;
@@ -19,6 +19,8 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 use crate::Kernel;
 use crate::identities::bindings;
 use crate::identities::lifecycle;
+use crate::identities::review_opening;
+use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{identity as identity_entity, inventory};
 use crate::kernel::caller::Caller;
@@ -28,18 +30,9 @@ use crate::kernel::exceptional;
 use crate::kernel::exceptional::About;
 use crate::kernel::operation::Asked;
 use crate::kernel::refusals::Refusal;
-use crate::matters::reviews;
 
 /// Keys that one identity can have enrolled.
 const MAX_BINDINGS: usize = 16;
-
-pub(crate) fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
-    Attributes::from([
-        ("owns", Value::Bool(owns)),
-        ("first_use", Value::Bool(first_use)),
-        ("age_secs", Value::Long(age.as_secs())),
-    ])
-}
 
 /// Hands out a join token for an active identity whose charter says that it enrols that way.
 ///
@@ -64,7 +57,7 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                         caller,
                         Action::Bootstrap,
                         inventory("identity", id, &environment),
-                        bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
+                        authority::bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
                     )?;
                     let token_id = JoinTokenId::generate(now, kernel.entropy.as_ref());
                     let Minted { token: text, hash } = kernel.opaque.mint(OpaqueKind::Join, token_id, kernel.entropy.as_ref());
@@ -148,7 +141,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
                 principal: identity_entity(&known.identity),
                 action: Action::Bootstrap,
                 resource: inventory("identity", token.identity, &environment),
-                context: bootstrap(true, true, now.since(token.created_at)),
+                context: authority::bootstrap(true, true, now.since(token.created_at)),
             });
             gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
             let binding = Binding {
@@ -192,7 +185,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
             exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenUsed, &token, approval(&known.identity), None));
             if !known.identity.bindings.is_empty() {
                 // Another key of the same identity is a rotation, and asks whether it is still needed (R93).
-                reviews::review_rotation(kernel, &mut changeset, &identity, now).await?;
+                review_opening::review_rotation(kernel, &mut changeset, &identity, now).await?;
             }
             changeset.once.push(Once {
                 space: "key",

@@ -3,25 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
 use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
 use tenure_api::views::Page;
 use tenure_core::changeset::Changeset;
-use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::event::ControlPoint;
 use tenure_core::exception::Exception;
 use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
 use tenure_core::id::{FindingId, IdentityId};
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::person::{Person, Role};
+use tenure_core::person::Person;
 use tenure_core::policy::{Action, Attributes, Value as Attribute};
 use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
 use tenure_core::review::Review;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
-use crate::credentials::introspection;
-use crate::credentials::introspection::Enforcer;
 use crate::identities::posture::{self, Around, Broken};
 use crate::kernel::authority;
 use crate::kernel::authority::inventory;
@@ -30,23 +26,11 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::finding;
-use crate::kernel::finding::COUNTED_EVERY;
 use crate::kernel::freshness;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
 use crate::kernel::query;
 use crate::kernel::query::ListAsk;
-
-/// What a finding that is recorded apart is about, in words.
-#[derive(Clone, Copy)]
-pub(crate) struct Apart {
-    pub rule: &'static Rule,
-    /// The event that says what was seen.
-    pub seen: &'static str,
-    /// How its owner and security are told.
-    pub title: &'static str,
-    pub what: &'static str,
-}
 
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
 pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {
@@ -77,95 +61,6 @@ pub(crate) async fn posture_of(kernel: &Kernel, identity: &Identity, now: Timest
         overdue: reviews.iter().filter(|review| review.due_at <= now).map(|review| review.id).collect(),
     };
     Ok(posture::posture(identity, &around, now))
-}
-
-/// Records that an identity, or what somebody presented as its credential, was seen in another environment (R26).
-pub(crate) async fn note_environment_mismatch(kernel: &Kernel, id: IdentityId, detail: &str, evidence: Value) {
-    let about = Apart {
-        rule: &rules::ENVIRONMENT_MISMATCH,
-        seen: "identity.out_of_environment",
-        title: "An identity was used in another environment",
-        what: "It was presented in another environment than its own, and refused.",
-    };
-    note_apart(kernel, about, id, detail, evidence).await;
-}
-
-/// Records what was seen of an identity in a commit apart from what it was seen at. A finding that can't be written now is lost, as
-/// what it is about is recorded already; the next one opens it.
-pub(crate) async fn note_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) {
-    if let Err(error) = raise_apart(kernel, about, id, detail, evidence).await {
-        tracing::warn!(%error, identity = %id, rule = about.rule.id, "a finding could not be recorded now");
-    }
-}
-
-async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, detail: &str, evidence: Value) -> Result<(), OpError> {
-    let evidence = match evidence {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    };
-    let Some(identity) = kernel.one::<Identity>(id).await? else { return Ok(()) };
-    for _ in 0..4 {
-        let now = kernel.now();
-        let known = finding::known_finding(kernel, about.rule, &id.to_string(), detail).await?;
-        if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
-            return Ok(());
-        }
-        let seen = kernel.event(now, about.seen, ControlPoint::Use).subject(id).fact("evidence", &evidence);
-        let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
-        if finding::raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now)
-            .await?
-            .is_some()
-        {
-            let owner: Vec<_> = identity.charter.owner.into_iter().collect();
-            let text = format!("{id}: {}\nLook: tenure finding list --subject {id}", about.what);
-            finding::tell(&mut changeset, &owner, &[Role::Security], about.title, &text);
-        }
-        match kernel.settle(changeset).await {
-            // Somebody else opened the same one.
-            Ok(Some(_)) | Err(OpError::Taken { .. }) => return Ok(()),
-            Ok(None) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// A refused use for the reason that the environments differ.
-pub(crate) async fn note_use_elsewhere(kernel: &Kernel, id: IdentityId, resource: &Resource, asked_by: IdentityId, action: &str, proven: bool) {
-    let environment = match kernel.one::<Identity>(id).await {
-        Ok(identity) => identity.and_then(|identity| identity.charter.environment.clone()),
-        Err(_) => None,
-    };
-    let evidence = json!({
-        "identity": id, "environment": environment, "resource": resource.id, "resource_environment": resource.environment,
-        "action": action, "enforcement_point": asked_by, "proven": proven,
-    });
-    note_environment_mismatch(kernel, id, &resource.id.to_string(), evidence).await;
-}
-
-/// A proof that was refused because it was shown to another environment's issuer.
-pub(crate) async fn note_proof_elsewhere(kernel: &Kernel, id: IdentityId, asked: &str) {
-    let environment = match kernel.one::<Identity>(id).await {
-        Ok(identity) => identity.and_then(|identity| identity.charter.environment.clone()),
-        Err(_) => None,
-    };
-    let evidence = json!({"identity": id, "environment": environment, "asked_environment": asked, "issuer": kernel.issuer_of(asked), "proven": true});
-    note_environment_mismatch(kernel, id, asked, evidence).await;
-}
-
-/// A token of ours that an enforcement point showed to another environment's issuer than its own.
-pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, asked: &str, token: &str, now: Timestamp) {
-    let Ok(Some((claims, held))) = introspection::presented(kernel, token, now).await else {
-        return;
-    };
-    if held.credential.environment == asked {
-        return;
-    }
-    let evidence = json!({
-        "identity": claims.identity, "environment": held.credential.environment, "credential": claims.credential,
-        "asked_environment": asked, "enforcement_point": introspection::enforcer_identity(enforcer).id, "proven": true,
-    });
-    note_environment_mismatch(kernel, claims.identity, asked, evidence).await;
 }
 
 /// Every rule.

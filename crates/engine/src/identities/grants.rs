@@ -15,6 +15,7 @@ use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 
 use crate::Kernel;
+use crate::identities::lifecycle::charter_of;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
@@ -22,6 +23,10 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
+use tenure_core::identity::Entitlement;
+use tenure_core::request::Request;
+use tenure_core::time::Span;
+use tenure_core::time::Timestamp;
 
 /// Grants that an identity can hold at once.
 pub(crate) const MAX_GRANTS: usize = 64;
@@ -116,4 +121,63 @@ fn ends(identity: &Identity, grant: &Grant) -> Vec<String> {
         .map(str::to_owned),
     );
     ends
+}
+
+#[expect(clippy::too_many_arguments, reason = "a grant is made of that much")]
+pub(crate) fn granted(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    entitlement: Entitlement,
+    starts_at: Timestamp,
+    duration: Span,
+    request: &mut Request,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let end = charter_of(stored)?.end();
+    let grant = Grant {
+        starts_at,
+        ends_at: starts_at.plus(duration).min(end),
+        just_in_time: true,
+        ..grant_of(kernel, stored.id, entitlement, end, request, now)
+    };
+    let mut identity = (*stored.value).clone();
+    identity.grants.push(grant.id);
+    changeset.event(granted_event(kernel, &grant, now));
+    changeset.due.push(DueChange::Set(DueKind::Grant, grant.id.to_string(), grant.ends_at));
+    request.outcome.grants.push(grant.id);
+    changeset.insert(&grant).replace(stored, &identity);
+    Ok(())
+}
+
+/// A grant that a request gives for as long as the identity lives (R45).
+pub(crate) fn grant_of(kernel: &Kernel, identity: IdentityId, entitlement: Entitlement, ends_at: Timestamp, request: &Request, now: Timestamp) -> Grant {
+    Grant {
+        id: GrantId::generate(now, kernel.entropy.as_ref()),
+        identity,
+        entitlement,
+        starts_at: now,
+        ends_at,
+        state: GrantState::Live,
+        request: request.id,
+        approved_by: request.approvers(),
+        policies: request.policies.clone(),
+        purpose: request.purpose.clone(),
+        just_in_time: false,
+    }
+}
+
+pub(crate) fn granted_event(kernel: &Kernel, grant: &Grant, now: Timestamp) -> tenure_core::event::Event {
+    kernel
+        .event(now, "grant.opened", ControlPoint::Approve)
+        .subject(grant.id)
+        .subject(grant.identity)
+        .subject(&grant.entitlement.resource)
+        .fact("entitlement", &grant.entitlement)
+        .fact("starts_at", grant.starts_at)
+        .fact("ends_at", grant.ends_at)
+        .fact("purpose", &grant.purpose)
+        .fact("request", grant.request)
+        .fact("approved_by", &grant.approved_by)
+        .fact("policies", &grant.policies)
 }

@@ -10,11 +10,11 @@ use tenure_api::requests::{Resume, TaskCompleted};
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{IdentityId, PersonId};
+use tenure_core::id::IdentityId;
 use tenure_core::identity::{
     Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind,
 };
-use tenure_core::policy::{Action, Attributes, Value};
+use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Matter, Request};
@@ -26,10 +26,14 @@ use crate::Kernel;
 use crate::credentials::holds;
 use crate::credentials::holds::releaser;
 use crate::credentials::revocation;
+use crate::identities::charter;
 use crate::identities::dormancy;
+use crate::identities::grants;
+use crate::identities::identity_facts;
 use crate::identities::registration;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
+use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
@@ -41,10 +45,8 @@ use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::expect_optional;
 use crate::kernel::operation;
 use crate::kernel::operation::Asked;
-use crate::matters::facts;
-use crate::matters::fulfilment;
-use crate::matters::request;
-use crate::requests::vote;
+use crate::matters::votes;
+use crate::requests::route;
 
 impl From<BadTransition> for OpError {
     fn from(bad: BadTransition) -> Self {
@@ -76,9 +78,9 @@ pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: 
             let references = Box::pin(references::check_references(kernel, stored.kind, &stored.charter, &mut problems)).await?;
             Box::pin(removal_groups::needs_removal_group(kernel, &stored.charter, &mut problems)).await?;
             let matter = Matter::Activation { identity: id };
-            let mut facts = Box::pin(facts::facts_of_identity(kernel, &matter, &stored, &stored.charter, &references, now)).await?;
+            let mut facts = Box::pin(identity_facts::facts_of_identity(kernel, &matter, &stored, &stored.charter, &references, now)).await?;
             facts.interested.extend(caller.person_id());
-            request::may_ask(kernel, caller, &facts)?;
+            route::may_ask(kernel, caller, &facts)?;
             // A pending identity whose request ended is handed in again.
             let mut identity = if again { (*stored.value).clone() } else { (*stored.value).clone().submit()? };
             if !problems.is_empty() {
@@ -117,7 +119,7 @@ pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match
             }
         })
         .await?;
-    let voted = vote::vote(kernel, caller, request.id, true, vote).await?;
+    let voted = votes::vote(kernel, caller, request.id, true, vote).await?;
     let stored = kernel.must::<Identity>("identity", id).await?;
     let mut view = registration::identity_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
     view.log = voted.log;
@@ -158,10 +160,10 @@ pub(crate) async fn activated(
     changeset.event(event);
     if charter.coverage != Coverage::JustInTime {
         for entitlement in &charter.scope {
-            let grant = fulfilment::grant_of(kernel, identity.id, entitlement.clone(), charter.end(), request, now);
+            let grant = grants::grant_of(kernel, identity.id, entitlement.clone(), charter.end(), request, now);
             identity.grants.push(grant.id);
             request.outcome.grants.push(grant.id);
-            changeset.event(fulfilment::granted_event(kernel, &grant, now));
+            changeset.event(grants::granted_event(kernel, &grant, now));
             changeset.insert(&grant);
         }
     }
@@ -245,27 +247,6 @@ async fn releasers_of_newest(kernel: &Kernel, identity: &Identity) -> Result<Rel
     }
 }
 
-/// Suspends an identity that is cut in the same commit, if it can still work; what it holds is cut anyway.
-pub(crate) fn suspend_with_cut(
-    kernel: &Kernel,
-    caller: &Caller,
-    changeset: &mut Changeset,
-    stored: &Stored<Identity>,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let can_work = matches!(stored.state, IdentityState::Active | IdentityState::Suspended);
-    if !can_work {
-        changeset.expect(stored);
-        return Ok(());
-    }
-    let cause = cause_by_hand(caller, reason, now);
-    changeset.event(suspended_event(kernel, stored.id, &cause, now));
-    let identity = (*stored.value).clone().suspend(cause)?;
-    changeset.replace(stored, &identity);
-    Ok(())
-}
-
 async fn suspended(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
     let event = suspended_event(kernel, stored.id, &cause, now);
     let reason = cause.reason.clone();
@@ -277,7 +258,7 @@ async fn suspended(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, cau
     Ok(Stepped { changeset, identity })
 }
 
-fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
+pub(crate) fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
     kernel
         .event(now, "identity.suspended", ControlPoint::Suspend)
         .subject(id)
@@ -327,7 +308,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 caller,
                 Action::Enable,
                 inventory("identity", id, ""),
-                enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
+                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
             )?;
             let mut identity = (*stored.value).clone().resume(cause)?;
             dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;
@@ -387,7 +368,7 @@ pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: Str
             let event = kernel.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", reason);
             let mut identity = (*stored.value).clone().close()?;
             let mut changeset = Changeset::new(caller.actor(), now, event);
-            fulfilment::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
+            charter::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
             Ok(Stepped { changeset, identity })
         },
     )
@@ -565,7 +546,7 @@ fn absorb(changeset: &mut Changeset, more: Changeset) {
 }
 
 /// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the identity's own the owner, too.
-fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCause {
+pub(crate) fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCause {
     SuspensionCause {
         kind: SuspensionKind::ByHand,
         placed_by: caller.person_id(),
@@ -573,13 +554,4 @@ fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCau
         reason: reason.to_owned(),
         at: now,
     }
-}
-
-pub(crate) fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
-    Attributes::from([
-        ("owns", Value::Bool(owns)),
-        ("placed_by_self", Value::Bool(placed_by == Some(by))),
-        // Whoever is not fresh does not come as far as the policy.
-        ("fresh", Value::Bool(true)),
-    ])
 }

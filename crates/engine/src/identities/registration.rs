@@ -7,7 +7,7 @@ use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::{IdentityView, RemovalGroup};
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::{Environment, parse_name};
+use tenure_core::environment::parse_name;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{BindingId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
@@ -16,16 +16,24 @@ use tenure_core::policy::Action;
 use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
-use tenure_core::row::{Record, RowKey, Stored};
+use tenure_core::row::Stored;
 use tenure_core::scope::{Hold, Scope};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
+use crate::kernel::authority;
+use crate::kernel::query::ListAsk;
+use tenure_api::views::Page;
+use tenure_core::identity::enforcer_terms;
 use crate::Kernel;
 use crate::credentials::holds;
 use crate::credentials::holds::scopes_of;
 use crate::identities::bindings;
+use crate::identities::charter;
+use crate::identities::charter::unchangeable;
+use crate::identities::charter::widens;
+use crate::identities::identity_facts;
 use crate::identities::lifecycle;
 use crate::inventory::naming;
 use crate::inventory::references;
@@ -38,11 +46,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::work;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
-use crate::matters::fulfilment;
-use crate::matters::fulfilment::{unchangeable, widens};
-use crate::matters::request;
+use crate::requests::facts::Facts;
+use crate::requests::route;
 
 /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
 ///
@@ -70,10 +75,18 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                         return Err(OpError::Invalid(problems));
                     }
                     let matter = Matter::Activation { identity: identity.id };
-                    let mut facts = Box::pin(facts::facts_of_identity(kernel, &matter, &identity, &identity.charter, &references, now)).await?;
+                    let mut facts = Box::pin(identity_facts::facts_of_identity(
+                        kernel,
+                        &matter,
+                        &identity,
+                        &identity.charter,
+                        &references,
+                        now,
+                    ))
+                    .await?;
                     facts.interested.extend(caller.person_id());
                     facts.clipped = clipped;
-                    request::may_ask(kernel, caller, &facts)?;
+                    route::may_ask(kernel, caller, &facts)?;
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
@@ -171,16 +184,16 @@ pub(crate) async fn ask_for_activation(
     now: Timestamp,
 ) -> Result<Identity, OpError> {
     let purpose = identity.charter.purpose.clone().unwrap_or_default();
-    let mut request = request::draft_request(kernel, caller, &facts, &purpose, now).await?;
-    changeset.event(request::opened_event(kernel, &request, &facts, now));
+    let mut request = route::draft_request(kernel, caller, &facts, &purpose, now).await?;
+    changeset.event(route::opened_event(kernel, &request, &facts, now));
     changeset.expects.extend(facts.expects);
     if request.route == Route::Auto {
-        request::approve_by_rule(kernel, changeset, &mut request, now);
+        route::approve_by_rule(kernel, changeset, &mut request, now);
         identity = lifecycle::activated(kernel, changeset, identity, &mut request, now).await?;
-        fulfilment::close_fulfilled(kernel, changeset, &mut request, now);
+        route::close_fulfilled(kernel, changeset, &mut request, now);
     } else {
         identity.request = Some(request.id);
-        request::wait_for_votes(kernel, changeset, &request, now);
+        route::wait_for_votes(kernel, changeset, &request, now);
     }
     changeset.insert(&request);
     Ok(identity)
@@ -310,8 +323,8 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
     }
     let matter = Matter::Activation { identity: stored.id };
     // Judged is the new charter, by somebody whom the old one makes its owner: nobody becomes that by naming themselves.
-    let facts = Box::pin(facts::facts_of_identity(kernel, &matter, stored, charter, &references, now)).await?;
-    request::may_ask(kernel, caller, &facts)?;
+    let facts = Box::pin(identity_facts::facts_of_identity(kernel, &matter, stored, charter, &references, now)).await?;
+    route::may_ask(kernel, caller, &facts)?;
     if caller.person_id() != Some(stored.registered_by) && !authority::owns_identity(caller, stored) {
         return Err(OpError::because(Reason::NotAllowed, "a draft is changed by who registered it, or by its owner"));
     }
@@ -369,7 +382,7 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
         .subject(stored.id)
         .fact("workflow", "non_human.charter");
     let mut changeset = Changeset::new(caller.actor(), now, asked);
-    fulfilment::rechartered(kernel, &mut changeset, stored, charter.clone(), None, now).await?;
+    charter::rechartered(kernel, &mut changeset, stored, charter.clone(), None, now).await?;
     Ok(changeset)
 }
 
@@ -446,7 +459,22 @@ pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, O
         .ok_or(OpError::refused(Reason::CharterIncomplete))
 }
 
-/// The key of an environment's row.
-pub(crate) fn environment_key(name: &str) -> RowKey {
-    RowKey::new(Environment::KIND, name)
-}
+    /// A page of identities. Who may not read all of them sees those that they own.
+    ///
+    /// # Errors
+    /// The caller may read none.
+    pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
+        if authority::can_read(kernel, caller, "identity", "", false).is_err() {
+            authority::may_read(kernel, caller, "identity", "", true).await?;
+            let person = kernel.only_person(caller, "identity.list").await?;
+            ask.filters.retain(|(name, _)| *name != "owner");
+            ask.filters.insert(0, ("owner", person.to_string()));
+        }
+        let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
+        let (rows, end) = match enforced {
+            Some(resource) => kernel.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
+            None => kernel.page::<Identity>(ask).await?,
+        };
+        let items = identity_views(kernel, rows).await?;
+        Ok(end.page(items))
+    }

@@ -16,6 +16,7 @@ use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
+use crate::identities::charter;
 use crate::identities::lifecycle::charter_of;
 use crate::inventory::references;
 use crate::kernel::authority::{self, inventory};
@@ -25,7 +26,6 @@ use crate::kernel::notice::notify;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::fulfilment;
 
 /// Within which time an identity must have been used for a renewal that somebody asks for.
 pub(crate) const USED_WITHIN: Span = Span::from_days(30);
@@ -126,7 +126,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
         .fact("policies", &answer.policies)
         .fact("policy_version", &answer.version);
     let mut changeset = Changeset::new(system(), now, event);
-    fulfilment::rechartered(kernel, &mut changeset, &stored, charter, None, now).await?;
+    charter::rechartered(kernel, &mut changeset, &stored, charter, None, now).await?;
     acknowledge(&mut changeset, claimed);
     changeset
         .due

@@ -21,12 +21,12 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::identities::dormancy;
+use crate::identities::review_opening;
+use crate::identities::review_opening::reviewer_of;
 use crate::inventory::references;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::matters::contracts;
-use crate::matters::reviews;
-use crate::matters::reviews::reviewer_of;
 
 const PAGE: u16 = 500;
 /// Longer than any decision that read the old classification takes to commit.
@@ -218,7 +218,7 @@ async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Iden
         dormancy::watch(&mut changeset, &identity, now);
         if !beyond.is_empty() && !has_open_review(kernel, identity.id).await? {
             let about = ReviewSubject::Identity(identity.id);
-            reviews::open_review(kernel, &mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
+            review_opening::open_review(kernel, &mut changeset, about, ReviewTrigger::Cadence, reviewer_of(&identity), now);
         }
     }
     changeset.replace(stored, &identity);

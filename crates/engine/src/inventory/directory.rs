@@ -1,120 +1,34 @@
 //! Plain records: operator tokens, applications, environments, resources.
 
-use tenure_api::requests::{NewApplication, NewEnvironment, NewOperatorToken, NewResource, SignWith};
-use tenure_api::views::{OperatorTokenIssued, Resource as Changed};
+use tenure_api::requests::{NewApplication, NewEnvironment, NewResource, SignWith};
+use tenure_api::views::Resource as Changed;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
 use tenure_core::event::ControlPoint;
-use tenure_core::exceptional::Access;
-use tenure_core::id::{ApplicationId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::id::{ApplicationId, ResourceId};
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
-use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
 use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 use tenure_core::third_party::Standing;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::Timestamp;
 use tenure_core::uri;
 
 use crate::Kernel;
 use crate::inventory::ownership;
 use crate::inventory::removal_groups;
 use crate::inventory::third_party;
-use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
 use crate::kernel::keys;
 use crate::kernel::operation::Asked;
-use crate::people::setup;
-use crate::people::setup::OPERATOR_TOKEN_LIFE;
-use crate::people::sign_in;
 
 const MAX_TEXT: usize = 200;
 const MAX_DOMAINS: usize = 32;
-const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
-
-/// Hands out an operator token that stands for a person until sign-in exists (S-7).
-///
-/// # Errors
-/// No such active person, or the caller is no administrator.
-pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewOperatorToken) -> Result<OperatorTokenIssued, OpError> {
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Administer, "operator_token.create", id), async {
-            kernel.allow(caller, Action::Administer, inventory("operator_token", "", ""), administration(false, false))?;
-            let life = ask.ttl.unwrap_or(OPERATOR_TOKEN_LIFE);
-            if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
-                return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
-            }
-            let ((text, token), _) = kernel
-                .decide(|| async {
-                    let now = kernel.now();
-                    let fresh = sign_in::before_sign_in(kernel).await?;
-                    let person = kernel.must::<Person>("person", id).await?;
-                    if person.state != PersonState::Active {
-                        return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
-                    }
-                    let (text, token) = setup::new_operator_token(kernel, id, life, now);
-                    let event = kernel
-                        .event(now, "operator_token.created", ControlPoint::Administer)
-                        .subject(id)
-                        .subject(token.id)
-                        .fact("expires_at", token.expires_at);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    fresh.expect(&mut changeset);
-                    changeset.expect(&person).insert(&token);
-                    exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
-                    Ok((changeset, (text, token)))
-                })
-                .await?;
-            Ok(OperatorTokenIssued {
-                id: token.id,
-                person: id,
-                operator_token: text.expose().clone(),
-                expires_at: token.expires_at,
-            })
-        })
-        .await
-}
-
-/// Revokes an operator token.
-///
-/// # Errors
-/// No such token, or the caller is neither its person nor an administrator.
-pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: OperatorTokenId) -> Result<(), OpError> {
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Revoke, "operator_token.revoke", id), async {
-            kernel
-                .decide(|| async {
-                    let now = kernel.now();
-                    let stored = kernel.must::<OperatorToken>("operator token", id).await?;
-                    // As with sessions: one's own, and for security and administrators anyone's.
-                    if caller.person_id() != Some(stored.person)
-                        && kernel.allow(caller, Action::Revoke, inventory("operator_token", id, ""), owns(false)).is_err()
-                    {
-                        kernel.allow(caller, Action::Administer, inventory("operator_token", id, ""), administration(false, false))?;
-                    }
-                    let token = OperatorToken {
-                        revoked_at: stored.revoked_at.or(Some(now)),
-                        ..(*stored.value).clone()
-                    };
-                    let event = kernel
-                        .event(now, "operator_token.revoked", ControlPoint::Revoke)
-                        .subject(id)
-                        .subject(stored.person);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &token);
-                    Ok((changeset, ()))
-                })
-                .await?;
-            Ok(())
-        })
-        .await
-}
 
 /// Registers an application.
 ///
@@ -397,17 +311,6 @@ fn add_key(changeset: &mut Changeset, environment: &Stored<Environment>, key: &S
     let mut with_key = (*environment.value).clone();
     with_key.keys.push(EnvironmentKey::new(key, signs_from));
     changeset.replace(environment, &with_key).insert(key);
-}
-
-/// An operator token stands for somebody who does not sign in: that is exceptional by itself.
-pub(crate) fn operator_token(token: &OperatorToken) -> About<'static> {
-    About {
-        access: Access::OperatorTokenCreated,
-        with: token.id.to_string(),
-        identity: None,
-        allowed_by: None,
-        refused: None,
-    }
 }
 
 fn check_resource(ask: &NewResource) -> Vec<FieldProblem> {

@@ -8,3 +8,4 @@ pub mod references;
 pub mod removal_groups;
 pub mod templates;
 pub mod third_party;
+pub mod entitlements;

@@ -27,9 +27,9 @@ use crate::kernel::query;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
+use crate::people::teams;
+use crate::people::teams::EMPTY;
 
-/// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
-const EMPTY: &str = "/removals";
 /// Identities that a finding names.
 const NAMED: usize = 100;
 
@@ -56,31 +56,10 @@ impl Noted {
     fn due(self, team: TeamId) -> Option<DueChange> {
         match self {
             Self::Nothing => None,
-            Self::Empty(deadline) => Some(DueChange::Set(DueKind::Leaver, group_due(team), deadline)),
-            Self::Manned => Some(DueChange::Clear(DueKind::Leaver, group_due(team))),
+            Self::Empty(deadline) => Some(DueChange::Set(DueKind::Leaver, teams::group_due(team), deadline)),
+            Self::Manned => Some(DueChange::Clear(DueKind::Leaver, teams::group_due(team))),
         }
     }
-}
-
-fn group_due(team: TeamId) -> String {
-    format!("{team}{EMPTY}")
-}
-
-/// Has the teams looked at that somebody joins or leaves, and those that answer for something no longer.
-pub(crate) fn look_at_groups(changeset: &mut Changeset, teams: impl IntoIterator<Item = TeamId>, now: Timestamp) {
-    for team in teams {
-        let due = DueChange::Set(DueKind::Leaver, group_due(team), now);
-        if !changeset.due.contains(&due) {
-            changeset.due.push(due);
-        }
-    }
-}
-
-/// The teams in which somebody is now or was, and not both.
-pub(crate) fn moved_between(from: &Person, to: &Person) -> Vec<TeamId> {
-    let left = from.teams.iter().filter(|team| !to.teams.contains(team));
-    let joined = to.teams.iter().filter(|team| !from.teams.contains(team));
-    left.chain(joined).copied().collect()
 }
 
 /// Opens the finding about a removal group that nobody is left of, with its notice, or resolves it. The deadline is the caller's to set.

@@ -1,30 +1,25 @@
 //! What lies outside: vendors, cloud accounts, and the data domains that bound them (R12, R35).
 
-use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor, VendorEnded};
+use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor};
 use tenure_api::views::Resource as Changed;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{CloudAccountId, PersonId, VendorId};
-use tenure_core::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::removal::RemovalState;
 use tenure_core::scope::Scope;
-use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::endings::removals;
 use crate::inventory::ownership;
-use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
 use crate::kernel::query::Listed;
 
 const MAX_TEXT: usize = 200;
@@ -99,68 +94,6 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
                 })
                 .await?;
             kernel.changed(vendor, 1, &committed).await
-        })
-        .await
-}
-
-/// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
-/// It is a step that takes authority away, and not only an administrator's.
-///
-/// # Errors
-/// It has ended, or the caller is neither its owner nor of security nor an administrator.
-pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
-    check_reason(&reason)?;
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {
-            let by = caller.must_be_person()?;
-            let ((vendor, revision, receipt), committed) = kernel
-                .decide(|| async {
-                    let now = kernel.now();
-                    let stored = kernel.must::<Vendor>("vendor", id).await?;
-                    let own = caller.person_id() == Some(stored.owner);
-                    kernel
-                        .allow(caller, Action::Revoke, inventory("vendor", id, ""), owns(own))
-                        .or_else(|_| kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false)))?;
-                    if stored.standing == Standing::Closed {
-                        return Err(OpError::because(Reason::IllegalTransition, "the vendor has ended already"));
-                    }
-                    let vendor = Vendor {
-                        standing: Standing::Closed,
-                        ..(*stored.value).clone()
-                    };
-                    let scope = Scope::Vendor(id);
-                    let text = format!("{id} has ended: what its identities held is cut, and they are held. See: tenure identity list --vendor {id}");
-                    let event = kernel
-                        .event(now, "vendor.ended", ControlPoint::Revoke)
-                        .subject(id)
-                        .subject(vendor.owner)
-                        .fact("scope", scope.kind())
-                        .fact("reason", &reason);
-                    let event = notify(event, &[vendor.owner], &[Role::Security], "A vendor has ended", &text);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.replace(&stored, &vendor);
-                    let subject = SignalSubject {
-                        kind: SubjectKind::Vendor,
-                        id: vendor.name.clone(),
-                    };
-                    // A removal that waits, or holds until somebody decides, is decided by this.
-                    let removal = match removals::open_removal(kernel, &subject, &[], SignalKind::VendorTerminated).await? {
-                        Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
-                        _ => removals::removal_by_hand(kernel, &mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
-                    };
-                    let receipt = removal
-                        .receipts
-                        .first()
-                        .copied()
-                        .ok_or_else(|| OpError::Internal("a removal without its receipt".into()))?;
-                    Ok((changeset, (vendor, stored.revision + 1, receipt)))
-                })
-                .await?;
-            kernel.poke.notify_one();
-            Ok(VendorEnded {
-                vendor: kernel.changed(vendor, revision, &committed).await?,
-                receipt,
-            })
         })
         .await
 }

@@ -14,8 +14,10 @@ use crate::kernel::operation::Asked;
 use crate::kernel::reserved;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
+use tenure_core::placed::Placed;
 use tenure_core::port::ListQuery;
 use tenure_core::row::RowKind;
+use tenure_core::time::Span;
 
 pub(crate) fn person(person: &Person) -> Entity {
     Entity {
@@ -214,5 +216,40 @@ pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
     match caller {
         Caller::Person { person, .. } => identity.charter.owner == Some(person.id),
         Caller::Identity { identity: who, .. } => who.id == identity.id,
+    }
+}
+
+pub(crate) fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
+    Attributes::from([
+        ("owns", Value::Bool(owns)),
+        ("placed_by_self", Value::Bool(placed_by == Some(by))),
+        // Whoever is not fresh does not come as far as the policy.
+        ("fresh", Value::Bool(true)),
+    ])
+}
+
+pub(crate) fn bootstrap(owns: bool, first_use: bool, age: Span) -> Attributes {
+    Attributes::from([
+        ("owns", Value::Bool(owns)),
+        ("first_use", Value::Bool(first_use)),
+        ("age_secs", Value::Long(age.as_secs())),
+    ])
+}
+
+/// Whose word is lifted of those who withhold something: that of whom the caller names, or of the only one. Somebody who joins unseen is not lifted with the
+/// others.
+pub(crate) fn whose(first: Option<PersonId>, also: &[Placed], named: Option<PersonId>) -> Result<Option<PersonId>, OpError> {
+    match named {
+        Some(named) if first == Some(named) || also.iter().any(|placed| placed.by == named) => Ok(Some(named)),
+        Some(_) => Err(OpError::field(
+            "placed_by",
+            "placed_by_unknown",
+            "that person doesn't withhold it: read it again",
+        )),
+        None if also.is_empty() => Ok(first),
+        None => {
+            let hint = "several people withhold it, each for themselves: name whose word is lifted";
+            Err(OpError::field("placed_by", "placed_by_missing", hint))
+        }
     }
 }

@@ -2,23 +2,17 @@
 
 use tenure_core::changeset::Changeset;
 use tenure_core::epoch::{Contradiction, Epoch, Trust};
-use tenure_core::event::{Actor, ControlPoint, Via};
-use tenure_core::gate;
+use tenure_core::event::{Actor, Via};
 use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
 use tenure_core::identity::Identity;
 use tenure_core::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
 use crate::Kernel;
-use crate::credentials::introspection;
-use crate::credentials::token;
-use crate::credentials::token::sender;
-use crate::credentials::token::{Presented, TokenUse};
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 
@@ -200,48 +194,6 @@ pub async fn authenticate_browser(kernel: &Kernel, cookie: &str) -> Result<Calle
     person_behind(kernel, cookie, true).await
 }
 
-/// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
-/// what the token says and what its grants still cover now.
-///
-/// `changes`: whether the request may change something.
-///
-/// # Errors
-/// The token is nobody's, dead, for another resource, or bound to a key that was not shown.
-pub async fn authenticate_identity(kernel: &Kernel, token: &str, shown: &Presented, changes: bool) -> Result<Caller, OpError> {
-    let now = kernel.now();
-    let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
-    let (claims, held) = introspection::presented(kernel, token, now).await?.ok_or(unknown)?;
-    held.status.map_err(OpError::Unauthenticated)?;
-    let to = TokenUse {
-        asked: "management_api",
-        changes,
-    };
-    sender::holds_key(kernel, &held.credential, token, shown, to, now).await?;
-    if held.credential.delegation.is_some() || held.credential.may_act.is_some() {
-        let id = held.known.identity.id;
-        let reason = Reason::DelegationNotAllowed;
-        token::refuse_identity(kernel, id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
-        let detail = "authority that is handed on counts at resources, not here: come with a token under authority of your own";
-        return Err(OpError::because(reason, detail));
-    }
-    let resource = kernel.one::<Resource>(held.credential.resource).await?;
-    let resource = resource
-        .filter(|resource| resource.is_at(&kernel.settings.public_url) && claims.audience == resource.uri)
-        .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
-    let standing = gate::standing(held.known.facts(now)).map_err(OpError::Unauthenticated)?;
-    let usage = standing.charter().usage.as_ref();
-    if usage.is_some_and(|usage| !usage.in_hours(now) || !usage.in_posture(None)) {
-        return Err(OpError::Unauthenticated(Reason::WrongContext));
-    }
-    let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
-    let actions = held.credential.actions.iter().filter(covered).cloned().collect();
-    kernel.touch(claims.identity.to_string(), now);
-    Ok(Caller::Identity {
-        identity: held.known.identity.clone(),
-        actions,
-    })
-}
-
 /// What a browser holds is good as a cookie only, and what a command line holds as a bearer only: where a request may come from is
 /// checked for the one and not for the other.
 async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<Caller, OpError> {
@@ -277,15 +229,16 @@ mod tests {
     use tenure_core::time::Span;
 
     use super::*;
-    use crate::inventory::directory;
+
     use crate::log::seal::tests::world;
+    use crate::people::operator_tokens;
 
     #[tokio::test]
     async fn an_operator_token_ends_at_its_time_and_its_streams_with_it() {
         let world = world().await;
         let person = world.person(Role::Auditor).await.person_id().unwrap();
         let life = Span::from_mins(1);
-        let issued = directory::create_operator_token(&world.engine, &world.admin, person, NewOperatorToken { ttl: Some(life) })
+        let issued = operator_tokens::create_operator_token(&world.engine, &world.admin, person, NewOperatorToken { ttl: Some(life) })
             .await
             .unwrap();
         let caller = authenticate_person(&world.engine, &issued.operator_token).await.unwrap();

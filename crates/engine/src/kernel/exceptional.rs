@@ -12,6 +12,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::query::ListAsk;
 use tenure_core::exception::Exception;
 use tenure_core::exception::ExceptionSubject;
+use tenure_core::exception::ExceptionType;
+use tenure_core::identity::CharterDraft;
 use tenure_core::identity::Identity;
 use tenure_core::time::Timestamp;
 
@@ -71,4 +73,15 @@ pub(crate) async fn waived(kernel: &Kernel, identity: &Identity, now: Timestamp)
     waived.sort_unstable();
     waived.dedup();
     Ok(waived)
+}
+
+/// Whether a charter has what only such an exception allows: without it the identity may not go on.
+pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
+    match kind {
+        ExceptionType::WildcardScope => charter.has_wildcard(),
+        ExceptionType::WeakerCredential => charter.has_weaker_credential(),
+        ExceptionType::SharedUse => charter.shared.is_some(),
+        // These put off what the clock does; their end lets it go on.
+        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::AcceptUnreachable | ExceptionType::FastOnboarding => false,
+    }
 }

@@ -18,6 +18,8 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
+use tenure_core::environment::Environment;
+use tenure_core::person::PersonState;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
 pub(crate) struct Known {
@@ -157,4 +159,14 @@ fn scope_resources(scope: &[Entitlement]) -> Vec<ResourceId> {
 
 pub(crate) fn expect<T: Record>(stored: &Stored<T>) -> Expect {
     Expect::Revision(stored.value.key(), stored.revision)
+}
+
+/// The key of an environment's row.
+pub(crate) fn environment_key(name: &str) -> RowKey {
+    RowKey::new(Environment::KIND, name)
+}
+
+/// Whether nobody is there who answers for what this person owns.
+pub(crate) const fn is_away(person: &Person) -> bool {
+    matches!(person.state, PersonState::Suspended | PersonState::Departed)
 }

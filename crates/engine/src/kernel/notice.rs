@@ -7,14 +7,17 @@
 
 use std::fmt;
 
+use crate::Kernel;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenure_core::event::Event;
 use tenure_core::id::PersonId;
+use tenure_core::id::RequestId;
 use tenure_core::person::Role;
 use tenure_core::port::BoxFuture;
 use tenure_core::row::{Record, RowKind};
 use tenure_core::time::Timestamp;
+use tenure_credentials::vouch::Vouch;
 
 /// The public fact of an event that says who is told, and what.
 pub const FACT: &str = "notify";
@@ -183,3 +186,17 @@ impl Record for Outbox {
         Self::id_of(&self.channel)
     }
 }
+
+/// The address of the approval page for one person, for a request as it reads now.
+pub(crate) fn approval_link(kernel: &Kernel, request: RequestId, content_hash: &str, person: PersonId, until: Timestamp) -> String {
+    let (request, person, until) = (request.to_string(), person.to_string(), until.as_secs().to_string());
+    let tag = links(kernel).tag(&[&request, content_hash, &person, &until]);
+    format!("{}/approve/{request}.{person}.{until}.{tag}", kernel.settings.public_url)
+}
+
+pub(crate) fn links(kernel: &Kernel) -> Vouch {
+    Vouch::new(&kernel.root, "approval link")
+}
+
+/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
+pub(crate) const ANSWER: &str = "answer";

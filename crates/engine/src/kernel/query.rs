@@ -23,13 +23,13 @@ use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
 
 use crate::Kernel;
-use crate::credentials::holds;
 use crate::credentials::liveness;
 use crate::identities::registration;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use tenure_core::scope::Hold;
 
 /// How many records a page has if nothing is said.
 const PAGE: u16 = 50;
@@ -313,50 +313,11 @@ impl Kernel {
             record: (*row.value).clone(),
             revision: row.revision,
             hold: match row.scope() {
-                Some(scope) => holds::hold_on(self, &scope).await?,
+                Some(scope) => hold_on(self, &scope).await?,
                 None => None,
             },
             log: None,
         })
-    }
-
-    /// A page of identities. Who may not read all of them sees those that they own.
-    ///
-    /// # Errors
-    /// The caller may read none.
-    pub async fn identities(&self, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
-        if authority::can_read(self, caller, "identity", "", false).is_err() {
-            authority::may_read(self, caller, "identity", "", true).await?;
-            let person = self.only_person(caller, "identity.list").await?;
-            ask.filters.retain(|(name, _)| *name != "owner");
-            ask.filters.insert(0, ("owner", person.to_string()));
-        }
-        let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
-        let (rows, end) = match enforced {
-            Some(resource) => self.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
-            None => self.page::<Identity>(ask).await?,
-        };
-        let items = registration::identity_views(self, rows).await?;
-        Ok(end.page(items))
-    }
-
-    /// A page of the credentials of an identity whose records have not ended.
-    ///
-    /// # Errors
-    /// No such identity, or the caller may not read it.
-    pub async fn credentials_of(&self, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
-        let identity = self.must::<Identity>("identity", id).await?;
-        authority::may_read(self, caller, "credential", "", owns_identity(caller, &identity)).await?;
-        ask.filters = vec![("identity", id.to_string())];
-        let (rows, end) = self.page::<Credential>(ask).await?;
-        let now = self.now();
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Some(held) = liveness::held(self, row.id, now).await? {
-                items.push(liveness::credential_view(self, &held).await?);
-            }
-        }
-        Ok(end.page(items))
     }
 }
 
@@ -418,6 +379,12 @@ pub(crate) async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut 
 /// A page of the records that have these terms and can be read, up to two hundred, and where the next begins.
 pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Option<String>) -> Result<(Vec<Stored<T>>, Option<String>), OpError> {
     kernel.listed(T::KIND, terms.to_vec(), after, 200).await
+}
+
+/// The hold on a scope, while there is one.
+pub(crate) async fn hold_on(kernel: &Kernel, scope: &Scope) -> Result<Option<Hold>, OpError> {
+    let hold = kernel.one::<Hold>(scope).await?;
+    Ok(hold.filter(|hold| hold.placed_by.is_some()).map(|hold| (*hold.value).clone()))
 }
 
 #[cfg(test)]

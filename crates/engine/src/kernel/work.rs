@@ -48,3 +48,11 @@ pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<T
     let noted = kernel.used.lock().get(subject).copied();
     Ok(kernel.store.last_used(subject).await?.max(noted))
 }
+
+/// Under what a decision that allowed an action notes that.
+pub(crate) fn use_stamp(identity: &impl std::fmt::Display, resource: &str, action: &str) -> String {
+    format!("use {identity} {resource} {action}")
+}
+
+/// Identities that one commit hands over.
+pub(crate) const BATCH: usize = 50;

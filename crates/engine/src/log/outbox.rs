@@ -26,10 +26,10 @@ use tokio::sync::watch;
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::notice;
+use crate::kernel::notice::ANSWER;
 use crate::kernel::notice::{MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
 use crate::log::outbox::plan::{link, may_tell, told};
-use crate::matters::link;
-use crate::matters::request::ANSWER;
 
 /// Lets commits gather, and bounds what an idle channel costs.
 const PACE: Duration = Duration::from_millis(100);
@@ -391,7 +391,7 @@ struct Answer {
 
 impl Answer {
     fn link_of(&self, engine: &Kernel, person: PersonId) -> String {
-        link::approval_link(engine, self.request, &self.content_hash, person, self.until)
+        notice::approval_link(engine, self.request, &self.content_hash, person, self.until)
     }
 }
 

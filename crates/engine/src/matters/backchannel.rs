@@ -19,20 +19,20 @@ use tenure_core::row::{RowKind, Stored};
 use tenure_core::text;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::read_object;
-use tenure_credentials::vouch::Vouch;
 
 use crate::Kernel;
 use crate::credentials::token;
 use crate::credentials::token::Proof;
+use crate::credentials::token::backchannel;
+use crate::credentials::token::backchannel::TENURE_ACCESS;
 use crate::credentials::token::prove;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
-use crate::matters::facts;
+use crate::matters::matter_facts;
 use crate::matters::request;
+use crate::requests::route;
 
-/// The type of what is asked for, in the form of RFC 9396.
-pub const TENURE_ACCESS: &str = "tenure_access";
 /// Requests of one identity that may wait at once: each costs people's attention.
 const MAX_WAITING: u16 = 16;
 /// The longest `authorization_details` in bytes.
@@ -138,9 +138,9 @@ async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Re
         identity: known.identity.clone(),
         actions: vec!["request".to_owned()],
     };
-    let facts = facts::facts(kernel, Asker::Identity(id), &matter, now).await?;
-    request::may_ask(kernel, &caller, &facts)?;
-    let mut request = request::draft_request(kernel, &caller, &facts, &ask.binding_message, now).await?;
+    let facts = matter_facts::facts(kernel, Asker::Identity(id), &matter, now).await?;
+    route::may_ask(kernel, &caller, &facts)?;
+    let mut request = route::draft_request(kernel, &caller, &facts, &ask.binding_message, now).await?;
     request.lapses_at = now.plus(expiry);
     let waiting = Backchannel {
         request: request.id,
@@ -152,7 +152,7 @@ async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Re
         redeemed: None,
         callback: callback(kernel, ask, &known.identity, request.id)?,
     };
-    let event = request::opened_event(kernel, &request, &facts, now)
+    let event = route::opened_event(kernel, &request, &facts, now)
         .fact("channel", "backchannel")
         .fact("method", ask.proof.method())
         .fact("lapses_at", request.lapses_at)
@@ -232,19 +232,8 @@ pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &s
 
 /// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
 pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
-    let tag = answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
+    let tag = backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
     format!("{request}.{tag}")
-}
-
-/// The request that an `auth_req_id` of this identity names.
-pub(crate) fn request_behind(kernel: &Kernel, auth_req_id: &str, identity: IdentityId) -> Option<RequestId> {
-    let (request, tag) = auth_req_id.split_once('.')?;
-    let id = request.parse().ok()?;
-    answers(kernel).holds(&[request, &identity.to_string()], tag).then_some(id)
-}
-
-fn answers(kernel: &Kernel) -> Vouch {
-    Vouch::new(&kernel.root, "auth_req_id")
 }
 
 /// Has an identity called back, if its request just got its answer and it wants that.
@@ -260,7 +249,7 @@ pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, reques
 }
 
 fn check_message(message: &str) -> Result<(), OpError> {
-    if message.trim().is_empty() || message.len() > crate::matters::request::MAX_PURPOSE {
+    if message.trim().is_empty() || message.len() > crate::requests::route::MAX_PURPOSE {
         return Err(OpError::field(
             "binding_message",
             "purpose_missing",

@@ -22,9 +22,9 @@ use tenure_core::third_party::{CloudAccount, Need, Vendor};
 
 use crate::Kernel;
 use crate::kernel::error::OpError;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
+use crate::matters::matter_facts;
 use crate::requests::content::is_hash_of;
+use crate::requests::facts::Facts;
 
 /// How many names one brief looks up; ids beyond them stand alone. A charter names fewer.
 const MAX_NAMES: usize = 512;
@@ -62,7 +62,7 @@ struct Content {
 /// The store can't be read.
 pub(crate) async fn brief(kernel: &Kernel, request: &Request) -> Result<Brief, OpError> {
     let facts = match request.state {
-        RequestState::Open => match facts::facts(kernel, request.requested_by, &request.matter, kernel.now()).await {
+        RequestState::Open => match matter_facts::facts(kernel, request.requested_by, &request.matter, kernel.now()).await {
             Ok(facts) => Some(facts),
             // What it is about has gone on meanwhile: a vote would say the same.
             Err(OpError::Refused { .. } | OpError::Invalid(_) | OpError::NotFound(_)) => None,

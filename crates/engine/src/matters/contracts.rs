@@ -18,6 +18,7 @@ use tenure_core::third_party::{Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
+use crate::identities::charter;
 use crate::identities::dormancy;
 use crate::identities::dormancy::Ended;
 use crate::identities::tiers::{ATTEMPTS, Cause};
@@ -33,11 +34,10 @@ use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::work::system;
-use crate::matters::facts::Facts;
-use crate::matters::fulfilment;
 use crate::matters::inventory_changes;
 use crate::matters::inventory_changes::{Made, rests_on};
 use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
 
 /// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
 ///
@@ -208,7 +208,7 @@ async fn narrowed_to(kernel: &Kernel, stored: &Stored<Identity>, charter: Charte
         notify(event, &owner, &[], "A charter was narrowed to a vendor's contract", &text),
     );
     changeset.expect(vendor);
-    fulfilment::rechartered(kernel, &mut changeset, stored, charter, None, now).await?;
+    charter::rechartered(kernel, &mut changeset, stored, charter, None, now).await?;
     Ok(changeset)
 }
 

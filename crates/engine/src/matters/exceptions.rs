@@ -21,6 +21,7 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
 use crate::identities::dormancy;
+use crate::identities::identity_facts;
 use crate::inventory::references;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
@@ -32,10 +33,10 @@ use crate::kernel::operation::check_reason;
 use crate::kernel::query;
 use crate::kernel::query::ListAsk;
 use crate::matters::exceptions::plan::next_look;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
 use crate::matters::request;
 use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
+use crate::requests::route;
 
 const MAX_DESCRIPTION: usize = 500;
 
@@ -111,7 +112,7 @@ async fn proposed(
     facts.interested.push(by);
     facts.interested.sort_unstable();
     facts.interested.dedup();
-    request::may_ask(kernel, caller, &facts)?;
+    route::may_ask(kernel, caller, &facts)?;
     if ask.renews.is_some() && ask.renews != exception.renews {
         return Err(OpError::field(
             "renews",
@@ -128,13 +129,13 @@ async fn proposed(
             format!("renewed {MAX_RENEWALS} of {MAX_RENEWALS} times; the last one is {}", shown(exception.renews)),
         ));
     }
-    let mut request = request::draft_request(kernel, caller, &facts, &ask.reason, now).await?;
+    let mut request = route::draft_request(kernel, caller, &facts, &ask.reason, now).await?;
     if request.route == Route::Auto {
         return Err(OpError::because(Reason::NoRoute, "no rule by itself waives a control: people approve it"));
     }
     exception.request = request.id;
     let mut changeset = Changeset::new(caller.actor(), now, proposed_event(kernel, &exception, identity, now));
-    changeset.event(request::opened_event(kernel, &request, &facts, now));
+    changeset.event(route::opened_event(kernel, &request, &facts, now));
     changeset.expects.extend(facts.expects);
     // Two proposals at once follow the same one: only one of them stands.
     changeset.once.push(Once {
@@ -221,7 +222,7 @@ async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception
     let granted = chain(kernel, id, exception.kind).await?.granted.len();
     // A draft may still lack facts: the exception confers nothing until its charter is judged.
     let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
-    let mut facts = facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
     facts.context.kind = exception.kind.as_str();
     facts.context.duration = exception.duration;
     facts.context.compensated =

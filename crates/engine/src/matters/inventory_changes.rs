@@ -24,6 +24,7 @@ use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
+use crate::identities::identity_facts;
 use crate::identities::tiers::Cause;
 use crate::inventory::directory;
 use crate::inventory::directory::resource_problems;
@@ -38,11 +39,11 @@ use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::matters::contracts;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
 use crate::matters::packages;
 use crate::matters::request;
 use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
+use crate::requests::route;
 
 /// What a change came to, before it is committed.
 pub(crate) enum Made<T> {
@@ -194,7 +195,7 @@ pub(crate) async fn edited<T>(kernel: &Kernel, made: Made<T>, committed: &Commit
     kernel.poke.notify_one();
     Ok(match made {
         Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
-        Made::Request(request) => Edited::Asked(Box::new(request::request_view(kernel, *request, 1, Some(committed)).await?)),
+        Made::Request(request) => Edited::Asked(Box::new(route::request_view(kernel, *request, 1, Some(committed)).await?)),
     })
 }
 
@@ -238,7 +239,7 @@ pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revisio
                 actions: actions.clone(),
                 resource: id.to_string(),
             };
-            facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
+            identity_facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
             facts.context.touches.data_domains.extend(data_domains.iter().cloned());
         }
         InventoryChange::Environment { name, .. } => {

@@ -14,18 +14,19 @@ use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
-use tenure_credentials::vouch::Vouch;
 
 use crate::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
+use crate::kernel::notice;
 use crate::kernel::operation::Asked;
 use crate::matters::brief;
-use crate::matters::request;
-use crate::matters::request::{concerns, not_open};
-use crate::requests::vote;
+use crate::matters::votes;
+use crate::requests::route;
+use crate::requests::route::concerns;
+use crate::requests::route::not_open;
 
 /// What an approver sees before they answer.
 #[derive(Debug, Clone)]
@@ -59,17 +60,6 @@ pub struct Named {
     pub what: &'static str,
 }
 
-/// The address of the approval page for one person, for a request as it reads now.
-pub(crate) fn approval_link(kernel: &Kernel, request: RequestId, content_hash: &str, person: PersonId, until: Timestamp) -> String {
-    let (request, person, until) = (request.to_string(), person.to_string(), until.as_secs().to_string());
-    let tag = links(kernel).tag(&[&request, content_hash, &person, &until]);
-    format!("{}/approve/{request}.{person}.{until}.{tag}", kernel.settings.public_url)
-}
-
-fn links(kernel: &Kernel) -> Vouch {
-    Vouch::new(&kernel.root, "approval link")
-}
-
 /// The request that a link leads to, and whose link it is. Every link that isn't good is the same answer.
 ///
 /// # Errors
@@ -81,7 +71,7 @@ pub async fn linked(kernel: &Kernel, link: &str) -> Result<(Stored<Request>, Per
     let (id, whose) = (request.parse::<RequestId>().map_err(|_| bad())?, person.parse::<PersonId>().map_err(|_| bad())?);
     let end = until.parse().map(Timestamp::from_secs).map_err(|_| bad())?;
     let stored = kernel.one::<Request>(id).await?.ok_or_else(bad)?;
-    let ours = links(kernel).holds(&[request, &stored.content_hash, person, until], tag);
+    let ours = notice::links(kernel).holds(&[request, &stored.content_hash, person, until], tag);
     if !ours || kernel.now() >= end {
         return Err(bad());
     }
@@ -118,7 +108,7 @@ pub async fn approval(kernel: &Kernel, caller: &Caller, link: &str) -> Result<Ap
             for vote in &stored.votes {
                 voters.push(named_person(kernel, vote.by).await?);
             }
-            let mut request = request::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+            let mut request = route::request_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
             request.brief = Some(brief::brief(kernel, &stored).await?);
             Ok(Approval {
                 asker: named_asker(kernel, stored.requested_by).await?,
@@ -150,7 +140,7 @@ pub async fn answer_by_link(kernel: &Kernel, caller: &Caller, link: &str, approv
     if stored.state != tenure_core::request::RequestState::Open {
         return Err(not_open(stored.state));
     }
-    vote::vote(kernel, caller, stored.id, approves, ask).await
+    votes::vote(kernel, caller, stored.id, approves, ask).await
 }
 
 async fn is_theirs(kernel: &Kernel, caller: &Caller, whose: PersonId) -> Result<(), OpError> {

@@ -7,7 +7,7 @@ use tenure_core::problem::FieldProblem;
 use tenure_core::request::{Class, Matter, Place};
 
 use crate::kernel::authority::{inventory, owns};
-use crate::matters::facts::AskContext;
+use crate::requests::facts::AskContext;
 use crate::requests::vote::vote_context;
 
 /// What a set would take away that has to stay, each with what to do about it.

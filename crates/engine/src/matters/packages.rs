@@ -16,17 +16,17 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::Kernel;
+use crate::identities::identity_facts;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Listed;
-use crate::matters::facts;
-use crate::matters::facts::Facts;
 use crate::matters::inventory_changes;
 use crate::matters::inventory_changes::{Made, rests_on};
 use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
 
 /// Entitlements that one request or package can give.
 pub(crate) const MAX_PARTS: usize = 32;
@@ -92,7 +92,7 @@ pub(crate) async fn facts_of_package(kernel: &Kernel, facts: &mut Facts, name: &
     facts.subject = Subject::default().with("from", &*stored.value)?;
     facts.context.production = any_in_production(kernel, &resources).await?;
     let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
-    facts::add_touched(kernel, &mut facts.context.touches, &parts).await
+    identity_facts::add_touched(kernel, &mut facts.context.touches, &parts).await
 }
 
 /// The package that was approved is there.

@@ -24,11 +24,11 @@ use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
 use crate::kernel::policy;
 use crate::kernel::query::ListAsk;
-use crate::matters::facts::Facts;
 use crate::matters::lockouts::lockouts;
-use crate::matters::request;
+use crate::matters::votes;
 use crate::requests::content::Subject;
-use crate::requests::vote;
+use crate::requests::facts::Facts;
+use crate::requests::route;
 
 /// A set with what its review needs.
 pub struct ToReview {
@@ -84,7 +84,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             let mut asking = Facts::about(&matter, Subject::default());
             asking.context.single_person = authority::has_one_administrator(kernel).await?;
             asking.judge = kernel.policy.way_back(&ask.text);
-            request::may_ask(kernel, caller, &asking)?;
+            route::may_ask(kernel, caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
                 return Err(OpError::field("text", "policy_too_long", "use at most 48 KiB"));
             }
@@ -117,8 +117,8 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                     };
                     let mut facts = facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
                     facts.context.single_person = authority::has_one_administrator(kernel).await?;
-                    request::may_ask(kernel, caller, &facts)?;
-                    let mut request = request::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
+                    route::may_ask(kernel, caller, &facts)?;
+                    let mut request = route::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
                     set.request = request.id;
                     let event = kernel
                         .event(now, "policy.proposed", ControlPoint::Request)
@@ -127,18 +127,18 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         .fact("based_on", &set.based_on)
                         .fact("text", &set.text);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    changeset.event(request::opened_event(kernel, &request, &facts, now));
+                    changeset.event(route::opened_event(kernel, &request, &facts, now));
                     if request.single_person {
                         // Alone, it is put in force by the same commit that proposes it.
-                        vote::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
+                        votes::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
                     } else {
-                        request::wait_for_votes(kernel, &mut changeset, &request, now);
+                        route::wait_for_votes(kernel, &mut changeset, &request, now);
                     }
                     changeset.insert(&set).insert(&request);
                     Ok((changeset, (request, 1)))
                 })
                 .await?;
-            request::request_view(kernel, request, revision, Some(&committed)).await
+            route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
 }
@@ -296,6 +296,7 @@ mod tests {
     use tenure_core::person::Role;
 
     use super::*;
+    use crate::access::departures;
     use crate::kernel::keys;
     use crate::kernel::work::system;
     use crate::log::seal::tests::world;
@@ -335,7 +336,7 @@ mod tests {
         let refused = person::create_team(engine, &world.admin, team.clone()).await.map(drop);
         assert!(matches!(refused, Err(OpError::Refused { .. })), "{refused:?}");
         let other = other.person_id().unwrap();
-        person::suspend_person(engine, &security, other, "while it lasts".to_owned()).await.unwrap();
+        departures::suspend_person(engine, &security, other, "while it lasts".to_owned()).await.unwrap();
         // The way back is open.
         let back = NewPolicySet {
             text: engine.policy.loader.default_text().to_owned(),

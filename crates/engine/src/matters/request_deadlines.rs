@@ -14,10 +14,11 @@ use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::work;
 use crate::kernel::work::system;
-use crate::matters::facts;
 use crate::matters::fulfilment;
+use crate::matters::matter_facts;
 use crate::matters::request;
-use crate::requests::vote;
+use crate::matters::votes;
+use crate::requests::route;
 
 /// Works off a request's deadline.
 pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
@@ -54,7 +55,7 @@ async fn reminded(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, 
     if escalates {
         escalate(kernel, &mut changeset, stored).await?;
     } else {
-        request::tell_approvers(&mut changeset, stored, "A request still waits for your answer");
+        route::tell_approvers(&mut changeset, stored, "A request still waits for your answer");
     }
     let request = Request {
         reminders: stored.reminders.saturating_add(1),
@@ -111,14 +112,14 @@ async fn lapsed(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, be
 
 /// The start of an approved request has come: everybody who approved it must still be one who may (S-8).
 async fn started(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
-    let mut facts = match facts::facts(kernel, stored.requested_by, &stored.matter, now).await {
+    let mut facts = match matter_facts::facts(kernel, stored.requested_by, &stored.matter, now).await {
         Ok(facts) => facts,
         Err(OpError::Refused { reason, .. }) => return lapsed(kernel, claimed, stored, reason.code(), now).await,
         Err(OpError::Invalid(_) | OpError::NotFound(_)) => return lapsed(kernel, claimed, stored, "what it was about has changed", now).await,
         Err(other) => return Err(other),
     };
     facts.keep_out(stored);
-    let mut request = match vote::as_it_stands(kernel, stored, &mut facts).await {
+    let mut request = match votes::as_it_stands(kernel, stored, &mut facts).await {
         Ok(request) => request,
         Err(OpError::Refused { reason, .. }) => return lapsed(kernel, claimed, stored, reason.code(), now).await,
         Err(other) => return Err(other),

@@ -14,12 +14,11 @@ use tenure_core::person_grant::PersonGrant;
 use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::Reason;
-use tenure_core::review::{Answered, Review, ReviewAnswer, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::review::{Answered, Review, ReviewAnswer, ReviewState, ReviewSubject};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
-use crate::access::person_access;
 use crate::access::person_access::grant_deadlines;
 use crate::identities::lifecycle;
 use crate::kernel::authority;
@@ -39,77 +38,6 @@ use crate::matters::reviews::plan::{Plan, plan};
 
 impl Listed for Review {
     const NAME: &'static str = "review";
-}
-
-/// Opens a review in the commit of the event that asks for it. Without a reviewer it is addressed to security.
-pub(crate) fn open_review(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    subject: ReviewSubject,
-    trigger: ReviewTrigger,
-    reviewer: Option<PersonId>,
-    now: Timestamp,
-) -> Review {
-    let (review, event) = review_of(kernel, subject, trigger, reviewer, now.plus(kernel.settings.review_within), now);
-    changeset.event(event).insert(&review);
-    changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
-    review
-}
-
-/// A review and the event that opens it. Whose deadline is its subject's own gets none besides it.
-pub(crate) fn review_of(
-    kernel: &Kernel,
-    subject: ReviewSubject,
-    trigger: ReviewTrigger,
-    reviewer: Option<PersonId>,
-    due_at: Timestamp,
-    now: Timestamp,
-) -> (Review, Event) {
-    let review = Review {
-        id: ReviewId::generate(now, kernel.entropy.as_ref()),
-        subject,
-        trigger,
-        reviewer,
-        opened_at: now,
-        due_at,
-        state: ReviewState::Open,
-        privileges: Vec::new(),
-        answer: None,
-    };
-    let (about, otherwise) = match subject {
-        ReviewSubject::Identity(id) => (id.to_string(), "it is suspended"),
-        ReviewSubject::PersonGrant(id) => (id.to_string(), "the access lapses"),
-    };
-    let event = kernel
-        .event(now, "review.opened", ControlPoint::Review)
-        .subject(review.id)
-        .subject(&about)
-        .fact("trigger", trigger)
-        .fact("reviewer", reviewer)
-        .fact("due_at", due_at);
-    let text = format!(
-        "{}: is {about} still needed as it is? ({})\nWithout an answer by {due_at} {otherwise}.\nAnswer: tenure review complete {} --answer keep|revoke",
-        review.id,
-        trigger.as_str(),
-        review.id
-    );
-    let to: Vec<PersonId> = reviewer.into_iter().collect();
-    let roles: &[Role] = if to.is_empty() { &[Role::Security] } else { &[] };
-    (review, notify(event, &to, roles, "A review waits for your answer", &text))
-}
-
-/// Opens a review of an identity whose key was replaced (R93). One that is open already covers what came since.
-pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
-    let trigger = ReviewTrigger::Rotation;
-    let terms = vec![
-        format!("identity={}", identity.id),
-        "state=open".to_owned(),
-        format!("trigger={}", trigger.as_str()),
-    ];
-    if person_access::all::<Review>(kernel, terms, 1).await?.is_empty() {
-        open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
-    }
-    Ok(())
 }
 
 /// A page of reviews. Who may not read all of them sees those that are addressed to them.
@@ -328,14 +256,6 @@ async fn may_be_late_until(kernel: &Kernel, identity: &Identity, now: Timestamp)
         until = until.max(exception.filter(|exception| waives(exception)).and_then(|exception| exception.ends_at));
     }
     Ok(until)
-}
-
-/// Who is asked about an identity: its owner, or the backup while its owner has left.
-pub(crate) fn reviewer_of(identity: &Identity) -> Option<PersonId> {
-    match &identity.transfer {
-        Some(window) => window.interim,
-        None => identity.charter.owner,
-    }
 }
 
 fn keeps(review: &Review) -> bool {

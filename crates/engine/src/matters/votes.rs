@@ -1,3 +1,200 @@
 //! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
 
 use crate::kernel::Kernel;
+use crate::kernel::authority::inventory;
+use crate::kernel::caller;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::freshness::assurance_fact;
+use crate::kernel::load::expect;
+use crate::kernel::operation::Asked;
+use crate::matters::fulfilment;
+use crate::matters::matter_facts;
+use crate::matters::policies;
+use crate::requests::content::is_hash_of;
+use crate::requests::facts::Facts;
+use crate::requests::route;
+use crate::requests::route::not_open;
+use crate::requests::vote;
+use tenure_api::request::NewVote;
+use tenure_api::request::RequestView;
+use tenure_core::changeset::Changeset;
+use tenure_core::changeset::DueChange;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::RequestId;
+use tenure_core::person::Person;
+use tenure_core::policy::Question;
+use tenure_core::policy_set::PolicySet;
+use tenure_core::port::DueKind;
+use tenure_core::problem::Reason;
+use tenure_core::request::BadVote;
+use tenure_core::request::Place;
+use tenure_core::request::Request;
+use tenure_core::request::RequestState;
+use tenure_core::request::Vote;
+use tenure_core::time::Timestamp;
+
+/// Votes on a request. The last vote that it needs fulfils it in the same commit.
+///
+/// # Errors
+/// It isn't open or is not what the voter read; the voter fills no open place, asked for it, or needs a fresh sign-in.
+pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: bool, ask: NewVote) -> Result<RequestView, OpError> {
+    let operation = if approves { "request.approve" } else { "request.deny" };
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Approve, operation, id), async {
+            let by = caller.must_be_person()?;
+            if ask.comment.len() > 1_000 {
+                return Err(OpError::field("comment", "comment_too_long", "use at most 1000 bytes"));
+            }
+            let ((request, revision), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    // The voter as they are now, not as they were when they were let in: their teams and roles decide.
+                    let caller = &caller::still(kernel, caller).await?;
+                    let stored = kernel.must::<Request>("request", id).await?;
+                    if stored.state != RequestState::Open {
+                        return Err(not_open(stored.state));
+                    }
+                    if ask.content_hash != stored.content_hash {
+                        return Err(BadVote::ContentChanged.into());
+                    }
+                    let fresh = freshness::freshness(kernel, caller, now).await?;
+                    let mut facts = matter_facts::facts(kernel, stored.requested_by, &stored.matter, now).await?;
+                    facts.keep_out(&stored);
+                    if !is_hash_of(&stored.content_hash, &facts, &stored.purpose)? {
+                        return Err(OpError::because(
+                            Reason::RequestChanged,
+                            "what the request is about was changed since it was asked: amend it, and read it again",
+                        ));
+                    }
+                    let mut request = match as_it_stands(kernel, &stored, &mut facts).await {
+                        // What no route leads to any more can still be denied.
+                        Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
+                        stands => stands?,
+                    };
+                    let (place, answer) = vote::place_of(kernel, caller, &request, &facts)?;
+                    request = request.vote(Vote {
+                        by,
+                        approves,
+                        place,
+                        at: now,
+                        content_hash: ask.content_hash.clone(),
+                        purpose: stored.purpose.clone(),
+                        policy_version: route::judging_set(kernel, &facts).version(),
+                        assurance: vote::assurance(caller),
+                        comment: ask.comment.clone(),
+                    })?;
+                    let mut changeset = Changeset::new(caller.actor(), now, vote::vote_event(kernel, caller, &request, place, approves, &answer, now));
+                    fresh.expect(&mut changeset);
+                    if let Caller::Person { person, .. } = caller {
+                        changeset.expect(person);
+                    }
+                    changeset.expects.extend(facts.expects);
+                    match request.state {
+                        RequestState::Approved => fulfilment::fulfil_or_wait(kernel, &mut changeset, &mut request, now).await?,
+                        RequestState::Denied => {
+                            fulfilment::undo_proposal(kernel, &mut changeset, &request, now).await?;
+                            changeset.due.push(DueChange::Clear(DueKind::Request, id.to_string()));
+                        }
+                        _ => route::tell_approvers(&mut changeset, &request, "A request waits for your answer"),
+                    }
+                    changeset.replace(&stored, &request);
+                    Ok((changeset, (request, stored.revision + 1)))
+                })
+                .await?;
+            kernel.poke.notify_one();
+            route::request_view(kernel, request, revision, Some(&committed)).await
+        })
+        .await
+}
+
+/// The request with only those votes that still count: of persons who would be let vote so today, under the policy set in force
+/// (S-8). Another policy set may mean another route, and so may the facts: an exception that has ended, another risk tier.
+pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut Facts) -> Result<Request, OpError> {
+    let mut request = stored.clone();
+    let mut judged = facts.clone();
+    judged.context.owns = facts.owns(stored.requested_by);
+    let asker = route::asker_entity(kernel, stored.requested_by).await?;
+    let judge = route::judging_set(kernel, facts);
+    let answer = judge.decide(&Question {
+        principal: asker.clone(),
+        action: stored.route.action(),
+        resource: inventory("request", "", &facts.environment),
+        context: judged.context.attributes(),
+    });
+    let of_class = request.class.routes().contains(&request.route);
+    if !of_class || judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+        let (route, answer) = Box::pin(route::choose_route(kernel, asker, &judged)).await?;
+        request.route = route;
+        request.policies = answer.policies;
+        request.policy_version = answer.version;
+        request.votes.clear();
+    }
+    request.single_person = facts.context.single_person;
+    let votes = std::mem::take(&mut request.votes);
+    for vote in votes {
+        let Some(person) = kernel.one::<Person>(vote.by).await? else { continue };
+        let same_person = facts.keeps_out(&person) && !request.single_person;
+        let still = vote::fills(&person, vote.place, &request, facts) && !same_person && vote::may_still_vote(kernel, &person, vote.place, &request, facts);
+        if still {
+            facts.expects.push(expect(&person));
+            request.votes.push(vote);
+        }
+    }
+    Ok(request)
+}
+
+/// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
+pub(crate) async fn vote_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+    approve_alone(kernel, caller, changeset, request, now).await?;
+    fulfilment::fulfil_or_wait(kernel, changeset, request, now).await
+}
+
+/// The same for a policy set that the same commit proposes.
+pub(crate) async fn vote_alone_on_policy(
+    kernel: &Kernel,
+    caller: &Caller,
+    changeset: &mut Changeset,
+    request: &mut Request,
+    set: &mut PolicySet,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let Caller::Person { person, .. } = caller else {
+        return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
+    };
+    vote::allowed_by_proposed(person, request, facts, vote::context_of(Place::Administrator, false, request, facts))?;
+    approve_alone(kernel, caller, changeset, request, now).await?;
+    policies::put_in_force(kernel, changeset, set, request, now).await?;
+    route::close_fulfilled(kernel, changeset, request, now);
+    Ok(())
+}
+
+pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &mut Changeset, request: &mut Request, now: Timestamp) -> Result<(), OpError> {
+    let by = caller.must_be_person()?;
+    let fresh = freshness::freshness(kernel, caller, now).await?;
+    fresh.expect(changeset);
+    *request = request.clone().vote(Vote {
+        by,
+        approves: true,
+        place: Place::Administrator,
+        at: now,
+        content_hash: request.content_hash.clone(),
+        purpose: request.purpose.clone(),
+        policy_version: request.policy_version.clone(),
+        assurance: vote::assurance(caller),
+        comment: "there is no second administrator".into(),
+    })?;
+    let event = kernel
+        .event(now, "request.approved", ControlPoint::Approve)
+        .subject(request.id)
+        .fact("workflow", request.workflow())
+        .fact("purpose", &request.purpose)
+        .fact("approved_by", request.approvers())
+        .fact("single_person", true)
+        .fact("assurance", assurance_fact(caller))
+        .fact("policy_version", &request.policy_version);
+    changeset.event(event);
+    Ok(())
+}

@@ -21,6 +21,7 @@ use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
+use crate::access::departures;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -31,6 +32,7 @@ use crate::people::person;
 use crate::people::person::{MOVER, make_team};
 use crate::people::reconcile::{self, Fresh, Known, Plan, Question};
 use crate::people::setup::personal;
+use crate::people::teams;
 
 /// People, teams or questions that one commit writes.
 const BATCH: usize = 50;
@@ -196,7 +198,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
             batch.iter().map(|person| person::joined_event(kernel, person, now)),
             |changeset| {
                 for person in batch {
-                    person::join(changeset, person);
+                    teams::join(changeset, person);
                     changeset.once.extend(person.source.as_ref().map(once));
                 }
             },
@@ -209,7 +211,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
             now,
             batch.iter().map(|(from, to)| person::moved_event(kernel, from, to, now)),
             |changeset| {
-                batch.iter().for_each(|(from, to)| person::move_to(changeset, from, to));
+                batch.iter().for_each(|(from, to)| teams::move_to(changeset, from, to));
             },
         ));
     }
@@ -249,11 +251,11 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
     }
     for (key, person) in plan.leavers {
         let Some(stored) = read.people.get(&key) else { continue };
-        let event = person::departed_event(kernel, person.id, "source", now)
+        let event = departures::departed_event(kernel, person.id, "source", now)
             .fact("source", &ask.source)
             .fact("ends_at", person.ends_at);
         let mut changeset = Changeset::new(caller.actor(), now, event);
-        person::depart(kernel, &mut changeset, stored, person, now).await?;
+        departures::depart(kernel, &mut changeset, stored, person, now).await?;
         if !done(kernel, changeset).await? {
             return Ok(false);
         }
@@ -358,9 +360,9 @@ pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceI
 
 async fn depart_missing(kernel: &Kernel, changeset: &mut Changeset, difference: &Difference, now: Timestamp) -> Result<(), OpError> {
     let stored = person_of(kernel, difference).await?;
-    let event = person::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
+    let event = departures::departed_event(kernel, stored.id, "missing_in_source", now).fact("source", &difference.source);
     changeset.event(event);
-    person::depart(kernel, changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
+    departures::depart(kernel, changeset, &stored, (*stored.value).clone(), now).await.map(|_| ())
 }
 
 /// The record that was made by hand follows the source from now on. It confers nothing: the roles stay what they are.

@@ -1,49 +1,33 @@
 //! People: they join, move, are suspended and leave. Another workflow than that of non-human identities, with the same control points
 //! (R1, R43), and no step of it touches what an identity may do (R3, R94).
 
-use tenure_api::people::{ClassName, Departure, LeftBehind, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
-use tenure_api::request::{NewRequest, RequestView};
-use tenure_api::requests::ResumePerson;
+use tenure_api::people::{ClassName, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, DueChange, Once, Put};
+use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::{PersonId, TeamId};
-use tenure_core::identity::Identity;
-use tenure_core::person::{Person, PersonClass, PersonState, PersonSuspension, Role};
-use tenure_core::person_grant::PersonGrant;
-use tenure_core::placed::Placed;
-use tenure_core::policy::{Action, Answer, Attributes, Value};
-use tenure_core::port::{Claimed, DueKind};
+use tenure_core::person::{Person, PersonClass, PersonState};
+use tenure_core::policy::Action;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::request::Matter;
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::row::Stored;
 use tenure_core::team::Team;
 use tenure_core::text;
 use tenure_core::time::Timestamp;
-use tenure_core::transfer::Transfer;
 
 use crate::Kernel;
-use crate::access::leavers;
-use crate::access::person_access;
-use crate::credentials::holds::whose;
-use crate::inventory::removal_groups::{look_at_groups, moved_between};
 use crate::kernel::authority;
-use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
 use crate::kernel::query::Listed;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
-use crate::matters::request;
-use crate::people::dates::{self as dates, Plan};
+use crate::matters::roles;
 use crate::people::feed::is_plain;
 use crate::people::reconcile::differing;
 use crate::people::setup::personal;
+use crate::people::teams;
 
 /// The workflow of people who begin (R43, R77).
 pub(crate) const JOINER: &str = "human.joiner";
@@ -51,7 +35,6 @@ pub(crate) const JOINER: &str = "human.joiner";
 pub(crate) const MOVER: &str = "human.mover";
 /// The workflow of people who leave.
 pub(crate) const LEAVER: &str = "human.leaver";
-const SUSPENSION: &str = "human.suspension";
 
 const MAX_TEXT: usize = 200;
 const MAX_TEAMS: usize = 16;
@@ -84,40 +67,6 @@ fn name_problems(name: &str, email: Option<&str>) -> Vec<FieldProblem> {
         ));
     }
     problems
-}
-
-/// What a departure's commit holds, for whoever asked for it.
-fn departure_of(changeset: &Changeset, person: Person, revision: u64) -> Result<Departure, OpError> {
-    fn read<T: serde::de::DeserializeOwned>(put: &Put) -> Result<T, OpError> {
-        serde_json::from_slice(&put.body).map_err(|error| OpError::Internal(format!("{}: {error}", put.key)))
-    }
-    let of_kind = |kind: RowKind| changeset.puts.iter().filter(move |put| put.key.kind == kind);
-    let transfers: Vec<Transfer> = of_kind(RowKind::Transfer).map(read).collect::<Result<_, _>>()?;
-    let mut left_behind = Vec::new();
-    for put in of_kind(RowKind::Identity) {
-        let identity: Identity = read(put)?;
-        let transfer = transfers.iter().find(|transfer| transfer.identity == identity.id);
-        left_behind.push(LeftBehind {
-            identity: identity.id,
-            name: identity.name,
-            state: identity.state,
-            offered_to: transfer.and_then(|transfer| transfer.offered_to),
-            until: identity.transfer.map(|window| window.deadline),
-        });
-    }
-    let ended: Vec<PersonGrant> = of_kind(RowKind::PersonGrant).map(read).collect::<Result<_, _>>()?;
-    Ok(Departure {
-        more: left_behind.len() >= crate::access::leavers::BATCH,
-        left_behind,
-        ended_grants: ended.iter().map(|grant| grant.id).collect(),
-        dry_run: false,
-        person: Changed {
-            record: person,
-            revision,
-            hold: None,
-            log: None,
-        },
-    })
 }
 
 /// Registers a person. Roles come by a request; while there is one administrator it is fulfilled at once (S-10).
@@ -159,7 +108,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
                     }
                     let mut changeset = Changeset::new(caller.actor(), now, joined_event(kernel, &person, now));
                     check_record(kernel, &mut changeset, None, &person, now).await?;
-                    join(&mut changeset, &person);
+                    teams::join(&mut changeset, &person);
                     Ok((changeset, person))
                 })
                 .await?;
@@ -178,7 +127,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
         roles: ask.roles,
         purpose: ask.purpose.unwrap_or_else(|| "roles given when the person was registered".into()),
     };
-    let request = ask_for_roles(kernel, caller, person.id, roles).await?;
+    let request = roles::ask_for_roles(kernel, caller, person.id, roles).await?;
     let stored = kernel.must::<Person>("person", person.id).await?;
     Ok(PersonMade {
         record: (*stored.value).clone(),
@@ -186,21 +135,6 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
         request: Some(request.request.id),
         log: Some(log),
     })
-}
-
-/// Asks for other roles of a person: another administrator approves.
-///
-/// # Errors
-/// No such person, or the caller may not ask.
-pub async fn ask_for_roles(kernel: &Kernel, caller: &Caller, person: PersonId, ask: NewRoles) -> Result<RequestView, OpError> {
-    let mut roles: Vec<Role> = ask.roles;
-    roles.sort_unstable();
-    roles.dedup();
-    let ask = NewRequest {
-        matter: Matter::Roles { person, roles },
-        purpose: ask.purpose,
-    };
-    request::open_request(kernel, caller, ask).await
 }
 
 /// The event of somebody who joins.
@@ -236,16 +170,6 @@ fn with_personal(kernel: &Kernel, event: Event, person: PersonId, field: &'stati
     }
 }
 
-/// Writes somebody who joins, with their dates.
-pub(crate) fn join(changeset: &mut Changeset, person: &Person) {
-    changeset.insert(person);
-    let now = changeset.at;
-    look_at_groups(changeset, person.teams.iter().copied(), now);
-    if let Some(at) = dates::next(person) {
-        changeset.due.push(DueChange::Set(DueKind::Person, person.id.to_string(), at));
-    }
-}
-
 /// Changes a person who is kept by hand; what a source keeps is changed there.
 ///
 /// # Errors
@@ -268,7 +192,7 @@ pub async fn change_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
             apply(&mut person, ask);
             let mut changeset = Changeset::new(caller.actor(), now, moved_event(kernel, &stored, &person, now));
             check_record(kernel, &mut changeset, Some(&stored), &person, now).await?;
-            move_to(&mut changeset, &stored, &person);
+            teams::move_to(&mut changeset, &stored, &person);
             Ok((changeset, person))
         }
     })
@@ -290,18 +214,6 @@ pub(crate) fn moved_event(kernel: &Kernel, from: &Person, to: &Person, now: Time
         return notify(event, &[to.id], &[], "You have moved", text);
     }
     event
-}
-
-/// Writes somebody who moves, with their dates. Their roles, and what they answer for, stay as they are.
-pub(crate) fn move_to(changeset: &mut Changeset, stored: &Stored<Person>, person: &Person) {
-    changeset.replace(stored, person);
-    let now = changeset.at;
-    look_at_groups(changeset, moved_between(stored, person), now);
-    let subject = person.id.to_string();
-    changeset.due.push(match dates::next(person) {
-        Some(at) => DueChange::Set(DueKind::Person, subject, at),
-        None => DueChange::Clear(DueKind::Person, subject),
-    });
 }
 
 /// Everything that is wrong with a record that a person keeps by hand.
@@ -364,265 +276,8 @@ async fn manager_problem(
     Ok(Some(("manager_too_deep", "a chain of managers has at most 64 links")))
 }
 
-/// Takes a person's authority away for a while: their sessions and tokens are good for nothing, and what they answer for needs
-/// somebody else if it lasts.
-///
-/// # Errors
-/// They are neither active nor suspended by others, or the caller may not.
-pub async fn suspend_person(kernel: &Kernel, caller: &Caller, id: PersonId, reason: String) -> Result<Changed<Person>, OpError> {
-    check_reason(&reason)?;
-    let changed = person_step(kernel, caller, Asked::new(ControlPoint::Suspend, "person.suspend", id), id, |stored, now| {
-        let reason = &reason;
-        async move {
-            may_disable_person(kernel, caller, id, caller.person_id() == Some(id))?;
-            let by = caller.must_be_person()?;
-            let person = match &stored.suspension {
-                Some(suspension) if stored.state == PersonState::Suspended && !suspension.placers().any(|placer| placer == by) => {
-                    let mut suspension = suspension.clone();
-                    suspension.also.push(Placed {
-                        by,
-                        reason: reason.clone(),
-                        at: now,
-                    });
-                    Person {
-                        suspension: Some(suspension),
-                        ..(*stored.value).clone()
-                    }
-                }
-                _ => Person {
-                    suspension: Some(PersonSuspension {
-                        placed_by: Some(by),
-                        reason: reason.clone(),
-                        at: now,
-                        also: Vec::new(),
-                    }),
-                    ..stepped(&stored, PersonState::Suspended)?
-                },
-            };
-            let event = kernel
-                .event(now, "person.suspended", ControlPoint::Suspend)
-                .subject(id)
-                .fact("workflow", SUSPENSION)
-                .fact("reason", reason);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            changeset.replace(&stored, &person);
-            leavers::leave_behind(kernel, &mut changeset, &person, now).await?;
-            Ok((changeset, person))
-        }
-    })
-    .await?;
-    kernel.poke.notify_one();
-    Ok(changed)
-}
-
-/// Gives a suspended person their authority back. Who took it away may not (S-11). Where several did, what the others said stays.
-///
-/// # Errors
-/// They are not suspended, several people suspend them and none is named, or the caller may not or needs a fresh sign-in.
-pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: ResumePerson) -> Result<Changed<Person>, OpError> {
-    let ResumePerson { reason, placed_by: named } = ask;
-    check_reason(&reason)?;
-    let changed = person_step(kernel, caller, Asked::new(ControlPoint::Resume, "person.resume", id), id, |stored, now| {
-        let reason = &reason;
-        async move {
-            let by = caller.must_be_person()?;
-            let fresh = freshness::freshness(kernel, caller, now).await?;
-            let suspension = stored.suspension.as_ref();
-            let whose = match suspension {
-                Some(suspension) => whose(suspension.placed_by, &suspension.also, named),
-                None => Ok(None),
-            };
-            let placed_by = whose.as_ref().ok().copied().flatten();
-            let context = Attributes::from([
-                ("owns", Value::Bool(false)),
-                ("placed_by_self", Value::Bool(placed_by == Some(by))),
-                ("fresh", Value::Bool(true)),
-            ]);
-            let answer = kernel.allow(caller, Action::Enable, inventory("person", id, ""), context)?;
-            // The kernel of S-9: no policy can let somebody lift their own hold, or one that lies on them.
-            if placed_by == Some(by) || by == id {
-                return Err(OpError::refused(Reason::SamePerson));
-            }
-            let placed_by = whose?;
-            let left = suspension.cloned().and_then(|suspension| suspension.lifted(placed_by));
-            let back = left.is_none();
-            let person = Person {
-                suspension: left,
-                ..if back {
-                    stepped(&stored, PersonState::Active)?
-                } else {
-                    (*stored.value).clone()
-                }
-            };
-            let event = kernel
-                .event(now, "person.resumed", ControlPoint::Resume)
-                .subject(id)
-                .fact("workflow", SUSPENSION)
-                .fact("reason", reason)
-                .fact("placed_by", placed_by)
-                .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
-                .fact("policies", &answer.policies)
-                .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            fresh.expect(&mut changeset);
-            changeset.replace(&stored, &person);
-            if back {
-                person_access::wake_person_grants(kernel, &mut changeset, id, now).await?;
-                changeset.due.push(DueChange::Set(DueKind::Leaver, id.to_string(), now));
-            }
-            Ok((changeset, person))
-        }
-    })
-    .await?;
-    kernel.poke.notify_one();
-    Ok(changed)
-}
-
-/// A person leaves, for ever: what they hold ends, and what they answer for goes to others.
-///
-/// # Errors
-/// They have left already, or the caller may not.
-///
-/// A dry run decides the very same commit, says what is in it, and writes nothing.
-pub async fn depart_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: NewDeparture) -> Result<Departure, OpError> {
-    check_reason(&ask.reason)?;
-    let reason = &ask.reason;
-    let decision = || async {
-        may_disable_person(kernel, caller, id, false)?;
-        let now = kernel.now();
-        let stored = kernel.must::<Person>("person", id).await?;
-        let event = departed_event(kernel, id, "by_hand", now).fact("reason", reason);
-        let mut changeset = Changeset::new(caller.actor(), now, event);
-        let person = depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
-        let departure = departure_of(&changeset, person, stored.revision + 1)?;
-        Ok((changeset, departure))
-    };
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Retire, "person.depart", id), async {
-            if ask.dry_run {
-                let (_, mut departure) = decision().await?;
-                departure.dry_run = true;
-                departure.person.revision -= 1;
-                return Ok(departure);
-            }
-            let (mut departure, committed) = kernel.decide(decision).await?;
-            departure.person.log = Some(kernel.logged(&committed).await?);
-            kernel.poke.notify_one();
-            Ok(departure)
-        })
-        .await
-}
-
-/// That the caller may take a person's authority away: security, an administrator, or the person themselves where that is `own`.
-fn may_disable_person(kernel: &Kernel, caller: &Caller, id: PersonId, own: bool) -> Result<Answer, OpError> {
-    kernel
-        .allow(caller, Action::Suspend, inventory("person", id, ""), owns(own))
-        .or_else(|refused| {
-            kernel
-                .allow(caller, Action::Administer, inventory("person", id, ""), administration(false, false))
-                .map_err(|_| refused)
-        })
-}
-
-/// The event of somebody who leaves.
-pub(crate) fn departed_event(kernel: &Kernel, person: PersonId, because: &str, now: Timestamp) -> Event {
-    let event = kernel
-        .event(now, "person.departed", ControlPoint::Retire)
-        .subject(person)
-        .fact("workflow", LEAVER)
-        .fact("because", because);
-    let text = format!("{person} has left. What they answered for is in transfer: tenure transfer list --from {person}");
-    notify(event, &[], &[Role::Security], "Somebody has left", &text)
-}
-
-/// What a departure means, in its own commit: the record as it is to be otherwise is given.
-pub(crate) async fn depart(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Person>, next: Person, now: Timestamp) -> Result<Person, OpError> {
-    let state = stepped(stored, PersonState::Departed)?.state;
-    let person = Person {
-        state,
-        suspension: None,
-        ..next
-    };
-    changeset.replace(stored, &person);
-    look_at_groups(changeset, moved_between(stored, &person), now);
-    changeset.due.push(DueChange::Clear(DueKind::Person, person.id.to_string()));
-    person_access::end_person_grants(kernel, changeset, person.id, "the person has left", now).await?;
-    leavers::leave_behind(kernel, changeset, &person, now).await?;
-    Ok(person)
-}
-
-/// Works off a person's dates.
-pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
-    let Ok(id) = claimed.subject.parse::<PersonId>() else { return Ok(None) };
-    let Some(stored) = kernel.one::<Person>(id).await? else { return Ok(None) };
-    let mut changeset = match dates::plan(&stored, now) {
-        Plan::Nothing => return Ok(None),
-        Plan::Later(at) => {
-            let event = kernel
-                .event(now, "deadline.postponed", ControlPoint::Administer)
-                .subject(id)
-                .fact("kind", DueKind::Person.as_str())
-                .fact("until", at);
-            let mut changeset = Changeset::new(system(), now, event);
-            changeset
-                .due
-                .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
-            return Ok(Some(changeset));
-        }
-        Plan::Start => {
-            let person = stepped(&stored, PersonState::Active)?;
-            let event = kernel.event(now, "person.started", ControlPoint::Approve).subject(id).fact("workflow", JOINER);
-            let mut changeset = Changeset::new(system(), now, event.fact("starts_at", person.starts_at));
-            changeset.replace(&stored, &person);
-            look_at_groups(&mut changeset, person.teams.iter().copied(), now);
-            person_access::wake_person_grants(kernel, &mut changeset, id, now).await?;
-            if let Some(at) = dates::next(&person) {
-                changeset
-                    .due
-                    .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
-                return Ok(Some(changeset));
-            }
-            changeset
-        }
-        Plan::Depart => {
-            let mut changeset = Changeset::new(system(), now, departed_event(kernel, id, "end_reached", now).fact("ends_at", stored.ends_at));
-            depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
-            changeset
-        }
-    };
-    acknowledge(&mut changeset, claimed);
-    Ok(Some(changeset))
-}
-
-/// Erases a person's name and address; every proof about them stays (R113).
-///
-/// # Errors
-/// No such person, or the caller may not.
-pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Result<Changed<Person>, OpError> {
-    person_step(
-        kernel,
-        caller,
-        Asked::new(ControlPoint::Administer, "person.erase", id),
-        id,
-        |stored, now| async move {
-            kernel.allow(caller, Action::Erase, inventory("person", id, ""), administration(false, false))?;
-            let person = Person {
-                name: None,
-                email: None,
-                ..(*stored.value).clone()
-            };
-            let event = kernel.event(now, "person.erased", ControlPoint::Administer).subject(id);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
-            changeset.replace(&stored, &person);
-            changeset.erase.push(id.to_string());
-            Ok((changeset, person))
-        },
-    )
-    .await
-}
-
 /// One step of one person: read, decide, commit, with its refusal recorded. The decision writes the record itself.
-async fn person_step<Fut: Future<Output = Result<(Changeset, Person), OpError>>>(
+pub(crate) async fn person_step<Fut: Future<Output = Result<(Changeset, Person), OpError>>>(
     kernel: &Kernel,
     caller: &Caller,
     asked: Asked,
@@ -696,7 +351,7 @@ pub(crate) fn make_team(changeset: &mut Changeset, team: &Team) {
 }
 
 /// The record in its next state.
-fn stepped(stored: &Stored<Person>, next: PersonState) -> Result<Person, OpError> {
+pub(crate) fn stepped(stored: &Stored<Person>, next: PersonState) -> Result<Person, OpError> {
     let state = stored.state.step(next).ok_or_else(|| {
         let text = format!("a person who is {} can't become {}", stored.state.as_str(), next.as_str());
         OpError::because(Reason::IllegalTransition, text)

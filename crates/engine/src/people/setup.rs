@@ -18,7 +18,6 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::Kernel;
-use crate::inventory::directory::operator_token;
 use crate::kernel::deployment;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
@@ -28,6 +27,7 @@ use crate::kernel::freshness;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::people::invitations;
+use crate::people::operator_tokens::operator_token;
 use crate::people::sign_in;
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);

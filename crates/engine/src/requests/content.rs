@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::kernel::error::OpError;
-use crate::matters::facts::Facts;
+use crate::requests::facts::Facts;
 
 /// What stands before a hash of the second form.
 const FORM_2: &str = "v2:";

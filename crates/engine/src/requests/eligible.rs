@@ -11,8 +11,8 @@ use crate::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::query;
-use crate::matters::facts::Facts;
-use crate::matters::request;
+use crate::requests::facts::Facts;
+use crate::requests::route;
 use crate::requests::vote::vote_context;
 
 /// Members of a team that runs or gains from something, at most: a request names each of them as one who may not approve it.
@@ -134,7 +134,7 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
         context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
     };
     let lets = |set: &dyn PolicyEngine| tenure_core::gate::check(&set.decide(&question)).is_ok();
-    holds && !same_person && lets(&*request::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
+    holds && !same_person && lets(&*route::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
 }
 
 /// Everybody who is of one of these teams now. A request keeps them out for good: nobody becomes an approver by leaving a team (S-8).

@@ -16,9 +16,11 @@ use tenure_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
 use crate::Kernel;
+use crate::access::departures;
 use crate::access::leavers;
 use crate::access::person_access::grant_deadlines;
 use crate::credentials::receipts;
+use crate::endings::need_end;
 use crate::endings::removals::steps;
 use crate::identities::dormancy;
 use crate::identities::grants;
@@ -28,14 +30,12 @@ use crate::identities::lifecycle::expiry::Plan;
 use crate::identities::lifecycle::{expiry, idle};
 use crate::identities::renewals;
 use crate::identities::tiers;
-use crate::inventory::needs;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::work;
 use crate::matters::exceptions::endings;
 use crate::matters::request_deadlines;
 use crate::matters::reviews;
-use crate::people::person;
 use crate::signals::effects;
 
 /// How long a worker may take before another takes the work over.
@@ -112,10 +112,10 @@ async fn work(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Chan
         DueKind::Tier => tiers::work_tier(kernel, claimed, now).await?,
         DueKind::Exception => endings::work_exception(kernel, claimed, now).await?,
         DueKind::Dormancy => dormancy::work_dormancy(kernel, claimed, now).await?,
-        DueKind::Need => needs::work_need(kernel, claimed, now).await?,
+        DueKind::Need => need_end::work_need(kernel, claimed, now).await?,
         DueKind::Leaver => leavers::work_leaver(kernel, claimed, now).await?,
         DueKind::Transfer => leavers::work_transfer(kernel, claimed, now).await?,
-        DueKind::Person => person::work_person(kernel, claimed, now).await?,
+        DueKind::Person => departures::work_person(kernel, claimed, now).await?,
         DueKind::Signal => effects::work_signal(kernel, claimed, now).await?,
         DueKind::Removal => steps::work_removal(kernel, claimed, now).await?,
         DueKind::Callback => None,

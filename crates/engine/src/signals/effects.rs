@@ -19,11 +19,14 @@ use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, Sign
 use tenure_core::time::Timestamp;
 
 use crate::Kernel;
+use crate::access::departures;
 use crate::endings::removals;
 use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
 use crate::endings::removals::steps;
 use crate::endings::removals::{LEAVER, Raised};
+use crate::identities::review_opening;
+use crate::identities::review_opening::reviewer_of;
 use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
@@ -31,9 +34,6 @@ use crate::kernel::query;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::reviews;
-use crate::matters::reviews::reviewer_of;
-use crate::people::person;
 use crate::signals::workloads;
 
 /// The workflows of machines by the names of those of people (R77).
@@ -384,7 +384,7 @@ async fn review_release(kernel: &Kernel, changeset: &mut Changeset, stored: &Sto
         return Ok(review.id);
     }
     let due_at = now.plus(kernel.settings.review_within);
-    let (mut review, event) = reviews::review_of(kernel, ReviewSubject::Identity(stored.id), trigger, reviewer_of(stored), due_at, now);
+    let (mut review, event) = review_opening::review_of(kernel, ReviewSubject::Identity(stored.id), trigger, reviewer_of(stored), due_at, now);
     review.privileges = privileges;
     let unused = review.privileges.iter().filter(|privilege| privilege.last_used.is_none()).count();
     changeset.event(event.fact("privileges", review.privileges.len()).fact("never_used", unused));
@@ -403,7 +403,7 @@ async fn privileges_of(kernel: &Kernel, identity: &Stored<Identity>, now: Timest
             if privileges.iter().any(|known| known.resource == resource && known.action == *action) {
                 continue;
             }
-            let stamp = use_stamp(&identity.id, &resource, action);
+            let stamp = work::use_stamp(&identity.id, &resource, action);
             let last_used = work::last_used(kernel, &stamp).await?;
             privileges.push(Privilege {
                 resource,
@@ -441,9 +441,9 @@ async fn person_leaves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, 
         turn.outcome.person = Some(stored.id);
         return Ok(turn);
     }
-    changeset.event(person::departed_event(kernel, stored.id, "employment_ended", now).fact("signal", said.signal.id));
+    changeset.event(departures::departed_event(kernel, stored.id, "employment_ended", now).fact("signal", said.signal.id));
     let next = (*stored.value).clone();
-    person::depart(kernel, changeset, stored, next, now).await?;
+    departures::depart(kernel, changeset, stored, next, now).await?;
     let mut turn = Turn::done("the person has left");
     turn.outcome.person = Some(stored.id);
     Ok(turn)
@@ -459,11 +459,6 @@ pub(crate) fn tell_source_owner(said: &Said, event: Event, more: Option<PersonId
 /// Whether a word ends something, so that it outweighs others of the same instant.
 fn begins_removal(kind: SignalKind) -> bool {
     matches!(kind.effect(), Effect::Leaver | Effect::Hold)
-}
-
-/// Under what a decision that allowed an action notes that.
-pub(crate) fn use_stamp(identity: &impl std::fmt::Display, resource: &str, action: &str) -> String {
-    format!("use {identity} {resource} {action}")
 }
 
 /// The facts of a word that bindings fix, as evidence.

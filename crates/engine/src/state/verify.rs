@@ -51,7 +51,6 @@ use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
 use crate::Kernel;
-use crate::state::{beside, digest};
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::deployment::Deployment;
@@ -62,6 +61,7 @@ use crate::kernel::operation::Asked;
 use crate::log::epochs;
 use crate::log::reading;
 use crate::log::seal;
+use crate::state::{beside, digest};
 
 pub(crate) const PAGE: u16 = 500;
 /// Faults that are named; more are counted.
@@ -110,8 +110,8 @@ pub(crate) struct Replay {
 
 /// What the log says of the state as of one entry.
 pub(crate) struct LoggedState {
-    frontier: Frontier,
-    rows: Vec<(RowKey, u64, [u8; 32])>,
+    pub(crate) frontier: Frontier,
+    pub(crate) rows: Vec<(RowKey, u64, [u8; 32])>,
 }
 
 /// Replays the log and names each row that is altered, missing, rolled back, unreadable, or that no event wrote.
@@ -283,9 +283,9 @@ fn compare_row(row: &Arc<Row>, report: &mut StateReport, replay: &mut Replay, se
 }
 
 /// What a store keeps beside a row, as it follows from the row.
-struct Derived {
-    terms: Vec<String>,
-    droppable_after: Option<Timestamp>,
+pub(crate) struct Derived {
+    pub(crate) terms: Vec<String>,
+    pub(crate) droppable_after: Option<Timestamp>,
 }
 
 /// Reads a row as the record that it holds.

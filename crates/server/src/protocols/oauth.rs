@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_core::text;
+use tenure_engine::credentials::token::backchannel::TENURE_ACCESS;
 use tenure_engine::credentials::token::{DETAIL_TYPES, Grant, Proof, TokenAsk};
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::backchannel::TENURE_ACCESS;
 
 use super::{ciba, exchange};
 use crate::App;

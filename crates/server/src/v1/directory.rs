@@ -21,6 +21,7 @@ use crate::listing::{Filtered, List};
 use tenure_engine::inventory::directory;
 use tenure_engine::inventory::ownership;
 use tenure_engine::matters::inventory_changes;
+use tenure_engine::people::operator_tokens;
 use tenure_engine::people::setup;
 use tenure_engine::trust::issuers;
 
@@ -67,11 +68,11 @@ async fn create_operator_token(
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
 ) -> Reply<OperatorTokenIssued> {
-    created(directory::create_operator_token(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    created(operator_tokens::create_operator_token(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
-    directory::revoke_operator_token(&app.engine, &caller, id(&token, "operator token")?).await?;
+    operator_tokens::revoke_operator_token(&app.engine, &caller, id(&token, "operator token")?).await?;
     ok(serde_json::json!({"id": token, "revoked": true}))
 }
 

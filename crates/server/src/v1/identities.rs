@@ -62,7 +62,7 @@ async fn register(State(app): State<App>, Operator(caller): Operator, Source(sou
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Identity>) -> Reply<Page<IdentityView>> {
-    ok(app.engine.identities(&caller, list.ask).await?)
+    ok(registration::identities(&app.engine, &caller, list.ask).await?)
 }
 
 async fn one(
@@ -154,7 +154,7 @@ async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): P
 }
 
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
-    ok(app.engine.credentials_of(&caller, identity(&who)?, list.ask).await?)
+    ok(liveness::credentials_of(&app.engine, &caller, identity(&who)?, list.ask).await?)
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {

@@ -13,6 +13,7 @@ use tenure_core::third_party::Need;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
+use tenure_engine::endings::need_end;
 use tenure_engine::inventory::needs;
 use tenure_engine::inventory::ownership;
 
@@ -46,5 +47,5 @@ async fn update(
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {
-    ok(needs::close_need(&app.engine, &caller, id(&which, "need")?, because.reason).await?)
+    ok(need_end::close_need(&app.engine, &caller, id(&which, "need")?, because.reason).await?)
 }

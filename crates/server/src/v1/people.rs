@@ -22,6 +22,8 @@ use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, c
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
 use crate::listing::List;
+use tenure_engine::access::departures;
+use tenure_engine::matters::roles;
 use tenure_engine::people::import;
 use tenure_engine::people::person;
 
@@ -60,23 +62,23 @@ async fn change(State(app): State<App>, Operator(caller): Operator, Path(person)
 }
 
 async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
-    created(person::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    created(roles::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(person::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
+    ok(departures::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(person::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(person::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(person::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
+    ok(departures::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.

@@ -22,7 +22,7 @@ const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 use crate::listing::List;
 use tenure_engine::matters::policies;
 use tenure_engine::matters::request;
-use tenure_engine::requests::vote;
+use tenure_engine::matters::votes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -53,11 +53,11 @@ async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request)
 }
 
 async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(vote::vote(&app.engine, &caller, id(&request, "request")?, true, ask).await?)
+    ok(votes::vote(&app.engine, &caller, id(&request, "request")?, true, ask).await?)
 }
 
 async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(vote::vote(&app.engine, &caller, id(&request, "request")?, false, ask).await?)
+    ok(votes::vote(&app.engine, &caller, id(&request, "request")?, false, ask).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {

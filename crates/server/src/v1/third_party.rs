@@ -18,6 +18,7 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
+use tenure_engine::endings::vendor_end;
 use tenure_engine::inventory::naming;
 use tenure_engine::inventory::ownership;
 use tenure_engine::inventory::third_party;
@@ -50,7 +51,7 @@ async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(
 }
 
 async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
-    ok(third_party::end_vendor(&app.engine, &caller, id(&vendor, "vendor")?, because.reason).await?)
+    ok(vendor_end::end_vendor(&app.engine, &caller, id(&vendor, "vendor")?, because.reason).await?)
 }
 
 async fn update_vendor(

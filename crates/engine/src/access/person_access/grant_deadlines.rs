@@ -13,12 +13,12 @@ use tenure_core::time::Timestamp;
 use crate::Kernel;
 use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};
+use crate::identities::review_opening;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::reviews;
 
 /// Works off what a person's grant demands.
 pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {
@@ -75,7 +75,7 @@ fn begun(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, perso
 /// The manager as recorded now is asked whether it is still needed (R116).
 async fn early_review(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, person: &Person, now: Timestamp) -> Result<Changeset, OpError> {
     let reviewer = person_access::approving_manager(kernel, person).await?;
-    let (review, event) = reviews::review_of(
+    let (review, event) = review_opening::review_of(
         kernel,
         ReviewSubject::PersonGrant(stored.id),
         ReviewTrigger::Early,

@@ -25,8 +25,9 @@ use crate::credentials::token::prove;
 use crate::credentials::token::{TokenAsk, Wanted};
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
-use crate::matters::backchannel;
-use crate::matters::backchannel::TENURE_ACCESS;
+
+use tenure_core::id::RequestId;
+use tenure_credentials::vouch::Vouch;
 
 /// How often a note is written again when somebody else wrote the row meanwhile.
 const ATTEMPTS: u32 = 8;
@@ -49,7 +50,7 @@ pub(crate) async fn unless_answered(kernel: &Kernel, ask: &TokenAsk, id: Identit
 
 async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_id: &str) -> Result<Option<(Changeset, Wait)>, OpError> {
     let now = kernel.now();
-    let Some(request) = backchannel::request_behind(kernel, auth_req_id, id) else {
+    let Some(request) = request_behind(kernel, auth_req_id, id) else {
         return Ok(None);
     };
     let (Some(known), Some(waiting)) = (kernel.know(id).await?, kernel.one::<Backchannel>(request).await?) else {
@@ -159,7 +160,7 @@ async fn answered(
     now: Timestamp,
 ) -> Result<(Stored<Backchannel>, Stored<Request>), OpError> {
     let unknown = || OpError::refused(Reason::RequestUnknown);
-    let id = backchannel::request_behind(kernel, auth_req_id, identity.id).ok_or_else(unknown)?;
+    let id = request_behind(kernel, auth_req_id, identity.id).ok_or_else(unknown)?;
     let expired = || OpError::refused(Reason::RequestExpired);
     let waiting = kernel.one::<Backchannel>(id).await?.ok_or_else(expired)?;
     if waiting.environment != environment || waiting.identity != identity.id || waiting.redeemed.is_some() {
@@ -185,7 +186,7 @@ pub(crate) async fn redeem_answer(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let unknown = || OpError::refused(Reason::RequestUnknown);
-    let id = backchannel::request_behind(kernel, auth_req_id, identity).ok_or_else(unknown)?;
+    let id = request_behind(kernel, auth_req_id, identity).ok_or_else(unknown)?;
     let waiting = kernel.one::<Backchannel>(id).await?.ok_or_else(unknown)?;
     let mut redeemed = (*waiting.value).clone();
     redeemed.redeemed = Some(credential);
@@ -200,4 +201,18 @@ pub(crate) async fn redeem_answer(
         .subject(credential);
     changeset.event(event).replace(&waiting, &redeemed);
     Ok(())
+}
+
+/// The type of what is asked for, in the form of RFC 9396.
+pub const TENURE_ACCESS: &str = "tenure_access";
+
+/// The request that an `auth_req_id` of this identity names.
+pub(crate) fn request_behind(kernel: &Kernel, auth_req_id: &str, identity: IdentityId) -> Option<RequestId> {
+    let (request, tag) = auth_req_id.split_once('.')?;
+    let id = request.parse().ok()?;
+    answers(kernel).holds(&[request, &identity.to_string()], tag).then_some(id)
+}
+
+pub(crate) fn answers(kernel: &Kernel) -> Vouch {
+    Vouch::new(&kernel.root, "auth_req_id")
 }

@@ -17,8 +17,8 @@ use tenure_core::time::Timestamp;
 
 use crate::Kernel;
 use crate::credentials::liveness;
-use crate::identities::findings;
-use crate::identities::findings::Apart;
+use crate::credentials::misuse;
+use crate::credentials::misuse::Apart;
 use crate::kernel::error::OpError;
 use crate::kernel::query;
 
@@ -67,7 +67,7 @@ pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &
         title: "A second instance presented an agent's key",
         what: "Another instance presented its key while a credential of the first one was alive.",
     };
-    findings::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
+    misuse::note_apart(kernel, about, identity.id, &binding.id.to_string(), evidence).await;
 }
 
 /// Demands that the binding is as it was read; notes who presented it, and that it is verified anew where that was wanted.

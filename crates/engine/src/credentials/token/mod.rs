@@ -36,13 +36,13 @@ pub(crate) use self::sender::TokenUse;
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
 use crate::Kernel;
 use crate::credentials::introspection::token_type;
-use crate::identities::findings;
-use crate::identities::registration;
+use crate::credentials::misuse;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::keys;
+use crate::kernel::load;
 use crate::kernel::load::Known;
 use crate::kernel::refusals::{Refusal, window};
 
@@ -163,7 +163,7 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
         }) => {
             refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
             if reason == Reason::WrongEnvironment {
-                findings::note_proof_elsewhere(kernel, id, &ask.environment).await;
+                misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
             Err(OpError::Refused {
                 reason,
@@ -209,7 +209,7 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     let now = reading.now;
     let snapshot = kernel
         .store
-        .load(&[RowKey::new(RowKind::Identity, id), registration::environment_key(&ask.environment)])
+        .load(&[RowKey::new(RowKind::Identity, id), load::environment_key(&ask.environment)])
         .await?;
     let identity = snapshot.get::<Identity>(0)?.ok_or(OpError::Unauthenticated(Reason::IdentityUnknown))?;
     let environment = snapshot.get::<Environment>(1)?.unwrap_or_else(|| environment.clone());

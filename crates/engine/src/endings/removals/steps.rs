@@ -21,6 +21,7 @@ use crate::credentials::revocation;
 use crate::endings::removals::blast;
 use crate::endings::removals::blast::Planned;
 use crate::endings::removals::plan::{self, End, Ending, Step};
+use crate::identities::charter;
 use crate::identities::dormancy;
 use crate::identities::lifecycle;
 use crate::kernel::error::OpError;
@@ -29,7 +30,6 @@ use crate::kernel::query;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::fulfilment;
 
 /// The workflow of machines that end.
 pub(crate) const LEAVER: &str = "workload.leaver";
@@ -409,7 +409,7 @@ async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut 
             }
             End::Close => {
                 let mut identity = (*stored.value).clone().close()?;
-                fulfilment::drop_activation(kernel, changeset, &mut identity, "what it was to live by has ended", now).await?;
+                charter::drop_activation(kernel, changeset, &mut identity, "what it was to live by has ended", now).await?;
                 let event = kernel
                     .event(now, "identity.closed", ControlPoint::Retire)
                     .subject(identity.id)

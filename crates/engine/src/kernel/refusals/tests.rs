@@ -29,6 +29,7 @@ use crate::kernel::caller::Caller;
 use crate::log::reading;
 use crate::log::seal::tests::{World, world};
 use crate::matters::request;
+use crate::people::operator_tokens;
 use crate::people::person;
 use crate::run::upkeep;
 
@@ -70,7 +71,9 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let manager = world.person(Role::Manager).await;
     let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
     let owner = person::create_person(engine, &world.admin, ask(named)).await.unwrap().record.id;
-    let token = directory::create_operator_token(engine, &world.admin, owner, Default::default()).await.unwrap();
+    let token = operator_tokens::create_operator_token(engine, &world.admin, owner, Default::default())
+        .await
+        .unwrap();
     let caller = caller::authenticate_person(engine, &token.operator_token).await.unwrap();
     directory::create_environment(engine, &world.admin, ask(json!({"name": "prod", "production": true})))
         .await

@@ -4,10 +4,10 @@ use tenure_log::tile::parse_bundle;
 use tenure_log::{Checkpoint, Expectations, leaf_hash, verify_consistency, verify_export, verify_inclusion};
 
 use super::*;
+use crate::access::departures;
 use crate::log::reading;
 use crate::log::seal;
 use crate::log::seal::tests::{World, world};
-use crate::people::person;
 
 async fn sealed(size: u64) -> World {
     let world = world().await;
@@ -160,7 +160,7 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
 
     let kept = reading::checkpoint(&world.engine).await.unwrap().unwrap();
     let Some(person) = world.admin.person_id() else { panic!("an operator") };
-    person::erase_person(&world.engine, &world.admin, person).await.unwrap();
+    departures::erase_person(&world.engine, &world.admin, person).await.unwrap();
     let file = whole(reading::export(&world.engine, &auditor).await.unwrap()).await;
     assert!(!String::from_utf8_lossy(&file).contains("ada@example.com"));
     let expected = Expectations { kept: &[&kept], ..expected };

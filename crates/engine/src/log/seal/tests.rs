@@ -16,13 +16,13 @@ use tenure_policy::{CedarPolicy, Loader};
 use tenure_store::MemoryStore;
 
 use super::*;
-use crate::inventory::directory;
 use crate::kernel::caller;
 use crate::kernel::caller::Caller;
 use crate::kernel::outbound::{Answered, Fetch, FetchError, Form, Push};
 use crate::log::places;
 use crate::log::reading;
 use crate::log::seal;
+use crate::people::operator_tokens;
 use crate::people::person;
 use crate::people::setup;
 use crate::{Ports, Settings};
@@ -143,7 +143,7 @@ impl World {
             ..NewPerson::default()
         };
         let person = person::create_person(&self.engine, &self.admin, ask).await.unwrap().record.id;
-        let token = directory::create_operator_token(&self.engine, &self.admin, person, Default::default())
+        let token = operator_tokens::create_operator_token(&self.engine, &self.admin, person, Default::default())
             .await
             .unwrap();
         caller::authenticate_person(&self.engine, &token.operator_token).await.unwrap()

@@ -26,6 +26,7 @@ use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
+use crate::kernel::exceptional::rests_on;
 use crate::kernel::finding;
 use crate::kernel::finding::tell;
 use crate::kernel::freshness;
@@ -36,7 +37,7 @@ use crate::kernel::operation::check_reason;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
 use crate::matters::exceptions;
-use crate::matters::exceptions::plan::{Plan, next_look, plan, rests_on};
+use crate::matters::exceptions::plan::{Plan, next_look, plan};
 use crate::matters::exceptions::subject_of;
 use crate::matters::request;
 

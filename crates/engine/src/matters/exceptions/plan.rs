@@ -1,7 +1,6 @@
 //! The end of an exception: by its time, or by a breach that lasts (R112).
 
-use tenure_core::exception::{BREACH_GRACE, Exception, ExceptionState, ExceptionType};
-use tenure_core::identity::CharterDraft;
+use tenure_core::exception::{BREACH_GRACE, Exception, ExceptionState};
 use tenure_core::time::{Span, Timestamp};
 
 /// How long before the end its owner is told, or a quarter of its time if that is less.
@@ -49,21 +48,12 @@ fn warns_at(starts: Timestamp, ends: Timestamp) -> Timestamp {
     ends.minus(quarter.min(WARNED_BEFORE))
 }
 
-/// Whether a charter has what only such an exception allows: without it the identity may not go on.
-pub fn rests_on(kind: ExceptionType, charter: &CharterDraft) -> bool {
-    match kind {
-        ExceptionType::WildcardScope => charter.has_wildcard(),
-        ExceptionType::WeakerCredential => charter.has_weaker_credential(),
-        ExceptionType::SharedUse => charter.shared.is_some(),
-        // These put off what the clock does; their end lets it go on.
-        ExceptionType::Dormancy | ExceptionType::LateReview | ExceptionType::AcceptUnreachable | ExceptionType::FastOnboarding => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tenure_core::exception::ExceptionSubject;
     use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
+
+    use tenure_core::exception::ExceptionType;
 
     use super::*;
 

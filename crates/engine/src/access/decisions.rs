@@ -1,0 +1,3 @@
+//! Runtime decisions about identities and people (OpenID AuthZEN).
+
+use crate::kernel::Kernel;

@@ -1,3 +1,0 @@
-//! An identity that calls the management API by its access token.
-
-use crate::kernel::Kernel;

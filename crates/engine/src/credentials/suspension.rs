@@ -1,0 +1,3 @@
+//! What suspends an identity, as its cause and its event.
+
+use crate::kernel::Kernel;

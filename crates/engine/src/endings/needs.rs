@@ -1,3 +1,0 @@
-//! A need ends: the identities that serve it are suspended (R76).
-
-use crate::kernel::Kernel;

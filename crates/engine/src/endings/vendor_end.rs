@@ -1,0 +1,88 @@
+//! A vendor ends, and with it what it operates (R86).
+
+use crate::endings::removals;
+use crate::kernel::Kernel;
+use crate::kernel::authority::administration;
+use crate::kernel::authority::inventory;
+use crate::kernel::authority::owns;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::Asked;
+use crate::kernel::operation::check_reason;
+use tenure_api::third_party::VendorEnded;
+use tenure_core::changeset::Changeset;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::VendorId;
+use tenure_core::person::Role;
+use tenure_core::policy::Action;
+use tenure_core::problem::Reason;
+use tenure_core::removal::RemovalState;
+use tenure_core::scope::Scope;
+use tenure_core::signal::SignalKind;
+use tenure_core::signal::SignalSubject;
+use tenure_core::signal::SubjectKind;
+use tenure_core::third_party::Standing;
+use tenure_core::third_party::Vendor;
+
+/// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
+/// It is a step that takes authority away, and not only an administrator's.
+///
+/// # Errors
+/// It has ended, or the caller is neither its owner nor of security nor an administrator.
+pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: String) -> Result<VendorEnded, OpError> {
+    check_reason(&reason)?;
+    kernel
+        .recorded(caller, Asked::new(ControlPoint::Revoke, "vendor.end", id), async {
+            let by = caller.must_be_person()?;
+            let ((vendor, revision, receipt), committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let stored = kernel.must::<Vendor>("vendor", id).await?;
+                    let own = caller.person_id() == Some(stored.owner);
+                    kernel
+                        .allow(caller, Action::Revoke, inventory("vendor", id, ""), owns(own))
+                        .or_else(|_| kernel.allow(caller, Action::Administer, inventory("vendor", id, ""), administration(false, false)))?;
+                    if stored.standing == Standing::Closed {
+                        return Err(OpError::because(Reason::IllegalTransition, "the vendor has ended already"));
+                    }
+                    let vendor = Vendor {
+                        standing: Standing::Closed,
+                        ..(*stored.value).clone()
+                    };
+                    let scope = Scope::Vendor(id);
+                    let text = format!("{id} has ended: what its identities held is cut, and they are held. See: tenure identity list --vendor {id}");
+                    let event = kernel
+                        .event(now, "vendor.ended", ControlPoint::Revoke)
+                        .subject(id)
+                        .subject(vendor.owner)
+                        .fact("scope", scope.kind())
+                        .fact("reason", &reason);
+                    let event = notify(event, &[vendor.owner], &[Role::Security], "A vendor has ended", &text);
+                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    changeset.replace(&stored, &vendor);
+                    let subject = SignalSubject {
+                        kind: SubjectKind::Vendor,
+                        id: vendor.name.clone(),
+                    };
+                    // A removal that waits, or holds until somebody decides, is decided by this.
+                    let removal = match removals::open_removal(kernel, &subject, &[], SignalKind::VendorTerminated).await? {
+                        Some(open) if open.state != RemovalState::Waiting => (*open.value).clone(),
+                        _ => removals::removal_by_hand(kernel, &mut changeset, SignalKind::VendorTerminated, subject, by, &reason, now).await?,
+                    };
+                    let receipt = removal
+                        .receipts
+                        .first()
+                        .copied()
+                        .ok_or_else(|| OpError::Internal("a removal without its receipt".into()))?;
+                    Ok((changeset, (vendor, stored.revision + 1, receipt)))
+                })
+                .await?;
+            kernel.poke.notify_one();
+            Ok(VendorEnded {
+                vendor: kernel.changed(vendor, revision, &committed).await?,
+                receipt,
+            })
+        })
+        .await
+}

@@ -1,0 +1,99 @@
+//! The review of an identity, opened by an event (R93).
+
+use crate::access::person_access;
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use tenure_core::changeset::Changeset;
+use tenure_core::changeset::DueChange;
+use tenure_core::event::ControlPoint;
+use tenure_core::event::Event;
+use tenure_core::id::PersonId;
+use tenure_core::id::ReviewId;
+use tenure_core::identity::Identity;
+use tenure_core::person::Role;
+use tenure_core::port::DueKind;
+use tenure_core::review::Review;
+use tenure_core::review::ReviewState;
+use tenure_core::review::ReviewSubject;
+use tenure_core::review::ReviewTrigger;
+use tenure_core::time::Timestamp;
+
+/// Opens a review in the commit of the event that asks for it. Without a reviewer it is addressed to security.
+pub(crate) fn open_review(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    subject: ReviewSubject,
+    trigger: ReviewTrigger,
+    reviewer: Option<PersonId>,
+    now: Timestamp,
+) -> Review {
+    let (review, event) = review_of(kernel, subject, trigger, reviewer, now.plus(kernel.settings.review_within), now);
+    changeset.event(event).insert(&review);
+    changeset.due.push(DueChange::Set(DueKind::Review, review.id.to_string(), review.due_at));
+    review
+}
+
+/// A review and the event that opens it. Whose deadline is its subject's own gets none besides it.
+pub(crate) fn review_of(
+    kernel: &Kernel,
+    subject: ReviewSubject,
+    trigger: ReviewTrigger,
+    reviewer: Option<PersonId>,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> (Review, Event) {
+    let review = Review {
+        id: ReviewId::generate(now, kernel.entropy.as_ref()),
+        subject,
+        trigger,
+        reviewer,
+        opened_at: now,
+        due_at,
+        state: ReviewState::Open,
+        privileges: Vec::new(),
+        answer: None,
+    };
+    let (about, otherwise) = match subject {
+        ReviewSubject::Identity(id) => (id.to_string(), "it is suspended"),
+        ReviewSubject::PersonGrant(id) => (id.to_string(), "the access lapses"),
+    };
+    let event = kernel
+        .event(now, "review.opened", ControlPoint::Review)
+        .subject(review.id)
+        .subject(&about)
+        .fact("trigger", trigger)
+        .fact("reviewer", reviewer)
+        .fact("due_at", due_at);
+    let text = format!(
+        "{}: is {about} still needed as it is? ({})\nWithout an answer by {due_at} {otherwise}.\nAnswer: tenure review complete {} --answer keep|revoke",
+        review.id,
+        trigger.as_str(),
+        review.id
+    );
+    let to: Vec<PersonId> = reviewer.into_iter().collect();
+    let roles: &[Role] = if to.is_empty() { &[Role::Security] } else { &[] };
+    (review, notify(event, &to, roles, "A review waits for your answer", &text))
+}
+
+/// Opens a review of an identity whose key was replaced (R93). One that is open already covers what came since.
+pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+    let trigger = ReviewTrigger::Rotation;
+    let terms = vec![
+        format!("identity={}", identity.id),
+        "state=open".to_owned(),
+        format!("trigger={}", trigger.as_str()),
+    ];
+    if person_access::all::<Review>(kernel, terms, 1).await?.is_empty() {
+        open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
+    }
+    Ok(())
+}
+
+/// Who is asked about an identity: its owner, or the backup while its owner has left.
+pub(crate) fn reviewer_of(identity: &Identity) -> Option<PersonId> {
+    match &identity.transfer {
+        Some(window) => window.interim,
+        None => identity.charter.owner,
+    }
+}
