@@ -17,7 +17,8 @@ use tenure_core::signing_key::SigningAlgorithm;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 use tenure_engine::Kernel;
-use tenure_engine::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::credentials::token::ask::TokenAsk;
+use tenure_engine::credentials::token::{Grant, Presented, Proof};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
@@ -29,12 +30,13 @@ use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
 use tenure_engine::credentials::introspection;
-use tenure_engine::identities::lifecycle;
 use tenure_engine::identities::registration;
 use tenure_engine::inventory::directory;
-use tenure_engine::inventory::templates;
 use tenure_engine::kernel::caller;
+use tenure_engine::matters::policies;
 use tenure_engine::matters::request;
+use tenure_engine::matters::roles;
+use tenure_engine::matters::votes;
 use tenure_engine::people::operator_tokens;
 use tenure_engine::people::person;
 use tenure_engine::people::setup;
@@ -53,7 +55,7 @@ pub(crate) async fn activate(engine: &Kernel, caller: &Caller, id: IdentityId) -
     let view = registration::identity(engine, caller, id).await?;
     let request = view.record.request.ok_or(OpError::NotFound("request"))?;
     let content_hash = request::request(engine, caller, request).await?.request.content_hash;
-    lifecycle::activate(
+    votes::activate(
         engine,
         caller,
         id,
@@ -129,17 +131,17 @@ impl World {
                 manager,
                 ..NewPerson::default()
             };
-            let made = done("create a person", person::create_person(&engine, &admin, ask))?.record.id;
+            let made = done("create a person", roles::create_person(&engine, &admin, ask))?.record.id;
             manager = if manages { Some(made) } else { manager };
             people.push(made);
         }
-        done("make a template", templates::change_template(&engine, &admin, TEMPLATE, template()))?;
+        done("make a template", policies::change_template(&engine, &admin, TEMPLATE, template()))?;
         let ask = NewPerson {
             name: "Abe Admin".into(),
             roles: vec![Role::Administrator],
             ..NewPerson::default()
         };
-        let second = done("create a person", person::create_person(&engine, &admin, ask))?.record.id;
+        let second = done("create a person", roles::create_person(&engine, &admin, ask))?.record.id;
         people.push(second);
         for id in people {
             let made = done(

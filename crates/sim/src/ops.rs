@@ -22,7 +22,8 @@ use tenure_core::scope::Scope;
 use tenure_core::time::Span;
 use tenure_credentials::opaque::Parsed;
 use tenure_engine::Kernel;
-use tenure_engine::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use tenure_engine::credentials::token::ask::TokenAsk;
+use tenure_engine::credentials::token::{Grant, Presented, Proof};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
@@ -33,7 +34,7 @@ use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
 use tenure_engine::access::departures;
-use tenure_engine::credentials::decisions;
+use tenure_engine::access::evaluation;
 use tenure_engine::credentials::holds;
 use tenure_engine::credentials::introspection;
 use tenure_engine::credentials::revocation;
@@ -47,7 +48,8 @@ use tenure_engine::inventory::directory;
 use tenure_engine::kernel::caller;
 use tenure_engine::log::reading;
 use tenure_engine::log::seal;
-use tenure_engine::people::person;
+use tenure_engine::matters::roles;
+use tenure_engine::matters::votes;
 use tenure_engine::run::deadlines;
 use tenure_engine::run::upkeep;
 
@@ -335,7 +337,7 @@ impl World {
                         content_hash: request.content_hash,
                         comment: String::new(),
                     };
-                    lifecycle::activate(&engine, &caller, id, IfMatch::Missing, vote).await.map(stands)
+                    votes::activate(&engine, &caller, id, IfMatch::Missing, vote).await.map(stands)
                 };
                 (Intent::Change("activate", id), by(engine, token, activate))
             }
@@ -540,7 +542,7 @@ impl World {
         };
         let operation = async move {
             let enforcer = proof.present(&engine, &environment).await?;
-            Ok(Fact::Verdict(decisions::evaluate(&engine, &enforcer, &ask).await?.decision, Vec::new()))
+            Ok(Fact::Verdict(evaluation::evaluate(&engine, &enforcer, &ask).await?.decision, Vec::new()))
         };
         Some((Intent::Evaluate(id, with, action), Box::pin(operation)))
     }
@@ -687,7 +689,7 @@ impl World {
                 (
                     Intent::Other("create a person"),
                     by(engine, token, async move |engine, caller| {
-                        person::create_person(&engine, &caller, ask).await.map(|_| Fact::Done(1))
+                        roles::create_person(&engine, &caller, ask).await.map(|_| Fact::Done(1))
                     }),
                 )
             }
@@ -727,7 +729,7 @@ pub(crate) enum Enforcement {
 }
 
 impl Enforcement {
-    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::credentials::introspection::Enforcer, OpError> {
+    pub(crate) async fn present(&self, engine: &Kernel, environment: &str) -> Result<tenure_engine::credentials::enforcer::Enforcer, OpError> {
         match self {
             Self::Token(token) => introspection::authenticate_enforcer(engine, token, &Presented::default()).await,
             Self::Assertion(assertion) => {

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use crate::config::{Config, Listen, Location};
 use tenure_engine::kernel::epoch;
 use tenure_engine::kernel::keys;
+use tenure_engine::kernel::refresh;
 use tenure_engine::log::epochs;
 use tenure_engine::log::places;
 use tenure_engine::log::push;
@@ -416,7 +417,7 @@ pub(crate) async fn offline(config: &Config, root: RootKey) -> anyhow::Result<Of
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let url = public_url(config, scheme, address, &*store).await?;
     let engine = build(config, &url, None, store, root, &outbound, Arc::new(SystemClock))?;
-    keys::catch_up(&engine).await?;
+    refresh::catch_up(&engine).await?;
     places::keep_checkpoints_at(&engine, &checkpoint_places(config, &outbound)?).await?;
     Ok(Offline { engine, url })
 }

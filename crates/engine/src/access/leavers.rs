@@ -11,7 +11,6 @@ use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
 use tenure_core::transfer::{Transfer, TransferState, TransferWindow};
 
-use crate::Kernel;
 use crate::access::transfers;
 use crate::access::transfers::plan::{self, Plan};
 use crate::access::transfers::{needs_window, tell_offered};
@@ -20,6 +19,7 @@ use crate::identities::charter;
 use crate::identities::lifecycle;
 use crate::inventory::ownership;
 use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;

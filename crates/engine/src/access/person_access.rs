@@ -19,16 +19,18 @@ use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::resource::Resource;
-use tenure_core::row::{Record, RowKind, Stored};
+use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
 use crate::access::person_access::plan::{Plan, plan};
 use crate::identities::identity_facts;
+use crate::inventory::entitlements;
+use crate::inventory::entitlements::MAX_PARTS;
+use crate::inventory::entitlements::SHORTEST;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::matters::packages;
-use crate::matters::packages::{MAX_PARTS, SHORTEST};
+use crate::kernel::query;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 
@@ -130,7 +132,7 @@ pub(crate) async fn facts_of_person_access(kernel: &Kernel, matter: &Matter, now
     facts.subjects.extend(content.resources.iter().map(|resource| resource.id.to_string()));
     facts.expects = vec![expect(&person)];
     facts.expects.extend(content.package.as_ref().map(expect));
-    facts.context.production = packages::any_in_production(kernel, &content.resources).await?;
+    facts.context.production = entitlements::any_in_production(kernel, &content.resources).await?;
     facts.context.contractor = person.class == PersonClass::Contractor;
     facts.context.fast_onboarding = wanted.fast;
     facts.context.duration = wanted.duration;
@@ -245,12 +247,7 @@ pub(crate) async fn held_by(kernel: &Kernel, person: PersonId) -> Result<Vec<Sto
 }
 
 async fn grants_in(kernel: &Kernel, person: PersonId, state: PersonGrantState) -> Result<Vec<Stored<PersonGrant>>, OpError> {
-    all(kernel, vec![format!("person={person}"), format!("state={}", state.as_str())], MAX_HELD).await
-}
-
-/// The first records of a kind that have these terms and can be read.
-pub(crate) async fn all<T: Record>(kernel: &Kernel, terms: Vec<String>, limit: u16) -> Result<Vec<Stored<T>>, OpError> {
-    Ok(kernel.listed(T::KIND, terms, None, limit).await?.0)
+    query::all(kernel, vec![format!("person={person}"), format!("state={}", state.as_str())], MAX_HELD).await
 }
 
 /// A person's manager on record, if they may approve: no feed confers that (S-8).
@@ -280,7 +277,7 @@ async fn content(kernel: &Kernel, wanted: &Wanted<'_>) -> Result<Content, OpErro
     };
     let all: Vec<Entitlement> = parts.iter().map(|(_, entitlement)| entitlement.clone()).collect();
     let mut problems = Vec::new();
-    let resources = packages::check_entitlements(kernel, "matter.entitlements", &all, &mut problems).await?;
+    let resources = entitlements::check_entitlements(kernel, "matter.entitlements", &all, &mut problems).await?;
     if problems.is_empty() {
         Ok(Content { package, parts, resources })
     } else {

@@ -21,11 +21,11 @@ use tenure_core::scope::{Cut, Hold, Membership, Scope};
 use tenure_core::time::Timestamp;
 use tenure_core::transfer::{Transfer, TransferState};
 
-use crate::Kernel;
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
 use crate::identities::dormancy;
 use crate::identities::review_opening;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;

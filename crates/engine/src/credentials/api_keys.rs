@@ -17,9 +17,9 @@ use tenure_credentials::api_key::issue_api_key;
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::token::AccessClaims;
 
-use crate::Kernel;
-use crate::credentials::token;
-use crate::credentials::token::wanted_resource;
+use crate::credentials::token::ask;
+use crate::credentials::token::ask::wanted_resource;
+use crate::kernel::Kernel;
 use crate::kernel::authority::bootstrap;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{self, inventory};
@@ -127,7 +127,7 @@ async fn decide_api_key(
     let (pending, hash) = issue_api_key(&kernel.opaque, &permit, kernel.entropy.as_ref(), changeset.id);
     record.hash = Some(hash);
     changeset.insert(&record);
-    changeset.spends.push(token::issuance_spend(kernel, id, now));
+    changeset.spends.push(ask::issuance_spend(kernel, id, now));
     let about = About {
         access: Access::ApiKeyIssued,
         with: credential.to_string(),

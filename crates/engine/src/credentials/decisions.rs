@@ -15,13 +15,16 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKind, Stored};
 
-use crate::Kernel;
-use crate::access::person_access::verdict;
+use tenure_core::time::Timestamp;
+
+use crate::credentials::enforcer;
+use crate::credentials::enforcer::Enforcer;
 use crate::credentials::introspection;
-use crate::credentials::introspection::Enforcer;
+use crate::credentials::liveness;
 use crate::credentials::liveness::Held;
 use crate::credentials::misuse;
-use crate::credentials::token;
+use crate::credentials::token::ask;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -29,55 +32,46 @@ use crate::kernel::load::Known;
 use crate::kernel::refusals::Refusal;
 use crate::kernel::work::use_stamp;
 
-/// Decides, for an enforcement point of the resource. The resource's record overrides what the caller says about it. What isn't the caller's
-/// resource, and what no subject here is, is a no like any other: to a gateway an error means that the decision point is broken.
+/// The resource that is asked about, if the caller enforces it; otherwise the caller's refusal is recorded.
 ///
 /// # Errors
-/// The question is malformed, or the caller itself may not ask any more.
-pub async fn evaluate(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation) -> Result<Decision, OpError> {
-    let now = kernel.now();
-    check_evaluation(ask)?;
-    let caller = introspection::enforcer_identity(enforcer).id;
-    let resource = find_resource(kernel, &ask.resource.id)
+/// The caller may not ask.
+pub(crate) async fn resource_of(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation, now: Timestamp) -> Result<Option<Stored<Resource>>, OpError> {
+    let found = find_resource(kernel, &ask.resource.id)
         .await?
         .filter(|resource| resource.kind == ask.resource.kind)
         .ok_or(OpError::refused(Reason::ResourceUnknown));
-    let resource = match resource.and_then(|resource| introspection::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
-        Ok(resource) => resource,
-        Err(OpError::Refused {
-            reason,
-            detail,
-            answer,
-            retry_after,
-        }) => {
-            token::refuse_identity(kernel, caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
-            if reason == Reason::ResourceUnknown {
-                count(&kernel.counters.denied);
-                return Ok(Verdict::refused(None, reason).into_decision(kernel.policy.version()));
-            }
-            return Err(OpError::Refused {
-                reason,
-                detail,
-                answer,
-                retry_after,
-            });
-        }
-        Err(other) => return Err(other),
+    let error = match found.and_then(|resource| introspection::enforces(kernel, enforcer, &resource, now).map(|()| resource)) {
+        Ok(resource) => return Ok(Some(resource)),
+        Err(error) => error,
     };
-    match ask.subject.kind.as_str() {
-        "identity" => {}
-        "person" => return verdict::evaluate_person(kernel, enforcer, ask, &resource, now).await,
-        _ => {
-            let reason = Reason::SubjectTypeUnknown;
-            count(&kernel.counters.denied);
-            kernel.count_stranger(reason, &caller.to_string());
-            return Ok(Verdict::refused(None, reason).into_decision(kernel.policy.version()));
-        }
+    let OpError::Refused { reason, answer, .. } = &error else { return Err(error) };
+    let caller = enforcer::enforcer_identity(enforcer).id;
+    ask::refuse_identity(kernel, caller, ControlPoint::Use, "evaluation", reason.code(), &[], answer.as_deref()).await;
+    match reason {
+        Reason::ResourceUnknown => Ok(None),
+        _ => Err(error),
     }
+}
+
+/// A no about nothing that is known here.
+pub(crate) fn denial(kernel: &Kernel, reason: Reason) -> Decision {
+    count(&kernel.counters.denied);
+    Verdict::refused(None, reason).into_decision(kernel.policy.version())
+}
+
+/// Decides about an identity, and notes its use or its refusal.
+pub(crate) async fn evaluate_identity(
+    kernel: &Kernel,
+    enforcer: &Enforcer,
+    ask: &Evaluation,
+    resource: &Stored<Resource>,
+    now: Timestamp,
+) -> Result<Decision, OpError> {
     let token = token_of(ask)?;
     let asked = Use {
         action: &ask.action.name,
-        resource: &resource,
+        resource,
         posture: posture_of(ask),
         task: task_of(ask)?,
     };
@@ -89,7 +83,7 @@ pub async fn evaluate(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation) ->
     });
     if let Some(id) = verdict.identity {
         if verdict.refused.is_some() {
-            record_use_refusal(kernel, enforcer, id, &resource, &ask.action.name, &verdict).await;
+            record_use_refusal(kernel, enforcer, id, resource, &ask.action.name, &verdict).await;
         } else {
             // What was used of what it may is shown where that is reviewed (R88); only a proven use keeps an identity from idling.
             kernel.touch(use_stamp(&id, &resource.id.to_string(), &ask.action.name), now);
@@ -99,7 +93,7 @@ pub async fn evaluate(kernel: &Kernel, enforcer: &Enforcer, ask: &Evaluation) ->
         }
     } else if let Some(reason) = verdict.refused {
         // Whoever showed the gateway something that is nobody's is a stranger behind that gateway.
-        kernel.count_stranger(reason, &caller.to_string());
+        kernel.count_stranger(reason, &enforcer::enforcer_identity(enforcer).id.to_string());
     }
     Ok(verdict.into_decision(kernel.policy.version()))
 }
@@ -108,27 +102,23 @@ async fn record_use_refusal(kernel: &Kernel, enforcer: &Enforcer, id: IdentityId
     let Some(reason) = verdict.refused else { return };
     let action: String = action.chars().take(64).collect();
     // Without a token of its own the subject is only what the enforcement point says: the record is the enforcement point's.
-    let actor = if verdict.proven { id } else { introspection::enforcer_identity(enforcer).id };
+    let actor = if verdict.proven { id } else { enforcer::enforcer_identity(enforcer).id };
     kernel
         .record_refusal(Refusal {
             actor: Actor::Identity { id: actor },
             control: ControlPoint::Use,
             asked: &action,
-            subjects: [
-                id.to_string(),
-                resource.id.to_string(),
-                introspection::enforcer_identity(enforcer).id.to_string(),
-            ]
-            .into_iter()
-            .chain(verdict.chain.iter().filter(|link| **link != id).map(ToString::to_string))
-            .collect(),
+            subjects: [id.to_string(), resource.id.to_string(), enforcer::enforcer_identity(enforcer).id.to_string()]
+                .into_iter()
+                .chain(verdict.chain.iter().filter(|link| **link != id).map(ToString::to_string))
+                .collect(),
             code: reason.code(),
             fields: &[],
             answer: verdict.answer.as_ref(),
         })
         .await;
     if reason == Reason::WrongEnvironment {
-        let asked_by = introspection::enforcer_identity(enforcer).id;
+        let asked_by = enforcer::enforcer_identity(enforcer).id;
         misuse::note_use_elsewhere(kernel, id, resource, asked_by, &action, verdict.proven).await;
     }
 }
@@ -166,7 +156,7 @@ async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_
     let (known, environment, rest) = match token {
         // With a token, the decision is about what the token may be used for; nothing beyond it.
         Some(token) => {
-            let Some((claims, held)) = introspection::presented(kernel, token.text, now).await? else {
+            let Some((claims, held)) = liveness::presented(kernel, token.text, now).await? else {
                 return Ok(Verdict::refused(None, Reason::CredentialUnknown));
             };
             // Of authority that was handed on, a gateway may name either: whom the token is about, or who holds it.
@@ -430,7 +420,7 @@ fn wrong_context(usage: &Usage, in_hours: bool, posture: Option<&str>) -> String
     }
 }
 
-fn check_evaluation(ask: &Evaluation) -> Result<(), OpError> {
+pub(crate) fn check_evaluation(ask: &Evaluation) -> Result<(), OpError> {
     let mut problems = Vec::new();
     for (field, text) in [
         ("subject.type", &ask.subject.kind),

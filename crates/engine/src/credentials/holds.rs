@@ -19,9 +19,9 @@ use tenure_core::scope::{Hold, Scope};
 use tenure_core::third_party::{CloudAccount, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::credentials::revocation;
 use crate::inventory::third_party;
+use crate::kernel::Kernel;
+use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{self, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -63,7 +63,7 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
             let by = caller.must_be_person()?;
             let decide = async || {
                 let now = kernel.now();
-                let own = revocation::owns_scope(kernel, caller, scope).await?;
+                let own = owns_scope(kernel, caller, scope).await?;
                 kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
                 let event = held_event(kernel, scope, &ask.reason, now);
                 let mut changeset = Changeset::new(caller.actor(), now, event);
@@ -151,7 +151,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                     let whose = authority::whose(read.placed_by, &read.also, placed_by);
                     let placer = whose.as_ref().ok().copied().flatten();
                     let releasable_by = if placer == read.placed_by { read.releasable_by } else { Releaser::Security };
-                    let own = releasable_by == Releaser::Owner && revocation::owns_scope(kernel, caller, &scope).await?;
+                    let own = releasable_by == Releaser::Owner && owns_scope(kernel, caller, &scope).await?;
                     // Who placed it hears who releases it, whatever else stands in their way.
                     if placer == Some(by) {
                         return Err(Box::pin(placed_by_self(kernel, &scope, placer, releasable_by)).await?);
@@ -296,4 +296,25 @@ pub(crate) async fn placed_by_self(kernel: &Kernel, scope: &Scope, placed_by: Op
         Reason::SamePerson,
         format!("you placed it; {who} other than you releases it: {now}"),
     ))
+}
+
+/// Whether the caller answers for the scope; fails if there is no such thing.
+pub(crate) async fn owns_scope(kernel: &Kernel, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
+    Ok(match scope {
+        Scope::Identity(id) => owns_identity(caller, &*kernel.must::<Identity>("identity", id).await?),
+        Scope::Owner(id) => kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
+        Scope::Application(id) => kernel
+            .must::<Application>("application", id)
+            .await
+            .map(|application| caller.person_id() == Some(application.owner))?,
+        Scope::Environment(name) => kernel.must::<Environment>("environment", name).await.map(|_| false)?,
+        Scope::Vendor(id) => kernel
+            .must::<Vendor>("vendor", id)
+            .await
+            .map(|vendor| caller.person_id() == Some(vendor.owner))?,
+        Scope::CloudAccount(id) => kernel
+            .must::<CloudAccount>("cloud account", id)
+            .await
+            .map(|account| caller.person_id() == Some(account.owner))?,
+    })
 }

@@ -1,9 +1,9 @@
 //! An identity that calls the management API by its access token.
 
-use crate::credentials::introspection;
-use crate::credentials::token;
+use crate::credentials::liveness;
 use crate::credentials::token::Presented;
 use crate::credentials::token::TokenUse;
+use crate::credentials::token::ask;
 use crate::credentials::token::sender;
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
@@ -23,7 +23,7 @@ use tenure_core::resource::Resource;
 pub async fn authenticate_identity(kernel: &Kernel, token: &str, shown: &Presented, changes: bool) -> Result<Caller, OpError> {
     let now = kernel.now();
     let unknown = OpError::Unauthenticated(Reason::CredentialUnknown);
-    let (claims, held) = introspection::presented(kernel, token, now).await?.ok_or(unknown)?;
+    let (claims, held) = liveness::presented(kernel, token, now).await?.ok_or(unknown)?;
     held.status.map_err(OpError::Unauthenticated)?;
     let to = TokenUse {
         asked: "management_api",
@@ -33,7 +33,7 @@ pub async fn authenticate_identity(kernel: &Kernel, token: &str, shown: &Present
     if held.credential.delegation.is_some() || held.credential.may_act.is_some() {
         let id = held.known.identity.id;
         let reason = Reason::DelegationNotAllowed;
-        token::refuse_identity(kernel, id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
+        ask::refuse_identity(kernel, id, ControlPoint::Use, "management_api", reason.code(), &[], None).await;
         let detail = "authority that is handed on counts at resources, not here: come with a token under authority of your own";
         return Err(OpError::because(reason, detail));
     }

@@ -1,7 +1,6 @@
 //! Introspection and revocation of tokens by protocol (RFC 7662, RFC 7009), and who may ask.
 
 use tenure_api::views::{ActiveToken, Introspection};
-use tenure_core::credential::Confirmation;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
 use tenure_core::exception::{Exception, ExceptionType};
@@ -15,28 +14,21 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::jose::SKEW;
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
-use crate::Kernel;
 use crate::credentials::api_keys;
+use crate::credentials::enforcer::Enforcer;
 use crate::credentials::liveness;
 use crate::credentials::liveness::Held;
 use crate::credentials::misuse;
 use crate::credentials::receipts;
 use crate::credentials::revocation;
-use crate::credentials::token;
+use crate::credentials::token::ask;
 use crate::credentials::token::sender;
 use crate::credentials::token::{Presented, TokenUse};
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
-use crate::kernel::load::Known;
-
-/// An enforcement point that has proven itself.
-pub struct Enforcer {
-    known: Known,
-    /// The resource that its access token is for, if it came with one: it may ask about no other.
-    bound_to: Option<String>,
-}
 
 /// Longer than any clock is off.
 const ANY_TIME: Span = Span::from_days(36_500);
@@ -61,7 +53,7 @@ async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -
 }
 
 /// The environment that a token says it is from; nothing is checked yet.
-async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
+pub(crate) async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
     if let Some(known) = keys::known_token(kernel, token) {
         return kernel.one::<Environment>(&known.environment).await;
     }
@@ -95,7 +87,7 @@ pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Present
     };
     sender::holds_key(kernel, &held.credential, token, shown, to, now).await?;
     if !held.actions.iter().any(|action| action == ENFORCE) {
-        token::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
+        ask::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
         return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
     }
     Ok(Enforcer {
@@ -139,10 +131,6 @@ pub(crate) fn enforces(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource
     gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
 }
 
-pub(crate) const fn enforcer_identity(enforcer: &Enforcer) -> &Stored<Identity> {
-    &enforcer.known.identity
-}
-
 /// Says whether a token is alive, to an enforcement point of its resource. Every other case is the same answer (RFC 7662 §2.2).
 ///
 /// # Errors
@@ -152,7 +140,7 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
     let now = kernel.now();
     let environment = kernel.must::<Environment>("environment", environment).await?;
     if let Err(reason) = gate::standing(enforcer.known.facts(now)) {
-        token::refuse_identity(kernel, enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
+        ask::refuse_identity(kernel, enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
         return Err(OpError::refused(reason));
     }
     let key = api_keys::api_key_claims(kernel, token).await?;
@@ -201,7 +189,7 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
             jti: claims.credential.to_string(),
             exp: claims.expires_at.as_secs(),
             iat: claims.issued_at.as_secs(),
-            token_type: token_type(held.credential.confirmation.as_ref()).into(),
+            token_type: sender::token_type(held.credential.confirmation.as_ref()).into(),
             cnf: held.credential.confirmation.clone(),
             act: held.credential.delegation.as_ref().and_then(actors),
             authorization_details: held.credential.task.as_deref().map(task_details),
@@ -227,27 +215,6 @@ async fn accepted_until(kernel: &Kernel, enforcer: &Enforcer, resource: &Resourc
     Ok(until.map(|until| until.min(claims.expires_at).as_secs()))
 }
 
-/// The credential behind a token that a caller shows us, with whether it is alive.
-pub(crate) async fn presented(kernel: &Kernel, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
-    if let Some(claims) = api_keys::api_key_claims(kernel, token).await? {
-        let held = liveness::held(kernel, claims.credential, now).await?;
-        if held.as_ref().is_some_and(|held| held.status.is_ok()) {
-            kernel.touch(claims.credential.to_string(), now);
-        }
-        return Ok(held.map(|held| (claims, held)));
-    }
-    let Some(environment) = claimed_environment(kernel, token).await? else {
-        return Ok(None);
-    };
-    let Ok(claims) = verified(kernel, &environment, token, now).await else {
-        return Ok(None);
-    };
-    Ok(liveness::held(kernel, claims.credential, now)
-        .await?
-        .filter(|held| held.credential.identity == claims.identity)
-        .map(|held| (claims, held)))
-}
-
 /// Revokes a token at its own client's request (RFC 7009). An unknown token, or another client's, changes nothing.
 ///
 /// # Errors
@@ -261,14 +228,6 @@ pub async fn revoke_token(kernel: &Kernel, environment: &str, client: &Identity,
         receipts::first_receipt(kernel, receipt).await?;
     }
     Ok(())
-}
-
-/// How a token is presented (RFC 6750, RFC 9449).
-pub(crate) const fn token_type(confirmation: Option<&Confirmation>) -> &'static str {
-    match confirmation {
-        Some(Confirmation::Jkt(_)) => "DPoP",
-        Some(Confirmation::Certificate(_)) | None => "Bearer",
-    }
 }
 
 /// Whether the record is what the token says it is.

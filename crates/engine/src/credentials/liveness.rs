@@ -2,7 +2,6 @@
 
 use tenure_api::views::CredentialView;
 use tenure_core::credential::Credential;
-use tenure_core::gate;
 use tenure_core::id::CredentialId;
 use tenure_core::identity::{Identity, Usage};
 use tenure_core::liveness::credential_is_live;
@@ -11,19 +10,24 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::kernel::authority;
-use crate::kernel::query::ListAsk;
-use tenure_api::views::Page;
-use tenure_core::id::IdentityId;
-use crate::Kernel;
-use crate::credentials::token::exchange;
-use crate::credentials::token::exchange::{Ancestor, links};
+use crate::kernel::Kernel;
+
+use crate::credentials::api_keys;
+use crate::credentials::introspection;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
+use crate::kernel::query::ListAsk;
 use crate::kernel::work;
+use tenure_api::views::Page;
+use tenure_core::changeset::Changeset;
+use tenure_core::delegation::Delegation;
+use tenure_core::gate;
+use tenure_core::gate::Link;
+use tenure_core::id::IdentityId;
+use tenure_credentials::token::AccessClaims;
 
 /// A credential with what its life depends on.
 pub(crate) struct Held {
@@ -58,7 +62,7 @@ pub(crate) async fn held(kernel: &Kernel, id: CredentialId, now: Timestamp) -> R
         return Ok(None);
     };
     let ancestors = match &credential.delegation {
-        Some(delegation) => Box::pin(exchange::ancestors(kernel, delegation)).await?,
+        Some(delegation) => Box::pin(ancestors(kernel, delegation)).await?,
         None => Some(Vec::new()),
     };
     // Nobody answers for it any more: what decisions refuse, introspection refuses too (invariant 7).
@@ -138,21 +142,84 @@ fn handed_on(links: &[gate::Link<'_>], holder: &Known, resource: &Resource, acti
     left.ok().filter(|left| !left.is_empty()).ok_or(Reason::ParentEnded)
 }
 
-    /// A page of the credentials of an identity whose records have not ended.
-    ///
-    /// # Errors
-    /// No such identity, or the caller may not read it.
-    pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
-        let identity = kernel.must::<Identity>("identity", id).await?;
-        authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
-        ask.filters = vec![("identity", id.to_string())];
-        let (rows, end) = kernel.page::<Credential>(ask).await?;
-        let now = kernel.now();
-        let mut items = Vec::with_capacity(rows.len());
-        for row in rows {
-            if let Some(held) = held(kernel, row.id, now).await? {
-                items.push(credential_view(kernel, &held).await?);
-            }
+/// A page of the credentials of an identity whose records have not ended.
+///
+/// # Errors
+/// No such identity, or the caller may not read it.
+pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mut ask: ListAsk) -> Result<Page<CredentialView>, OpError> {
+    let identity = kernel.must::<Identity>("identity", id).await?;
+    authority::may_read(kernel, caller, "credential", "", owns_identity(caller, &identity)).await?;
+    ask.filters = vec![("identity", id.to_string())];
+    let (rows, end) = kernel.page::<Credential>(ask).await?;
+    let now = kernel.now();
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(held) = held(kernel, row.id, now).await? {
+            items.push(credential_view(kernel, &held).await?);
         }
-        Ok(end.page(items))
     }
+    Ok(end.page(items))
+}
+
+/// The credential behind a token that a caller shows us, with whether it is alive.
+pub(crate) async fn presented(kernel: &Kernel, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
+    if let Some(claims) = api_keys::api_key_claims(kernel, token).await? {
+        let held = held(kernel, claims.credential, now).await?;
+        if held.as_ref().is_some_and(|held| held.status.is_ok()) {
+            kernel.touch(claims.credential.to_string(), now);
+        }
+        return Ok(held.map(|held| (claims, held)));
+    }
+    let Some(environment) = introspection::claimed_environment(kernel, token).await? else {
+        return Ok(None);
+    };
+    let Ok(claims) = introspection::verified(kernel, &environment, token, now).await else {
+        return Ok(None);
+    };
+    Ok(held(kernel, claims.credential, now)
+        .await?
+        .filter(|held| held.credential.identity == claims.identity)
+        .map(|held| (claims, held)))
+}
+
+/// A link of a chain, with everything that its standing rests on.
+pub(crate) struct Ancestor {
+    pub known: Known,
+    pub credential: Stored<Credential>,
+}
+
+impl Ancestor {
+    fn link(&self, now: Timestamp) -> Option<Link<'_>> {
+        Some(Link {
+            facts: self.known.facts(now),
+            credential: &self.credential,
+            tenure: self.known.resource(self.credential.resource)?,
+        })
+    }
+
+    /// Demands that it is all as it was read: what is revoked meanwhile issues nothing any more.
+    pub(crate) fn expect(&self, changeset: &mut Changeset) {
+        self.known.expect(changeset);
+        changeset.expect(&self.credential);
+        for grant in self.known.grants.iter().flatten() {
+            changeset.expect(grant);
+        }
+    }
+}
+
+/// The chain as the gate reads it; none if one of its charters has nothing on Tenure any more.
+pub(crate) fn links(ancestors: &[Ancestor], now: Timestamp) -> Option<Vec<Link<'_>>> {
+    ancestors.iter().map(|ancestor| ancestor.link(now)).collect()
+}
+
+/// Those that a credential derives from, the first link first; none if one of them is gone.
+pub(crate) async fn ancestors(kernel: &Kernel, delegation: &Delegation) -> Result<Option<Vec<Ancestor>>, OpError> {
+    let mut ancestors = Vec::with_capacity(delegation.parents.len());
+    for (id, parent) in delegation.chain.iter().zip(&delegation.parents) {
+        let (Some(known), Some(credential)) = (kernel.know(*id).await?, kernel.one::<Credential>(parent).await?) else {
+            return Ok(None);
+        };
+        ancestors.push(Ancestor { known, credential });
+    }
+    Ok(Some(ancestors))
+}

@@ -1,7 +1,8 @@
 //! A credential or a proof where it doesn't belong: a finding of the identity it names (R59).
 
-use crate::credentials::introspection;
-use crate::credentials::introspection::Enforcer;
+use crate::credentials::enforcer;
+use crate::credentials::enforcer::Enforcer;
+use crate::credentials::liveness;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
@@ -107,7 +108,7 @@ pub(crate) async fn note_proof_elsewhere(kernel: &Kernel, id: IdentityId, asked:
 
 /// A token of ours that an enforcement point showed to another environment's issuer than its own.
 pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, asked: &str, token: &str, now: Timestamp) {
-    let Ok(Some((claims, held))) = introspection::presented(kernel, token, now).await else {
+    let Ok(Some((claims, held))) = liveness::presented(kernel, token, now).await else {
         return;
     };
     if held.credential.environment == asked {
@@ -115,7 +116,7 @@ pub(crate) async fn note_token_elsewhere(kernel: &Kernel, enforcer: &Enforcer, a
     }
     let evidence = json!({
         "identity": claims.identity, "environment": held.credential.environment, "credential": claims.credential,
-        "asked_environment": asked, "enforcement_point": introspection::enforcer_identity(enforcer).id, "proven": true,
+        "asked_environment": asked, "enforcement_point": enforcer::enforcer_identity(enforcer).id, "proven": true,
     });
     note_environment_mismatch(kernel, claims.identity, asked, evidence).await;
 }

@@ -2,13 +2,14 @@
 
 pub mod api_keys;
 pub mod decisions;
+pub mod enforcer;
 pub mod holds;
 pub mod identity_caller;
 pub mod introspection;
+pub mod issuer_trial;
 pub mod liveness;
 pub mod misuse;
 pub mod receipts;
 pub mod revocation;
-pub mod token;
-pub mod issuer_trial;
 pub mod suspension;
+pub mod token;

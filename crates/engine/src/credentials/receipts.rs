@@ -18,8 +18,8 @@ use tenure_core::scope::Scope;
 use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
-use crate::Kernel;
 use crate::credentials::liveness;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;

@@ -2,34 +2,29 @@
 
 use tenure_api::requests::Revocation;
 use tenure_api::views::ReceiptView;
-use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::credential::Credential;
-use tenure_core::environment::Environment;
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::id::{CredentialId, IdentityId, ReceiptId};
 use tenure_core::identity::Identity;
-use tenure_core::person::Person;
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::receipt::{Receipt, Target};
 use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Scope};
-use tenure_core::third_party::{CloudAccount, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::credentials::holds;
 use crate::credentials::holds::releaser;
 use crate::credentials::receipts;
-use crate::identities::lifecycle;
+use crate::credentials::suspension;
+use crate::kernel::Kernel;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
-use tenure_core::identity::IdentityState;
 
 /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
 ///
@@ -102,7 +97,7 @@ async fn cut(kernel: &Kernel, caller: &Caller, scope: &Scope, reason: &str, susp
     kernel
         .decide(|| async {
             let now = kernel.now();
-            let own = owns_scope(kernel, caller, scope).await?;
+            let own = holds::owns_scope(kernel, caller, scope).await?;
             kernel.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
             let event = kernel
                 .event(now, "scope.cut", ControlPoint::Revoke)
@@ -133,7 +128,7 @@ async fn stop_scope(
     if let Scope::Identity(id) = scope {
         kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
         let stored = kernel.must::<Identity>("identity", id).await?;
-        return suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
+        return suspension::suspend_with_cut(kernel, caller, changeset, &stored, reason, now);
     }
     let by = caller.must_be_person()?;
     kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
@@ -141,27 +136,6 @@ async fn stop_scope(
         changeset.event(holds::held_event(kernel, scope, reason, now));
     }
     Ok(())
-}
-
-/// Whether the caller answers for the scope; fails if there is no such thing.
-pub(crate) async fn owns_scope(kernel: &Kernel, caller: &Caller, scope: &Scope) -> Result<bool, OpError> {
-    Ok(match scope {
-        Scope::Identity(id) => owns_identity(caller, &*kernel.must::<Identity>("identity", id).await?),
-        Scope::Owner(id) => kernel.must::<Person>("person", id).await.map(|person| caller.person_id() == Some(person.id))?,
-        Scope::Application(id) => kernel
-            .must::<Application>("application", id)
-            .await
-            .map(|application| caller.person_id() == Some(application.owner))?,
-        Scope::Environment(name) => kernel.must::<Environment>("environment", name).await.map(|_| false)?,
-        Scope::Vendor(id) => kernel
-            .must::<Vendor>("vendor", id)
-            .await
-            .map(|vendor| caller.person_id() == Some(vendor.owner))?,
-        Scope::CloudAccount(id) => kernel
-            .must::<CloudAccount>("cloud account", id)
-            .await
-            .map(|account| caller.person_id() == Some(account.owner))?,
-    })
 }
 
 /// Adds a cut of a scope and the request for its receipt.
@@ -217,25 +191,4 @@ pub(crate) async fn revoke_own(kernel: &Kernel, identity: IdentityId, id: Creden
         })
         .await?;
     Ok(Some(receipt))
-}
-
-/// Suspends an identity that is cut in the same commit, if it can still work; what it holds is cut anyway.
-pub(crate) fn suspend_with_cut(
-    kernel: &Kernel,
-    caller: &Caller,
-    changeset: &mut Changeset,
-    stored: &Stored<Identity>,
-    reason: &str,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let can_work = matches!(stored.state, IdentityState::Active | IdentityState::Suspended);
-    if !can_work {
-        changeset.expect(stored);
-        return Ok(());
-    }
-    let cause = lifecycle::cause_by_hand(caller, reason, now);
-    changeset.event(lifecycle::suspended_event(kernel, stored.id, &cause, now));
-    let identity = (*stored.value).clone().suspend(cause)?;
-    changeset.replace(stored, &identity);
-    Ok(())
 }

@@ -22,7 +22,6 @@ use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::removal::{Because, MORE_IDENTITIES, Removal, RemovalState};
 use tenure_core::row::{Record, Stored};
-use tenure_core::scope::Scope;
 use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::Need;
 use tenure_core::time::Timestamp;
@@ -34,8 +33,8 @@ use crate::kernel::operation::check_reason;
 use crate::kernel::query::{ListAsk, Listed};
 pub(crate) use steps::{LEAVER, Raised};
 
-use crate::Kernel;
 use crate::endings::removals::plan::{Ending, ends_for_good};
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
@@ -400,18 +399,6 @@ async fn planned_by_hand(
         planned,
     };
     Ok((steps::planned_removal(kernel, raised, now), ending))
-}
-
-/// The removal that holds a scope, if one does: the scope isn't let go behind its back.
-pub(crate) async fn removal_holding(kernel: &Kernel, scope: &Scope) -> Result<Option<RemovalId>, OpError> {
-    for state in [RemovalState::Held, RemovalState::Retiring] {
-        let terms = [format!("scope={scope}"), format!("state={}", state.as_str())];
-        let (rows, _) = query::rows::<Removal>(kernel, &terms, None).await?;
-        if let Some(found) = rows.first() {
-            return Ok(Some(found.id));
-        }
-    }
-    Ok(None)
 }
 
 /// What happened to the subject, as asked or as is usual for its sort.

@@ -16,9 +16,9 @@ use tenure_core::row::Stored;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
-use crate::Kernel;
 use crate::credentials::misuse;
 use crate::credentials::misuse::Apart;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query;
 

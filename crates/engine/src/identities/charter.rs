@@ -2,10 +2,10 @@
 
 use crate::identities::dormancy;
 use crate::identities::grants;
-use crate::identities::lifecycle::charter_of;
 use crate::inventory::references;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::load::charter_of;
 use crate::people::teams::look_at_groups;
 use tenure_core::changeset::Changeset;
 use tenure_core::changeset::DueChange;

@@ -22,13 +22,14 @@ use tenure_core::scope::Scope;
 use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
 use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{Plan, plan};
 use crate::identities::findings;
 use crate::identities::posture::Broken;
 use crate::identities::review_opening;
 use crate::identities::review_opening::reviewer_of;
+use crate::inventory::third_party::within_contract;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
 use crate::kernel::exceptional::rests_on;
@@ -38,7 +39,6 @@ use crate::kernel::query;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
-use crate::matters::contracts::within_contract;
 
 /// Identities that are suspended in one commit.
 const BATCH: usize = 50;

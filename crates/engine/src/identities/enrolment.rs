@@ -16,10 +16,10 @@ use tenure_core::time::Span;
 use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::Kernel;
 use crate::identities::bindings;
 use crate::identities::lifecycle;
 use crate::identities::review_opening;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{identity as identity_entity, inventory};

@@ -17,8 +17,8 @@ use tenure_core::problem::Reason;
 use tenure_core::review::Review;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::identities::posture::{self, Around, Broken};
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::authority::owns_identity;

@@ -14,13 +14,13 @@ use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 
-use crate::Kernel;
-use crate::identities::lifecycle::charter_of;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::load::charter_of;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
 use tenure_core::identity::Entitlement;

@@ -9,6 +9,7 @@ use crate::requests::content::Subject;
 use crate::requests::eligible;
 use crate::requests::facts::AskContext;
 use crate::requests::facts::Facts;
+use crate::requests::facts::Served;
 use crate::requests::facts::Touches;
 use tenure_core::application::Application;
 use tenure_core::gate;
@@ -26,12 +27,6 @@ use tenure_core::resource::Resource;
 use tenure_core::team::Team;
 use tenure_core::time::Span;
 use tenure_core::time::Timestamp;
-
-/// Whom something serves: nobody of them approves it.
-pub(crate) struct Served {
-    pub(crate) people: Vec<PersonId>,
-    pub(crate) teams: Vec<TeamId>,
-}
 
 /// What is known about an identity and a charter for it, be it its own.
 pub(crate) async fn facts_of_identity(

@@ -5,7 +5,6 @@ pub mod idle;
 
 use std::future::Future;
 
-use tenure_api::request::NewVote;
 use tenure_api::requests::{Resume, TaskCompleted};
 use tenure_api::views::{IdentityView, Releasers};
 use tenure_core::changeset::{Changeset, DueChange};
@@ -22,17 +21,18 @@ use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Membership, Scope};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::credentials::holds;
-use crate::credentials::holds::releaser;
 use crate::credentials::revocation;
+use crate::credentials::suspension;
 use crate::identities::charter;
 use crate::identities::dormancy;
 use crate::identities::grants;
 use crate::identities::identity_facts;
 use crate::identities::registration;
+use crate::identities::view;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};
@@ -42,10 +42,10 @@ use crate::kernel::finding;
 use crate::kernel::freshness;
 use crate::kernel::freshness::assurance_fact;
 use crate::kernel::if_match::IfMatch;
+use crate::kernel::load;
 use crate::kernel::load::expect_optional;
 use crate::kernel::operation;
 use crate::kernel::operation::Asked;
-use crate::matters::votes;
 use crate::requests::route;
 
 impl From<BadTransition> for OpError {
@@ -96,36 +96,6 @@ pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: 
     .await
 }
 
-/// A vote for the activation of a pending identity, under the condition `if_match`.
-///
-/// # Errors
-/// It is not pending; a fact is missing; or the caller fills no place of its route.
-pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: IfMatch, vote: NewVote) -> Result<IdentityView, OpError> {
-    let request = kernel
-        .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
-            let stored = kernel.must::<Identity>("identity", id).await?;
-            if_match.heed(Some(stored.revision))?;
-            match (stored.state, stored.request) {
-                (IdentityState::Pending, Some(request)) => kernel.must::<Request>("request", request).await,
-                (IdentityState::Pending, None) => Err(OpError::because(
-                    Reason::IllegalTransition,
-                    "its request has ended: hand it in again with `submit`",
-                )),
-                (from, _) => Err(BadTransition {
-                    from,
-                    step: tenure_core::identity::Step::Activate,
-                }
-                .into()),
-            }
-        })
-        .await?;
-    let voted = votes::vote(kernel, caller, request.id, true, vote).await?;
-    let stored = kernel.must::<Identity>("identity", id).await?;
-    let mut view = registration::identity_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
-    view.log = voted.log;
-    Ok(view)
-}
-
 /// Pending → active, by an approved request: grants what the charter says, unless it is just-in-time (R45).
 pub(crate) async fn activated(
     kernel: &Kernel,
@@ -134,7 +104,7 @@ pub(crate) async fn activated(
     request: &mut Request,
     now: Timestamp,
 ) -> Result<Identity, OpError> {
-    let charter = charter_of(&identity)?;
+    let charter = load::charter_of(&identity)?;
     let activation = Activation {
         request: request.id,
         by: request.approvers(),
@@ -215,7 +185,7 @@ pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: S
         id,
         |stored, now| async move {
             kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-            suspended(kernel, caller.actor(), &stored, cause_by_hand(caller, reason, now), now).await
+            suspended(kernel, caller.actor(), &stored, suspension::cause_by_hand(caller, reason, now), now).await
         },
     )
     .await?;
@@ -232,8 +202,8 @@ pub async fn suspension_planned(kernel: &Kernel, caller: &Caller, id: IdentityId
     let planned = kernel.recorded(caller, Asked::new(ControlPoint::Suspend, "identity.suspend", id), async {
         let stored = kernel.must::<Identity>("identity", id).await?;
         kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-        let identity = (*stored.value).clone().suspend(cause_by_hand(caller, &reason, kernel.now()))?;
-        registration::identity_view(kernel, identity, stored.revision, None).await
+        let identity = (*stored.value).clone().suspend(suspension::cause_by_hand(caller, &reason, kernel.now()))?;
+        view::identity_view(kernel, identity, stored.revision, None).await
     });
     let mut view = planned.await?;
     view.releasers = Some(Box::pin(releasers_of_newest(kernel, &view.record)).await?);
@@ -248,7 +218,7 @@ async fn releasers_of_newest(kernel: &Kernel, identity: &Identity) -> Result<Rel
 }
 
 async fn suspended(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
-    let event = suspended_event(kernel, stored.id, &cause, now);
+    let event = suspension::suspended_event(kernel, stored.id, &cause, now);
     let reason = cause.reason.clone();
     let identity = (*stored.value).clone().suspend(cause)?;
     let mut changeset = Changeset::new(actor, now, event);
@@ -256,15 +226,6 @@ async fn suspended(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, cau
         revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(identity.id), &reason, now).await?;
     }
     Ok(Stepped { changeset, identity })
-}
-
-pub(crate) fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
-    kernel
-        .event(now, "identity.suspended", ControlPoint::Suspend)
-        .subject(id)
-        .fact("cause", cause.kind)
-        .fact("reason", &cause.reason)
-        .fact("releasable_by", cause.releasable_by)
 }
 
 /// Releases a cause of suspension. Who placed it may not release it (S-11).
@@ -525,14 +486,9 @@ async fn step<Fut: Future<Output = Result<Stepped, OpError>>>(
                     Ok((changeset, (identity, stored.revision + 1)))
                 })
                 .await?;
-            registration::identity_view(kernel, identity, revision, Some(&committed)).await
+            view::identity_view(kernel, identity, revision, Some(&committed)).await
         })
         .await
-}
-
-/// The complete charter of an identity that has one.
-pub(crate) fn charter_of(identity: &Identity) -> Result<Charter, OpError> {
-    identity.complete_charter().map_err(OpError::Invalid)
 }
 
 /// Adds what one decision changes to the commit of another.
@@ -543,15 +499,4 @@ fn absorb(changeset: &mut Changeset, more: Changeset) {
     changeset.once.extend(more.once);
     changeset.spends.extend(more.spends);
     changeset.due.extend(more.due);
-}
-
-/// What is suspended by hand, nobody who did it releases: of the owner's own suspensions security is left, of the identity's own the owner, too.
-pub(crate) fn cause_by_hand(caller: &Caller, reason: &str, now: Timestamp) -> SuspensionCause {
-    SuspensionCause {
-        kind: SuspensionKind::ByHand,
-        placed_by: caller.person_id(),
-        releasable_by: releaser(caller),
-        reason: reason.to_owned(),
-        at: now,
-    }
 }

@@ -12,5 +12,5 @@ pub mod posture;
 pub mod registration;
 pub mod renewals;
 pub mod review_opening;
-pub mod tiers;
+pub mod view;
 pub mod why;

@@ -1,10 +1,8 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use tenure_api::requests::{NewIdentity, Stage};
-use tenure_api::views::{IdentityView, RemovalGroup};
+use tenure_api::views::IdentityView;
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::parse_name;
@@ -13,41 +11,36 @@ use tenure_core::id::{BindingId, IdentityId, PersonId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
 use tenure_core::issuer::Issuer;
 use tenure_core::policy::Action;
-use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
 use tenure_core::row::Stored;
-use tenure_core::scope::{Hold, Scope};
 use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
-use crate::kernel::authority;
-use crate::kernel::query::ListAsk;
-use tenure_api::views::Page;
-use tenure_core::identity::enforcer_terms;
-use crate::Kernel;
-use crate::credentials::holds;
-use crate::credentials::holds::scopes_of;
 use crate::identities::bindings;
 use crate::identities::charter;
 use crate::identities::charter::unchangeable;
 use crate::identities::charter::widens;
 use crate::identities::identity_facts;
 use crate::identities::lifecycle;
+use crate::identities::view;
 use crate::inventory::naming;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
 use crate::inventory::templates;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
-use crate::kernel::work;
+use crate::kernel::query::ListAsk;
 use crate::requests::facts::Facts;
 use crate::requests::route;
+use tenure_api::views::Page;
+use tenure_core::identity::enforcer_terms;
 
 /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
 ///
@@ -115,7 +108,7 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                     Ok((changeset, identity))
                 })
                 .await?;
-            identity_view(kernel, identity, 1, Some(&committed)).await
+            view::identity_view(kernel, identity, 1, Some(&committed)).await
         })
         .await;
     bindings::note_taken_binding(kernel, caller.actor(), &ask.name, ask.charter.workload_binding.as_ref(), &result).await;
@@ -307,7 +300,7 @@ pub async fn write_charter(kernel: &Kernel, caller: &Caller, id: IdentityId, cha
                 })
                 .await?;
             let stored = kernel.must::<Identity>("identity", id).await?;
-            identity_view(kernel, (*stored.value).clone(), stored.revision, Some(&committed)).await
+            view::identity_view(kernel, (*stored.value).clone(), stored.revision, Some(&committed)).await
         })
         .await;
     bindings::note_taken_binding(kernel, caller.actor(), &id.to_string(), wanted.as_ref(), &result).await;
@@ -386,53 +379,6 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
     Ok(changeset)
 }
 
-/// An identity with what is computed about it.
-pub(crate) async fn identity_view(kernel: &Kernel, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
-    let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
-    let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
-    let mut view = shown(kernel, record, revision, &holds, removal_group).await?;
-    if let Some(committed) = committed {
-        view.log = Some(kernel.logged(committed).await?);
-    }
-    Ok(view)
-}
-
-/// A page of identities with what is computed about them; what many share is read once.
-pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
-    let holds = holds::holds_of(kernel, rows.iter().map(|row| &*row.value)).await?;
-    let mut groups = BTreeMap::new();
-    let mut views = Vec::with_capacity(rows.len());
-    for row in rows {
-        let place = (row.charter.removal_group, row.charter.application);
-        if let Entry::Vacant(unknown) = groups.entry(place) {
-            unknown.insert(removal_groups::removal_group_view(kernel, &row.charter).await?);
-        }
-        let group = groups.get(&place).cloned().flatten();
-        views.push(shown(kernel, (*row.value).clone(), row.revision, &holds, group).await?);
-    }
-    Ok(views)
-}
-
-async fn shown(
-    kernel: &Kernel,
-    record: Identity,
-    revision: u64,
-    holds: &BTreeMap<Scope, Hold>,
-    removal_group: Option<RemovalGroup>,
-) -> Result<IdentityView, OpError> {
-    let last_used = work::last_used(kernel, &record.id.to_string()).await?;
-    Ok(IdentityView {
-        removal_group,
-        holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
-        releasers: None,
-        ceilings: record.ceilings(),
-        record,
-        revision,
-        last_used,
-        log: None,
-    })
-}
-
 /// One identity.
 ///
 /// # Errors
@@ -442,7 +388,7 @@ pub async fn identity(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Resul
     // Who registered a draft has to finish it.
     let drafts = caller.person_id() == Some(stored.registered_by) && matches!(stored.state, IdentityState::Draft | IdentityState::Pending);
     authority::may_read(kernel, caller, "identity", &id.to_string(), drafts || authority::owns_identity(caller, &stored)).await?;
-    identity_view(kernel, (*stored.value).clone(), stored.revision, None).await
+    view::identity_view(kernel, (*stored.value).clone(), stored.revision, None).await
 }
 
 /// The environment of an identity: where its proofs are addressed.
@@ -459,22 +405,22 @@ pub async fn environment_of(kernel: &Kernel, id: IdentityId) -> Result<String, O
         .ok_or(OpError::refused(Reason::CharterIncomplete))
 }
 
-    /// A page of identities. Who may not read all of them sees those that they own.
-    ///
-    /// # Errors
-    /// The caller may read none.
-    pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
-        if authority::can_read(kernel, caller, "identity", "", false).is_err() {
-            authority::may_read(kernel, caller, "identity", "", true).await?;
-            let person = kernel.only_person(caller, "identity.list").await?;
-            ask.filters.retain(|(name, _)| *name != "owner");
-            ask.filters.insert(0, ("owner", person.to_string()));
-        }
-        let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
-        let (rows, end) = match enforced {
-            Some(resource) => kernel.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
-            None => kernel.page::<Identity>(ask).await?,
-        };
-        let items = identity_views(kernel, rows).await?;
-        Ok(end.page(items))
+/// A page of identities. Who may not read all of them sees those that they own.
+///
+/// # Errors
+/// The caller may read none.
+pub async fn identities(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Result<Page<IdentityView>, OpError> {
+    if authority::can_read(kernel, caller, "identity", "", false).is_err() {
+        authority::may_read(kernel, caller, "identity", "", true).await?;
+        let person = kernel.only_person(caller, "identity.list").await?;
+        ask.filters.retain(|(name, _)| *name != "owner");
+        ask.filters.insert(0, ("owner", person.to_string()));
     }
+    let enforced = ask.filters.iter().position(|(name, _)| *name == "enforces").map(|n| ask.filters.remove(n).1);
+    let (rows, end) = match enforced {
+        Some(resource) => kernel.page_of_any::<Identity>(&enforcer_terms(&resource), ask).await?,
+        None => kernel.page::<Identity>(ask).await?,
+    };
+    let items = view::identity_views(kernel, rows).await?;
+    Ok(end.page(items))
+}

@@ -15,13 +15,13 @@ use tenure_core::review::Review;
 use tenure_core::row::{Record, RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
 use crate::identities::charter;
-use crate::identities::lifecycle::charter_of;
 use crate::inventory::references;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional;
+use crate::kernel::load::charter_of;
 use crate::kernel::notice::notify;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;

@@ -1,9 +1,9 @@
 //! The review of an identity, opened by an event (R93).
 
-use crate::access::person_access;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query;
 use tenure_core::changeset::Changeset;
 use tenure_core::changeset::DueChange;
 use tenure_core::event::ControlPoint;
@@ -84,7 +84,7 @@ pub(crate) async fn review_rotation(kernel: &Kernel, changeset: &mut Changeset, 
         "state=open".to_owned(),
         format!("trigger={}", trigger.as_str()),
     ];
-    if person_access::all::<Review>(kernel, terms, 1).await?.is_empty() {
+    if query::all::<Review>(kernel, terms, 1).await?.is_empty() {
         open_review(kernel, changeset, ReviewSubject::Identity(identity.id), trigger, reviewer_of(identity), now);
     }
     Ok(())

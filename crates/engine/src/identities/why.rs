@@ -11,8 +11,8 @@ use tenure_core::resource::Resource;
 use tenure_core::time::Timestamp;
 use tenure_log::Leaf;
 
-use crate::Kernel;
 use crate::identities::why::history::History;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

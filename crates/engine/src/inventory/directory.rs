@@ -17,10 +17,10 @@ use tenure_core::third_party::Standing;
 use tenure_core::time::Timestamp;
 use tenure_core::uri;
 
-use crate::Kernel;
 use crate::inventory::ownership;
 use crate::inventory::removal_groups;
 use crate::inventory::third_party;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

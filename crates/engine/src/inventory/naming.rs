@@ -11,7 +11,7 @@ use tenure_core::naming::NamingStandard;
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

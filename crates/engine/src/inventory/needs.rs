@@ -11,8 +11,8 @@ use tenure_core::port::DueKind;
 use tenure_core::problem::FieldProblem;
 use tenure_core::third_party::{Need, Standing};
 
-use crate::Kernel;
 use crate::inventory::ownership;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

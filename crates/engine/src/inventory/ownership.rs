@@ -9,13 +9,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use tenure_api::ownership::{ApplicationEdit, OwnerEdit};
-use tenure_api::signals::SourceView;
 use tenure_api::views::Resource as Changed;
 use tenure_core::application::Application;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::finding::rules::OWNER_LEFT;
-use tenure_core::id::{ApplicationId, CloudAccountId, NeedId, PersonId, SourceId, TeamId};
+use tenure_core::id::{ApplicationId, CloudAccountId, NeedId, PersonId, TeamId};
 use tenure_core::person::{Person, Role};
 use tenure_core::policy::Action;
 use tenure_core::port::{Claimed, DueKind};
@@ -25,8 +24,8 @@ use tenure_core::signal::{Source, SourceState};
 use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -39,7 +38,6 @@ use crate::kernel::query;
 use crate::kernel::work::BATCH;
 use crate::kernel::work::system;
 use crate::people::teams::look_at_groups;
-use crate::signals::sources;
 
 /// What stands after a person's id in the subject of the deadline by which what they left behind has other owners.
 const OVERDUE: &str = "/owned";
@@ -91,13 +89,13 @@ owned!(Need, "need", |it: &Need| it.standing == Standing::Closed);
 owned!(Source, "source", |it: &Source| it.state == SourceState::Removed, action: Action::Trust);
 
 /// What a change names that has to be there.
-struct Named {
+pub(crate) struct Named {
     owner: Option<PersonId>,
     removal_group: Option<TeamId>,
 }
 
 impl Named {
-    fn owner(owner: PersonId) -> Self {
+    pub(crate) fn owner(owner: PersonId) -> Self {
         Self {
             owner: Some(owner),
             removal_group: None,
@@ -162,21 +160,7 @@ pub async fn update_need(kernel: &Kernel, caller: &Caller, id: NeedId, if_match:
     .await
 }
 
-/// Has another person answer for a source of signals. What it may say stays as two people fixed it (S-12).
-///
-/// # Errors
-/// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
-pub async fn update_source(kernel: &Kernel, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
-    let named = Named::owner(ask.owner);
-    let changed = update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
-        owner: ask.owner,
-        ..source
-    })
-    .await?;
-    Ok(sources::seen(kernel, changed))
-}
-
-async fn update<T: Owned>(
+pub(crate) async fn update<T: Owned>(
     kernel: &Kernel,
     caller: &Caller,
     id: &str,

@@ -18,8 +18,8 @@ use tenure_core::row::RowKind;
 use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::inventory::ownership;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::notice::notify;

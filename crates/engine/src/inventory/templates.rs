@@ -3,22 +3,18 @@
 //! A template is changed by a request ([`Matter::Template`]). Its ceilings bind what is made from it for as long as it lives: a wider
 //! charter or a later end is held against the template as it then stands.
 
-use tenure_api::request::{NewRequest, RequestView};
 use tenure_api::requests::NewIdentity;
-use tenure_api::templates::TemplateChange;
 use tenure_core::environment::parse_name;
 use tenure_core::id::ResourceId;
 use tenure_core::identity::{CharterDraft, DEFAULT_CREDENTIAL_TTL, Entitlement, Identity, Kind, MAX_CREDENTIAL_TTL, RiskTier, WILDCARD, WorkloadBinding};
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::request::{Clipped, Matter};
+use tenure_core::request::Clipped;
 use tenure_core::template::{Template, WhenOver};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
-use crate::kernel::caller::Caller;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query::Listed;
-use crate::matters::request;
 
 const MAX_TEXT: usize = 1_000;
 const MAX_ITEMS: usize = 32;
@@ -29,21 +25,6 @@ impl Listed for Template {
     const NAME: &'static str = "template";
     // Whoever is to ask by a template has to see what it gives and allows.
     const OPEN: bool = true;
-}
-
-/// Opens the request about a template, new or changed.
-///
-/// # Errors
-/// The address names another template, the template is wrong, or the caller may not ask for it.
-pub async fn change_template(kernel: &Kernel, caller: &Caller, name: &str, ask: TemplateChange) -> Result<RequestView, OpError> {
-    if ask.template.name != name {
-        return Err(OpError::field("template.name", "name_mismatch", "give the name that is in the address"));
-    }
-    let matter = Matter::Template {
-        template: Box::new(ask.template),
-    };
-    let purpose = ask.purpose;
-    request::open_request(kernel, caller, NewRequest { matter, purpose }).await
 }
 
 /// The charter as its template completes and bounds it, with what was cut down.

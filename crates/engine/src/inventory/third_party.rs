@@ -13,14 +13,18 @@ use tenure_core::scope::Scope;
 use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::endings::removals;
 use crate::inventory::ownership;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
+use crate::kernel::query;
 use crate::kernel::query::Listed;
+use tenure_core::id::RemovalId;
+use tenure_core::identity::CharterDraft;
+use tenure_core::removal::Removal;
+use tenure_core::removal::RemovalState;
 
 const MAX_TEXT: usize = 200;
 const MAX_DOMAINS: usize = 32;
@@ -100,7 +104,7 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
 
 /// That a scope hasn't ended for ever: nobody lets go what its end holds.
 pub(crate) async fn still_open(kernel: &Kernel, scope: &Scope) -> Result<(), OpError> {
-    if let Some(removal) = removals::removal_holding(kernel, scope).await? {
+    if let Some(removal) = removal_holding(kernel, scope).await? {
         return Err(OpError::because(
             Reason::IllegalTransition,
             format!("{removal} holds it: tenure removal release {removal}"),
@@ -268,4 +272,26 @@ pub(crate) fn contact_problem(contact: &str) -> Option<FieldProblem> {
 fn text(field: &str, text: &str, hint: &str) -> Option<FieldProblem> {
     let good = !text.trim().is_empty() && text.len() <= MAX_TEXT;
     (!good).then(|| FieldProblem::new(field, format!("{field}_missing"), hint))
+}
+
+/// The removal that holds a scope, if one does: the scope isn't let go behind its back.
+pub(crate) async fn removal_holding(kernel: &Kernel, scope: &Scope) -> Result<Option<RemovalId>, OpError> {
+    for state in [RemovalState::Held, RemovalState::Retiring] {
+        let terms = [format!("scope={scope}"), format!("state={}", state.as_str())];
+        let (rows, _) = query::rows::<Removal>(kernel, &terms, None).await?;
+        if let Some(found) = rows.first() {
+            return Ok(Some(found.id));
+        }
+    }
+    Ok(None)
+}
+
+/// A charter as far as a vendor's contract allows it.
+pub(crate) fn within_contract(charter: &CharterDraft, vendor: &Vendor) -> CharterDraft {
+    let mut within = charter.clone();
+    within.data_domains.retain(|domain| vendor.data_domains.contains(domain));
+    if let Some(contract) = vendor.ends_at {
+        within.expires_at = within.expires_at.map(|end| end.min(contract));
+    }
+    within
 }

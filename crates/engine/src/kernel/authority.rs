@@ -7,7 +7,7 @@ use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, Policy
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;

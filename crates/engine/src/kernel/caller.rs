@@ -12,7 +12,7 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 

@@ -12,14 +12,15 @@ use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
+use crate::kernel::aggregates::window;
 use crate::kernel::caller;
 use crate::kernel::counters::count;
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
-use crate::kernel::policy;
-use crate::kernel::refusals::{next_window, window};
+use crate::kernel::refresh;
+use crate::kernel::refusals::next_window;
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -68,14 +69,14 @@ impl Kernel {
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
-                        policy::refresh_policy(self).await?;
+                        refresh::refresh_policy(self).await?;
                     }
                     return Ok(Some(committed));
                 }
                 Outcome::Conflict(conflict @ (Conflict::Row(_) | Conflict::Fence { .. })) => {
                     count(&self.counters.conflicts);
                     if conflict == Conflict::Row(InForce::row_key()) {
-                        policy::refresh_policy(self).await?;
+                        refresh::refresh_policy(self).await?;
                     }
                     return Ok(None);
                 }

@@ -5,7 +5,7 @@ use tenure_core::changeset::Changeset;
 use tenure_core::exceptional::{Access, ExceptionalAccess};
 use tenure_core::id::{ExceptionalAccessId, IdentityId};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -1,14 +1,11 @@
 //! Signing keys in memory: opened once, found by id. They are few, and every use checks the environment's row anyway.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parking_lot::RwLock;
 use tenure_core::environment::Environment;
 use tenure_core::id::SigningKeyId;
-use tenure_core::port::StoreError;
 use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind};
 use tenure_core::secret::Secret;
@@ -20,66 +17,24 @@ use tenure_credentials::receipt::ReceiptSigner;
 use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
 use tenure_log::{LogSigner, NoteSigner};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::deployment;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
-use crate::kernel::policy;
+use crate::kernel::key_cache::DeploymentKeys;
+use crate::kernel::key_cache::KnownToken;
+use crate::kernel::key_cache::MAX_TOKENS;
+use crate::kernel::key_cache::MAX_WORKLOAD_KEYS;
+use crate::kernel::key_cache::PublicKey;
+use crate::kernel::refresh;
 use serde_json::json;
 use tenure_core::environment::EnvironmentKey;
+use tenure_core::epoch::Epoch;
 use tenure_core::event::ControlPoint;
 use tenure_core::event::Event;
+use tenure_log::VerifierKey;
 
-/// Prepared keys of workloads that are kept; about 20 MB.
-const MAX_WORKLOAD_KEYS: usize = 20_000;
-/// Tokens whose signatures are remembered; about 10 MB.
-const MAX_TOKENS: usize = 16_384;
 const SEAL_LABEL: &str = "signing-key";
-
-/// The keys of the deployment as a whole.
-pub(crate) struct DeploymentKeys {
-    /// Signs checkpoints and promises.
-    pub log: LogSigner,
-    /// Signs what is kept outside beside the log: it follows from the root key alone, so that a database of any epoch knows what any other
-    /// one has left there.
-    pub every_epoch: NoteSigner,
-    /// Signs receipts.
-    pub receipt: ReceiptSigner,
-    /// The receipt key's public part.
-    pub receipt_public: [u8; 32],
-}
-
-#[derive(Default)]
-pub(crate) struct KeyCache {
-    deployment: RwLock<Option<Arc<DeploymentKeys>>>,
-    signers: RwLock<HashMap<SigningKeyId, Arc<TokenSigner>>>,
-    public: RwLock<HashMap<SigningKeyId, PublicKey>>,
-    /// Workloads' public keys by thumbprint, prepared for checking.
-    workload: RwLock<HashMap<String, Arc<Jwk>>>,
-    /// Tokens of ours whose signatures hold, by their hashes. Their keys, their times and their lives are checked at each use.
-    tokens: RwLock<HashMap<[u8; 32], Arc<KnownToken>>>,
-}
-
-/// A public key of ours as it stands in the key set, and prepared for checking.
-pub(crate) type PublicKey = (serde_json::Value, VerifyingKey);
-
-/// A token of ours whose signature was checked.
-pub(crate) struct KnownToken {
-    /// The environment whose issuer the token names.
-    pub environment: String,
-    /// The token.
-    pub signed: SignedToken,
-}
-
-impl KeyCache {
-    /// Forgets every key: others are in force.
-    pub(crate) fn forget(&self) {
-        *self.deployment.write() = None;
-        self.signers.write().clear();
-        self.public.write().clear();
-        self.tokens.write().clear();
-    }
-}
 
 /// A fresh Ed25519 key and its sealed record.
 pub(crate) fn new_key(kernel: &Kernel, key_use: KeyUse, now: Timestamp) -> Result<SigningKey, OpError> {
@@ -203,28 +158,13 @@ pub async fn key_set(kernel: &Kernel, environment: &str) -> Result<Vec<serde_jso
 /// # Errors
 /// It isn't; or as there.
 pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
-    catch_up(kernel).await?;
+    refresh::catch_up(kernel).await?;
     match deployment::deployment(kernel).await? {
         Some(deployment) if deployment.host() != crate::kernel::deployment::log_name(&kernel.settings.public_url) => Err(OpError::Unavailable(format!(
             "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
             deployment.host()
         ))),
         _ => Ok(()),
-    }
-}
-
-/// Reads where the log stands before anything is decided, and that this root key is the one that the rows were written with.
-///
-/// # Errors
-/// The store can't be read, or its rows carry another root key's MACs.
-pub async fn catch_up(kernel: &Kernel) -> Result<(), OpError> {
-    kernel.note_committed(kernel.store.head().await?.last_at);
-    match deployment::deployment(kernel).await {
-        Ok(_) => policy::refresh_policy(kernel).await,
-        Err(StoreError::Tampered(key)) => Err(OpError::Unavailable(format!(
-            "the row {key} was not written under this root key: use the root key that this database was made with"
-        ))),
-        Err(other) => Err(other.into()),
     }
 }
 
@@ -332,4 +272,14 @@ pub(crate) fn with_key(event: Event, key: Option<&SigningKey>) -> Event {
         Some(key) => event.fact("key", key.id).fact("public_key", &key.public),
         None => event,
     }
+}
+
+/// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
+pub(crate) async fn checkpoint_keys(kernel: &Kernel) -> Result<Vec<VerifierKey>, OpError> {
+    let mut keys = vec![deployment_keys(kernel).await?.log.verifier_key().clone()];
+    if let Some(epoch) = kernel.one::<Epoch>("this").await? {
+        let key = VerifierKey::parse(&epoch.before.verifier_key);
+        keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
+    }
+    Ok(keys)
 }

@@ -16,9 +16,10 @@ use tenure_core::row::{Record, RowKey, RowKind, Stored};
 use tenure_core::scope::{Cut, Hold};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use tenure_core::environment::Environment;
+use tenure_core::identity::Charter;
 use tenure_core::person::PersonState;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
@@ -169,4 +170,9 @@ pub(crate) fn environment_key(name: &str) -> RowKey {
 /// Whether nobody is there who answers for what this person owns.
 pub(crate) const fn is_away(person: &Person) -> bool {
     matches!(person.state, PersonState::Suspended | PersonState::Departed)
+}
+
+/// The complete charter of an identity that has one.
+pub(crate) fn charter_of(identity: &Identity) -> Result<Charter, OpError> {
+    identity.complete_charter().map_err(OpError::Invalid)
 }

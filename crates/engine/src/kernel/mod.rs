@@ -38,14 +38,14 @@ use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
 use tokio::sync::watch;
 
+use crate::kernel::aggregates::Aggregates;
 use crate::kernel::counters::Counters;
 use crate::kernel::error::OpError;
 use crate::kernel::floors::Floored;
-use crate::kernel::keys::KeyCache;
+use crate::kernel::key_cache::KeyCache;
 use crate::kernel::memory::Memory;
 use crate::kernel::outbound::Fetch;
 use crate::kernel::policy::Policies;
-use crate::kernel::refusals::Aggregates;
 
 /// What can be set about the engine.
 #[derive(Debug, Clone)]
@@ -253,3 +253,6 @@ impl Kernel {
         }
     }
 }
+pub mod aggregates;
+pub mod key_cache;
+pub mod refresh;

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenure_core::event::Event;

@@ -7,7 +7,7 @@ use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
 use tenure_core::port::Committed;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::Refusal;

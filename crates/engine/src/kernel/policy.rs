@@ -1,6 +1,5 @@
 //! The policy set in force, swapped atomically.
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use tenure_core::policy::PolicyEngine;
 use tenure_core::policy::PolicyLoader;
 use tenure_core::policy::Question;
 use tenure_core::policy_set::InForce;
-use tenure_core::policy_set::PolicySet;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -21,20 +19,20 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The engine of the set in force, swapped atomically.
 pub(crate) struct Policies {
-    current: RwLock<Current>,
+    pub(crate) current: RwLock<Current>,
     pub(crate) builtin: Arc<dyn PolicyEngine>,
     pub(crate) loader: Arc<dyn PolicyLoader>,
     /// Held while a text is read: one at a time, so that reading them takes one processor at most.
-    reading: Arc<Semaphore>,
+    pub(crate) reading: Arc<Semaphore>,
     /// The text that was read last: a proposal is read again at each look and each vote. What is in force is read anew, so that the questions of its review
     /// are not among those that it was asked lately.
-    last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
+    pub(crate) last_read: RwLock<Option<(String, Arc<dyn PolicyEngine>)>>,
 }
 
 /// A set in force that this release doesn't take, since an earlier one had other bounds: it permits nothing. The kernel stays, with its way back to
 /// the built-in set.
 pub(crate) struct NotTaken {
-    version: String,
+    pub(crate) version: String,
 }
 
 impl PolicyEngine for NotTaken {
@@ -58,9 +56,9 @@ impl PolicyEngine for NotTaken {
 
 #[derive(Clone)]
 pub(crate) struct Current {
-    engine: Arc<dyn PolicyEngine>,
+    pub(crate) engine: Arc<dyn PolicyEngine>,
     /// The revision of the row that says which set is in force; none while it is the built-in one.
-    basis: Option<u64>,
+    pub(crate) basis: Option<u64>,
 }
 
 impl Policies {
@@ -103,7 +101,7 @@ impl Policies {
     }
 
     /// Reads a text off the threads that answer, which a long one would keep from answering others.
-    async fn load(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
+    pub(crate) async fn load(&self, text: &str) -> Result<Arc<dyn PolicyEngine>, OpError> {
         let turn = Arc::clone(&self.reading).acquire_owned().await;
         let (loader, text) = (Arc::clone(&self.loader), text.to_owned());
         let read = off_thread(move || {
@@ -141,37 +139,4 @@ pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Sen
     let Ok(runtime) = Handle::try_current() else { return Ok(work()) };
     let done = runtime.spawn_blocking(work).await;
     done.map_err(|error| OpError::Internal(format!("reading a policy set failed: {error}")))
-}
-
-/// Takes the set that the store says is in force, if it is another than before.
-///
-/// # Errors
-/// The store can't be read: then the old one stays, and every enabling commit conflicts.
-pub async fn refresh_policy(kernel: &Kernel) -> Result<(), OpError> {
-    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-    if row.as_ref().map(|row| row.revision) == kernel.policy.current.read().basis {
-        return Ok(());
-    }
-    let engine = match &row {
-        None => Arc::clone(&kernel.policy.builtin),
-        Some(row) => {
-            let set = kernel.must::<PolicySet>("policy set", row.policy).await?;
-            match kernel.policy.load(&set.text).await {
-                Err(OpError::Invalid(problems)) => {
-                    tracing::error!(
-                        version = set.version,
-                        problems = ?problems,
-                        "this release doesn't take the policy set in force: only the kernel permits anything, until an administrator proposes `default`"
-                    );
-                    Arc::new(NotTaken { version: set.version.clone() })
-                }
-                loaded => loaded?,
-            }
-        }
-    };
-    *kernel.policy.current.write() = Current {
-        engine,
-        basis: row.map(|row| row.revision),
-    };
-    Ok(())
 }

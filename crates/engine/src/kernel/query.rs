@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use tenure_api::views::{CredentialView, IdentityView, Page, Resource as View};
+use tenure_api::views::{Page, Resource as View};
 use tenure_core::application::Application;
-use tenure_core::credential::Credential;
 use tenure_core::environment::Environment;
-use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::{Identity, enforcer_terms};
+use tenure_core::id::PersonId;
 use tenure_core::issuer::Issuer;
 use tenure_core::person::Person;
 use tenure_core::port::{ListQuery, StoreError};
@@ -22,11 +20,8 @@ use tenure_core::scope::Scope;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
 
-use crate::Kernel;
-use crate::credentials::liveness;
-use crate::identities::registration;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use tenure_core::scope::Hold;
@@ -385,6 +380,11 @@ pub(crate) async fn rows<T: Record>(kernel: &Kernel, terms: &[String], after: Op
 pub(crate) async fn hold_on(kernel: &Kernel, scope: &Scope) -> Result<Option<Hold>, OpError> {
     let hold = kernel.one::<Hold>(scope).await?;
     Ok(hold.filter(|hold| hold.placed_by.is_some()).map(|hold| (*hold.value).clone()))
+}
+
+/// The first records of a kind that have these terms and can be read.
+pub(crate) async fn all<T: Record>(kernel: &Kernel, terms: Vec<String>, limit: u16) -> Result<Vec<Stored<T>>, OpError> {
+    Ok(kernel.listed(T::KIND, terms, None, limit).await?.0)
 }
 
 #[cfg(test)]

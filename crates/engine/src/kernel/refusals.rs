@@ -1,47 +1,22 @@
 //! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
 
-use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
 use serde_json::json;
 use tenure_core::changeset::{Changeset, Spend};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::policy::Answer;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
+use crate::kernel::aggregates;
+use crate::kernel::aggregates::WINDOW;
 use crate::kernel::counters::count;
 use crate::kernel::deployment;
 use crate::kernel::error::OpError;
 
 /// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
 pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";
-/// What stands for every source that has no line of its own.
-const OTHERS: &str = "others";
-const WINDOW: Span = Span::from_mins(1);
-/// Lines of one minute; the rest share one line for each reason.
-const MAX_KEYS: usize = 1_000;
-/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them (S-16).
-const MAX_NAMED: usize = 3_000;
-/// Lines in memory, however long they can't be written: beyond, minutes share their lines too.
-const MAX_HELD: usize = 2_000;
-const HOUR: Span = Span::from_mins(60);
-
-/// Refusals of the running minute that have no event of their own.
-#[derive(Debug, Default)]
-pub(crate) struct Aggregates(Mutex<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    by: BTreeMap<(Timestamp, String, String), u64>,
-    /// The hour that `named` is about.
-    hour: Timestamp,
-    named: usize,
-}
-
-/// How often, by the start of its minute, code and source.
-type Counted = ((Timestamp, String, String), u64);
 
 /// A refusal as it is recorded.
 pub(crate) struct Refusal<'a> {
@@ -61,55 +36,9 @@ pub(crate) struct Refusal<'a> {
     pub answer: Option<&'a Answer>,
 }
 
-pub(crate) fn window(now: Timestamp) -> Timestamp {
-    floor(now, WINDOW)
-}
-
 /// The beginning of the window after the one that begins then.
 pub(crate) fn next_window(start: Timestamp) -> Timestamp {
     start.plus(WINDOW)
-}
-
-fn floor(now: Timestamp, width: Span) -> Timestamp {
-    let width = width.as_micros();
-    Timestamp::from_micros(now.as_micros().div_euclid(width) * width)
-}
-
-impl Aggregates {
-    fn count(&self, now: Timestamp, code: &str, source: &str) {
-        let mut counts = self.0.lock();
-        let hour = floor(now, HOUR);
-        if counts.hour != hour {
-            (counts.hour, counts.named) = (hour, 0);
-        }
-        let mut key = (window(now), code.to_owned(), source.to_owned());
-        if !counts.by.contains_key(&key) {
-            if counts.by.len() < MAX_KEYS && counts.named < MAX_NAMED {
-                counts.named += 1;
-            } else {
-                OTHERS.clone_into(&mut key.2);
-                if counts.by.len() >= MAX_HELD
-                    && let Some((minute, ..)) = counts.by.keys().find(|(_, held, source)| held == code && source == OTHERS)
-                {
-                    key.0 = *minute;
-                }
-            }
-        }
-        *counts.by.entry(key).or_default() += 1;
-    }
-
-    fn take_before(&self, window: Timestamp) -> Vec<Counted> {
-        let mut counts = self.0.lock();
-        let done: Vec<_> = counts.by.keys().filter(|(start, _, _)| *start < window).cloned().collect();
-        done.into_iter().filter_map(|key| counts.by.remove(&key).map(|count| (key, count))).collect()
-    }
-
-    fn put_back(&self, taken: Vec<Counted>) {
-        let mut counts = self.0.lock();
-        for (key, count) in taken {
-            *counts.by.entry(key).or_default() += count;
-        }
-    }
 }
 
 impl Kernel {
@@ -148,8 +77,8 @@ impl Kernel {
         let mut changeset = Changeset::new(refusal.actor, now, event);
         changeset.spends.push(Spend {
             budget: format!("refusal/{who}"),
-            window: window(now),
-            until: window(now).plus(WINDOW).plus(WINDOW),
+            window: aggregates::window(now),
+            until: aggregates::window(now).plus(WINDOW).plus(WINDOW),
             by: 1,
             limit: self.settings.refusal_budget,
         });
@@ -185,7 +114,7 @@ impl Kernel {
             return Ok(());
         }
         let now = self.now();
-        let until = if everything { now.plus(WINDOW) } else { window(now) };
+        let until = if everything { now.plus(WINDOW) } else { aggregates::window(now) };
         let mut taken = self.aggregates.take_before(until);
         while let Some(((start, code, source), count)) = taken.pop() {
             let kind = match code.as_str() {

@@ -1,7 +1,6 @@
 //! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
 //! keeps a checkpoint that the log contradicts, nothing is issued.
 
-use serde_json::{Map, Value};
 use tenure_core::changeset::Changeset;
 use tenure_core::environment::Environment;
 use tenure_core::epoch::{Contradiction, Epoch, PastLog};
@@ -11,9 +10,8 @@ use tenure_core::finding::rules;
 use tenure_core::person::Role;
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::signing_key::KeyUse;
-use tenure_log::VerifierKey;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
@@ -22,13 +20,11 @@ use crate::kernel::exceptional::About;
 use crate::kernel::finding;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
+use crate::log::contradiction::SUBJECT;
 use crate::log::places;
-use crate::log::places::{KeptEpochs, KeptNote};
+use crate::log::places::KeptEpochs;
 use crate::log::reading;
 use crate::log::seal;
-
-/// What is known of the log as a whole, in findings and in the log.
-pub(crate) const SUBJECT: &str = "log";
 
 /// An epoch that has begun.
 #[derive(Debug, Clone)]
@@ -43,84 +39,6 @@ pub struct Begun {
     pub environments: usize,
     /// The epochs that the places which keep checkpoints knew of before.
     pub kept: KeptEpochs,
-}
-
-/// The keys by which the log's checkpoints can be known: its own, and the one that it had until this epoch.
-pub(crate) async fn checkpoint_keys(kernel: &Kernel) -> Result<Vec<VerifierKey>, OpError> {
-    let mut keys = vec![keys::deployment_keys(kernel).await?.log.verifier_key().clone()];
-    if let Some(epoch) = kernel.one::<Epoch>("this").await? {
-        let key = VerifierKey::parse(&epoch.before.verifier_key);
-        keys.push(key.map_err(|_| OpError::Internal("the epoch's record names no key".into()))?);
-    }
-    Ok(keys)
-}
-
-/// Records that the log contradicts a kept checkpoint: from this commit on nothing is issued, and nothing that was issued is good.
-pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptNote) -> Result<(), OpError> {
-    places::distrust(kernel);
-    let stored = kernel.one::<Contradiction>("this").await?;
-    if stored.is_some_and(|stored| stored.stands()) {
-        return Ok(());
-    }
-    let entries = kernel.store.head().await?.size;
-    kernel.decide(|| async {
-            let now = kernel.now();
-            let stored = kernel.one::<Contradiction>("this").await?;
-            let found = Contradiction {
-                kept_at: kept_at.to_owned(),
-                kept: kept.note.clone(),
-                kept_entries: kept.checkpoint.size,
-                kept_epoch: kept.epoch,
-                entries,
-                found_at: now,
-                ended_by: None,
-            };
-            let event = kernel
-                .event(now, "log.contradicted", ControlPoint::Review)
-                .subject(SUBJECT)
-                .fact("workflow", "deployment.epoch")
-                .fact("kept_at", kept_at)
-                .fact("kept_entries", found.kept_entries)
-                .fact("kept_epoch", found.kept_epoch)
-                .fact("kept", &found.kept)
-                .fact("entries", entries);
-            let text = format!(
-                "{kept_at} keeps a checkpoint of {} entries of epoch {}, which this log of {entries} in epoch {} doesn't continue: the database was put back to an earlier state, or is a fork.\n\
-                 Nothing is issued, and nothing that was issued is good, until somebody who holds the root key runs `tenure restore --new-epoch`. Revocations work.",
-                found.kept_entries,
-                found.kept_epoch,
-                epoch::epoch_number(kernel)
-            );
-            let event = notify(
-                event,
-                &[],
-                &[Role::Security, Role::Administrator],
-                "The log contradicts a checkpoint that is kept outside",
-                &text,
-            );
-            let mut changeset = Changeset::new(Actor::System { part: "log".into() }, now, event);
-            match &stored {
-                Some(stored) => changeset.replace(stored, &found),
-                None => changeset.insert(&found),
-            };
-            let evidence = Map::from_iter([
-                ("kept_at".to_owned(), Value::from(kept_at)),
-                ("kept_entries".to_owned(), Value::from(found.kept_entries)),
-                ("kept_epoch".to_owned(), Value::from(found.kept_epoch)),
-                ("entries".to_owned(), Value::from(entries)),
-            ]);
-            finding::raise(kernel, &mut changeset, &rules::LOG_CONTRADICTED, SUBJECT, "", evidence, now).await?;
-            Ok((changeset, ()))
-        })
-        .await?;
-    tracing::error!(
-        kept_at,
-        kept = kept.checkpoint.size,
-        kept_epoch = kept.epoch,
-        entries,
-        "the log contradicts a checkpoint that is kept outside: nothing is issued"
-    );
-    Ok(())
 }
 
 /// Begins an epoch (S-1): every credential, session, operator token, invitation, join token and proof of before is refused, and the

@@ -1,5 +1,6 @@
 //! The log, what is held against it, and what is told from it.
 
+pub mod contradiction;
 pub mod epochs;
 pub mod notifications;
 pub mod outbox;
@@ -7,3 +8,4 @@ pub mod places;
 pub mod push;
 pub mod reading;
 pub mod seal;
+pub mod sealer;

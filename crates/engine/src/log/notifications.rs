@@ -5,7 +5,7 @@ use tenure_api::views::Page;
 use tenure_core::port::ListQuery;
 use tenure_core::row::{RowKind, Stored};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

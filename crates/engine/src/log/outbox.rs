@@ -24,7 +24,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 use tokio::sync::watch;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice;
 use crate::kernel::notice::ANSWER;

@@ -21,7 +21,7 @@ use tenure_core::time::Span;
 use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::deployment;
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
@@ -29,8 +29,9 @@ use crate::kernel::finding;
 use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::kernel::outbound::Push;
-use crate::log::epochs;
-use crate::log::epochs::SUBJECT;
+use crate::log::contradiction;
+use crate::log::contradiction::KeptNote;
+use crate::log::contradiction::SUBJECT;
 use crate::log::push;
 use crate::log::seal;
 use crate::log::seal::SealedLog;
@@ -97,15 +98,6 @@ enum Seen {
     NotOurs(String),
     /// The place doesn't show it.
     Unread(String),
-}
-
-/// A checkpoint of this deployment that somebody keeps; its signature was checked.
-#[derive(Debug, Clone)]
-pub(crate) struct KeptNote {
-    pub note: String,
-    pub checkpoint: Checkpoint,
-    /// The epoch whose log it is of.
-    pub epoch: u64,
 }
 
 /// Which later epochs the places know of.
@@ -233,7 +225,7 @@ async fn look_once(kernel: &Kernel, place: &Place) -> Result<(), OpError> {
         Seen::Continued | Seen::NotYet => place.looked(now, None),
         Seen::Contradicted(kept) => {
             place.looked(now, None);
-            epochs::contradicted_by(kernel, &place.push.target(), &kept).await?;
+            contradiction::contradicted_by(kernel, &place.push.target(), &kept).await?;
         }
         Seen::NotOurs(why) => place.looked(now, Some((why, true))),
         Seen::Unread(why) => place.looked(now, Some((why, false))),
@@ -334,7 +326,7 @@ async fn hold_against(kernel: &Kernel, place: &Place, note: String, epoch: u64) 
     let Some(log) = SealedLog::newest(kernel).await?.filter(|log| log.size >= size) else {
         return Ok(Seen::NotYet);
     };
-    let own = Checkpoint::open(&log.checkpoint, &epochs::checkpoint_keys(kernel).await?)
+    let own = Checkpoint::open(&log.checkpoint, &keys::checkpoint_keys(kernel).await?)
         .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?
         .checkpoint;
     let proof = log.consistency(size, log.size).await?;
@@ -360,7 +352,7 @@ async fn kept_there(kernel: &Kernel, place: &Place, checkpoint: &str) -> Result<
     match seen_at(kernel, place).await.map_err(said)? {
         Seen::Continued => {}
         Seen::NotYet => return Ok(()),
-        Seen::Contradicted(kept) => return epochs::contradicted_by(kernel, &place.push.target(), &kept).await.map_err(said),
+        Seen::Contradicted(kept) => return contradiction::contradicted_by(kernel, &place.push.target(), &kept).await.map_err(said),
         Seen::NotOurs(why) | Seen::Unread(why) => return Err(why),
     }
     let mut note = SignedNote::parse(checkpoint).map_err(|error| error.to_string())?;
@@ -491,8 +483,8 @@ mod tests {
     use super::*;
     use crate::kernel::caller;
     use crate::kernel::outbound::FetchError;
-    use crate::log::seal::run_sealer;
     use crate::log::seal::tests::{World, world};
+    use crate::log::sealer::run_sealer;
     use crate::people::person;
 
     /// A place whose contents the test sets, and that says when it got what.

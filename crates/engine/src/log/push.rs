@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::log::places;
 use crate::log::places::Place;

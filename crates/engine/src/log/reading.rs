@@ -17,7 +17,7 @@ use tenure_log::export::Header;
 use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
 use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -6,28 +6,20 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tenure_core::port::{Seal, Sealed};
 use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
-use tokio::sync::watch;
 
-use crate::Kernel;
-use crate::kernel::epoch;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
-use crate::log::epochs;
-use crate::log::places;
-use crate::log::push;
-use crate::log::push::{Newest, push_newest, watch_place};
 
 /// Lets commits gather, so that a busy log gets few checkpoints a second.
-const EVERY: Duration = Duration::from_millis(200);
+pub(crate) const EVERY: Duration = Duration::from_millis(200);
 /// After a failure.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// Leaf hashes read at once.
 const PAGE: u64 = 4_096;
 /// Entries sealed by one step: bounds the tiles in memory to some 2 MiB.
@@ -39,15 +31,15 @@ const FRONTIER_VERSION: u8 = 1;
 
 /// What seals; it keeps the right edge of the tree between its steps.
 #[derive(Debug, Default)]
-struct Sealer {
-    edge: Option<TileBuilder>,
+pub(crate) struct Sealer {
+    pub(crate) edge: Option<TileBuilder>,
     /// The newest checkpoint known here, with its size.
-    newest: Option<(u64, String)>,
+    pub(crate) newest: Option<(u64, String)>,
 }
 
 impl Sealer {
     /// Seals everything that is committed when this is called; returns the sealed size.
-    async fn seal(&mut self, engine: &Kernel) -> Result<u64, OpError> {
+    pub(crate) async fn seal(&mut self, engine: &Kernel) -> Result<u64, OpError> {
         let wanted = engine.store.head().await?.size;
         let known = self.known();
         if wanted < known {
@@ -90,12 +82,12 @@ impl Sealer {
         }
     }
 
-    fn known(&self) -> u64 {
+    pub(crate) fn known(&self) -> u64 {
         self.newest.as_ref().map_or(0, |(size, _)| *size)
     }
 
     /// The tree as it is sealed now: from memory if nobody sealed since.
-    async fn resume(&mut self, engine: &Kernel) -> Result<TileBuilder, OpError> {
+    pub(crate) async fn resume(&mut self, engine: &Kernel) -> Result<TileBuilder, OpError> {
         let known = self.known();
         let Some(sealed) = engine.store.sealed().await? else {
             return if known == 0 { Ok(TileBuilder::new()) } else { Err(rolled_back(0, known)) };
@@ -114,7 +106,7 @@ impl Sealer {
         }
         let edge = decode(&sealed)?;
         // The frontier has no MAC of its own; it counts only if the log's own key has signed its root.
-        let opened = Checkpoint::open(&sealed.checkpoint, &epochs::checkpoint_keys(engine).await?)
+        let opened = Checkpoint::open(&sealed.checkpoint, &keys::checkpoint_keys(engine).await?)
             .map_err(|error| OpError::Internal(format!("the sealed checkpoint: {error}")))?;
         if opened.checkpoint.size != sealed.size || opened.checkpoint.root != edge.root() {
             return Err(OpError::Internal(format!("the sealed tiles at {} don't give the signed root", sealed.size)));
@@ -277,52 +269,6 @@ impl TileReader for Loaded {
 /// The store can't be reached, or what it holds contradicts what was signed before.
 pub async fn seal_now(kernel: &Kernel) -> Result<u64, OpError> {
     Sealer::default().seal(kernel).await
-}
-
-/// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places that keep it, and looks
-/// at what they keep, until `stop` is true or its sender is gone.
-pub async fn run_sealer(engine: Arc<Kernel>, stop: watch::Receiver<bool>) {
-    let (newest, checkpoints) = watch::channel(None);
-    let places = places::places(&engine);
-    let pushes = places
-        .iter()
-        .map(|place| push_newest(Arc::clone(&engine), Arc::clone(place), checkpoints.clone()));
-    let looks = places.iter().map(|place| watch_place(Arc::clone(&engine), Arc::clone(place)));
-    let mut stop = stop;
-    tokio::select! {
-        () = async { tokio::join!(seal_all(&engine, &newest), join_all(pushes), join_all(looks)); } => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-    push::hand_over_checkpoint(&engine).await;
-}
-
-async fn seal_all(engine: &Kernel, newest: &watch::Sender<Newest>) {
-    let mut sealer = Sealer::default();
-    loop {
-        // Another process may have begun an epoch, or found that the log is contradicted.
-        if let Err(error) = epoch::trust(engine).await {
-            tracing::warn!(%error, "whether the log is contradicted can't be read now");
-        }
-        match sealer.seal(engine).await {
-            Ok(size) => {
-                newest.send_if_modified(|current| {
-                    let changed = *current != sealer.newest;
-                    if changed {
-                        current.clone_from(&sealer.newest);
-                    }
-                    changed
-                });
-                engine.store.grown(size).await;
-                tokio::time::sleep(EVERY).await;
-            }
-            // Before set-up there are neither entries nor keys.
-            Err(OpError::Setup(_)) => tokio::time::sleep(PAUSE).await,
-            Err(error) => {
-                tracing::error!(%error, "the log could not be sealed");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

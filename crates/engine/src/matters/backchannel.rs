@@ -14,18 +14,18 @@ use tenure_core::id::{IdentityId, RequestId};
 use tenure_core::identity::{Entitlement, Identity};
 use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::Reason;
-use tenure_core::request::{Asker, Matter, Request, RequestState};
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::request::{Asker, Matter, RequestState};
+use tenure_core::row::RowKind;
 use tenure_core::text;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::time::Span;
 use tenure_credentials::jose::read_object;
 
-use crate::Kernel;
-use crate::credentials::token;
 use crate::credentials::token::Proof;
+use crate::credentials::token::ask;
 use crate::credentials::token::backchannel;
 use crate::credentials::token::backchannel::TENURE_ACCESS;
 use crate::credentials::token::prove;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
@@ -106,7 +106,7 @@ pub async fn ask_for_more(kernel: &Kernel, ask: BackchannelAsk) -> Result<Backch
                 OpError::Invalid(fields) => ("invalid", fields.as_slice(), None),
                 _ => return Err(error),
             };
-            token::refuse_identity(kernel, id, ControlPoint::Request, "request.open", code, fields, answer).await;
+            ask::refuse_identity(kernel, id, ControlPoint::Request, "request.open", code, fields, answer).await;
             Err(error)
         }
     }
@@ -234,18 +234,6 @@ pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &s
 pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
     let tag = backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
     format!("{request}.{tag}")
-}
-
-/// Has an identity called back, if its request just got its answer and it wants that.
-pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
-    if !matches!((&request.requested_by, &request.matter), (Asker::Identity(_), Matter::Access { .. })) {
-        return Ok(());
-    }
-    let waiting: Option<Stored<Backchannel>> = kernel.one(request.id).await?;
-    if waiting.is_some_and(|waiting| waiting.callback.is_some()) {
-        changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
-    }
-    Ok(())
 }
 
 fn check_message(message: &str) -> Result<(), OpError> {

@@ -20,7 +20,7 @@ use tenure_core::team::Team;
 use tenure_core::template::Template;
 use tenure_core::third_party::{CloudAccount, Need, Vendor};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::matters::matter_facts;
 use crate::requests::content::is_hash_of;

@@ -14,11 +14,15 @@ use tenure_core::port::Claimed;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work;
 use crate::kernel::work::system;
 use crate::matters::backchannel;
+use tenure_core::port::DueKind;
+use tenure_core::request::Asker;
+use tenure_core::request::Matter;
+use tenure_core::request::Request;
 
 /// How long one call may take: well inside the lease of the deadline, so that nobody else makes it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -109,4 +113,16 @@ fn called(kernel: &Kernel, claimed: &Claimed, waiting: &Stored<Backchannel>, out
         None => DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence),
     });
     changeset
+}
+
+/// Has an identity called back, if its request just got its answer and it wants that.
+pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, request: &Request, now: Timestamp) -> Result<(), OpError> {
+    if !matches!((&request.requested_by, &request.matter), (Asker::Identity(_), Matter::Access { .. })) {
+        return Ok(());
+    }
+    let waiting: Option<Stored<Backchannel>> = kernel.one(request.id).await?;
+    if waiting.is_some_and(|waiting| waiting.callback.is_some()) {
+        changeset.due.push(DueChange::Set(DueKind::Callback, request.id.to_string(), now));
+    }
+    Ok(())
 }

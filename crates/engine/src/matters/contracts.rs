@@ -6,7 +6,7 @@
 use tenure_api::ownership::{Edited, VendorEdit};
 use tenure_api::views::Resource as View;
 use tenure_core::changeset::Changeset;
-use tenure_core::event::{ControlPoint, Event};
+use tenure_core::event::ControlPoint;
 use tenure_core::id::{IdentityId, VendorId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState};
 use tenure_core::person::Person;
@@ -17,27 +17,24 @@ use tenure_core::row::{Record, Stored};
 use tenure_core::third_party::{Standing, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::identities::charter;
 use crate::identities::dormancy;
 use crate::identities::dormancy::Ended;
-use crate::identities::tiers::{ATTEMPTS, Cause};
 use crate::inventory::ownership;
 use crate::inventory::ownership::nothing_to_change;
 use crate::inventory::third_party;
 use crate::inventory::third_party::contact_problem;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
-use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::work::system;
 use crate::matters::inventory_changes;
-use crate::matters::inventory_changes::{Made, rests_on};
-use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::matters::inventory_changes::Made;
+use crate::matters::tiers::{ATTEMPTS, Cause};
 
 /// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.
 ///
@@ -83,47 +80,7 @@ pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_ma
         .await
 }
 
-/// What is known about a contract that is to allow more.
-pub(crate) async fn facts_of_contract(kernel: &Kernel, facts: &mut Facts, id: VendorId, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
-    let stored = kernel.must::<Vendor>("vendor", id).await?;
-    rests_on(facts, &stored, revision)?;
-    let vendor = vendor_as(&stored, change);
-    let mut problems = wrong_with_vendor(kernel, &stored, &vendor, kernel.now()).await?;
-    let owner = match vendor.owner == stored.owner {
-        true => None,
-        false => ownership::who_answers(kernel, vendor.owner, &mut problems).await?,
-    };
-    if !problems.is_empty() {
-        return Err(OpError::Invalid(problems));
-    }
-    facts.expects.extend(owner.as_ref().map(expect));
-    facts.subject = Subject::default().with("from", &*stored.value)?;
-    facts.context.vendor = true;
-    facts.context.touches.data_domains.extend(vendor.data_domains);
-    Ok(())
-}
-
-/// The contract that was approved is in force.
-pub(crate) async fn fulfil_contract(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    id: VendorId,
-    change: &InventoryChange,
-    approved: impl Fn(Event) -> Event,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let stored = kernel.must::<Vendor>("vendor", id).await?;
-    let vendor = vendor_as(&stored, change);
-    let event = inventory_changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
-    changeset.event(approved(event));
-    let owner = match vendor.owner == stored.owner {
-        true => None,
-        false => Some(kernel.must::<Person>("person", vendor.owner).await?),
-    };
-    replace_vendor(kernel, changeset, &stored, &vendor, owner.as_ref(), now).await
-}
-
-async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
+pub(crate) async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
     if stored.standing == Standing::Closed {
         return Err(OpError::because(
             Reason::IllegalTransition,
@@ -142,7 +99,7 @@ async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, no
     Ok(problems)
 }
 
-async fn replace_vendor(
+pub(crate) async fn replace_vendor(
     kernel: &Kernel,
     changeset: &mut Changeset,
     stored: &Stored<Vendor>,
@@ -171,7 +128,7 @@ pub(crate) async fn keep_to_contract(kernel: &Kernel, id: IdentityId) -> Result<
         };
         let Some(vendor) = stored.charter.vendor else { return Ok(false) };
         let vendor = kernel.must::<Vendor>("vendor", vendor).await?;
-        let charter = within_contract(&stored.charter, &vendor);
+        let charter = third_party::within_contract(&stored.charter, &vendor);
         if charter == stored.charter {
             return Ok(false);
         }
@@ -226,16 +183,6 @@ async fn suspended_outside(kernel: &Kernel, stored: &Stored<Identity>, vendor: &
     Ok((!changeset.puts.is_empty()).then_some(changeset))
 }
 
-/// A charter as far as a vendor's contract allows it.
-pub(crate) fn within_contract(charter: &CharterDraft, vendor: &Vendor) -> CharterDraft {
-    let mut within = charter.clone();
-    within.data_domains.retain(|domain| vendor.data_domains.contains(domain));
-    if let Some(contract) = vendor.ends_at {
-        within.expires_at = within.expires_at.map(|end| end.min(contract));
-    }
-    within
-}
-
 fn change_of(vendor: &Vendor) -> InventoryChange {
     InventoryChange::Vendor {
         id: vendor.id,
@@ -247,7 +194,7 @@ fn change_of(vendor: &Vendor) -> InventoryChange {
 }
 
 /// The vendor as a change of it says.
-fn vendor_as(stored: &Vendor, change: &InventoryChange) -> Vendor {
+pub(crate) fn vendor_as(stored: &Vendor, change: &InventoryChange) -> Vendor {
     let mut vendor = stored.clone();
     if let InventoryChange::Vendor {
         owner,

@@ -1,5 +1,6 @@
 //! Exceptions: proposed with their request in one commit, approved by the owner and security, ended by themselves (R39, R105–R112).
 
+pub mod matter;
 pub mod plan;
 
 pub mod endings;
@@ -8,21 +9,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_api::exceptions::{ExceptionView, NewControl, NewException, Renewal};
 use tenure_api::views::Page;
-use tenure_core::changeset::{Changeset, DueChange, Once};
+use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
-use tenure_core::port::{Committed, DueKind};
+use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::request::{Matter, Request, Route};
+use tenure_core::request::{Matter, Route};
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
-use crate::identities::dormancy;
 use crate::identities::identity_facts;
 use crate::inventory::references;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
@@ -32,7 +32,6 @@ use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
 use crate::kernel::query;
 use crate::kernel::query::ListAsk;
-use crate::matters::exceptions::plan::next_look;
 use crate::matters::request;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
@@ -194,18 +193,7 @@ async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Re
     })
 }
 
-/// What is known about a proposed exception.
-pub(crate) async fn facts_of_exception(kernel: &Kernel, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {
-    let stored = kernel.must::<Exception>("exception", id).await?;
-    if stored.state != ExceptionState::Proposed {
-        return Err(not_proposed(&stored));
-    }
-    let mut facts = exception_facts(kernel, matter, &stored, now).await?;
-    facts.expects.push(expect(&stored));
-    Ok(facts)
-}
-
-async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
+pub(crate) async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
     let ExceptionSubject::Identity(id) = exception.subject else {
         return Err(OpError::because(
             Reason::NotWaivable,
@@ -242,79 +230,6 @@ async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception
     facts.expects.push(expect(&stored));
     facts.subjects = vec![exception.id.to_string(), id.to_string()];
     Ok(facts)
-}
-
-/// Proposed → active: the waiver begins, and so does its end.
-pub(crate) async fn fulfil_exception(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    request: &mut Request,
-    id: ExceptionId,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let stored = kernel.must::<Exception>("exception", id).await?;
-    let ExceptionSubject::Identity(subject) = stored.subject else {
-        return Err(not_proposed(&stored));
-    };
-    if stored.state != ExceptionState::Proposed {
-        return Err(not_proposed(&stored));
-    }
-    if stored.request != request.id {
-        return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
-    }
-    let identity = kernel.must::<Identity>("identity", subject).await?;
-    let ends_at = identity
-        .charter
-        .expires_at
-        .map_or(now.plus(stored.duration), |end| end.min(now.plus(stored.duration)));
-    let mut exception = Exception {
-        state: ExceptionState::Active,
-        starts_at: Some(now),
-        ends_at: Some(ends_at),
-        approved_by: request.approvers(),
-        ..(*stored.value).clone()
-    };
-    for control in &mut exception.compensating {
-        // Whoever approves has checked them: the request's text says so.
-        control.checked_at = Some(now);
-    }
-    let event = kernel
-        .event(now, "exception.granted", ControlPoint::Approve)
-        .subject(id)
-        .subject(subject)
-        .fact("workflow", request.workflow())
-        .fact("type", exception.kind)
-        .fact("ends_at", ends_at)
-        .fact("renewals", exception.renewals)
-        .fact("max_renewals", MAX_RENEWALS)
-        .fact("compensating", &exception.compensating)
-        .fact("request", request.id)
-        .fact("approved_by", request.approvers())
-        .fact("policies", &request.policies)
-        .fact("policy_version", &request.policy_version);
-    changeset.event(event);
-    changeset
-        .due
-        .push(DueChange::Set(DueKind::Exception, id.to_string(), next_look(&exception, now)));
-    let mut held = (*identity.value).clone();
-    held.exceptions.push(id);
-    dormancy::watch(changeset, &held, now);
-    changeset.replace(&stored, &exception).replace(&identity, &held);
-    Ok(())
-}
-
-/// Proposed → withdrawn: its request came to nothing.
-pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, id: ExceptionId, now: Timestamp) -> Result<(), OpError> {
-    let Some(stored) = kernel.one::<Exception>(id).await?.filter(|stored| stored.state == ExceptionState::Proposed) else {
-        return Ok(());
-    };
-    let exception = Exception {
-        state: ExceptionState::Withdrawn,
-        ..(*stored.value).clone()
-    };
-    changeset.event(endings::over_event(kernel, &exception, "its request came to nothing", now));
-    changeset.replace(&stored, &exception);
-    Ok(())
 }
 
 fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, now: Timestamp) -> Event {
@@ -457,7 +372,7 @@ fn control(ask: &NewControl) -> CompensatingControl {
     }
 }
 
-fn not_proposed(exception: &Exception) -> OpError {
+pub(crate) fn not_proposed(exception: &Exception) -> OpError {
     OpError::because(Reason::IllegalTransition, format!("the exception is {}", exception.state.as_str()))
 }
 

@@ -13,11 +13,12 @@ use tenure_core::problem::Reason;
 use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
 use tenure_credentials::token::TASK_DETAIL;
 
-use crate::Kernel;
 use crate::credentials::token;
-use crate::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use crate::credentials::token::ask::TokenAsk;
+use crate::credentials::token::{Grant, Presented, Proof};
 use crate::identities::registration;
 use crate::inventory::templates;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;

@@ -10,16 +10,16 @@ use tenure_core::request::{Matter, Request};
 use tenure_core::template::Template;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::person_access;
 use crate::identities::charter;
 use crate::identities::grants;
 use crate::identities::lifecycle;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::matters::backchannel;
-use crate::matters::exceptions;
-use crate::matters::inventory_changes;
-use crate::matters::policies;
+use crate::matters::callbacks;
+use crate::matters::exceptions::matter;
+use crate::matters::inventory_matter;
+use crate::matters::policies::proposal;
 use crate::requests::route;
 
 /// Fulfils an approved request, or has it wait for its start.
@@ -62,7 +62,7 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
                 request,
                 now,
             )?;
-            backchannel::call_back(kernel, changeset, request, now).await?;
+            callbacks::call_back(kernel, changeset, request, now).await?;
         }
         Matter::Charter { identity, charter } => {
             let stored = kernel.must::<Identity>("identity", identity).await?;
@@ -84,11 +84,11 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
             charter::rechartered(kernel, changeset, &stored, charter, Some(request), now).await?;
         }
         Matter::PersonAccess { .. } => person_access::fulfil_person_access(kernel, changeset, request, now).await?,
-        Matter::Exception { exception } => exceptions::fulfil_exception(kernel, changeset, request, exception, now).await?,
+        Matter::Exception { exception } => matter::fulfil_exception(kernel, changeset, request, exception, now).await?,
         Matter::Roles { person, roles } => fulfil_roles(kernel, changeset, request, person, roles, now).await?,
-        Matter::Policy { policy } => policies::fulfil_policy(kernel, changeset, request, policy, now).await?,
+        Matter::Policy { policy } => proposal::fulfil_policy(kernel, changeset, request, policy, now).await?,
         Matter::Template { template } => fulfil_template(kernel, changeset, request, *template, now).await?,
-        Matter::Inventory { change, .. } => inventory_changes::fulfil_inventory(kernel, changeset, request, &change, now).await?,
+        Matter::Inventory { change, .. } => inventory_matter::fulfil_inventory(kernel, changeset, request, &change, now).await?,
     }
     route::close_fulfilled(kernel, changeset, request, now);
     Ok(())
@@ -106,9 +106,9 @@ pub(crate) async fn undo_proposal(kernel: &Kernel, changeset: &mut Changeset, re
                 changeset.replace(&stored, &identity);
             }
         }
-        Matter::Exception { exception } => exceptions::drop_exception(kernel, changeset, *exception, now).await?,
-        Matter::Policy { policy } => policies::drop_policy(kernel, changeset, *policy, now).await?,
-        Matter::Access { .. } => backchannel::call_back(kernel, changeset, request, now).await?,
+        Matter::Exception { exception } => matter::drop_exception(kernel, changeset, *exception, now).await?,
+        Matter::Policy { policy } => proposal::drop_policy(kernel, changeset, *policy, now).await?,
+        Matter::Access { .. } => callbacks::call_back(kernel, changeset, request, now).await?,
         _ => {}
     }
     Ok(())

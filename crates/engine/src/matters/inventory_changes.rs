@@ -11,11 +11,10 @@ use tenure_core::changeset::Changeset;
 use tenure_core::environment::{Environment, EnvironmentKey};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::ResourceId;
-use tenure_core::identity::Entitlement;
 use tenure_core::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::port::Committed;
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::problem::FieldProblem;
 use tenure_core::request::{InventoryChange, Matter, Request};
 use tenure_core::resource::{Resource, Verification, WhenUnreachable};
 use tenure_core::row::{Record, Stored};
@@ -23,26 +22,20 @@ use tenure_core::signing_key::{SigningAlgorithm, SigningKey};
 use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::identities::identity_facts;
-use crate::identities::tiers::Cause;
 use crate::inventory::directory;
 use crate::inventory::directory::resource_problems;
 use crate::inventory::ownership::{differences, nothing_to_change};
 use crate::inventory::third_party;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::keys::with_key;
-use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::matters::contracts;
-use crate::matters::packages;
 use crate::matters::request;
-use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::matters::tiers::Cause;
 use crate::requests::route;
 
 /// What a change came to, before it is committed.
@@ -213,97 +206,8 @@ pub(crate) async fn asked_for<T>(
     Ok((changeset, Made::Request(Box::new(request))))
 }
 
-/// What is known about a change that is asked for.
-pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
-    let mut facts = Facts::about(matter, Subject::default());
-    facts.subjects = vec![change.id()];
-    match change {
-        InventoryChange::DataDomain { name, .. } => {
-            let stored = kernel.must::<DataDomain>("data domain", name).await?;
-            rests_on(&mut facts, &stored, revision)?;
-            facts.subject = Subject::default().with("from", &*stored.value)?;
-            facts.context.touches.data_domains.insert(name.clone());
-        }
-        InventoryChange::Resource { id, actions, data_domains, .. } => {
-            let stored = kernel.must::<Resource>("resource", id).await?;
-            rests_on(&mut facts, &stored, revision)?;
-            let problems = wrong_with(kernel, &resource_as(&stored, change)).await?;
-            if !problems.is_empty() {
-                return Err(OpError::Invalid(problems));
-            }
-            facts.subject = Subject::default().with("from", &*stored.value)?;
-            facts.environment = stored.environment.clone();
-            let environment = kernel.one::<Environment>(&stored.environment).await?;
-            facts.context.production = environment.is_none_or(|environment| environment.production);
-            let whole = Entitlement {
-                actions: actions.clone(),
-                resource: id.to_string(),
-            };
-            identity_facts::add_touched(kernel, &mut facts.context.touches, &[whole]).await?;
-            facts.context.touches.data_domains.extend(data_domains.iter().cloned());
-        }
-        InventoryChange::Environment { name, .. } => {
-            let stored = kernel.must::<Environment>("environment", name).await?;
-            rests_on(&mut facts, &stored, revision)?;
-            facts.subject = Subject::default().with("from", &*stored.value)?;
-            facts.environment = name.clone();
-            facts.context.production = stored.production;
-        }
-        InventoryChange::Vendor { id, .. } => contracts::facts_of_contract(kernel, &mut facts, *id, revision, change).await?,
-        InventoryChange::Package { name, .. } => packages::facts_of_package(kernel, &mut facts, name, revision, change).await?,
-    }
-    Ok(facts)
-}
-
-/// The change that was approved is made.
-pub(crate) async fn fulfil_inventory(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    request: &Request,
-    change: &InventoryChange,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let approved = |event: Event| {
-        event
-            .fact("request", request.id)
-            .fact("approved_by", request.approvers())
-            .fact("single_person", request.single_person)
-    };
-    match change {
-        InventoryChange::DataDomain { name, sensitivity } => {
-            let stored = kernel.must::<DataDomain>("data domain", name).await?;
-            let domain = DataDomain {
-                sensitivity: *sensitivity,
-                ..(*stored.value).clone()
-            };
-            changeset.event(approved(classified(kernel, &stored, &domain, now)));
-            changeset.replace(&stored, &domain);
-            Cause::DataDomain(name).follow(changeset, now);
-        }
-        InventoryChange::Resource { id, .. } => {
-            let stored = kernel.must::<Resource>("resource", id).await?;
-            let resource = resource_as(&stored, change);
-            changeset.event(approved(updated(kernel, "resource.updated", &*stored.value, &resource, now)?));
-            replace_resource(changeset, &stored, &resource, now);
-        }
-        InventoryChange::Environment {
-            name,
-            production,
-            signing_algorithm,
-        } => {
-            let stored = kernel.must::<Environment>("environment", name).await?;
-            let (environment, key) = environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
-            changeset.event(approved(environment_updated(kernel, &stored, &environment, key.as_ref(), now)?));
-            replace_environment(changeset, &stored, &environment, key.as_ref(), now);
-        }
-        InventoryChange::Vendor { id, .. } => contracts::fulfil_contract(kernel, changeset, *id, change, approved, now).await?,
-        InventoryChange::Package { name, .. } => packages::fulfil_package(kernel, changeset, name, change, approved, now).await?,
-    }
-    Ok(())
-}
-
 /// What is wrong with what a resource is to be.
-async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
+pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
     let mut problems = resource_problems(&resource.actions, &resource.data_domains);
     if problems.is_empty() {
         problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
@@ -311,7 +215,7 @@ async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldPro
     Ok(problems)
 }
 
-fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
+pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
     let event = kernel
         .event(now, "data_domain.classified", ControlPoint::Administer)
         .subject(&domain.name)
@@ -337,12 +241,18 @@ pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T
         .fact("after", after))
 }
 
-fn environment_updated(kernel: &Kernel, stored: &Environment, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) -> Result<Event, OpError> {
+pub(crate) fn environment_updated(
+    kernel: &Kernel,
+    stored: &Environment,
+    environment: &Environment,
+    key: Option<&SigningKey>,
+    now: Timestamp,
+) -> Result<Event, OpError> {
     Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
 }
 
 /// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
-fn environment_as(
+pub(crate) fn environment_as(
     kernel: &Kernel,
     stored: &Environment,
     production: bool,
@@ -360,19 +270,6 @@ fn environment_as(
     Ok((environment, key))
 }
 
-/// That the record still is what was read, now and at the commit.
-pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revision: u64) -> Result<(), OpError> {
-    if stored.revision != revision {
-        let detail = format!(
-            "it was asked of revision {revision}, and the record is at {} now: read it, and ask again",
-            stored.revision
-        );
-        return Err(OpError::because(Reason::RequestChanged, detail));
-    }
-    facts.expects.push(expect(stored));
-    Ok(())
-}
-
 fn change_of(resource: &Resource) -> InventoryChange {
     InventoryChange::Resource {
         id: resource.id,
@@ -384,7 +281,7 @@ fn change_of(resource: &Resource) -> InventoryChange {
 }
 
 /// The resource as a change of it says.
-fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
+pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
     let mut resource = stored.clone();
     if let InventoryChange::Resource {
         actions,
@@ -410,14 +307,20 @@ fn is_wider(stored: &Resource, resource: &Resource) -> bool {
         || (stored.when_unreachable == WhenUnreachable::Deny && resource.when_unreachable == WhenUnreachable::Accept)
 }
 
-fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
+pub(crate) fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
     changeset.replace(stored, resource);
     if resource.data_domains != stored.data_domains {
         Cause::Resource(&resource.row_id()).follow(changeset, now);
     }
 }
 
-fn replace_environment(changeset: &mut Changeset, stored: &Stored<Environment>, environment: &Environment, key: Option<&SigningKey>, now: Timestamp) {
+pub(crate) fn replace_environment(
+    changeset: &mut Changeset,
+    stored: &Stored<Environment>,
+    environment: &Environment,
+    key: Option<&SigningKey>,
+    now: Timestamp,
+) {
     changeset.replace(stored, environment);
     if let Some(key) = key {
         changeset.insert(key);

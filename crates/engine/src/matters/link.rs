@@ -15,7 +15,7 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

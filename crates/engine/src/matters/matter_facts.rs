@@ -13,18 +13,18 @@ use tenure_core::row::Record;
 use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
 use crate::access::person_access;
 use crate::identities::identity_facts;
 use crate::identities::renewals;
 use crate::inventory::references;
 use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::error::OpError;
 use crate::kernel::load;
-use crate::matters::exceptions;
-use crate::matters::inventory_changes;
-use crate::matters::policies;
+use crate::matters::exceptions::matter;
+use crate::matters::inventory_matter;
+use crate::matters::policies::proposal;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 use crate::requests::facts::distinct;
@@ -46,11 +46,11 @@ pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: T
         Matter::Charter { identity, charter } => facts_of_charter(kernel, matter, *identity, charter, now).await?,
         Matter::Renewal { identity, until } => facts_of_renewal(kernel, matter, *identity, *until, now).await?,
         Matter::PersonAccess { .. } => person_access::facts_of_person_access(kernel, matter, now).await?,
-        Matter::Exception { exception } => exceptions::facts_of_exception(kernel, matter, *exception, now).await?,
+        Matter::Exception { exception } => matter::facts_of_exception(kernel, matter, *exception, now).await?,
         Matter::Roles { person, roles } => facts_of_roles(kernel, matter, *person, roles).await?,
-        Matter::Policy { policy } => policies::facts_of_policy(kernel, matter, *policy).await?,
+        Matter::Policy { policy } => proposal::facts_of_policy(kernel, matter, *policy).await?,
         Matter::Template { template } => facts_of_template(kernel, matter, template).await?,
-        Matter::Inventory { revision, change } => inventory_changes::facts_of_inventory(kernel, matter, *revision, change).await?,
+        Matter::Inventory { revision, change } => inventory_matter::facts_of_inventory(kernel, matter, *revision, change).await?,
     };
     facts.interested.extend(accountable(kernel, asker).await?);
     facts.interested = distinct(facts.interested);

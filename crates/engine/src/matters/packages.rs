@@ -4,9 +4,8 @@ use tenure_api::ownership::Edited;
 use tenure_api::person_access::PutPackage;
 use tenure_api::views::Resource as View;
 use tenure_core::changeset::Changeset;
-use tenure_core::environment::{Environment, parse_name};
+use tenure_core::environment::parse_name;
 use tenure_core::event::{ControlPoint, Event};
-use tenure_core::identity::{ENFORCE, Entitlement};
 use tenure_core::person_grant::{Package, PackageStep};
 use tenure_core::policy::Action;
 use tenure_core::problem::FieldProblem;
@@ -15,8 +14,10 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
-use crate::identities::identity_facts;
+use crate::inventory::entitlements;
+use crate::inventory::entitlements::MAX_PARTS;
+use crate::inventory::entitlements::SHORTEST;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -24,15 +25,10 @@ use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Listed;
 use crate::matters::inventory_changes;
-use crate::matters::inventory_changes::{Made, rests_on};
-use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
+use crate::matters::inventory_changes::Made;
 
-/// Entitlements that one request or package can give.
-pub(crate) const MAX_PARTS: usize = 32;
 const MAX_STEPS: usize = 8;
-/// The shortest time for which a person can hold something.
-pub(crate) const SHORTEST: Span = Span::from_mins(1);
+
 const LONGEST: Span = Span::from_days(366);
 
 impl Listed for Package {
@@ -83,35 +79,7 @@ pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match:
         .await
 }
 
-/// What is known about a package that is to give more.
-pub(crate) async fn facts_of_package(kernel: &Kernel, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
-    let stored = kernel.must::<Package>("package", name).await?;
-    rests_on(facts, &stored, revision)?;
-    let package = package_as(&stored, change);
-    let resources = good_package(kernel, &package).await?;
-    facts.subject = Subject::default().with("from", &*stored.value)?;
-    facts.context.production = any_in_production(kernel, &resources).await?;
-    let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
-    identity_facts::add_touched(kernel, &mut facts.context.touches, &parts).await
-}
-
-/// The package that was approved is there.
-pub(crate) async fn fulfil_package(
-    kernel: &Kernel,
-    changeset: &mut Changeset,
-    name: &str,
-    change: &InventoryChange,
-    approved: impl Fn(Event) -> Event,
-    now: Timestamp,
-) -> Result<(), OpError> {
-    let stored = kernel.must::<Package>("package", name).await?;
-    let package = package_as(&stored, change);
-    changeset.event(approved(written(kernel, &package, now)));
-    changeset.replace(&stored, &package);
-    Ok(())
-}
-
-fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
+pub(crate) fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
     kernel
         .event(now, "package.written", ControlPoint::Administer)
         .subject(&package.name)
@@ -119,66 +87,18 @@ fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
 }
 
 /// The resources of a package all of which is good.
-async fn good_package(kernel: &Kernel, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
+pub(crate) async fn good_package(kernel: &Kernel, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
     let mut problems = check_package(package);
-    let mut resources = check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
+    let mut resources = entitlements::check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
     for (n, step) in package.steps.iter().enumerate() {
         let field = format!("steps[{n}].entitlements");
-        resources.extend(check_entitlements(kernel, &field, &step.entitlements, &mut problems).await?);
+        resources.extend(entitlements::check_entitlements(kernel, &field, &step.entitlements, &mut problems).await?);
     }
     if problems.is_empty() {
         Ok(resources)
     } else {
         Err(OpError::Invalid(problems))
     }
-}
-
-/// Checks what a person is to hold: actions by name, on registered resources that know them. Returns those resources.
-pub(crate) async fn check_entitlements(
-    kernel: &Kernel,
-    field: &str,
-    entitlements: &[Entitlement],
-    problems: &mut Vec<FieldProblem>,
-) -> Result<Vec<Stored<Resource>>, OpError> {
-    let mut resources = Vec::with_capacity(entitlements.len());
-    for (n, entitlement) in entitlements.iter().enumerate() {
-        let mut wrong = |code: &str, hint: &str| problems.push(FieldProblem::new(format!("{field}[{n}]"), code, hint));
-        if entitlement.is_wildcard() {
-            wrong("wildcard", "name the resource and each action: people hold nothing by a wildcard");
-            continue;
-        }
-        if entitlement.actions.is_empty() || entitlement.actions.len() > MAX_PARTS {
-            wrong("actions_missing", "list 1 to 32 actions by name");
-            continue;
-        }
-        if entitlement.actions.iter().any(|action| action == ENFORCE) {
-            wrong("cross_class", "enforcing is for a chartered enforcement point, not for a person");
-            continue;
-        }
-        let Some(resource) = kernel.one::<Resource>(&entitlement.resource).await? else {
-            wrong("resource_unknown", "name a registered resource by its id");
-            continue;
-        };
-        match entitlement.actions.iter().find(|action| !resource.actions.contains(action)) {
-            Some(action) => wrong("action_unknown", &format!("the resource doesn't know the action {action}")),
-            None => resources.push(resource),
-        }
-    }
-    Ok(resources)
-}
-
-/// Whether one of these resources is in an environment that counts as production.
-pub(crate) async fn any_in_production(kernel: &Kernel, resources: &[Stored<Resource>]) -> Result<bool, OpError> {
-    let mut names: Vec<&str> = resources.iter().map(|resource| resource.environment.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    for name in names {
-        // What can't be found counts as production.
-        if kernel.one::<Environment>(name).await?.is_none_or(|environment| environment.production) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn change_of(package: &Package) -> InventoryChange {
@@ -192,7 +112,7 @@ fn change_of(package: &Package) -> InventoryChange {
 }
 
 /// The package as a change of it says.
-fn package_as(stored: &Package, change: &InventoryChange) -> Package {
+pub(crate) fn package_as(stored: &Package, change: &InventoryChange) -> Package {
     let mut package = stored.clone();
     if let InventoryChange::Package {
         description,

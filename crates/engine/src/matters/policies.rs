@@ -1,5 +1,7 @@
 //! The policy set in force, and its change: proposed by one person, put in force by another (S-9).
 
+pub mod proposal;
+
 use std::sync::Arc;
 
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
@@ -11,24 +13,25 @@ use tenure_core::id::PolicySetId;
 use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
 use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
 use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::request::{Matter, Request};
+use tenure_core::problem::FieldProblem;
+use tenure_core::request::Matter;
 use tenure_core::row::Record;
-use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
 use crate::kernel::policy;
 use crate::kernel::query::ListAsk;
 use crate::matters::lockouts::lockouts;
+use crate::matters::request;
 use crate::matters::votes;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 use crate::requests::route;
+use tenure_api::request::NewRequest;
+use tenure_api::templates::TemplateChange;
 
 /// A set with what its review needs.
 pub struct ToReview {
@@ -115,7 +118,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         created_at: now,
                         in_force_at: None,
                     };
-                    let mut facts = facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
+                    let mut facts = proposal::facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
                     facts.context.single_person = authority::has_one_administrator(kernel).await?;
                     route::may_ask(kernel, caller, &facts)?;
                     let mut request = route::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
@@ -141,92 +144,6 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
-}
-
-/// What votes on a policy set bind.
-fn facts_of_set(kernel: &Kernel, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {
-    let subject = Subject::default().with("version", &set.version)?.with("based_on", &set.based_on)?;
-    let mut facts = Facts::about(matter, subject);
-    facts.interested = vec![set.author];
-    facts.subjects = vec![set.id.to_string()];
-    facts.proposed_policy = Some(proposed);
-    facts.judge = kernel.policy.way_back(&set.text);
-    Ok(facts)
-}
-
-pub(crate) async fn facts_of_policy(kernel: &Kernel, matter: &Matter, id: PolicySetId) -> Result<Facts, OpError> {
-    let set = kernel.must::<PolicySet>("policy set", id).await?;
-    if set.state != PolicySetState::Proposed {
-        return Err(OpError::because(
-            Reason::IllegalTransition,
-            format!("the policy set is {}: propose another", set.state.as_str()),
-        ));
-    }
-    if set.based_on != kernel.policy.version() {
-        return Err(OpError::because(
-            Reason::RequestChanged,
-            "another policy set came into force since it was proposed: propose it again on that one",
-        ));
-    }
-    let proposed = kernel.policy.read(&set.text).await?;
-    let mut facts = facts_of_set(kernel, matter, &set, proposed)?;
-    facts.expects = vec![expect(&set)];
-    Ok(facts)
-}
-
-pub(crate) async fn fulfil_policy(kernel: &Kernel, changeset: &mut Changeset, request: &Request, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
-    let stored = kernel.must::<PolicySet>("policy set", id).await?;
-    let mut set = (*stored.value).clone();
-    put_in_force(kernel, changeset, &mut set, request, now).await?;
-    changeset.replace(&stored, &set);
-    Ok(())
-}
-
-/// The changes that put a set in force, but for its own row.
-pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set: &mut PolicySet, request: &Request, now: Timestamp) -> Result<(), OpError> {
-    let row = kernel.store.load(&[InForce::row_key()]).await?.get::<InForce>(0)?;
-    let in_force = InForce {
-        policy: set.id,
-        version: set.version.clone(),
-    };
-    match &row {
-        Some(row) => {
-            let old = kernel.must::<PolicySet>("policy set", row.policy).await?;
-            let replaced = PolicySet {
-                state: PolicySetState::Replaced,
-                ..(*old.value).clone()
-            };
-            changeset.replace(&old, &replaced).replace(row, &in_force);
-        }
-        None => {
-            changeset.insert(&in_force);
-        }
-    }
-    set.state = PolicySetState::InForce;
-    set.in_force_at = Some(now);
-    let event = kernel
-        .event(now, "policy.changed", ControlPoint::Administer)
-        .subject(set.id)
-        .fact("version", &set.version)
-        .fact("replaces", &set.based_on)
-        .fact("purpose", &set.purpose)
-        .fact("author", set.author)
-        .fact("approved_by", request.approvers())
-        .fact("single_person", request.single_person)
-        .fact("request", request.id);
-    changeset.event(event);
-    Ok(())
-}
-
-pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: PolicySetId, now: Timestamp) -> Result<(), OpError> {
-    let stored = kernel.must::<PolicySet>("policy set", id).await?;
-    let set = PolicySet {
-        state: PolicySetState::Dropped,
-        ..(*stored.value).clone()
-    };
-    changeset.event(kernel.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
-    changeset.replace(&stored, &set);
-    Ok(())
 }
 
 /// What a review of a set needs: the set, the text that it would replace or replaced, and what was asked lately.
@@ -290,6 +207,21 @@ pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resu
     Ok(end.page(items))
 }
 
+/// Opens the request about a template, new or changed.
+///
+/// # Errors
+/// The address names another template, the template is wrong, or the caller may not ask for it.
+pub async fn change_template(kernel: &Kernel, caller: &Caller, name: &str, ask: TemplateChange) -> Result<RequestView, OpError> {
+    if ask.template.name != name {
+        return Err(OpError::field("template.name", "name_mismatch", "give the name that is in the address"));
+    }
+    let matter = Matter::Template {
+        template: Box::new(ask.template),
+    };
+    let purpose = ask.purpose;
+    request::open_request(kernel, caller, NewRequest { matter, purpose }).await
+}
+
 #[cfg(test)]
 mod tests {
     use tenure_core::id::{PersonId, RequestId};
@@ -298,6 +230,7 @@ mod tests {
     use super::*;
     use crate::access::departures;
     use crate::kernel::keys;
+    use crate::kernel::refresh;
     use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::people::person;
@@ -329,7 +262,7 @@ mod tests {
         let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Administer));
         changeset.insert(&set).insert(&in_force);
         engine.settle(changeset).await.unwrap().unwrap();
-        keys::catch_up(engine).await.expect("the server starts");
+        refresh::catch_up(engine).await.expect("the server starts");
         assert_eq!(engine.policy.version(), "of-before");
         // What enables is refused, what disables isn't.
         let team = tenure_api::people::NewTeam { name: "payers".to_owned() };
@@ -343,7 +276,7 @@ mod tests {
             purpose: "the new release takes less".to_owned(),
         };
         propose_policy(engine, &world.admin, back).await.unwrap();
-        keys::catch_up(engine).await.unwrap();
+        refresh::catch_up(engine).await.unwrap();
         person::create_team(engine, &world.admin, team).await.unwrap();
     }
 }

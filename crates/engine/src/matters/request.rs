@@ -12,7 +12,7 @@ use tenure_core::request::{Asker, Matter, Request, RequestState, Route};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{self};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

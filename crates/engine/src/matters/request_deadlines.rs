@@ -9,7 +9,7 @@ use tenure_core::request::{Asker, Request, RequestState};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::work;

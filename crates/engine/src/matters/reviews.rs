@@ -18,9 +18,9 @@ use tenure_core::review::{Answered, Review, ReviewAnswer, ReviewState, ReviewSub
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::person_access::grant_deadlines;
 use crate::identities::lifecycle;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::authority::{inventory, owns};

@@ -1,14 +1,31 @@
 //! Roles of people: asked for by a request.
 
 use crate::kernel::Kernel;
+use crate::kernel::authority;
+use crate::kernel::authority::administration;
+use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness;
+use crate::kernel::operation::Asked;
 use crate::matters::request;
+use crate::people::person;
+use crate::people::teams;
+use tenure_api::people::ClassName;
+use tenure_api::people::NewPerson;
 use tenure_api::people::NewRoles;
+use tenure_api::people::PersonMade;
 use tenure_api::request::NewRequest;
 use tenure_api::request::RequestView;
+use tenure_core::changeset::Changeset;
+use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
+use tenure_core::person::Person;
+use tenure_core::person::PersonClass;
+use tenure_core::person::PersonState;
 use tenure_core::person::Role;
+use tenure_core::policy::Action;
+use tenure_core::problem::Reason;
 use tenure_core::request::Matter;
 
 /// Asks for other roles of a person: another administrator approves.
@@ -24,4 +41,72 @@ pub async fn ask_for_roles(kernel: &Kernel, caller: &Caller, person: PersonId, a
         purpose: ask.purpose,
     };
     request::open_request(kernel, caller, ask).await
+}
+
+/// Registers a person. Roles come by a request; while there is one administrator it is fulfilled at once (S-10).
+///
+/// # Errors
+/// The fields are wrong or a non-human's, or the caller is no administrator.
+pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> Result<PersonMade, OpError> {
+    let (person, log) = kernel
+        .recorded(caller, Asked::new(ControlPoint::Request, "person.create", ""), async {
+            kernel.allow(caller, Action::Administer, inventory("person", "", ""), administration(false, false))?;
+            let class = match (ask.class, &ask.kind) {
+                (ClassName::Employee, None) => PersonClass::Employee,
+                (ClassName::Contractor, None) => PersonClass::Contractor,
+                _ => return Err(OpError::refused(Reason::ClassMismatch)),
+            };
+            if !ask.roles.is_empty() && authority::has_one_administrator(kernel).await? {
+                // They approve their own request in a moment: better no person than one without the roles.
+                let _ = freshness::freshness(kernel, caller, kernel.now()).await?;
+            }
+            let (person, committed) = kernel
+                .decide(|| async {
+                    let now = kernel.now();
+                    let mut person = Person {
+                        class,
+                        starts_at: ask.starts_at,
+                        ends_at: ask.ends_at,
+                        manager: ask.manager,
+                        teams: person::sorted(ask.teams.clone()),
+                        ..Person::new(
+                            PersonId::generate(now, kernel.entropy.as_ref()),
+                            ask.name.clone(),
+                            ask.email.clone(),
+                            Vec::new(),
+                            now,
+                        )
+                    };
+                    if person.starts_at.is_some_and(|start| start > now) {
+                        person.state = PersonState::Preboarding;
+                    }
+                    let mut changeset = Changeset::new(caller.actor(), now, person::joined_event(kernel, &person, now));
+                    person::check_record(kernel, &mut changeset, None, &person, now).await?;
+                    teams::join(&mut changeset, &person);
+                    Ok((changeset, person))
+                })
+                .await?;
+            Ok((person, kernel.logged(&committed).await?))
+        })
+        .await?;
+    if ask.roles.is_empty() {
+        return Ok(PersonMade {
+            record: person,
+            revision: 1,
+            request: None,
+            log: Some(log),
+        });
+    }
+    let roles = NewRoles {
+        roles: ask.roles,
+        purpose: ask.purpose.unwrap_or_else(|| "roles given when the person was registered".into()),
+    };
+    let request = ask_for_roles(kernel, caller, person.id, roles).await?;
+    let stored = kernel.must::<Person>("person", person.id).await?;
+    Ok(PersonMade {
+        record: (*stored.value).clone(),
+        revision: stored.revision,
+        request: Some(request.request.id),
+        log: Some(log),
+    })
 }

@@ -1,5 +1,6 @@
 //! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
 
+use crate::identities::view;
 use crate::kernel::Kernel;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller;
@@ -7,11 +8,12 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
 use crate::kernel::freshness::assurance_fact;
+use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
 use crate::matters::fulfilment;
 use crate::matters::matter_facts;
-use crate::matters::policies;
+use crate::matters::policies::proposal;
 use crate::requests::content::is_hash_of;
 use crate::requests::facts::Facts;
 use crate::requests::route;
@@ -19,10 +21,15 @@ use crate::requests::route::not_open;
 use crate::requests::vote;
 use tenure_api::request::NewVote;
 use tenure_api::request::RequestView;
+use tenure_api::views::IdentityView;
 use tenure_core::changeset::Changeset;
 use tenure_core::changeset::DueChange;
 use tenure_core::event::ControlPoint;
+use tenure_core::id::IdentityId;
 use tenure_core::id::RequestId;
+use tenure_core::identity::BadTransition;
+use tenure_core::identity::Identity;
+use tenure_core::identity::IdentityState;
 use tenure_core::person::Person;
 use tenure_core::policy::Question;
 use tenure_core::policy_set::PolicySet;
@@ -166,7 +173,7 @@ pub(crate) async fn vote_alone_on_policy(
     };
     vote::allowed_by_proposed(person, request, facts, vote::context_of(Place::Administrator, false, request, facts))?;
     approve_alone(kernel, caller, changeset, request, now).await?;
-    policies::put_in_force(kernel, changeset, set, request, now).await?;
+    proposal::put_in_force(kernel, changeset, set, request, now).await?;
     route::close_fulfilled(kernel, changeset, request, now);
     Ok(())
 }
@@ -197,4 +204,34 @@ pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &
         .fact("policy_version", &request.policy_version);
     changeset.event(event);
     Ok(())
+}
+
+/// A vote for the activation of a pending identity, under the condition `if_match`.
+///
+/// # Errors
+/// It is not pending; a fact is missing; or the caller fills no place of its route.
+pub async fn activate(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: IfMatch, vote: NewVote) -> Result<IdentityView, OpError> {
+    let request = kernel
+        .recorded(caller, Asked::new(ControlPoint::Approve, "identity.activate", id), async {
+            let stored = kernel.must::<Identity>("identity", id).await?;
+            if_match.heed(Some(stored.revision))?;
+            match (stored.state, stored.request) {
+                (IdentityState::Pending, Some(request)) => kernel.must::<Request>("request", request).await,
+                (IdentityState::Pending, None) => Err(OpError::because(
+                    Reason::IllegalTransition,
+                    "its request has ended: hand it in again with `submit`",
+                )),
+                (from, _) => Err(BadTransition {
+                    from,
+                    step: tenure_core::identity::Step::Activate,
+                }
+                .into()),
+            }
+        })
+        .await?;
+    let voted = self::vote(kernel, caller, request.id, true, vote).await?;
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    let mut view = view::identity_view(kernel, (*stored.value).clone(), stored.revision, None).await?;
+    view.log = voted.log;
+    Ok(view)
 }

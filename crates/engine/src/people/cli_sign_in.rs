@@ -14,7 +14,7 @@ use tenure_core::sign_in::{FRESH, Session};
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::id_token::sha256_text;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::caller;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -13,7 +13,7 @@ use tenure_core::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;

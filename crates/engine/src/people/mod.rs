@@ -3,7 +3,6 @@
 pub mod cli_sign_in;
 pub mod dates;
 pub mod feed;
-pub mod import;
 pub mod invitations;
 pub mod oidc;
 pub mod operator_tokens;

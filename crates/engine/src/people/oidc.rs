@@ -18,7 +18,7 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::id_token::{Expected, IdToken, IdTokenError, sha256_text, verify_id_token};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;

@@ -24,7 +24,7 @@ use tenure_credentials::webauthn::{
 
 pub use self::assertion::SignedIn;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;

@@ -1,7 +1,7 @@
 //! People: they join, move, are suspended and leave. Another workflow than that of non-human identities, with the same control points
 //! (R1, R43), and no step of it touches what an identity may do (R3, R94).
 
-use tenure_api::people::{ClassName, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade};
+use tenure_api::people::{NewTeam, PersonChange};
 use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{ControlPoint, Event};
@@ -14,16 +14,13 @@ use tenure_core::team::Team;
 use tenure_core::text;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::kernel::authority;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Listed;
-use crate::matters::roles;
 use crate::people::feed::is_plain;
 use crate::people::reconcile::differing;
 use crate::people::setup::personal;
@@ -67,74 +64,6 @@ fn name_problems(name: &str, email: Option<&str>) -> Vec<FieldProblem> {
         ));
     }
     problems
-}
-
-/// Registers a person. Roles come by a request; while there is one administrator it is fulfilled at once (S-10).
-///
-/// # Errors
-/// The fields are wrong or a non-human's, or the caller is no administrator.
-pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> Result<PersonMade, OpError> {
-    let (person, log) = kernel
-        .recorded(caller, Asked::new(ControlPoint::Request, "person.create", ""), async {
-            kernel.allow(caller, Action::Administer, inventory("person", "", ""), administration(false, false))?;
-            let class = match (ask.class, &ask.kind) {
-                (ClassName::Employee, None) => PersonClass::Employee,
-                (ClassName::Contractor, None) => PersonClass::Contractor,
-                _ => return Err(OpError::refused(Reason::ClassMismatch)),
-            };
-            if !ask.roles.is_empty() && authority::has_one_administrator(kernel).await? {
-                // They approve their own request in a moment: better no person than one without the roles.
-                let _ = freshness::freshness(kernel, caller, kernel.now()).await?;
-            }
-            let (person, committed) = kernel
-                .decide(|| async {
-                    let now = kernel.now();
-                    let mut person = Person {
-                        class,
-                        starts_at: ask.starts_at,
-                        ends_at: ask.ends_at,
-                        manager: ask.manager,
-                        teams: sorted(ask.teams.clone()),
-                        ..Person::new(
-                            PersonId::generate(now, kernel.entropy.as_ref()),
-                            ask.name.clone(),
-                            ask.email.clone(),
-                            Vec::new(),
-                            now,
-                        )
-                    };
-                    if person.starts_at.is_some_and(|start| start > now) {
-                        person.state = PersonState::Preboarding;
-                    }
-                    let mut changeset = Changeset::new(caller.actor(), now, joined_event(kernel, &person, now));
-                    check_record(kernel, &mut changeset, None, &person, now).await?;
-                    teams::join(&mut changeset, &person);
-                    Ok((changeset, person))
-                })
-                .await?;
-            Ok((person, kernel.logged(&committed).await?))
-        })
-        .await?;
-    if ask.roles.is_empty() {
-        return Ok(PersonMade {
-            record: person,
-            revision: 1,
-            request: None,
-            log: Some(log),
-        });
-    }
-    let roles = NewRoles {
-        roles: ask.roles,
-        purpose: ask.purpose.unwrap_or_else(|| "roles given when the person was registered".into()),
-    };
-    let request = roles::ask_for_roles(kernel, caller, person.id, roles).await?;
-    let stored = kernel.must::<Person>("person", person.id).await?;
-    Ok(PersonMade {
-        record: (*stored.value).clone(),
-        revision: stored.revision,
-        request: Some(request.request.id),
-        log: Some(log),
-    })
 }
 
 /// The event of somebody who joins.
@@ -217,7 +146,7 @@ pub(crate) fn moved_event(kernel: &Kernel, from: &Person, to: &Person, now: Time
 }
 
 /// Everything that is wrong with a record that a person keeps by hand.
-async fn check_record(kernel: &Kernel, changeset: &mut Changeset, stored: Option<&Person>, person: &Person, now: Timestamp) -> Result<(), OpError> {
+pub(crate) async fn check_record(kernel: &Kernel, changeset: &mut Changeset, stored: Option<&Person>, person: &Person, now: Timestamp) -> Result<(), OpError> {
     let mut problems = name_problems(person.name.as_deref().unwrap_or_default(), person.email.as_deref());
     if stored.is_some_and(|stored| stored.name.is_none() && person.name.is_none()) {
         problems.retain(|problem| problem.field != "name");
@@ -362,7 +291,7 @@ pub(crate) fn stepped(stored: &Stored<Person>, next: PersonState) -> Result<Pers
     })
 }
 
-fn sorted(mut teams: Vec<TeamId>) -> Vec<TeamId> {
+pub(crate) fn sorted(mut teams: Vec<TeamId>) -> Vec<TeamId> {
     teams.sort_unstable();
     teams.dedup();
     teams

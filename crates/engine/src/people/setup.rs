@@ -17,7 +17,7 @@ use tenure_core::signing_key::KeyUse;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::deployment;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;

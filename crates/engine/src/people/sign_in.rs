@@ -18,7 +18,7 @@ use tenure_core::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session
 use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::epoch;

@@ -14,7 +14,7 @@ use tenure_core::secret::Secret;
 use tenure_core::sign_in::SignInProvider;
 use tenure_credentials::jose::Algorithm;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;

@@ -7,7 +7,7 @@ use tenure_core::request::{Place, Route};
 use tenure_core::row::RowKind;
 use tenure_core::team::Team;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
 use crate::kernel::query;

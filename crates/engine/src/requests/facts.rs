@@ -1,6 +1,5 @@
 //! What is known about what is asked, whatever it is about.
 
-use crate::identities::identity_facts::Served;
 use crate::requests::content::Subject;
 
 use std::collections::BTreeSet;
@@ -233,4 +232,10 @@ pub(crate) fn distinct(mut people: Vec<PersonId>) -> Vec<PersonId> {
     people.sort_unstable();
     people.dedup();
     people
+}
+
+/// Whom something serves: nobody of them approves it.
+pub(crate) struct Served {
+    pub(crate) people: Vec<PersonId>,
+    pub(crate) teams: Vec<TeamId>,
 }

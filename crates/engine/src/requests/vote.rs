@@ -8,7 +8,7 @@ use tenure_core::problem::Reason;
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -8,7 +8,7 @@ use tenure_core::port::DueKind;
 use tenure_core::time::Span;
 use tokio::sync::watch;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::matters::callbacks;

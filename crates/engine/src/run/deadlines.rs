@@ -15,7 +15,6 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
-use crate::Kernel;
 use crate::access::departures;
 use crate::access::leavers;
 use crate::access::person_access::grant_deadlines;
@@ -29,13 +28,14 @@ use crate::identities::lifecycle;
 use crate::identities::lifecycle::expiry::Plan;
 use crate::identities::lifecycle::{expiry, idle};
 use crate::identities::renewals;
-use crate::identities::tiers;
+use crate::kernel::Kernel;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::work;
 use crate::matters::exceptions::endings;
 use crate::matters::request_deadlines;
 use crate::matters::reviews;
+use crate::matters::tiers;
 use crate::signals::effects;
 
 /// How long a worker may take before another takes the work over.

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
-use crate::log::{outbox, seal};
+use crate::log::sealer;
+use crate::log::outbox;
 use crate::state::verification;
 
 /// Runs every loop until `stop` turns true.
@@ -19,7 +20,7 @@ pub async fn run(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watc
     tokio::join!(
         deadlines::run(Arc::clone(&kernel), stop.clone()),
         callbacks::run(Arc::clone(&kernel), stop.clone()),
-        seal::run_sealer(Arc::clone(&kernel), stop.clone()),
+        sealer::run_sealer(Arc::clone(&kernel), stop.clone()),
         outbox::run(Arc::clone(&kernel), channels, stop.clone()),
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),

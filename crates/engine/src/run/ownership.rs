@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::Kernel;
 use crate::inventory::ownership;
 use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tenure_core::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::policy;
+use crate::kernel::refresh;
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.
@@ -64,7 +64,7 @@ pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
     loop {
         let stopping = *stop.borrow();
         for result in [
-            policy::refresh_policy(&engine).await,
+            refresh::refresh_policy(&engine).await,
             flush_used(&engine).await,
             engine.flush_refusals(stopping).await,
             purge_all(&engine).await,

@@ -18,7 +18,6 @@ use tenure_core::row::{RowKind, Stored};
 use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceState, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::departures;
 use crate::endings::removals;
 use crate::endings::removals::blast;
@@ -27,6 +26,7 @@ use crate::endings::removals::steps;
 use crate::endings::removals::{LEAVER, Raised};
 use crate::identities::review_opening;
 use crate::identities::review_opening::reviewer_of;
+use crate::kernel::Kernel;
 use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;

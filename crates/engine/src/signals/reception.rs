@@ -20,9 +20,10 @@ use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
+use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
-use crate::kernel::refusals::{OF_NO_INTEREST, Refusal, window};
+use crate::kernel::refusals::{OF_NO_INTEREST, Refusal};
 use crate::people::setup::personal;
 use crate::signals::adapters::{self, Headers, MAX_FACTS, MAX_WORDS};
 use crate::signals::sources;

@@ -20,15 +20,17 @@ use tenure_core::template::Template;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 use tenure_credentials::signal::standard_secret;
 
-use crate::Kernel;
 use crate::inventory::ownership;
+use crate::inventory::ownership::Named;
 use crate::inventory::references;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness;
 use crate::kernel::freshness::assurance_fact;
+use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
 use crate::signals::reception::is_well_formed;
@@ -36,6 +38,8 @@ use crate::trust::issuers;
 use crate::trust::issuers::{algorithms, allowed_url};
 use crate::trust::records;
 use crate::trust::records::{Names, Standing, Trusted};
+use tenure_api::ownership::OwnerEdit;
+use tenure_api::views::Resource as Changed;
 
 const KIND: &str = "source";
 const SEAL_LABEL: &str = "source-key";
@@ -553,6 +557,20 @@ fn is_pattern(pattern: &str) -> bool {
         Some("") => true,
         Some(prefix) => prefix.ends_with(['/', '-', '.', ':']) && is_well_formed(&format!("{prefix}x")),
     }
+}
+
+/// Has another person answer for a source of signals. What it may say stays as two people fixed it (S-12).
+///
+/// # Errors
+/// It was removed, `if_match` is missing or doesn't hold, the person isn't active, or the caller is no administrator.
+pub async fn update_source(kernel: &Kernel, caller: &Caller, id: SourceId, if_match: IfMatch, ask: OwnerEdit) -> Result<Changed<SourceView>, OpError> {
+    let named = Named::owner(ask.owner);
+    let changed = ownership::update(kernel, caller, &id.to_string(), if_match, named, Vec::new(), |source: Source| Source {
+        owner: ask.owner,
+        ..source
+    })
+    .await?;
+    Ok(seen(kernel, changed))
 }
 
 #[cfg(test)]

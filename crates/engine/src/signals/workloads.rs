@@ -19,7 +19,6 @@ use tenure_core::signal::SubjectKind;
 use tenure_core::template::Template;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::credentials::revocation;
 use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, has_not_ended, is_of};
@@ -29,6 +28,7 @@ use crate::identities::lifecycle;
 use crate::identities::registration;
 use crate::inventory::references;
 use crate::inventory::templates;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::query;

@@ -8,7 +8,7 @@ use tenure_core::port::{Deadline, DueKind, IndexEntry, StoreError};
 use tenure_core::row::{Row, RowKey, RowKind};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::state::due::{Wanted, wanted};
 use crate::state::verify::{PAGE, fault, read, report_fault};

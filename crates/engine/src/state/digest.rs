@@ -9,7 +9,7 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::state_digest::{DigestChunk, Said, Slot, StateDigest};
 use tenure_log::{Frontier, Hash, RowDigest, leaf_hash};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;

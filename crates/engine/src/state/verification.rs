@@ -13,7 +13,7 @@ use tenure_core::person::Role;
 use tenure_core::row::Stored;
 use tokio::sync::watch;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::finding;
 use crate::kernel::notice::notify;

@@ -50,15 +50,15 @@ use tenure_core::transfer::Transfer;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::SignInSetUp;
+use crate::kernel::keys;
 use crate::kernel::notice::Outbox;
 use crate::kernel::operation::Asked;
-use crate::log::epochs;
 use crate::log::reading;
 use crate::log::seal;
 use crate::state::{beside, digest};
@@ -202,7 +202,7 @@ async fn replay(kernel: &Kernel, extent: Extent) -> Result<(StateReport, Replay)
 /// The newest checkpoint, its signature checked.
 async fn signed_checkpoint(kernel: &Kernel) -> Result<Option<Checkpoint>, OpError> {
     let Some(note) = reading::checkpoint(kernel).await? else { return Ok(None) };
-    let opened = Checkpoint::open(&note, &epochs::checkpoint_keys(kernel).await?)
+    let opened = Checkpoint::open(&note, &keys::checkpoint_keys(kernel).await?)
         .map_err(|error| OpError::Internal(format!("the stored checkpoint is not the log's: {error}")))?;
     Ok(Some(opened.checkpoint))
 }

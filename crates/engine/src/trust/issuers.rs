@@ -6,14 +6,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
-use tenure_api::requests::{IssuerToken, NewIssuer};
-use tenure_api::views::{FailedCheck, IssuerTrial, Resource as Changed};
-use tenure_core::binding::{BindingMatch, BindingState};
+use tenure_api::requests::NewIssuer;
+use tenure_api::views::Resource as Changed;
 use tenure_core::changeset::Once;
 use tenure_core::claim;
 use tenure_core::environment::Environment;
 use tenure_core::event::ControlPoint;
-use tenure_core::id::{IdentityId, IssuerId, PersonId};
+use tenure_core::id::{IssuerId, PersonId};
 use tenure_core::issuer::{Issuer, IssuerState, Preset};
 use tenure_core::policy::Action;
 use tenure_core::port::{ListQuery, StoreError};
@@ -21,12 +20,9 @@ use tenure_core::problem::FieldProblem;
 use tenure_core::row::RowKind;
 use tenure_core::sign_in::SignInProvider;
 use tenure_core::time::Span;
-use tenure_credentials::external::SignedExternal;
-use tenure_credentials::jose::{Algorithm, JoseError, JwkSet, MAX_SET_BYTES, read_unverified};
+use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
-use crate::Kernel;
-use crate::credentials::token::prove;
-use crate::credentials::token::unfit_proof;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -304,81 +300,6 @@ pub async fn remove_issuer(kernel: &Kernel, caller: &Caller, id: IssuerId) -> Re
     records::remove_trusted(kernel, caller, &id.to_string(), None).await
 }
 
-/// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
-///
-/// # Errors
-/// No such issuer, its key set can't be had, or the caller is no administrator.
-pub async fn try_issuer_token(kernel: &Kernel, caller: &Caller, id: IssuerId, ask: &IssuerToken) -> Result<IssuerTrial, OpError> {
-    kernel
-        .recorded(caller, Asked::new(ControlPoint::Administer, "issuer.try", id), async {
-            kernel.allow(caller, Action::Trust, inventory("issuer", id, ""), administration(false, false))?;
-            let issuer = kernel.must::<Issuer>("issuer", id).await?;
-            // What is no token at all is said without the issuer's keys.
-            let failed = match read_unverified(&ask.token) {
-                Err(error) => Some(unsigned(&issuer, error)),
-                Ok(_) => match prove::signed_by(kernel, &issuer, &ask.token).await? {
-                    Err(error) => Some(unsigned(&issuer, error)),
-                    Ok(signed) => first_failed(kernel, &issuer, signed, ask.identity).await?,
-                },
-            };
-            Ok(IssuerTrial {
-                accepted: failed.is_none(),
-                failed,
-            })
-        })
-        .await
-}
-
-async fn first_failed(kernel: &Kernel, issuer: &Issuer, signed: SignedExternal, identity: Option<IdentityId>) -> Result<Option<FailedCheck>, OpError> {
-    if issuer.state != IssuerState::Active {
-        return Ok(Some(failed(
-            "issuer_not_active",
-            "no proof of this issuer counts: it waits for its confirmation, or was removed",
-        )));
-    }
-    if let Some(name) = claim::first_broken(issuer.preset, signed.claims(), &issuer.fixed_claims) {
-        return Ok(Some(failed(
-            "fixed_claim_wrong",
-            format!("the issuer is registered for other values of the claim {name}"),
-        )));
-    }
-    let claims = signed.claims().clone();
-    if let Err(error) = signed.holds(&issuer.audience, kernel.now()) {
-        let hint = match error {
-            JoseError::AudienceWrong => format!("aud has to be {:?}, and alone", issuer.audience),
-            _ => unfit_proof(error).hint().to_owned(),
-        };
-        return Ok(Some(failed(error.code(), hint)));
-    }
-    let Some(identity) = identity else { return Ok(None) };
-    let known = kernel.know(identity).await?.ok_or(OpError::NotFound("identity"))?;
-    let bound: Vec<_> = known
-        .bindings
-        .iter()
-        .flatten()
-        .filter(|binding| binding.state != BindingState::Removed)
-        .filter_map(|binding| match &binding.matches {
-            BindingMatch::Oidc { issuer: of, claims } if *of == issuer.id => Some(claims),
-            _ => None,
-        })
-        .collect();
-    let broken = bound
-        .iter()
-        .map(|wanted| claim::first_broken(issuer.preset, &claims, wanted))
-        .collect::<Vec<_>>();
-    Ok(match broken.first() {
-        None => Some(failed("binding_missing", "the identity has no binding to this issuer")),
-        Some(_) if broken.contains(&None) => None,
-        Some(name) => {
-            let name = name.unwrap_or_default();
-            Some(failed(
-                "binding_claim_wrong",
-                format!("the identity's binding demands another value of the claim {name}"),
-            ))
-        }
-    })
-}
-
 /// Checks something by the keys that a registration of an issuer fixed the place of, and once more by fresh ones where `lacks` says that they
 /// lack the key that it names.
 ///
@@ -512,28 +433,6 @@ pub(crate) async fn discover(kernel: &Kernel, field: &'static str, url: &str) ->
 
 const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
                                    operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";
-fn failed(check: &str, hint: impl Into<String>) -> FailedCheck {
-    FailedCheck {
-        check: check.to_owned(),
-        hint: hint.into(),
-    }
-}
-
-/// What is wrong with a token before anything that it says can be believed.
-fn unsigned(issuer: &Issuer, error: JoseError) -> FailedCheck {
-    let hint = match error {
-        JoseError::AlgNotAllowed => format!(
-            "the issuer is registered with {}, and the token's alg or its key is another",
-            issuer.algorithms.join(", ")
-        ),
-        JoseError::IssuerWrong => format!("iss has to be {:?}, to the letter", issuer.url),
-        JoseError::KeyUnknown => format!("the key set at {} has no key with the token's kid", issuer.jwks_uri),
-        JoseError::KidMissing => format!("the token has no kid, and the key set at {} has several keys", issuer.jwks_uri),
-        JoseError::SignatureInvalid => format!("no key at {} made this signature", issuer.jwks_uri),
-        other => other.to_string(),
-    };
-    failed(error.code(), hint)
-}
 
 fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
     let mut problems = Vec::new();

@@ -11,7 +11,7 @@ use tenure_core::problem::Reason;
 use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::inventory;
 use crate::kernel::caller::Caller;

@@ -17,7 +17,7 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
 use crate::keys::Keys;
-use tenure_engine::credentials::decisions;
+use tenure_engine::access::evaluation;
 use tenure_engine::credentials::introspection;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,7 +58,7 @@ async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, re
     whole?;
     proven(request.extensions());
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
-    ok(decisions::evaluate(&app.engine, &enforcer, &ask).await?)
+    ok(evaluation::evaluate(&app.engine, &enforcer, &ask).await?)
 }
 
 async fn configuration(State(app): State<App>) -> Reply<Value> {

@@ -18,6 +18,7 @@ use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
+use tenure_engine::credentials::issuer_trial;
 use tenure_engine::inventory::directory;
 use tenure_engine::inventory::ownership;
 use tenure_engine::matters::inventory_changes;
@@ -136,7 +137,7 @@ async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path
 }
 
 async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
-    ok(issuers::try_issuer_token(&app.engine, &caller, id(&issuer, "issuer")?, &ask).await?)
+    ok(issuer_trial::try_issuer_token(&app.engine, &caller, id(&issuer, "issuer")?, &ask).await?)
 }
 
 async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {

@@ -31,6 +31,7 @@ use tenure_engine::identities::grants;
 use tenure_engine::identities::lifecycle;
 use tenure_engine::identities::registration;
 use tenure_engine::matters::first_token;
+use tenure_engine::matters::votes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -95,7 +96,7 @@ async fn activate(
     headers: HeaderMap,
     Body(vote): Body<NewVote>,
 ) -> Reply<IdentityView> {
-    ok(lifecycle::activate(&app.engine, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
+    ok(votes::activate(&app.engine, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {

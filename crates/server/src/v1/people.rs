@@ -23,8 +23,8 @@ use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, c
 const MAX_FEED: usize = 8 * 1024 * 1024;
 use crate::listing::List;
 use tenure_engine::access::departures;
+use tenure_engine::access::import;
 use tenure_engine::matters::roles;
-use tenure_engine::people::import;
 use tenure_engine::people::person;
 
 pub(crate) fn routes() -> Router<App> {
@@ -54,7 +54,7 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): P
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
-    created(person::create_person(&app.engine, &caller, ask).await?)
+    created(roles::create_person(&app.engine, &caller, ask).await?)
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {

@@ -14,7 +14,6 @@ use tenure_core::signal::Source;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::inventory::ownership;
 use tenure_engine::signals::sources;
 
 pub(crate) fn routes() -> Router<App> {
@@ -47,7 +46,7 @@ async fn update(
     headers: HeaderMap,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<SourceView>> {
-    ok(ownership::update_source(&app.engine, &caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
+    ok(sources::update_source(&app.engine, &caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {

@@ -11,7 +11,7 @@ use tenure_core::template::Template;
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, ok};
 use crate::listing::List;
-use tenure_engine::inventory::templates;
+use tenure_engine::matters::policies;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -29,5 +29,5 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(name): Pat
 
 /// Opens the request about it; a lone administrator's is fulfilled at once.
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>, Body(ask): Body<TemplateChange>) -> Reply<RequestView> {
-    created(templates::change_template(&app.engine, &caller, &name, ask).await?)
+    created(policies::change_template(&app.engine, &caller, &name, ask).await?)
 }

@@ -10,12 +10,13 @@ use tenure_core::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};
 use crate::identities::review_opening;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
+use crate::kernel::query;
 use crate::kernel::work;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
@@ -28,7 +29,7 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
     };
     let person = kernel.one::<Person>(stored.person).await?;
     let state = person.as_ref().map(|person| person.state);
-    let review_opened = !person_access::all::<Review>(kernel, vec![format!("person_grant={id}")], 1).await?.is_empty();
+    let review_opened = !query::all::<Review>(kernel, vec![format!("person_grant={id}")], 1).await?.is_empty();
     Ok(match (plan(&stored, state, review_opened, now), person) {
         (Plan::Nothing, _) => None,
         (Plan::Later(at), _) => Some(work::postponed(kernel, claimed, at, now)),
@@ -125,7 +126,7 @@ async fn settle_reviews(
     state: ReviewState,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let open = person_access::all::<Review>(kernel, vec![format!("person_grant={grant}"), "state=open".to_owned()], 10).await?;
+    let open = query::all::<Review>(kernel, vec![format!("person_grant={grant}"), "state=open".to_owned()], 10).await?;
     for stored in open.into_iter().filter(|review| Some(review.id) != answered) {
         let review = Review {
             state,

@@ -11,10 +11,10 @@ use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::person_access;
 use crate::access::person_access::grant_deadlines;
 use crate::access::person_access::verdict;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;

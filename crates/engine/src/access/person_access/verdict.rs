@@ -14,14 +14,14 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::access::person_access;
 use crate::access::person_access::MAX_HELD;
-use crate::credentials::introspection;
-use crate::credentials::introspection::Enforcer;
+use crate::credentials::enforcer;
+use crate::credentials::enforcer::Enforcer;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
+use crate::kernel::query;
 use crate::kernel::refusals::Refusal;
 
 /// The workflow that a person's use belongs to.
@@ -53,7 +53,7 @@ pub(crate) async fn evaluate_person(kernel: &Kernel, enforcer: &Enforcer, ask: &
         &kernel.counters.allowed
     });
     if let Some(reason) = verdict.refused {
-        let enforcer = introspection::enforcer_identity(enforcer).id;
+        let enforcer = enforcer::enforcer_identity(enforcer).id;
         match verdict.person {
             Some(person) => {
                 let action: String = ask.action.name.chars().take(64).collect();
@@ -140,7 +140,7 @@ async fn covering(kernel: &Kernel, person: &Person, action: &str, resource: &Res
     ];
     let known = resource.actions.iter().any(|known| known == action);
     let mut covering = Vec::new();
-    for grant in person_access::all::<PersonGrant>(kernel, terms, MAX_HELD).await? {
+    for grant in query::all::<PersonGrant>(kernel, terms, MAX_HELD).await? {
         if known && grant.entitlement.covers(action, resource.id) && is_in_force(kernel, &grant, now).await? {
             covering.push(grant.id);
         }

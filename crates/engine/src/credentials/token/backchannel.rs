@@ -18,14 +18,15 @@ use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::row::{Record, Stored};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::credentials::token;
+use crate::credentials::token::ask::TokenAsk;
+use crate::credentials::token::ask::Wanted;
 use crate::credentials::token::intent::{PARAMETER, TaskBy};
 use crate::credentials::token::prove;
-use crate::credentials::token::{TokenAsk, Wanted};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 
+use crate::credentials::token::ask;
 use tenure_core::id::RequestId;
 use tenure_credentials::vouch::Vouch;
 
@@ -82,7 +83,7 @@ async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_i
     changeset.once.extend(proven.once);
     changeset.spends.push(Spend {
         budget: format!("poll/{id}"),
-        ..token::issuance_spend(kernel, id, now)
+        ..ask::issuance_spend(kernel, id, now)
     });
     Ok(Some((changeset, wait)))
 }

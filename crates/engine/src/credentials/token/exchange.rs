@@ -4,71 +4,28 @@
 //! it then gets is what every one of the chain has and allows, now: [`gate::delegated`].
 
 use serde_json::json;
-use tenure_core::changeset::Changeset;
-use tenure_core::credential::Credential;
-use tenure_core::delegation::{DELEGATE, Delegation};
-use tenure_core::gate::{self, HandOn, Link};
+use tenure_core::delegation::DELEGATE;
+use tenure_core::gate::{self, HandOn};
 use tenure_core::identity::CredentialType;
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
-use crate::credentials::introspection;
+use crate::credentials::liveness;
+use crate::credentials::liveness::Ancestor;
+use crate::credentials::token::ask::TokenAsk;
+use crate::credentials::token::ask::Wanted;
 use crate::credentials::token::intent::{DELEGATION_DETAIL, DelegationDetail, Intent, Wish, granted_task};
-use crate::credentials::token::{TokenAsk, Wanted};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 
 /// What an access token is called in an exchange (RFC 8693 §3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// A link of a chain, with everything that its standing rests on.
-pub(crate) struct Ancestor {
-    pub known: Known,
-    pub credential: Stored<Credential>,
-}
-
-impl Ancestor {
-    fn link(&self, now: Timestamp) -> Option<Link<'_>> {
-        Some(Link {
-            facts: self.known.facts(now),
-            credential: &self.credential,
-            tenure: self.known.resource(self.credential.resource)?,
-        })
-    }
-
-    /// Demands that it is all as it was read: what is revoked meanwhile issues nothing any more.
-    pub(crate) fn expect(&self, changeset: &mut Changeset) {
-        self.known.expect(changeset);
-        changeset.expect(&self.credential);
-        for grant in self.known.grants.iter().flatten() {
-            changeset.expect(grant);
-        }
-    }
-}
-
-/// The chain as the gate reads it; none if one of its charters has nothing on Tenure any more.
-pub(crate) fn links(ancestors: &[Ancestor], now: Timestamp) -> Option<Vec<Link<'_>>> {
-    ancestors.iter().map(|ancestor| ancestor.link(now)).collect()
-}
-
 /// Whether a resource is Tenure itself: its uri is the public URL, or the issuer identifier of its own environment.
 pub(crate) fn is_tenure(kernel: &Kernel, resource: &Resource) -> bool {
     resource.is_at(&kernel.settings.public_url) || resource.is_at(&kernel.issuer_of(&resource.environment))
-}
-
-/// Those that a credential derives from, the first link first; none if one of them is gone.
-pub(crate) async fn ancestors(kernel: &Kernel, delegation: &Delegation) -> Result<Option<Vec<Ancestor>>, OpError> {
-    let mut ancestors = Vec::with_capacity(delegation.parents.len());
-    for (id, parent) in delegation.chain.iter().zip(&delegation.parents) {
-        let (Some(known), Some(credential)) = (kernel.know(*id).await?, kernel.one::<Credential>(parent).await?) else {
-            return Ok(None);
-        };
-        ancestors.push(Ancestor { known, credential });
-    }
-    Ok(Some(ancestors))
 }
 
 /// A token for Tenure itself by which another identity may act for this one.
@@ -101,7 +58,7 @@ pub(crate) fn wanted_hand_on(
     let uri = detail.location()?;
     let resource = known.resources.iter().flatten().find(|resource| resource.is_at(uri));
     let resource = resource.ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on the location"))?;
-    let links = links(&ancestors, now).ok_or(Reason::ParentEnded)?;
+    let links = liveness::links(&ancestors, now).ok_or(Reason::ParentEnded)?;
     let handed = gate::hand_on(
         &links,
         standing,
@@ -159,7 +116,7 @@ pub(crate) async fn wanted_exchange(
             "the subject token is for another resource, or the actor's own charter has nothing on it",
         )
     })?;
-    let links = links(&ancestors, now).ok_or(Reason::ParentEnded)?;
+    let links = liveness::links(&ancestors, now).ok_or(Reason::ParentEnded)?;
     let offered = may_act.map(|may_act| may_act.actions.as_slice()).unwrap_or_default();
     let holds = |action: &str| {
         let action = [action.to_owned()];
@@ -187,7 +144,7 @@ pub(crate) async fn wanted_exchange(
 /// Those for whom the actor wants to act, by the subject's token: addressed to Tenure, alive, and naming this actor (S-14). To anybody
 /// else it says nothing about whether it is alive.
 async fn subject(kernel: &Kernel, ask: &TokenAsk, token: &str, actor: &Known, now: Timestamp) -> Result<Vec<Ancestor>, OpError> {
-    let (claims, held) = introspection::presented(kernel, token, now)
+    let (claims, held) = liveness::presented(kernel, token, now)
         .await?
         .ok_or_else(|| OpError::because(Reason::CredentialUnknown, "the subject token is no access token of ours in its time"))?;
     let credential = held.credential;

@@ -15,10 +15,10 @@ use tenure_core::policy::{Question, Value};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::credentials::liveness;
 use crate::credentials::misuse;
 use crate::credentials::misuse::Apart;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query;
 

@@ -1,5 +1,6 @@
 //! The token endpoint's use case: a workload proves itself and gets a credential of minutes.
 
+pub mod ask;
 pub mod backchannel;
 pub mod exchange;
 pub mod instances;
@@ -10,33 +11,32 @@ pub mod sender;
 use serde_json::json;
 use tenure_api::views::TokenIssued;
 use tenure_core::binding::BindingState;
-use tenure_core::changeset::{Changeset, Expect, Spend};
-use tenure_core::delegation::MayAct;
+use tenure_core::changeset::Changeset;
 use tenure_core::environment::Environment;
 use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::gate::{self, Ask, Delegated, Held};
+use tenure_core::gate::{self, Ask, Delegated};
 use tenure_core::id::{CredentialId, IdentityId};
 use tenure_core::identity::{CredentialType, Identity};
-use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
+use tenure_core::policy::{Action, Attributes, Question, Value};
 use tenure_core::port::Committed;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::resource::Resource;
+use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
 use tenure_core::time::{Span, Timestamp};
 
 pub use self::exchange::ACCESS_TOKEN_TYPE;
-use self::exchange::Ancestor;
 use self::instances::Mark;
 pub use self::intent::DETAIL_TYPES;
-use self::intent::{Intent, TaskBy, Wish, granted_task, within_task};
+use self::intent::{Intent, Wish, granted_task, within_task};
 pub use self::prove::Proof;
-pub(crate) use self::prove::unfit_proof;
 pub(crate) use self::sender::TokenUse;
 pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
-use crate::Kernel;
-use crate::credentials::introspection::token_type;
 use crate::credentials::misuse;
+use crate::credentials::token::ask::TokenAsk;
+use crate::credentials::token::ask::Wanted;
+pub(crate) use crate::credentials::token::ask::unfit_proof;
+use crate::credentials::token::sender::token_type;
+use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
@@ -44,46 +44,6 @@ use crate::kernel::exceptional;
 use crate::kernel::keys;
 use crate::kernel::load;
 use crate::kernel::load::Known;
-use crate::kernel::refusals::{Refusal, window};
-
-/// What is asked of the token endpoint.
-#[derive(Clone)]
-pub struct TokenAsk {
-    /// The environment whose issuer is asked.
-    pub environment: String,
-    /// Who claims to ask; an assertion names it itself.
-    pub client_id: Option<String>,
-    /// The proof.
-    pub proof: Proof,
-    /// The resource's identifier (RFC 8707); may be left out if only one is held.
-    pub resource: Option<String>,
-    /// The actions wanted, in OAuth's form; all that are held if left out.
-    pub scope: Option<String>,
-    /// What is asked for in the form of RFC 9396: a JSON array.
-    pub authorization_details: Option<String>,
-    /// What it rests on.
-    pub grant: Grant,
-    /// The keys that the client showed besides its proof.
-    pub sender: Presented,
-    /// Where the request comes from, for the record of strangers.
-    pub source: String,
-}
-
-impl TokenAsk {
-    /// What is asked, in the record of a refusal.
-    const fn asked(&self) -> &'static str {
-        match self.grant {
-            Grant::Exchange(_) => "token_exchange",
-            _ => self.proof.method(),
-        }
-    }
-
-    /// The actions that are asked for.
-    fn actions(&self) -> Vec<String> {
-        let scope = self.scope.as_deref().unwrap_or_default();
-        scope.split(' ').filter(|action| !action.is_empty()).map(str::to_owned).collect()
-    }
-}
 
 /// What a credential is asked for on the strength of.
 #[derive(Clone)]
@@ -94,29 +54,6 @@ pub enum Grant {
     Exchange(String),
     /// What the identity asked for while it runs (R56): the `auth_req_id` under which its request was opened.
     Backchannel(String),
-}
-
-/// What a grant comes to.
-pub(crate) struct Wanted {
-    resource: Stored<Resource>,
-    held: Held,
-    /// The task that it is for, with how the request came to it.
-    task: Option<(String, TaskBy)>,
-    /// Actions that were asked for and are left out.
-    left_out: Vec<String>,
-    /// Why what is asked for is not part of a declared task, where it isn't.
-    outside: Option<Reason>,
-    may_act: Option<MayAct>,
-    /// What it derives from.
-    delegated: Option<Delegated>,
-    /// Those whose authority was handed on, the first link first.
-    ancestors: Vec<Ancestor>,
-    /// The granted details (RFC 9396 §7).
-    details: Option<serde_json::Value>,
-    /// Of a token exchange (RFC 8693 §2.2.1).
-    issued_token_type: Option<&'static str>,
-    /// What it rests on besides the identity's own rows.
-    expects: Vec<Expect>,
 }
 
 /// What one decision to issue rests on and gives.
@@ -161,7 +98,7 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
             answer,
             retry_after,
         }) => {
-            refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
+            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
             if reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
@@ -173,7 +110,7 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
             })
         }
         Err(OpError::Invalid(fields)) => {
-            refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
+            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
             Err(OpError::Invalid(fields))
         }
         // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
@@ -349,7 +286,7 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     changeset.insert(&record);
     changeset.once.extend(proven.once);
     changeset.once.extend(sender.once);
-    changeset.spends.push(issuance_spend(kernel, id, now));
+    changeset.spends.push(ask::issuance_spend(kernel, id, now));
     let algorithm = environment.algorithm_at(wanted.resource.signing_algorithm, now);
     let signer = keys::token_signer(kernel, &environment, algorithm, now).await?;
     let issued = Issued {
@@ -381,7 +318,7 @@ fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::S
     if let Some(detail) = &intent.delegation {
         return exchange::wanted_hand_on(kernel, ask, known, standing, Vec::new(), detail, now);
     }
-    let resource = wanted_resource(known, intent.resource(ask.resource.as_deref())?, standing)?;
+    let resource = ask::wanted_resource(known, intent.resource(ask.resource.as_deref())?, standing)?;
     let holds = |action: &str| standing.held(&resource, &[action.to_owned()]).is_ok();
     let wish = Wish::read(&intent, ask.actions(), standing, &resource, &resource.actions, holds)?;
     let held = standing.held(&resource, &wish.actions)?;
@@ -399,64 +336,6 @@ fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::S
         issued_token_type: None,
         expects: Vec::new(),
     })
-}
-
-/// One more credential from the identity's budget of the minute.
-pub(crate) fn issuance_spend(kernel: &Kernel, id: IdentityId, now: Timestamp) -> Spend {
-    let start = window(now);
-    Spend {
-        budget: format!("issue/{id}"),
-        window: start,
-        until: start.plus(Span::from_mins(2)),
-        by: 1,
-        limit: kernel.settings.issuance_budget,
-    }
-}
-
-/// Records that an identity which proved itself was refused.
-pub(crate) async fn refuse_identity(
-    kernel: &Kernel,
-    id: IdentityId,
-    control: ControlPoint,
-    asked: &str,
-    code: &str,
-    fields: &[FieldProblem],
-    answer: Option<&Answer>,
-) {
-    kernel
-        .record_refusal(Refusal {
-            actor: Actor::Identity { id },
-            control,
-            asked,
-            subjects: vec![id.to_string()],
-            code,
-            fields,
-            answer,
-        })
-        .await;
-}
-
-/// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
-pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
-    let mut resources = known.resources.iter().flatten();
-    match uri {
-        Some(uri) => resources
-            .find(|resource| resource.is_at(uri))
-            .cloned()
-            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
-        None => {
-            let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
-            match (held.next(), held.next()) {
-                (Some(only), None) => Ok(only.clone()),
-                (None, _) => Err(OpError::refused(Reason::NoLiveGrant)),
-                (Some(_), Some(_)) => Err(OpError::field(
-                    "resource",
-                    "resource_missing",
-                    "name the resource (RFC 8707): the identity holds more than one",
-                )),
-            }
-        }
-    }
 }
 
 fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, waived: Vec<String>, now: Timestamp) -> Attributes {

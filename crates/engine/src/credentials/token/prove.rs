@@ -1,7 +1,7 @@
 //! How workloads prove themselves: exactly one binding of the identity that a proof names must match (S-13).
 
 use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
-use tenure_core::changeset::{Changeset, Once, Spend};
+use tenure_core::changeset::{Changeset, Once};
 use tenure_core::claim;
 use tenure_core::epoch::Trust;
 use tenure_core::event::{Actor, ControlPoint};
@@ -15,8 +15,8 @@ use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion,
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
-use crate::Kernel;
-use crate::credentials::token;
+use crate::credentials::token::ask;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
 use crate::kernel::load::Known;
@@ -149,7 +149,7 @@ async fn prove_external(kernel: &Kernel, known: &Known, token: &str, environment
             Ok(external) => external,
             Err(error) => {
                 let detail = format!("{error}; the issuer is registered with the audience {}", issuer.audience);
-                unfit = Some(OpError::because(unfit_proof(error), detail));
+                unfit = Some(OpError::because(ask::unfit_proof(error), detail));
                 continue;
             }
         };
@@ -180,17 +180,6 @@ pub(crate) async fn signed_by(kernel: &Kernel, issuer: &Issuer, token: &str) -> 
     let check = |keys: &JwkSet| SignedExternal::read(token, keys, &algorithms, &issuer.url);
     let lacks = |error: &JoseError| *error == JoseError::KeyUnknown;
     issuers::check_by_keys(kernel, &issuer.id.to_string(), &issuer.jwks_uri, check, lacks).await
-}
-
-/// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
-/// what a revocation needs.
-pub(crate) fn authentication_spend(kernel: &Kernel, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
-    let limit = kernel.settings.issuance_budget.saturating_mul(10);
-    Spend {
-        budget: format!("{purpose}/{id}"),
-        limit,
-        ..token::issuance_spend(kernel, id, now)
-    }
 }
 
 /// Authenticates an identity by a client assertion outside the token endpoint, and uses the assertion up.
@@ -243,7 +232,7 @@ pub async fn authenticate_client(
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.expect(&known.identity).expect(&proven.binding);
             changeset.once.extend(proven.once);
-            changeset.spends.push(authentication_spend(kernel, id, purpose, now));
+            changeset.spends.push(ask::authentication_spend(kernel, id, purpose, now));
             Ok((changeset, known.identity))
         })
         .await;
@@ -259,7 +248,7 @@ pub async fn authenticate_client(
             answer,
             retry_after,
         }) => {
-            token::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
+            ask::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
             Err(OpError::Refused {
                 reason,
                 detail,
@@ -274,18 +263,8 @@ pub async fn authenticate_client(
 /// A proof by a bound key is told what is wrong with it, on its identity's record; to anybody else every failed proof reads the same.
 fn refused(refused: Refused) -> OpError {
     match refused.is_signed {
-        true => OpError::because(unfit_proof(refused.error), refused.error.to_string()),
+        true => OpError::because(ask::unfit_proof(refused.error), refused.error.to_string()),
         false => OpError::Unauthenticated(Reason::ProofInvalid),
-    }
-}
-
-/// What is wrong with a proof whose signature holds.
-pub(crate) const fn unfit_proof(error: JoseError) -> Reason {
-    match error {
-        JoseError::AudienceWrong => Reason::ProofAudienceWrong,
-        JoseError::Expired | JoseError::NotYetValid => Reason::ProofNotNow,
-        JoseError::LifetimeTooLong => Reason::ProofTooLong,
-        _ => Reason::ProofClaimsWrong,
     }
 }
 

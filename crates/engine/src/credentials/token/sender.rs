@@ -16,9 +16,8 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
 
-use crate::Kernel;
-use crate::credentials::token;
-use crate::credentials::token::prove;
+use crate::credentials::token::ask;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
 /// Proofs of one nonce that a node remembers; past that it answers none more until the next nonce.
@@ -163,7 +162,7 @@ pub(crate) async fn holds_key(
             ..
         }) => kernel.count_stranger(*reason, &credential.identity.to_string()),
         Err(OpError::Refused { reason, .. }) => {
-            token::refuse_identity(kernel, credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None).await;
+            ask::refuse_identity(kernel, credential.identity, ControlPoint::Use, to.asked, reason.code(), &[], None).await;
         }
         _ => {}
     }
@@ -197,9 +196,17 @@ async fn use_up(kernel: &Kernel, id: IdentityId, checked: &Checked, asked: &str,
                 .fact("purpose", asked);
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.once.push(checked.once());
-            changeset.spends.push(prove::authentication_spend(kernel, id, "proof", now));
+            changeset.spends.push(ask::authentication_spend(kernel, id, "proof", now));
             Ok((changeset, ()))
         })
         .await
         .map(drop)
+}
+
+/// How a token is presented (RFC 6750, RFC 9449).
+pub(crate) const fn token_type(confirmation: Option<&Confirmation>) -> &'static str {
+    match confirmation {
+        Some(Confirmation::Jkt(_)) => "DPoP",
+        Some(Confirmation::Certificate(_)) | None => "Bearer",
+    }
 }

@@ -14,8 +14,8 @@ use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::endings::removals::plan::{self, Ending};
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::query;
 

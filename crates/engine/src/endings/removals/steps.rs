@@ -16,7 +16,6 @@ use tenure_core::signal::{SignalKind, SubjectKind};
 use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::credentials::revocation;
 use crate::endings::removals::blast;
 use crate::endings::removals::blast::Planned;
@@ -24,6 +23,7 @@ use crate::endings::removals::plan::{self, End, Ending, Step};
 use crate::identities::charter;
 use crate::identities::dormancy;
 use crate::identities::lifecycle;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::query;

@@ -19,7 +19,8 @@ use super::*;
 use crate::credentials::liveness;
 use crate::credentials::revocation;
 use crate::credentials::token;
-use crate::credentials::token::{Grant, Presented, Proof, TokenAsk};
+use crate::credentials::token::ask::TokenAsk;
+use crate::credentials::token::{Grant, Presented, Proof};
 use crate::identities::enrolment;
 use crate::identities::lifecycle;
 use crate::identities::registration;
@@ -29,6 +30,8 @@ use crate::kernel::caller::Caller;
 use crate::log::reading;
 use crate::log::seal::tests::{World, world};
 use crate::matters::request;
+use crate::matters::roles;
+use crate::matters::votes;
 use crate::people::operator_tokens;
 use crate::people::person;
 use crate::run::upkeep;
@@ -70,7 +73,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
     let engine = &world.engine;
     let manager = world.person(Role::Manager).await;
     let named = json!({"name": "Olu", "roles": ["requester", "owner"], "manager": manager.person_id()});
-    let owner = person::create_person(engine, &world.admin, ask(named)).await.unwrap().record.id;
+    let owner = roles::create_person(engine, &world.admin, ask(named)).await.unwrap().record.id;
     let token = operator_tokens::create_operator_token(engine, &world.admin, owner, Default::default())
         .await
         .unwrap();
@@ -111,7 +114,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         content_hash: request::request(engine, &manager, request).await.unwrap().request.content_hash,
         comment: String::new(),
     };
-    lifecycle::activate(engine, &manager, id, crate::kernel::if_match::IfMatch::Missing, vote)
+    votes::activate(engine, &manager, id, crate::kernel::if_match::IfMatch::Missing, vote)
         .await
         .unwrap();
     Org {

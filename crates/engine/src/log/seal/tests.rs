@@ -22,8 +22,8 @@ use crate::kernel::outbound::{Answered, Fetch, FetchError, Form, Push};
 use crate::log::places;
 use crate::log::reading;
 use crate::log::seal;
+use crate::matters::roles;
 use crate::people::operator_tokens;
-use crate::people::person;
 use crate::people::setup;
 use crate::{Ports, Settings};
 
@@ -142,7 +142,7 @@ impl World {
             roles: vec![role],
             ..NewPerson::default()
         };
-        let person = person::create_person(&self.engine, &self.admin, ask).await.unwrap().record.id;
+        let person = roles::create_person(&self.engine, &self.admin, ask).await.unwrap().record.id;
         let token = operator_tokens::create_operator_token(&self.engine, &self.admin, person, Default::default())
             .await
             .unwrap();

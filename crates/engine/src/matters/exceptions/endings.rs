@@ -18,10 +18,10 @@ use tenure_core::request::{Request, RequestState};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::person_access;
 use crate::identities::dormancy;
 use crate::identities::dormancy::ByRule;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

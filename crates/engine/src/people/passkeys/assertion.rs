@@ -19,9 +19,10 @@ use tenure_credentials::webauthn::{
     Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash, decode, verify_assertion,
 };
 
-use crate::Kernel;
+use crate::kernel::Kernel;
+use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
-use crate::kernel::refusals::{Refusal, window};
+use crate::kernel::refusals::Refusal;
 use crate::people::passkeys;
 use crate::people::passkeys::{Begun, TIMEOUT, passkey_assurance, sign_in_itself, used, user_handle, view};
 use crate::people::sign_in;

@@ -226,3 +226,4 @@ impl Facts {
 mod published_tests;
 #[cfg(test)]
 mod tests;
+pub mod words;

@@ -4,7 +4,7 @@ use tenure_core::id::TeamId;
 use tenure_core::state_digest::{DigestChunk, Slot};
 use tenure_core::team::Team;
 
-use crate::Kernel;
+use crate::kernel::Kernel;
 use crate::kernel::work::system;
 use crate::log::seal;
 use crate::log::seal::tests::world;

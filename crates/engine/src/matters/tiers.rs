@@ -19,11 +19,11 @@ use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
-use crate::Kernel;
 use crate::identities::dormancy;
 use crate::identities::review_opening;
 use crate::identities::review_opening::reviewer_of;
 use crate::inventory::references;
+use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::matters::contracts;

@@ -20,8 +20,8 @@ use tenure_core::row::{RowKind, Stored};
 use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
-use crate::Kernel;
 use crate::access::departures;
+use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -1,3 +1,0 @@
-//! Runtime decisions about identities and people (OpenID AuthZEN).
-
-use crate::kernel::Kernel;

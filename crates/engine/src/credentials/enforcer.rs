@@ -1,0 +1,16 @@
+//! Who may ask about tokens and uses: an enforcement point.
+
+use crate::kernel::load::Known;
+use tenure_core::identity::Identity;
+use tenure_core::row::Stored;
+
+/// An enforcement point that has proven itself.
+pub struct Enforcer {
+    pub(crate) known: Known,
+    /// The resource that its access token is for, if it came with one: it may ask about no other.
+    pub(crate) bound_to: Option<String>,
+}
+
+pub(crate) const fn enforcer_identity(enforcer: &Enforcer) -> &Stored<Identity> {
+    &enforcer.known.identity
+}

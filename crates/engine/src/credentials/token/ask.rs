@@ -1,0 +1,170 @@
+//! What is asked of the token endpoint, and what it costs whoever asks.
+
+use crate::credentials::liveness::Ancestor;
+use crate::credentials::token::Grant;
+use crate::credentials::token::intent::TaskBy;
+use crate::credentials::token::prove::Proof;
+use crate::credentials::token::sender::Presented;
+use crate::kernel::Kernel;
+use crate::kernel::aggregates::window;
+use crate::kernel::error::OpError;
+use crate::kernel::load::Known;
+use crate::kernel::refusals::Refusal;
+use tenure_core::changeset::Expect;
+use tenure_core::changeset::Spend;
+use tenure_core::delegation::MayAct;
+use tenure_core::event::Actor;
+use tenure_core::event::ControlPoint;
+use tenure_core::gate;
+use tenure_core::gate::Delegated;
+use tenure_core::gate::Held;
+use tenure_core::id::IdentityId;
+use tenure_core::policy::Answer;
+use tenure_core::problem::FieldProblem;
+use tenure_core::problem::Reason;
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::time::Span;
+use tenure_core::time::Timestamp;
+use tenure_credentials::jose::JoseError;
+
+/// What is asked of the token endpoint.
+#[derive(Clone)]
+pub struct TokenAsk {
+    /// The environment whose issuer is asked.
+    pub environment: String,
+    /// Who claims to ask; an assertion names it itself.
+    pub client_id: Option<String>,
+    /// The proof.
+    pub proof: Proof,
+    /// The resource's identifier (RFC 8707); may be left out if only one is held.
+    pub resource: Option<String>,
+    /// The actions wanted, in OAuth's form; all that are held if left out.
+    pub scope: Option<String>,
+    /// What is asked for in the form of RFC 9396: a JSON array.
+    pub authorization_details: Option<String>,
+    /// What it rests on.
+    pub grant: Grant,
+    /// The keys that the client showed besides its proof.
+    pub sender: Presented,
+    /// Where the request comes from, for the record of strangers.
+    pub source: String,
+}
+
+impl TokenAsk {
+    /// What is asked, in the record of a refusal.
+    pub(crate) const fn asked(&self) -> &'static str {
+        match self.grant {
+            Grant::Exchange(_) => "token_exchange",
+            _ => self.proof.method(),
+        }
+    }
+
+    /// The actions that are asked for.
+    pub(crate) fn actions(&self) -> Vec<String> {
+        let scope = self.scope.as_deref().unwrap_or_default();
+        scope.split(' ').filter(|action| !action.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// What a grant comes to.
+pub(crate) struct Wanted {
+    pub(crate) resource: Stored<Resource>,
+    pub(crate) held: Held,
+    /// The task that it is for, with how the request came to it.
+    pub(crate) task: Option<(String, TaskBy)>,
+    /// Actions that were asked for and are left out.
+    pub(crate) left_out: Vec<String>,
+    /// Why what is asked for is not part of a declared task, where it isn't.
+    pub(crate) outside: Option<Reason>,
+    pub(crate) may_act: Option<MayAct>,
+    /// What it derives from.
+    pub(crate) delegated: Option<Delegated>,
+    /// Those whose authority was handed on, the first link first.
+    pub(crate) ancestors: Vec<Ancestor>,
+    /// The granted details (RFC 9396 §7).
+    pub(crate) details: Option<serde_json::Value>,
+    /// Of a token exchange (RFC 8693 §2.2.1).
+    pub(crate) issued_token_type: Option<&'static str>,
+    /// What it rests on besides the identity's own rows.
+    pub(crate) expects: Vec<Expect>,
+}
+
+/// One more credential from the identity's budget of the minute.
+pub(crate) fn issuance_spend(kernel: &Kernel, id: IdentityId, now: Timestamp) -> Spend {
+    let start = window(now);
+    Spend {
+        budget: format!("issue/{id}"),
+        window: start,
+        until: start.plus(Span::from_mins(2)),
+        by: 1,
+        limit: kernel.settings.issuance_budget,
+    }
+}
+
+/// Records that an identity which proved itself was refused.
+pub(crate) async fn refuse_identity(
+    kernel: &Kernel,
+    id: IdentityId,
+    control: ControlPoint,
+    asked: &str,
+    code: &str,
+    fields: &[FieldProblem],
+    answer: Option<&Answer>,
+) {
+    kernel
+        .record_refusal(Refusal {
+            actor: Actor::Identity { id },
+            control,
+            asked,
+            subjects: vec![id.to_string()],
+            code,
+            fields,
+            answer,
+        })
+        .await;
+}
+
+/// The resource that a token is for: the one that is named, or the only one that the identity holds something on.
+pub(crate) fn wanted_resource(known: &Known, uri: Option<&str>, standing: &gate::Standing<'_>) -> Result<Stored<Resource>, OpError> {
+    let mut resources = known.resources.iter().flatten();
+    match uri {
+        Some(uri) => resources
+            .find(|resource| resource.is_at(uri))
+            .cloned()
+            .ok_or_else(|| OpError::because(Reason::ResourceUnknown, "the charter has nothing on this resource")),
+        None => {
+            let mut held = resources.filter(|resource| standing.held(resource, &[]).is_ok());
+            match (held.next(), held.next()) {
+                (Some(only), None) => Ok(only.clone()),
+                (None, _) => Err(OpError::refused(Reason::NoLiveGrant)),
+                (Some(_), Some(_)) => Err(OpError::field(
+                    "resource",
+                    "resource_missing",
+                    "name the resource (RFC 8707): the identity holds more than one",
+                )),
+            }
+        }
+    }
+}
+
+/// One more authentication outside the token endpoint. Each purpose has a count of its own, so that questions never use up
+/// what a revocation needs.
+pub(crate) fn authentication_spend(kernel: &Kernel, id: IdentityId, purpose: &str, now: Timestamp) -> Spend {
+    let limit = kernel.settings.issuance_budget.saturating_mul(10);
+    Spend {
+        budget: format!("{purpose}/{id}"),
+        limit,
+        ..issuance_spend(kernel, id, now)
+    }
+}
+
+/// What is wrong with a proof whose signature holds.
+pub(crate) const fn unfit_proof(error: JoseError) -> Reason {
+    match error {
+        JoseError::AudienceWrong => Reason::ProofAudienceWrong,
+        JoseError::Expired | JoseError::NotYetValid => Reason::ProofNotNow,
+        JoseError::LifetimeTooLong => Reason::ProofTooLong,
+        _ => Reason::ProofClaimsWrong,
+    }
+}

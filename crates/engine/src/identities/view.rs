@@ -1,0 +1,64 @@
+//! Identities as their readers see them.
+
+use crate::credentials::holds;
+use crate::credentials::holds::scopes_of;
+use crate::inventory::removal_groups;
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use crate::kernel::work;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use tenure_api::views::IdentityView;
+use tenure_api::views::RemovalGroup;
+use tenure_core::identity::Identity;
+use tenure_core::port::Committed;
+use tenure_core::row::Stored;
+use tenure_core::scope::Hold;
+use tenure_core::scope::Scope;
+
+/// An identity with what is computed about it.
+pub(crate) async fn identity_view(kernel: &Kernel, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {
+    let holds = Box::pin(holds::holds_of(kernel, std::iter::once(&record))).await?;
+    let removal_group = Box::pin(removal_groups::removal_group_view(kernel, &record.charter)).await?;
+    let mut view = shown(kernel, record, revision, &holds, removal_group).await?;
+    if let Some(committed) = committed {
+        view.log = Some(kernel.logged(committed).await?);
+    }
+    Ok(view)
+}
+
+/// A page of identities with what is computed about them; what many share is read once.
+pub(crate) async fn identity_views(kernel: &Kernel, rows: Vec<Stored<Identity>>) -> Result<Vec<IdentityView>, OpError> {
+    let holds = holds::holds_of(kernel, rows.iter().map(|row| &*row.value)).await?;
+    let mut groups = BTreeMap::new();
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = (row.charter.removal_group, row.charter.application);
+        if let Entry::Vacant(unknown) = groups.entry(place) {
+            unknown.insert(removal_groups::removal_group_view(kernel, &row.charter).await?);
+        }
+        let group = groups.get(&place).cloned().flatten();
+        views.push(shown(kernel, (*row.value).clone(), row.revision, &holds, group).await?);
+    }
+    Ok(views)
+}
+
+pub(crate) async fn shown(
+    kernel: &Kernel,
+    record: Identity,
+    revision: u64,
+    holds: &BTreeMap<Scope, Hold>,
+    removal_group: Option<RemovalGroup>,
+) -> Result<IdentityView, OpError> {
+    let last_used = work::last_used(kernel, &record.id.to_string()).await?;
+    Ok(IdentityView {
+        removal_group,
+        holds: scopes_of(&record).iter().filter_map(|scope| holds.get(scope).cloned()).collect(),
+        releasers: None,
+        ceilings: record.ceilings(),
+        record,
+        revision,
+        last_used,
+        log: None,
+    })
+}
