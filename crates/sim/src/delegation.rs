@@ -10,8 +10,9 @@ use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Kind, Retiremen
 use tenure_core::resource::{Verification, WhenUnreachable};
 use tenure_core::time::Span;
 use tenure_engine::Kernel;
+use tenure_engine::credentials::token::ask::Grant;
 use tenure_engine::credentials::token::ask::TokenAsk;
-use tenure_engine::credentials::token::{Grant, Presented, Proof};
+use tenure_engine::credentials::token::{Presented, Proof};
 
 use crate::furnish::{activate, done};
 use crate::intent::{Bound, Derived, Hidden, Intent, Subject};

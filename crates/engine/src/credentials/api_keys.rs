@@ -7,15 +7,13 @@ use tenure_core::event::ControlPoint;
 use tenure_core::exception::{Exception, ExceptionType};
 use tenure_core::exceptional::Access;
 use tenure_core::gate::{self, Ask};
-use tenure_core::id::{CredentialId, CredentialKind, IdentityId};
+use tenure_core::id::{CredentialId, IdentityId};
 use tenure_core::identity::{CredentialType, Identity, Kind};
 use tenure_core::policy::{Action, Attributes, Question, Value};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::api_key::issue_api_key;
-use tenure_credentials::opaque::{OpaqueKind, Parsed};
-use tenure_credentials::token::AccessClaims;
 
 use crate::credentials::token::ask;
 use crate::credentials::token::ask::wanted_resource;
@@ -182,29 +180,4 @@ async fn weaker_credential_waiver(kernel: &Kernel, identity: &Identity, now: Tim
         }
     }
     Ok(found)
-}
-
-/// What an API key says of itself, if it is one of ours and its secret is right: what the claims of an access token say of that.
-pub(crate) async fn api_key_claims(kernel: &Kernel, text: &str) -> Result<Option<AccessClaims>, OpError> {
-    let Ok(parsed) = Parsed::parse(text) else { return Ok(None) };
-    let (OpaqueKind::ApiKey, Some(id)) = (parsed.kind(), parsed.id::<CredentialKind>()) else {
-        return Ok(None);
-    };
-    let Some(credential) = kernel.one::<tenure_core::credential::Credential>(id).await? else {
-        return Ok(None);
-    };
-    if !credential.hash.as_deref().is_some_and(|hash| kernel.opaque.matches(&parsed, hash)) {
-        return Ok(None);
-    }
-    let resource = kernel.one::<tenure_core::resource::Resource>(credential.resource).await?;
-    Ok(resource.map(|resource| AccessClaims {
-        credential: credential.id,
-        identity: credential.identity,
-        subject: credential.identity,
-        confirmation: None,
-        audience: resource.uri.clone(),
-        scope: credential.actions.clone(),
-        issued_at: credential.issued_at,
-        expires_at: credential.expires_at,
-    }))
 }

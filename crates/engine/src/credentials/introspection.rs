@@ -11,10 +11,8 @@ use tenure_core::problem::Reason;
 use tenure_core::resource::{Resource, WhenUnreachable};
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
-use tenure_credentials::jose::SKEW;
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
-use crate::credentials::api_keys;
 use crate::credentials::enforcer::Enforcer;
 use crate::credentials::liveness;
 use crate::credentials::liveness::Held;
@@ -34,13 +32,6 @@ use crate::kernel::keys;
 const ANY_TIME: Span = Span::from_days(36_500);
 const NOTHING: Introspection = Introspection { active: false, token: None };
 
-/// The claims of an access token of an environment, signature and times checked. Nodes' clocks differ, so a token may be issued a little
-/// ahead of this one; whether it is over is for its record to say, to the moment.
-pub(crate) async fn verified(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<AccessClaims, OpError> {
-    let known = keys::signed_token(kernel, environment, token, now).await?;
-    known.signed.at(now, SKEW).cloned().map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))
-}
-
 /// The claims of an access token of an environment, whatever this node's clock says: nothing may keep a token from being revoked,
 /// neither that another node issued it a moment ahead nor that a clock stepped (S-4). `None` if the signature isn't ours.
 async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -> Result<Option<AccessClaims>, OpError> {
@@ -52,31 +43,16 @@ async fn signed_by_us(kernel: &Kernel, environment: &Environment, token: &str) -
     Ok(verify_access_token(token, &keys, &kernel.issuer_of(&environment.name), kernel.now(), ANY_TIME).ok())
 }
 
-/// The environment that a token says it is from; nothing is checked yet.
-pub(crate) async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
-    if let Some(known) = keys::known_token(kernel, token) {
-        return kernel.one::<Environment>(&known.environment).await;
-    }
-    let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else {
-        return Ok(None);
-    };
-    let prefix = format!("{}/env/", kernel.settings.public_url);
-    match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
-        Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
-        _ => Ok(None),
-    }
-}
-
 /// The enforcement point behind an access token: a live one of ours with the action `enforce`.
 ///
 /// # Errors
 /// The token fails, is dead, is for something else, or is bound to a key that was not shown.
 pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Presented) -> Result<Enforcer, OpError> {
     let now = kernel.now();
-    let environment = claimed_environment(kernel, token)
+    let environment = liveness::claimed_environment(kernel, token)
         .await?
         .ok_or(OpError::Unauthenticated(Reason::ProofInvalid))?;
-    let claims = verified(kernel, &environment, token, now).await?;
+    let claims = liveness::verified(kernel, &environment, token, now).await?;
     let held = liveness::held(kernel, claims.credential, now)
         .await?
         .ok_or(OpError::Unauthenticated(Reason::CredentialUnknown))?;
@@ -143,10 +119,10 @@ pub async fn introspect(kernel: &Kernel, environment: &str, enforcer: &Enforcer,
         ask::refuse_identity(kernel, enforcer.known.identity.id, ControlPoint::Use, "introspection", reason.code(), &[], None).await;
         return Err(OpError::refused(reason));
     }
-    let key = api_keys::api_key_claims(kernel, token).await?;
+    let key = liveness::api_key_claims(kernel, token).await?;
     let verified = match &key {
         Some(claims) => Ok(claims.clone()),
-        None => verified(kernel, &environment, token, now).await,
+        None => liveness::verified(kernel, &environment, token, now).await,
     };
     let claims = match verified {
         Ok(claims) => claims,

@@ -12,21 +12,25 @@ use tenure_core::time::Timestamp;
 
 use crate::kernel::Kernel;
 
-use crate::credentials::api_keys;
-use crate::credentials::introspection;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::keys;
 use crate::kernel::load::Known;
 use crate::kernel::query::ListAsk;
 use crate::kernel::work;
 use tenure_api::views::Page;
 use tenure_core::changeset::Changeset;
 use tenure_core::delegation::Delegation;
+use tenure_core::environment::Environment;
 use tenure_core::gate;
 use tenure_core::gate::Link;
+use tenure_core::id::CredentialKind;
 use tenure_core::id::IdentityId;
+use tenure_credentials::jose::SKEW;
+use tenure_credentials::opaque::OpaqueKind;
+use tenure_credentials::opaque::Parsed;
 use tenure_credentials::token::AccessClaims;
 
 /// A credential with what its life depends on.
@@ -163,17 +167,17 @@ pub async fn credentials_of(kernel: &Kernel, caller: &Caller, id: IdentityId, mu
 
 /// The credential behind a token that a caller shows us, with whether it is alive.
 pub(crate) async fn presented(kernel: &Kernel, token: &str, now: Timestamp) -> Result<Option<(AccessClaims, Held)>, OpError> {
-    if let Some(claims) = api_keys::api_key_claims(kernel, token).await? {
+    if let Some(claims) = api_key_claims(kernel, token).await? {
         let held = held(kernel, claims.credential, now).await?;
         if held.as_ref().is_some_and(|held| held.status.is_ok()) {
             kernel.touch(claims.credential.to_string(), now);
         }
         return Ok(held.map(|held| (claims, held)));
     }
-    let Some(environment) = introspection::claimed_environment(kernel, token).await? else {
+    let Some(environment) = claimed_environment(kernel, token).await? else {
         return Ok(None);
     };
-    let Ok(claims) = introspection::verified(kernel, &environment, token, now).await else {
+    let Ok(claims) = verified(kernel, &environment, token, now).await else {
         return Ok(None);
     };
     Ok(held(kernel, claims.credential, now)
@@ -222,4 +226,51 @@ pub(crate) async fn ancestors(kernel: &Kernel, delegation: &Delegation) -> Resul
         ancestors.push(Ancestor { known, credential });
     }
     Ok(Some(ancestors))
+}
+
+/// The claims of an access token of an environment, signature and times checked. Nodes' clocks differ, so a token may be issued a little
+/// ahead of this one; whether it is over is for its record to say, to the moment.
+pub(crate) async fn verified(kernel: &Kernel, environment: &Environment, token: &str, now: Timestamp) -> Result<AccessClaims, OpError> {
+    let known = keys::signed_token(kernel, environment, token, now).await?;
+    known.signed.at(now, SKEW).cloned().map_err(|_| OpError::Unauthenticated(Reason::ProofInvalid))
+}
+
+/// The environment that a token says it is from; nothing is checked yet.
+pub(crate) async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<Option<Stored<Environment>>, OpError> {
+    if let Some(known) = keys::known_token(kernel, token) {
+        return kernel.one::<Environment>(&known.environment).await;
+    }
+    let Ok(unverified) = tenure_credentials::jose::read_unverified(token) else {
+        return Ok(None);
+    };
+    let prefix = format!("{}/env/", kernel.settings.public_url);
+    match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
+        Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
+        _ => Ok(None),
+    }
+}
+
+/// What an API key says of itself, if it is one of ours and its secret is right: what the claims of an access token say of that.
+pub(crate) async fn api_key_claims(kernel: &Kernel, text: &str) -> Result<Option<AccessClaims>, OpError> {
+    let Ok(parsed) = Parsed::parse(text) else { return Ok(None) };
+    let (OpaqueKind::ApiKey, Some(id)) = (parsed.kind(), parsed.id::<CredentialKind>()) else {
+        return Ok(None);
+    };
+    let Some(credential) = kernel.one::<tenure_core::credential::Credential>(id).await? else {
+        return Ok(None);
+    };
+    if !credential.hash.as_deref().is_some_and(|hash| kernel.opaque.matches(&parsed, hash)) {
+        return Ok(None);
+    }
+    let resource = kernel.one::<tenure_core::resource::Resource>(credential.resource).await?;
+    Ok(resource.map(|resource| AccessClaims {
+        credential: credential.id,
+        identity: credential.identity,
+        subject: credential.identity,
+        confirmation: None,
+        audience: resource.uri.clone(),
+        scope: credential.actions.clone(),
+        issued_at: credential.issued_at,
+        expires_at: credential.expires_at,
+    }))
 }

@@ -1,6 +1,5 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
-
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::IdentityView;
 use tenure_core::binding::{Binding, BindingMatch, BindingState};

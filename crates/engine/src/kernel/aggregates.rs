@@ -1,6 +1,5 @@
 //! Refusals of strangers, counted in memory until they are written as one.
 
-
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use tenure_core::time::Span;

@@ -1,6 +1,5 @@
 //! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
 
-
 use serde_json::json;
 use tenure_core::changeset::{Changeset, Spend};
 use tenure_core::event::{Actor, ControlPoint};

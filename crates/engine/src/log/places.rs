@@ -483,6 +483,7 @@ mod tests {
     use super::*;
     use crate::kernel::caller;
     use crate::kernel::outbound::FetchError;
+    use crate::log::epochs;
     use crate::log::seal::tests::{World, world};
     use crate::log::sealer::run_sealer;
     use crate::people::person;

@@ -22,13 +22,14 @@ use tenure_credentials::jose::read_object;
 
 use crate::credentials::token::Proof;
 use crate::credentials::token::ask;
-use crate::credentials::token::backchannel;
 use crate::credentials::token::backchannel::TENURE_ACCESS;
 use crate::credentials::token::prove;
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
+use crate::matters::callbacks;
+use crate::matters::callbacks::SEALED_AS;
 use crate::matters::matter_facts;
 use crate::matters::request;
 use crate::requests::route;
@@ -37,8 +38,6 @@ use crate::requests::route;
 const MAX_WAITING: u16 = 16;
 /// The longest `authorization_details` in bytes.
 const MAX_DETAILS: usize = 8 * 1024;
-/// The use under which a notification token is sealed.
-const SEALED_AS: &str = "notification token";
 
 /// What a client asks for.
 #[derive(Clone)]
@@ -171,7 +170,7 @@ async fn decide_ask(kernel: &Kernel, ask: &BackchannelAsk, id: IdentityId) -> Re
     changeset.insert(&request).insert(&waiting);
     let opened = BackchannelOpened {
         request: request.id,
-        auth_req_id: auth_req_id(kernel, request.id, id),
+        auth_req_id: callbacks::auth_req_id(kernel, request.id, id),
         expires_in: expiry.as_secs(),
         interval: INTERVAL.as_secs(),
     };
@@ -222,18 +221,6 @@ fn callback(kernel: &Kernel, ask: &BackchannelAsk, identity: &Identity, request:
         delivered_at: None,
         why: None,
     }))
-}
-
-/// The token with which a client is called back.
-pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::secret::Secret<Vec<u8>>, OpError> {
-    let opened = kernel.root.open(SEALED_AS, &request.to_string(), sealed);
-    opened.map_err(|error| OpError::Internal(error.to_string()))
-}
-
-/// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
-pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
-    let tag = backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
-    format!("{request}.{tag}")
 }
 
 fn check_message(message: &str) -> Result<(), OpError> {

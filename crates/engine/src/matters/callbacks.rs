@@ -14,11 +14,13 @@ use tenure_core::port::Claimed;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
+use crate::credentials::token;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work;
 use crate::kernel::work::system;
-use crate::matters::backchannel;
+
+use tenure_core::id::IdentityId;
 use tenure_core::port::DueKind;
 use tenure_core::request::Asker;
 use tenure_core::request::Matter;
@@ -73,12 +75,12 @@ async fn call_of(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Call>, OpE
     // Where the charter says now: an address that was taken out of it is not called any more.
     let url = identity.and_then(|identity| identity.charter.notification_endpoint.clone());
     let (Some(sealed), Some(url)) = (sealed, url) else { return Ok(None) };
-    let token = backchannel::notification_token(kernel, waiting.request, sealed)?;
+    let token = notification_token(kernel, waiting.request, sealed)?;
     let token = String::from_utf8(token.expose().clone()).map_err(|_| OpError::Internal("a notification token is no text".into()))?;
     Ok(Some(Call {
         url,
         token: tenure_core::secret::Secret::new(token),
-        body: json!({"auth_req_id": backchannel::auth_req_id(kernel, waiting.request, waiting.identity)}).to_string(),
+        body: json!({"auth_req_id": auth_req_id(kernel, waiting.request, waiting.identity)}).to_string(),
     }))
 }
 
@@ -126,3 +128,18 @@ pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, reques
     }
     Ok(())
 }
+
+/// The token with which a client is called back.
+pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::secret::Secret<Vec<u8>>, OpError> {
+    let opened = kernel.root.open(SEALED_AS, &request.to_string(), sealed);
+    opened.map_err(|error| OpError::Internal(error.to_string()))
+}
+
+/// What the identity fetches the answer to its request with. It is derived, so that nothing which could be stolen is stored.
+pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: IdentityId) -> String {
+    let tag = token::backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
+    format!("{request}.{tag}")
+}
+
+/// The use under which a notification token is sealed.
+pub(crate) const SEALED_AS: &str = "notification token";

@@ -13,49 +13,25 @@ use tenure_core::changeset::{Changeset, Once};
 use tenure_core::event::{ControlPoint, Event};
 use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
+use tenure_core::identity::Identity;
 use tenure_core::port::Committed;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
 use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::identities::identity_facts;
-use crate::inventory::references;
 use crate::kernel::Kernel;
 use crate::kernel::authority;
 use crate::kernel::authority::owns_identity;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::load::expect;
 use crate::kernel::operation::Asked;
 use crate::kernel::operation::check_reason;
-use crate::kernel::query;
 use crate::kernel::query::ListAsk;
 use crate::matters::request;
-use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
 use crate::requests::route;
 
 const MAX_DESCRIPTION: usize = 500;
-
-/// The identity for which a control is waived, as the votes bind it.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Waived {
-    id: IdentityId,
-    kind: Kind,
-    charter: CharterDraft,
-}
-
-/// The exceptions of one type that an identity had.
-struct Chain {
-    /// Those that were in force once, in the order of their start.
-    granted: Vec<ExceptionId>,
-    /// One that waits for its request.
-    proposed: Option<ExceptionId>,
-    /// The last of any state.
-    last: Option<ExceptionId>,
-}
 
 /// Proposes an exception for one identity, and opens the request about it, in one commit.
 ///
@@ -87,7 +63,7 @@ async fn proposed(
     identity: IdentityId,
 ) -> Result<(Changeset, Exception), OpError> {
     let now = kernel.now();
-    let chain = chain(kernel, identity, kind).await?;
+    let chain = matter::chain(kernel, identity, kind).await?;
     let mut exception = Exception {
         id: ExceptionId::generate(now, kernel.entropy.as_ref()),
         kind,
@@ -107,7 +83,7 @@ async fn proposed(
         created_at: now,
     };
     let matter = Matter::Exception { exception: exception.id };
-    let mut facts = exception_facts(kernel, &matter, &exception, now).await?;
+    let mut facts = matter::exception_facts(kernel, &matter, &exception, now).await?;
     facts.interested.push(by);
     facts.interested.sort_unstable();
     facts.interested.dedup();
@@ -170,66 +146,6 @@ pub async fn renew_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, 
         renews: Some(id),
     };
     propose_exception(kernel, caller, next).await
-}
-
-async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
-    let terms = [format!("identity={identity}"), format!("type={}", kind.as_str())];
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let (rows, next) = query::rows::<Exception>(kernel, &terms, after).await?;
-        all.extend(rows);
-        match next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
-    }
-    let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
-    granted.sort_unstable();
-    Ok(Chain {
-        granted: granted.into_iter().map(|(_, id)| id).collect(),
-        proposed: all.iter().find(|row| row.state == ExceptionState::Proposed).map(|row| row.id),
-        last: all.last().map(|row| row.id),
-    })
-}
-
-pub(crate) async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
-    let ExceptionSubject::Identity(id) = exception.subject else {
-        return Err(OpError::because(
-            Reason::NotWaivable,
-            "it is about a person, whose access is asked for as person_access",
-        ));
-    };
-    let stored = kernel.must::<Identity>("identity", id).await?;
-    if matches!(stored.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
-        return Err(OpError::because(
-            Reason::IllegalTransition,
-            format!("nothing is waived for an identity that is {}", stored.state.as_str()),
-        ));
-    }
-    let granted = chain(kernel, id, exception.kind).await?.granted.len();
-    // A draft may still lack facts: the exception confers nothing until its charter is judged.
-    let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
-    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
-    facts.context.kind = exception.kind.as_str();
-    facts.context.duration = exception.duration;
-    facts.context.compensated =
-        missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
-    let waived = Waived {
-        id,
-        kind: stored.kind,
-        charter: stored.charter.clone(),
-    };
-    facts.subject = Subject::default()
-        .with("identity", &waived)?
-        .with("type", &exception.kind)?
-        .with("compensating", &exception.compensating)?
-        .with("duration", &exception.duration)?
-        .with("renews", &exception.renews)?
-        .with("renewals", &exception.renewals)?;
-    facts.expects.push(expect(&stored));
-    facts.subjects = vec![exception.id.to_string(), id.to_string()];
-    Ok(facts)
 }
 
 fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, now: Timestamp) -> Event {
@@ -332,7 +248,7 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
         ));
     }
     let controls: Vec<_> = ask.compensating.iter().map(control).collect();
-    for name in missing(kind, &controls) {
+    for name in matter::missing(kind, &controls) {
         problems.push(FieldProblem::new(
             "compensating",
             "control_missing",
@@ -358,28 +274,11 @@ fn wrong(ask: &NewException, kind: ExceptionType) -> Vec<FieldProblem> {
     problems
 }
 
-/// The controls that the type demands and that nobody describes.
-fn missing(kind: ExceptionType, controls: &[CompensatingControl]) -> Vec<&'static str> {
-    let described = |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
-    kind.compensating().iter().copied().filter(|name| !described(name)).collect()
-}
-
 fn control(ask: &NewControl) -> CompensatingControl {
     CompensatingControl {
         control: ask.control.clone(),
         description: ask.description.clone(),
         checked_at: None,
-    }
-}
-
-pub(crate) fn not_proposed(exception: &Exception) -> OpError {
-    OpError::because(Reason::IllegalTransition, format!("the exception is {}", exception.state.as_str()))
-}
-
-fn subject_of(exception: &Exception) -> String {
-    match exception.subject {
-        ExceptionSubject::Identity(id) => id.to_string(),
-        ExceptionSubject::Person(id) => id.to_string(),
     }
 }
 

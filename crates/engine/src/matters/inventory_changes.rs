@@ -8,32 +8,25 @@ use tenure_api::ownership::{Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::third_party::Classification;
 use tenure_api::views::Resource as View;
 use tenure_core::changeset::Changeset;
-use tenure_core::environment::{Environment, EnvironmentKey};
-use tenure_core::event::{ControlPoint, Event};
+use tenure_core::environment::Environment;
+use tenure_core::event::ControlPoint;
 use tenure_core::id::ResourceId;
-use tenure_core::person::Role;
 use tenure_core::policy::Action;
 use tenure_core::port::Committed;
-use tenure_core::problem::FieldProblem;
 use tenure_core::request::{InventoryChange, Matter, Request};
 use tenure_core::resource::{Resource, Verification, WhenUnreachable};
-use tenure_core::row::{Record, Stored};
-use tenure_core::signing_key::{SigningAlgorithm, SigningKey};
+use tenure_core::row::Record;
 use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 
-use crate::inventory::directory;
-use crate::inventory::directory::resource_problems;
-use crate::inventory::ownership::{differences, nothing_to_change};
-use crate::inventory::third_party;
+use crate::inventory::ownership::nothing_to_change;
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
-use crate::kernel::keys::with_key;
-use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
+use crate::matters::inventory_matter;
 use crate::matters::request;
 use crate::matters::tiers::Cause;
 use crate::requests::route;
@@ -69,7 +62,7 @@ pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: If
                         sensitivity: ask.sensitivity,
                         ..(*stored.value).clone()
                     };
-                    let mut changeset = Changeset::new(caller.actor(), now, classified(kernel, &stored, &domain, now));
+                    let mut changeset = Changeset::new(caller.actor(), now, inventory_matter::classified(kernel, &stored, &domain, now));
                     changeset.replace(&stored, &domain);
                     Cause::DataDomain(name).follow(&mut changeset, now);
                     Ok((changeset, Made::Record(domain, stored.revision + 1)))
@@ -114,16 +107,16 @@ pub async fn update_resource(
                         ..(*stored.value).clone()
                     };
                     let mut problems = nothing_to_change("actions", ask.is_empty());
-                    problems.extend(wrong_with(kernel, &resource).await?);
+                    problems.extend(inventory_matter::wrong_with(kernel, &resource).await?);
                     if !problems.is_empty() {
                         return Err(OpError::Invalid(problems));
                     }
                     if is_wider(&stored, &resource) {
                         return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
                     }
-                    let event = updated(kernel, "resource.updated", &*stored.value, &resource, now)?;
+                    let event = inventory_matter::updated(kernel, "resource.updated", &*stored.value, &resource, now)?;
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    replace_resource(&mut changeset, &stored, &resource, now);
+                    inventory_matter::replace_resource(&mut changeset, &stored, &resource, now);
                     Ok((changeset, Made::Record(resource, stored.revision + 1)))
                 })
                 .await?;
@@ -172,10 +165,10 @@ pub async fn update_environment(
                         };
                         return asked_for(kernel, caller, stored.revision, change, ask.purpose.as_deref(), now).await;
                     }
-                    let (environment, key) = environment_as(kernel, &stored, production, signing_algorithm, now)?;
-                    let event = environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
+                    let (environment, key) = inventory_matter::environment_as(kernel, &stored, production, signing_algorithm, now)?;
+                    let event = inventory_matter::environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
                     let mut changeset = Changeset::new(caller.actor(), now, event);
-                    replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
+                    inventory_matter::replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
                     Ok((changeset, Made::Record(environment, stored.revision + 1)))
                 })
                 .await?;
@@ -206,70 +199,6 @@ pub(crate) async fn asked_for<T>(
     Ok((changeset, Made::Request(Box::new(request))))
 }
 
-/// What is wrong with what a resource is to be.
-pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
-    let mut problems = resource_problems(&resource.actions, &resource.data_domains);
-    if problems.is_empty() {
-        problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
-    }
-    Ok(problems)
-}
-
-pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
-    let event = kernel
-        .event(now, "data_domain.classified", ControlPoint::Administer)
-        .subject(&domain.name)
-        .fact("from", stored.sensitivity)
-        .fact("sensitivity", domain.sensitivity);
-    if domain.sensitivity >= stored.sensitivity {
-        return event;
-    }
-    // It lightens approvals: others have to hear of it.
-    let text = format!(
-        "The data domain {} counts as less sensitive from now on: approvals of what touches it may become lighter.",
-        domain.name
-    );
-    notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
-}
-
-pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
-    let (before, after) = differences(stored, record)?;
-    Ok(kernel
-        .event(now, kind, ControlPoint::Administer)
-        .subject(record.row_id())
-        .fact("before", before)
-        .fact("after", after))
-}
-
-pub(crate) fn environment_updated(
-    kernel: &Kernel,
-    stored: &Environment,
-    environment: &Environment,
-    key: Option<&SigningKey>,
-    now: Timestamp,
-) -> Result<Event, OpError> {
-    Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
-}
-
-/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
-pub(crate) fn environment_as(
-    kernel: &Kernel,
-    stored: &Environment,
-    production: bool,
-    signing_algorithm: SigningAlgorithm,
-    now: Timestamp,
-) -> Result<(Environment, Option<SigningKey>), OpError> {
-    let key = directory::missing_key(kernel, stored, Some(signing_algorithm), now)?;
-    let mut environment = Environment {
-        production,
-        signing_algorithm,
-        ..stored.clone()
-    };
-    let signs_from = now.plus(kernel.settings.key_overlap);
-    environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
-    Ok((environment, key))
-}
-
 fn change_of(resource: &Resource) -> InventoryChange {
     InventoryChange::Resource {
         id: resource.id,
@@ -280,52 +209,10 @@ fn change_of(resource: &Resource) -> InventoryChange {
     }
 }
 
-/// The resource as a change of it says.
-pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
-    let mut resource = stored.clone();
-    if let InventoryChange::Resource {
-        actions,
-        data_domains,
-        verification,
-        when_unreachable,
-        ..
-    } = change
-    {
-        resource.actions.clone_from(actions);
-        resource.data_domains.clone_from(data_domains);
-        resource.verification = *verification;
-        resource.when_unreachable = *when_unreachable;
-    }
-    resource
-}
-
 /// Whether somebody may do more there than before, or do it more lightly.
 fn is_wider(stored: &Resource, resource: &Resource) -> bool {
     resource.actions.iter().any(|action| !stored.actions.contains(action))
         || stored.data_domains.iter().any(|domain| !resource.data_domains.contains(domain))
         || (stored.verification == Verification::Online && resource.verification == Verification::Offline)
         || (stored.when_unreachable == WhenUnreachable::Deny && resource.when_unreachable == WhenUnreachable::Accept)
-}
-
-pub(crate) fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
-    changeset.replace(stored, resource);
-    if resource.data_domains != stored.data_domains {
-        Cause::Resource(&resource.row_id()).follow(changeset, now);
-    }
-}
-
-pub(crate) fn replace_environment(
-    changeset: &mut Changeset,
-    stored: &Stored<Environment>,
-    environment: &Environment,
-    key: Option<&SigningKey>,
-    now: Timestamp,
-) {
-    changeset.replace(stored, environment);
-    if let Some(key) = key {
-        changeset.insert(key);
-    }
-    if environment.production != stored.production {
-        Cause::Environment(&environment.name).follow(changeset, now);
-    }
 }

@@ -1,24 +1,36 @@
 //! A change of the inventory as what is asked for: its facts, and its fulfilment.
 
 use crate::identities::identity_facts;
+use crate::inventory::directory;
+use crate::inventory::directory::resource_problems;
 use crate::inventory::entitlements;
+use crate::inventory::entitlements::MAX_PARTS;
+use crate::inventory::entitlements::SHORTEST;
 use crate::inventory::ownership;
+use crate::inventory::ownership::differences;
+use crate::inventory::third_party;
+use crate::inventory::third_party::contact_problem;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
+use crate::kernel::keys::with_key;
 use crate::kernel::load::expect;
-use crate::matters::contracts;
-use crate::matters::inventory_changes;
-use crate::matters::packages;
+use crate::kernel::notice::notify;
+
 use crate::matters::tiers::Cause;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 use tenure_core::changeset::Changeset;
 use tenure_core::environment::Environment;
+use tenure_core::environment::EnvironmentKey;
+use tenure_core::event::ControlPoint;
 use tenure_core::event::Event;
 use tenure_core::id::VendorId;
 use tenure_core::identity::Entitlement;
 use tenure_core::person::Person;
+use tenure_core::person::Role;
 use tenure_core::person_grant::Package;
+use tenure_core::person_grant::PackageStep;
+use tenure_core::problem::FieldProblem;
 use tenure_core::problem::Reason;
 use tenure_core::request::InventoryChange;
 use tenure_core::request::Matter;
@@ -26,8 +38,12 @@ use tenure_core::request::Request;
 use tenure_core::resource::Resource;
 use tenure_core::row::Record;
 use tenure_core::row::Stored;
+use tenure_core::signing_key::SigningAlgorithm;
+use tenure_core::signing_key::SigningKey;
 use tenure_core::third_party::DataDomain;
+use tenure_core::third_party::Standing;
 use tenure_core::third_party::Vendor;
+use tenure_core::time::Span;
 use tenure_core::time::Timestamp;
 
 /// What is known about a change that is asked for.
@@ -44,7 +60,7 @@ pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revisio
         InventoryChange::Resource { id, actions, data_domains, .. } => {
             let stored = kernel.must::<Resource>("resource", id).await?;
             rests_on(&mut facts, &stored, revision)?;
-            let problems = inventory_changes::wrong_with(kernel, &inventory_changes::resource_as(&stored, change)).await?;
+            let problems = wrong_with(kernel, &resource_as(&stored, change)).await?;
             if !problems.is_empty() {
                 return Err(OpError::Invalid(problems));
             }
@@ -93,21 +109,15 @@ pub(crate) async fn fulfil_inventory(
                 sensitivity: *sensitivity,
                 ..(*stored.value).clone()
             };
-            changeset.event(approved(inventory_changes::classified(kernel, &stored, &domain, now)));
+            changeset.event(approved(classified(kernel, &stored, &domain, now)));
             changeset.replace(&stored, &domain);
             Cause::DataDomain(name).follow(changeset, now);
         }
         InventoryChange::Resource { id, .. } => {
             let stored = kernel.must::<Resource>("resource", id).await?;
-            let resource = inventory_changes::resource_as(&stored, change);
-            changeset.event(approved(inventory_changes::updated(
-                kernel,
-                "resource.updated",
-                &*stored.value,
-                &resource,
-                now,
-            )?));
-            inventory_changes::replace_resource(changeset, &stored, &resource, now);
+            let resource = resource_as(&stored, change);
+            changeset.event(approved(updated(kernel, "resource.updated", &*stored.value, &resource, now)?));
+            replace_resource(changeset, &stored, &resource, now);
         }
         InventoryChange::Environment {
             name,
@@ -115,15 +125,9 @@ pub(crate) async fn fulfil_inventory(
             signing_algorithm,
         } => {
             let stored = kernel.must::<Environment>("environment", name).await?;
-            let (environment, key) = inventory_changes::environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
-            changeset.event(approved(inventory_changes::environment_updated(
-                kernel,
-                &stored,
-                &environment,
-                key.as_ref(),
-                now,
-            )?));
-            inventory_changes::replace_environment(changeset, &stored, &environment, key.as_ref(), now);
+            let (environment, key) = environment_as(kernel, &stored, *production, *signing_algorithm, now)?;
+            changeset.event(approved(environment_updated(kernel, &stored, &environment, key.as_ref(), now)?));
+            replace_environment(changeset, &stored, &environment, key.as_ref(), now);
         }
         InventoryChange::Vendor { id, .. } => fulfil_contract(kernel, changeset, *id, change, approved, now).await?,
         InventoryChange::Package { name, .. } => fulfil_package(kernel, changeset, name, change, approved, now).await?,
@@ -148,8 +152,8 @@ pub(crate) fn rests_on<T: Record>(facts: &mut Facts, stored: &Stored<T>, revisio
 pub(crate) async fn facts_of_contract(kernel: &Kernel, facts: &mut Facts, id: VendorId, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
     let stored = kernel.must::<Vendor>("vendor", id).await?;
     rests_on(facts, &stored, revision)?;
-    let vendor = contracts::vendor_as(&stored, change);
-    let mut problems = contracts::wrong_with_vendor(kernel, &stored, &vendor, kernel.now()).await?;
+    let vendor = vendor_as(&stored, change);
+    let mut problems = wrong_with_vendor(kernel, &stored, &vendor, kernel.now()).await?;
     let owner = match vendor.owner == stored.owner {
         true => None,
         false => ownership::who_answers(kernel, vendor.owner, &mut problems).await?,
@@ -174,22 +178,22 @@ pub(crate) async fn fulfil_contract(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let stored = kernel.must::<Vendor>("vendor", id).await?;
-    let vendor = contracts::vendor_as(&stored, change);
-    let event = inventory_changes::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+    let vendor = vendor_as(&stored, change);
+    let event = updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
     changeset.event(approved(event));
     let owner = match vendor.owner == stored.owner {
         true => None,
         false => Some(kernel.must::<Person>("person", vendor.owner).await?),
     };
-    contracts::replace_vendor(kernel, changeset, &stored, &vendor, owner.as_ref(), now).await
+    replace_vendor(kernel, changeset, &stored, &vendor, owner.as_ref(), now).await
 }
 
 /// What is known about a package that is to give more.
 pub(crate) async fn facts_of_package(kernel: &Kernel, facts: &mut Facts, name: &str, revision: u64, change: &InventoryChange) -> Result<(), OpError> {
     let stored = kernel.must::<Package>("package", name).await?;
     rests_on(facts, &stored, revision)?;
-    let package = packages::package_as(&stored, change);
-    let resources = packages::good_package(kernel, &package).await?;
+    let package = package_as(&stored, change);
+    let resources = good_package(kernel, &package).await?;
     facts.subject = Subject::default().with("from", &*stored.value)?;
     facts.context.production = entitlements::any_in_production(kernel, &resources).await?;
     let parts: Vec<Entitlement> = package.parts().map(|(_, part)| part.clone()).collect();
@@ -206,8 +210,250 @@ pub(crate) async fn fulfil_package(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let stored = kernel.must::<Package>("package", name).await?;
-    let package = packages::package_as(&stored, change);
-    changeset.event(approved(packages::written(kernel, &package, now)));
+    let package = package_as(&stored, change);
+    changeset.event(approved(written(kernel, &package, now)));
     changeset.replace(&stored, &package);
     Ok(())
 }
+
+/// What is wrong with what a resource is to be.
+pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<Vec<FieldProblem>, OpError> {
+    let mut problems = resource_problems(&resource.actions, &resource.data_domains);
+    if problems.is_empty() {
+        problems = third_party::unknown_domains(kernel, "data_domains", &resource.data_domains).await?;
+    }
+    Ok(problems)
+}
+
+pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
+    let event = kernel
+        .event(now, "data_domain.classified", ControlPoint::Administer)
+        .subject(&domain.name)
+        .fact("from", stored.sensitivity)
+        .fact("sensitivity", domain.sensitivity);
+    if domain.sensitivity >= stored.sensitivity {
+        return event;
+    }
+    // It lightens approvals: others have to hear of it.
+    let text = format!(
+        "The data domain {} counts as less sensitive from now on: approvals of what touches it may become lighter.",
+        domain.name
+    );
+    notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
+}
+
+pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+    let (before, after) = differences(stored, record)?;
+    Ok(kernel
+        .event(now, kind, ControlPoint::Administer)
+        .subject(record.row_id())
+        .fact("before", before)
+        .fact("after", after))
+}
+
+pub(crate) fn environment_updated(
+    kernel: &Kernel,
+    stored: &Environment,
+    environment: &Environment,
+    key: Option<&SigningKey>,
+    now: Timestamp,
+) -> Result<Event, OpError> {
+    Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
+}
+
+/// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
+pub(crate) fn environment_as(
+    kernel: &Kernel,
+    stored: &Environment,
+    production: bool,
+    signing_algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<(Environment, Option<SigningKey>), OpError> {
+    let key = directory::missing_key(kernel, stored, Some(signing_algorithm), now)?;
+    let mut environment = Environment {
+        production,
+        signing_algorithm,
+        ..stored.clone()
+    };
+    let signs_from = now.plus(kernel.settings.key_overlap);
+    environment.keys.extend(key.as_ref().map(|key| EnvironmentKey::new(key, signs_from)));
+    Ok((environment, key))
+}
+
+/// The resource as a change of it says.
+pub(crate) fn resource_as(stored: &Resource, change: &InventoryChange) -> Resource {
+    let mut resource = stored.clone();
+    if let InventoryChange::Resource {
+        actions,
+        data_domains,
+        verification,
+        when_unreachable,
+        ..
+    } = change
+    {
+        resource.actions.clone_from(actions);
+        resource.data_domains.clone_from(data_domains);
+        resource.verification = *verification;
+        resource.when_unreachable = *when_unreachable;
+    }
+    resource
+}
+
+pub(crate) fn replace_resource(changeset: &mut Changeset, stored: &Stored<Resource>, resource: &Resource, now: Timestamp) {
+    changeset.replace(stored, resource);
+    if resource.data_domains != stored.data_domains {
+        Cause::Resource(&resource.row_id()).follow(changeset, now);
+    }
+}
+
+pub(crate) fn replace_environment(
+    changeset: &mut Changeset,
+    stored: &Stored<Environment>,
+    environment: &Environment,
+    key: Option<&SigningKey>,
+    now: Timestamp,
+) {
+    changeset.replace(stored, environment);
+    if let Some(key) = key {
+        changeset.insert(key);
+    }
+    if environment.production != stored.production {
+        Cause::Environment(&environment.name).follow(changeset, now);
+    }
+}
+
+pub(crate) async fn wrong_with_vendor(kernel: &Kernel, stored: &Vendor, vendor: &Vendor, now: Timestamp) -> Result<Vec<FieldProblem>, OpError> {
+    if stored.standing == Standing::Closed {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            "it is over for ever: nothing of it is changed any more",
+        ));
+    }
+    let mut problems: Vec<FieldProblem> = contact_problem(&vendor.contact).into_iter().collect();
+    let (domains, end) = (vendor.data_domains != stored.data_domains, vendor.ends_at != stored.ends_at);
+    let of_contract = third_party::contract_problems(kernel, &vendor.data_domains, vendor.ends_at, now).await?;
+    // What stands already is no mistake of whoever changes something else.
+    problems.extend(
+        of_contract
+            .into_iter()
+            .filter(|problem| (domains && problem.field == "data_domains") || (end && problem.field == "ends_at")),
+    );
+    Ok(problems)
+}
+
+pub(crate) async fn replace_vendor(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Vendor>,
+    vendor: &Vendor,
+    owner: Option<&Stored<Person>>,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    if let Some(owner) = owner {
+        ownership::has_an_owner(kernel, changeset, &vendor.row_id(), owner, now).await?;
+    }
+    changeset.replace(stored, vendor);
+    if allows_more(vendor, stored) {
+        Cause::Vendor(&vendor.row_id()).follow(changeset, now);
+    }
+    Ok(())
+}
+
+/// The vendor as a change of it says.
+pub(crate) fn vendor_as(stored: &Vendor, change: &InventoryChange) -> Vendor {
+    let mut vendor = stored.clone();
+    if let InventoryChange::Vendor {
+        owner,
+        contact,
+        data_domains,
+        ends_at,
+        ..
+    } = change
+    {
+        vendor.owner = *owner;
+        vendor.contact.clone_from(contact);
+        vendor.data_domains.clone_from(data_domains);
+        vendor.ends_at = *ends_at;
+    }
+    vendor
+}
+
+pub(crate) fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
+    kernel
+        .event(now, "package.written", ControlPoint::Administer)
+        .subject(&package.name)
+        .fact("package", package)
+}
+
+/// The resources of a package all of which is good.
+pub(crate) async fn good_package(kernel: &Kernel, package: &Package) -> Result<Vec<Stored<Resource>>, OpError> {
+    let mut problems = check_package(package);
+    let mut resources = entitlements::check_entitlements(kernel, "entitlements", &package.entitlements, &mut problems).await?;
+    for (n, step) in package.steps.iter().enumerate() {
+        let field = format!("steps[{n}].entitlements");
+        resources.extend(entitlements::check_entitlements(kernel, &field, &step.entitlements, &mut problems).await?);
+    }
+    if problems.is_empty() {
+        Ok(resources)
+    } else {
+        Err(OpError::Invalid(problems))
+    }
+}
+
+/// The package as a change of it says.
+pub(crate) fn package_as(stored: &Package, change: &InventoryChange) -> Package {
+    let mut package = stored.clone();
+    if let InventoryChange::Package {
+        description,
+        entitlements,
+        steps,
+        max_duration,
+        ..
+    } = change
+    {
+        package.description.clone_from(description);
+        package.entitlements.clone_from(entitlements);
+        package.steps.clone_from(steps);
+        package.max_duration = *max_duration;
+    }
+    package
+}
+
+/// Whether a contract allows something that another one doesn't.
+pub(crate) fn allows_more(than: &Vendor, contract: &Vendor) -> bool {
+    let later = match (than.ends_at, contract.ends_at) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(than), Some(end)) => end > than,
+    };
+    later || contract.data_domains.iter().any(|domain| !than.data_domains.contains(domain))
+}
+
+pub(crate) fn check_package(ask: &Package) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let mut wrong = |field: &str, code: &str, hint: &str| problems.push(FieldProblem::new(field, code, hint));
+    if ask.description.trim().is_empty() || ask.description.len() > 500 {
+        wrong("description", "description_missing", "say what it is for, in at most 500 bytes");
+    }
+    let parts = ask.parts().count();
+    if parts == 0 || parts > MAX_PARTS {
+        wrong("entitlements", "entitlements_missing", "give 1 to 32 entitlements, those of the steps included");
+    }
+    if ask.max_duration < SHORTEST || ask.max_duration > LONGEST {
+        wrong("max_duration", "duration_out_of_range", "use 1m to 366d");
+    }
+    let ascending = ask.steps.windows(2).all(|pair| matches!(pair, [first, second] if first.after < second.after));
+    let inside = |step: &PackageStep| step.after > Span::default() && step.after < ask.max_duration && !step.entitlements.is_empty();
+    if ask.steps.len() > MAX_STEPS || !ascending || !ask.steps.iter().all(inside) {
+        wrong(
+            "steps",
+            "steps_malformed",
+            "give at most 8 steps, each later than the one before and inside max_duration, each with entitlements",
+        );
+    }
+    problems
+}
+
+pub(crate) const MAX_STEPS: usize = 8;
+
+pub(crate) const LONGEST: Span = Span::from_days(366);

@@ -19,14 +19,18 @@ use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::time::{Span, Timestamp};
 
+use crate::identities::charter;
 use crate::identities::dormancy;
+use crate::identities::dormancy::Ended;
 use crate::identities::review_opening;
 use crate::identities::review_opening::reviewer_of;
 use crate::inventory::references;
+use crate::inventory::third_party;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::matters::contracts;
+use crate::kernel::work::system;
+use tenure_core::third_party::Vendor;
 
 const PAGE: u16 = 500;
 /// Longer than any decision that read the old classification takes to commit.
@@ -119,7 +123,7 @@ pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp
             continue;
         }
         let follows = match cause {
-            Cause::Vendor(_) => Box::pin(contracts::keep_to_contract(kernel, identity.id)).await?,
+            Cause::Vendor(_) => Box::pin(keep_to_contract(kernel, identity.id)).await?,
             Cause::DataDomain(_) | Cause::Resource(_) | Cause::Environment(_) => derive_tier(kernel, identity.id, cause).await?,
         };
         changed += u32::from(follows);
@@ -261,6 +265,83 @@ async fn has_open_review(kernel: &Kernel, identity: IdentityId) -> Result<bool, 
 /// Whether an identity is on its way out, or gone: its tier says nothing any more.
 const fn over(state: IdentityState) -> bool {
     matches!(state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed)
+}
+
+/// Has an identity keep to its vendor's contract as it is now; true if it didn't.
+pub(crate) async fn keep_to_contract(kernel: &Kernel, id: IdentityId) -> Result<bool, OpError> {
+    for _ in 0..ATTEMPTS {
+        let now = kernel.now();
+        // What isn't active yet is held against the contract when it is to be.
+        let works = |identity: &Stored<Identity>| matches!(identity.state, IdentityState::Active | IdentityState::Suspended);
+        let Some(stored) = kernel.one::<Identity>(id).await?.filter(works) else {
+            return Ok(false);
+        };
+        let Some(vendor) = stored.charter.vendor else { return Ok(false) };
+        let vendor = kernel.must::<Vendor>("vendor", vendor).await?;
+        let charter = third_party::within_contract(&stored.charter, &vendor);
+        if charter == stored.charter {
+            return Ok(false);
+        }
+        let changeset = match narrowed_to(kernel, &stored, charter, &vendor, now).await {
+            Err(OpError::Invalid(_)) => match suspended_outside(kernel, &stored, &vendor, now).await? {
+                Some(changeset) => changeset,
+                None => return Ok(false),
+            },
+            narrowed => narrowed?,
+        };
+        if kernel.settle(changeset).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Err(OpError::Unavailable(format!("{id} changes too fast for its vendor's contract to be applied")))
+}
+
+pub(crate) async fn narrowed_to(
+    kernel: &Kernel,
+    stored: &Stored<Identity>,
+    charter: CharterDraft,
+    vendor: &Stored<Vendor>,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
+    let event = kernel
+        .event(now, "identity.narrowed", ControlPoint::Change)
+        .subject(stored.id)
+        .fact("workflow", "non_human.charter")
+        .fact("vendor", vendor.id)
+        .fact("ends_at", charter.expires_at)
+        .fact("data_domains", &charter.data_domains);
+    let owner: Vec<_> = stored.charter.owner.into_iter().collect();
+    let text = format!(
+        "The contract with the vendor {} allows less than the charter of {} did: the charter was narrowed to it.\nLook: tenure identity show {}",
+        vendor.name, stored.id, stored.id
+    );
+    let mut changeset = Changeset::new(
+        system(),
+        now,
+        notify(event, &owner, &[], "A charter was narrowed to a vendor's contract", &text),
+    );
+    changeset.expect(vendor);
+    charter::rechartered(kernel, &mut changeset, stored, charter, None, now).await?;
+    Ok(changeset)
+}
+
+/// What can't be within the contract, such as an identity none of whose data domains is left, stops.
+pub(crate) async fn suspended_outside(
+    kernel: &Kernel,
+    stored: &Stored<Identity>,
+    vendor: &Stored<Vendor>,
+    now: Timestamp,
+) -> Result<Option<Changeset>, OpError> {
+    let event = kernel
+        .event(now, "identity.outside_contract", ControlPoint::Suspend)
+        .subject(stored.id)
+        .fact("vendor", vendor.id);
+    let mut changeset = Changeset::new(system(), now, event);
+    changeset.expect(vendor);
+    let ended = Ended::contract(vendor.id);
+    let by = dormancy::need_ended(kernel, stored, &ended, &[]).await?;
+    dormancy::suspend_by_rule(kernel, &mut changeset, stored, by, now).await?;
+    Ok((!changeset.puts.is_empty()).then_some(changeset))
 }
 
 #[cfg(test)]

@@ -25,7 +25,10 @@ use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::{OF_NO_INTEREST, Refusal};
 use crate::people::setup::personal;
-use crate::signals::adapters::{self, Headers, MAX_FACTS, MAX_WORDS};
+use crate::signals::adapters::words::Headers;
+use crate::signals::adapters::words::MAX_FACTS;
+use crate::signals::adapters::words::MAX_WORDS;
+use crate::signals::adapters::{self};
 use crate::signals::sources;
 use crate::trust::issuers;
 

@@ -1,7 +1,8 @@
 //! Token exchange (RFC 8693): the parameters that say for whom the client wants to act.
 
 use axum::http::StatusCode;
-use tenure_engine::credentials::token::{ACCESS_TOKEN_TYPE, Grant};
+use tenure_engine::credentials::token::ACCESS_TOKEN_TYPE;
+use tenure_engine::credentials::token::ask::Grant;
 
 use super::oauth::{Form, OAuthError};
 

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_core::text;
+use tenure_engine::credentials::token::ask::Grant;
 use tenure_engine::credentials::token::ask::TokenAsk;
 use tenure_engine::credentials::token::backchannel::TENURE_ACCESS;
-use tenure_engine::credentials::token::{DETAIL_TYPES, Grant, Proof};
+use tenure_engine::credentials::token::{DETAIL_TYPES, Proof};
 use tenure_engine::kernel::error::OpError;
 
 use super::{ciba, exchange};

@@ -1,10 +1,9 @@
 //! What is asked of the token endpoint, and what it costs whoever asks.
 
 use crate::credentials::liveness::Ancestor;
-use crate::credentials::token::Grant;
+
 use crate::credentials::token::intent::TaskBy;
-use crate::credentials::token::prove::Proof;
-use crate::credentials::token::sender::Presented;
+
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
@@ -167,4 +166,74 @@ pub(crate) const fn unfit_proof(error: JoseError) -> Reason {
         JoseError::LifetimeTooLong => Reason::ProofTooLong,
         _ => Reason::ProofClaimsWrong,
     }
+}
+
+/// What a credential is asked for on the strength of.
+#[derive(Clone)]
+pub enum Grant {
+    /// The identity's own grants.
+    Own,
+    /// What another identity handed on (RFC 8693): the token by which it did, for Tenure itself, with `may_act`.
+    Exchange(String),
+    /// What the identity asked for while it runs (R56): the `auth_req_id` under which its request was opened.
+    Backchannel(String),
+}
+
+/// How a workload proves itself at the token endpoint.
+#[derive(Clone)]
+pub enum Proof {
+    /// A client assertion by a bound key (RFC 7523 §2.2).
+    ClientAssertion(String),
+    /// A token of a bound external issuer, as the grant itself (RFC 7523 §2.1).
+    ExternalToken(String),
+    /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
+    Registration(String),
+    /// A TLS connection with a bound client certificate (RFC 8705 §2.2).
+    Certificate {
+        /// SHA-256 over its DER, base64url.
+        thumbprint: String,
+        /// When the handshake proved its key: requests may follow on the connection long after.
+        proven_at: Timestamp,
+    },
+}
+
+impl Proof {
+    pub(crate) const fn method(&self) -> &'static str {
+        match self {
+            Self::ClientAssertion(_) => "private_key_jwt",
+            Self::ExternalToken(_) => "jwt_bearer",
+            // The same proof of the same key, with the name in place of the id that was not there yet.
+            Self::Registration(_) => "private_key_jwt",
+            Self::Certificate { .. } => "self_signed_tls_client_auth",
+        }
+    }
+}
+
+/// The keys that a client showed with a request.
+#[derive(Debug, Clone, Default)]
+pub struct Presented {
+    /// SHA-256 over the DER of the TLS client certificate, base64url, if the connection has one.
+    pub certificate: Option<String>,
+    /// The DPoP proof that came along.
+    pub dpop: Option<Dpop>,
+}
+
+/// To what use a token is put.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenUse<'a> {
+    /// What is asked for, as refusals name it.
+    pub asked: &'a str,
+    /// Whether it may change something: then the proof is used up for all nodes and for good.
+    pub changes: bool,
+}
+
+/// A DPoP proof with the request that it has to be for.
+#[derive(Debug, Clone)]
+pub struct Dpop {
+    /// The proof.
+    pub proof: String,
+    /// The request's method.
+    pub method: String,
+    /// The request's address, as clients see it.
+    pub url: String,
 }

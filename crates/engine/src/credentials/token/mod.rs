@@ -28,11 +28,14 @@ pub use self::exchange::ACCESS_TOKEN_TYPE;
 use self::instances::Mark;
 pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, Wish, granted_task, within_task};
-pub use self::prove::Proof;
-pub(crate) use self::sender::TokenUse;
-pub use self::sender::{CERTIFICATE_WANTED, Dpop, Presented};
+pub use self::sender::CERTIFICATE_WANTED;
 use crate::credentials::misuse;
+pub use crate::credentials::token::ask::Dpop;
+use crate::credentials::token::ask::Grant;
+pub use crate::credentials::token::ask::Presented;
+pub use crate::credentials::token::ask::Proof;
 use crate::credentials::token::ask::TokenAsk;
+pub(crate) use crate::credentials::token::ask::TokenUse;
 use crate::credentials::token::ask::Wanted;
 pub(crate) use crate::credentials::token::ask::unfit_proof;
 use crate::credentials::token::sender::token_type;
@@ -44,17 +47,6 @@ use crate::kernel::exceptional;
 use crate::kernel::keys;
 use crate::kernel::load;
 use crate::kernel::load::Known;
-
-/// What a credential is asked for on the strength of.
-#[derive(Clone)]
-pub enum Grant {
-    /// The identity's own grants.
-    Own,
-    /// What another identity handed on (RFC 8693): the token by which it did, for Tenure itself, with `may_act`.
-    Exchange(String),
-    /// What the identity asked for while it runs (R56): the `auth_req_id` under which its request was opened.
-    Backchannel(String),
-}
 
 /// What one decision to issue rests on and gives.
 struct Issued {

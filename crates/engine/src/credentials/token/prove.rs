@@ -16,41 +16,12 @@ use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
 use crate::credentials::token::ask;
+use crate::credentials::token::ask::Proof;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::keys;
 use crate::kernel::load::Known;
 use crate::trust::issuers;
-
-/// How a workload proves itself at the token endpoint.
-#[derive(Clone)]
-pub enum Proof {
-    /// A client assertion by a bound key (RFC 7523 §2.2).
-    ClientAssertion(String),
-    /// A token of a bound external issuer, as the grant itself (RFC 7523 §2.1).
-    ExternalToken(String),
-    /// A proof by a bound key that came with the identity's registration (R61); nobody else's request takes it.
-    Registration(String),
-    /// A TLS connection with a bound client certificate (RFC 8705 §2.2).
-    Certificate {
-        /// SHA-256 over its DER, base64url.
-        thumbprint: String,
-        /// When the handshake proved its key: requests may follow on the connection long after.
-        proven_at: Timestamp,
-    },
-}
-
-impl Proof {
-    pub(crate) const fn method(&self) -> &'static str {
-        match self {
-            Self::ClientAssertion(_) => "private_key_jwt",
-            Self::ExternalToken(_) => "jwt_bearer",
-            // The same proof of the same key, with the name in place of the id that was not there yet.
-            Self::Registration(_) => "private_key_jwt",
-            Self::Certificate { .. } => "self_signed_tls_client_auth",
-        }
-    }
-}
 
 /// A proof that holds.
 pub(crate) struct Proven {

@@ -17,6 +17,9 @@ use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
 
 use crate::credentials::token::ask;
+use crate::credentials::token::ask::Dpop;
+use crate::credentials::token::ask::Presented;
+use crate::credentials::token::ask::TokenUse;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
@@ -25,26 +28,6 @@ const MAX_PROOFS: usize = 200_000;
 
 /// What is said of a token that is bound to a certificate which the connection doesn't have; by it the challenge is chosen.
 pub const CERTIFICATE_WANTED: &str = "the token is bound to a TLS client certificate";
-
-/// The keys that a client showed with a request.
-#[derive(Debug, Clone, Default)]
-pub struct Presented {
-    /// SHA-256 over the DER of the TLS client certificate, base64url, if the connection has one.
-    pub certificate: Option<String>,
-    /// The DPoP proof that came along.
-    pub dpop: Option<Dpop>,
-}
-
-/// A DPoP proof with the request that it has to be for.
-#[derive(Debug, Clone)]
-pub struct Dpop {
-    /// The proof.
-    pub proof: String,
-    /// The request's method.
-    pub method: String,
-    /// The request's address, as clients see it.
-    pub url: String,
-}
 
 /// What a credential is to be bound to.
 pub(crate) struct Sender {
@@ -93,15 +76,6 @@ impl SeenProofs {
 
 fn replayed() -> OpError {
     OpError::because(Reason::DpopInvalid, "this proof was used before")
-}
-
-/// To what use a token is put.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenUse<'a> {
-    /// What is asked for, as refusals name it.
-    pub asked: &'a str,
-    /// Whether it may change something: then the proof is used up for all nodes and for good.
-    pub changes: bool,
 }
 
 /// The nonce that a client has to put into its next DPoP proof.

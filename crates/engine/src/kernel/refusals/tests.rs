@@ -1,6 +1,9 @@
 //! Who is refused leaves a record, and nobody can fill the log with it; what time has to do with who is refused.
 
+use crate::kernel::aggregates::{Aggregates, MAX_HELD, MAX_NAMED};
 use std::collections::BTreeMap;
+use tenure_core::changeset::DueChange;
+use tenure_core::time::Span;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
@@ -19,8 +22,9 @@ use super::*;
 use crate::credentials::liveness;
 use crate::credentials::revocation;
 use crate::credentials::token;
+use crate::credentials::token::ask::Grant;
 use crate::credentials::token::ask::TokenAsk;
-use crate::credentials::token::{Grant, Presented, Proof};
+use crate::credentials::token::{Presented, Proof};
 use crate::identities::enrolment;
 use crate::identities::lifecycle;
 use crate::identities::registration;

@@ -1,4 +1,7 @@
+use crate::log::sealer::run_sealer;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use tokio::sync::watch;
 
 use parking_lot::Mutex;
 use tenure_api::people::NewPerson;

@@ -5,7 +5,7 @@ use std::future::Future;
 use serde_json::json;
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView};
 use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint, Event};
+use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::exception::{Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::finding::rules;
 use tenure_core::id::ExceptionId;
@@ -37,8 +37,9 @@ use crate::kernel::operation::check_reason;
 use crate::kernel::work::acknowledge;
 use crate::kernel::work::system;
 use crate::matters::exceptions;
+use crate::matters::exceptions::matter;
+use crate::matters::exceptions::matter::subject_of;
 use crate::matters::exceptions::plan::{Plan, next_look, plan};
-use crate::matters::exceptions::subject_of;
 use crate::matters::request;
 
 /// Takes an exception back: what rests on it is suspended in the same commit.
@@ -281,7 +282,7 @@ async fn over(kernel: &Kernel, actor: Actor, stored: &Stored<Exception>, state: 
         state,
         ..(*stored.value).clone()
     };
-    let mut changeset = Changeset::new(actor, now, over_event(kernel, &exception, because, now));
+    let mut changeset = Changeset::new(actor, now, matter::over_event(kernel, &exception, because, now));
     changeset.replace(stored, &exception);
     changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));
     let id = match exception.subject {
@@ -338,19 +339,4 @@ async fn settle_breach(kernel: &Kernel, changeset: &mut Changeset, exception: &E
         now,
     )
     .await
-}
-
-pub(crate) fn over_event(kernel: &Kernel, exception: &Exception, because: &str, now: Timestamp) -> Event {
-    let kind = if exception.state == ExceptionState::Expired {
-        "exception.expired"
-    } else {
-        "exception.withdrawn"
-    };
-    kernel
-        .event(now, kind, ControlPoint::Revoke)
-        .subject(exception.id)
-        .subject(subject_of(exception))
-        .fact("type", exception.kind)
-        .fact("because", because)
-        .fact("renewals", exception.renewals)
 }

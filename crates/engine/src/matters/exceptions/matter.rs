@@ -1,22 +1,36 @@
 //! An exception as what is asked for: its facts, and what follows from the answer.
 
 use crate::identities::dormancy;
+use crate::identities::identity_facts;
+use crate::inventory::references;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::matters::exceptions;
-use crate::matters::exceptions::endings;
+
+use crate::kernel::query;
+
 use crate::matters::exceptions::plan::next_look;
+
+use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
+use serde::Deserialize;
+use serde::Serialize;
 use tenure_core::changeset::Changeset;
 use tenure_core::changeset::DueChange;
 use tenure_core::event::ControlPoint;
+use tenure_core::event::Event;
+use tenure_core::exception::CompensatingControl;
 use tenure_core::exception::Exception;
 use tenure_core::exception::ExceptionState;
 use tenure_core::exception::ExceptionSubject;
+use tenure_core::exception::ExceptionType;
 use tenure_core::exception::MAX_RENEWALS;
 use tenure_core::id::ExceptionId;
+use tenure_core::id::IdentityId;
+use tenure_core::identity::CharterDraft;
 use tenure_core::identity::Identity;
+use tenure_core::identity::IdentityState;
+use tenure_core::identity::Kind;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::request::Matter;
@@ -27,9 +41,9 @@ use tenure_core::time::Timestamp;
 pub(crate) async fn facts_of_exception(kernel: &Kernel, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     if stored.state != ExceptionState::Proposed {
-        return Err(exceptions::not_proposed(&stored));
+        return Err(not_proposed(&stored));
     }
-    let mut facts = exceptions::exception_facts(kernel, matter, &stored, now).await?;
+    let mut facts = exception_facts(kernel, matter, &stored, now).await?;
     facts.expects.push(expect(&stored));
     Ok(facts)
 }
@@ -44,10 +58,10 @@ pub(crate) async fn fulfil_exception(
 ) -> Result<(), OpError> {
     let stored = kernel.must::<Exception>("exception", id).await?;
     let ExceptionSubject::Identity(subject) = stored.subject else {
-        return Err(exceptions::not_proposed(&stored));
+        return Err(not_proposed(&stored));
     };
     if stored.state != ExceptionState::Proposed {
-        return Err(exceptions::not_proposed(&stored));
+        return Err(not_proposed(&stored));
     }
     if stored.request != request.id {
         return Err(OpError::because(Reason::IllegalTransition, "another request is about this exception"));
@@ -102,7 +116,117 @@ pub(crate) async fn drop_exception(kernel: &Kernel, changeset: &mut Changeset, i
         state: ExceptionState::Withdrawn,
         ..(*stored.value).clone()
     };
-    changeset.event(endings::over_event(kernel, &exception, "its request came to nothing", now));
+    changeset.event(over_event(kernel, &exception, "its request came to nothing", now));
     changeset.replace(&stored, &exception);
     Ok(())
+}
+
+pub(crate) async fn exception_facts(kernel: &Kernel, matter: &Matter, exception: &Exception, now: Timestamp) -> Result<Facts, OpError> {
+    let ExceptionSubject::Identity(id) = exception.subject else {
+        return Err(OpError::because(
+            Reason::NotWaivable,
+            "it is about a person, whose access is asked for as person_access",
+        ));
+    };
+    let stored = kernel.must::<Identity>("identity", id).await?;
+    if matches!(stored.state, IdentityState::Retiring | IdentityState::Retired | IdentityState::Closed) {
+        return Err(OpError::because(
+            Reason::IllegalTransition,
+            format!("nothing is waived for an identity that is {}", stored.state.as_str()),
+        ));
+    }
+    let granted = chain(kernel, id, exception.kind).await?.granted.len();
+    // A draft may still lack facts: the exception confers nothing until its charter is judged.
+    let references = references::check_references(kernel, stored.kind, &stored.charter, &mut Vec::new()).await?;
+    let mut facts = identity_facts::facts_of_identity(kernel, matter, &stored, &stored.charter, &references, now).await?;
+    facts.context.kind = exception.kind.as_str();
+    facts.context.duration = exception.duration;
+    facts.context.compensated =
+        missing(exception.kind, &exception.compensating).is_empty() && exception.renewals <= MAX_RENEWALS && usize::from(exception.renewals) == granted;
+    let waived = Waived {
+        id,
+        kind: stored.kind,
+        charter: stored.charter.clone(),
+    };
+    facts.subject = Subject::default()
+        .with("identity", &waived)?
+        .with("type", &exception.kind)?
+        .with("compensating", &exception.compensating)?
+        .with("duration", &exception.duration)?
+        .with("renews", &exception.renews)?
+        .with("renewals", &exception.renewals)?;
+    facts.expects.push(expect(&stored));
+    facts.subjects = vec![exception.id.to_string(), id.to_string()];
+    Ok(facts)
+}
+
+pub(crate) fn not_proposed(exception: &Exception) -> OpError {
+    OpError::because(Reason::IllegalTransition, format!("the exception is {}", exception.state.as_str()))
+}
+
+pub(crate) fn over_event(kernel: &Kernel, exception: &Exception, because: &str, now: Timestamp) -> Event {
+    let kind = if exception.state == ExceptionState::Expired {
+        "exception.expired"
+    } else {
+        "exception.withdrawn"
+    };
+    kernel
+        .event(now, kind, ControlPoint::Revoke)
+        .subject(exception.id)
+        .subject(subject_of(exception))
+        .fact("type", exception.kind)
+        .fact("because", because)
+        .fact("renewals", exception.renewals)
+}
+
+/// The identity for which a control is waived, as the votes bind it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Waived {
+    id: IdentityId,
+    kind: Kind,
+    charter: CharterDraft,
+}
+
+pub(crate) async fn chain(kernel: &Kernel, identity: IdentityId, kind: ExceptionType) -> Result<Chain, OpError> {
+    let terms = [format!("identity={identity}"), format!("type={}", kind.as_str())];
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let (rows, next) = query::rows::<Exception>(kernel, &terms, after).await?;
+        all.extend(rows);
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let mut granted: Vec<_> = all.iter().filter_map(|row| row.starts_at.map(|start| (start, row.id))).collect();
+    granted.sort_unstable();
+    Ok(Chain {
+        granted: granted.into_iter().map(|(_, id)| id).collect(),
+        proposed: all.iter().find(|row| row.state == ExceptionState::Proposed).map(|row| row.id),
+        last: all.last().map(|row| row.id),
+    })
+}
+
+/// The controls that the type demands and that nobody describes.
+pub(crate) fn missing(kind: ExceptionType, controls: &[CompensatingControl]) -> Vec<&'static str> {
+    let described = |name: &str| controls.iter().any(|control| control.control == name && !control.description.trim().is_empty());
+    kind.compensating().iter().copied().filter(|name| !described(name)).collect()
+}
+
+/// The exceptions of one type that an identity had.
+pub(crate) struct Chain {
+    /// Those that were in force once, in the order of their start.
+    pub(crate) granted: Vec<ExceptionId>,
+    /// One that waits for its request.
+    pub(crate) proposed: Option<ExceptionId>,
+    /// The last of any state.
+    pub(crate) last: Option<ExceptionId>,
+}
+
+pub(crate) fn subject_of(exception: &Exception) -> String {
+    match exception.subject {
+        ExceptionSubject::Identity(id) => id.to_string(),
+        ExceptionSubject::Person(id) => id.to_string(),
+    }
 }

@@ -1,9 +1,13 @@
+use crate::matters::exceptions::plan::next_look;
+use tenure_core::changeset::DueChange;
 use tenure_core::event::Actor;
 use tenure_core::exception::BREACH_GRACE;
 use tenure_core::finding::{Finding, FindingState};
 use tenure_core::identity::{Activation, CharterDraft, Entitlement, Kind, RiskTier, SuspensionKind};
+use tenure_core::port::DueKind;
 use tenure_core::port::{ListQuery, Store};
 use tenure_core::row::Record;
+use tenure_core::time::Span;
 
 use super::*;
 use crate::log::seal::tests::{World, world};

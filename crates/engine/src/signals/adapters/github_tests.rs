@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::{AdapterError, Headers, read};
+use crate::signals::adapters::read;
+use crate::signals::adapters::words::AdapterError;
+use crate::signals::adapters::words::Headers;
 
 fn deliver(event: &str, body: &Value) -> Result<Vec<Word>, AdapterError> {
     let headers = [("x-github-event", event), ("content-type", "application/json")];

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
-use crate::signals::adapters::{AdapterError, Facts, body_of, word};
+use crate::signals::adapters::words::AdapterError;
+use crate::signals::adapters::words::Facts;
+use crate::signals::adapters::words::body_of;
+use crate::signals::adapters::words::word;
 
 /// The pipeline's definition unless the project says otherwise, and the ending of the files that it includes by convention.
 const PIPELINE: &str = ".gitlab-ci.yml";
@@ -95,7 +98,7 @@ fn is_path<'a>(path: &'a str, at: &'static str) -> Result<&'a str, AdapterError>
 fn time(path: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, AdapterError> {
     let Some(text) = text else { return Ok(None) };
     let plain = text.replace(" UTC", "Z").replace(" +", "+").replace(" -", "-");
-    crate::signals::adapters::instant(path, Some(&plain))
+    crate::signals::adapters::words::instant(path, Some(&plain))
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::{AdapterError, Headers, read};
+use crate::signals::adapters::read;
+use crate::signals::adapters::words::AdapterError;
+use crate::signals::adapters::words::Headers;
 
 const OURS: [&str; 5] = ["workflow_run", "push", "repository", "release", "deployment"];
 /// GitHub itself and its Enterprise Servers.

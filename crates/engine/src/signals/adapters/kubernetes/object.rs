@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::signals::adapters::{AdapterError, Facts, unreadable};
+use crate::signals::adapters::words::AdapterError;
+use crate::signals::adapters::words::Facts;
+use crate::signals::adapters::words::unreadable;
 
 /// The account of pods that name none.
 const DEFAULT_ACCOUNT: &str = "default";
