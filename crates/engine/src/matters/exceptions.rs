@@ -5,7 +5,6 @@ pub mod plan;
 
 pub mod endings;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_api::exceptions::{ExceptionView, NewControl, NewException, Renewal};
 use tenure_api::views::Page;

@@ -15,7 +15,6 @@ use tenure_core::policy::Action;
 use tenure_core::port::Committed;
 use tenure_core::request::{InventoryChange, Matter, Request};
 use tenure_core::resource::{Resource, Verification, WhenUnreachable};
-use tenure_core::row::Record;
 use tenure_core::third_party::DataDomain;
 use tenure_core::time::Timestamp;
 

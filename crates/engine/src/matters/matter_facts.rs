@@ -5,7 +5,6 @@ use tenure_core::gate;
 use tenure_core::id::{IdentityId, PersonId, ResourceId};
 use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
 use tenure_core::person::{Person, Role};
-use tenure_core::policy::PolicyEngine;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Class, Matter};
 use tenure_core::resource::Resource;

@@ -10,7 +10,7 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::PolicySetId;
-use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
+use tenure_core::policy::{Answer, PolicyEngine, Question};
 use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
 use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::FieldProblem;
@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
     use crate::access::departures;
-    use crate::kernel::keys;
+
     use crate::kernel::refresh;
     use crate::kernel::work::system;
     use crate::log::seal::tests::world;

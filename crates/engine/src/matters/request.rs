@@ -5,7 +5,6 @@ use tenure_api::views::Page;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::RequestId;
-use tenure_core::policy::PolicyEngine;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Request, RequestState, Route};

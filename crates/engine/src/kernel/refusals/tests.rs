@@ -2,7 +2,6 @@
 
 use crate::kernel::aggregates::{Aggregates, MAX_HELD, MAX_NAMED};
 use std::collections::BTreeMap;
-use tenure_core::changeset::DueChange;
 use tenure_core::time::Span;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};

@@ -3,6 +3,7 @@ use tenure_core::changeset::DueChange;
 use tenure_core::event::Actor;
 use tenure_core::exception::BREACH_GRACE;
 use tenure_core::finding::{Finding, FindingState};
+use tenure_core::identity::IdentityState;
 use tenure_core::identity::{Activation, CharterDraft, Entitlement, Kind, RiskTier, SuspensionKind};
 use tenure_core::port::DueKind;
 use tenure_core::port::{ListQuery, Store};
