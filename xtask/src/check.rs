@@ -6,13 +6,13 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::workspace::{Workspace, must};
-use crate::{deps, layers};
+use crate::{deps, layers, rooms};
 
 /// Runs all checks, even after one failed, and says how long each took.
 pub fn run(workspace: &Workspace) -> ExitCode {
     let results = [
         timed("fmt", || report("fmt", none(must(&mut workspace.cargo(["fmt", "--all", "--check"]))))),
-        timed("layers", || report("layers", layers::check(workspace))),
+        timed("layers", || report("layers", layers_and_rooms(workspace))),
         timed("deps", || report("deps", deps::check(workspace))),
         timed("clippy", || {
             report(
@@ -64,4 +64,14 @@ fn timed(name: &str, check: impl FnOnce() -> ExitCode) -> ExitCode {
     let code = check();
     eprintln!("{name}: {:.1} s", start.elapsed().as_secs_f64());
     code
+}
+
+/// Which crate may know which, and inside a crate which room.
+///
+/// # Errors
+/// The workspace can't be read.
+pub fn layers_and_rooms(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut found = layers::check(workspace)?;
+    found.extend(rooms::check(workspace)?);
+    Ok(found)
 }

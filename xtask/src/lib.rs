@@ -10,6 +10,7 @@ pub mod peers;
 pub mod postgres;
 pub mod process;
 pub mod release;
+pub mod rooms;
 pub mod suite;
 pub mod upgrade;
 pub mod workspace;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::workspace::Workspace;
-use xtask::{bench, check, deps, layers, long, peers, release, suite, upgrade};
+use xtask::{bench, check, deps, long, peers, release, suite, upgrade};
 
 /// Development tasks of Tenure.
 ///
@@ -93,7 +93,7 @@ fn run(task: Task) -> Result<ExitCode> {
             let tested = runtime.block_on(suite::run(&workspace, &suite::Args::default()))?;
             Ok(if checked == ExitCode::SUCCESS { tested } else { checked })
         }
-        Task::Layers => Ok(check::report("layers", layers::check(&workspace))),
+        Task::Layers => Ok(check::report("layers", check::layers_and_rooms(&workspace))),
         Task::Deps => Ok(check::report("deps", deps::check(&workspace))),
         Task::Peers(args) => peers::run(&workspace, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&workspace, &args),
