@@ -18,7 +18,8 @@ use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::text;
 use tenure_credentials::jose::read_object;
 use tenure_credentials::opaque::PREFIX;
-use tenure_engine::kernel::caller::Caller;
+use tenure_engine::credentials::identity_caller;
+use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
 
@@ -27,8 +28,6 @@ use crate::error::Failure;
 use crate::keys::{Keys, Scheme};
 use crate::serve::{Connection, RequestSource, TooSlow};
 use crate::sign_in::{Cookie, must_be_same_origin};
-use tenure_engine::credentials::identity_caller;
-use tenure_engine::kernel::caller;
 
 /// Where a request comes from, as budgets and records count it.
 pub(crate) struct Source(pub String);

@@ -7,14 +7,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tenure_api::notices::ChannelView;
 use tenure_core::time::Timestamp;
+use tenure_engine::credentials::holds;
+use tenure_engine::kernel::{epoch, keys};
+use tenure_engine::log::{notifications, places};
+use tenure_engine::state::verification;
 
 use crate::App;
-use tenure_engine::credentials::holds;
-use tenure_engine::kernel::epoch;
-use tenure_engine::kernel::keys;
-use tenure_engine::log::notifications;
-use tenure_engine::log::places;
-use tenure_engine::state::verification;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

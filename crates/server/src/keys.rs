@@ -13,11 +13,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
-use tenure_engine::credentials::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof};
+use tenure_engine::credentials::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof, sender};
 use tenure_engine::kernel::error::OpError;
 
 use crate::App;
-use tenure_engine::credentials::token::sender;
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");

@@ -11,11 +11,11 @@ use tenure_core::problem::Reason;
 use tenure_core::row::Position;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::log::reading;
 
 use crate::App;
 use crate::error::Failure;
 use crate::shares::{Full, Share, Shares};
-use tenure_engine::log::reading;
 
 /// Streams that are open at once.
 const MAX_STREAMS: usize = 512;

@@ -6,8 +6,7 @@ use tenure_core::problem::Reason;
 
 use crate::access::person_access::verdict;
 use crate::credentials::decisions;
-use crate::credentials::enforcer;
-use crate::credentials::enforcer::Enforcer;
+use crate::credentials::enforcer::{self, Enforcer};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 

@@ -11,21 +11,16 @@ use tenure_core::scope::Scope;
 use tenure_core::time::Timestamp;
 use tenure_core::transfer::{Transfer, TransferState, TransferWindow};
 
-use crate::access::transfers;
 use crate::access::transfers::plan::{self, Plan};
-use crate::access::transfers::{needs_window, tell_offered};
+use crate::access::transfers::{self, needs_window, tell_offered};
 use crate::credentials::revocation;
-use crate::identities::charter;
-use crate::identities::lifecycle;
-use crate::inventory::ownership;
-use crate::inventory::removal_groups;
+use crate::identities::{charter, lifecycle};
+use crate::inventory::{ownership, removal_groups};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
-use crate::kernel::work::BATCH;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{BATCH, acknowledge, system};
 
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
 const TURN: usize = 20;

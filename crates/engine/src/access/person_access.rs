@@ -24,13 +24,10 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::access::person_access::plan::{Plan, plan};
 use crate::identities::identity_facts;
-use crate::inventory::entitlements;
-use crate::inventory::entitlements::MAX_PARTS;
-use crate::inventory::entitlements::SHORTEST;
-use crate::kernel::Kernel;
+use crate::inventory::entitlements::{self, MAX_PARTS, SHORTEST};
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
-use crate::kernel::query;
+use crate::kernel::{Kernel, query};
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 

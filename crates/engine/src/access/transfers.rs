@@ -23,15 +23,12 @@ use tenure_core::transfer::{Transfer, TransferState};
 
 use crate::access::leavers;
 use crate::access::transfers::plan::has_lapsed;
-use crate::identities::dormancy;
-use crate::identities::review_opening;
+use crate::identities::{dormancy, review_opening};
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::inventory;
+use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::load::expect_optional;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;

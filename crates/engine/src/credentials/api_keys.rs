@@ -15,18 +15,13 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::api_key::issue_api_key;
 
-use crate::credentials::token::ask;
-use crate::credentials::token::ask::wanted_resource;
+use crate::credentials::token::ask::{self, wanted_resource};
 use crate::kernel::Kernel;
-use crate::kernel::authority::bootstrap;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{self, inventory};
+use crate::kernel::authority::{self, bootstrap, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
-use crate::kernel::load::Known;
-use crate::kernel::load::expect;
+use crate::kernel::exceptional::{self, About};
+use crate::kernel::load::{Known, expect};
 use crate::kernel::operation::Asked;
 
 /// Issues an API key, shown this once. It ends with the exception that allows it, at the latest.

@@ -14,23 +14,18 @@ use tenure_core::port::{ListQuery, StoreError};
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::resource::Resource;
 use tenure_core::row::{RowKind, Stored};
-
 use tenure_core::time::Timestamp;
 
-use crate::credentials::enforcer;
-use crate::credentials::enforcer::Enforcer;
-use crate::credentials::introspection;
-use crate::credentials::liveness;
-use crate::credentials::liveness::Held;
-use crate::credentials::misuse;
+use crate::credentials::enforcer::{self, Enforcer};
+use crate::credentials::liveness::{self, Held};
 use crate::credentials::token::ask;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
+use crate::credentials::{introspection, misuse};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 use crate::kernel::refusals::Refusal;
 use crate::kernel::work::use_stamp;
+use crate::kernel::{Kernel, authority};
 
 /// The resource that is asked about, if the caller enforces it; otherwise the caller's refusal is recorded.
 ///

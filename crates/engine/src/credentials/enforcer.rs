@@ -1,8 +1,9 @@
 //! Who may ask about tokens and uses: an enforcement point.
 
-use crate::kernel::load::Known;
 use tenure_core::identity::Identity;
 use tenure_core::row::Stored;
+
+use crate::kernel::load::Known;
 
 /// An enforcement point that has proven itself.
 pub struct Enforcer {

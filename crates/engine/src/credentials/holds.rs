@@ -21,16 +21,12 @@ use tenure_core::time::Timestamp;
 
 use crate::inventory::third_party;
 use crate::kernel::Kernel;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{self, enabling, inventory, owns};
+use crate::kernel::authority::{self, enabling, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use crate::kernel::query;
-use crate::kernel::query::ListAsk;
+use crate::kernel::freshness::{self, assurance_fact};
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::{self, ListAsk};
 
 /// People who could release something that are named.
 const NAMED: usize = 16;

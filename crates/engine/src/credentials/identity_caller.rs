@@ -1,17 +1,15 @@
 //! An identity that calls the management API by its access token.
 
-use crate::credentials::liveness;
-use crate::credentials::token::Presented;
-use crate::credentials::token::TokenUse;
-use crate::credentials::token::ask;
-use crate::credentials::token::sender;
-use crate::kernel::Kernel;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
 use tenure_core::event::ControlPoint;
 use tenure_core::gate;
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
+
+use crate::credentials::liveness;
+use crate::credentials::token::{Presented, TokenUse, ask, sender};
+use crate::kernel::Kernel;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
 
 /// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
 /// what the token says and what its grants still cover now.

@@ -14,19 +14,12 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
 use crate::credentials::enforcer::Enforcer;
-use crate::credentials::liveness;
-use crate::credentials::liveness::Held;
-use crate::credentials::misuse;
-use crate::credentials::receipts;
-use crate::credentials::revocation;
-use crate::credentials::token::ask;
-use crate::credentials::token::sender;
-use crate::credentials::token::{Presented, TokenUse};
-use crate::kernel::Kernel;
-use crate::kernel::authority;
+use crate::credentials::liveness::{self, Held};
+use crate::credentials::token::{Presented, TokenUse, ask, sender};
+use crate::credentials::{misuse, receipts, revocation};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
+use crate::kernel::{Kernel, authority, keys};
 
 /// Longer than any clock is off.
 const ANY_TIME: Span = Span::from_days(36_500);

@@ -1,28 +1,22 @@
 //! Whether an issuer's token would be taken, and which check fails.
 
-use crate::credentials::token::prove;
-use crate::credentials::token::unfit_proof;
+use tenure_api::requests::IssuerToken;
+use tenure_api::views::{FailedCheck, IssuerTrial};
+use tenure_core::binding::{BindingMatch, BindingState};
+use tenure_core::claim;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::{IdentityId, IssuerId};
+use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::policy::Action;
+use tenure_credentials::external::SignedExternal;
+use tenure_credentials::jose::{JoseError, read_unverified};
+
+use crate::credentials::token::{prove, unfit_proof};
 use crate::kernel::Kernel;
-use crate::kernel::authority::administration;
-use crate::kernel::authority::inventory;
+use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use tenure_api::requests::IssuerToken;
-use tenure_api::views::FailedCheck;
-use tenure_api::views::IssuerTrial;
-use tenure_core::binding::BindingMatch;
-use tenure_core::binding::BindingState;
-use tenure_core::claim;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::IdentityId;
-use tenure_core::id::IssuerId;
-use tenure_core::issuer::Issuer;
-use tenure_core::issuer::IssuerState;
-use tenure_core::policy::Action;
-use tenure_credentials::external::SignedExternal;
-use tenure_credentials::jose::JoseError;
-use tenure_credentials::jose::read_unverified;
 
 /// Says which check of an issuer's token fails first, if one does, without using it up. Workloads are told less: to them most failed proofs read the same.
 ///

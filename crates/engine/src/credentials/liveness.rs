@@ -1,37 +1,28 @@
 //! Credentials as the inventory knows them, and the one check of whether one is alive.
 
-use tenure_api::views::CredentialView;
+use tenure_api::views::{CredentialView, Page};
+use tenure_core::changeset::Changeset;
 use tenure_core::credential::Credential;
-use tenure_core::id::CredentialId;
+use tenure_core::delegation::Delegation;
+use tenure_core::environment::Environment;
+use tenure_core::gate::{self, Link};
+use tenure_core::id::{CredentialId, CredentialKind, IdentityId};
 use tenure_core::identity::{Identity, Usage};
 use tenure_core::liveness::credential_is_live;
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
+use tenure_credentials::jose::SKEW;
+use tenure_credentials::opaque::{OpaqueKind, Parsed};
+use tenure_credentials::token::AccessClaims;
 
-use crate::kernel::Kernel;
-
-use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
+use crate::kernel::authority::{self, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
 use crate::kernel::load::Known;
 use crate::kernel::query::ListAsk;
-use crate::kernel::work;
-use tenure_api::views::Page;
-use tenure_core::changeset::Changeset;
-use tenure_core::delegation::Delegation;
-use tenure_core::environment::Environment;
-use tenure_core::gate;
-use tenure_core::gate::Link;
-use tenure_core::id::CredentialKind;
-use tenure_core::id::IdentityId;
-use tenure_credentials::jose::SKEW;
-use tenure_credentials::opaque::OpaqueKind;
-use tenure_credentials::opaque::Parsed;
-use tenure_credentials::token::AccessClaims;
+use crate::kernel::{Kernel, keys, work};
 
 /// A credential with what its life depends on.
 pub(crate) struct Held {

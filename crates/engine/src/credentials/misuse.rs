@@ -1,25 +1,20 @@
 //! A credential or a proof where it doesn't belong: a finding of the identity it names (R59).
 
-use crate::credentials::enforcer;
-use crate::credentials::enforcer::Enforcer;
-use crate::credentials::liveness;
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use crate::kernel::finding;
-use crate::kernel::finding::COUNTED_EVERY;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tenure_core::changeset::Changeset;
-use tenure_core::event::Actor;
-use tenure_core::event::ControlPoint;
-use tenure_core::finding::Rule;
-use tenure_core::finding::rules;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::finding::{Rule, rules};
 use tenure_core::id::IdentityId;
 use tenure_core::identity::Identity;
 use tenure_core::person::Role;
 use tenure_core::resource::Resource;
 use tenure_core::time::Timestamp;
+
+use crate::credentials::enforcer::{self, Enforcer};
+use crate::credentials::liveness;
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
+use crate::kernel::finding::{self, COUNTED_EVERY};
 
 /// What a finding that is recorded apart is about, in words.
 #[derive(Clone, Copy)]

@@ -19,14 +19,11 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
-use crate::kernel::query;
-use crate::kernel::query::Altered;
+use crate::kernel::query::{self, Altered};
+use crate::kernel::{Kernel, authority, keys};
 
 /// Identities among whose credentials a live one is looked for, as the positive control.
 const CONTROL_IDENTITIES: u16 = 64;

@@ -14,17 +14,13 @@ use tenure_core::row::{Position, Stored};
 use tenure_core::scope::{Cut, Scope};
 use tenure_core::time::Timestamp;
 
-use crate::credentials::holds;
-use crate::credentials::holds::releaser;
-use crate::credentials::receipts;
-use crate::credentials::suspension;
+use crate::credentials::holds::{self, releaser};
+use crate::credentials::{receipts, suspension};
 use crate::kernel::Kernel;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
+use crate::kernel::operation::{Asked, check_reason};
 
 /// Revokes, and proves it: in force at introspection and decisions before this returns; the receipt follows.
 ///

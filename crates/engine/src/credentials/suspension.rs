@@ -1,19 +1,16 @@
 //! What suspends an identity, as its cause and its event.
 
+use tenure_core::changeset::Changeset;
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::id::IdentityId;
+use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
 use crate::credentials::holds::releaser;
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_core::id::IdentityId;
-use tenure_core::identity::Identity;
-use tenure_core::identity::IdentityState;
-use tenure_core::identity::SuspensionCause;
-use tenure_core::identity::SuspensionKind;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
 
 pub(crate) fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
     kernel

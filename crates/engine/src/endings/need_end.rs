@@ -1,38 +1,26 @@
 //! A need ends: the identities that serve it are suspended (R76).
 
-use crate::endings::removals;
-use crate::identities::dormancy;
-use crate::identities::dormancy::Ended;
-use crate::kernel::Kernel;
-use crate::kernel::authority::administration;
-use crate::kernel::authority::inventory;
-use crate::kernel::authority::owns;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
 use serde_json::json;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
-use tenure_core::event::Actor;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::NeedId;
-use tenure_core::id::PersonId;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::id::{NeedId, PersonId};
 use tenure_core::policy::Action;
-use tenure_core::port::Claimed;
-use tenure_core::port::DueKind;
+use tenure_core::port::{Claimed, DueKind};
 use tenure_core::problem::Reason;
 use tenure_core::row::Stored;
-use tenure_core::signal::SignalKind;
-use tenure_core::signal::SignalSubject;
-use tenure_core::signal::SubjectKind;
-use tenure_core::third_party::Need;
-use tenure_core::third_party::Standing;
+use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
+use tenure_core::third_party::{Need, Standing};
 use tenure_core::time::Timestamp;
+
+use crate::endings::removals;
+use crate::identities::dormancy::{self, Ended};
+use crate::kernel::Kernel;
+use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::work::{self, acknowledge, system};
 
 /// Closes a need: the identities that serve it are suspended, the first fifty in this commit, the rest right after.
 ///

@@ -26,22 +26,17 @@ use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, Subjec
 use tenure_core::third_party::Need;
 use tenure_core::time::Timestamp;
 
-use crate::kernel::authority::enabling;
-use crate::kernel::freshness::assurance_fact;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use crate::kernel::query::{ListAsk, Listed};
-pub(crate) use steps::{LEAVER, Raised};
-
 use crate::endings::removals::plan::{Ending, ends_for_good};
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::authority::{self, administration, enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
-use crate::kernel::query;
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::{self, ListAsk, Listed};
+
+pub(crate) use steps::{LEAVER, Raised};
 
 impl Listed for Removal {
     const NAME: &'static str = "removal";

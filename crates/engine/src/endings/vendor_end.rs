@@ -1,15 +1,5 @@
 //! A vendor ends, and with it what it operates (R86).
 
-use crate::endings::removals;
-use crate::kernel::Kernel;
-use crate::kernel::authority::administration;
-use crate::kernel::authority::inventory;
-use crate::kernel::authority::owns;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::notice::notify;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
 use tenure_api::third_party::VendorEnded;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
@@ -19,11 +9,16 @@ use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::removal::RemovalState;
 use tenure_core::scope::Scope;
-use tenure_core::signal::SignalKind;
-use tenure_core::signal::SignalSubject;
-use tenure_core::signal::SubjectKind;
-use tenure_core::third_party::Standing;
-use tenure_core::third_party::Vendor;
+use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
+use tenure_core::third_party::{Standing, Vendor};
+
+use crate::endings::removals;
+use crate::kernel::Kernel;
+use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::operation::{Asked, check_reason};
 
 /// Ends a vendor for ever. Everything that its identities hold is cut, and they are held, with one record each in the same commit.
 /// It is a step that takes authority away, and not only an administrator's.

@@ -16,11 +16,9 @@ use tenure_core::row::Stored;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
-use crate::credentials::misuse;
-use crate::credentials::misuse::Apart;
-use crate::kernel::Kernel;
+use crate::credentials::misuse::{self, Apart};
 use crate::kernel::error::OpError;
-use crate::kernel::query;
+use crate::kernel::{Kernel, query};
 
 /// Demands that no token fits these claims and another identity's binding too, be it live or past: what once proved an identity never
 /// proves another. Bindings of one workload differ in some claim that both fix, or are one identity's.

@@ -1,31 +1,22 @@
 //! Another charter for an identity: its grants follow.
 
-use crate::identities::dormancy;
-use crate::identities::grants;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::ControlPoint;
+use tenure_core::grant::{Grant, GrantState};
+use tenure_core::id::GrantId;
+use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, WILDCARD};
+use tenure_core::port::DueKind;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{Matter, Request, RequestState};
+use tenure_core::row::Stored;
+use tenure_core::time::Timestamp;
+
+use crate::identities::{dormancy, grants};
 use crate::inventory::references;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::charter_of;
 use crate::people::teams::look_at_groups;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
-use tenure_core::event::ControlPoint;
-use tenure_core::grant::Grant;
-use tenure_core::grant::GrantState;
-use tenure_core::id::GrantId;
-use tenure_core::identity::CharterDraft;
-use tenure_core::identity::Coverage;
-use tenure_core::identity::Entitlement;
-use tenure_core::identity::Identity;
-use tenure_core::identity::WILDCARD;
-use tenure_core::port::DueKind;
-use tenure_core::problem::FieldProblem;
-use tenure_core::problem::Reason;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
-use tenure_core::request::RequestState;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
 
 /// The identity gets another charter: its grants follow. What is no longer covered is taken back at once; what is new is granted by
 /// the request; a narrowing needs none. The tier falls only by a request for this charter, which the old tier's approvers decided.

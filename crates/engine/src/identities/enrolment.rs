@@ -16,20 +16,14 @@ use tenure_core::time::Span;
 use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::identities::bindings;
-use crate::identities::lifecycle;
-use crate::identities::review_opening;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{identity as identity_entity, inventory};
+use crate::identities::{bindings, lifecycle, review_opening};
+use crate::kernel::authority::{self, identity as identity_entity, inventory, owns_identity};
 use crate::kernel::caller::Caller;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
+use crate::kernel::exceptional::{self, About};
 use crate::kernel::operation::Asked;
 use crate::kernel::refusals::Refusal;
+use crate::kernel::{Kernel, epoch};
 
 /// Keys that one identity can have enrolled.
 const MAX_BINDINGS: usize = 16;

@@ -18,19 +18,12 @@ use tenure_core::review::Review;
 use tenure_core::time::Timestamp;
 
 use crate::identities::posture::{self, Around, Broken};
-use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::inventory;
-use crate::kernel::authority::owns_identity;
+use crate::kernel::authority::{self, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::finding;
-use crate::kernel::freshness;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use crate::kernel::query;
-use crate::kernel::query::ListAsk;
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::query::{self, ListAsk};
+use crate::kernel::{Kernel, exceptional, finding, freshness};
 
 /// What a posture look found stands in findings from now on, and what it no longer finds is resolved.
 pub(crate) async fn note_posture(kernel: &Kernel, changeset: &mut Changeset, id: IdentityId, broken: &[Broken], now: Timestamp) -> Result<(), OpError> {

@@ -8,25 +8,20 @@ use tenure_core::event::ControlPoint;
 use tenure_core::gate;
 use tenure_core::grant::{Grant, GrantState};
 use tenure_core::id::{GrantId, IdentityId};
-use tenure_core::identity::{Identity, RetirementCondition};
+use tenure_core::identity::{Entitlement, Identity, RetirementCondition};
 use tenure_core::policy::Action;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
+use tenure_core::request::Request;
 use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
 
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{self, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::charter_of;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use tenure_core::identity::Entitlement;
-use tenure_core::request::Request;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+use crate::kernel::operation::{Asked, check_reason};
 
 /// Grants that an identity can hold at once.
 pub(crate) const MAX_GRANTS: usize = 64;

@@ -1,32 +1,22 @@
 //! What is known about an identity when something is asked for it (S-8, R40).
 
-use crate::inventory::references::References;
-use crate::inventory::templates;
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::requests::content::Subject;
-use crate::requests::eligible;
-use crate::requests::facts::AskContext;
-use crate::requests::facts::Facts;
-use crate::requests::facts::Served;
-use crate::requests::facts::Touches;
 use tenure_core::application::Application;
 use tenure_core::gate;
-use tenure_core::id::IdentityId;
-use tenure_core::id::PersonId;
-use tenure_core::id::ResourceId;
-use tenure_core::id::TeamId;
-use tenure_core::identity::CharterDraft;
-use tenure_core::identity::Entitlement;
-use tenure_core::identity::Identity;
-use tenure_core::identity::WILDCARD;
+use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
+use tenure_core::identity::{CharterDraft, Entitlement, Identity, WILDCARD};
 use tenure_core::person::Person;
 use tenure_core::request::Matter;
 use tenure_core::resource::Resource;
 use tenure_core::team::Team;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+use tenure_core::time::{Span, Timestamp};
+
+use crate::inventory::references::References;
+use crate::inventory::templates;
+use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, exceptional};
+use crate::requests::content::Subject;
+use crate::requests::eligible;
+use crate::requests::facts::{AskContext, Facts, Served, Touches};
 
 /// What is known about an identity and a charter for it, be it its own.
 pub(crate) async fn facts_of_identity(

@@ -1,13 +1,13 @@
 //! Registering identities: the charter is checked whole, and a refusal names everything that is missing or wrong.
 
 use tenure_api::requests::{NewIdentity, Stage};
-use tenure_api::views::IdentityView;
+use tenure_api::views::{IdentityView, Page};
 use tenure_core::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::parse_name;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::{BindingId, IdentityId, PersonId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, narrows};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, enforcer_terms, narrows};
 use tenure_core::issuer::Issuer;
 use tenure_core::policy::Action;
 use tenure_core::problem::{FieldProblem, Reason};
@@ -17,20 +17,11 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
-use crate::identities::bindings;
-use crate::identities::charter;
-use crate::identities::charter::unchangeable;
-use crate::identities::charter::widens;
-use crate::identities::identity_facts;
-use crate::identities::lifecycle;
-use crate::identities::view;
-use crate::inventory::naming;
-use crate::inventory::references;
-use crate::inventory::removal_groups;
-use crate::inventory::templates;
+use crate::identities::charter::{self, unchangeable, widens};
+use crate::identities::{bindings, identity_facts, lifecycle, view};
+use crate::inventory::{naming, references, removal_groups, templates};
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
@@ -38,8 +29,6 @@ use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
 use crate::requests::facts::Facts;
 use crate::requests::route;
-use tenure_api::views::Page;
-use tenure_core::identity::enforcer_terms;
 
 /// Registers an identity: as a draft; handed in, with its request open; or active at once where a named rule approves it.
 ///

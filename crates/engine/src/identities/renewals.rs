@@ -17,15 +17,12 @@ use tenure_core::time::{Span, Timestamp};
 
 use crate::identities::charter;
 use crate::inventory::references;
-use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
 use crate::kernel::load::charter_of;
 use crate::kernel::notice::notify;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::{Kernel, exceptional};
 
 /// Within which time an identity must have been used for a renewal that somebody asks for.
 pub(crate) const USED_WITHIN: Span = Span::from_days(30);

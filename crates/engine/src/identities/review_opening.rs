@@ -1,23 +1,17 @@
 //! The review of an identity, opened by an event (R93).
 
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use crate::kernel::notice::notify;
-use crate::kernel::query;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_core::id::PersonId;
-use tenure_core::id::ReviewId;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::id::{PersonId, ReviewId};
 use tenure_core::identity::Identity;
 use tenure_core::person::Role;
 use tenure_core::port::DueKind;
-use tenure_core::review::Review;
-use tenure_core::review::ReviewState;
-use tenure_core::review::ReviewSubject;
-use tenure_core::review::ReviewTrigger;
+use tenure_core::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::time::Timestamp;
+
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::{Kernel, query};
 
 /// Opens a review in the commit of the event that asks for it. Without a reviewer it is addressed to security.
 pub(crate) fn open_review(

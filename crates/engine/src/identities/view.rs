@@ -1,20 +1,18 @@
 //! Identities as their readers see them.
 
-use crate::credentials::holds;
-use crate::credentials::holds::scopes_of;
-use crate::inventory::removal_groups;
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use crate::kernel::work;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use tenure_api::views::IdentityView;
-use tenure_api::views::RemovalGroup;
+
+use tenure_api::views::{IdentityView, RemovalGroup};
 use tenure_core::identity::Identity;
 use tenure_core::port::Committed;
 use tenure_core::row::Stored;
-use tenure_core::scope::Hold;
-use tenure_core::scope::Scope;
+use tenure_core::scope::{Hold, Scope};
+
+use crate::credentials::holds::{self, scopes_of};
+use crate::inventory::removal_groups;
+use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, work};
 
 /// An identity with what is computed about it.
 pub(crate) async fn identity_view(kernel: &Kernel, record: Identity, revision: u64, committed: Option<&Committed>) -> Result<IdentityView, OpError> {

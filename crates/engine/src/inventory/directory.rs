@@ -17,15 +17,12 @@ use tenure_core::third_party::Standing;
 use tenure_core::time::Timestamp;
 use tenure_core::uri;
 
-use crate::inventory::ownership;
-use crate::inventory::removal_groups;
-use crate::inventory::third_party;
-use crate::kernel::Kernel;
+use crate::inventory::{ownership, removal_groups, third_party};
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
 use crate::kernel::operation::Asked;
+use crate::kernel::{Kernel, keys};
 
 const MAX_TEXT: usize = 200;
 const MAX_DOMAINS: usize = 32;

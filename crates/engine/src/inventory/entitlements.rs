@@ -1,14 +1,14 @@
 //! What entitlements name: resources that are there, with the actions that they know.
 
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
 use tenure_core::environment::Environment;
-use tenure_core::identity::ENFORCE;
-use tenure_core::identity::Entitlement;
+use tenure_core::identity::{ENFORCE, Entitlement};
 use tenure_core::problem::FieldProblem;
 use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Span;
+
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
 
 /// Entitlements that one request or package can give.
 pub(crate) const MAX_PARTS: usize = 32;

@@ -25,18 +25,15 @@ use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use crate::inventory::removal_groups;
-use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::finding;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
-use crate::kernel::query;
-use crate::kernel::work::BATCH;
-use crate::kernel::work::system;
+use crate::kernel::work::{BATCH, system};
+use crate::kernel::{Kernel, finding, query};
 use crate::people::teams::look_at_groups;
 
 /// What stands after a person's id in the subject of the deadline by which what they left behind has other owners.

@@ -21,9 +21,7 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
-use crate::inventory::removal_groups;
-use crate::inventory::templates;
-use crate::inventory::third_party;
+use crate::inventory::{removal_groups, templates, third_party};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;

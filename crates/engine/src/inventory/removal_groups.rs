@@ -19,16 +19,11 @@ use tenure_core::team::Team;
 use tenure_core::time::Timestamp;
 
 use crate::inventory::ownership;
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::finding;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
-use crate::people::teams;
-use crate::people::teams::EMPTY;
+use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::{Kernel, finding, query};
+use crate::people::teams::{self, EMPTY};
 
 /// Identities that a finding names.
 const NAMED: usize = 100;

@@ -1,9 +1,9 @@
 //! Refusals of strangers, counted in memory until they are written as one.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+
+use parking_lot::Mutex;
+use tenure_core::time::{Span, Timestamp};
 
 /// Refusals of the running minute that have no event of their own.
 #[derive(Debug, Default)]

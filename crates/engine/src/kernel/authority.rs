@@ -1,23 +1,22 @@
 //! Questions to the policy, with exactly the attributes that its schema knows.
 
 use tenure_core::delegation::Delegation;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PersonId;
 use tenure_core::identity::{Identity, Kind};
 use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::placed::Placed;
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
+use tenure_core::port::ListQuery;
 use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
+use tenure_core::row::RowKind;
+use tenure_core::time::Span;
 
-use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::reserved;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
-use tenure_core::placed::Placed;
-use tenure_core::port::ListQuery;
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use crate::kernel::{Kernel, reserved};
 
 pub(crate) fn person(person: &Person) -> Entity {
     Entity {

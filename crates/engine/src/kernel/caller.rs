@@ -12,9 +12,8 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::sign_in::{Assurance, Session};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
-use crate::kernel::Kernel;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, epoch};
 
 /// Who is let in while the log is contradicted (S-1).
 const LOOK_INTO_IT: [Role; 3] = [Role::Security, Role::Administrator, Role::Auditor];

@@ -12,15 +12,11 @@ use tenure_core::port::{Committed, Conflict, Outcome};
 use tenure_core::problem::Reason;
 use tenure_core::time::{Span, Timestamp};
 
-use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
-use crate::kernel::caller;
 use crate::kernel::counters::count;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
-use crate::kernel::refresh;
 use crate::kernel::refusals::next_window;
+use crate::kernel::{Kernel, caller, epoch, keys, refresh};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;

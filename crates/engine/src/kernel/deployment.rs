@@ -1,14 +1,12 @@
 //! The record of the deployment: whose log it is, and its keys.
 
-use crate::kernel::Kernel;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tenure_core::id::SigningKeyId;
 use tenure_core::port::StoreError;
-use tenure_core::row::Record;
-use tenure_core::row::RowKey;
-use tenure_core::row::RowKind;
+use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::time::Timestamp;
+
+use crate::kernel::Kernel;
 
 /// What stands in the log's name before the epoch's number, from the first on that is not the deployment's beginning.
 pub(crate) const IN_EPOCH: &str = "/epoch-";

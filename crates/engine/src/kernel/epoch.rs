@@ -1,12 +1,12 @@
 //! How far the database vouches for what it holds (S-1).
 
+use std::sync::atomic::Ordering;
+
+use tenure_core::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::row::Position;
+
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use std::sync::atomic::Ordering;
-use tenure_core::epoch::Contradiction;
-use tenure_core::epoch::Epoch;
-use tenure_core::epoch::Trust;
-use tenure_core::row::Position;
 
 /// How far the database is trusted now.
 pub(crate) async fn trust(kernel: &Kernel) -> Result<Trust, OpError> {

@@ -2,20 +2,16 @@
 
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::Changeset;
+use tenure_core::exception::{Exception, ExceptionSubject, ExceptionType};
 use tenure_core::exceptional::{Access, ExceptionalAccess};
 use tenure_core::id::{ExceptionalAccessId, IdentityId};
+use tenure_core::identity::{CharterDraft, Identity};
+use tenure_core::time::Timestamp;
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::query::ListAsk;
-use tenure_core::exception::Exception;
-use tenure_core::exception::ExceptionSubject;
-use tenure_core::exception::ExceptionType;
-use tenure_core::identity::CharterDraft;
-use tenure_core::identity::Identity;
-use tenure_core::time::Timestamp;
+use crate::kernel::{Kernel, authority};
 
 /// What an exceptional access is about.
 pub(crate) struct About<'a> {

@@ -1,26 +1,19 @@
 //! Findings: opened once for each rule, subject and detail, counted while they last, resolved when it is no longer so.
 
-use crate::kernel::Kernel;
+use serde_json::{Map, Value};
+use tenure_core::changeset::{Changeset, Once};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::finding::{Finding, FindingState, Resolution, Rule};
+use tenure_core::id::FindingId;
+use tenure_core::person::Role;
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use serde_json::Map;
-use serde_json::Value;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::Once;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_core::finding::Finding;
-use tenure_core::finding::FindingState;
-use tenure_core::finding::Resolution;
-use tenure_core::finding::Rule;
-use tenure_core::id::FindingId;
-use tenure_core::person::Role;
-use tenure_core::row::Stored;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+use crate::kernel::{Kernel, query};
 
 /// How often one finding is counted: whoever causes it again and again doesn't fill the log.
 pub(crate) const COUNTED_EVERY: Span = Span::from_mins(1);

@@ -1,17 +1,15 @@
 //! How fresh a sign-in is, and what that is worth (S-7).
 
-use crate::kernel::Kernel;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenure_core::changeset::Changeset;
 use tenure_core::problem::Reason;
-use tenure_core::row::Record;
-use tenure_core::row::RowKey;
-use tenure_core::row::RowKind;
+use tenure_core::row::{Record, RowKey, RowKind};
 use tenure_core::time::Timestamp;
+
+use crate::kernel::Kernel;
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
 
 /// That somebody has bound a sign-in in this deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

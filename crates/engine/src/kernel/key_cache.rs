@@ -1,16 +1,15 @@
 //! Keys that were opened, and tokens whose signatures were checked, in memory.
 
-use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use parking_lot::RwLock;
 use tenure_core::id::SigningKeyId;
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::ReceiptSigner;
-use tenure_credentials::token::SignedToken;
-use tenure_credentials::token::TokenSigner;
-use tenure_log::LogSigner;
-use tenure_log::NoteSigner;
+use tenure_credentials::token::{SignedToken, TokenSigner};
+use tenure_log::{LogSigner, NoteSigner};
 
 /// Prepared keys of workloads that are kept; about 20 MB.
 pub(crate) const MAX_WORKLOAD_KEYS: usize = 20_000;

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tenure_core::environment::Environment;
+use serde_json::json;
+use tenure_core::environment::{Environment, EnvironmentKey};
+use tenure_core::epoch::Epoch;
+use tenure_core::event::{ControlPoint, Event};
 use tenure_core::id::SigningKeyId;
 use tenure_core::problem::Reason;
 use tenure_core::row::{RowKey, RowKind};
@@ -15,24 +18,12 @@ use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::ReceiptSigner;
 use tenure_credentials::token::{SignedToken, TokenSigner, token_hash};
-use tenure_log::{LogSigner, NoteSigner};
+use tenure_log::{LogSigner, NoteSigner, VerifierKey};
 
-use crate::kernel::Kernel;
-use crate::kernel::deployment;
-use crate::kernel::deployment::Deployment;
+use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
-use crate::kernel::key_cache::DeploymentKeys;
-use crate::kernel::key_cache::KnownToken;
-use crate::kernel::key_cache::MAX_TOKENS;
-use crate::kernel::key_cache::MAX_WORKLOAD_KEYS;
-use crate::kernel::key_cache::PublicKey;
-use crate::kernel::refresh;
-use serde_json::json;
-use tenure_core::environment::EnvironmentKey;
-use tenure_core::epoch::Epoch;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_log::VerifierKey;
+use crate::kernel::key_cache::{DeploymentKeys, KnownToken, MAX_TOKENS, MAX_WORKLOAD_KEYS, PublicKey};
+use crate::kernel::{Kernel, refresh};
 
 const SEAL_LABEL: &str = "signing-key";
 

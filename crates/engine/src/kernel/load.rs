@@ -4,13 +4,14 @@ use std::fmt::Display;
 
 use tenure_core::binding::Binding;
 use tenure_core::changeset::{Changeset, Expect};
+use tenure_core::environment::Environment;
 use tenure_core::epoch::{Contradiction, Epoch, Trust};
 use tenure_core::gate::Facts;
 use tenure_core::grant::Grant;
 use tenure_core::id::{IdentityId, ResourceId};
-use tenure_core::identity::{Entitlement, Identity};
+use tenure_core::identity::{Charter, Entitlement, Identity};
 use tenure_core::liveness::Scopes;
-use tenure_core::person::Person;
+use tenure_core::person::{Person, PersonState};
 use tenure_core::resource::Resource;
 use tenure_core::row::{Record, RowKey, RowKind, Stored};
 use tenure_core::scope::{Cut, Hold};
@@ -18,9 +19,6 @@ use tenure_core::time::Timestamp;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use tenure_core::environment::Environment;
-use tenure_core::identity::Charter;
-use tenure_core::person::PersonState;
 
 /// An identity with everything that its decisions rest on, read in one snapshot.
 pub(crate) struct Known {

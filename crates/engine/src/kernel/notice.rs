@@ -7,17 +7,17 @@
 
 use std::fmt;
 
-use crate::kernel::Kernel;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenure_core::event::Event;
-use tenure_core::id::PersonId;
-use tenure_core::id::RequestId;
+use tenure_core::id::{PersonId, RequestId};
 use tenure_core::person::Role;
 use tenure_core::port::BoxFuture;
 use tenure_core::row::{Record, RowKind};
 use tenure_core::time::Timestamp;
 use tenure_credentials::vouch::Vouch;
+
+use crate::kernel::Kernel;
 
 /// The public fact of an event that says who is told, and what.
 pub const FACT: &str = "notify";

@@ -1,17 +1,16 @@
 //! The policy set in force, swapped atomically.
 
-use crate::kernel::error::OpError;
-use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::RwLock;
 use tenure_core::changeset::Expect;
-use tenure_core::policy::Answer;
-use tenure_core::policy::PolicyEngine;
-use tenure_core::policy::PolicyLoader;
-use tenure_core::policy::Question;
+use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
 use tenure_core::policy_set::InForce;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+
+use crate::kernel::error::OpError;
 
 /// How long a proposed text may take to be read, its turn included, and how long to answer what is asked of each proposal. What a text may hold bounds the
 /// work as well; this is for what that fails to foresee.

@@ -16,15 +16,13 @@ use tenure_core::problem::FieldProblem;
 use tenure_core::receipt::Receipt;
 use tenure_core::resource::Resource;
 use tenure_core::row::{BadRow, Record, RowKind, Stored};
-use tenure_core::scope::Scope;
+use tenure_core::scope::{Hold, Scope};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use tenure_core::scope::Hold;
+use crate::kernel::{Kernel, authority};
 
 /// How many records a page has if nothing is said.
 const PAGE: u16 = 50;

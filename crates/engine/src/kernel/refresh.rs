@@ -1,14 +1,13 @@
 //! What is read anew at the start and after a conflict: where the log stands, and the policy set in force.
 
-use crate::kernel::Kernel;
-use crate::kernel::deployment;
-use crate::kernel::error::OpError;
-use crate::kernel::policy::Current;
-use crate::kernel::policy::NotTaken;
 use std::sync::Arc;
-use tenure_core::policy_set::InForce;
-use tenure_core::policy_set::PolicySet;
+
+use tenure_core::policy_set::{InForce, PolicySet};
 use tenure_core::port::StoreError;
+
+use crate::kernel::error::OpError;
+use crate::kernel::policy::{Current, NotTaken};
+use crate::kernel::{Kernel, deployment};
 
 /// Takes the set that the store says is in force, if it is another than before.
 ///

@@ -7,12 +7,10 @@ use tenure_core::policy::Answer;
 use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::time::Timestamp;
 
-use crate::kernel::Kernel;
-use crate::kernel::aggregates;
-use crate::kernel::aggregates::WINDOW;
+use crate::kernel::aggregates::{self, WINDOW};
 use crate::kernel::counters::count;
-use crate::kernel::deployment;
 use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, deployment};
 
 /// The code of what sources send and Tenure has no use for: counted beside the refusals, and under an event of its own.
 pub(crate) const OF_NO_INTEREST: &str = "signal_of_no_interest";

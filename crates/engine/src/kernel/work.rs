@@ -1,13 +1,12 @@
 //! Work that falls due: claimed, acknowledged in the same commit as its effect, or postponed.
 
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
-use tenure_core::event::Actor;
-use tenure_core::event::ControlPoint;
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::port::Claimed;
 use tenure_core::time::Timestamp;
+
+use crate::kernel::Kernel;
+use crate::kernel::error::OpError;
 
 /// The claimed deadline goes by its fence, so that a lost lease conflicts.
 pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {

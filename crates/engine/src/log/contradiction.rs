@@ -1,21 +1,17 @@
 //! A checkpoint that somebody keeps and that the log doesn't continue (S-1).
 
-use crate::kernel::Kernel;
-use crate::kernel::epoch;
-use crate::kernel::error::OpError;
-use crate::kernel::finding;
-use crate::kernel::notice::notify;
-use crate::log::places;
-
-use serde_json::Map;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tenure_core::changeset::Changeset;
 use tenure_core::epoch::Contradiction;
-use tenure_core::event::Actor;
-use tenure_core::event::ControlPoint;
+use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::finding::rules;
 use tenure_core::person::Role;
 use tenure_log::Checkpoint;
+
+use crate::kernel::error::OpError;
+use crate::kernel::notice::notify;
+use crate::kernel::{Kernel, epoch, finding};
+use crate::log::places;
 
 /// What is known of the log as a whole, in findings and in the log.
 pub(crate) const SUBJECT: &str = "log";

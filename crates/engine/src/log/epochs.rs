@@ -11,20 +11,14 @@ use tenure_core::person::Role;
 use tenure_core::row::{RowKind, Stored};
 use tenure_core::signing_key::KeyUse;
 
-use crate::kernel::Kernel;
 use crate::kernel::deployment::Deployment;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
-use crate::kernel::finding;
-use crate::kernel::keys;
+use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
+use crate::kernel::{Kernel, epoch, finding, keys};
 use crate::log::contradiction::SUBJECT;
-use crate::log::places;
-use crate::log::places::KeptEpochs;
-use crate::log::reading;
-use crate::log::seal;
+use crate::log::places::{self, KeptEpochs};
+use crate::log::{reading, seal};
 
 /// An epoch that has begun.
 #[derive(Debug, Clone)]

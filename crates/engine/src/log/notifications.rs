@@ -5,11 +5,10 @@ use tenure_api::views::Page;
 use tenure_core::port::ListQuery;
 use tenure_core::row::{RowKind, Stored};
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::{Outbox, Pending};
+use crate::kernel::{Kernel, authority};
 
 /// Deliveries of one channel that are shown.
 const SHOWN: usize = 100;

@@ -26,9 +26,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::notice;
-use crate::kernel::notice::ANSWER;
-use crate::kernel::notice::{MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
+use crate::kernel::notice::{self, ANSWER, MAX_PEOPLE, Notice, Notify, Outbox, Pending, Recipient, Undelivered};
 use crate::log::outbox::plan::{link, may_tell, told};
 
 /// Lets commits gather, and bounds what an idle channel costs.

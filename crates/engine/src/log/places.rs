@@ -21,20 +21,13 @@ use tenure_core::time::Span;
 use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
 
-use crate::kernel::Kernel;
-use crate::kernel::deployment;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::kernel::finding;
-use crate::kernel::keys;
 use crate::kernel::notice::notify;
 use crate::kernel::outbound::Push;
-use crate::log::contradiction;
-use crate::log::contradiction::KeptNote;
-use crate::log::contradiction::SUBJECT;
+use crate::kernel::{Kernel, deployment, epoch, finding, keys};
+use crate::log::contradiction::{self, KeptNote, SUBJECT};
 use crate::log::push;
-use crate::log::seal;
-use crate::log::seal::SealedLog;
+use crate::log::seal::{self, SealedLog};
 
 /// How long a place may take to show what it keeps.
 const PATIENCE: Duration = Duration::from_secs(5);

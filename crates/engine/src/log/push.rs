@@ -8,10 +8,8 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::log::places;
-use crate::log::places::Place;
-use crate::log::reading;
-use crate::log::seal;
+use crate::log::places::{self, Place};
+use crate::log::{reading, seal};
 
 /// What takes authority away goes outside at once, though a place gets no more than one checkpoint in this time if it has a pace at all.
 const AT_LEAST: Duration = Duration::from_secs(1);

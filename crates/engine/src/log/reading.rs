@@ -21,11 +21,9 @@ use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
-use crate::kernel::keys::base64url;
+use crate::kernel::keys::{self, base64url};
 use crate::kernel::operation::Asked;
-use crate::log::seal;
-use crate::log::seal::SealedLog;
+use crate::log::seal::{self, SealedLog};
 
 /// Entries read at once for an export: with the largest leaves some 32 MiB.
 const EXPORT_PAGE: u16 = 500;

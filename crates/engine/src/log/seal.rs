@@ -12,9 +12,8 @@ use tenure_core::port::{Seal, Sealed};
 use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
+use crate::kernel::{Kernel, keys};
 
 /// Lets commits gather, so that a busy log gets few checkpoints a second.
 pub(crate) const EVERY: Duration = Duration::from_millis(200);

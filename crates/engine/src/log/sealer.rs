@@ -1,19 +1,15 @@
 //! The loop of the sealer, with the checkpoints' way to each place.
 
-use crate::kernel::Kernel;
-use crate::kernel::epoch;
-use crate::kernel::error::OpError;
-use crate::log::places;
-use crate::log::push;
-use crate::log::push::Newest;
-use crate::log::push::push_newest;
-use crate::log::push::watch_place;
-use crate::log::seal::EVERY;
-use crate::log::seal::PAUSE;
-use crate::log::seal::Sealer;
-use futures_util::future::join_all;
 use std::sync::Arc;
+
+use futures_util::future::join_all;
 use tokio::sync::watch;
+
+use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, epoch};
+use crate::log::places;
+use crate::log::push::{self, Newest, push_newest, watch_place};
+use crate::log::seal::{EVERY, PAUSE, Sealer};
 
 /// Seals whatever is committed, about every 200 ms while the log grows, carries the newest checkpoint to the places that keep it, and looks
 /// at what they keep, until `stop` is true or its sender is gone.

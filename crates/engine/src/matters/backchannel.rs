@@ -9,29 +9,24 @@ use tenure_core::backchannel::{Backchannel, Callback, INTERVAL, MAX_NOTIFICATION
 use tenure_core::binding::BindingState;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::gate;
 use tenure_core::id::{IdentityId, RequestId};
 use tenure_core::identity::{Entitlement, Identity};
 use tenure_core::port::{DueKind, ListQuery};
 use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, RequestState};
 use tenure_core::row::RowKind;
-use tenure_core::text;
 use tenure_core::time::Span;
+use tenure_core::{gate, text};
 use tenure_credentials::jose::read_object;
 
-use crate::credentials::token::Proof;
-use crate::credentials::token::ask;
 use crate::credentials::token::backchannel::TENURE_ACCESS;
-use crate::credentials::token::prove;
+use crate::credentials::token::{Proof, ask, prove};
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
-use crate::matters::callbacks;
-use crate::matters::callbacks::SEALED_AS;
-use crate::matters::matter_facts;
-use crate::matters::request;
+use crate::matters::callbacks::{self, SEALED_AS};
+use crate::matters::{matter_facts, request};
 use crate::requests::route;
 
 /// Requests of one identity that may wait at once: each costs people's attention.

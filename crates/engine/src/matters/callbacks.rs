@@ -8,23 +8,17 @@ use serde_json::json;
 use tenure_core::backchannel::Backchannel;
 use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::RequestId;
+use tenure_core::id::{IdentityId, RequestId};
 use tenure_core::identity::Identity;
-use tenure_core::port::Claimed;
+use tenure_core::port::{Claimed, DueKind};
+use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use crate::credentials::token;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::work;
-use crate::kernel::work::system;
-
-use tenure_core::id::IdentityId;
-use tenure_core::port::DueKind;
-use tenure_core::request::Asker;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
+use crate::kernel::work::{self, system};
 
 /// How long one call may take: well inside the lease of the deadline, so that nobody else makes it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(6);

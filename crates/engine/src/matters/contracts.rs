@@ -12,16 +12,14 @@ use tenure_core::policy::Action;
 use tenure_core::request::InventoryChange;
 use tenure_core::third_party::Vendor;
 
-use crate::inventory::ownership;
-use crate::inventory::ownership::nothing_to_change;
+use crate::inventory::ownership::{self, nothing_to_change};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
-use crate::matters::inventory_changes;
-use crate::matters::inventory_changes::Made;
+use crate::matters::inventory_changes::{self, Made};
 use crate::matters::inventory_matter;
 
 /// Changes a vendor: who answers for it here, whom to reach there, and what its contract allows, less at once and more by a request.

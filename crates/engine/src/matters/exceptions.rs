@@ -20,12 +20,10 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
+use crate::kernel::authority::{self, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
+use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::ListAsk;
 use crate::matters::request;
 use crate::requests::route;

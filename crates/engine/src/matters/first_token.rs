@@ -13,10 +13,8 @@ use tenure_core::problem::Reason;
 use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
 use tenure_credentials::token::TASK_DETAIL;
 
-use crate::credentials::token;
-use crate::credentials::token::ask::Grant;
-use crate::credentials::token::ask::TokenAsk;
-use crate::credentials::token::{Presented, Proof};
+use crate::credentials::token::ask::{Grant, TokenAsk};
+use crate::credentials::token::{self, Presented, Proof};
 use crate::identities::registration;
 use crate::inventory::templates;
 use crate::kernel::Kernel;

@@ -11,15 +11,12 @@ use tenure_core::template::Template;
 use tenure_core::time::Timestamp;
 
 use crate::access::person_access;
-use crate::identities::charter;
-use crate::identities::grants;
-use crate::identities::lifecycle;
+use crate::identities::{charter, grants, lifecycle};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::matters::callbacks;
 use crate::matters::exceptions::matter;
-use crate::matters::inventory_matter;
 use crate::matters::policies::proposal;
+use crate::matters::{callbacks, inventory_matter};
 use crate::requests::route;
 
 /// Fulfils an approved request, or has it wait for its start.

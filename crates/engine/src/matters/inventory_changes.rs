@@ -25,9 +25,8 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
-use crate::matters::inventory_matter;
-use crate::matters::request;
 use crate::matters::tiers::Cause;
+use crate::matters::{inventory_matter, request};
 use crate::requests::route;
 
 /// What a change came to, before it is committed.

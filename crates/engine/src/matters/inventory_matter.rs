@@ -1,50 +1,33 @@
 //! A change of the inventory as what is asked for: its facts, and its fulfilment.
 
+use tenure_core::changeset::Changeset;
+use tenure_core::environment::{Environment, EnvironmentKey};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::id::VendorId;
+use tenure_core::identity::Entitlement;
+use tenure_core::person::{Person, Role};
+use tenure_core::person_grant::{Package, PackageStep};
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::request::{InventoryChange, Matter, Request};
+use tenure_core::resource::Resource;
+use tenure_core::row::{Record, Stored};
+use tenure_core::signing_key::{SigningAlgorithm, SigningKey};
+use tenure_core::third_party::{DataDomain, Standing, Vendor};
+use tenure_core::time::{Span, Timestamp};
+
 use crate::identities::identity_facts;
-use crate::inventory::directory;
-use crate::inventory::directory::resource_problems;
-use crate::inventory::entitlements;
-use crate::inventory::entitlements::MAX_PARTS;
-use crate::inventory::entitlements::SHORTEST;
-use crate::inventory::ownership;
-use crate::inventory::ownership::differences;
-use crate::inventory::third_party;
-use crate::inventory::third_party::contact_problem;
+use crate::inventory::directory::{self, resource_problems};
+use crate::inventory::entitlements::{self, MAX_PARTS, SHORTEST};
+use crate::inventory::ownership::{self, differences};
+use crate::inventory::third_party::{self, contact_problem};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::keys::with_key;
 use crate::kernel::load::expect;
 use crate::kernel::notice::notify;
-
 use crate::matters::tiers::Cause;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::Environment;
-use tenure_core::environment::EnvironmentKey;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_core::id::VendorId;
-use tenure_core::identity::Entitlement;
-use tenure_core::person::Person;
-use tenure_core::person::Role;
-use tenure_core::person_grant::Package;
-use tenure_core::person_grant::PackageStep;
-use tenure_core::problem::FieldProblem;
-use tenure_core::problem::Reason;
-use tenure_core::request::InventoryChange;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
-use tenure_core::resource::Resource;
-use tenure_core::row::Record;
-use tenure_core::row::Stored;
-use tenure_core::signing_key::SigningAlgorithm;
-use tenure_core::signing_key::SigningKey;
-use tenure_core::third_party::DataDomain;
-use tenure_core::third_party::Standing;
-use tenure_core::third_party::Vendor;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
 
 /// What is known about a change that is asked for.
 pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {

@@ -15,18 +15,12 @@ use tenure_core::resource::Resource;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::notice;
 use crate::kernel::operation::Asked;
-use crate::matters::brief;
-use crate::matters::votes;
-use crate::requests::route;
-use crate::requests::route::concerns;
-use crate::requests::route::not_open;
+use crate::kernel::{Kernel, authority, freshness, notice};
+use crate::matters::{brief, votes};
+use crate::requests::route::{self, concerns, not_open};
 
 /// What an approver sees before they answer.
 #[derive(Debug, Clone)]

@@ -13,20 +13,15 @@ use tenure_core::template::Template;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::access::person_access;
-use crate::identities::identity_facts;
-use crate::identities::renewals;
-use crate::inventory::references;
-use crate::inventory::removal_groups;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
+use crate::identities::{identity_facts, renewals};
+use crate::inventory::{references, removal_groups};
 use crate::kernel::error::OpError;
-use crate::kernel::load;
+use crate::kernel::{Kernel, authority, load};
 use crate::matters::exceptions::matter;
 use crate::matters::inventory_matter;
 use crate::matters::policies::proposal;
 use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
-use crate::requests::facts::distinct;
+use crate::requests::facts::{Facts, distinct};
 
 /// What is known about what is asked.
 ///

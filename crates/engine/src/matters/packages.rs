@@ -17,8 +17,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Listed;
-use crate::matters::inventory_changes;
-use crate::matters::inventory_changes::Made;
+use crate::matters::inventory_changes::{self, Made};
 use crate::matters::inventory_matter;
 
 impl Listed for Package {

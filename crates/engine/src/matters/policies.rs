@@ -5,7 +5,8 @@ pub mod proposal;
 use std::sync::Arc;
 
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
-use tenure_api::request::RequestView;
+use tenure_api::request::{NewRequest, RequestView};
+use tenure_api::templates::TemplateChange;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
@@ -17,21 +18,16 @@ use tenure_core::problem::FieldProblem;
 use tenure_core::request::Matter;
 use tenure_core::row::Record;
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::kernel::policy;
 use crate::kernel::query::ListAsk;
+use crate::kernel::{Kernel, authority, policy};
 use crate::matters::lockouts::lockouts;
-use crate::matters::request;
-use crate::matters::votes;
+use crate::matters::{request, votes};
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 use crate::requests::route;
-use tenure_api::request::NewRequest;
-use tenure_api::templates::TemplateChange;
 
 /// A set with what its review needs.
 pub struct ToReview {

@@ -18,8 +18,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
 use crate::matters::matter_facts::{self};
-use crate::matters::votes;
-use crate::matters::{brief, fulfilment};
+use crate::matters::{brief, fulfilment, votes};
 use crate::requests::route;
 
 /// Asks for something. It is fulfilled at once where a named rule approves it, and otherwise waits for its approvers.

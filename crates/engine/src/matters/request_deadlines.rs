@@ -12,12 +12,8 @@ use tenure_core::time::Timestamp;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::work;
-use crate::kernel::work::system;
-use crate::matters::fulfilment;
-use crate::matters::matter_facts;
-use crate::matters::request;
-use crate::matters::votes;
+use crate::kernel::work::{self, system};
+use crate::matters::{fulfilment, matter_facts, request, votes};
 use crate::requests::route;
 
 /// Works off a request's deadline.

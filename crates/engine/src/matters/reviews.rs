@@ -21,19 +21,14 @@ use tenure_core::time::Timestamp;
 use crate::access::person_access::grant_deadlines;
 use crate::identities::lifecycle;
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::owns_identity;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{self, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{self, acknowledge, system};
 use crate::matters::reviews::plan::{Plan, plan};
 
 impl Listed for Review {

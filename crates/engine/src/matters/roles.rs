@@ -1,32 +1,22 @@
 //! Roles of people: asked for by a request.
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::administration;
-use crate::kernel::authority::inventory;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::operation::Asked;
-use crate::matters::request;
-use crate::people::person;
-use crate::people::teams;
-use tenure_api::people::ClassName;
-use tenure_api::people::NewPerson;
-use tenure_api::people::NewRoles;
-use tenure_api::people::PersonMade;
-use tenure_api::request::NewRequest;
-use tenure_api::request::RequestView;
+use tenure_api::people::{ClassName, NewPerson, NewRoles, PersonMade};
+use tenure_api::request::{NewRequest, RequestView};
 use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
 use tenure_core::id::PersonId;
-use tenure_core::person::Person;
-use tenure_core::person::PersonClass;
-use tenure_core::person::PersonState;
-use tenure_core::person::Role;
+use tenure_core::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::request::Matter;
+
+use crate::kernel::authority::{self, administration, inventory};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::operation::Asked;
+use crate::kernel::{Kernel, freshness};
+use crate::matters::request;
+use crate::people::{person, teams};
 
 /// Asks for other roles of a person: another administrator approves.
 ///

@@ -17,20 +17,17 @@ use tenure_core::port::{Claimed, DueKind, ListQuery};
 use tenure_core::resource::Resource;
 use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::row::{RowKind, Stored};
+use tenure_core::third_party::Vendor;
 use tenure_core::time::{Span, Timestamp};
 
 use crate::identities::charter;
-use crate::identities::dormancy;
-use crate::identities::dormancy::Ended;
-use crate::identities::review_opening;
-use crate::identities::review_opening::reviewer_of;
-use crate::inventory::references;
-use crate::inventory::third_party;
+use crate::identities::dormancy::{self, Ended};
+use crate::identities::review_opening::{self, reviewer_of};
+use crate::inventory::{references, third_party};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
 use crate::kernel::work::system;
-use tenure_core::third_party::Vendor;
 
 const PAGE: u16 = 500;
 /// Longer than any decision that read the old classification takes to commit.

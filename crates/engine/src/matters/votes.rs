@@ -1,46 +1,34 @@
 //! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
 
-use crate::identities::view;
-use crate::kernel::Kernel;
-use crate::kernel::authority::inventory;
-use crate::kernel::caller;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
-use crate::kernel::if_match::IfMatch;
-use crate::kernel::load::expect;
-use crate::kernel::operation::Asked;
-use crate::matters::fulfilment;
-use crate::matters::matter_facts;
-use crate::matters::policies::proposal;
-use crate::requests::content::is_hash_of;
-use crate::requests::facts::Facts;
-use crate::requests::route;
-use crate::requests::route::not_open;
-use crate::requests::vote;
-use tenure_api::request::NewVote;
-use tenure_api::request::RequestView;
+use tenure_api::request::{NewVote, RequestView};
 use tenure_api::views::IdentityView;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
+use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
-use tenure_core::id::IdentityId;
-use tenure_core::id::RequestId;
-use tenure_core::identity::BadTransition;
-use tenure_core::identity::Identity;
-use tenure_core::identity::IdentityState;
+use tenure_core::id::{IdentityId, RequestId};
+use tenure_core::identity::{BadTransition, Identity, IdentityState};
 use tenure_core::person::Person;
 use tenure_core::policy::Question;
 use tenure_core::policy_set::PolicySet;
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
-use tenure_core::request::BadVote;
-use tenure_core::request::Place;
-use tenure_core::request::Request;
-use tenure_core::request::RequestState;
-use tenure_core::request::Vote;
+use tenure_core::request::{BadVote, Place, Request, RequestState, Vote};
 use tenure_core::time::Timestamp;
+
+use crate::identities::view;
+use crate::kernel::Kernel;
+use crate::kernel::authority::inventory;
+use crate::kernel::caller::{self, Caller};
+use crate::kernel::error::OpError;
+use crate::kernel::freshness::{self, assurance_fact};
+use crate::kernel::if_match::IfMatch;
+use crate::kernel::load::expect;
+use crate::kernel::operation::Asked;
+use crate::matters::policies::proposal;
+use crate::matters::{fulfilment, matter_facts};
+use crate::requests::content::is_hash_of;
+use crate::requests::facts::Facts;
+use crate::requests::route::{self, not_open};
+use crate::requests::vote;
 
 /// Votes on a request. The last vote that it needs fulfils it in the same commit.
 ///

@@ -15,11 +15,9 @@ use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::id_token::sha256_text;
 
 use crate::kernel::Kernel;
-use crate::kernel::caller;
-use crate::kernel::caller::Caller;
+use crate::kernel::caller::{self, Caller};
 use crate::kernel::error::OpError;
-use crate::people::sign_in;
-use crate::people::sign_in::session_view;
+use crate::people::sign_in::{self, session_view};
 
 const SEAL_LABEL: &str = "cli-sign-in";
 /// How long a code is good for.

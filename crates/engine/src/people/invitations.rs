@@ -14,12 +14,10 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{administration, inventory};
+use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::operation::Asked;
 use crate::kernel::query::ListAsk;
 

@@ -24,8 +24,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;
 use crate::kernel::outbound::Form;
 use crate::people::setup::personal;
-use crate::people::sign_in;
-use crate::people::sign_in::{Entitled, MAX_SIGN_INS};
+use crate::people::sign_in::{self, Entitled, MAX_SIGN_INS};
 use crate::people::sign_in_providers;
 use crate::trust::issuers;
 

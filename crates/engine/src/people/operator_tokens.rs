@@ -1,29 +1,23 @@
 //! Operator tokens: bearer tokens that stand for a named person (S-7).
 
-use crate::kernel::Kernel;
-use crate::kernel::authority::administration;
-use crate::kernel::authority::inventory;
-use crate::kernel::authority::owns;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
-use crate::kernel::operation::Asked;
-use crate::people::setup;
-use crate::people::setup::OPERATOR_TOKEN_LIFE;
-use crate::people::sign_in;
 use tenure_api::requests::NewOperatorToken;
 use tenure_api::views::OperatorTokenIssued;
 use tenure_core::changeset::Changeset;
 use tenure_core::event::ControlPoint;
 use tenure_core::exceptional::Access;
-use tenure_core::id::OperatorTokenId;
-use tenure_core::id::PersonId;
-use tenure_core::person::OperatorToken;
-use tenure_core::person::Person;
-use tenure_core::person::PersonState;
+use tenure_core::id::{OperatorTokenId, PersonId};
+use tenure_core::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::time::Span;
+
+use crate::kernel::Kernel;
+use crate::kernel::authority::{administration, inventory, owns};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::exceptional::{self, About};
+use crate::kernel::operation::Asked;
+use crate::people::setup::{self, OPERATOR_TOKEN_LIFE};
+use crate::people::sign_in;
 
 pub(crate) const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 

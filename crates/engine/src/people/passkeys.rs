@@ -22,16 +22,14 @@ use tenure_credentials::webauthn::{
     ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError, credential_hash, decode, verify_registration,
 };
 
-pub use self::assertion::SignedIn;
-
-use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
 use crate::kernel::keys::base64url;
 use crate::kernel::operation::Asked;
-use crate::people::sign_in;
-use crate::people::sign_in::{Entitled, MAX_SIGN_INS};
+use crate::kernel::{Kernel, freshness};
+use crate::people::sign_in::{self, Entitled, MAX_SIGN_INS};
+
+pub use self::assertion::SignedIn;
 
 /// What browsers are told: a ceremony takes at most as long as its flow, in milliseconds.
 const TIMEOUT: u32 = 300_000;

@@ -17,18 +17,13 @@ use tenure_core::signing_key::KeyUse;
 use tenure_core::time::{Span, Timestamp};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::kernel::Kernel;
-use crate::kernel::deployment;
-use crate::kernel::deployment::Deployment;
+use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::About;
-use crate::kernel::freshness;
-use crate::kernel::keys;
+use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
-use crate::people::invitations;
+use crate::kernel::{Kernel, freshness, keys};
 use crate::people::operator_tokens::operator_token;
-use crate::people::sign_in;
+use crate::people::{invitations, sign_in};
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.

@@ -18,15 +18,12 @@ use tenure_core::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session
 use tenure_core::time::Timestamp;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
-use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::Freshness;
-use crate::kernel::freshness::SignInSetUp;
+use crate::kernel::freshness::{self, Freshness, SignInSetUp};
 use crate::kernel::operation::Asked;
+use crate::kernel::{Kernel, epoch};
 
 /// Sign-ins of one sort that a person can have at once.
 pub(crate) const MAX_SIGN_INS: usize = 16;

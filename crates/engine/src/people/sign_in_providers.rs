@@ -15,16 +15,13 @@ use tenure_core::sign_in::SignInProvider;
 use tenure_credentials::jose::Algorithm;
 
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{administration, inventory};
+use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::Listing;
-use crate::trust::issuers;
-use crate::trust::issuers::{Discovery, IssuerUse, allowed_url};
-use crate::trust::records;
-use crate::trust::records::{Names, Standing, Trusted};
+use crate::trust::issuers::{self, Discovery, IssuerUse, allowed_url};
+use crate::trust::records::{self, Names, Standing, Trusted};
 
 const KIND: &str = "sign_in_provider";
 const SEAL_LABEL: &str = "sign-in-client-secret";

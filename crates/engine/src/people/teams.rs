@@ -1,13 +1,13 @@
 //! Teams whose members change.
 
-use crate::people::dates;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
+use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::id::TeamId;
 use tenure_core::person::Person;
 use tenure_core::port::DueKind;
 use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
+
+use crate::people::dates;
 
 /// Writes somebody who joins, with their dates.
 pub(crate) fn join(changeset: &mut Changeset, person: &Person) {

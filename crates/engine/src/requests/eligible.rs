@@ -7,10 +7,9 @@ use tenure_core::request::{Place, Route};
 use tenure_core::row::RowKind;
 use tenure_core::team::Team;
 
-use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
-use crate::kernel::query;
+use crate::kernel::{Kernel, query};
 use crate::requests::facts::Facts;
 use crate::requests::route;
 use crate::requests::vote::vote_context;

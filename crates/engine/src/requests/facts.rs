@@ -1,24 +1,17 @@
 //! What is known about what is asked, whatever it is about.
 
-use crate::requests::content::Subject;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
 use tenure_core::changeset::Expect;
-use tenure_core::id::PersonId;
-use tenure_core::id::TeamId;
+use tenure_core::id::{PersonId, TeamId};
 use tenure_core::identity::RiskTier;
 use tenure_core::person::Person;
-use tenure_core::policy::Attributes;
-use tenure_core::policy::PolicyEngine;
-use tenure_core::policy::Value;
-use tenure_core::request::Asker;
-use tenure_core::request::Class;
-use tenure_core::request::Clipped;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+use tenure_core::policy::{Attributes, PolicyEngine, Value};
+use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::requests::content::Subject;
 
 /// What is known about what is asked.
 #[derive(Clone)]

@@ -1,42 +1,27 @@
 //! The lightest route that policy permits, and the request that takes it.
 
-use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::inventory;
-use crate::kernel::caller::Caller;
-use crate::kernel::error::OpError;
-use crate::kernel::notice::ANSWER;
-use crate::kernel::notice::notify;
-use crate::requests::content::content_hash;
-use crate::requests::eligible::{self, Approvers};
-use crate::requests::facts;
-use crate::requests::facts::Facts;
-use crate::requests::facts::distinct;
 use std::sync::Arc;
+
 use tenure_api::request::RequestView;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
+use tenure_core::changeset::{Changeset, DueChange};
 use tenure_core::event::ControlPoint;
 use tenure_core::id::RequestId;
 use tenure_core::identity::Identity;
 use tenure_core::person::Person;
-use tenure_core::policy::Action;
-use tenure_core::policy::Answer;
-use tenure_core::policy::Entity;
-use tenure_core::policy::PolicyEngine;
-use tenure_core::policy::Question;
-use tenure_core::port::Committed;
-use tenure_core::port::DueKind;
+use tenure_core::policy::{Action, Answer, Entity, PolicyEngine, Question};
+use tenure_core::port::{Committed, DueKind};
 use tenure_core::problem::Reason;
-use tenure_core::request::Asker;
-use tenure_core::request::Matter;
-use tenure_core::request::Outcome;
-use tenure_core::request::Place;
-use tenure_core::request::Request;
-use tenure_core::request::RequestState;
-use tenure_core::request::Route;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
+use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
+use tenure_core::time::{Span, Timestamp};
+
+use crate::kernel::Kernel;
+use crate::kernel::authority::{self, inventory};
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::notice::{ANSWER, notify};
+use crate::requests::content::content_hash;
+use crate::requests::eligible::{self, Approvers};
+use crate::requests::facts::{self, Facts, distinct};
 
 pub(crate) const MAX_PURPOSE: usize = 1_000;
 

@@ -15,8 +15,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::assurance_fact;
 use crate::kernel::notice::notify;
 use crate::requests::facts::Facts;
-use crate::requests::route;
-use crate::requests::route::not_open;
+use crate::requests::route::{self, not_open};
 
 impl From<BadVote> for OpError {
     fn from(bad: BadVote) -> Self {

@@ -15,27 +15,20 @@ use tenure_core::row::Stored;
 use tenure_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
-use crate::access::departures;
-use crate::access::leavers;
 use crate::access::person_access::grant_deadlines;
+use crate::access::{departures, leavers};
 use crate::credentials::receipts;
 use crate::endings::need_end;
 use crate::endings::removals::steps;
-use crate::identities::dormancy;
-use crate::identities::grants;
-use crate::identities::grants::end_grant;
-use crate::identities::lifecycle;
-use crate::identities::lifecycle::expiry::Plan;
-use crate::identities::lifecycle::{expiry, idle};
-use crate::identities::renewals;
-use crate::kernel::Kernel;
+use crate::identities::grants::{self, end_grant};
+use crate::identities::lifecycle::expiry::{self, Plan};
+use crate::identities::lifecycle::{self, idle};
+use crate::identities::{dormancy, renewals};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::work;
+use crate::kernel::{Kernel, work};
 use crate::matters::exceptions::endings;
-use crate::matters::request_deadlines;
-use crate::matters::reviews;
-use crate::matters::tiers;
+use crate::matters::{request_deadlines, reviews, tiers};
 use crate::signals::effects;
 
 /// How long a worker may take before another takes the work over.

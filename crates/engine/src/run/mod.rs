@@ -11,8 +11,7 @@ use tokio::sync::watch;
 
 use crate::kernel::Kernel;
 use crate::kernel::notice::Notify;
-use crate::log::outbox;
-use crate::log::sealer;
+use crate::log::{outbox, sealer};
 use crate::state::verification;
 
 /// Runs every loop until `stop` turns true.

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::inventory::ownership;
-use crate::inventory::removal_groups;
+use crate::inventory::{ownership, removal_groups};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 use tenure_core::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::refresh;
+use crate::kernel::{Kernel, refresh};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// Rows of each sort dropped in one commit: few, so that others don't wait long behind it.

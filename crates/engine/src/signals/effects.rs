@@ -19,21 +19,14 @@ use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, Sign
 use tenure_core::time::Timestamp;
 
 use crate::access::departures;
-use crate::endings::removals;
-use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
-use crate::endings::removals::steps;
-use crate::endings::removals::{LEAVER, Raised};
-use crate::identities::review_opening;
-use crate::identities::review_opening::reviewer_of;
-use crate::kernel::Kernel;
+use crate::endings::removals::{self, LEAVER, Raised, blast, steps};
+use crate::identities::review_opening::{self, reviewer_of};
 use crate::kernel::authority::inventory;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::{Kernel, query};
 use crate::signals::workloads;
 
 /// The workflows of machines by the names of those of people (R77).

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
+use tenure_api::ownership::OwnerEdit;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Page, Resource as Changed, Resource as View};
 use tenure_core::changeset::{Changeset, Once};
 use tenure_core::environment::{Environment, parse_name};
 use tenure_core::event::ControlPoint;
@@ -20,26 +21,19 @@ use tenure_core::template::Template;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 use tenure_credentials::signal::standard_secret;
 
-use crate::inventory::ownership;
-use crate::inventory::ownership::Named;
+use crate::inventory::ownership::{self, Named};
 use crate::inventory::references;
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{administration, inventory};
+use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::if_match::IfMatch;
 use crate::kernel::operation::Asked;
 use crate::kernel::query::{ListAsk, Listed};
 use crate::signals::reception::is_well_formed;
-use crate::trust::issuers;
-use crate::trust::issuers::{algorithms, allowed_url};
-use crate::trust::records;
-use crate::trust::records::{Names, Standing, Trusted};
-use tenure_api::ownership::OwnerEdit;
-use tenure_api::views::Resource as Changed;
+use crate::trust::issuers::{self, algorithms, allowed_url};
+use crate::trust::records::{self, Names, Standing, Trusted};
 
 const KIND: &str = "source";
 const SEAL_LABEL: &str = "source-key";

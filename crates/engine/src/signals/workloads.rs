@@ -22,18 +22,13 @@ use tenure_core::time::Timestamp;
 use crate::credentials::revocation;
 use crate::endings::removals::blast;
 use crate::endings::removals::plan::{can_be_held, has_not_ended, is_of};
-use crate::identities::dormancy;
-use crate::identities::dormancy::ByRule;
-use crate::identities::lifecycle;
-use crate::identities::registration;
-use crate::inventory::references;
-use crate::inventory::templates;
-use crate::kernel::Kernel;
+use crate::identities::dormancy::{self, ByRule};
+use crate::identities::{lifecycle, registration};
+use crate::inventory::{references, templates};
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use crate::signals::effects;
-use crate::signals::effects::{AT_ONCE, JOINER, MOVER, Said, Turn, evidence};
+use crate::kernel::{Kernel, query};
+use crate::signals::effects::{self, AT_ONCE, JOINER, MOVER, Said, Turn, evidence};
 
 /// Names that are tried before a draft is given up.
 const NAMES: usize = 3;

@@ -9,10 +9,9 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::state_digest::{DigestChunk, Said, Slot, StateDigest};
 use tenure_log::{Frontier, Hash, RowDigest, leaf_hash};
 
-use crate::kernel::Kernel;
-use crate::kernel::epoch;
 use crate::kernel::error::OpError;
 use crate::kernel::keys::base64url;
+use crate::kernel::{Kernel, epoch};
 use crate::state::verify::{LoggedState, Replay, note};
 
 /// By how many entries the log has to grow before it is worth another digest.

@@ -13,14 +13,11 @@ use tenure_core::person::Role;
 use tenure_core::row::Stored;
 use tokio::sync::watch;
 
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::finding;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
+use crate::kernel::{Kernel, finding, query};
 use crate::state::digest;
-use crate::state::verify;
-use crate::state::verify::Extent;
+use crate::state::verify::{self, Extent};
 
 /// A server that has just started has other things to do first.
 const FIRST: Duration = Duration::from_secs(5);

@@ -50,17 +50,15 @@ use tenure_core::transfer::Transfer;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
-use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
 use crate::kernel::freshness::SignInSetUp;
-use crate::kernel::keys;
 use crate::kernel::notice::Outbox;
 use crate::kernel::operation::Asked;
-use crate::log::reading;
-use crate::log::seal;
+use crate::kernel::{Kernel, keys};
+use crate::log::{reading, seal};
 use crate::state::{beside, digest};
 
 pub(crate) const PAGE: u16 = 500;

@@ -27,8 +27,7 @@ use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
-use crate::trust::records;
-use crate::trust::records::{Names, Standing, Trusted};
+use crate::trust::records::{self, Names, Standing, Trusted};
 
 const MAX_URL: usize = 500;
 const MAX_TEXT: usize = 200;

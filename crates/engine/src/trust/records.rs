@@ -12,15 +12,11 @@ use tenure_core::row::Record;
 use tenure_core::time::Timestamp;
 
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::inventory;
+use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness;
-use crate::kernel::freshness::Freshness;
-use crate::kernel::freshness::assurance_fact;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
+use crate::kernel::freshness::{self, Freshness, assurance_fact};
+use crate::kernel::operation::{Asked, check_reason};
 
 /// Where a registration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

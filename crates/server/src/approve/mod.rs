@@ -11,13 +11,13 @@ use tenure_api::request::NewVote;
 use tenure_core::problem::Reason;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::link;
+use tenure_engine::people::sign_in;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Path, Source};
 use crate::sign_in::{Attempt, Browser, encoded};
-use tenure_engine::matters::link;
-use tenure_engine::people::sign_in;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/approve/{link}", get(show).post(answer))

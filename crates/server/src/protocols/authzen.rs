@@ -11,14 +11,14 @@ use tenure_api::problem::Problem;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::Decision;
 use tenure_core::problem::Reason;
+use tenure_engine::access::evaluation;
+use tenure_engine::credentials::introspection;
 use tenure_engine::kernel::error::OpError;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
 use crate::keys::Keys;
-use tenure_engine::access::evaluation;
-use tenure_engine::credentials::introspection;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -11,12 +11,11 @@ use axum::{Json, Router};
 use serde_json::json;
 use tenure_core::problem::Reason;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::matters::backchannel::BackchannelAsk;
+use tenure_engine::matters::backchannel::{self, BackchannelAsk};
 
 use super::oauth::{Form, OAuthError, client_proof, oauth_error};
 use crate::App;
 use crate::extract::{Path, Source};
-use tenure_engine::matters::backchannel;
 
 /// The grant type under which the answer is fetched.
 pub(super) const GRANT: &str = "urn:openid:params:grant-type:ciba";

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::problem::Reason;
 use tenure_core::text;
-use tenure_engine::credentials::token::ask::Grant;
-use tenure_engine::credentials::token::ask::TokenAsk;
+use tenure_engine::credentials::introspection;
+use tenure_engine::credentials::token::ask::{Grant, TokenAsk};
 use tenure_engine::credentials::token::backchannel::TENURE_ACCESS;
-use tenure_engine::credentials::token::{DETAIL_TYPES, Proof};
+use tenure_engine::credentials::token::{self, DETAIL_TYPES, Proof, prove};
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::keys;
 
 use super::{ciba, exchange};
 use crate::App;
@@ -25,10 +26,6 @@ use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
 use crate::keys::{Keys, challenge};
 use crate::serve::Connection;
 use crate::sign_in::html;
-use tenure_engine::credentials::introspection;
-use tenure_engine::credentials::token;
-use tenure_engine::credentials::token::prove;
-use tenure_engine::kernel::keys;
 
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";

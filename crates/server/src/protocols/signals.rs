@@ -11,12 +11,11 @@ use tenure_core::problem::Reason;
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::signal::SetError;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::signals::reception::{Delivery, NotTaken};
+use tenure_engine::signals::reception::{self, Delivery, NotTaken};
 
 use crate::App;
 use crate::error::{Failure, problem_of};
 use crate::extract::{Path, Source, body_within};
-use tenure_engine::signals::reception;
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;

@@ -28,13 +28,14 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use crate::client_certificates::AnyCertificate;
+use crate::keys::MutualTls;
+
 pub(crate) use self::answer::holding;
 pub(crate) use self::pace::{TooSlow, UnderWay, paced};
 pub(crate) use self::places::Connection;
 pub use self::places::Places;
 pub use self::proxies::{Proxies, SourceFrom, SourceFromError};
-use crate::client_certificates::AnyCertificate;
-use crate::keys::MutualTls;
 
 /// How long a client may take for a request's head or the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_api::sign_in::{CliExchange, CliSession};
+use tenure_engine::people::cli_sign_in;
 
 use super::html::{Html, page};
 use super::{Attempt, Browser, encoded, name, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Form, Query, Reply, Source, created};
-use tenure_engine::people::cli_sign_in;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -1,6 +1,7 @@
 //! Cookies: the session of a browser, and what a sign-in needs on its way.
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
+use tenure_api::problem::Problem;
 use tenure_core::secret::Secret;
 use tenure_core::sign_in::SESSION_LIFE;
 use tenure_core::time::Span;
@@ -8,7 +9,6 @@ use tenure_engine::people::oidc::PENDING_LIFE;
 
 use crate::App;
 use crate::error::Failure;
-use tenure_api::problem::Problem;
 
 /// What a cookie of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

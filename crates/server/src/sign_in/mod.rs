@@ -16,19 +16,17 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_core::event::Via;
 use tenure_core::secret::Secret;
-use tenure_engine::kernel::caller::Caller;
+use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::people::oidc::is_local_path;
-
-pub(crate) use self::cookie::{Cookie, must_be_same_origin};
-pub(crate) use self::limit::{Attempt, Attempts};
+use tenure_engine::people::{sign_in, sign_in_providers};
 
 use self::html::{Html, page};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Form, Operator, Query, Source, proven};
-use tenure_engine::kernel::caller;
-use tenure_engine::people::sign_in;
-use tenure_engine::people::sign_in_providers;
+
+pub(crate) use self::cookie::{Cookie, must_be_same_origin};
+pub(crate) use self::limit::{Attempt, Attempts};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

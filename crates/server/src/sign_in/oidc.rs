@@ -8,13 +8,12 @@ use axum::routing::get;
 use serde::Deserialize;
 use tenure_core::problem::Reason;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::people::oidc::{BeginOidc, Returned};
+use tenure_engine::people::oidc::{self, BeginOidc, Returned};
 
 use super::{Attempt, Browser, Cookie, problem};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Path, Query, Source, id};
-use tenure_engine::people::oidc;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -13,14 +13,12 @@ use tenure_api::views::Page;
 use tenure_core::problem::Reason;
 use tenure_core::secret::Secret;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::people::passkeys::Begun;
+use tenure_engine::people::passkeys::{self, Begun, assertion};
 
 use super::{Attempt, Browser, Cookie, must_be_same_origin};
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, NoParameters, Operator, OptionalBody, Path, Query, Reply, Source, id, ok};
-use tenure_engine::people::passkeys;
-use tenure_engine::people::passkeys::assertion;
 
 const SCRIPT: &str = include_str!("../../assets/sign-in.js");
 

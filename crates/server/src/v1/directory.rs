@@ -11,20 +11,18 @@ use tenure_core::application::Application;
 use tenure_core::environment::Environment;
 use tenure_core::issuer::Issuer;
 use tenure_core::resource::Resource;
+use tenure_engine::credentials::issuer_trial;
+use tenure_engine::inventory::{directory, ownership};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::Listed;
+use tenure_engine::matters::inventory_changes;
+use tenure_engine::people::{operator_tokens, setup};
+use tenure_engine::trust::issuers;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
-use tenure_engine::credentials::issuer_trial;
-use tenure_engine::inventory::directory;
-use tenure_engine::inventory::ownership;
-use tenure_engine::matters::inventory_changes;
-use tenure_engine::people::operator_tokens;
-use tenure_engine::people::setup;
-use tenure_engine::trust::issuers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

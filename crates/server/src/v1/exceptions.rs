@@ -8,13 +8,12 @@ use tenure_api::requests::Because;
 use tenure_api::views::Page;
 use tenure_core::exception::Exception;
 use tenure_core::id::ExceptionId;
+use tenure_engine::matters::exceptions::{self, endings};
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::matters::exceptions;
-use tenure_engine::matters::exceptions::endings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

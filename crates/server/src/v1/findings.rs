@@ -6,11 +6,11 @@ use axum::routing::{get, post};
 use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
 use tenure_api::views::Page;
 use tenure_core::finding::Finding;
+use tenure_engine::identities::findings;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
-use tenure_engine::identities::findings;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

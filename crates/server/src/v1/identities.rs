@@ -14,24 +14,18 @@ use tenure_core::binding::Binding;
 use tenure_core::credential::Credential;
 use tenure_core::grant::Grant;
 use tenure_core::id::IdentityId;
-use tenure_core::identity::CharterDraft;
-use tenure_core::identity::Identity;
+use tenure_core::identity::{CharterDraft, Identity};
+use tenure_engine::credentials::token::prove;
+use tenure_engine::credentials::{api_keys, liveness};
+use tenure_engine::identities::{enrolment, grants, lifecycle, registration};
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::{first_token, votes};
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, if_match, ok};
 use crate::listing::List;
-use tenure_engine::credentials::api_keys;
-use tenure_engine::credentials::liveness;
-use tenure_engine::credentials::token::prove;
-use tenure_engine::identities::enrolment;
-use tenure_engine::identities::grants;
-use tenure_engine::identities::lifecycle;
-use tenure_engine::identities::registration;
-use tenure_engine::matters::first_token;
-use tenure_engine::matters::votes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -16,18 +16,15 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::exceptional::ExceptionalAccess;
 use tenure_core::row::Position;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::state::verify::Extent;
+use tenure_engine::kernel::{authority, caller, exceptional};
+use tenure_engine::log::reading;
+use tenure_engine::state::verify::{self, Extent};
 
 use crate::App;
 use crate::admission::BoundedElsewhere;
 use crate::error::Failure;
 use crate::extract::{Operator, Path, Query, Reply, ok};
 use crate::listing::List;
-use tenure_engine::kernel::authority;
-use tenure_engine::kernel::caller;
-use tenure_engine::kernel::exceptional;
-use tenure_engine::log::reading;
-use tenure_engine::state::verify;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

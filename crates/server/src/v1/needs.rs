@@ -9,13 +9,12 @@ use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::third_party::Need;
+use tenure_engine::endings::need_end;
+use tenure_engine::inventory::{needs, ownership};
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::endings::need_end;
-use tenure_engine::inventory::needs;
-use tenure_engine::inventory::ownership;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::routing::get;
 use tenure_api::notices::ChannelView;
 use tenure_api::views::Page;
+use tenure_engine::log::notifications;
 
 use crate::App;
 use crate::extract::{NoParameters, Operator, Query, Reply, ok};
-use tenure_engine::log::notifications;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/v1/notifications", get(list))

@@ -14,18 +14,17 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::difference::Difference;
 use tenure_core::person::Person;
 use tenure_core::team::Team;
+use tenure_engine::access::{departures, import};
+use tenure_engine::matters::roles;
+use tenure_engine::people::person;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, created, id, ok, too_large};
+use crate::listing::List;
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
-use crate::listing::List;
-use tenure_engine::access::departures;
-use tenure_engine::access::import;
-use tenure_engine::matters::roles;
-use tenure_engine::people::person;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -9,12 +9,12 @@ use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::person_grant::{Package, PersonGrant};
+use tenure_engine::access::person_access::report;
+use tenure_engine::matters::packages;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::access::person_access::report;
-use tenure_engine::matters::packages;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -7,11 +7,11 @@ use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::removal::Removal;
+use tenure_engine::endings::removals;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::endings::removals;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -12,17 +12,15 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::policy_set::PolicySet;
 use tenure_core::request::Request;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::matters::{policies, request, votes};
 use tenure_policy::{PolicyReview, Solver};
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
+use crate::listing::List;
 
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
-use crate::listing::List;
-use tenure_engine::matters::policies;
-use tenure_engine::matters::request;
-use tenure_engine::matters::votes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -6,11 +6,11 @@ use axum::routing::{get, post};
 use tenure_api::person_access::ReviewCompleted;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::review::Review;
+use tenure_engine::matters::reviews;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, id, ok};
 use crate::listing::List;
-use tenure_engine::matters::reviews;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -9,16 +9,14 @@ use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::receipt::Receipt;
 use tenure_core::scope::Hold;
+use tenure_engine::credentials::{holds, receipts, revocation};
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::log::reading;
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::credentials::holds;
-use tenure_engine::credentials::receipts;
-use tenure_engine::credentials::revocation;
-use tenure_engine::log::reading;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

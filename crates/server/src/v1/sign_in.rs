@@ -6,13 +6,11 @@ use axum::routing::{get, post};
 use tenure_api::sign_in::{InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::sign_in::Invitation;
+use tenure_engine::people::{invitations, sign_in, sign_in_providers};
 
 use crate::App;
 use crate::extract::{Body, NoParameters, Operator, Path, Query, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::people::invitations;
-use tenure_engine::people::sign_in;
-use tenure_engine::people::sign_in_providers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

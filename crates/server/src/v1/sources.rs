@@ -8,13 +8,12 @@ use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::signal::Signal;
-use tenure_core::signal::Source;
+use tenure_core::signal::{Signal, Source};
+use tenure_engine::signals::sources;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
 use crate::listing::List;
-use tenure_engine::signals::sources;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

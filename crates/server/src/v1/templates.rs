@@ -7,11 +7,11 @@ use tenure_api::request::RequestView;
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::template::Template;
+use tenure_engine::matters::policies;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, ok};
 use crate::listing::List;
-use tenure_engine::matters::policies;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -11,19 +11,16 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::identity::Kind;
 use tenure_core::naming::NamingStandard;
 use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
+use tenure_engine::endings::vendor_end;
+use tenure_engine::inventory::{naming, ownership, third_party};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::Listed;
+use tenure_engine::matters::{contracts, inventory_changes};
 
 use crate::App;
 use crate::error::Failure;
 use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
 use crate::listing::{Filtered, List};
-use tenure_engine::endings::vendor_end;
-use tenure_engine::inventory::naming;
-use tenure_engine::inventory::ownership;
-use tenure_engine::inventory::third_party;
-use tenure_engine::matters::contracts;
-use tenure_engine::matters::inventory_changes;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

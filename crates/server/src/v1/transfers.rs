@@ -6,11 +6,11 @@ use axum::routing::{get, post};
 use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::transfer::Transfer;
+use tenure_engine::access::transfers;
 
 use crate::App;
 use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
 use crate::listing::List;
-use tenure_engine::access::transfers;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

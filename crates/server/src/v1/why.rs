@@ -6,10 +6,10 @@ use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::why::{PastAccessReport, Refusals};
 use tenure_core::time::Timestamp;
+use tenure_engine::identities::why;
 
 use crate::App;
 use crate::extract::{Operator, Path, Query, Reply, id, ok};
-use tenure_engine::identities::why;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -13,13 +13,10 @@ use tenure_core::time::Timestamp;
 use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};
 use crate::identities::review_opening;
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::{Kernel, query};
 
 /// Works off what a person's grant demands.
 pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<Option<Changeset>, OpError> {

@@ -11,16 +11,12 @@ use tenure_core::policy::Action;
 use tenure_core::problem::Reason;
 use tenure_core::time::Timestamp;
 
-use crate::access::person_access;
-use crate::access::person_access::grant_deadlines;
-use crate::access::person_access::verdict;
+use crate::access::person_access::{self, grant_deadlines, verdict};
 use crate::kernel::Kernel;
-use crate::kernel::authority;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{self, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
+use crate::kernel::operation::{Asked, check_reason};
 
 /// For each access of a person: who approved it, for which need, and what ends it, in one call (R46).
 ///

@@ -15,14 +15,11 @@ use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use crate::access::person_access::MAX_HELD;
-use crate::credentials::enforcer;
-use crate::credentials::enforcer::Enforcer;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
+use crate::credentials::enforcer::{self, Enforcer};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::query;
 use crate::kernel::refusals::Refusal;
+use crate::kernel::{Kernel, authority, query};
 
 /// The workflow that a person's use belongs to.
 const WORKFLOW: &str = "human.access";

@@ -1,31 +1,24 @@
 //! What is asked of the token endpoint, and what it costs whoever asks.
 
+use tenure_core::changeset::{Expect, Spend};
+use tenure_core::delegation::MayAct;
+use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::gate::{self, Delegated, Held};
+use tenure_core::id::IdentityId;
+use tenure_core::policy::Answer;
+use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::resource::Resource;
+use tenure_core::row::Stored;
+use tenure_core::time::{Span, Timestamp};
+use tenure_credentials::jose::JoseError;
+
 use crate::credentials::liveness::Ancestor;
-
 use crate::credentials::token::intent::TaskBy;
-
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 use crate::kernel::refusals::Refusal;
-use tenure_core::changeset::Expect;
-use tenure_core::changeset::Spend;
-use tenure_core::delegation::MayAct;
-use tenure_core::event::Actor;
-use tenure_core::event::ControlPoint;
-use tenure_core::gate;
-use tenure_core::gate::Delegated;
-use tenure_core::gate::Held;
-use tenure_core::id::IdentityId;
-use tenure_core::policy::Answer;
-use tenure_core::problem::FieldProblem;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::Span;
-use tenure_core::time::Timestamp;
-use tenure_credentials::jose::JoseError;
 
 /// What is asked of the token endpoint.
 #[derive(Clone)]

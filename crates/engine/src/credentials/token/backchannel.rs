@@ -11,24 +11,20 @@ use tenure_core::changeset::{Changeset, Spend};
 use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::gate::{self, Facts};
 use tenure_core::grant::Grant as GrantRecord;
-use tenure_core::id::{CredentialId, IdentityId};
+use tenure_core::id::{CredentialId, IdentityId, RequestId};
 use tenure_core::identity::Identity;
 use tenure_core::problem::Reason;
 use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::row::{Record, Stored};
 use tenure_core::time::Timestamp;
+use tenure_credentials::vouch::Vouch;
 
-use crate::credentials::token::ask::TokenAsk;
-use crate::credentials::token::ask::Wanted;
+use crate::credentials::token::ask::{self, TokenAsk, Wanted};
 use crate::credentials::token::intent::{PARAMETER, TaskBy};
 use crate::credentials::token::prove;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
-
-use crate::credentials::token::ask;
-use tenure_core::id::RequestId;
-use tenure_credentials::vouch::Vouch;
 
 /// How often a note is written again when somebody else wrote the row meanwhile.
 const ATTEMPTS: u32 = 8;

@@ -11,10 +11,8 @@ use tenure_core::problem::Reason;
 use tenure_core::resource::Resource;
 use tenure_core::time::Timestamp;
 
-use crate::credentials::liveness;
-use crate::credentials::liveness::Ancestor;
-use crate::credentials::token::ask::TokenAsk;
-use crate::credentials::token::ask::Wanted;
+use crate::credentials::liveness::{self, Ancestor};
+use crate::credentials::token::ask::{TokenAsk, Wanted};
 use crate::credentials::token::intent::{DELEGATION_DETAIL, DelegationDetail, Intent, Wish, granted_task};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -16,11 +16,9 @@ use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use crate::credentials::liveness;
-use crate::credentials::misuse;
-use crate::credentials::misuse::Apart;
-use crate::kernel::Kernel;
+use crate::credentials::misuse::{self, Apart};
 use crate::kernel::error::OpError;
-use crate::kernel::query;
+use crate::kernel::{Kernel, query};
 
 /// What tells one holder from another: the key that its credentials are bound to, or else where it calls from.
 pub(crate) struct Mark(String);

@@ -24,29 +24,30 @@ use tenure_core::row::{RowKey, RowKind, Stored};
 use tenure_core::secret::{Pending, Secret};
 use tenure_core::time::{Span, Timestamp};
 
-pub use self::exchange::ACCESS_TOKEN_TYPE;
 use self::instances::Mark;
-pub use self::intent::DETAIL_TYPES;
 use self::intent::{Intent, Wish, granted_task, within_task};
-pub use self::sender::CERTIFICATE_WANTED;
 use crate::credentials::misuse;
-pub use crate::credentials::token::ask::Dpop;
-use crate::credentials::token::ask::Grant;
-pub use crate::credentials::token::ask::Presented;
-pub use crate::credentials::token::ask::Proof;
-use crate::credentials::token::ask::TokenAsk;
-pub(crate) use crate::credentials::token::ask::TokenUse;
-use crate::credentials::token::ask::Wanted;
-pub(crate) use crate::credentials::token::ask::unfit_proof;
+use crate::credentials::token::ask::{Grant, TokenAsk, Wanted};
 use crate::credentials::token::sender::token_type;
-use crate::kernel::Kernel;
-use crate::kernel::authority;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::keys;
-use crate::kernel::load;
-use crate::kernel::load::Known;
+use crate::kernel::load::{self, Known};
+use crate::kernel::{Kernel, authority, exceptional, keys};
+
+pub use self::exchange::ACCESS_TOKEN_TYPE;
+
+pub use self::intent::DETAIL_TYPES;
+
+pub use self::sender::CERTIFICATE_WANTED;
+
+pub use crate::credentials::token::ask::Dpop;
+
+pub use crate::credentials::token::ask::Presented;
+pub use crate::credentials::token::ask::Proof;
+
+pub(crate) use crate::credentials::token::ask::TokenUse;
+
+pub(crate) use crate::credentials::token::ask::unfit_proof;
 
 /// What one decision to issue rests on and gives.
 struct Issued {

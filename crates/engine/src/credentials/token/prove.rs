@@ -15,12 +15,10 @@ use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion,
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};
 
-use crate::credentials::token::ask;
-use crate::credentials::token::ask::Proof;
-use crate::kernel::Kernel;
+use crate::credentials::token::ask::{self, Proof};
 use crate::kernel::error::OpError;
-use crate::kernel::keys;
 use crate::kernel::load::Known;
+use crate::kernel::{Kernel, keys};
 use crate::trust::issuers;
 
 /// A proof that holds.

@@ -16,10 +16,7 @@ use tenure_core::time::Timestamp;
 use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
 
-use crate::credentials::token::ask;
-use crate::credentials::token::ask::Dpop;
-use crate::credentials::token::ask::Presented;
-use crate::credentials::token::ask::TokenUse;
+use crate::credentials::token::ask::{self, Dpop, Presented, TokenUse};
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 

@@ -17,8 +17,7 @@ use tenure_core::row::{Position, Record};
 use tenure_core::scope::{Membership, Scope};
 
 use super::*;
-use crate::credentials::revocation;
-use crate::credentials::token;
+use crate::credentials::{revocation, token};
 use crate::identities::enrolment;
 use crate::inventory::directory;
 use crate::log::reading;

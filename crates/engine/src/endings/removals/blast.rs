@@ -15,9 +15,8 @@ use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use crate::endings::removals::plan::{self, Ending};
-use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
-use crate::kernel::query;
+use crate::kernel::{Kernel, query};
 
 /// Rows read at once.
 const PAGE: u16 = 500;

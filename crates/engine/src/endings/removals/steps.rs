@@ -17,19 +17,13 @@ use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
 use tenure_core::time::Timestamp;
 
 use crate::credentials::revocation;
-use crate::endings::removals::blast;
-use crate::endings::removals::blast::Planned;
+use crate::endings::removals::blast::{self, Planned};
 use crate::endings::removals::plan::{self, End, Ending, Step};
-use crate::identities::charter;
-use crate::identities::dormancy;
-use crate::identities::lifecycle;
-use crate::kernel::Kernel;
+use crate::identities::{charter, dormancy, lifecycle};
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
-use crate::kernel::query;
-use crate::kernel::work;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
+use crate::kernel::work::{self, acknowledge, system};
+use crate::kernel::{Kernel, query};
 
 /// The workflow of machines that end.
 pub(crate) const LEAVER: &str = "workload.leaver";

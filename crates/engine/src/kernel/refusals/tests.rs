@@ -1,8 +1,6 @@
 //! Who is refused leaves a record, and nobody can fill the log with it; what time has to do with who is refused.
 
-use crate::kernel::aggregates::{Aggregates, MAX_HELD, MAX_NAMED};
 use std::collections::BTreeMap;
-use tenure_core::time::Span;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
@@ -15,28 +13,21 @@ use tenure_core::id::{IdentityId, JoinTokenId};
 use tenure_core::identity::IdentityState;
 use tenure_core::person::Role;
 use tenure_core::row::Position;
+use tenure_core::time::Span;
 use tenure_credentials::opaque::Parsed;
 
 use super::*;
-use crate::credentials::liveness;
-use crate::credentials::revocation;
-use crate::credentials::token;
-use crate::credentials::token::ask::Grant;
-use crate::credentials::token::ask::TokenAsk;
-use crate::credentials::token::{Presented, Proof};
-use crate::identities::enrolment;
-use crate::identities::lifecycle;
-use crate::identities::registration;
+use crate::credentials::token::ask::{Grant, TokenAsk};
+use crate::credentials::token::{self, Presented, Proof};
+use crate::credentials::{liveness, revocation};
+use crate::identities::{enrolment, lifecycle, registration};
 use crate::inventory::directory;
-use crate::kernel::caller;
-use crate::kernel::caller::Caller;
+use crate::kernel::aggregates::{Aggregates, MAX_HELD, MAX_NAMED};
+use crate::kernel::caller::{self, Caller};
 use crate::log::reading;
 use crate::log::seal::tests::{World, world};
-use crate::matters::request;
-use crate::matters::roles;
-use crate::matters::votes;
-use crate::people::operator_tokens;
-use crate::people::person;
+use crate::matters::{request, roles, votes};
+use crate::people::{operator_tokens, person};
 use crate::run::upkeep;
 
 const MINUTE: Span = Span::from_mins(1);

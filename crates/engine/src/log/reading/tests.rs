@@ -5,9 +5,8 @@ use tenure_log::{Checkpoint, Expectations, leaf_hash, verify_consistency, verify
 
 use super::*;
 use crate::access::departures;
-use crate::log::reading;
-use crate::log::seal;
 use crate::log::seal::tests::{World, world};
+use crate::log::{reading, seal};
 
 async fn sealed(size: u64) -> World {
     let world = world().await;

@@ -1,7 +1,5 @@
-use crate::log::sealer::run_sealer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use tokio::sync::watch;
 
 use parking_lot::Mutex;
 use tenure_api::people::NewPerson;
@@ -17,17 +15,15 @@ use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Hash, VerifierKey};
 use tenure_policy::{CedarPolicy, Loader};
 use tenure_store::MemoryStore;
+use tokio::sync::watch;
 
 use super::*;
-use crate::kernel::caller;
-use crate::kernel::caller::Caller;
+use crate::kernel::caller::{self, Caller};
 use crate::kernel::outbound::{Answered, Fetch, FetchError, Form, Push};
-use crate::log::places;
-use crate::log::reading;
-use crate::log::seal;
+use crate::log::sealer::run_sealer;
+use crate::log::{places, reading, seal};
 use crate::matters::roles;
-use crate::people::operator_tokens;
-use crate::people::setup;
+use crate::people::{operator_tokens, setup};
 use crate::{Ports, Settings};
 
 /// A clock that stands until it is moved.

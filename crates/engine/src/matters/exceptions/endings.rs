@@ -19,27 +19,20 @@ use tenure_core::row::Stored;
 use tenure_core::time::Timestamp;
 
 use crate::access::person_access;
-use crate::identities::dormancy;
-use crate::identities::dormancy::ByRule;
+use crate::identities::dormancy::{self, ByRule};
 use crate::kernel::Kernel;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::exceptional;
-use crate::kernel::exceptional::rests_on;
-use crate::kernel::finding;
-use crate::kernel::finding::tell;
-use crate::kernel::freshness;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::exceptional::{self, rests_on};
+use crate::kernel::finding::{self, tell};
+use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
-use crate::kernel::operation::Asked;
-use crate::kernel::operation::check_reason;
-use crate::kernel::work::acknowledge;
-use crate::kernel::work::system;
-use crate::matters::exceptions;
-use crate::matters::exceptions::matter;
-use crate::matters::exceptions::matter::subject_of;
+use crate::kernel::operation::{Asked, check_reason};
+use crate::kernel::work::{acknowledge, system};
+use crate::matters::exceptions::matter::{self, subject_of};
 use crate::matters::exceptions::plan::{Plan, next_look, plan};
+use crate::matters::exceptions::{self};
 use crate::matters::request;
 
 /// Takes an exception back: what rests on it is suspended in the same commit.

@@ -1,41 +1,24 @@
 //! An exception as what is asked for: its facts, and what follows from the answer.
 
-use crate::identities::dormancy;
-use crate::identities::identity_facts;
-use crate::inventory::references;
-use crate::kernel::Kernel;
-use crate::kernel::error::OpError;
-use crate::kernel::load::expect;
-
-use crate::kernel::query;
-
-use crate::matters::exceptions::plan::next_look;
-
-use crate::requests::content::Subject;
-use crate::requests::facts::Facts;
-use serde::Deserialize;
-use serde::Serialize;
-use tenure_core::changeset::Changeset;
-use tenure_core::changeset::DueChange;
-use tenure_core::event::ControlPoint;
-use tenure_core::event::Event;
-use tenure_core::exception::CompensatingControl;
-use tenure_core::exception::Exception;
-use tenure_core::exception::ExceptionState;
-use tenure_core::exception::ExceptionSubject;
-use tenure_core::exception::ExceptionType;
-use tenure_core::exception::MAX_RENEWALS;
-use tenure_core::id::ExceptionId;
-use tenure_core::id::IdentityId;
-use tenure_core::identity::CharterDraft;
-use tenure_core::identity::Identity;
-use tenure_core::identity::IdentityState;
-use tenure_core::identity::Kind;
+use serde::{Deserialize, Serialize};
+use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::event::{ControlPoint, Event};
+use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
+use tenure_core::id::{ExceptionId, IdentityId};
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
 use tenure_core::port::DueKind;
 use tenure_core::problem::Reason;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
+use tenure_core::request::{Matter, Request};
 use tenure_core::time::Timestamp;
+
+use crate::identities::{dormancy, identity_facts};
+use crate::inventory::references;
+use crate::kernel::error::OpError;
+use crate::kernel::load::expect;
+use crate::kernel::{Kernel, query};
+use crate::matters::exceptions::plan::next_look;
+use crate::requests::content::Subject;
+use crate::requests::facts::Facts;
 
 /// What is known about a proposed exception.
 pub(crate) async fn facts_of_exception(kernel: &Kernel, matter: &Matter, id: ExceptionId, now: Timestamp) -> Result<Facts, OpError> {

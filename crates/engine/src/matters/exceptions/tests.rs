@@ -1,17 +1,15 @@
-use crate::matters::exceptions::plan::next_look;
 use tenure_core::changeset::DueChange;
 use tenure_core::event::Actor;
 use tenure_core::exception::BREACH_GRACE;
 use tenure_core::finding::{Finding, FindingState};
-use tenure_core::identity::IdentityState;
-use tenure_core::identity::{Activation, CharterDraft, Entitlement, Kind, RiskTier, SuspensionKind};
-use tenure_core::port::DueKind;
-use tenure_core::port::{ListQuery, Store};
+use tenure_core::identity::{Activation, CharterDraft, Entitlement, IdentityState, Kind, RiskTier, SuspensionKind};
+use tenure_core::port::{DueKind, ListQuery, Store};
 use tenure_core::row::Record;
 use tenure_core::time::Span;
 
 use super::*;
 use crate::log::seal::tests::{World, world};
+use crate::matters::exceptions::plan::next_look;
 use crate::run::deadlines;
 
 /// An active identity with this charter, as a row of its own.

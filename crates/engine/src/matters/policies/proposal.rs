@@ -1,22 +1,21 @@
 //! A policy set as what is asked for: its facts, and what follows from the answer.
 
+use std::sync::Arc;
+
+use tenure_core::changeset::Changeset;
+use tenure_core::event::ControlPoint;
+use tenure_core::id::PolicySetId;
+use tenure_core::policy::PolicyEngine;
+use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
+use tenure_core::problem::Reason;
+use tenure_core::request::{Matter, Request};
+use tenure_core::time::Timestamp;
+
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::expect;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
-use std::sync::Arc;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PolicySetId;
-use tenure_core::policy::PolicyEngine;
-use tenure_core::policy_set::InForce;
-use tenure_core::policy_set::PolicySet;
-use tenure_core::policy_set::PolicySetState;
-use tenure_core::problem::Reason;
-use tenure_core::request::Matter;
-use tenure_core::request::Request;
-use tenure_core::time::Timestamp;
 
 /// What votes on a policy set bind.
 pub(crate) fn facts_of_set(kernel: &Kernel, matter: &Matter, set: &PolicySet, proposed: Arc<dyn PolicyEngine>) -> Result<Facts, OpError> {

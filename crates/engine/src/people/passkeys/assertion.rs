@@ -23,8 +23,7 @@ use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::Refusal;
-use crate::people::passkeys;
-use crate::people::passkeys::{Begun, TIMEOUT, passkey_assurance, sign_in_itself, used, user_handle, view};
+use crate::people::passkeys::{self, Begun, TIMEOUT, passkey_assurance, sign_in_itself, used, user_handle, view};
 use crate::people::sign_in;
 
 /// How often an answer is checked again when its passkey or person changed meanwhile.

@@ -7,10 +7,7 @@ use tenure_core::signal::Word;
 use tenure_credentials::jose::{JoseError, read_object};
 
 use crate::signals::adapters::own::{self, fits, kind_of};
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Headers;
-use crate::signals::adapters::words::instant;
-use crate::signals::adapters::words::media_type;
+use crate::signals::adapters::words::{AdapterError, Headers, instant, media_type};
 
 pub(crate) fn read(headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     if media_type(headers) != Some("application/cloudevents+json") {

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Headers;
+use crate::signals::adapters::words::{AdapterError, Headers};
 use crate::signals::adapters::{cloud_event_type, read};
 
 const STRUCTURED: (&str, &str) = ("content-type", "application/cloudevents+json; charset=utf-8");

@@ -11,13 +11,7 @@ use serde::de::IgnoredAny;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Facts;
-use crate::signals::adapters::words::Headers;
-use crate::signals::adapters::words::body_of;
-use crate::signals::adapters::words::instant;
-use crate::signals::adapters::words::media_type;
-use crate::signals::adapters::words::word;
+use crate::signals::adapters::words::{AdapterError, Facts, Headers, body_of, instant, media_type, word};
 
 /// From this many commits on, a push may have more than it lists.
 const LISTED_COMMITS: usize = 2_048;

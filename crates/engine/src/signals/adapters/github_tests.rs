@@ -2,8 +2,7 @@ use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
 use crate::signals::adapters::read;
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Headers;
+use crate::signals::adapters::words::{AdapterError, Headers};
 
 fn deliver(event: &str, body: &Value) -> Result<Vec<Word>, AdapterError> {
     let headers = [("x-github-event", event), ("content-type", "application/json")];

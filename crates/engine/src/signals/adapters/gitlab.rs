@@ -6,10 +6,7 @@ use serde::Deserialize;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Facts;
-use crate::signals::adapters::words::body_of;
-use crate::signals::adapters::words::word;
+use crate::signals::adapters::words::{AdapterError, Facts, body_of, word};
 
 /// The pipeline's definition unless the project says otherwise, and the ending of the files that it includes by convention.
 const PIPELINE: &str = ".gitlab-ci.yml";

@@ -16,10 +16,9 @@ use serde_json::{Map, Value};
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
 use tenure_core::text;
 
+use crate::signals::adapters::words::{AdapterError, Headers, MAX_WORDS};
+
 pub use self::own::{cloud_event_type, set_event_type};
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Headers;
-use crate::signals::adapters::words::MAX_WORDS;
 
 /// Reads an authenticated delivery. An event of no interest is no word.
 ///

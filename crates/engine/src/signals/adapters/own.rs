@@ -3,10 +3,7 @@
 use serde_json::{Map, Value};
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Facts;
-use crate::signals::adapters::words::MAX_FACT;
-use crate::signals::adapters::words::MAX_FACTS;
+use crate::signals::adapters::words::{AdapterError, Facts, MAX_FACT, MAX_FACTS};
 
 /// Every subject sort.
 const SUBJECTS: [SubjectKind; 8] = [

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
 use crate::signals::adapters::read;
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Headers;
+use crate::signals::adapters::words::{AdapterError, Headers};
 
 const OURS: [&str; 5] = ["workflow_run", "push", "repository", "release", "deployment"];
 /// GitHub itself and its Enterprise Servers.

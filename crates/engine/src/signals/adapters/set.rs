@@ -12,9 +12,7 @@ use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
 use crate::signals::adapters::own::{self, fits, kind_of};
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::Facts;
-use crate::signals::adapters::words::word;
+use crate::signals::adapters::words::{AdapterError, Facts, word};
 
 /// The most events of one token; they are facets of one occurrence (RFC 8417 §2).
 const MAX_EVENTS: usize = 8;

@@ -4,10 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
 
-use crate::signals::adapters::words::Headers;
-use crate::signals::adapters::words::MAX_FACT;
-use crate::signals::adapters::words::MAX_FACTS;
-use crate::signals::adapters::words::MAX_WORDS;
+use crate::signals::adapters::words::{Headers, MAX_FACT, MAX_FACTS, MAX_WORDS};
 use crate::signals::adapters::{read, read_set};
 
 const FORMATS: [Format; 5] = [Format::Github, Format::Gitlab, Format::Kubernetes, Format::CloudEvents, Format::Set];

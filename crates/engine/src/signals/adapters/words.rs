@@ -1,12 +1,7 @@
 //! What the adapters have in common: the words that they translate into, and how they refuse.
 
-use serde_json::Map;
-use serde_json::Value;
-use tenure_core::signal::MAX_SUBJECT;
-use tenure_core::signal::SignalKind;
-use tenure_core::signal::SignalSubject;
-use tenure_core::signal::SubjectKind;
-use tenure_core::signal::Word;
+use serde_json::{Map, Value};
+use tenure_core::signal::{MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 /// The most facts of one word.
 pub const MAX_FACTS: usize = 32;

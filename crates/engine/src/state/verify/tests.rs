@@ -9,8 +9,7 @@ use crate::kernel::work::system;
 use crate::log::seal;
 use crate::log::seal::tests::world;
 use crate::state::verification;
-use crate::state::verify;
-use crate::state::verify::Extent;
+use crate::state::verify::{self, Extent};
 
 /// More than one commit of a digest holds, by what one leaf names.
 const TEAMS: u128 = 10_100;

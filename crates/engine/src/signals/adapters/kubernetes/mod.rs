@@ -12,10 +12,7 @@ use tenure_core::signal::{MAX_SUBJECT, SignalKind, SubjectKind, Word};
 use tenure_core::time::Timestamp;
 
 use self::object::{Object, Workload, touches_account_or_image};
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::words::instant;
-use crate::signals::adapters::words::unreadable;
-use crate::signals::adapters::words::word;
+use crate::signals::adapters::words::{AdapterError, instant, unreadable, word};
 
 /// Who makes the jobs of cron jobs: runs, not workloads of their own.
 const CRON: &str = "system:serviceaccount:kube-system:cronjob-controller";
