@@ -293,13 +293,16 @@ impl Tenure {
             measured: load.warm_up / 2,
             ..load
         };
-        let requests = sign((TRIAL_RATE * load.warm_up.as_secs_f64()) as usize).await?;
+        let for_trial = (TRIAL_RATE * load.warm_up.as_secs_f64()) as usize;
+        let requests = sign(for_trial).await?;
         let trial = self.run(trial, to, expected, &requests).await?;
         if trial.answers == 0 {
             return Ok(trial);
         }
         let seconds = (load.warm_up + load.measured).as_secs_f64();
-        let requests = sign((trial.rate() * seconds * RESERVE) as usize + load.connections).await?;
+        // A trial that had little of the machine must not let them run out while the measurement warms up.
+        let wanted = (trial.rate() * seconds * RESERVE) as usize;
+        let requests = sign(wanted.max(for_trial) + load.connections).await?;
         self.run(load, to, expected, &requests).await
     }
 

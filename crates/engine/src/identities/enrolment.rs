@@ -196,30 +196,21 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
         .await;
     match outcome {
         Ok((binding, committed)) => kernel.changed(binding, 1, &committed).await,
-        Err(OpError::Refused {
-            reason,
-            detail,
-            answer,
-            retry_after,
-        }) => {
-            // Somebody else may have enrolled with it since it was read: then this was the second presentation.
-            let again = kernel.must::<JoinToken>("join token", token_id).await?;
-            if again.enrolled.is_some() {
-                replayed(kernel, &again).await?;
+        Err(error) => {
+            if let OpError::Refused { reason, .. } = &error {
+                // Somebody else may have enrolled with it since it was read: then this was the second presentation.
+                let again = kernel.must::<JoinToken>("join token", token_id).await?;
+                if again.enrolled.is_some() {
+                    replayed(kernel, &again).await?;
+                }
+                refuse_enrolment(kernel, &again, *reason).await;
+                if *reason == Reason::KeyAlreadyBound {
+                    let actor = Actor::Identity { id: again.identity };
+                    bindings::note_taken_key(kernel, actor, &again.identity.to_string(), key.thumbprint()).await;
+                }
             }
-            refuse_enrolment(kernel, &again, reason).await;
-            if reason == Reason::KeyAlreadyBound {
-                let actor = Actor::Identity { id: again.identity };
-                bindings::note_taken_key(kernel, actor, &again.identity.to_string(), key.thumbprint()).await;
-            }
-            Err(OpError::Refused {
-                reason,
-                detail,
-                answer,
-                retry_after,
-            })
+            Err(error)
         }
-        Err(other) => Err(other),
     }
 }
 

@@ -5,6 +5,17 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use tenure_core::time::{Span, Timestamp};
 
+/// What stands for every source that has no line of its own.
+pub(crate) const OTHERS: &str = "others";
+/// Lines of one minute; the rest share one line for each reason.
+pub(crate) const MAX_KEYS: usize = 1_000;
+/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them (S-16).
+pub(crate) const MAX_NAMED: usize = 3_000;
+/// Lines in memory, however long they can't be written: beyond, minutes share their lines too.
+pub(crate) const MAX_HELD: usize = 2_000;
+pub(crate) const HOUR: Span = Span::from_mins(60);
+pub(crate) const WINDOW: Span = Span::from_mins(1);
+
 /// Refusals of the running minute that have no event of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregates(Mutex<Counts>);
@@ -46,20 +57,6 @@ impl Aggregates {
     }
 }
 
-/// What stands for every source that has no line of its own.
-pub(crate) const OTHERS: &str = "others";
-
-/// Lines of one minute; the rest share one line for each reason.
-pub(crate) const MAX_KEYS: usize = 1_000;
-
-/// Lines of one hour that name their source: whoever has a thousand addresses in every minute fills no disk with them (S-16).
-pub(crate) const MAX_NAMED: usize = 3_000;
-
-/// Lines in memory, however long they can't be written: beyond, minutes share their lines too.
-pub(crate) const MAX_HELD: usize = 2_000;
-
-pub(crate) const HOUR: Span = Span::from_mins(60);
-
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) by: BTreeMap<(Timestamp, String, String), u64>,
@@ -79,5 +76,3 @@ pub(crate) fn floor(now: Timestamp, width: Span) -> Timestamp {
     let width = width.as_micros();
     Timestamp::from_micros(now.as_micros().div_euclid(width) * width)
 }
-
-pub(crate) const WINDOW: Span = Span::from_mins(1);

@@ -19,6 +19,9 @@ use tenure_credentials::vouch::Vouch;
 
 use crate::kernel::Kernel;
 
+/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
+pub(crate) const ANSWER: &str = "answer";
+
 /// The public fact of an event that says who is told, and what.
 pub const FACT: &str = "notify";
 /// People told by one notice; the rest of a longer list is left to the log.
@@ -197,6 +200,3 @@ pub(crate) fn approval_link(kernel: &Kernel, request: RequestId, content_hash: &
 pub(crate) fn links(kernel: &Kernel) -> Vouch {
     Vouch::new(&kernel.root, "approval link")
 }
-
-/// The fact of an event whose notice asks for an answer: each who is told gets a link of their own when it is delivered.
-pub(crate) const ANSWER: &str = "answer";

@@ -24,6 +24,10 @@ use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, authority};
 
+/// Rows of one page, and pages, that a summary counts at most.
+const ROWS: u16 = 1_000;
+const PAGES: usize = 10;
+
 /// How many records a page has if nothing is said.
 const PAGE: u16 = 50;
 /// How many records a page has at most.
@@ -348,11 +352,6 @@ impl Cursors {
             .ok_or_else(|| FieldProblem::new("after", "cursor_unknown", hint))
     }
 }
-
-/// Rows of one page, and pages, that a summary counts at most.
-const ROWS: u16 = 1_000;
-
-const PAGES: usize = 10;
 
 /// Looks at up to ten thousand records that have these terms; true if there are more.
 pub(crate) async fn each<T: Record>(kernel: &Kernel, terms: &[&str], look: &mut (dyn FnMut(&T) + Send)) -> Result<bool, OpError> {

@@ -8,6 +8,9 @@ use tenure_core::time::Timestamp;
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 
+/// Identities that one commit hands over.
+pub(crate) const BATCH: usize = 50;
+
 /// The claimed deadline goes by its fence, so that a lost lease conflicts.
 pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
     changeset
@@ -52,6 +55,3 @@ pub(crate) async fn last_used(kernel: &Kernel, subject: &str) -> Result<Option<T
 pub(crate) fn use_stamp(identity: &impl std::fmt::Display, resource: &str, action: &str) -> String {
     format!("use {identity} {resource} {action}")
 }
-
-/// Identities that one commit hands over.
-pub(crate) const BATCH: usize = 50;

@@ -20,6 +20,9 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::work::{self, system};
 
+/// The use under which a notification token is sealed.
+pub(crate) const SEALED_AS: &str = "notification token";
+
 /// How long one call may take: well inside the lease of the deadline, so that nobody else makes it meanwhile.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How often an outcome is written again when the client fetched its answer meanwhile.
@@ -134,6 +137,3 @@ pub(crate) fn auth_req_id(kernel: &Kernel, request: RequestId, identity: Identit
     let tag = token::backchannel::answers(kernel).tag(&[&request.to_string(), &identity.to_string()]);
     format!("{request}.{tag}")
 }
-
-/// The use under which a notification token is sealed.
-pub(crate) const SEALED_AS: &str = "notification token";

@@ -29,6 +29,9 @@ use crate::matters::tiers::Cause;
 use crate::requests::content::Subject;
 use crate::requests::facts::Facts;
 
+pub(crate) const MAX_STEPS: usize = 8;
+pub(crate) const LONGEST: Span = Span::from_days(366);
+
 /// What is known about a change that is asked for.
 pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revision: u64, change: &InventoryChange) -> Result<Facts, OpError> {
     let mut facts = Facts::about(matter, Subject::default());
@@ -436,7 +439,3 @@ pub(crate) fn check_package(ask: &Package) -> Vec<FieldProblem> {
     }
     problems
 }
-
-pub(crate) const MAX_STEPS: usize = 8;
-
-pub(crate) const LONGEST: Span = Span::from_days(366);

@@ -9,6 +9,9 @@ use tenure_core::time::Timestamp;
 
 use crate::people::dates;
 
+/// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
+pub(crate) const EMPTY: &str = "/removals";
+
 /// Writes somebody who joins, with their dates.
 pub(crate) fn join(changeset: &mut Changeset, person: &Person) {
     changeset.insert(person);
@@ -51,6 +54,3 @@ pub(crate) fn moved_between(from: &Person, to: &Person) -> Vec<TeamId> {
     let joined = to.teams.iter().filter(|team| !from.teams.contains(team));
     left.chain(joined).copied().collect()
 }
-
-/// What stands after a team's id in the subject of the deadline by which a removal group has somebody again.
-pub(crate) const EMPTY: &str = "/removals";

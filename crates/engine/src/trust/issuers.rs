@@ -29,6 +29,9 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::trust::records::{self, Names, Standing, Trusted};
 
+const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
+                                   operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";
+
 const MAX_URL: usize = 500;
 const MAX_TEXT: usize = 200;
 const MAX_NAMES: usize = 32;
@@ -429,9 +432,6 @@ pub(crate) async fn discover(kernel: &Kernel, field: &'static str, url: &str) ->
     }
     Ok(found)
 }
-
-const ADDRESS_NOT_ALLOWED: &str = "its host leads to an address that the server may not reach: public ones by https, others only where an \
-                                   operator lists their network in outbound_allow (TENURE_OUTBOUND_ALLOW), e.g. 10.20.0.0/16; then propose it again";
 
 fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
     let mut problems = Vec::new();

@@ -26,6 +26,9 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::Known;
 
+/// The type of what is asked for, in the form of RFC 9396.
+pub const TENURE_ACCESS: &str = "tenure_access";
+
 /// How often a note is written again when somebody else wrote the row meanwhile.
 const ATTEMPTS: u32 = 8;
 
@@ -199,9 +202,6 @@ pub(crate) async fn redeem_answer(
     changeset.event(event).replace(&waiting, &redeemed);
     Ok(())
 }
-
-/// The type of what is asked for, in the form of RFC 9396.
-pub const TENURE_ACCESS: &str = "tenure_access";
 
 /// The request that an `auth_req_id` of this identity names.
 pub(crate) fn request_behind(kernel: &Kernel, auth_req_id: &str, identity: IdentityId) -> Option<RequestId> {

@@ -70,49 +70,29 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
     if let Grant::Backchannel(auth_req_id) = &ask.grant {
         backchannel::unless_answered(kernel, &ask, id, auth_req_id).await?;
     }
-    let outcome = kernel.decide(|| decide_issuance(kernel, &ask, id, &environment)).await;
-    match outcome {
-        Ok((issued, committed)) => hand_over(kernel, id, issued, &committed).await,
-        Err(OpError::Unauthenticated(reason)) => {
-            kernel.count_stranger(reason, &ask.source);
-            Err(OpError::Unauthenticated(reason))
-        }
-        // A step of the protocol, which the client answers with the same request once more.
-        Err(OpError::Refused {
+    let error = match kernel.decide(|| decide_issuance(kernel, &ask, id, &environment)).await {
+        Ok((issued, committed)) => return hand_over(kernel, id, issued, &committed).await,
+        Err(error) => error,
+    };
+    match &error {
+        // The latter is a step of the protocol, which the client answers with the same request once more.
+        OpError::Unauthenticated(reason)
+        | OpError::Refused {
             reason: reason @ Reason::DpopNonceNeeded,
             ..
-        }) => {
-            kernel.count_stranger(reason, &ask.source);
-            Err(OpError::refused(reason))
-        }
-        Err(OpError::Refused {
-            reason,
-            detail,
-            answer,
-            retry_after,
-        }) => {
+        } => kernel.count_stranger(*reason, &ask.source),
+        OpError::Refused { reason, answer, .. } => {
             ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), reason.code(), &[], answer.as_deref()).await;
-            if reason == Reason::WrongEnvironment {
+            if *reason == Reason::WrongEnvironment {
                 misuse::note_proof_elsewhere(kernel, id, &ask.environment).await;
             }
-            Err(OpError::Refused {
-                reason,
-                detail,
-                answer,
-                retry_after,
-            })
         }
-        Err(OpError::Invalid(fields)) => {
-            ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", &fields, None).await;
-            Err(OpError::Invalid(fields))
-        }
+        OpError::Invalid(fields) => ask::refuse_identity(kernel, id, ControlPoint::Issue, ask.asked(), "invalid", fields, None).await,
         // The issuer's keys can't be had, or not yet the one that is named: whoever that was proved nothing.
-        Err(OpError::Unavailable(why)) if matches!(ask.proof, Proof::ExternalToken(_)) => {
-            kernel.count_stranger(Reason::ProofInvalid, &ask.source);
-            Err(OpError::Unavailable(why))
-        }
-        Err(other) => Err(other),
+        OpError::Unavailable(_) if matches!(ask.proof, Proof::ExternalToken(_)) => kernel.count_stranger(Reason::ProofInvalid, &ask.source),
+        _ => {}
     }
+    Err(error)
 }
 
 async fn hand_over(kernel: &Kernel, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {

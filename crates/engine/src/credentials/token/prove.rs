@@ -211,21 +211,12 @@ pub async fn authenticate_client(
             kernel.count_stranger(reason, source);
             Err(OpError::Unauthenticated(reason))
         }
-        Err(OpError::Refused {
-            reason,
-            detail,
-            answer,
-            retry_after,
-        }) => {
-            ask::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
-            Err(OpError::Refused {
-                reason,
-                detail,
-                answer,
-                retry_after,
-            })
+        Err(error) => {
+            if let OpError::Refused { reason, answer, .. } = &error {
+                ask::refuse_identity(kernel, id, ControlPoint::Use, purpose, reason.code(), &[], answer.as_deref()).await;
+            }
+            Err(error)
         }
-        Err(other) => Err(other),
     }
 }
 

@@ -3,6 +3,11 @@
 use serde_json::{Map, Value};
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
 use tenure_core::time::Timestamp;
+
+/// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in parts of so many, since
+/// nobody may keep the others from being heard by doing much at once.
+pub const MAX_WORDS: usize = 400;
+
 /// The most facts of one word.
 pub const MAX_FACTS: usize = 32;
 
@@ -147,7 +152,3 @@ impl Facts {
         word
     }
 }
-
-/// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in parts of so many, since
-/// nobody may keep the others from being heard by doing much at once.
-pub const MAX_WORDS: usize = 400;
