@@ -299,7 +299,7 @@ fn with(path: &[String], name: &syn::Ident) -> Vec<String> {
 }
 
 fn is_for_tests(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg") && attribute.meta.to_token_stream().to_string().contains("test")
+    attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
 }
 
 fn attributes_of(item: &Item) -> &[Attribute] {
@@ -386,6 +386,8 @@ mod tests {
             "mod inner { use super::super::super::hall::door::open; }",
             "fn f() -> u8 { crate::hall::door::inner::KEY }",
             "use crate::ajar;",
+            "#[cfg(not(test))] use crate::hall::door::open;",
+            "#[cfg(any(test, feature = \"latest\"))] fn f() { crate::hall::door::open() }",
         ];
         for way in ways {
             let found = with_cellar(way);

@@ -184,7 +184,9 @@ async fn look_at_all(kernel: &Kernel) -> Result<(), OpError> {
 /// Looks at the places before a decision, if nobody has for long: this process was stopped meanwhile, or had no time.
 async fn look_if_stale(kernel: &Kernel) -> Result<(), OpError> {
     let now = kernel.clock.monotonic();
-    let stale: Vec<_> = places(kernel).into_iter().filter(|place| place.is_stale(now)).collect();
+    // On the way to every decision: nothing is copied unless one is stale.
+    let places = kernel.memory.of::<Places>();
+    let stale: Vec<_> = places.0.read().iter().filter(|place| place.is_stale(now)).cloned().collect();
     for place in stale {
         let _one = place.looking.lock().await;
         if place.is_stale(kernel.clock.monotonic()) {
