@@ -1,8 +1,8 @@
 //! API keys on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{CredentialId, IdentityId};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{CredentialId, IdentityId};
+use tenure_core::base::time::{Span, Timestamp};
 
 use crate::views::Logged;
 

@@ -1,10 +1,10 @@
 //! Exceptions and business needs on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::exception::{Exception, MAX_RENEWALS};
-use tenure_core::id::{ExceptionId, PersonId};
-use tenure_core::third_party::NeedKind;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{ExceptionId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::inventory::third_party::NeedKind;
+use tenure_core::request::exception::{Exception, MAX_RENEWALS};
 
 use crate::views::Logged;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Finding, Rule, Severity};
-use tenure_core::id::IdentityId;
-use tenure_core::time::Timestamp;
 
 use crate::views::Logged;
 

@@ -1,8 +1,8 @@
 //! What is known of notices that are still to be delivered.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::PersonId;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::time::Timestamp;
 
 /// A channel on which notices go out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

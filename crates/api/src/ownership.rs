@@ -1,10 +1,10 @@
 //! Changes of records that identities rest on. What is left out stays as it is.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{PersonId, TeamId};
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::signing_key::SigningAlgorithm;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PersonId, TeamId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use crate::given;
 use crate::request::RequestView;

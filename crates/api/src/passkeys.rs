@@ -3,8 +3,8 @@
 //! Members that browsers add beside those that count are let pass: the specification adds some with each level.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{PasskeyId, PersonId};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PasskeyId, PersonId};
+use tenure_core::base::time::Timestamp;
 
 /// `POST /sign-in/passkey/register-start`.
 #[derive(Clone, Default, Serialize, Deserialize)]

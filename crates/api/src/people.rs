@@ -1,11 +1,11 @@
 //! People, teams, feeds of people, and transfers of identities on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::difference::DifferenceDecision;
-use tenure_core::id::{DifferenceId, IdentityId, PersonGrantId, PersonId, RequestId, TeamId};
+use tenure_core::base::id::{DifferenceId, IdentityId, PersonGrantId, PersonId, RequestId, TeamId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::IdentityState;
-use tenure_core::person::{Person, PersonClass, Role};
-use tenure_core::time::Timestamp;
+use tenure_core::people::difference::DifferenceDecision;
+use tenure_core::people::person::{Person, PersonClass, Role};
 
 use crate::given;
 use crate::views::{Logged, Resource};

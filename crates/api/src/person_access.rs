@@ -1,11 +1,11 @@
 //! What people hold, the packages that it comes in, and reviews.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ExceptionId, PersonGrantId, PersonId, RequestId};
-use tenure_core::identity::Entitlement;
-use tenure_core::person_grant::{PackageStep, PersonGrantState};
-use tenure_core::review::ReviewAnswer;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{ExceptionId, PersonGrantId, PersonId, RequestId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::people::person_grant::{PackageStep, PersonGrantState};
+use tenure_core::request::review::ReviewAnswer;
 
 /// `PUT /v1/packages/{name}`: what people in a role need, granted together. It confers nothing by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

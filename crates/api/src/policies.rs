@@ -1,7 +1,7 @@
 //! Policy sets on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::PolicySetId;
+use tenure_core::base::id::PolicySetId;
 
 /// `POST /v1/policies`: proposes a set.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Problem bodies (RFC 9457) with stable codes.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::base::problem::{FieldProblem, Reason};
 
 /// Codes that are not one of the domain's reasons, with what to do about each.
 pub const OTHER_CODES: &[(&str, &str)] = &[

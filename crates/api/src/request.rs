@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::PersonId;
-use tenure_core::person::Role;
+use tenure_core::base::id::PersonId;
+use tenure_core::people::person::Role;
 use tenure_core::request::{Matter, Place, Request};
 
 use crate::views::Logged;

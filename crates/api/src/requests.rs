@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{ApplicationId, CredentialId, IdentityId, PersonId, TeamId};
+use tenure_core::base::id::{ApplicationId, CredentialId, IdentityId, PersonId, TeamId};
+use tenure_core::base::time::Span;
+use tenure_core::credential::receipt::Target;
+use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{CharterDraft, Kind};
-use tenure_core::issuer::Preset;
-use tenure_core::receipt::Target;
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::scope::Scope;
-use tenure_core::signing_key::SigningAlgorithm;
-use tenure_core::time::Span;
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::trust::issuer::Preset;
+use tenure_core::trust::signing_key::SigningAlgorithm;
 
 /// `POST /v1/setup`: the first administrator (S-10).
 #[derive(Clone, Serialize, Deserialize)]
@@ -245,7 +245,7 @@ pub enum RevocationTarget {
     /// One credential.
     Credential(CredentialId),
     /// Everything issued to one identity until now.
-    Identity(tenure_core::id::IdentityId),
+    Identity(tenure_core::base::id::IdentityId),
     /// Everything issued to an owner's identities until now.
     Owner(PersonId),
     /// Everything issued to an application's identities until now.
@@ -253,9 +253,9 @@ pub enum RevocationTarget {
     /// Everything issued in an environment until now.
     Environment(String),
     /// Everything issued to a vendor's identities until now.
-    Vendor(tenure_core::id::VendorId),
+    Vendor(tenure_core::base::id::VendorId),
     /// Everything issued to a cloud account's identities until now.
-    CloudAccount(tenure_core::id::CloudAccountId),
+    CloudAccount(tenure_core::base::id::CloudAccountId),
 }
 
 impl From<RevocationTarget> for Target {

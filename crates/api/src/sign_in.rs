@@ -1,12 +1,12 @@
 //! How people sign in: providers, invitations, sessions.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::event::Via;
-use tenure_core::id::{IdentityId, InvitationId, PersonId, SessionId, SignInProviderId};
-use tenure_core::issuer::IssuerState;
-use tenure_core::person::Person;
-use tenure_core::sign_in::Assurance;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{IdentityId, InvitationId, PersonId, SessionId, SignInProviderId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Person;
+use tenure_core::people::sign_in::Assurance;
+use tenure_core::store::event::Via;
+use tenure_core::trust::issuer::IssuerState;
 
 /// `POST /v1/sign-in-providers`.
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 //! Sources of signals and what they send (S-12).
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{PersonId, SignalId, SourceId};
+use tenure_core::base::id::{PersonId, SignalId, SourceId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{Format, SignalKind, SignalState, SignalSubject, SourceState};
-use tenure_core::time::Timestamp;
 
 use crate::views::Resource;
 

@@ -1,7 +1,7 @@
 //! Templates on the wire, and the one call that gives a decision and a credential (R61).
 
 use serde::{Deserialize, Serialize};
-use tenure_core::template::Template;
+use tenure_core::identity::template::Template;
 
 use crate::views::{IdentityView, TokenIssued};
 

@@ -1,9 +1,9 @@
 //! Vendors, cloud accounts, data domains and naming standards on the wire.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::{PersonId, ReceiptId};
-use tenure_core::third_party::{Sensitivity, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PersonId, ReceiptId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::third_party::{Sensitivity, Vendor};
 
 use crate::views::Resource;
 

@@ -1,14 +1,15 @@
 //! Replies that are not a record of the domain by itself.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::credential::Confirmation;
-use tenure_core::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
-use tenure_core::identity::{Entitlement, Identity};
-use tenure_core::person::Person;
-use tenure_core::receipt::{Receipt, ReceiptState};
-use tenure_core::row::Position;
-use tenure_core::scope::Hold;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::{Receipt, ReceiptState};
+use tenure_core::identity::Identity;
+use tenure_core::identity::scope::Hold;
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::people::person::Person;
+use tenure_core::store::row::Position;
+use tenure_core::trust::confirmation::Confirmation;
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ pub struct SetupDone {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct JoinTokenIssued {
     /// The join token's id: the enrolment proof names it as `join_token_id`.
-    pub id: tenure_core::id::JoinTokenId,
+    pub id: tenure_core::base::id::JoinTokenId,
     /// The join token.
     pub join_token: String,
     /// When it ends.
@@ -106,7 +107,7 @@ pub struct Access {
     /// What it gives.
     pub entitlement: Entitlement,
     /// The request that it was derived from.
-    pub request: tenure_core::id::RequestId,
+    pub request: tenure_core::base::id::RequestId,
     /// Who approved it; nobody, if a named rule did.
     pub approved_by: Vec<PersonId>,
     /// The policies that permitted it.
@@ -125,7 +126,7 @@ pub struct Access {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccessReport {
     /// Whose.
-    pub identity: tenure_core::id::IdentityId,
+    pub identity: tenure_core::base::id::IdentityId,
     /// Each access.
     pub access: Vec<Access>,
 }
@@ -346,8 +347,8 @@ pub struct DecisionContext {
     pub grants: Vec<GrantId>,
     /// The person's grants that it rests on.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub person_grants: Vec<tenure_core::id::PersonGrantId>,
+    pub person_grants: Vec<tenure_core::base::id::PersonGrantId>,
     /// Who acts for whom, if the subject's token was derived: the subject first, the holder last (S-14).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub chain: Vec<tenure_core::id::IdentityId>,
+    pub chain: Vec<tenure_core::base::id::IdentityId>,
 }

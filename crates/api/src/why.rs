@@ -1,8 +1,8 @@
 //! Answers to "why", told from the log.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::ResourceId;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::ResourceId;
+use tenure_core::base::time::Timestamp;
 
 /// A refusal as the log has it, with what to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -25,9 +25,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenure_core::entropy::Entropy;
-use tenure_core::id::{IdentityId, JoinTokenId};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::id::{IdentityId, JoinTokenId};
+use tenure_core::base::time::{Span, Timestamp};
 use zeroize::Zeroizing;
 
 /// How long a proof that [`sign`] makes is good for; the server takes ten minutes at most.
@@ -389,7 +389,7 @@ pub(crate) fn fresh_id(entropy: &dyn Entropy) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::entropy::SeededEntropy;
+    use tenure_core::base::entropy::SeededEntropy;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_api::views::TokenIssued;
-use tenure_core::id::RequestId;
+use tenure_core::base::id::RequestId;
 
 use crate::oauth::ASSERTION_TYPE;
 use crate::{Client, ClientError, json};

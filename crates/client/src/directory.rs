@@ -4,11 +4,11 @@ use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
-use tenure_core::application::Application;
-use tenure_core::environment::Environment;
-use tenure_core::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
-use tenure_core::issuer::Issuer;
-use tenure_core::resource::Resource;
+use tenure_core::base::id::{ApplicationId, IssuerId, OperatorTokenId, PersonId, ResourceId};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::trust::issuer::Issuer;
 
 use crate::{Client, ClientError, ListQuery, segment};
 

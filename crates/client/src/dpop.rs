@@ -20,8 +20,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use tenure_api::views::TokenIssued;
-use tenure_core::entropy::Entropy;
-use tenure_core::time::Timestamp;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::time::Timestamp;
 
 use crate::assertion::{SystemEntropy, WorkloadKey, fresh_id, wall_clock};
 use crate::{Client, ClientError, TokenRequest, error};
@@ -83,7 +83,7 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::entropy::SeededEntropy;
+    use tenure_core::base::entropy::SeededEntropy;
 
     use super::*;
 

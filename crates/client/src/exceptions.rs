@@ -5,8 +5,8 @@ use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, Ru
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::{ExceptionId, FindingId, IdentityId, NeedId};
-use tenure_core::third_party::Need;
+use tenure_core::base::id::{ExceptionId, FindingId, IdentityId, NeedId};
+use tenure_core::inventory::third_party::Need;
 
 use crate::{Client, ClientError, ListQuery};
 

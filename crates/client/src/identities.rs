@@ -6,10 +6,10 @@ use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
-use tenure_core::binding::Binding;
-use tenure_core::grant::Grant;
-use tenure_core::id::{CredentialId, GrantId, IdentityId};
+use tenure_core::base::id::{CredentialId, GrantId, IdentityId};
 use tenure_core::identity::CharterDraft;
+use tenure_core::identity::binding::Binding;
+use tenure_core::identity::grant::Grant;
 
 use crate::{Client, ClientError, ListQuery, at_revision, json};
 

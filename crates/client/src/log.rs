@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_api::views::{Page, Resource};
-use tenure_core::exceptional::ExceptionalAccess;
+use tenure_core::finding::exceptional::ExceptionalAccess;
 
 use crate::{Client, ClientError, ListQuery, chunk, json, open, send, text};
 

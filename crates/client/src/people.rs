@@ -4,11 +4,11 @@ use tenure_api::people::{Departure, ImportPeople, ImportReport, NewDecision, New
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::difference::Difference;
-use tenure_core::id::{DifferenceId, IdentityId, PersonId, TransferId};
-use tenure_core::person::Person;
-use tenure_core::team::Team;
-use tenure_core::transfer::Transfer;
+use tenure_core::base::id::{DifferenceId, IdentityId, PersonId, TransferId};
+use tenure_core::identity::transfer::Transfer;
+use tenure_core::people::difference::Difference;
+use tenure_core::people::person::Person;
+use tenure_core::people::team::Team;
 
 use crate::{Client, ClientError, ListQuery};
 

@@ -5,9 +5,9 @@ use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage, ReviewCompleted};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::{PersonGrantId, PersonId, ReviewId};
-use tenure_core::person_grant::{Package, PersonGrant};
-use tenure_core::review::Review;
+use tenure_core::base::id::{PersonGrantId, PersonId, ReviewId};
+use tenure_core::people::person_grant::{Package, PersonGrant};
+use tenure_core::request::review::Review;
 
 use crate::{Client, ClientError, ListQuery, at_revision, edited, segment};
 

@@ -3,8 +3,8 @@
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::RemovalId;
-use tenure_core::removal::Removal;
+use tenure_core::base::id::RemovalId;
+use tenure_core::signal::removal::Removal;
 
 use crate::{Client, ClientError, ListQuery};
 

@@ -5,9 +5,9 @@ use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_api::why::{PastAccessReport, Refusals};
-use tenure_core::id::{PolicySetId, RequestId, ResourceId};
-use tenure_core::policy_set::PolicySet;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PolicySetId, RequestId, ResourceId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::policy::set::PolicySet;
 
 use crate::{Client, ClientError, ListQuery, json};
 

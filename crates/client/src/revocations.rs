@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
-use tenure_core::id::ReceiptId;
-use tenure_core::receipt::Receipt;
-use tenure_core::scope::Hold;
+use tenure_core::base::id::ReceiptId;
+use tenure_core::credential::receipt::Receipt;
+use tenure_core::identity::scope::Hold;
 
 use crate::{Client, ClientError, ListQuery, text};
 

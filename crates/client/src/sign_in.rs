@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tenure_api::sign_in::{CliExchange, CliSession, InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::{InvitationId, SessionId, SignInProviderId};
+use tenure_core::base::id::{InvitationId, SessionId, SignInProviderId};
 
 use crate::{Client, ClientError, ListQuery};
 

@@ -5,7 +5,7 @@ use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{DeliveryTaken, NewSource, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::{SignalId, SourceId};
+use tenure_core::base::id::{SignalId, SourceId};
 use tenure_core::signal::Signal;
 
 use crate::{Client, ClientError, ListQuery, json, segment};

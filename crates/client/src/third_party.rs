@@ -7,11 +7,11 @@ use tenure_api::requests::Because;
 use tenure_api::templates::TemplateChange;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor, VendorEnded};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::id::{CloudAccountId, VendorId};
+use tenure_core::base::id::{CloudAccountId, VendorId};
 use tenure_core::identity::Kind;
-use tenure_core::naming::NamingStandard;
-use tenure_core::template::Template;
-use tenure_core::third_party::{CloudAccount, DataDomain, Vendor};
+use tenure_core::identity::naming::NamingStandard;
+use tenure_core::identity::template::Template;
+use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Vendor};
 
 use crate::{Client, ClientError, ListQuery, at_revision, edited, json, segment};
 

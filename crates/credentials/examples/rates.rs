@@ -9,11 +9,11 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
-use tenure_core::entropy::SeededEntropy;
-use tenure_core::id::{OperatorTokenId, SigningKeyId};
-use tenure_core::port::RowSealer;
-use tenure_core::row::{Position, RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::entropy::SeededEntropy;
+use tenure_core::base::id::{OperatorTokenId, SigningKeyId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::port::RowSealer;
+use tenure_core::store::row::{Position, RowKey, RowKind};
 use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::{VerifyingKey, generate_seed, public_of};

@@ -1,9 +1,9 @@
 //! API keys: shown once, kept as a keyed hash; made only by a permit of the gate (invariant 1), out only after their commit (invariant 2).
 
-use tenure_core::entropy::Entropy;
-use tenure_core::gate::Permit;
-use tenure_core::id::EventId;
-use tenure_core::secret::Pending;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::id::EventId;
+use tenure_core::credential::gate::Permit;
+use tenure_core::store::secret::Pending;
 
 use crate::opaque::{Minted, OpaqueKeys, OpaqueKind};
 

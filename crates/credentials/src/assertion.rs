@@ -1,8 +1,8 @@
 //! Proofs that a workload makes with its own key: client assertions (RFC 7523 as revised by rfc7523bis) and enrolment proofs (S-15).
 
 use serde_json::Value;
-use tenure_core::id::JoinTokenId;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::JoinTokenId;
+use tenure_core::base::time::{Span, Timestamp};
 
 use crate::jose::{Algorithm, Claims, JoseError, Jwk, JwkError, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};
 

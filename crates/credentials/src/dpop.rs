@@ -1,8 +1,8 @@
 //! DPoP proofs (RFC 9449): a signature over one request, by a key to which tokens are bound.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use tenure_core::time::{Span, Timestamp};
-use tenure_core::uri;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::base::uri;
 
 use crate::assertion::WORKLOAD_ALGORITHMS;
 use crate::encoding::to_base64url;

@@ -1,6 +1,6 @@
 //! The system's generator behind core's port.
 
-use tenure_core::entropy::Entropy;
+use tenure_core::base::entropy::Entropy;
 
 /// The operating system's generator. The one source for anything that protects something.
 #[derive(Debug, Clone, Copy, Default)]

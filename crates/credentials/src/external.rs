@@ -1,7 +1,7 @@
 //! Tokens of external issuers, taken as proofs (RFC 7523 §3, S-13).
 
 use serde_json::{Map, Value};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
 
 use crate::jose::{Algorithm, Claims, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};
 
@@ -25,7 +25,7 @@ pub struct ExternalClaims {
     pub expires_at: Timestamp,
     /// Until when its use must be remembered: its end and the tolerated clock skew.
     pub replay_until: Timestamp,
-    /// Every claim, for [`tenure_core::claim`].
+    /// Every claim, for [`tenure_core::trust::claim`].
     pub claims: Map<String, Value>,
     /// SHA-256 over what is signed, base64url: names the token where it must not be used twice, whether it has a `jti` or not.
     pub token_hash: String,

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use serde_json::Value;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
 
 use crate::encoding::to_base64url;
 use crate::jose::{Algorithm, Claims, JoseError, JwkSet, Jws, MAX_TOKEN_BYTES, Rules, SKEW, Types};

@@ -8,10 +8,10 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
-use tenure_core::entropy::Entropy;
-use tenure_core::id::SigningKeyId;
-use tenure_core::secret::Secret;
-use tenure_core::signing_key::SigningAlgorithm;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::id::SigningKeyId;
+use tenure_core::store::secret::Secret;
+use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use crate::encoding::{push_base64url, to_base64url};
 use crate::jose::{Algorithm, Jwk};

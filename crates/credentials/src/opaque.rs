@@ -7,9 +7,9 @@
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
-use tenure_core::entropy::Entropy;
-use tenure_core::id::{Id, IdKind};
-use tenure_core::secret::Secret;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::id::{Id, IdKind};
+use tenure_core::store::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::encoding::{from_base64url, push_prefixed, to_base64url};

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use tenure_core::id::SigningKeyId;
-use tenure_core::secret::Secret;
+use tenure_core::base::id::SigningKeyId;
+use tenure_core::store::secret::Secret;
 
 use crate::jose::{Algorithm, JoseError, Jws, Rules, Types, sign_compact, signing_input_header};
 use crate::key::{BadKey, SigningPair, VerifyingKey, key_pair};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
-use tenure_core::entropy::Entropy;
-use tenure_core::secret::Secret;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::store::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::encoding::{from_base64url, push_prefixed, to_base64url};

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
-use tenure_core::port::RowSealer;
-use tenure_core::row::{Position, RowKey};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::RowSealer;
+use tenure_core::store::row::{Position, RowKey};
 
 use crate::root::RootKey;
 
@@ -75,7 +75,7 @@ fn bytes(tag: &Tag) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::row::RowKind;
+    use tenure_core::store::row::RowKind;
 
     fn sealer(hex: &str) -> RowMac {
         RowMac::new(&RootKey::from_text(&hex.repeat(64)).unwrap())

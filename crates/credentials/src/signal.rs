@@ -5,9 +5,9 @@ use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use tenure_core::entropy::Entropy;
-use tenure_core::secret::Secret;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::jose::{Algorithm, JoseError, JwkSet, Jws, Rules, SKEW, Types};

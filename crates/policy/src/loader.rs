@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use tenure_core::base::problem::FieldProblem;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
-use tenure_core::problem::FieldProblem;
 
 use crate::problem::PolicySetError;
 use crate::{CedarPolicy, DEFAULT_POLICIES, PolicyProblem};

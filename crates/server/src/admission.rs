@@ -12,7 +12,7 @@ use axum::http::{Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 
 use crate::App;
 use crate::error::Failure;

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::time::Span;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Span;
 use tenure_engine::kernel::error::OpError;
 
 /// A failed request.

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tenure_api::notices::ChannelView;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tenure_engine::credentials::holds;
 use tenure_engine::kernel::{epoch, keys};
 use tenure_engine::log::{notifications, places};

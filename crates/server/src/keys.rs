@@ -11,8 +11,8 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use tenure_core::problem::Reason;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_engine::credentials::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof, sender};
 use tenure_engine::kernel::error::OpError;
 

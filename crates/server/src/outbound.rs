@@ -15,7 +15,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 use serde::de::IgnoredAny;
-use tenure_core::port::BoxFuture;
+use tenure_core::store::port::BoxFuture;
 use tenure_engine::kernel::outbound::{Answered, Fetch, FetchError, Form};
 
 pub use address::{Cidr, CidrError};

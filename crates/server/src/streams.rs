@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use tenure_api::problem::Problem;
-use tenure_core::event::Actor;
-use tenure_core::problem::Reason;
-use tenure_core::row::Position;
+use tenure_core::base::problem::Reason;
+use tenure_core::store::event::Actor;
+use tenure_core::store::row::Position;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::log::reading;

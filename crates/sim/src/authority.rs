@@ -1,19 +1,20 @@
 //! What a commit has to show for authority that it gives or moves: approvals by persons who don't ask, grants that rest on them, owners who
 //! took what they answer for (S-8, S-11, invariants 5, 7 and 9). Read from the records themselves; nothing here asks the engine.
 
-use tenure_core::changeset::{Changeset, DueChange, Put};
-use tenure_core::event::Actor;
-use tenure_core::exception::{Exception, ExceptionState};
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::PersonId;
-use tenure_core::identity::{Entitlement, Identity, IdentityState, SuspensionKind};
-use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::policy_set::{InForce, PolicySet};
-use tenure_core::port::DueKind;
+use tenure_core::base::id::PersonId;
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::identity::scope::{Hold, Scope};
+use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::people::person::{Person, PersonState, Role};
+use tenure_core::policy::set::{InForce, PolicySet};
+use tenure_core::request::exception::{Exception, ExceptionState};
 use tenure_core::request::{Asker, Class, Matter, Place, Request, RequestState};
-use tenure_core::row::{Record, RowKey, RowKind};
-use tenure_core::scope::{Hold, Scope};
-use tenure_core::transfer::{Transfer, TransferState};
+use tenure_core::store::changeset::{Changeset, DueChange, Put};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::Actor;
+use tenure_core::store::row::{Record, RowKey, RowKind};
 use tenure_store::Dump;
 
 use crate::model::{Broken, record};
@@ -343,7 +344,7 @@ impl Commit<'_> {
         let left = old.memberships.iter().find(|membership| matches!(membership.scope, Scope::Owner(_)));
         let Some(left) = left else { return Ok(()) };
         let cut = self.before.rows.get(&left.scope.cut_key()).map(|row| row.position);
-        let folded = |cut: tenure_core::row::Position| !cut.is_after(left.joined) || new.valid_after.is_some_and(|after| !cut.is_after(after));
+        let folded = |cut: tenure_core::store::row::Position| !cut.is_after(left.joined) || new.valid_after.is_some_and(|after| !cut.is_after(after));
         if cut.is_some_and(|cut| !folded(cut)) {
             return Err(("inv4", format!("{} left {}, and what a cut of it killed comes alive", new.id, left.scope)));
         }

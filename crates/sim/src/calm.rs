@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
+use tenure_core::base::time::Span;
+use tenure_core::credential::receipt::{Receipt, ReceiptState};
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::port::DueKind;
-use tenure_core::receipt::{Receipt, ReceiptState};
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::row::RowKind;
+use tenure_engine::kernel::caller;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::log::{reading, seal};
+use tenure_engine::run::{deadlines, upkeep};
+use tenure_engine::state::verification;
 
 use crate::exec;
 use crate::model::{Broken, record};
 use crate::world::World;
-use tenure_engine::kernel::caller;
-use tenure_engine::log::reading;
-use tenure_engine::log::seal;
-use tenure_engine::run::deadlines;
-use tenure_engine::run::upkeep;
-use tenure_engine::state::verification;
 
 impl World {
     /// The faults stop. Whatever is due is worked off, and everything has to come to rest.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tenure_core::time::{Clock, Span, Timestamp};
+use tenure_core::base::time::{Clock, Span, Timestamp};
 
 /// When every simulation begins: 2027-01-15T08:00:00Z.
 const START: i64 = 1_800_000_000_000_000;

@@ -1,8 +1,8 @@
 //! Defects of what decides, planted where it can be done without touching it: in what it writes.
 
 use serde_json::{Value, json};
-use tenure_core::changeset::Changeset;
-use tenure_core::row::RowKind;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::row::RowKind;
 use tenure_store::Dump;
 
 use crate::store::Planted;

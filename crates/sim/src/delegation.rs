@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenure_api::requests::{NewIdentity, NewResource, Stage};
-use tenure_core::delegation::{DELEGATE, Delegate};
-use tenure_core::id::IdentityId;
-use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Kind, RetirementCondition};
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::time::Span;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Span;
+use tenure_core::identity::delegation::{DELEGATE, Delegate};
+use tenure_core::identity::{CharterDraft, Coverage, Kind, RetirementCondition};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
 use tenure_engine::Kernel;
-use tenure_engine::credentials::token::ask::Grant;
-use tenure_engine::credentials::token::ask::TokenAsk;
+use tenure_engine::credentials::token::ask::{Grant, TokenAsk};
 use tenure_engine::credentials::token::{Presented, Proof};
+use tenure_engine::identities::registration;
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller;
 
 use crate::furnish::{activate, done};
 use crate::intent::{Bound, Derived, Hidden, Intent, Subject};
 use crate::model::Broken;
 use crate::ops::token;
 use crate::world::{Operation, PUBLIC_URL, World};
-use tenure_engine::identities::registration;
-use tenure_engine::inventory::directory;
-use tenure_engine::kernel::caller;
 
 /// Whoever hands on, and whoever takes it up last.
 const LINKS: usize = 3;

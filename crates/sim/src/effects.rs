@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use tenure_core::changeset::{Changeset, Put};
-use tenure_core::event::Actor;
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::person::{Person, Role};
-use tenure_core::removal::{Removal, RemovalState};
-use tenure_core::row::{Record, RowKey, RowKind};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Effect, Heard, Signal, SignalState};
+use tenure_core::store::changeset::{Changeset, Put};
+use tenure_core::store::event::Actor;
+use tenure_core::store::row::{Record, RowKey, RowKind};
 use tenure_store::Dump;
 
 use crate::model::{Broken, record};

@@ -7,22 +7,28 @@ use tenure_api::request::NewVote;
 use tenure_api::requests::{NewApplication, NewEnvironment, NewIdentity, NewIssuer, NewOperatorToken, NewResource, RevocationTarget, Setup, Stage};
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::IdentityView;
-use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, Kind, RetirementCondition, RiskTier};
-use tenure_core::person::{Person, Role};
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::scope::Hold;
-use tenure_core::signing_key::SigningAlgorithm;
-use tenure_core::template::{Template, WhenOver};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{IdentityId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::scope::Hold;
+use tenure_core::identity::template::{Template, WhenOver};
+use tenure_core::identity::{CharterDraft, Coverage, Identity, IdentityState, Kind, RetirementCondition, RiskTier};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::store::row::{RowKey, RowKind};
+use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_engine::Kernel;
-use tenure_engine::credentials::token::ask::Grant;
-use tenure_engine::credentials::token::ask::TokenAsk;
+use tenure_engine::credentials::introspection;
+use tenure_engine::credentials::token::ask::{Grant, TokenAsk};
 use tenure_engine::credentials::token::{Presented, Proof};
-use tenure_engine::kernel::caller::Caller;
+use tenure_engine::identities::registration;
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
+use tenure_engine::matters::{policies, request, roles, votes};
+use tenure_engine::people::{operator_tokens, person, setup};
+use tenure_engine::trust::issuers;
 
 use crate::exec::finish;
 use crate::intent::{Bound, Fact, Place, Subject};
@@ -30,18 +36,6 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, revocation, token};
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operator, PUBLIC_URL, World};
-use tenure_engine::credentials::introspection;
-use tenure_engine::identities::registration;
-use tenure_engine::inventory::directory;
-use tenure_engine::kernel::caller;
-use tenure_engine::matters::policies;
-use tenure_engine::matters::request;
-use tenure_engine::matters::roles;
-use tenure_engine::matters::votes;
-use tenure_engine::people::operator_tokens;
-use tenure_engine::people::person;
-use tenure_engine::people::setup;
-use tenure_engine::trust::issuers;
 
 pub(crate) fn done<T>(what: &'static str, future: impl Future<Output = Result<T, OpError>>) -> Result<T, Broken> {
     match finish(future, 10_000) {
@@ -225,7 +219,7 @@ impl World {
             });
         }
         let issuer = NewIssuer {
-            preset: tenure_core::issuer::Preset::Oidc,
+            preset: tenure_core::trust::issuer::Preset::Oidc,
             fixed_claims: std::collections::BTreeMap::new(),
             url: ISSUER.into(),
             audience: AUDIENCE.into(),

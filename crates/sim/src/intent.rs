@@ -3,11 +3,11 @@
 use std::fmt;
 
 use tenure_api::views::TokenIssued;
-use tenure_core::id::{ApplicationId, CredentialId, GrantId, IdentityId, PersonId, RequestId, ResourceId, TransferId};
+use tenure_core::base::id::{ApplicationId, CredentialId, GrantId, IdentityId, PersonId, RequestId, ResourceId, TransferId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::IdentityState;
+use tenure_core::identity::scope::Scope;
 use tenure_core::request::RequestState;
-use tenure_core::scope::Scope;
-use tenure_core::time::Timestamp;
 
 /// How a workload proves itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

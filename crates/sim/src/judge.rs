@@ -1,11 +1,11 @@
 //! What an answer means: for the model, and against it.
 
 use tenure_api::views::TokenIssued;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::{CLOCK_SKEW, Credential};
-use tenure_core::id::IdentityId;
 use tenure_core::identity::IdentityState;
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_engine::kernel::error::OpError;
 use tenure_log::Leaf;
 

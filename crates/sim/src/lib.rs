@@ -33,10 +33,11 @@ pub mod world;
 
 use std::collections::BTreeMap;
 
+use world::World;
+
 pub use model::Violation;
 pub use ops::Focus;
 pub use store::Planted;
-use world::World;
 
 /// What a run came to.
 #[derive(Debug)]

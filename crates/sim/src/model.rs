@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{CredentialId, GrantId, IdentityId, PersonId};
+use tenure_core::base::id::{CredentialId, GrantId, IdentityId, PersonId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
-use tenure_core::row::{Record, Row, RowKey, RowKind};
-use tenure_core::scope::Scope;
-use tenure_core::time::Timestamp;
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::identity::scope::Scope;
+use tenure_core::store::row::{Record, Row, RowKey, RowKind};
 use tenure_store::Dump;
 
 use crate::intent::Asked;

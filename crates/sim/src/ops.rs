@@ -10,49 +10,35 @@ use tenure_api::requests::{
     Enrol, Evaluation, EvaluationAction, EvaluationEntity, HoldRelease, NewHold, NewIdentity, Resume, Revocation, RevocationTarget, Stage, TaskCompleted,
 };
 use tenure_api::views::IdentityView;
-use tenure_core::grant::GrantState;
-use tenure_core::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
-use tenure_core::identity::{
-    CharterDraft, Coverage, Entitlement, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, WorkloadBinding,
-};
-use tenure_core::person::Role;
+use tenure_core::base::id::{GrantId, IdentityId, JoinTokenKind, PersonId};
+use tenure_core::base::time::Span;
+use tenure_core::identity::grant::GrantState;
+use tenure_core::identity::scope::Scope;
+use tenure_core::identity::{CharterDraft, Coverage, IdentityState, Kind, Parties, RetirementCondition, RevocationTrigger, TrustBoundary, WorkloadBinding};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::people::person::Role;
 use tenure_core::request::Request;
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::scope::Scope;
-use tenure_core::time::Span;
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_credentials::opaque::Parsed;
 use tenure_engine::Kernel;
-use tenure_engine::credentials::token::ask::Grant;
-use tenure_engine::credentials::token::ask::TokenAsk;
-use tenure_engine::credentials::token::{Presented, Proof};
-use tenure_engine::kernel::caller::Caller;
+use tenure_engine::access::{departures, evaluation};
+use tenure_engine::credentials::token::ask::{Grant, TokenAsk};
+use tenure_engine::credentials::token::{self, Presented, Proof, prove};
+use tenure_engine::credentials::{holds, introspection, revocation};
+use tenure_engine::identities::{enrolment, grants, lifecycle, registration};
+use tenure_engine::inventory::directory;
+use tenure_engine::kernel::caller::{self, Caller};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
+use tenure_engine::log::{reading, seal};
+use tenure_engine::matters::{roles, votes};
+use tenure_engine::run::{deadlines, upkeep};
 
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
 use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
-use tenure_engine::access::departures;
-use tenure_engine::access::evaluation;
-use tenure_engine::credentials::holds;
-use tenure_engine::credentials::introspection;
-use tenure_engine::credentials::revocation;
-use tenure_engine::credentials::token;
-use tenure_engine::credentials::token::prove;
-use tenure_engine::identities::enrolment;
-use tenure_engine::identities::grants;
-use tenure_engine::identities::lifecycle;
-use tenure_engine::identities::registration;
-use tenure_engine::inventory::directory;
-use tenure_engine::kernel::caller;
-use tenure_engine::log::reading;
-use tenure_engine::log::seal;
-use tenure_engine::matters::roles;
-use tenure_engine::matters::votes;
-use tenure_engine::run::deadlines;
-use tenure_engine::run::upkeep;
 
 /// Identities of a run: few, so that what happens meets.
 const MAX_SUBJECTS: usize = 12;
@@ -577,7 +563,7 @@ impl World {
             9..11 => {
                 // Whoever waits for a release should not wait for long, else nothing happens any more.
                 let held = self.dump().rows.keys().filter(|key| key.kind == RowKind::Hold).cloned().collect::<Vec<_>>();
-                let hold = record::<tenure_core::scope::Hold>(&self.dump(), self.rng.pick(&held)?)?;
+                let hold = record::<tenure_core::identity::scope::Hold>(&self.dump(), self.rng.pick(&held)?)?;
                 let placers: Vec<PersonId> = hold.placers().collect();
                 let scope = hold.scope;
                 let ask = HoldRelease {
@@ -747,7 +733,7 @@ fn binding(subject: &Subject) -> Option<WorkloadBinding> {
         Bound::Key => WorkloadBinding::PublicKey {
             workload,
             jwk: Holder::new(&subject.seed)?.jwk(),
-            assertion_audience: tenure_core::binding::AssertionAudience::Issuer,
+            assertion_audience: tenure_core::identity::binding::AssertionAudience::Issuer,
         },
         Bound::Oidc => WorkloadBinding::Oidc {
             workload,

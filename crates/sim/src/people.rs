@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use tenure_api::people::{NewDeparture, NewOffer, PersonChange};
 use tenure_api::requests::ResumePerson;
-use tenure_core::id::PersonId;
+use tenure_core::base::id::PersonId;
 use tenure_core::identity::IdentityState;
-use tenure_core::person::{Person, PersonState};
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::transfer::{Transfer, TransferState};
+use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::people::person::{Person, PersonState};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_engine::Kernel;
+use tenure_engine::access::{departures, transfers};
+use tenure_engine::people::person;
 
 use crate::intent::{Fact, Intent};
 use crate::model::{identity, record};
 use crate::ops::{because, by};
 use crate::world::{Operation, World};
-use tenure_engine::access::departures;
-use tenure_engine::access::transfers;
-use tenure_engine::people::person;
 
 impl World {
     /// Something about people, or about a transfer.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tenure_core::base::problem::FieldProblem;
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
-use tenure_core::problem::FieldProblem;
 use tenure_policy::Loader;
 
 /// Takes the light route away: what the owner or the manager approved needs security.

@@ -4,23 +4,22 @@ use std::sync::Arc;
 
 use tenure_api::policies::NewPolicySet;
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_core::id::{IdentityId, PersonId};
-use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, IdentityState, RetirementCondition};
+use tenure_core::base::id::{IdentityId, PersonId};
+use tenure_core::base::time::Span;
+use tenure_core::identity::{CharterDraft, Coverage, Identity, IdentityState, RetirementCondition};
+use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::{Asker, Matter, Place, Request, RequestState};
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use tenure_core::store::row::RowKind;
 use tenure_engine::Kernel;
+use tenure_engine::identities::registration;
 use tenure_engine::kernel::if_match::IfMatch;
+use tenure_engine::matters::{policies as policy_sets, request, votes};
 
 use crate::intent::{Fact, Intent, Subject};
 use crate::model::{identity, record};
 use crate::ops::{Focus, because, by, stands};
 use crate::policies;
 use crate::world::{Operation, World};
-use tenure_engine::identities::registration;
-use tenure_engine::matters::policies as policy_sets;
-use tenure_engine::matters::request;
-use tenure_engine::matters::votes;
 
 fn stands_at(view: RequestView) -> Fact {
     Fact::Request(view.request.id, view.request.state)

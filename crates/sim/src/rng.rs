@@ -1,6 +1,6 @@
 //! Choices from a seed.
 
-use tenure_core::entropy::SeededEntropy;
+use tenure_core::base::entropy::SeededEntropy;
 
 /// A sequence of choices that the seed determines.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Rng {
     /// Thirty-two bytes.
     pub fn bytes(&self) -> [u8; 32] {
         let mut bytes = [0; 32];
-        tenure_core::entropy::Entropy::fill(&self.0, &mut bytes);
+        tenure_core::base::entropy::Entropy::fill(&self.0, &mut bytes);
         bytes
     }
 }

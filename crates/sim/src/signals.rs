@@ -6,14 +6,17 @@ use aws_lc_rs::hmac;
 use serde_json::json;
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::signals::{NewSource, SourceAuth};
-use tenure_core::id::RemovalId;
-use tenure_core::removal::{Removal, RemovalState};
-use tenure_core::row::RowKind;
+use tenure_core::base::id::RemovalId;
+use tenure_core::base::time::Span;
+use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
-use tenure_core::time::Span;
+use tenure_core::store::row::RowKind;
 use tenure_engine::Kernel;
+use tenure_engine::endings::removals;
+use tenure_engine::kernel::caller;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::signals::reception::{Delivery, NotTaken};
+use tenure_engine::signals::reception::{self, Delivery, NotTaken};
+use tenure_engine::signals::sources;
 
 use crate::furnish::done;
 use crate::intent::{Fact, Intent};
@@ -21,10 +24,6 @@ use crate::model::{Broken, record};
 use crate::ops::{TEMPLATE, because, by};
 use crate::workload::ISSUER;
 use crate::world::{Operation, World};
-use tenure_engine::endings::removals;
-use tenure_engine::kernel::caller;
-use tenure_engine::signals::reception;
-use tenure_engine::signals::sources;
 
 const NAME: &str = "platform";
 /// Small, so that some removals wait for a person.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::port::{
-    Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot,
-    Store, StoreError,
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store,
+    StoreError,
 };
-use tenure_core::row::{Row, RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::row::{Row, RowKey, RowKind};
 use tenure_store::{Dump, MemoryStore};
 
 use crate::defects::tampered;
@@ -203,7 +204,7 @@ impl FaultyStore {
         (loses && self.shared.roll() < 100).then(|| {
             Outcome::Committed(Committed {
                 id: changeset.id,
-                position: tenure_core::row::Position::at(before.head.size),
+                position: tenure_core::store::row::Position::at(before.head.size),
                 at: changeset.at,
                 leaf_hashes: vec![[0; 32]; changeset.events.len()],
             })

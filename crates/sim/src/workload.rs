@@ -4,8 +4,8 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tenure_core::port::BoxFuture;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::BoxFuture;
 use tenure_engine::kernel::outbound::{Answered, Fetch, FetchError, Form};
 
 /// The issuer that the simulated platform runs.

@@ -7,17 +7,18 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use tenure_core::entropy::SeededEntropy;
-use tenure_core::id::{IdentityId, PersonId};
+use tenure_core::base::entropy::SeededEntropy;
+use tenure_core::base::id::{IdentityId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
+use tenure_core::identity::scope::Cut;
 use tenure_core::policy::PolicyEngine;
-use tenure_core::port::RowSealer;
-use tenure_core::row::{Position, RowKey, RowKind};
-use tenure_core::scope::Cut;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::port::RowSealer;
+use tenure_core::store::row::{Position, RowKey, RowKind};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::kernel::error::OpError;
+use tenure_engine::kernel::keys;
 use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::CedarPolicy;
 use tenure_store::{Dump, MemoryStore};
@@ -32,7 +33,6 @@ use crate::policies::LoadedOnce;
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Observed, Planted, Shared};
 use crate::workload::{Holder, Platform};
-use tenure_engine::kernel::keys;
 
 /// Nodes that share the store.
 const NODES: usize = 2;

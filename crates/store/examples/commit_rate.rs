@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tenure_core::changeset::{Changeset, Expect, Once, Put, Spend};
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{CredentialId, EventId, IdentityId};
-use tenure_core::port::{Outcome, Store};
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{CredentialId, EventId, IdentityId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, Expect, Once, Put, Spend};
+use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::port::{Outcome, Store};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_store::testing::{TestSealer, durable_postgres};
 use tenure_store::{MemoryStore, PostgresStore, SqliteStore};
 
@@ -22,10 +22,10 @@ const CALLERS: u64 = 32;
 const IDENTITIES: u64 = 1_000;
 const START: Timestamp = Timestamp::from_secs(1_790_000_000);
 
-fn ids<K: tenure_core::id::IdKind>(now: Timestamp, n: u64) -> tenure_core::id::Id<K> {
+fn ids<K: tenure_core::base::id::IdKind>(now: Timestamp, n: u64) -> tenure_core::base::id::Id<K> {
     let millis = u128::from(now.as_micros().unsigned_abs() / 1_000);
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    tenure_core::id::Id::from_u128((millis << 80) | (7 << 76) | (u128::from(n & 0xfff) << 64) | u128::from(mixed))
+    tenure_core::base::id::Id::from_u128((millis << 80) | (7 << 76) | (u128::from(n & 0xfff) << 64) | u128::from(mixed))
 }
 
 fn put(kind: RowKind, id: String, terms: Vec<String>, drop_after: Option<Timestamp>) -> Put {
@@ -56,7 +56,7 @@ async fn seed(store: &dyn Store) {
         let mut changeset = Changeset::new(Actor::System { part: "bench".into() }, START, event);
         changeset.puts.push(put(
             RowKind::Identity,
-            ids::<tenure_core::id::IdentityKind>(START, n).to_string(),
+            ids::<tenure_core::base::id::IdentityKind>(START, n).to_string(),
             Vec::new(),
             None,
         ));

@@ -11,11 +11,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use tenure_core::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
-use tenure_core::id::EventId;
-use tenure_core::port::{Committed, Conflict, DueKind, EntryPersonal, Head, Outcome, RowSealer, StoreError};
-use tenure_core::row::{Position, RowKey};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::EventId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{Committed, Conflict, EntryPersonal, Head, Outcome, RowSealer, StoreError};
+use tenure_core::store::row::{Position, RowKey};
 use tenure_log::{Hash, Leaf, RowDigest, leaf_hash};
 
 use crate::leaf::leaf_of;

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tenure_core::event::{Actor, Event, Via};
-use tenure_core::port::EntryPersonal;
+use tenure_core::store::event::{Actor, Event, Via};
+use tenure_core::store::port::EntryPersonal;
 use tenure_log::{Hash, Leaf, RowDigest, commit};
 
 /// The fact that names the operator token which stood for the acting person.
@@ -76,8 +76,8 @@ fn free_name(taken: &BTreeMap<String, Hash>, field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::event::{ControlPoint, Personal};
-    use tenure_core::id::{EventId, OperatorTokenId, PersonId};
+    use tenure_core::base::id::{EventId, OperatorTokenId, PersonId};
+    use tenure_core::store::event::{ControlPoint, Personal};
 
     fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
         Personal {

@@ -1,4 +1,4 @@
-//! The stores of Tenure: SQLite, PostgreSQL and memory, with one behaviour behind [`tenure_core::port::Store`].
+//! The stores of Tenure: SQLite, PostgreSQL and memory, with one behaviour behind [`tenure_core::store::port::Store`].
 //!
 //! An engine only finds and keeps rows. What a commit may do is judged by one piece of code (`batch`), and what the
 //! log records is made by one piece of code (`leaf`), so that the engines can't drift apart.

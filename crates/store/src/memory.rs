@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
-    StoreError,
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
 };
-use tenure_core::row::{Row, RowKey};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::row::{Row, RowKey};
 
 use crate::batch::{self, Original, Replaced, View, Writes};
 use crate::row::{limit_of, verify};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tenure_core::port::{ListQuery, Page, RowSealer, StoreError};
-use tenure_core::row::{BadRow, Row, RowKey};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::{ListQuery, Page, RowSealer, StoreError};
+use tenure_core::store::row::{BadRow, Row, RowKey};
 use tenure_log::Leaf;
 
 /// Refuses a row that was not written by a holder of the key (S-2).

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tenure_core::port::RowSealer;
-use tenure_core::row::{Position, RowKey};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::RowSealer;
+use tenure_core::store::row::{Position, RowKey};
 
 /// Names the server to use; without it, each process starts a private one.
 const SERVER: &str = "TENURE_TEST_POSTGRES";

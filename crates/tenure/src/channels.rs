@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use tenure_core::secret::Secret;
-use tenure_core::time::Clock;
+use tenure_core::base::time::Clock;
+use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::Notify;
 use tenure_server::outbound::{MailNotify, MailSettings, Outbound, WebhookNotify};
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
 use tenure_server::SourceFrom;
 use tenure_server::outbound::MailTls;
 

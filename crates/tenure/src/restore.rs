@@ -4,20 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use tenure_core::id::PersonId;
-use tenure_core::port::Store;
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::Span;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::time::Span;
+use tenure_core::store::port::Store;
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::Begun;
+use tenure_engine::log::{epochs, push};
+use tenure_engine::people::setup;
 use tenure_store::{SqliteStore, back_up, put_back};
 
 use crate::config::Location;
 use crate::server::{Offline, configured, hand_out, make_folder, offline, root_key};
-use tenure_engine::log::epochs;
-use tenure_engine::log::push;
-use tenure_engine::people::setup;
 
 /// Copies the database into one file, while the server runs.
 ///

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenure_api::sign_in::Recovered;
-use tenure_core::port::Store;
-use tenure_core::time::{Clock, Span, Timestamp};
+use tenure_core::base::time::{Clock, Span, Timestamp};
+use tenure_core::store::port::Store;
 use tenure_credentials::entropy::OsEntropy;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_engine::kernel::outbound::Push;
+use tenure_engine::kernel::{epoch, keys, refresh};
+use tenure_engine::log::{epochs, places, push};
+use tenure_engine::people::setup;
 use tenure_engine::{Kernel, Ports, Settings};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
@@ -20,13 +23,6 @@ use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, Location};
-use tenure_engine::kernel::epoch;
-use tenure_engine::kernel::keys;
-use tenure_engine::kernel::refresh;
-use tenure_engine::log::epochs;
-use tenure_engine::log::places;
-use tenure_engine::log::push;
-use tenure_engine::people::setup;
 
 /// Runs the server.
 ///
@@ -370,7 +366,7 @@ pub struct RecoverArgs {
     data: Option<PathBuf>,
     /// Who becomes administrator again; any active administrator if not given.
     #[arg(long, value_name = "PERSON")]
-    person: Option<tenure_core::id::PersonId>,
+    person: Option<tenure_core::base::id::PersonId>,
 }
 
 /// Recovers, and leaves the invitation in `invitation` of the data folder; while nobody signs in, a token in `operator-token` too.

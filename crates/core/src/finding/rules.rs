@@ -3,7 +3,7 @@
 //! Framework ids are those of OWASP NHI Top 10 2025, NIST CSF 2.0 and the tenets of NIST SP 800-207 §2.1; `aliases` are ids under which
 //! older texts cite the same risk wrongly (REQUIREMENTS.md, "Framework ids: corrections").
 
-use super::{Rule, Severity};
+use crate::finding::{Rule, Severity};
 
 /// The accountable owner is not named.
 pub static MISSING_OWNER: Rule = Rule {

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ENFORCE, Kind};
-use crate::binding::AssertionAudience;
-use crate::delegation::{Delegate, Task};
-use crate::environment::parse_name;
-use crate::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, TeamId, VendorId};
-use crate::problem::FieldProblem;
-use crate::time::{Span, Timestamp};
-
-/// In an action or a resource: everything. Policy refuses or flags it (R24).
-pub const WILDCARD: &str = "*";
+use crate::base::id::{ApplicationId, CloudAccountId, NeedId, PersonId, ResourceId, TeamId, VendorId};
+use crate::base::problem::FieldProblem;
+use crate::base::time::{Span, Timestamp};
+use crate::identity::Kind;
+use crate::identity::binding::AssertionAudience;
+use crate::identity::delegation::{Delegate, Task};
+use crate::inventory::entitlement::{Entitlement, WILDCARD};
+use crate::inventory::environment::parse_name;
 
 /// The longest life of an access token.
 pub const MAX_CREDENTIAL_TTL: Span = Span::from_mins(60);
@@ -24,33 +22,6 @@ pub const DEFAULT_CREDENTIAL_TTL: Span = Span::from_mins(10);
 const MAX_TEXT: usize = 1_000;
 /// What a list of a charter holds, at most.
 pub const MAX_ITEMS: usize = 32;
-
-/// Something that the identity may do on a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entitlement {
-    /// The actions, by the resource's own names. `enforce` makes the identity an enforcement point of the resource.
-    pub actions: Vec<String>,
-    /// The resource: an id, or `*`.
-    pub resource: String,
-}
-
-impl Entitlement {
-    /// Whether it says everything on something, or something on everything.
-    pub fn is_wildcard(&self) -> bool {
-        self.resource == WILDCARD || self.actions.iter().any(|action| action == WILDCARD)
-    }
-
-    /// Whether it makes its holder an enforcement point.
-    pub fn enforces(&self) -> bool {
-        self.actions.iter().any(|action| action == ENFORCE || action == WILDCARD)
-    }
-
-    /// Whether it covers this action on this resource.
-    pub fn covers(&self, action: &str, resource: ResourceId) -> bool {
-        (self.resource == WILDCARD || self.resource == resource.to_string()) && self.actions.iter().any(|a| a == WILDCARD || a == action)
-    }
-}
 
 /// The boundary inside which the identity is trusted (R25).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -513,7 +484,7 @@ impl CharterDraft {
                     );
                 }
                 let exact = |value: &serde_json::Value| value.is_string() || value.is_boolean() || value.is_i64() || value.is_u64();
-                if claims.len() > MAX_ITEMS || !claims.keys().all(|name| crate::claim::is_name(name)) || !claims.values().all(exact) {
+                if claims.len() > MAX_ITEMS || !claims.keys().all(|name| crate::trust::claim::is_name(name)) || !claims.values().all(exact) {
                     check.wrong(
                         "workload_binding.claims",
                         "claims_malformed",
@@ -580,7 +551,7 @@ impl CharterDraft {
             let hint = "give an https:// URL without user, fragment or spaces; http:// only where the operator allows its address";
             check.wrong("notification_endpoint", "endpoint_malformed", hint);
         }
-        super::kinds::check(kind, self, &mut check);
+        crate::identity::kinds::check(kind, self, &mut check);
         match (owner, environment, application, binding, expires_at, coverage) {
             (Some(owner), Some(environment), Some(application), Some(workload_binding), Some(expires_at), Some(coverage)) if check.0.is_empty() => {
                 Ok(Charter {

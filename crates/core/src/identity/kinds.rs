@@ -3,10 +3,11 @@
 //! Here stands what the charter alone tells. What it takes the directory for (a vendor's contract, where people sign in, an agent's
 //! end seen from today) is checked with the references.
 
-use super::charter::Checker;
-use super::{CharterDraft, Entitlement, Hours, Kind, Usage, WorkloadBinding};
-use crate::delegation::{MAX_DEPTH, within};
-use crate::time::{Span, Timestamp};
+use crate::base::time::{Span, Timestamp};
+use crate::identity::charter::Checker;
+use crate::identity::delegation::{MAX_DEPTH, within};
+use crate::identity::{CharterDraft, Hours, Kind, Usage, WorkloadBinding};
+use crate::inventory::entitlement::Entitlement;
 
 /// The longest life of an agent's credential.
 const AGENT_CREDENTIAL_TTL: Span = Span::from_mins(15);
@@ -215,8 +216,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::id::{ApplicationId, IdentityId, PersonId, ResourceId, VendorId};
-    use crate::time::Timestamp;
+    use crate::base::id::{ApplicationId, IdentityId, PersonId, ResourceId, VendorId};
+    use crate::base::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn hours_wrap_midnight_and_belong_to_the_day_on_which_they_began() {
-        let hours = |from, until, days: &[u8]| super::super::Hours {
+        let hours = |from, until, days: &[u8]| crate::identity::Hours {
             from,
             until,
             days: days.to_vec(),

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage};
-use crate::delegation::{delegates_narrow, tasks_narrow, within};
-use crate::time::{Span, Timestamp};
+use crate::base::time::{Span, Timestamp};
+use crate::identity::delegation::{delegates_narrow, tasks_narrow, within};
+use crate::identity::{AutoRenewal, CharterDraft, Coverage, CredentialType, DEFAULT_CREDENTIAL_TTL, Hours, RetirementCondition, Usage};
 
 /// Whether a charter allows nothing that another one doesn't: the same facts, and in each field the same or less.
 pub fn narrows(from: &CharterDraft, to: &CharterDraft) -> bool {

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identity, Retirement};
-use crate::id::PersonId;
-use crate::time::Timestamp;
+use crate::base::id::PersonId;
+use crate::base::time::Timestamp;
+use crate::identity::scope::Releaser;
+use crate::identity::{Identity, Retirement};
 
 /// Where an identity stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,16 +132,6 @@ pub enum SuspensionKind {
     BindingBroken,
 }
 
-/// Who may lift a suspension or a hold; never the person who placed it (S-11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Releaser {
-    /// The accountable owner, or security: it was not placed by the owner.
-    Owner,
-    /// Security alone: it was placed by security, by the owner, who doesn't release their own, or on suspicion.
-    Security,
-}
-
 /// One cause of suspension and who may release it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,7 +179,7 @@ impl Identity {
     ///
     /// # Errors
     /// It is not pending.
-    pub fn activate(mut self, activation: super::Activation) -> Result<Self, BadTransition> {
+    pub fn activate(mut self, activation: crate::identity::Activation) -> Result<Self, BadTransition> {
         match self.state {
             IdentityState::Pending => {
                 self.state = IdentityState::Active;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CharterDraft, Coverage, IdentityState, Kind};
-use crate::third_party::Sensitivity;
-use crate::time::Span;
+use crate::base::time::Span;
+use crate::identity::{CharterDraft, Coverage, IdentityState, Kind};
+use crate::inventory::third_party::Sensitivity;
 
 /// How much harm an identity can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Ceilings {
     pub dormant_after: Span,
 }
 
-impl super::Identity {
+impl crate::identity::Identity {
     /// The tier under which a change is decided: the higher of what it has and what the rule says of the charter that it would get, so
     /// that nobody sheds the approvers of a tier by leaving it first. What was never approved has no tier to shed.
     pub fn judged_tier(&self, by_rule: RiskTier) -> RiskTier {
@@ -137,7 +137,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::{CredentialType, Entitlement, Shared, WILDCARD};
+    use crate::identity::{CredentialType, Shared};
+    use crate::inventory::entitlement::Entitlement;
+    use crate::inventory::entitlement::WILDCARD;
 
     /// Everything that the rule reads, as switches that only add risk, and the sensitivity.
     type Risks = ([bool; 6], Option<Sensitivity>);

@@ -1,7 +1,7 @@
 //! Claims of a token whose signature holds, and the checks that every token shares (RFC 7519 §4.1).
 
 use serde_json::{Map, Value};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
 
 use super::error::JoseError;
 

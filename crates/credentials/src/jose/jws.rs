@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
-use tenure_core::id::SigningKeyId;
+use tenure_core::base::id::SigningKeyId;
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;

@@ -6,9 +6,9 @@
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use serde::{Deserialize, Serialize};
-use tenure_core::entropy::Entropy;
-use tenure_core::id::PersonId;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::time::{Span, Timestamp};
 
 use super::error::WebauthnError;
 use crate::encoding::{from_base64url, to_base64url};
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Flows {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::entropy::SeededEntropy;
+    use tenure_core::base::entropy::SeededEntropy;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
-use tenure_core::id::JoinTokenId;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::JoinTokenId;
+use tenure_core::base::time::Timestamp;
 use tenure_credentials::assertion::{ClientKey, ENROLMENT_TYPE, Refused, parse_workload_key, verify_client_assertion, verify_enrolment_proof};
 use tenure_credentials::jose::{JoseError, Jwk, JwkError, read_unverified};
 

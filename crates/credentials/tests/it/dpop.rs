@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use serde_json::{Value, json};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
 use tenure_credentials::certificate::{pem_thumbprint, thumbprint};
 use tenure_credentials::dpop::{DpopProof, Expected, access_token_hash, verify_dpop_proof};

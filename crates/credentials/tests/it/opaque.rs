@@ -1,7 +1,7 @@
 //! Tokens shown once.
 
-use tenure_core::entropy::SeededEntropy;
-use tenure_core::id::{JoinTokenId, OperatorTokenId};
+use tenure_core::base::entropy::SeededEntropy;
+use tenure_core::base::id::{JoinTokenId, OperatorTokenId};
 use tenure_credentials::opaque::{OpaqueError, OpaqueKeys, OpaqueKind, Parsed};
 use tenure_credentials::root::RootKey;
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
 use tenure_credentials::assertion::{ClientKey, verify_client_assertion};
 use tenure_credentials::jose::{Jwk, JwkSet, read_unverified};
 use tenure_credentials::key::{VerifyingKey, public_of};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use tenure_core::entropy::SeededEntropy;
+use tenure_core::base::entropy::SeededEntropy;
 use tenure_credentials::root::{RootKey, RootKeyError, SealError};
 
 const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";

@@ -1,8 +1,8 @@
 //! HMACs of webhooks and security event tokens.
 
 use serde_json::{Value, json};
-use tenure_core::entropy::SeededEntropy;
-use tenure_core::time::Timestamp;
+use tenure_core::base::entropy::SeededEntropy;
+use tenure_core::base::time::Timestamp;
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::signal::{
     SecurityEvent, SetError, github_signature, is_github_signature, is_standard_signature, is_timed_signature, standard_secret, standard_signature,

@@ -7,26 +7,27 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tenure_core::credential::Confirmation;
-use tenure_core::delegation::MayAct;
-use tenure_core::entropy::SeededEntropy;
-use tenure_core::environment::Environment;
-use tenure_core::epoch::Trust;
-use tenure_core::gate::{Ask, Facts, Permit, standing};
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId};
+use tenure_core::base::entropy::SeededEntropy;
+use tenure_core::base::id::{ApplicationId, BindingId, CredentialId, EventId, GrantId, IdentityId, PersonId, RequestId, ResourceId, SigningKeyId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate::{Ask, Facts, Permit, standing};
+use tenure_core::credential::liveness::Scopes;
+use tenure_core::identity::delegation::MayAct;
+use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{
-    CharterDraft, Coverage, CredentialType, Entitlement, Identity, IdentityState, Kind, Parties, RetirementCondition, RiskTier, TrustBoundary, WorkloadBinding,
+    CharterDraft, Coverage, CredentialType, Identity, IdentityState, Kind, Parties, RetirementCondition, RiskTier, TrustBoundary, WorkloadBinding,
 };
-use tenure_core::liveness::Scopes;
-use tenure_core::person::{Person, Role};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Answer;
-use tenure_core::port::Committed;
-use tenure_core::resource::{Resource, Verification, WhenUnreachable};
-use tenure_core::row::{Position, Stored};
-use tenure_core::secret::{Pending, Secret};
-use tenure_core::signing_key::SigningAlgorithm;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::epoch::Trust;
+use tenure_core::store::port::Committed;
+use tenure_core::store::row::{Position, Stored};
+use tenure_core::store::secret::{Pending, Secret};
+use tenure_core::trust::confirmation::Confirmation;
+use tenure_core::trust::signing_key::SigningAlgorithm;
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::token::TokenSigner;
 
@@ -138,7 +139,7 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
             application: Some(application),
             workload_binding: Some(WorkloadBinding::PublicKey {
                 workload: "deployment/x".into(),
-                assertion_audience: tenure_core::binding::AssertionAudience::Issuer,
+                assertion_audience: tenure_core::identity::binding::AssertionAudience::Issuer,
                 jwk: json!({}),
             }),
             expires_at: Some(end),

@@ -2,7 +2,7 @@
 
 use tenure_api::requests::Evaluation;
 use tenure_api::views::Decision;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 
 use crate::access::person_access::verdict;
 use crate::credentials::decisions;

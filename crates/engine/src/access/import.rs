@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tenure_api::people::{FeedFormat, ImportPeople, ImportReport, NewDecision};
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::difference::{Decided, Difference, DifferenceDecision, DifferenceKind};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{DifferenceId, PersonId, TeamId};
-use tenure_core::person::{Person, PersonState, SourceRef};
+use tenure_core::base::id::{DifferenceId, PersonId, TeamId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::difference::{Decided, Difference, DifferenceDecision, DifferenceKind};
+use tenure_core::people::person::{Person, PersonState, SourceRef};
+use tenure_core::people::team::Team;
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::team::Team;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::access::departures;
 use crate::kernel::Kernel;
@@ -293,7 +293,7 @@ fn new_difference(kernel: &Kernel, source: &str, question: &Question, now: Times
     }
 }
 
-fn difference_event(kernel: &Kernel, kind: &'static str, difference: &Difference, now: Timestamp) -> tenure_core::event::Event {
+fn difference_event(kernel: &Kernel, kind: &'static str, difference: &Difference, now: Timestamp) -> tenure_core::store::event::Event {
     let mut event = kernel
         .event(now, kind, ControlPoint::Administer)
         .subject(difference.id)
@@ -449,7 +449,12 @@ fn over(stored: &Difference, now: Timestamp) -> Difference {
 }
 
 /// One changeset of several events; none if there are none.
-fn gathered(caller: &Caller, now: Timestamp, events: impl Iterator<Item = tenure_core::event::Event>, write: impl FnOnce(&mut Changeset)) -> Option<Changeset> {
+fn gathered(
+    caller: &Caller,
+    now: Timestamp,
+    events: impl Iterator<Item = tenure_core::store::event::Event>,
+    write: impl FnOnce(&mut Changeset),
+) -> Option<Changeset> {
     let mut events = events;
     let mut changeset = Changeset::new(caller.actor(), now, events.next()?);
     changeset.events.extend(events);

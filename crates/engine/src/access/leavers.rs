@@ -1,15 +1,16 @@
 //! What somebody leaves behind: every identity of theirs gets a window in which another person takes it, or stops at its end (R91).
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonId, TransferId};
+use tenure_core::base::id::{PersonId, TransferId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::scope::Scope;
+use tenure_core::identity::transfer::{Transfer, TransferState, TransferWindow};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
-use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::scope::Scope;
-use tenure_core::time::Timestamp;
-use tenure_core::transfer::{Transfer, TransferState, TransferWindow};
+use tenure_core::people::person::{Person, PersonState, Role};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::access::transfers::plan::{self, Plan};
 use crate::access::transfers::{self, needs_window, tell_offered};

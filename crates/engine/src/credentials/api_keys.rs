@@ -1,18 +1,18 @@
 //! API keys: for what can't prove itself otherwise, by an exception that ends (R5, R32).
 
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::Environment;
-use tenure_core::event::ControlPoint;
-use tenure_core::exception::{Exception, ExceptionType};
-use tenure_core::exceptional::Access;
-use tenure_core::gate::{self, Ask};
-use tenure_core::id::{CredentialId, IdentityId};
+use tenure_core::base::id::{CredentialId, IdentityId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate::{self, Ask};
+use tenure_core::finding::exceptional::Access;
 use tenure_core::identity::{CredentialType, Identity, Kind};
+use tenure_core::inventory::environment::Environment;
 use tenure_core::policy::{Action, Attributes, Question, Value};
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::request::exception::{Exception, ExceptionType};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 use tenure_credentials::api_key::issue_api_key;
 
 use crate::credentials::token::ask::{self, wanted_resource};
@@ -47,7 +47,7 @@ async fn decide_api_key(
     caller: &Caller,
     id: IdentityId,
     ask: &NewApiKey,
-) -> Result<(Changeset, (tenure_core::secret::Pending<String>, ApiKeyIssued)), OpError> {
+) -> Result<(Changeset, (tenure_core::store::secret::Pending<String>, ApiKeyIssued)), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;

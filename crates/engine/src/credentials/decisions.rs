@@ -3,18 +3,18 @@
 use serde::Deserialize;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
-use tenure_core::credential::Confirmation;
-use tenure_core::delegation::Delegation;
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::gate;
-use tenure_core::id::{IdentityId, ResourceId};
+use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate;
 use tenure_core::identity::Usage;
+use tenure_core::identity::delegation::Delegation;
+use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::resource::Resource;
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::time::Timestamp;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::credentials::liveness::{self, Held};
@@ -315,7 +315,7 @@ struct Verdict {
     refused: Option<Reason>,
     /// What exactly is refused, where the reason alone doesn't say.
     detail: Option<String>,
-    grants: Vec<tenure_core::id::GrantId>,
+    grants: Vec<tenure_core::base::id::GrantId>,
     answer: Option<Answer>,
     /// Whether the subject showed a token that holds, rather than being named only.
     proven: bool,

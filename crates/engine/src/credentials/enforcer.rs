@@ -1,7 +1,7 @@
 //! Who may ask about tokens and uses: an enforcement point.
 
 use tenure_core::identity::Identity;
-use tenure_core::row::Stored;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::load::Known;
 

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_api::requests::{HoldRelease, NewHold};
 use tenure_api::views::{HoldView, Page, Releasers};
-use tenure_core::application::Application;
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::Environment;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::placed::Placed;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::{Identity, Releaser};
-use tenure_core::person::{Person, Role};
-use tenure_core::placed::Placed;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::third_party::{CloudAccount, Vendor};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Question};
-use tenure_core::problem::Reason;
-use tenure_core::row::RowKey;
-use tenure_core::scope::{Hold, Scope};
-use tenure_core::third_party::{CloudAccount, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::RowKey;
 
 use crate::inventory::third_party;
 use crate::kernel::Kernel;
@@ -76,7 +76,7 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
     Ok(HoldView { hold, releasers })
 }
 
-pub(crate) fn held_event(kernel: &Kernel, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::event::Event {
+pub(crate) fn held_event(kernel: &Kernel, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::store::event::Event {
     kernel
         .event(now, "scope.held", ControlPoint::Suspend)
         .subject(scope.subject())

@@ -1,9 +1,9 @@
 //! An identity that calls the management API by its access token.
 
-use tenure_core::event::ControlPoint;
-use tenure_core::gate;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
+use tenure_core::base::problem::Reason;
+use tenure_core::credential::gate;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::store::event::ControlPoint;
 
 use crate::credentials::liveness;
 use crate::credentials::token::{Presented, TokenUse, ask, sender};

@@ -1,16 +1,17 @@
 //! Introspection and revocation of tokens by protocol (RFC 7662, RFC 7009), and who may ask.
 
 use tenure_api::views::{ActiveToken, Introspection};
-use tenure_core::environment::Environment;
-use tenure_core::event::ControlPoint;
-use tenure_core::exception::{Exception, ExceptionType};
-use tenure_core::gate;
-use tenure_core::identity::{ENFORCE, Identity};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate;
+use tenure_core::identity::Identity;
+use tenure_core::inventory::entitlement::ENFORCE;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::{Resource, WhenUnreachable};
 use tenure_core::policy::{Action, Attributes, Question, Value};
-use tenure_core::problem::Reason;
-use tenure_core::resource::{Resource, WhenUnreachable};
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::request::exception::{Exception, ExceptionType};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
 use crate::credentials::enforcer::Enforcer;

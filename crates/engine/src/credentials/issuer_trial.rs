@@ -2,12 +2,12 @@
 
 use tenure_api::requests::IssuerToken;
 use tenure_api::views::{FailedCheck, IssuerTrial};
-use tenure_core::binding::{BindingMatch, BindingState};
-use tenure_core::claim;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{IdentityId, IssuerId};
-use tenure_core::issuer::{Issuer, IssuerState};
+use tenure_core::base::id::{IdentityId, IssuerId};
+use tenure_core::identity::binding::{BindingMatch, BindingState};
 use tenure_core::policy::Action;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::trust::claim;
+use tenure_core::trust::issuer::{Issuer, IssuerState};
 use tenure_credentials::external::SignedExternal;
 use tenure_credentials::jose::{JoseError, read_unverified};
 

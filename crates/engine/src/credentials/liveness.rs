@@ -1,18 +1,18 @@
 //! Credentials as the inventory knows them, and the one check of whether one is alive.
 
 use tenure_api::views::{CredentialView, Page};
-use tenure_core::changeset::Changeset;
+use tenure_core::base::id::{CredentialId, CredentialKind, IdentityId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
-use tenure_core::delegation::Delegation;
-use tenure_core::environment::Environment;
-use tenure_core::gate::{self, Link};
-use tenure_core::id::{CredentialId, CredentialKind, IdentityId};
+use tenure_core::credential::gate::{self, Link};
+use tenure_core::credential::liveness::credential_is_live;
+use tenure_core::identity::delegation::Delegation;
 use tenure_core::identity::{Identity, Usage};
-use tenure_core::liveness::credential_is_live;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::row::Stored;
 use tenure_credentials::jose::SKEW;
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::token::AccessClaims;
@@ -236,7 +236,7 @@ pub(crate) async fn claimed_environment(kernel: &Kernel, token: &str) -> Result<
     };
     let prefix = format!("{}/env/", kernel.settings.public_url);
     match unverified.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(&prefix)) {
-        Some(name) if tenure_core::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
+        Some(name) if tenure_core::inventory::environment::parse_name("iss", name).is_ok() => kernel.one::<Environment>(name).await,
         _ => Ok(None),
     }
 }
@@ -253,7 +253,7 @@ pub(crate) async fn api_key_claims(kernel: &Kernel, text: &str) -> Result<Option
     if !credential.hash.as_deref().is_some_and(|hash| kernel.opaque.matches(&parsed, hash)) {
         return Ok(None);
     }
-    let resource = kernel.one::<tenure_core::resource::Resource>(credential.resource).await?;
+    let resource = kernel.one::<tenure_core::inventory::resource::Resource>(credential.resource).await?;
     Ok(resource.map(|resource| AccessClaims {
         credential: credential.id,
         identity: credential.identity,

@@ -1,14 +1,14 @@
 //! A credential or a proof where it doesn't belong: a finding of the identity it names (R59).
 
 use serde_json::{Map, Value, json};
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Rule, rules};
-use tenure_core::id::IdentityId;
 use tenure_core::identity::Identity;
-use tenure_core::person::Role;
-use tenure_core::resource::Resource;
-use tenure_core::time::Timestamp;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{Actor, ControlPoint};
 
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::credentials::liveness;

@@ -5,17 +5,18 @@ pub mod plan;
 use std::collections::BTreeMap;
 
 use tenure_api::views::ReceiptView;
-use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::base::id::{CredentialId, ReceiptId, ResourceId};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{CredentialId, ReceiptId, ResourceId};
+use tenure_core::credential::receipt::{Point, PointState, Receipt, ReceiptState, Returning, Target};
+use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
-use tenure_core::port::{Claimed, DueKind, ListQuery, StoreError};
-use tenure_core::receipt::{Point, PointState, Receipt, ReceiptState, Returning, Target};
-use tenure_core::resource::{Resource, Verification};
-use tenure_core::row::{Position, Record, RowKind, Stored};
-use tenure_core::scope::Scope;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::inventory::resource::{Resource, Verification};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::{Claimed, ListQuery, StoreError};
+use tenure_core::store::row::{Position, Record, RowKind, Stored};
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;

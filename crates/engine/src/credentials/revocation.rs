@@ -2,17 +2,17 @@
 
 use tenure_api::requests::Revocation;
 use tenure_api::views::ReceiptView;
-use tenure_core::changeset::{Changeset, DueChange};
+use tenure_core::base::id::{CredentialId, IdentityId, ReceiptId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{CredentialId, IdentityId, ReceiptId};
+use tenure_core::credential::receipt::{Receipt, Target};
 use tenure_core::identity::Identity;
+use tenure_core::identity::scope::{Cut, Scope};
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
-use tenure_core::receipt::{Receipt, Target};
-use tenure_core::row::{Position, Stored};
-use tenure_core::scope::{Cut, Scope};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::{Position, Stored};
 
 use crate::credentials::holds::{self, releaser};
 use crate::credentials::{receipts, suspension};
@@ -54,7 +54,12 @@ pub async fn revoke(kernel: &Kernel, caller: &Caller, ask: Revocation) -> Result
     Ok(view)
 }
 
-async fn revoke_credential(kernel: &Kernel, caller: &Caller, id: CredentialId, reason: &str) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+async fn revoke_credential(
+    kernel: &Kernel,
+    caller: &Caller,
+    id: CredentialId,
+    reason: &str,
+) -> Result<(ReceiptId, tenure_core::store::port::Committed), OpError> {
     kernel
         .decide(|| async {
             let now = kernel.now();
@@ -89,7 +94,13 @@ pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential
     (changeset, receipt)
 }
 
-async fn cut(kernel: &Kernel, caller: &Caller, scope: &Scope, reason: &str, suspend: bool) -> Result<(ReceiptId, tenure_core::port::Committed), OpError> {
+async fn cut(
+    kernel: &Kernel,
+    caller: &Caller,
+    scope: &Scope,
+    reason: &str,
+    suspend: bool,
+) -> Result<(ReceiptId, tenure_core::store::port::Committed), OpError> {
     kernel
         .decide(|| async {
             let now = kernel.now();

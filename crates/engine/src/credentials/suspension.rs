@@ -1,11 +1,11 @@
 //! What suspends an identity, as its cause and its event.
 
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::releaser;
 use crate::kernel::Kernel;

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{NeedId, PersonId};
+use tenure_core::base::id::{NeedId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::policy::Action;
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
-use tenure_core::third_party::{Need, Standing};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::endings::removals;
 use crate::identities::dormancy::{self, Ended};
@@ -126,9 +127,9 @@ pub(crate) async fn work_need(kernel: &Kernel, claimed: &Claimed, now: Timestamp
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::id::IdentityId;
+    use tenure_core::base::id::IdentityId;
     use tenure_core::identity::{CharterDraft, Identity, IdentityState};
-    use tenure_core::third_party::NeedKind;
+    use tenure_core::inventory::third_party::NeedKind;
 
     use super::*;
 

@@ -1,16 +1,16 @@
 //! A vendor ends, and with it what it operates (R86).
 
 use tenure_api::third_party::VendorEnded;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::VendorId;
-use tenure_core::person::Role;
+use tenure_core::base::id::VendorId;
+use tenure_core::base::problem::Reason;
+use tenure_core::identity::scope::Scope;
+use tenure_core::inventory::third_party::{Standing, Vendor};
+use tenure_core::people::person::Role;
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::removal::RemovalState;
-use tenure_core::scope::Scope;
+use tenure_core::signal::removal::RemovalState;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
-use tenure_core::third_party::{Standing, Vendor};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::endings::removals;
 use crate::kernel::Kernel;

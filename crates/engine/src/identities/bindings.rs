@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tenure_core::binding::{Binding, BindingMatch, BindingState, claim_term, key_term};
-use tenure_core::changeset::Once;
-use tenure_core::claim;
-use tenure_core::event::Actor;
+use tenure_core::base::id::{IdentityId, IssuerId};
+use tenure_core::base::problem::Reason;
 use tenure_core::finding::rules;
-use tenure_core::id::{IdentityId, IssuerId};
 use tenure_core::identity::WorkloadBinding;
-use tenure_core::issuer::Issuer;
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
+use tenure_core::identity::binding::{Binding, BindingMatch, BindingState, claim_term, key_term};
+use tenure_core::store::changeset::Once;
+use tenure_core::store::event::Actor;
+use tenure_core::store::row::Stored;
+use tenure_core::trust::claim;
+use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 
@@ -68,7 +68,7 @@ async fn bindings_like(kernel: &Kernel, issuer: &Issuer, claims: &BTreeMap<Strin
 }
 
 /// Every record with these terms.
-async fn every<T: tenure_core::row::Record>(kernel: &Kernel, terms: &[String]) -> Result<Vec<Stored<T>>, OpError> {
+async fn every<T: tenure_core::store::row::Record>(kernel: &Kernel, terms: &[String]) -> Result<Vec<Stored<T>>, OpError> {
     let (mut all, mut next) = query::rows::<T>(kernel, terms, None).await?;
     while let Some(after) = next {
         let (rows, following) = query::rows::<T>(kernel, terms, Some(after)).await?;

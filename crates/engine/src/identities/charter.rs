@@ -1,15 +1,16 @@
 //! Another charter for an identity: its grants follow.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::GrantId;
-use tenure_core::identity::{CharterDraft, Coverage, Entitlement, Identity, WILDCARD};
-use tenure_core::port::DueKind;
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::base::id::GrantId;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::identity::{CharterDraft, Coverage, Identity};
+use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
 use tenure_core::request::{Matter, Request, RequestState};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 
 use crate::identities::{dormancy, grants};
 use crate::inventory::references;

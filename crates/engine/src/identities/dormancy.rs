@@ -6,20 +6,21 @@
 pub mod plan;
 
 use serde_json::{Map, Value, json};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::exception::ExceptionType;
+use tenure_core::base::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Rule, rules};
-use tenure_core::id::{CloudAccountId, IdentityId, NeedId, PersonId, VendorId};
+use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
-use tenure_core::person::{Person, Role};
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::problem::Reason;
-use tenure_core::review::{Review, ReviewSubject, ReviewTrigger};
-use tenure_core::row::Stored;
-use tenure_core::scope::Scope;
-use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::request::exception::ExceptionType;
+use tenure_core::request::review::{Review, ReviewSubject, ReviewTrigger};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::credentials::revocation;
 use crate::identities::dormancy::plan::{Plan, plan};
@@ -108,7 +109,7 @@ pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Times
     Ok(Some(changeset))
 }
 
-fn looked_event(kernel: &Kernel, identity: &Identity, broken: &[Broken], now: Timestamp) -> tenure_core::event::Event {
+fn looked_event(kernel: &Kernel, identity: &Identity, broken: &[Broken], now: Timestamp) -> tenure_core::store::event::Event {
     kernel
         .event(now, "identity.posture_checked", ControlPoint::Review)
         .subject(identity.id)

@@ -2,17 +2,17 @@
 
 use tenure_api::requests::Enrol;
 use tenure_api::views::{JoinTokenIssued, Resource as Changed};
-use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::exceptional::Access;
-use tenure_core::gate;
-use tenure_core::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
+use tenure_core::base::id::{BindingId, IdentityId, JoinTokenId, JoinTokenKind};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Span;
+use tenure_core::credential::gate;
+use tenure_core::finding::exceptional::Access;
+use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState, JOIN_TOKEN_LIFE, JoinToken};
 use tenure_core::identity::{Identity, WorkloadBinding};
 use tenure_core::policy::{Action, Question};
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
-use tenure_core::time::Span;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
 use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 
 use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
 use tenure_api::views::Page;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::exception::Exception;
+use tenure_core::base::id::{FindingId, IdentityId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
-use tenure_core::id::{FindingId, IdentityId};
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::person::Person;
+use tenure_core::people::person::Person;
 use tenure_core::policy::{Action, Attributes, Value as Attribute};
-use tenure_core::problem::Reason;
-use tenure_core::review::Review;
-use tenure_core::time::Timestamp;
+use tenure_core::request::exception::Exception;
+use tenure_core::request::review::Review;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::identities::posture::{self, Around, Broken};
 use crate::kernel::authority::{self, inventory, owns_identity};

@@ -3,18 +3,19 @@
 pub mod plan;
 
 use tenure_api::views::{Access, AccessReport, Resource as Changed};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::gate;
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{GrantId, IdentityId};
-use tenure_core::identity::{Entitlement, Identity, RetirementCondition};
+use tenure_core::base::id::{GrantId, IdentityId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate;
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::identity::{Identity, RetirementCondition};
+use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
-use tenure_core::problem::Reason;
 use tenure_core::request::Request;
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory, owns, owns_identity};
@@ -162,7 +163,7 @@ pub(crate) fn grant_of(kernel: &Kernel, identity: IdentityId, entitlement: Entit
     }
 }
 
-pub(crate) fn granted_event(kernel: &Kernel, grant: &Grant, now: Timestamp) -> tenure_core::event::Event {
+pub(crate) fn granted_event(kernel: &Kernel, grant: &Grant, now: Timestamp) -> tenure_core::store::event::Event {
     kernel
         .event(now, "grant.opened", ControlPoint::Approve)
         .subject(grant.id)

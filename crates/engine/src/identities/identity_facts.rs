@@ -1,14 +1,15 @@
 //! What is known about an identity when something is asked for it (S-8, R40).
 
-use tenure_core::application::Application;
-use tenure_core::gate;
-use tenure_core::id::{IdentityId, PersonId, ResourceId, TeamId};
-use tenure_core::identity::{CharterDraft, Entitlement, Identity, WILDCARD};
-use tenure_core::person::Person;
+use tenure_core::base::id::{IdentityId, PersonId, ResourceId, TeamId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate;
+use tenure_core::identity::{CharterDraft, Identity};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Person;
+use tenure_core::people::team::Team;
 use tenure_core::request::Matter;
-use tenure_core::resource::Resource;
-use tenure_core::team::Team;
-use tenure_core::time::{Span, Timestamp};
 
 use crate::inventory::references::References;
 use crate::inventory::templates;

@@ -7,19 +7,19 @@ use std::future::Future;
 
 use tenure_api::requests::{Resume, TaskCompleted};
 use tenure_api::views::{IdentityView, Releasers};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::scope::{Cut, Membership, Scope};
 use tenure_core::identity::{
     Activation, BadTransition, Charter, Coverage, Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind,
 };
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
-use tenure_core::problem::Reason;
 use tenure_core::request::{Matter, Request};
-use tenure_core::row::{Position, Stored};
-use tenure_core::scope::{Cut, Membership, Scope};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::row::{Position, Stored};
 
 use crate::credentials::{holds, revocation, suspension};
 use crate::identities::{charter, dormancy, grants, identity_facts, registration, view};

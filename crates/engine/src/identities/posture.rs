@@ -1,12 +1,12 @@
 //! Posture: which rules an identity breaks by what it is, computed from its record at any time (R41).
 
 use serde_json::{Map, Value, json};
-use tenure_core::exception::ExceptionType;
+use tenure_core::base::id::ReviewId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate;
 use tenure_core::finding::{Rule, rules};
-use tenure_core::gate;
-use tenure_core::id::ReviewId;
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::time::Timestamp;
+use tenure_core::request::exception::ExceptionType;
 
 /// The rules that are computed here; a finding of one of them is resolved once the rule is kept again.
 pub static RULES: &[&Rule] = &[

@@ -2,18 +2,18 @@
 
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::views::{IdentityView, Page};
-use tenure_core::binding::{Binding, BindingMatch, BindingState};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::parse_name;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{BindingId, IdentityId, PersonId};
+use tenure_core::base::id::{BindingId, IdentityId, PersonId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier, WorkloadBinding, enforcer_terms, narrows};
-use tenure_core::issuer::Issuer;
+use tenure_core::inventory::environment::parse_name;
 use tenure_core::policy::Action;
-use tenure_core::problem::{FieldProblem, Reason};
 use tenure_core::request::{Matter, Route};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
+use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::{CertificateError, pem_thumbprint};
 
@@ -138,7 +138,7 @@ pub(crate) fn new_identity(kernel: &Kernel, ask: &NewIdentity, charter: CharterD
     }
 }
 
-fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
+fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
     let mut event = kernel
         .event(now, "identity.registered", ControlPoint::Request)
         .subject(identity.id)

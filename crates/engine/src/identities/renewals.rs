@@ -2,18 +2,19 @@
 
 pub mod plan;
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate;
 use tenure_core::finding::{Finding, FindingState, Severity};
-use tenure_core::gate;
-use tenure_core::id::IdentityId;
 use tenure_core::identity::{CharterDraft, Identity};
-use tenure_core::person::Person;
+use tenure_core::people::person::Person;
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::port::{Claimed, DueKind, ListQuery};
-use tenure_core::review::Review;
-use tenure_core::row::{Record, RowKind, Stored};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::request::review::Review;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{Claimed, ListQuery};
+use tenure_core::store::row::{Record, RowKind, Stored};
 
 use crate::identities::charter;
 use crate::inventory::references;

@@ -1,13 +1,13 @@
 //! The review of an identity, opened by an event (R93).
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonId, ReviewId};
+use tenure_core::base::id::{PersonId, ReviewId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
-use tenure_core::person::Role;
-use tenure_core::port::DueKind;
-use tenure_core::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
-use tenure_core::time::Timestamp;
+use tenure_core::people::person::Role;
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
 
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;

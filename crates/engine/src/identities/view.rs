@@ -5,9 +5,9 @@ use std::collections::btree_map::Entry;
 
 use tenure_api::views::{IdentityView, RemovalGroup};
 use tenure_core::identity::Identity;
-use tenure_core::port::Committed;
-use tenure_core::row::Stored;
-use tenure_core::scope::{Hold, Scope};
+use tenure_core::identity::scope::{Hold, Scope};
+use tenure_core::store::port::Committed;
+use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::{self, scopes_of};
 use crate::inventory::removal_groups;

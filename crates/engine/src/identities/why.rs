@@ -3,12 +3,12 @@
 pub mod history;
 
 use tenure_api::why::{PastAccessReport, RefusalView, Refusals};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::ResourceId;
+use tenure_core::base::id::ResourceId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::time::Timestamp;
+use tenure_core::store::event::ControlPoint;
 use tenure_log::Leaf;
 
 use crate::identities::why::history::History;
@@ -72,7 +72,7 @@ pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: O
 }
 
 async fn owns_subject(kernel: &Kernel, caller: &Caller, subject: &str) -> Result<bool, OpError> {
-    let Ok(id) = subject.parse::<tenure_core::id::IdentityId>() else {
+    let Ok(id) = subject.parse::<tenure_core::base::id::IdentityId>() else {
         return Ok(false);
     };
     let identity = kernel.one::<tenure_core::identity::Identity>(id).await?;

@@ -2,20 +2,20 @@
 
 use tenure_api::requests::{NewApplication, NewEnvironment, NewResource, SignWith};
 use tenure_api::views::Resource as Changed;
-use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::{Environment, EnvironmentKey, parse_name};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{ApplicationId, ResourceId};
+use tenure_core::base::id::{ApplicationId, ResourceId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Timestamp;
+use tenure_core::base::uri;
 use tenure_core::identity::MAX_CREDENTIAL_TTL;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::{Environment, EnvironmentKey, parse_name};
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::Standing;
 use tenure_core::policy::Action;
-use tenure_core::problem::FieldProblem;
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
-use tenure_core::third_party::Standing;
-use tenure_core::time::Timestamp;
-use tenure_core::uri;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
+use tenure_core::trust::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 
 use crate::inventory::{ownership, removal_groups, third_party};
 use crate::kernel::authority::{administration, inventory};

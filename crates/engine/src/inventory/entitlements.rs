@@ -1,11 +1,11 @@
 //! What entitlements name: resources that are there, with the actions that they know.
 
-use tenure_core::environment::Environment;
-use tenure_core::identity::{ENFORCE, Entitlement};
-use tenure_core::problem::FieldProblem;
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::Span;
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Span;
+use tenure_core::inventory::entitlement::{ENFORCE, Entitlement};
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -3,13 +3,13 @@
 use regex::{Regex, RegexBuilder};
 use tenure_api::third_party::NewNamingStandard;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::parse_name;
-use tenure_core::event::ControlPoint;
+use tenure_core::base::problem::FieldProblem;
 use tenure_core::identity::Kind;
-use tenure_core::naming::NamingStandard;
+use tenure_core::identity::naming::NamingStandard;
+use tenure_core::inventory::environment::parse_name;
 use tenure_core::policy::Action;
-use tenure_core::problem::FieldProblem;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
@@ -117,7 +117,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 fn check(ask: &NewNamingStandard) -> Result<(), FieldProblem> {
-    if ask.pattern.is_empty() || ask.pattern.len() > MAX_PATTERN || tenure_core::text::check_line(&ask.pattern).is_err() {
+    if ask.pattern.is_empty() || ask.pattern.len() > MAX_PATTERN || tenure_core::base::text::check_line(&ask.pattern).is_err() {
         return Err(FieldProblem::new("pattern", "pattern_malformed", "give a regular expression of 1 to 200 bytes"));
     }
     // By itself, too: what closes our own bracket would be matched beside the anchors.

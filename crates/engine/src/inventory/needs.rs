@@ -2,14 +2,14 @@
 
 use tenure_api::exceptions::NewNeed;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, DueChange, Once};
-use tenure_core::environment::parse_name;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{NeedId, PersonId};
+use tenure_core::base::id::{NeedId, PersonId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::inventory::environment::parse_name;
+use tenure_core::inventory::third_party::{Need, Standing};
 use tenure_core::policy::Action;
-use tenure_core::port::DueKind;
-use tenure_core::problem::FieldProblem;
-use tenure_core::third_party::{Need, Standing};
+use tenure_core::store::changeset::{Changeset, DueChange, Once};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
 
 use crate::inventory::ownership;
 use crate::kernel::Kernel;

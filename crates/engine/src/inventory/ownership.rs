@@ -10,19 +10,20 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use tenure_api::ownership::{ApplicationEdit, OwnerEdit};
 use tenure_api::views::Resource as Changed;
-use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::id::{ApplicationId, CloudAccountId, NeedId, PersonId, TeamId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::rules::OWNER_LEFT;
-use tenure_core::id::{ApplicationId, CloudAccountId, NeedId, PersonId, TeamId};
-use tenure_core::person::{Person, Role};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Action;
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::{Record, Stored};
 use tenure_core::signal::{Source, SourceState};
-use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{Record, Stored};
 
 use crate::inventory::removal_groups;
 use crate::kernel::authority::{administration, inventory};
@@ -432,12 +433,12 @@ fn in_short(ids: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::entropy::SeededEntropy;
+    use tenure_core::base::entropy::SeededEntropy;
     use tenure_core::finding::FindingState;
     use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
     use tenure_core::identity::CharterDraft;
-    use tenure_core::person::PersonState;
-    use tenure_core::team::Team;
+    use tenure_core::people::person::PersonState;
+    use tenure_core::people::team::Team;
 
     use super::*;
     use crate::log::seal::tests::world;

@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tenure_core::application::Application;
-use tenure_core::changeset::Expect;
-use tenure_core::claim;
-use tenure_core::environment::Environment;
-use tenure_core::id::{PersonId, ResourceId};
-use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WILDCARD, WorkloadBinding};
-use tenure_core::issuer::{Issuer, IssuerState, Preset};
-use tenure_core::person::{Person, PersonClass, Role};
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::FieldProblem;
-use tenure_core::resource::Resource;
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::sign_in::SignInProvider;
-use tenure_core::third_party::{CloudAccount, DataDomain, Need, Sensitivity, Standing, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PersonId, ResourceId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, MAX_ITEMS, RiskFacts, RiskTier, WorkloadBinding};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::entitlement::WILDCARD;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Need, Sensitivity, Standing, Vendor};
+use tenure_core::people::person::{Person, PersonClass, Role};
+use tenure_core::people::sign_in::SignInProvider;
+use tenure_core::store::changeset::Expect;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::trust::claim;
+use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
 use tenure_credentials::assertion::parse_workload_key;
 use tenure_credentials::certificate::pem_thumbprint;
 

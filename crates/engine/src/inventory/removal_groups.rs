@@ -5,18 +5,19 @@
 
 use serde_json::{Map, Value, json};
 use tenure_api::views::RemovalGroup;
-use tenure_core::application::{Application, removal_group_term};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::id::{ApplicationId, IdentityId, TeamId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Timestamp;
 use tenure_core::finding::rules::REMOVAL_GROUP_EMPTY;
-use tenure_core::id::{ApplicationId, IdentityId, TeamId};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState};
-use tenure_core::person::{Person, Role};
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::problem::FieldProblem;
-use tenure_core::row::RowKind;
-use tenure_core::team::Team;
-use tenure_core::time::Timestamp;
+use tenure_core::inventory::application::{Application, removal_group_term};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::people::team::Team;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::RowKind;
 
 use crate::inventory::ownership;
 use crate::kernel::error::OpError;

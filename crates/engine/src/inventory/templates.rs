@@ -4,13 +4,14 @@
 //! charter or a later end is held against the template as it then stands.
 
 use tenure_api::requests::NewIdentity;
-use tenure_core::environment::parse_name;
-use tenure_core::id::ResourceId;
-use tenure_core::identity::{CharterDraft, DEFAULT_CREDENTIAL_TTL, Entitlement, Identity, Kind, MAX_CREDENTIAL_TTL, RiskTier, WILDCARD, WorkloadBinding};
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::base::id::ResourceId;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::template::{Template, WhenOver};
+use tenure_core::identity::{CharterDraft, DEFAULT_CREDENTIAL_TTL, Identity, Kind, MAX_CREDENTIAL_TTL, RiskTier, WorkloadBinding};
+use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
+use tenure_core::inventory::environment::parse_name;
 use tenure_core::request::Clipped;
-use tenure_core::template::{Template, WhenOver};
-use tenure_core::time::{Span, Timestamp};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -2,18 +2,18 @@
 
 use tenure_api::third_party::{NewCloudAccount, NewDataDomain, NewVendor};
 use tenure_api::views::Resource as Changed;
-use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::{Environment, parse_name};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{CloudAccountId, PersonId, RemovalId, VendorId};
+use tenure_core::base::id::{CloudAccountId, PersonId, RemovalId, VendorId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::CharterDraft;
+use tenure_core::identity::scope::Scope;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::{Environment, parse_name};
+use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Standing, Vendor};
 use tenure_core::policy::Action;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::removal::{Removal, RemovalState};
-use tenure_core::scope::Scope;
-use tenure_core::third_party::{CloudAccount, DataDomain, Standing, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::signal::removal::{Removal, RemovalState};
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::ControlPoint;
 
 use crate::inventory::ownership;
 use crate::kernel::Kernel;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
 
 /// What stands for every source that has no line of its own.
 pub(crate) const OTHERS: &str = "others";

@@ -1,17 +1,17 @@
 //! Questions to the policy, with exactly the attributes that its schema knows.
 
-use tenure_core::delegation::Delegation;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::placed::Placed;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Span;
+use tenure_core::identity::delegation::Delegation;
 use tenure_core::identity::{Identity, Kind};
-use tenure_core::person::{Person, PersonState, Role};
-use tenure_core::placed::Placed;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
-use tenure_core::port::ListQuery;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::RowKind;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

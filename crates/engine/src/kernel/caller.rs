@@ -1,15 +1,15 @@
 //! Who calls: a person who signed in or for whom an operator token stands, or an identity that proved itself.
 
-use tenure_core::changeset::Changeset;
-use tenure_core::epoch::{Contradiction, Epoch, Trust};
-use tenure_core::event::{Actor, Via};
-use tenure_core::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
+use tenure_core::base::id::{OperatorTokenId, OperatorTokenKind, PersonId, SessionId, SessionKind};
+use tenure_core::base::problem::Reason;
 use tenure_core::identity::Identity;
-use tenure_core::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::people::person::{OperatorToken, Person, PersonState, Role};
+use tenure_core::people::sign_in::{Assurance, Session};
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::row::{RowKey, RowKind, Stored};
-use tenure_core::sign_in::{Assurance, Session};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::store::event::{Actor, Via};
+use tenure_core::store::row::{RowKey, RowKind, Stored};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
 use crate::kernel::error::OpError;
@@ -224,8 +224,8 @@ async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<C
 #[cfg(test)]
 mod tests {
     use tenure_api::requests::NewOperatorToken;
-    use tenure_core::person::Role;
-    use tenure_core::time::Span;
+    use tenure_core::base::time::Span;
+    use tenure_core::people::person::Role;
 
     use super::*;
 

@@ -3,14 +3,14 @@
 use std::future::Future;
 
 use tenure_api::views::Logged;
-use tenure_core::changeset::{Changeset, Expect, Spend};
-use tenure_core::epoch::Epoch;
-use tenure_core::event::{Actor, ControlPoint, Event, Via};
-use tenure_core::id::{EventId, PersonId};
-use tenure_core::policy_set::InForce;
-use tenure_core::port::{Committed, Conflict, Outcome};
-use tenure_core::problem::Reason;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{EventId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::policy::set::InForce;
+use tenure_core::store::changeset::{Changeset, Expect, Spend};
+use tenure_core::store::epoch::Epoch;
+use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::store::port::{Committed, Conflict, Outcome};
 
 use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;

@@ -1,10 +1,10 @@
 //! The record of the deployment: whose log it is, and its keys.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::id::SigningKeyId;
-use tenure_core::port::StoreError;
-use tenure_core::row::{Record, RowKey, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::SigningKeyId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::StoreError;
+use tenure_core::store::row::{Record, RowKey, RowKind};
 
 use crate::kernel::Kernel;
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use tenure_core::epoch::{Contradiction, Epoch, Trust};
-use tenure_core::row::Position;
+use tenure_core::store::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::store::row::Position;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -1,9 +1,9 @@
 //! How an operation fails, for its caller and for the log.
 
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Span;
 use tenure_core::policy::Answer;
-use tenure_core::port::StoreError;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::time::Span;
+use tenure_core::store::port::StoreError;
 
 /// Why an operation did not do what was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,12 @@
 //! The log of exceptional access (R106): written by the commit that it is about, listed for those who may audit.
 
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::Changeset;
-use tenure_core::exception::{Exception, ExceptionSubject, ExceptionType};
-use tenure_core::exceptional::{Access, ExceptionalAccess};
-use tenure_core::id::{ExceptionalAccessId, IdentityId};
+use tenure_core::base::id::{ExceptionalAccessId, IdentityId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
 use tenure_core::identity::{CharterDraft, Identity};
-use tenure_core::time::Timestamp;
+use tenure_core::request::exception::{Exception, ExceptionSubject, ExceptionType};
+use tenure_core::store::changeset::Changeset;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -48,7 +48,7 @@ pub(crate) fn exceptional(kernel: &Kernel, changeset: &mut Changeset, about: Abo
 pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Result<Page<View<ExceptionalAccess>>, OpError> {
     authority::may_audit(kernel, caller).await?;
     let (rows, end) = kernel.page::<ExceptionalAccess>(ask).await?;
-    let view = |row: tenure_core::row::Stored<ExceptionalAccess>| View {
+    let view = |row: tenure_core::store::row::Stored<ExceptionalAccess>| View {
         record: (*row.value).clone(),
         revision: row.revision,
         hold: None,

@@ -1,13 +1,13 @@
 //! Findings: opened once for each rule, subject and detail, counted while they last, resolved when it is no longer so.
 
 use serde_json::{Map, Value};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{ControlPoint, Event};
+use tenure_core::base::id::FindingId;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Finding, FindingState, Resolution, Rule};
-use tenure_core::id::FindingId;
-use tenure_core::person::Role;
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::row::Stored;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -206,7 +206,7 @@ pub(crate) fn settle_finding(kernel: &Kernel, changeset: &mut Changeset, stored:
 }
 
 /// Has people told through the changeset's last event.
-pub(crate) fn tell(changeset: &mut Changeset, to: &[tenure_core::id::PersonId], roles: &[Role], title: &str, text: &str) {
+pub(crate) fn tell(changeset: &mut Changeset, to: &[tenure_core::base::id::PersonId], roles: &[Role], title: &str, text: &str) {
     if let Some(event) = changeset.events.last_mut() {
         *event = notify(event.clone(), to, roles, title, text);
     }

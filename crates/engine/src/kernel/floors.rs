@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tenure_core::changeset::Changeset;
-use tenure_core::floor::Floor;
-use tenure_core::port::{
-    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError,
+use tenure_core::base::time::{Clock, Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::floor::Floor;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store, StoreError,
 };
-use tenure_core::row::{Record, RowKey};
-use tenure_core::time::{Clock, Span, Timestamp};
+use tenure_core::store::row::{Record, RowKey};
 
 /// A store whose rows of authority can't be put back one by one.
 pub(crate) struct Floored {

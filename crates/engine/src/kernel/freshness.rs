@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenure_core::changeset::Changeset;
-use tenure_core::problem::Reason;
-use tenure_core::row::{Record, RowKey, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::row::{Record, RowKey, RowKind};
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tenure_core::id::SigningKeyId;
+use tenure_core::base::id::SigningKeyId;
 use tenure_credentials::jose::Jwk;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::ReceiptSigner;

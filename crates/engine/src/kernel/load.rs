@@ -2,20 +2,21 @@
 
 use std::fmt::Display;
 
-use tenure_core::binding::Binding;
-use tenure_core::changeset::{Changeset, Expect};
-use tenure_core::environment::Environment;
-use tenure_core::epoch::{Contradiction, Epoch, Trust};
-use tenure_core::gate::Facts;
-use tenure_core::grant::Grant;
-use tenure_core::id::{IdentityId, ResourceId};
-use tenure_core::identity::{Charter, Entitlement, Identity};
-use tenure_core::liveness::Scopes;
-use tenure_core::person::{Person, PersonState};
-use tenure_core::resource::Resource;
-use tenure_core::row::{Record, RowKey, RowKind, Stored};
-use tenure_core::scope::{Cut, Hold};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate::Facts;
+use tenure_core::credential::liveness::Scopes;
+use tenure_core::identity::binding::Binding;
+use tenure_core::identity::grant::Grant;
+use tenure_core::identity::scope::{Cut, Hold};
+use tenure_core::identity::{Charter, Identity};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::{Person, PersonState};
+use tenure_core::store::changeset::{Changeset, Expect};
+use tenure_core::store::epoch::{Contradiction, Epoch, Trust};
+use tenure_core::store::row::{Record, RowKey, RowKind, Stored};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -63,12 +64,14 @@ impl Known {
     }
 
     pub(crate) fn owner_active(&self) -> bool {
-        self.owner.as_ref().is_some_and(|owner| owner.state == tenure_core::person::PersonState::Active)
+        self.owner
+            .as_ref()
+            .is_some_and(|owner| owner.state == tenure_core::people::person::PersonState::Active)
     }
 
     /// Whether it is inside the window in which it acts although its owner has left.
     pub(crate) fn in_transfer(&self, now: Timestamp) -> bool {
-        tenure_core::gate::in_transfer(&self.identity, now)
+        tenure_core::credential::gate::in_transfer(&self.identity, now)
     }
 
     /// Demands that nothing that the gate looked at changes before the commit: not the identity, its owner, its scopes.

@@ -29,10 +29,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use tenure_core::entropy::Entropy;
+use tenure_core::base::entropy::Entropy;
+use tenure_core::base::time::{Clock, ClockGuard, Reading, Span, Timestamp};
 use tenure_core::policy::{PolicyEngine, PolicyLoader};
-use tenure_core::port::{BoxFuture, Store};
-use tenure_core::time::{Clock, ClockGuard, Reading, Span, Timestamp};
+use tenure_core::store::port::{BoxFuture, Store};
 use tenure_credentials::nonce::NonceKey;
 use tenure_credentials::opaque::OpaqueKeys;
 use tenure_credentials::root::RootKey;
@@ -98,12 +98,12 @@ impl Default for Settings {
             write_budget_kib: 32 * 1_024,
             refusal_budget: 60,
             key_overlap: Span::from_mins(5),
-            early_review: tenure_core::person_grant::EARLY_REVIEW,
-            review_within: tenure_core::review::ANSWER_WITHIN,
+            early_review: tenure_core::people::person_grant::EARLY_REVIEW,
+            review_within: tenure_core::request::review::ANSWER_WITHIN,
             dormant_after: None,
-            transfer_window: tenure_core::transfer::TRANSFER_WINDOW,
-            lapsed_grace: tenure_core::transfer::LAPSED_GRACE,
-            removal_hold: tenure_core::removal::HOLD,
+            transfer_window: tenure_core::identity::transfer::TRANSFER_WINDOW,
+            lapsed_grace: tenure_core::identity::transfer::LAPSED_GRACE,
+            removal_hold: tenure_core::signal::removal::HOLD,
             clock_tolerance: Span::from_mins(5),
             request_open_for: tenure_core::request::OPEN_FOR,
             request_remind_after: tenure_core::request::REMIND_AFTER,

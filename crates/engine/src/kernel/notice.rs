@@ -9,12 +9,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tenure_core::event::Event;
-use tenure_core::id::{PersonId, RequestId};
-use tenure_core::person::Role;
-use tenure_core::port::BoxFuture;
-use tenure_core::row::{Record, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PersonId, RequestId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Role;
+use tenure_core::store::event::Event;
+use tenure_core::store::port::BoxFuture;
+use tenure_core::store::row::{Record, RowKind};
 use tenure_credentials::vouch::Vouch;
 
 use crate::kernel::Kernel;

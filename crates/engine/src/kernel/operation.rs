@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use tenure_api::views::Resource;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
-use tenure_core::port::Committed;
+use tenure_core::base::id::PersonId;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Committed;
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;

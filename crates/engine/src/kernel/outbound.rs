@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tenure_core::port::BoxFuture;
+use tenure_core::store::port::BoxFuture;
 
 /// Why something could not be fetched; for operators, not for callers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tenure_core::changeset::Expect;
+use tenure_core::policy::set::InForce;
 use tenure_core::policy::{Answer, PolicyEngine, PolicyLoader, Question};
-use tenure_core::policy_set::InForce;
+use tenure_core::store::changeset::Expect;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 

@@ -6,17 +6,17 @@
 use std::collections::BTreeMap;
 
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::application::Application;
-use tenure_core::environment::Environment;
-use tenure_core::id::PersonId;
-use tenure_core::issuer::Issuer;
-use tenure_core::person::Person;
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::FieldProblem;
-use tenure_core::receipt::Receipt;
-use tenure_core::resource::Resource;
-use tenure_core::row::{BadRow, Record, RowKind, Stored};
-use tenure_core::scope::{Hold, Scope};
+use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::credential::receipt::Receipt;
+use tenure_core::identity::scope::{Hold, Scope};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Person;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{BadRow, Record, RowKind, Stored};
+use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::root::RootKey;
 use tenure_credentials::vouch::Vouch;
 

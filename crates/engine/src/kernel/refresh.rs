@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tenure_core::policy_set::{InForce, PolicySet};
-use tenure_core::port::StoreError;
+use tenure_core::policy::set::{InForce, PolicySet};
+use tenure_core::store::port::StoreError;
 
 use crate::kernel::error::OpError;
 use crate::kernel::policy::{Current, NotTaken};

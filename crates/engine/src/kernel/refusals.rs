@@ -1,11 +1,11 @@
 //! The record of refusals: known callers one by one within a budget, strangers as bounded aggregates (invariant 2, S-16).
 
 use serde_json::json;
-use tenure_core::changeset::{Changeset, Spend};
-use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Answer;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Spend};
+use tenure_core::store::event::{Actor, ControlPoint};
 
 use crate::kernel::aggregates::{self, WINDOW};
 use crate::kernel::counters::count;

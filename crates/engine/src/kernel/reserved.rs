@@ -3,7 +3,7 @@
 //!
 //! What is allowed here is asked of no set: a set that fails, forbids or takes its time stands in nobody's way.
 
-use tenure_core::person::{Person, Role};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Attributes, Entity, Value};
 
 use crate::kernel::caller::Caller;

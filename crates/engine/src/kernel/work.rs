@@ -1,9 +1,9 @@
 //! Work that falls due: claimed, acknowledged in the same commit as its effect, or postponed.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::port::Claimed;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::Claimed;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -1,11 +1,11 @@
 //! A checkpoint that somebody keeps and that the log doesn't continue (S-1).
 
 use serde_json::{Map, Value};
-use tenure_core::changeset::Changeset;
-use tenure_core::epoch::Contradiction;
-use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::finding::rules;
-use tenure_core::person::Role;
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::epoch::Contradiction;
+use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_log::Checkpoint;
 
 use crate::kernel::error::OpError;

@@ -1,15 +1,15 @@
 //! Epochs (S-1): what an earlier state of the database vouches for ends when the database was put back to it, and while somebody outside
 //! keeps a checkpoint that the log contradicts, nothing is issued.
 
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::Environment;
-use tenure_core::epoch::{Contradiction, Epoch, PastLog};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::exceptional::Access;
+use tenure_core::finding::exceptional::Access;
 use tenure_core::finding::rules;
-use tenure_core::person::Role;
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::signing_key::KeyUse;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::epoch::{Contradiction, Epoch, PastLog};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::trust::signing_key::KeyUse;
 
 use crate::kernel::deployment::Deployment;
 use crate::kernel::error::OpError;
@@ -132,7 +132,7 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
 }
 
 /// Each environment signs with a new key at once, and the old ones are published no more: what they signed is refused everywhere.
-async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::time::Timestamp) -> Result<usize, OpError> {
+async fn new_environment_keys(kernel: &Kernel, changeset: &mut Changeset, now: tenure_core::base::time::Timestamp) -> Result<usize, OpError> {
     let mut changed = 0;
     let mut after = None;
     loop {

@@ -2,8 +2,8 @@
 
 use tenure_api::notices::{ChannelView, DeliveryView};
 use tenure_api::views::Page;
-use tenure_core::port::ListQuery;
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

@@ -12,12 +12,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{Actor, ControlPoint};
+use tenure_core::base::time::Span;
 use tenure_core::finding::rules;
-use tenure_core::person::Role;
-use tenure_core::port::BoxFuture;
-use tenure_core::time::Span;
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::BoxFuture;
 use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
 
@@ -472,7 +472,7 @@ fn unsigned(origin: &str) -> String {
 #[cfg(test)]
 mod tests {
     use tenure_api::people::NewTeam;
-    use tenure_core::problem::Reason;
+    use tenure_core::base::problem::Reason;
     use tokio::sync::{mpsc, watch};
 
     use super::*;

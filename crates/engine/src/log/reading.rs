@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tenure_api::log::{ConsistencyProof, FeedActor, FeedEvent, InclusionProof};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Action;
-use tenure_core::port::{EntryPersonal, LogEntry, Store};
-use tenure_core::row::Position;
-use tenure_core::time::Timestamp;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{EntryPersonal, LogEntry, Store};
+use tenure_core::store::row::Position;
 use tenure_log::export::Header;
 use tenure_log::tile::{TILE_WIDTH, encode_bundle, parse_entries_path};
 use tenure_log::{ExportWriter, Hash, Leaf, Node, PersonalValue, SignedNote, Tile, merkle};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tenure_core::port::{Seal, Sealed};
+use tenure_core::store::port::{Seal, Sealed};
 use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
 

@@ -5,18 +5,21 @@
 //! (`ops/token/backchannel.rs`) under an `auth_req_id` that names the request and is vouched for, so that it can be neither guessed nor made.
 
 use serde::Deserialize;
-use tenure_core::backchannel::{Backchannel, Callback, INTERVAL, MAX_NOTIFICATION_TOKEN, MIN_EXPIRY};
-use tenure_core::binding::BindingState;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{IdentityId, RequestId};
-use tenure_core::identity::{Entitlement, Identity};
-use tenure_core::port::{DueKind, ListQuery};
-use tenure_core::problem::Reason;
+use tenure_core::base::id::{IdentityId, RequestId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::text;
+use tenure_core::base::time::Span;
+use tenure_core::credential::gate;
+use tenure_core::identity::Identity;
+use tenure_core::identity::binding::BindingState;
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::request::backchannel::{Backchannel, Callback, INTERVAL, MAX_NOTIFICATION_TOKEN, MIN_EXPIRY};
 use tenure_core::request::{Asker, Matter, RequestState};
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
-use tenure_core::{gate, text};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::RowKind;
 use tenure_credentials::jose::read_object;
 
 use crate::credentials::token::backchannel::TENURE_ACCESS;
@@ -86,7 +89,9 @@ struct Details {
 /// # Errors
 /// The proof fails, what is asked for is wrong or outside the charter, no route is permitted, or too many wait already.
 pub async fn ask_for_more(kernel: &Kernel, ask: BackchannelAsk) -> Result<BackchannelOpened, OpError> {
-    kernel.must::<tenure_core::environment::Environment>("environment", &ask.environment).await?;
+    kernel
+        .must::<tenure_core::inventory::environment::Environment>("environment", &ask.environment)
+        .await?;
     let id = prove::claimed_identity(kernel, ask.client_id.as_deref(), &ask.proof, &ask.source)?;
     match kernel.decide(|| decide_ask(kernel, &ask, id)).await {
         Ok((opened, _)) => Ok(opened),

@@ -5,15 +5,16 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_core::backchannel::Backchannel;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{IdentityId, RequestId};
+use tenure_core::base::id::{IdentityId, RequestId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
-use tenure_core::port::{Claimed, DueKind};
+use tenure_core::request::backchannel::Backchannel;
 use tenure_core::request::{Asker, Matter, Request};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::credentials::token;
 use crate::kernel::Kernel;
@@ -31,7 +32,7 @@ const ATTEMPTS: u32 = 8;
 /// A call to make.
 struct Call {
     url: String,
-    token: tenure_core::secret::Secret<String>,
+    token: tenure_core::store::secret::Secret<String>,
     body: String,
 }
 
@@ -76,7 +77,7 @@ async fn call_of(kernel: &Kernel, claimed: &Claimed) -> Result<Option<Call>, OpE
     let token = String::from_utf8(token.expose().clone()).map_err(|_| OpError::Internal("a notification token is no text".into()))?;
     Ok(Some(Call {
         url,
-        token: tenure_core::secret::Secret::new(token),
+        token: tenure_core::store::secret::Secret::new(token),
         body: json!({"auth_req_id": auth_req_id(kernel, waiting.request, waiting.identity)}).to_string(),
     }))
 }
@@ -127,7 +128,7 @@ pub(crate) async fn call_back(kernel: &Kernel, changeset: &mut Changeset, reques
 }
 
 /// The token with which a client is called back.
-pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::secret::Secret<Vec<u8>>, OpError> {
+pub(crate) fn notification_token(kernel: &Kernel, request: RequestId, sealed: &str) -> Result<tenure_core::store::secret::Secret<Vec<u8>>, OpError> {
     let opened = kernel.root.open(SEALED_AS, &request.to_string(), sealed);
     opened.map_err(|error| OpError::Internal(error.to_string()))
 }

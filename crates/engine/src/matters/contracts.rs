@@ -5,12 +5,12 @@
 
 use tenure_api::ownership::{Edited, VendorEdit};
 use tenure_api::views::Resource as View;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::VendorId;
+use tenure_core::base::id::VendorId;
+use tenure_core::inventory::third_party::Vendor;
 use tenure_core::policy::Action;
 use tenure_core::request::InventoryChange;
-use tenure_core::third_party::Vendor;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::inventory::ownership::{self, nothing_to_change};
 use crate::kernel::Kernel;

@@ -7,9 +7,9 @@
 use serde_json::json;
 use tenure_api::requests::{NewIdentity, Stage};
 use tenure_api::templates::{FirstToken, Registered, TokenRefused};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::problem::Reason;
 use tenure_core::identity::{CharterDraft, WorkloadBinding};
-use tenure_core::problem::Reason;
+use tenure_core::store::event::ControlPoint;
 use tenure_credentials::assertion::{parse_workload_key, verify_first_proof};
 use tenure_credentials::token::TASK_DETAIL;
 

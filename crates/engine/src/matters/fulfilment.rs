@@ -1,14 +1,14 @@
 //! Fulfilment: what was approved comes about in the commit of its last vote, or at its start.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::template::Template;
 use tenure_core::identity::{CharterDraft, Identity};
-use tenure_core::person::{Person, Role};
-use tenure_core::port::DueKind;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::request::{Matter, Request};
-use tenure_core::template::Template;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
 
 use crate::access::person_access;
 use crate::identities::{charter, grants, lifecycle};

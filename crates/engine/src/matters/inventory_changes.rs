@@ -7,16 +7,16 @@
 use tenure_api::ownership::{Edited, EnvironmentEdit, ResourceEdit};
 use tenure_api::third_party::Classification;
 use tenure_api::views::Resource as View;
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::Environment;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::ResourceId;
+use tenure_core::base::id::ResourceId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
+use tenure_core::inventory::third_party::DataDomain;
 use tenure_core::policy::Action;
-use tenure_core::port::Committed;
 use tenure_core::request::{InventoryChange, Matter, Request};
-use tenure_core::resource::{Resource, Verification, WhenUnreachable};
-use tenure_core::third_party::DataDomain;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Committed;
 
 use crate::inventory::ownership::nothing_to_change;
 use crate::kernel::Kernel;

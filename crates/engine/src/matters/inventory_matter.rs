@@ -1,19 +1,19 @@
 //! A change of the inventory as what is asked for: its facts, and its fulfilment.
 
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::{Environment, EnvironmentKey};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::VendorId;
-use tenure_core::identity::Entitlement;
-use tenure_core::person::{Person, Role};
-use tenure_core::person_grant::{Package, PackageStep};
-use tenure_core::problem::{FieldProblem, Reason};
+use tenure_core::base::id::VendorId;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::environment::{Environment, EnvironmentKey};
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::{DataDomain, Standing, Vendor};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::people::person_grant::{Package, PackageStep};
 use tenure_core::request::{InventoryChange, Matter, Request};
-use tenure_core::resource::Resource;
-use tenure_core::row::{Record, Stored};
-use tenure_core::signing_key::{SigningAlgorithm, SigningKey};
-use tenure_core::third_party::{DataDomain, Standing, Vendor};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::row::{Record, Stored};
+use tenure_core::trust::signing_key::{SigningAlgorithm, SigningKey};
 
 use crate::identities::identity_facts;
 use crate::inventory::directory::{self, resource_problems};

@@ -5,15 +5,15 @@
 //! delivered and stands in no record.
 
 use tenure_api::request::{NewVote, RequestView};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonId, RequestId};
+use tenure_core::base::id::{PersonId, RequestId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Identity;
-use tenure_core::person::Person;
-use tenure_core::problem::Reason;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Person;
 use tenure_core::request::{Asker, Matter, Request};
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;

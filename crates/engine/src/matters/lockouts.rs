@@ -1,9 +1,9 @@
 //! Sets that would leave nobody to take authority away or to change the policy, refused when they are proposed (S-9).
 
-use tenure_core::id::PolicySetId;
-use tenure_core::person::{PersonClass, Role};
+use tenure_core::base::id::PolicySetId;
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::people::person::{PersonClass, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
-use tenure_core::problem::FieldProblem;
 use tenure_core::request::{Class, Matter, Place};
 
 use crate::kernel::authority::{inventory, owns};
@@ -74,5 +74,5 @@ fn passes(set: &dyn PolicyEngine, role: Role, action: Action, resource: Entity, 
         resource,
         context,
     });
-    tenure_core::gate::check(&answer).is_ok()
+    tenure_core::credential::gate::check(&answer).is_ok()
 }

@@ -1,16 +1,17 @@
 //! What is known about what is asked: read anew when it is asked, at each vote and at its fulfilment.
 
-use tenure_core::changeset::Expect;
-use tenure_core::gate;
-use tenure_core::id::{IdentityId, PersonId, ResourceId};
-use tenure_core::identity::{BadTransition, CharterDraft, Entitlement, Identity, IdentityState, RiskTier, Step};
-use tenure_core::person::{Person, Role};
-use tenure_core::problem::Reason;
+use tenure_core::base::id::{IdentityId, PersonId, ResourceId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate;
+use tenure_core::identity::template::Template;
+use tenure_core::identity::{BadTransition, CharterDraft, Identity, IdentityState, RiskTier, Step};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::request::{Asker, Class, Matter};
-use tenure_core::resource::Resource;
-use tenure_core::row::Record;
-use tenure_core::template::Template;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::Expect;
+use tenure_core::store::row::Record;
 
 use crate::access::person_access;
 use crate::identities::{identity_facts, renewals};
@@ -259,11 +260,11 @@ fn check_task(matter: &Matter, charter: &CharterDraft, entitlement: &Entitlement
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::changeset::Changeset;
-    use tenure_core::delegation::Delegate;
-    use tenure_core::event::ControlPoint;
     use tenure_core::identity::Struck;
-    use tenure_core::person::Role;
+    use tenure_core::identity::delegation::Delegate;
+    use tenure_core::people::person::Role;
+    use tenure_core::store::changeset::Changeset;
+    use tenure_core::store::event::ControlPoint;
 
     use super::*;
     use crate::kernel::work::system;

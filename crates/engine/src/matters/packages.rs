@@ -3,12 +3,12 @@
 use tenure_api::ownership::Edited;
 use tenure_api::person_access::PutPackage;
 use tenure_api::views::Resource as View;
-use tenure_core::changeset::Changeset;
-use tenure_core::environment::parse_name;
-use tenure_core::event::ControlPoint;
-use tenure_core::person_grant::Package;
+use tenure_core::inventory::environment::parse_name;
+use tenure_core::people::person_grant::Package;
 use tenure_core::policy::Action;
 use tenure_core::request::InventoryChange;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};

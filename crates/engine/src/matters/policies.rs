@@ -8,15 +8,15 @@ use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{NewRequest, RequestView};
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PolicySetId;
+use tenure_core::base::id::PolicySetId;
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::policy::set::{InForce, PolicySet, PolicySetState};
 use tenure_core::policy::{Answer, PolicyEngine, Question};
-use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::FieldProblem;
 use tenure_core::request::Matter;
-use tenure_core::row::Record;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::Record;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -109,7 +109,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         based_on: kernel.policy.version(),
                         author,
                         purpose: ask.purpose.clone(),
-                        request: tenure_core::id::RequestId::from_u128(0),
+                        request: tenure_core::base::id::RequestId::from_u128(0),
                         state: PolicySetState::Proposed,
                         created_at: now,
                         in_force_at: None,
@@ -220,8 +220,8 @@ pub async fn change_template(kernel: &Kernel, caller: &Caller, name: &str, ask: 
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::id::{PersonId, RequestId};
-    use tenure_core::person::Role;
+    use tenure_core::base::id::{PersonId, RequestId};
+    use tenure_core::people::person::Role;
 
     use super::*;
     use crate::access::departures;

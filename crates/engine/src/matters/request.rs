@@ -2,14 +2,14 @@
 
 use tenure_api::request::{Amendment, NewRequest, RequestView};
 use tenure_api::views::Page;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::RequestId;
-use tenure_core::port::DueKind;
-use tenure_core::problem::Reason;
+use tenure_core::base::id::RequestId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::request::{Asker, Matter, Request, RequestState, Route};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self};

@@ -1,13 +1,14 @@
 //! A request's deadlines: who may approve is reminded, others are told when nobody answers, it lapses, or its start has come.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonId, RequestId};
-use tenure_core::person::{Person, Role};
-use tenure_core::port::{Claimed, DueKind};
+use tenure_core::base::id::{PersonId, RequestId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::request::{Asker, Request, RequestState};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

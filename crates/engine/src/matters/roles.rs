@@ -2,13 +2,13 @@
 
 use tenure_api::people::{ClassName, NewPerson, NewRoles, PersonMade};
 use tenure_api::request::{NewRequest, RequestView};
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
-use tenure_core::person::{Person, PersonClass, PersonState, Role};
+use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::Reason;
+use tenure_core::people::person::{Person, PersonClass, PersonState, Role};
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
 use tenure_core::request::Matter;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;

@@ -8,17 +8,18 @@
 
 use std::collections::HashMap;
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{IdentityId, ResourceId};
+use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, RiskTier};
-use tenure_core::port::{Claimed, DueKind, ListQuery};
-use tenure_core::resource::Resource;
-use tenure_core::review::{ReviewState, ReviewSubject, ReviewTrigger};
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::third_party::Vendor;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::Vendor;
+use tenure_core::request::review::{ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::{Claimed, ListQuery};
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::identities::charter;
 use crate::identities::dormancy::{self, Ended};

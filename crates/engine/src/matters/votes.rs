@@ -2,17 +2,17 @@
 
 use tenure_api::request::{NewVote, RequestView};
 use tenure_api::views::IdentityView;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{IdentityId, RequestId};
+use tenure_core::base::id::{IdentityId, RequestId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{BadTransition, Identity, IdentityState};
-use tenure_core::person::Person;
+use tenure_core::people::person::Person;
 use tenure_core::policy::Question;
-use tenure_core::policy_set::PolicySet;
-use tenure_core::port::DueKind;
-use tenure_core::problem::Reason;
+use tenure_core::policy::set::PolicySet;
 use tenure_core::request::{BadVote, Place, Request, RequestState, Vote};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
 
 use crate::identities::view;
 use crate::kernel::Kernel;
@@ -119,7 +119,7 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
         context: judged.context.attributes(),
     });
     let of_class = request.class.routes().contains(&request.route);
-    if !of_class || judge.version() != request.policy_version || tenure_core::gate::check(&answer).is_err() {
+    if !of_class || judge.version() != request.policy_version || tenure_core::credential::gate::check(&answer).is_err() {
         let (route, answer) = Box::pin(route::choose_route(kernel, asker, &judged)).await?;
         request.route = route;
         request.policies = answer.policies;

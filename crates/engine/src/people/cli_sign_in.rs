@@ -5,13 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 use tenure_api::sign_in::{CliExchange, CliSession};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{Actor, ControlPoint, Via};
-use tenure_core::id::{PersonId, SessionId};
-use tenure_core::problem::Reason;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{FRESH, Session};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{PersonId, SessionId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::sign_in::{FRESH, Session};
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{Actor, ControlPoint, Via};
+use tenure_core::store::secret::Secret;
 use tenure_credentials::id_token::sha256_text;
 
 use crate::kernel::Kernel;

@@ -1,7 +1,7 @@
 //! When a person starts and leaves (R78, R79).
 
-use tenure_core::person::{Person, PersonState};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::{Person, PersonState};
 
 /// What a person's dates demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn next(person: &Person) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::id::PersonId;
+    use tenure_core::base::id::PersonId;
 
     #[test]
     fn dates_lead_in_and_out_and_nothing_leads_back() {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tenure_core::person::PersonClass;
-use tenure_core::problem::FieldProblem;
-use tenure_core::text;
-use tenure_core::time::{BadTime, Span, Timestamp};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::text;
+use tenure_core::base::time::{BadTime, Span, Timestamp};
+use tenure_core::people::person::PersonClass;
 
 /// Rows that one feed can have.
 pub const MAX_ROWS: usize = 50_000;

@@ -2,15 +2,15 @@
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{InvitationId, PersonId};
-use tenure_core::person::{Person, PersonState};
+use tenure_core::base::id::{InvitationId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::{Person, PersonState};
+use tenure_core::people::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{INVITATION_LIFE, Invitation};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::secret::Secret;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 
 use crate::kernel::Kernel;

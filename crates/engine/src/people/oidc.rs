@@ -5,16 +5,16 @@
 //! somebody else's browser began opens nothing (login CSRF). Each state is used up in the commit of the session that it led to.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{Actor, ControlPoint, Via};
-use tenure_core::id::{SessionId, SignInProviderId};
-use tenure_core::issuer::IssuerState;
-use tenure_core::person::{Person, PersonState};
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{Assurance, Session, SignInBinding, SignInMethod, SignInProvider};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{SessionId, SignInProviderId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::{Person, PersonState};
+use tenure_core::people::sign_in::{Assurance, Session, SignInBinding, SignInMethod, SignInProvider};
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{Actor, ControlPoint, Via};
+use tenure_core::store::row::Stored;
+use tenure_core::store::secret::Secret;
+use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::id_token::{Expected, IdToken, IdTokenError, sha256_text, verify_id_token};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 

@@ -2,13 +2,13 @@
 
 use tenure_api::requests::NewOperatorToken;
 use tenure_api::views::OperatorTokenIssued;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::exceptional::Access;
-use tenure_core::id::{OperatorTokenId, PersonId};
-use tenure_core::person::{OperatorToken, Person, PersonState};
+use tenure_core::base::id::{OperatorTokenId, PersonId};
+use tenure_core::base::time::Span;
+use tenure_core::finding::exceptional::Access;
+use tenure_core::people::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
-use tenure_core::time::Span;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};

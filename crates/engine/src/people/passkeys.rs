@@ -8,16 +8,16 @@ pub mod assertion;
 use serde_json::{Value, json};
 use tenure_api::passkeys::{PasskeyView, RegisterFinish};
 use tenure_api::views::Page;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::{PasskeyId, PersonId};
-use tenure_core::issuer::IssuerState;
-use tenure_core::person::Person;
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{Assurance, Passkey, Session, SignInBinding, SignInMethod, SignInProvider};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{PasskeyId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::Person;
+use tenure_core::people::sign_in::{Assurance, Passkey, Session, SignInBinding, SignInMethod, SignInProvider};
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
+use tenure_core::store::secret::Secret;
+use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::webauthn::{
     ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError, credential_hash, decode, verify_registration,
 };
@@ -79,7 +79,7 @@ pub async fn begin_passkey(kernel: &Kernel, caller: Option<&Caller>, invitation:
 pub async fn finish_passkey(kernel: &Kernel, caller: Option<&Caller>, flow: &str, ask: &RegisterFinish) -> Result<Registered, OpError> {
     let relying_party = relying_party(kernel)?;
     let name = ask.name.as_deref().unwrap_or("passkey").trim();
-    if name.is_empty() || name.len() > MAX_NAME || tenure_core::text::check_line(name).is_err() {
+    if name.is_empty() || name.len() > MAX_NAME || tenure_core::base::text::check_line(name).is_err() {
         return Err(OpError::field("name", "name_malformed", "give a name of 1 to 64 bytes"));
     }
     let (registered, _) = kernel
@@ -220,7 +220,7 @@ async fn expect_another_way_in(kernel: &Kernel, changeset: &mut Changeset, perso
 
 /// What was removed may have been lost: what it opened elsewhere ends with it.
 async fn end_other_sessions(kernel: &Kernel, changeset: &mut Changeset, caller: &Caller, person: PersonId, now: Timestamp) -> Result<(), OpError> {
-    let is_callers = |session: &Session| matches!(caller.actor(), Actor::Person { via: tenure_core::event::Via::Session(id), .. } if id == session.id);
+    let is_callers = |session: &Session| matches!(caller.actor(), Actor::Person { via: tenure_core::store::event::Via::Session(id), .. } if id == session.id);
     for stored in sign_in::of_person::<Session>(kernel, person).await? {
         let live = stored.revoked_at.is_none() && now < stored.expires_at;
         if live && stored.assurance.method == SignInMethod::Passkey && !is_callers(&stored) {
@@ -296,7 +296,11 @@ fn read_registration(relying_party: &RelyingParty, flow: &Flow, ask: &RegisterFi
 
 /// Who registers is known and can do something about it.
 fn not_accepted(error: WebauthnError) -> OpError {
-    OpError::Invalid(vec![tenure_core::problem::FieldProblem::new("credential", error.code(), error.to_string())])
+    OpError::Invalid(vec![tenure_core::base::problem::FieldProblem::new(
+        "credential",
+        error.code(),
+        error.to_string(),
+    )])
 }
 
 fn too_many() -> OpError {

@@ -3,16 +3,16 @@
 
 use tenure_api::people::{NewTeam, PersonChange};
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonId, TeamId};
-use tenure_core::person::{Person, PersonClass, PersonState};
+use tenure_core::base::id::{PersonId, TeamId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::text;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::{Person, PersonClass, PersonState};
+use tenure_core::people::team::Team;
 use tenure_core::policy::Action;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::Stored;
-use tenure_core::team::Team;
-use tenure_core::text;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};

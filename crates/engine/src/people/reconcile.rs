@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use tenure_api::people::{ImportItem, ImportOutcome};
-use tenure_core::difference::{Difference, DifferenceDecision, DifferenceKind};
-use tenure_core::id::{DifferenceId, PersonId, TeamId};
-use tenure_core::person::{LeftTeam, Person, PersonClass, PersonState, SourceRef};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{DifferenceId, PersonId, TeamId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::difference::{Difference, DifferenceDecision, DifferenceKind};
+use tenure_core::people::person::{LeftTeam, Person, PersonClass, PersonState, SourceRef};
 
 use crate::people::feed::Row;
 

@@ -6,16 +6,16 @@
 
 use tenure_api::sign_in::{Me, SessionView};
 use tenure_api::views::Page;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{ControlPoint, Via};
-use tenure_core::id::{InvitationKind, PersonId, SessionId};
-use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::base::id::{InvitationKind, PersonId, SessionId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::{Person, PersonState, Role};
+use tenure_core::people::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session, SignInBinding};
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::row::{Record, Stored};
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE, Session, SignInBinding};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{ControlPoint, Via};
+use tenure_core::store::row::{Record, Stored};
+use tenure_core::store::secret::Secret;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::kernel::authority::{administration, inventory, owns};
@@ -339,9 +339,9 @@ pub(crate) fn session_view(session: &Session, this: Option<SessionId>) -> Sessio
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::event::Actor;
-    use tenure_core::sign_in::SignInMethod;
-    use tenure_core::time::Span;
+    use tenure_core::base::time::Span;
+    use tenure_core::people::sign_in::SignInMethod;
+    use tenure_core::store::event::Actor;
 
     use super::*;
     use crate::log::seal::tests::world;

@@ -2,16 +2,16 @@
 
 use tenure_api::sign_in::{NewSignInProvider, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::changeset::Once;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonId, SignInProviderId};
-use tenure_core::issuer::IssuerState;
+use tenure_core::base::id::{PersonId, SignInProviderId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::policy::Action;
-use tenure_core::port::ListQuery;
-use tenure_core::problem::FieldProblem;
-use tenure_core::row::RowKind;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::SignInProvider;
+use tenure_core::store::changeset::Once;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::RowKind;
+use tenure_core::store::secret::Secret;
+use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::jose::Algorithm;
 
 use crate::kernel::Kernel;
@@ -241,7 +241,7 @@ fn provider_view(kernel: &Kernel, provider: &SignInProvider) -> SignInProviderVi
 
 fn check(ask: &NewSignInProvider) -> Vec<FieldProblem> {
     let mut problems = Vec::new();
-    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && tenure_core::text::check_line(text).is_ok();
+    let text = |text: &str, limit: usize| !text.trim().is_empty() && text.len() <= limit && tenure_core::base::text::check_line(text).is_ok();
     let mut demand = |good: bool, field: &str, code: &str, hint: &str| {
         if !good {
             problems.push(FieldProblem::new(field, code, hint));

@@ -1,11 +1,11 @@
 //! Teams whose members change.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::id::TeamId;
-use tenure_core::person::Person;
-use tenure_core::port::DueKind;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::TeamId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Person;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::row::Stored;
 
 use crate::people::dates;
 

@@ -138,10 +138,10 @@ fn push_string(text: &mut String, string: &str) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tenure_core::id::IdentityId;
+    use tenure_core::base::id::IdentityId;
+    use tenure_core::base::time::Timestamp;
     use tenure_core::identity::CharterDraft;
     use tenure_core::request::Matter;
-    use tenure_core::time::Timestamp;
 
     use super::*;
 

@@ -1,11 +1,11 @@
 //! Who could approve a request: asked before it opens, so that none waits for people who aren't there (S-8, S-9).
 
-use tenure_core::id::{PersonId, TeamId};
-use tenure_core::person::{Person, Role};
+use tenure_core::base::id::{PersonId, TeamId};
+use tenure_core::people::person::{Person, Role};
+use tenure_core::people::team::Team;
 use tenure_core::policy::{Action, PolicyEngine, Question};
 use tenure_core::request::{Place, Route};
-use tenure_core::row::RowKind;
-use tenure_core::team::Team;
+use tenure_core::store::row::RowKind;
 
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
@@ -132,7 +132,7 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
         resource: inventory("request", "", &facts.environment),
         context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
     };
-    let lets = |set: &dyn PolicyEngine| tenure_core::gate::check(&set.decide(&question)).is_ok();
+    let lets = |set: &dyn PolicyEngine| tenure_core::credential::gate::check(&set.decide(&question)).is_ok();
     holds && !same_person && lets(&*route::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenure_core::changeset::Expect;
-use tenure_core::id::{PersonId, TeamId};
+use tenure_core::base::id::{PersonId, TeamId};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::RiskTier;
-use tenure_core::person::Person;
+use tenure_core::people::person::Person;
 use tenure_core::policy::{Attributes, PolicyEngine, Value};
 use tenure_core::request::{Asker, Class, Clipped, Matter, Request};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::Expect;
 
 use crate::requests::content::Subject;
 

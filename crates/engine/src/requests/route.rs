@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use tenure_api::request::RequestView;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::RequestId;
+use tenure_core::base::id::RequestId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
-use tenure_core::person::Person;
+use tenure_core::people::person::Person;
 use tenure_core::policy::{Action, Answer, Entity, PolicyEngine, Question};
-use tenure_core::port::{Committed, DueKind};
-use tenure_core::problem::Reason;
 use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Committed;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -138,7 +139,7 @@ pub(crate) fn longest_with_a_route(kernel: &Kernel, principal: &Entity, facts: &
                 resource: inventory("request", "", &facts.environment),
                 context: context.attributes(),
             });
-            tenure_core::gate::check(&answer).is_ok() && approvers.can_fill(*route)
+            tenure_core::credential::gate::check(&answer).is_ok() && approvers.can_fill(*route)
         })
     };
     let (mut good, mut bad) = (1, facts.context.duration.as_secs() / 60 + 1);
@@ -152,7 +153,7 @@ pub(crate) fn longest_with_a_route(kernel: &Kernel, principal: &Entity, facts: &
     Some(Span::from_mins(good))
 }
 
-pub(crate) fn opened_event(kernel: &Kernel, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::event::Event {
+pub(crate) fn opened_event(kernel: &Kernel, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
     let mut event = kernel.event(now, "request.opened", ControlPoint::Request).subject(request.id);
     for subject in &facts.subjects {
         event = event.subject(subject);
@@ -259,8 +260,8 @@ pub(crate) fn over_bound(facts: &Facts, longest: Span) -> String {
 }
 
 /// Who may fill the steps that are open: persons by name, and roles.
-pub(crate) fn approvers(request: &Request) -> (Vec<tenure_core::id::PersonId>, Vec<tenure_core::person::Role>) {
-    use tenure_core::person::Role;
+pub(crate) fn approvers(request: &Request) -> (Vec<tenure_core::base::id::PersonId>, Vec<tenure_core::people::person::Role>) {
+    use tenure_core::people::person::Role;
     let (mut people, mut roles) = (Vec::new(), Vec::new());
     for place in request.open_steps().into_iter().flatten() {
         match place {

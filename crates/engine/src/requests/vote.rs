@@ -1,12 +1,12 @@
 //! Votes: judged by policy for the place that the voter fills, and by the kernel for everything that no policy can change (S-8, S-9).
 
-use tenure_core::event::ControlPoint;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::RiskTier;
-use tenure_core::person::{Person, Role};
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::problem::Reason;
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState};
-use tenure_core::time::Timestamp;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -37,7 +37,7 @@ pub(crate) fn vote_event(
     approves: bool,
     answer: &Answer,
     now: Timestamp,
-) -> tenure_core::event::Event {
+) -> tenure_core::store::event::Event {
     let kind = match (approves, request.state) {
         (false, _) => "request.denied",
         (true, RequestState::Open) => "request.voted",
@@ -77,7 +77,7 @@ pub(crate) fn may_still_vote(kernel: &Kernel, person: &Person, place: Place, req
         resource: inventory("request", request.id, &facts.environment),
         context: context_of(place, false, request, facts),
     });
-    tenure_core::gate::check(&answer).is_ok()
+    tenure_core::credential::gate::check(&answer).is_ok()
 }
 
 /// The place among the open steps that the caller fills, and the policy's answer.
@@ -132,7 +132,7 @@ pub(crate) fn allowed_by_proposed(person: &Person, request: &Request, facts: &Fa
         resource: inventory("request", request.id, &facts.environment),
         context,
     });
-    tenure_core::gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
+    tenure_core::credential::gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
 }
 
 /// Whether a person fills a place today.
@@ -166,7 +166,7 @@ pub(crate) fn vote_context(place: Place, same_person: bool, matter: &Matter, cla
     ])
 }
 
-pub(crate) fn assurance(caller: &Caller) -> Option<tenure_core::sign_in::Assurance> {
+pub(crate) fn assurance(caller: &Caller) -> Option<tenure_core::people::sign_in::Assurance> {
     match caller {
         Caller::Person { assurance, .. } => *assurance,
         Caller::Identity { .. } => None,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tenure_core::port::DueKind;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
+use tenure_core::store::due::DueKind;
 use tokio::sync::watch;
 
 use crate::kernel::Kernel;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::ControlPoint;
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::id::{GrantId, IdentityId};
+use tenure_core::base::id::{GrantId, IdentityId};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 use tokio::sync::watch;
 
 use crate::access::person_access::grant_deadlines;

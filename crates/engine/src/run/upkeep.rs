@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::kernel::error::OpError;

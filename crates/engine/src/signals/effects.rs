@@ -4,19 +4,20 @@
 //! changes an owner or counts as use (S-12); no path from here leads to one.
 
 use serde_json::{Map, Value as Json};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonId, SignalId};
+use tenure_core::base::id::{PersonId, SignalId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::person::{Person, PersonState, Role};
+use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Attributes, Entity, EntityType, Question, Value};
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::problem::Reason;
-use tenure_core::removal::{Because, Blasts};
-use tenure_core::review::{Privilege, Review, ReviewSubject, ReviewTrigger};
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::request::review::{Privilege, Review, ReviewSubject, ReviewTrigger};
+use tenure_core::signal::removal::{Because, Blasts};
 use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceState, SubjectKind, Word};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::access::departures;
 use crate::endings::removals::plan::{can_be_held, ends_for_good};
@@ -354,7 +355,12 @@ async fn release_reviewed(kernel: &Kernel, changeset: &mut Changeset, said: &Sai
 }
 
 /// The review of an identity for a release. One that is open is brought up to date.
-async fn review_release(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<Identity>, now: Timestamp) -> Result<tenure_core::id::ReviewId, OpError> {
+async fn review_release(
+    kernel: &Kernel,
+    changeset: &mut Changeset,
+    stored: &Stored<Identity>,
+    now: Timestamp,
+) -> Result<tenure_core::base::id::ReviewId, OpError> {
     let trigger = ReviewTrigger::Release;
     let terms = [
         format!("identity={}", stored.id),

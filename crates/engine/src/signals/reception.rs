@@ -6,16 +6,16 @@
 
 use sha2::{Digest, Sha256};
 use tenure_api::signals::{DeliveryTaken, SignalTaken};
-use tenure_core::changeset::{Changeset, DueChange, Once, Spend};
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::{SignalId, SourceId};
-use tenure_core::person::Person;
-use tenure_core::port::DueKind;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::{RowKind, Stored};
+use tenure_core::base::id::{SignalId, SourceId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::text;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::Person;
 use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, SignalOutcome, SignalState, Source, SourceKey, SourceState, SubjectKind, Word};
-use tenure_core::text;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, DueChange, Once, Spend};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::row::{RowKind, Stored};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};

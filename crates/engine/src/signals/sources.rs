@@ -6,18 +6,18 @@ use parking_lot::Mutex;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as Changed, Resource as View};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::environment::{Environment, parse_name};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonId, SourceId};
-use tenure_core::issuer::Preset;
+use tenure_core::base::id::{PersonId, SourceId};
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::identity::template::Template;
+use tenure_core::inventory::environment::{Environment, parse_name};
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::secret::{Pending, Secret};
 use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalKind, Source, SourceKey, SourceState, SubjectKind};
-use tenure_core::template::Template;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::secret::{Pending, Secret};
+use tenure_core::trust::issuer::Preset;
 use tenure_credentials::opaque::{Minted, OpaqueKind};
 use tenure_credentials::signal::standard_secret;
 
@@ -515,7 +515,7 @@ fn check(ask: &NewSource) -> Vec<FieldProblem> {
             "give the issuer exactly as its tokens name it: an https URL without user, query and fragment",
         );
         demand(
-            !audience.trim().is_empty() && audience.len() <= MAX_TEXT && tenure_core::text::check_line(audience).is_ok(),
+            !audience.trim().is_empty() && audience.len() <= MAX_TEXT && tenure_core::base::text::check_line(audience).is_ok(),
             "auth.audience",
             "audience_malformed",
             "give the audience that its tokens must name, of 1 to 200 bytes",

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tenure_api::log::{StateFault, StateReport};
-use tenure_core::port::{Deadline, DueKind, IndexEntry, StoreError};
-use tenure_core::row::{Row, RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{Deadline, IndexEntry, StoreError};
+use tenure_core::store::row::{Row, RowKey, RowKind};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tenure_core::changeset::{Changeset, Expect};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::port::ListQuery;
-use tenure_core::row::{RowKey, RowKind, Stored};
-use tenure_core::state_digest::{DigestChunk, Said, Slot, StateDigest};
+use tenure_core::store::changeset::{Changeset, Expect};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::{RowKey, RowKind, Stored};
+use tenure_core::store::state_digest::{DigestChunk, Said, Slot, StateDigest};
 use tenure_log::{Frontier, Hash, RowDigest, leaf_hash};
 
 use crate::kernel::error::OpError;

@@ -8,21 +8,21 @@
 
 use std::sync::Arc;
 
-use tenure_core::exception::{Exception, ExceptionState};
-use tenure_core::grant::{Grant, GrantState};
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::Identity;
-use tenure_core::person::Person;
-use tenure_core::person_grant::PersonGrant;
-use tenure_core::port::DueKind;
-use tenure_core::receipt::Receipt;
-use tenure_core::removal::Removal;
+use tenure_core::identity::grant::{Grant, GrantState};
+use tenure_core::identity::transfer::{Transfer, TransferState};
+use tenure_core::inventory::third_party::{Need, Standing};
+use tenure_core::people::person::Person;
+use tenure_core::people::person_grant::PersonGrant;
+use tenure_core::request::exception::{Exception, ExceptionState};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject};
 use tenure_core::request::{Request, RequestState};
-use tenure_core::review::{Review, ReviewState, ReviewSubject};
-use tenure_core::row::{BadRow, Row, RowKind};
+use tenure_core::signal::removal::Removal;
 use tenure_core::signal::{Signal, SignalState};
-use tenure_core::third_party::{Need, Standing};
-use tenure_core::time::Timestamp;
-use tenure_core::transfer::{Transfer, TransferState};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::row::{BadRow, Row, RowKind};
 
 use crate::credentials::receipts::plan as receipt;
 use crate::endings::removals::plan as removal;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tenure_api::log::StateReport;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{Actor, ControlPoint};
 use tenure_core::finding::{Finding, FindingState, rules};
-use tenure_core::person::Role;
-use tenure_core::row::Stored;
+use tenure_core::people::person::Role;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
 use tokio::sync::watch;
 
 use crate::kernel::error::OpError;

@@ -8,18 +8,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use tenure_api::requests::NewIssuer;
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::Once;
-use tenure_core::claim;
-use tenure_core::environment::Environment;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{IssuerId, PersonId};
-use tenure_core::issuer::{Issuer, IssuerState, Preset};
+use tenure_core::base::id::{IssuerId, PersonId};
+use tenure_core::base::problem::FieldProblem;
+use tenure_core::base::time::Span;
+use tenure_core::inventory::environment::Environment;
+use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::policy::Action;
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::FieldProblem;
-use tenure_core::row::RowKind;
-use tenure_core::sign_in::SignInProvider;
-use tenure_core::time::Span;
+use tenure_core::store::changeset::Once;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::RowKind;
+use tenure_core::trust::claim;
+use tenure_core::trust::issuer::{Issuer, IssuerState, Preset};
 use tenure_credentials::jose::{Algorithm, JwkSet, MAX_SET_BYTES};
 
 use crate::kernel::Kernel;
@@ -439,7 +439,7 @@ fn check(ask: &NewIssuer) -> Vec<FieldProblem> {
         let hint = "give the issuer exactly as its tokens name it: an https URL without user, query and fragment";
         problems.push(FieldProblem::new("url", "url_malformed", hint));
     }
-    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || tenure_core::text::check_line(&ask.audience).is_err() {
+    if ask.audience.trim().is_empty() || ask.audience.len() > MAX_TEXT || tenure_core::base::text::check_line(&ask.audience).is_err() {
         problems.push(FieldProblem::new(
             "audience",
             "audience_malformed",

@@ -2,14 +2,14 @@
 //! (S-12, S-13). Where there never was a second administrator, proposing is confirming, and the record says so (S-10).
 
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::PersonId;
-use tenure_core::issuer::IssuerState;
+use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::row::Record;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::row::Record;
+use tenure_core::trust::issuer::IssuerState;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::request::NewVote;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::link;

@@ -3,7 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use tenure_api::request::BriefFact;
-use tenure_core::identity::Entitlement;
+use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::{Matter, Place, RequestState, Route, Vote};
 use tenure_engine::matters::link::{Approval, Named};
 

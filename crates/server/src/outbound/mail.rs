@@ -17,8 +17,8 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::{Error, PoolConfig};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use serde::Deserialize;
-use tenure_core::port::BoxFuture;
-use tenure_core::secret::Secret;
+use tenure_core::store::port::BoxFuture;
+use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::{Notice, Notify, Recipient, Undelivered};
 
 /// For connecting, and for each answer of the server.
@@ -141,7 +141,7 @@ fn message(from: &Mailbox, to: &Recipient, notice: &Notice) -> Result<Message, U
         .as_deref()
         .and_then(|email| email.parse().ok())
         .ok_or_else(|| refused("the person's e-mail is no address that mail can be sent to"))?;
-    let name = to.name.as_deref().map(|name| tenure_core::text::line(name).into_owned());
+    let name = to.name.as_deref().map(|name| tenure_core::base::text::line(name).into_owned());
     let seconds = u64::try_from(notice.at.as_secs()).unwrap_or(0);
     // A second delivery of the same notice has the same id: mail stores drop it as a duplicate.
     let id = format!("<{}.{}@{}>", notice.id, to.person, from.email.domain());
@@ -231,8 +231,8 @@ fn is_of_tls(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::id::PersonId;
-    use tenure_core::time::Timestamp;
+    use tenure_core::base::id::PersonId;
+    use tenure_core::base::time::Timestamp;
 
     fn settings(host: &str, tls: MailTls) -> MailSettings {
         MailSettings {

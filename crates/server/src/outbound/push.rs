@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
-use tenure_core::port::BoxFuture;
+use tenure_core::store::port::BoxFuture;
 use tenure_engine::kernel::outbound::{FetchError, Push};
 use tenure_log::note::MAX_NOTE_BYTES;
 use tenure_log::{Checkpoint, SignedNote};

@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
-use tenure_core::port::BoxFuture;
-use tenure_core::secret::Secret;
-use tenure_core::time::{Clock, Timestamp};
+use tenure_core::base::time::{Clock, Timestamp};
+use tenure_core::store::port::BoxFuture;
+use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::{Notice, Notify, Undelivered};
 
 use super::Outbound;
@@ -139,7 +139,7 @@ fn verdict(status: StatusCode) -> Result<(), Undelivered> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::time::Span;
+    use tenure_core::base::time::Span;
 
     struct Still;
 

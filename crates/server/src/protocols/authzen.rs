@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::Decision;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 use tenure_engine::access::evaluation;
 use tenure_engine::credentials::introspection;
 use tenure_engine::kernel::error::OpError;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::json;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::backchannel::{self, BackchannelAsk};
 

@@ -7,7 +7,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::json;
 use tenure_api::problem::Problem;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 use tenure_credentials::jose::JoseError;
 use tenure_credentials::signal::SetError;
 use tenure_engine::kernel::error::OpError;

@@ -2,9 +2,9 @@
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use tenure_api::problem::Problem;
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::SESSION_LIFE;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
+use tenure_core::people::sign_in::SESSION_LIFE;
+use tenure_core::store::secret::Secret;
 use tenure_engine::people::oidc::PENDING_LIFE;
 
 use crate::App;

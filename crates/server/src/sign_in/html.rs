@@ -22,7 +22,7 @@ impl Html {
 
     /// Adds somebody's text as what it looks like, good between tags and inside a quoted attribute.
     pub(crate) fn text(mut self, text: &str) -> Self {
-        for character in tenure_core::text::lines(text).chars() {
+        for character in tenure_core::base::text::lines(text).chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tenure_api::problem::Problem;
-use tenure_core::problem::Reason;
-use tenure_core::time::Span;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Span;
 
 use crate::error::{Failure, whole_seconds};
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::people::oidc::{self, BeginOidc, Returned};
 

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use tenure_api::passkeys::{AuthenticationResponse, PasskeyUsed, PasskeyView, RegisterFinish, RegisterStart};
 use tenure_api::views::Page;
-use tenure_core::problem::Reason;
-use tenure_core::secret::Secret;
+use tenure_core::base::problem::Reason;
+use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::people::passkeys::{self, Begun, assertion};
 

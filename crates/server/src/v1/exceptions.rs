@@ -6,8 +6,8 @@ use axum::routing::{get, post};
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, Renewal};
 use tenure_api::requests::Because;
 use tenure_api::views::Page;
-use tenure_core::exception::Exception;
-use tenure_core::id::ExceptionId;
+use tenure_core::base::id::ExceptionId;
+use tenure_core::request::exception::Exception;
 use tenure_engine::matters::exceptions::{self, endings};
 
 use crate::App;

@@ -8,7 +8,7 @@ use tenure_api::exceptions::NewNeed;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::third_party::Need;
+use tenure_core::inventory::third_party::Need;
 use tenure_engine::endings::need_end;
 use tenure_engine::inventory::{needs, ownership};
 

@@ -11,9 +11,9 @@ use tenure_api::people::{
 use tenure_api::request::RequestView;
 use tenure_api::requests::{Because, ResumePerson};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::difference::Difference;
-use tenure_core::person::Person;
-use tenure_core::team::Team;
+use tenure_core::people::difference::Difference;
+use tenure_core::people::person::Person;
+use tenure_core::people::team::Team;
 use tenure_engine::access::{departures, import};
 use tenure_engine::matters::roles;
 use tenure_engine::people::person;

@@ -8,7 +8,7 @@ use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::person_grant::{Package, PersonGrant};
+use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_engine::access::person_access::report;
 use tenure_engine::matters::packages;
 

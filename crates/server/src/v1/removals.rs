@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::removal::Removal;
+use tenure_core::signal::removal::Removal;
 use tenure_engine::endings::removals;
 
 use crate::App;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::policy_set::PolicySet;
+use tenure_core::policy::set::PolicySet;
 use tenure_core::request::Request;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{policies, request, votes};

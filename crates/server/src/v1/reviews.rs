@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use tenure_api::person_access::ReviewCompleted;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::review::Review;
+use tenure_core::request::review::Review;
 use tenure_engine::matters::reviews;
 
 use crate::App;

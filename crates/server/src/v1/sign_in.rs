@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use tenure_api::sign_in::{InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::sign_in::Invitation;
+use tenure_core::people::sign_in::Invitation;
 use tenure_engine::people::{invitations, sign_in, sign_in_providers};
 
 use crate::App;

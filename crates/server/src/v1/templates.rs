@@ -6,7 +6,7 @@ use axum::routing::get;
 use tenure_api::request::RequestView;
 use tenure_api::templates::TemplateChange;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::template::Template;
+use tenure_core::identity::template::Template;
 use tenure_engine::matters::policies;
 
 use crate::App;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::transfer::Transfer;
+use tenure_core::identity::transfer::Transfer;
 use tenure_engine::access::transfers;
 
 use crate::App;

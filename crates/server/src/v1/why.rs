@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::why::{PastAccessReport, Refusals};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tenure_engine::identities::why;
 
 use crate::App;

@@ -1,7 +1,7 @@
 //! The schema, brought up to date under an advisory lock, so that replicas that start together don't collide.
 
-use tenure_core::port::RowSealer;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::RowSealer;
 use tokio_postgres::Transaction;
 
 use super::session::Address;

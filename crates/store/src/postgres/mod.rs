@@ -11,23 +11,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
-    StoreError,
+use reader::Reader;
+use session::Address;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
 };
-use tenure_core::row::RowKey;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::row::RowKey;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
+use writer::{Job, Writer};
 
 use crate::batch;
 use crate::error::OpenError;
 use crate::row::behind;
-use reader::Reader;
-use session::Address;
-use writer::{Job, Writer};
 
 /// How many jobs may wait before callers wait to queue.
 const QUEUE: usize = 8_192;

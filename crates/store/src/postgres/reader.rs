@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tenure_core::port::{
-    Beside, Claimed, Deadline, DueKind, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError,
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, Claimed, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Seal, Sealed, Snapshot, StoreError,
 };
-use tenure_core::row::{Position, Row, RowKey};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::row::{Position, Row, RowKey};
 use tokio_postgres::types::ToSql;
 
 use super::Highest;

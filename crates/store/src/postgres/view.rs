@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tenure_core::changeset::{DueChange, Expect};
-use tenure_core::port::{DueKind, Head, RowSealer, StoreError};
-use tenure_core::row::{Position, Row, RowKey, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::{DueChange, Expect};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{Head, RowSealer, StoreError};
+use tenure_core::store::row::{Position, Row, RowKey, RowKind};
 use tokio_postgres::Error;
 
 use super::session::{Session, describe, down, is_ended, part};

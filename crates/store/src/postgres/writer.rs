@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tenure_core::port::{Head, Outcome, RowSealer, StoreError};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::{Head, Outcome, RowSealer, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_postgres::Error;
 
 use super::session::{Address, PATIENCE, Session, describe, down, is_ended, part};
-use super::view::NotBegun;
-use super::{CHANNEL, Highest, view};
+use super::view::{self, NotBegun};
+use super::{CHANNEL, Highest};
 use crate::batch::{self, Prepared, Writes};
 use crate::pace::Pace;
 use crate::row::{signed, terms_column};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
-use tenure_core::port::Head;
+use tenure_core::store::port::Head;
 
 use super::{open, reader};
 use crate::error::OpenError;

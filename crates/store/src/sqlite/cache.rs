@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
-use tenure_core::port::Head;
-use tenure_core::row::{Row, RowKey, RowKind};
+use tenure_core::store::port::Head;
+use tenure_core::store::row::{Row, RowKey, RowKind};
 
 /// What one slot costs beside its row's body.
 const SLOT_BYTES: usize = 320;
@@ -178,7 +178,7 @@ fn cost(key: &RowKey, row: Option<&Arc<Row>>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::row::Position;
+    use tenure_core::store::row::Position;
 
     fn key(n: u64) -> RowKey {
         RowKey::new(RowKind::Identity, format!("idn_{n:04}"))

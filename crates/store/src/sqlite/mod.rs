@@ -17,23 +17,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tenure_core::changeset::Changeset;
-use tenure_core::port::{
-    Beside, BoxFuture, Claimed, Deadline, DueKind, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store,
-    StoreError,
-};
-use tenure_core::row::RowKey;
-use tenure_core::time::{Span, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
-
-pub use self::backup::{back_up, head_of, put_back};
-use crate::batch;
-use crate::error::OpenError;
 use cache::Cache;
 use checkpoint::Checkpointer;
 use reader::Readers;
 use reserve::Reserve;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, BoxFuture, Claimed, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, RowSealer, Seal, Sealed, Snapshot, Store, StoreError,
+};
+use tenure_core::store::row::RowKey;
+use tokio::sync::{mpsc, oneshot, watch};
 use writer::{Job, Task, Writer};
+
+use crate::batch;
+use crate::error::OpenError;
+
+pub use self::backup::{back_up, head_of, put_back};
 
 /// How many jobs may wait for the writer before callers wait to queue.
 const QUEUE: usize = 8_192;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
-use tenure_core::port::RowSealer;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::RowSealer;
 
 use crate::error::OpenError;
 use crate::migrations::{self, MigrationError, pending};

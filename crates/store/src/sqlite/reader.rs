@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
-use tenure_core::port::{
-    Beside, Deadline, DueKind, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError,
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{
+    Beside, Deadline, EntryPersonal, Head, IndexEntry, LastUse, ListQuery, LogEntry, Page, RowSealer, Sealed, Snapshot, StoreError,
 };
-use tenure_core::row::{Position, Row, RowKey};
-use tenure_core::time::Timestamp;
+use tenure_core::store::row::{Position, Row, RowKey};
 
 use super::cache::{self, Cache};
 use super::open;

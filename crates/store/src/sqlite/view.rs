@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use tenure_core::port::{DueKind, RowSealer, StoreError};
-use tenure_core::row::RowKey;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{RowSealer, StoreError};
+use tenure_core::store::row::RowKey;
 
 use super::cache::{self, Cache};
 use super::reader::{self, Down};

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
-use tenure_core::port::{Claimed, DueKind, Head, Outcome, RowSealer, Seal, StoreError};
-use tenure_core::row::{Row, RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{Claimed, Head, Outcome, RowSealer, Seal, StoreError};
+use tenure_core::store::row::{Row, RowKey, RowKind};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cache::{self, Cache};

@@ -1,10 +1,10 @@
 //! What a commit demands and what it does, on every engine.
 
-use tenure_core::changeset::{DueChange, Expect, Spend};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::EventId;
-use tenure_core::port::{Conflict, Outcome};
-use tenure_core::row::{Position, RowKind};
+use tenure_core::base::id::EventId;
+use tenure_core::store::changeset::{DueChange, Expect, Spend};
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::port::{Conflict, Outcome};
+use tenure_core::store::row::{Position, RowKind};
 use tenure_store::MemoryStore;
 use tenure_store::testing::TestSealer;
 
@@ -193,8 +193,8 @@ async fn time_never_goes_back() {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Lossy(f64);
 
-impl tenure_core::row::Record for Lossy {
-    const KIND: tenure_core::row::RowKind = tenure_core::row::RowKind::Team;
+impl tenure_core::store::row::Record for Lossy {
+    const KIND: tenure_core::store::row::RowKind = tenure_core::store::row::RowKind::Team;
     fn row_id(&self) -> String {
         "lossy".into()
     }

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tenure_core::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
-use tenure_core::port::{DueKind, ListQuery, LogEntry, Outcome, Page, Snapshot, Store, StoreError};
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{ListQuery, LogEntry, Outcome, Page, Snapshot, Store, StoreError};
+use tenure_core::store::row::{RowKey, RowKind};
 
 use crate::support::*;
 

@@ -1,9 +1,10 @@
 //! Timed work: leases, fencing tokens, and what is dropped when its time is over.
 
-use tenure_core::changeset::DueChange;
-use tenure_core::port::{Conflict, DueKind, Outcome};
-use tenure_core::row::RowKind;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
+use tenure_core::store::changeset::DueChange;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::port::{Conflict, Outcome};
+use tenure_core::store::row::RowKind;
 
 use crate::support::*;
 
@@ -79,7 +80,7 @@ async fn deadlines_are_claimed_in_order_and_by_kind() {
             c.due.push(set(WORK, "future", 100));
         });
         committed(store.commit(all).await);
-        let subjects = |claimed: Vec<tenure_core::port::Claimed>| claimed.into_iter().map(|c| c.subject).collect::<Vec<_>>();
+        let subjects = |claimed: Vec<tenure_core::store::port::Claimed>| claimed.into_iter().map(|c| c.subject).collect::<Vec<_>>();
         assert_eq!(subjects(store.claim(WORK, secs(50), LEASE, 2).await.unwrap()), ["a", "b"], "{name}");
         assert_eq!(subjects(store.claim(WORK, secs(50), LEASE, 2).await.unwrap()), ["late"], "{name}");
         assert_eq!(subjects(store.claim(DueKind::Grant, secs(50), LEASE, 2).await.unwrap()), ["grant"], "{name}");
@@ -106,7 +107,7 @@ async fn what_is_over_goes_in_chunks_and_without_a_trace_in_the_log() {
         assert_eq!(store.purge(secs(0), 10).await.unwrap(), 0, "{name}: nothing is over yet");
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 6, "{name}");
         assert_eq!(store.purge(secs(3), 2).await.unwrap(), 3, "{name}");
-        let query = tenure_core::port::ListQuery {
+        let query = tenure_core::store::port::ListQuery {
             kind: RowKind::Credential,
             terms: vec!["identity=a".into()],
             after: None,

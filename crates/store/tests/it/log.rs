@@ -1,7 +1,7 @@
 //! The log: exact leaves, erasure beside them, sealing.
 
-use tenure_core::port::Seal;
-use tenure_core::row::RowKind;
+use tenure_core::store::port::Seal;
+use tenure_core::store::row::RowKind;
 use tenure_log::{Leaf, commit, leaf_hash};
 
 use crate::support::*;

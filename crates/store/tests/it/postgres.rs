@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::changeset::{DueChange, Expect};
-use tenure_core::port::{Conflict, Outcome, Store, StoreError};
-use tenure_core::row::RowKind;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::store::changeset::{DueChange, Expect};
+use tenure_core::store::port::{Conflict, Outcome, Store, StoreError};
+use tenure_core::store::row::RowKind;
 use tenure_store::testing::{TestPostgres, TestSealer, postgres};
 use tenure_store::{MigrationError, OpenError, PostgresStore};
 
@@ -44,7 +44,7 @@ async fn is_found_after(migration: u32) {
     let store = connect(&database).await;
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
-        let bare = tenure_core::changeset::Put {
+        let bare = tenure_core::store::changeset::Put {
             replaces: 1,
             terms: vec![kept.to_owned()],
             ..put.clone()

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenure_core::port::ListQuery;
-use tenure_core::row::RowKind;
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::RowKind;
 
 use crate::support::*;
 

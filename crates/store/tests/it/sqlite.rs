@@ -1,9 +1,9 @@
 //! What is particular to SQLite: files, locks, crashes.
 
 use rusqlite::Connection;
-use tenure_core::port::{Outcome, Store, StoreError};
-use tenure_core::row::RowKind;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::port::{Outcome, Store, StoreError};
+use tenure_core::store::row::RowKind;
 use tenure_store::testing::TestSealer;
 use tenure_store::{MigrationError, OpenError, SqliteStore};
 
@@ -64,7 +64,7 @@ async fn is_found_after(migration: u32) {
     for (n, (put, missing, kept)) in partial_terms(migration).into_iter().enumerate() {
         finds(&store, &put, &[missing, kept]).await;
         // A later write takes away what the record has no more.
-        let bare = tenure_core::changeset::Put {
+        let bare = tenure_core::store::changeset::Put {
             replaces: 1,
             terms: vec![kept.to_owned()],
             ..put.clone()
@@ -165,7 +165,7 @@ async fn an_altered_row_is_refused_by_name() {
         let store = sqlite(&path);
         let refused = StoreError::Tampered(identity("a"));
         assert_eq!(store.load(&[identity("a")]).await.unwrap_err(), refused, "{alteration}");
-        let all = tenure_core::port::ListQuery {
+        let all = tenure_core::store::port::ListQuery {
             kind: RowKind::Identity,
             terms: Vec::new(),
             after: None,

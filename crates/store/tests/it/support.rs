@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use tenure_core::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
-use tenure_core::event::{Actor, ControlPoint, Event, Personal};
-use tenure_core::id::EventId;
-use tenure_core::port::{Committed, DueKind, ListQuery, Outcome, Store};
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::EventId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{Actor, ControlPoint, Event, Personal};
+use tenure_core::store::port::{Committed, ListQuery, Outcome, Store};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_store::testing::{TestPostgres, TestSealer, postgres};
 use tenure_store::{MemoryStore, PostgresStore, SqliteStore};
 
@@ -160,7 +161,7 @@ pub fn committed(outcome: Outcome) -> Committed {
 /// What can be compared of rows.
 pub type Shown = (RowKey, u64, u64, u64, Vec<u8>);
 
-pub fn shown(row: &tenure_core::row::Row) -> Shown {
+pub fn shown(row: &tenure_core::store::row::Row) -> Shown {
     (row.key.clone(), row.revision, row.created.index, row.position.index, row.body.clone())
 }
 

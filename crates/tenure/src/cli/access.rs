@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use tenure_api::views::TokenIssued;
 use tenure_client::assertion::WorkloadKey;
 use tenure_client::{AccessAsk, Client, ClientError, ClientProof};
-use tenure_core::id::IdentityId;
-use tenure_core::time::Span;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Span;
 
 use super::context::{Context, read_secret};
 use super::failure::Failure;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::de::DeserializeOwned;
 use tenure_api::views::Resource as View;
 use tenure_client::{Builder, Client, ClientError};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 
 use super::failure::Failure;
 use super::output::Output;

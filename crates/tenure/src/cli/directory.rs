@@ -9,10 +9,10 @@ use serde_json::Value;
 use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewResource, Setup as SetupRequest, SignWith};
 use tenure_client::{ClientError, ListQuery};
-use tenure_core::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
-use tenure_core::issuer::Preset;
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::signing_key::SigningAlgorithm;
+use tenure_core::base::id::{ApplicationId, IdentityId, IssuerId, PersonId, ResourceId, TeamId};
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::trust::issuer::Preset;
+use tenure_core::trust::signing_key::SigningAlgorithm;
 
 use super::context::{Context, read_secret, revision_or, word};
 use super::failure::Failure;

@@ -5,9 +5,9 @@ use serde_json::json;
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewControl, NewException, NewNeed, Renewal};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
-use tenure_core::id::{ExceptionId, IdentityId, NeedId, PersonId};
-use tenure_core::third_party::NeedKind;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{ExceptionId, IdentityId, NeedId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::inventory::third_party::NeedKind;
 
 use super::context::{Context, revision_or, word};
 use super::directory::filtered;

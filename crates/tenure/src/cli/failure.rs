@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use tenure_api::problem::Problem;
 use tenure_client::{ClientError, OAuthFailure};
 
 use super::output::clean;
-use tenure_api::problem::Problem;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -126,7 +126,7 @@ fn of_oauth(failure: &OAuthFailure) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::problem::{FieldProblem, Reason};
+    use tenure_core::base::problem::{FieldProblem, Reason};
 
     #[test]
     fn a_problem_reads_field_by_field() {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use tenure_api::findings::Resolve;
 use tenure_client::Client;
-use tenure_core::id::{FindingId, IdentityId};
+use tenure_core::base::id::{FindingId, IdentityId};
 
 use super::context::Context;
 use super::directory::filtered;

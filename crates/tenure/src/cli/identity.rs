@@ -7,10 +7,10 @@ use serde_json::Value;
 use tenure_api::api_keys::NewApiKey;
 use tenure_api::requests::{Because, NewIdentity, NewSuspension, Resume, Stage, TaskCompleted};
 use tenure_api::views::{IdentityView, Releasers};
-use tenure_core::id::{ApplicationId, GrantId, IdentityId, PersonId};
+use tenure_core::base::id::{ApplicationId, GrantId, IdentityId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{CharterDraft, IdentityState, Kind};
-use tenure_core::issuer::Preset;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::trust::issuer::Preset;
 
 use super::context::{Context, must_be_new, read_json, today, word, write_new_secret};
 use super::directory::filtered;
@@ -438,7 +438,7 @@ mod tests {
     #[test]
     fn d17_the_template_of_each_kind_and_preset_passes_once_the_ids_are_filled_in() {
         let now = Timestamp::from_micros(1_700_000_000_123_456);
-        let key = WorkloadKey::draw(&tenure_core::entropy::SeededEntropy::new(1)).unwrap();
+        let key = WorkloadKey::draw(&tenure_core::base::entropy::SeededEntropy::new(1)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("charter.json");
         let presets = || [None].into_iter().chain(Preset::ALL.iter().copied().map(Some));
@@ -455,8 +455,8 @@ mod tests {
                 .replace("per_BACKUP", &PersonId::from_u128(2).to_string())
                 .replace("per_REQUESTER", &PersonId::from_u128(3).to_string())
                 .replace("app_APPLICATION", &ApplicationId::from_u128(4).to_string())
-                .replace("res_RESOURCE", &tenure_core::id::ResourceId::from_u128(5).to_string())
-                .replace("ven_VENDOR", &tenure_core::id::VendorId::from_u128(6).to_string())
+                .replace("res_RESOURCE", &tenure_core::base::id::ResourceId::from_u128(5).to_string())
+                .replace("ven_VENDOR", &tenure_core::base::id::VendorId::from_u128(6).to_string())
                 .replace("PUBLIC_KEY", key.public_jwk()["x"].as_str().unwrap());
             std::fs::write(&path, &filled).unwrap();
             let ask: NewIdentity = read_json(&path).unwrap();

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tenure_client::{Export, ListQuery};
-use tenure_core::exceptional::Access;
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::finding::exceptional::Access;
 use tenure_log::{Checkpoint, Expectations, Faults, Hash, SignedPromise, Verified, VerifierKey, verify_export, verify_inclusion};
 
 use super::context::{Context, read_input, word};

@@ -32,9 +32,9 @@ mod workload;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use context::{Context, Globals};
 
 use crate::{demo, restore, server};
-use context::{Context, Globals};
 pub use output::width as terminal_width;
 
 /// Governs non-human identities: no charter, no credential; one cut ends every credential; the log proves both.

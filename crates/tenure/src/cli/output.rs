@@ -8,7 +8,7 @@ use serde_json::Value;
 use tenure_api::ownership::Edited;
 use tenure_api::views::Page;
 use tenure_client::{ClientError, ListQuery};
-use tenure_core::text;
+use tenure_core::base::text;
 
 use super::context::Format;
 

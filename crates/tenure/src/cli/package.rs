@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use tenure_api::person_access::PutPackage;
 use tenure_client::ListQuery;
-use tenure_core::id::{PersonGrantId, PersonId};
+use tenure_core::base::id::{PersonGrantId, PersonId};
 
 use super::context::{Context, read_json, revision_if_any};
 use super::output::{Column, Paging};

@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::people::{ClassName, FeedFormat, ImportOutcome, ImportPeople, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange};
 use tenure_api::requests::{NewOperatorToken, ResumePerson};
-use tenure_core::difference::DifferenceDecision;
-use tenure_core::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
-use tenure_core::person::{PersonClass, Role};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::{DifferenceId, OperatorTokenId, PersonId, TeamId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::difference::DifferenceDecision;
+use tenure_core::people::person::{PersonClass, Role};
 use tenure_engine::people::feed::{Dialect, rewritten};
 
 use super::context::{Context, must_be_new, read_input, word, write_new_secret};

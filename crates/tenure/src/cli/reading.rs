@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tenure_api::request::RequestView;
-use tenure_core::id::RequestId;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::RequestId;
+use tenure_core::base::time::Timestamp;
 
 /// How many readings are kept: the latest.
 const KEPT: usize = 100;

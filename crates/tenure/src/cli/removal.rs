@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
-use tenure_core::id::{IdentityId, RemovalId};
+use tenure_core::base::id::{IdentityId, RemovalId};
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 
 use super::context::{Context, confirm, word};

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
-use tenure_core::id::{IdentityId, PersonId, RequestId};
-use tenure_core::identity::{CharterDraft, Entitlement};
+use tenure_core::base::id::{IdentityId, PersonId, RequestId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::CharterDraft;
+use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::Matter;
-use tenure_core::time::{Span, Timestamp};
 
 use super::context::{Context, ask, read_json, today};
 use super::directory::filtered;

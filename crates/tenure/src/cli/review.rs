@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 use tenure_api::person_access::ReviewCompleted;
-use tenure_core::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
-use tenure_core::review::ReviewAnswer;
+use tenure_core::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
+use tenure_core::request::review::ReviewAnswer;
 
 use super::context::{Context, word};
 use super::directory::filtered;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tenure_api::requests::{HoldRelease, NewHold, NewSuspension, Revocation, RevocationTarget};
 use tenure_api::views::{Page, ReceiptView, Releasers};
 use tenure_client::{Client, ClientError};
-use tenure_core::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, PersonId, ReceiptId, VendorId};
-use tenure_core::receipt::ReceiptState;
-use tenure_core::scope::Scope;
+use tenure_core::base::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, PersonId, ReceiptId, VendorId};
+use tenure_core::credential::receipt::ReceiptState;
+use tenure_core::identity::scope::Scope;
 use tenure_credentials::key::VerifyingKey;
 use tenure_credentials::receipt::verify_receipt;
 
@@ -495,8 +495,8 @@ fn receipt_key(jwk: &Value) -> Option<VerifyingKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::id::SigningKeyId;
-    use tenure_core::secret::Secret;
+    use tenure_core::base::id::SigningKeyId;
+    use tenure_core::store::secret::Secret;
     use tenure_credentials::receipt::ReceiptSigner;
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use tenure_api::sign_in::{NewInvitation, NewSignInProvider};
 use tenure_client::ListQuery;
-use tenure_core::id::{InvitationId, PersonId, SignInProviderId};
+use tenure_core::base::id::{InvitationId, PersonId, SignInProviderId};
 
 use super::context::{Context, must_be_new, read_secret, write_new_secret};
 use super::output::{Column, Paging, line};

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade};
-use tenure_core::id::{PersonId, SourceId};
+use tenure_core::base::id::{PersonId, SourceId};
 use tenure_core::signal::{Format, SignalKind};
 
 use super::context::{Context, must_be_new, revision_or, word, write_new_secret};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use tenure_api::templates::TemplateChange;
 use tenure_core::identity::Kind;
-use tenure_core::issuer::Preset;
+use tenure_core::trust::issuer::Preset;
 
 use super::context::{Context, read_json};
 use super::directory::filtered;
@@ -73,7 +73,7 @@ impl Template {
             }
             Self::Show { name } => context.out.record(&client.template(&name).await?),
             Self::Put { file, purpose } => {
-                let template: tenure_core::template::Template = read_json(&file)?;
+                let template: tenure_core::identity::template::Template = read_json(&file)?;
                 let name = template.name.clone();
                 let request = client.change_template(&name, &TemplateChange { template, purpose }).await?;
                 eprintln!("{} is {}", request.request.id, request.request.state.as_str());

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use tenure_api::ownership::{OwnerEdit, VendorEdit};
 use tenure_api::requests::Because;
 use tenure_api::third_party::{Classification, NewCloudAccount, NewDataDomain, NewNamingStandard, NewVendor};
-use tenure_core::id::{CloudAccountId, PersonId, VendorId};
+use tenure_core::base::id::{CloudAccountId, PersonId, VendorId};
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::Kind;
-use tenure_core::third_party::Sensitivity;
-use tenure_core::time::Timestamp;
+use tenure_core::inventory::third_party::Sensitivity;
 
 use super::context::{Context, confirm, revision_if_any, revision_or, word};
 use super::directory::filtered;

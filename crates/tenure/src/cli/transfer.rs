@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use tenure_api::people::NewOffer;
-use tenure_core::id::{IdentityId, PersonId, TransferId};
+use tenure_core::base::id::{IdentityId, PersonId, TransferId};
 
 use super::context::Context;
 use super::directory::filtered;

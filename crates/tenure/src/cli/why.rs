@@ -1,8 +1,8 @@
 //! Why: who approved what, what was refused, who could touch what.
 
 use clap::Subcommand;
-use tenure_core::id::{IdentityId, ResourceId};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{IdentityId, ResourceId};
+use tenure_core::base::time::Timestamp;
 
 use super::context::Context;
 use super::output::Column;

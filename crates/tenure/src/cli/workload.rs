@@ -7,7 +7,7 @@ use serde_json::json;
 use tenure_api::requests::Enrol as EnrolRequest;
 use tenure_client::assertion::{KeyType, WorkloadKey};
 use tenure_client::{Client, ClientError, TokenProof, TokenRequest};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
 
 use super::context::{Context, read_secret, replace_secret, write_new_secret};
 use super::failure::Failure;

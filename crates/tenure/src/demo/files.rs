@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 
 /// HR's feed.
 pub const PEOPLE: &str = include_str!("../../../../examples/organisation/people.csv");

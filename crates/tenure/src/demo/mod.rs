@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
 
 use self::page::say;
 use crate::config::{Config, Listen};
@@ -124,7 +124,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn fresh_folder() -> PathBuf {
     let mut random = [0u8; 8];
-    tenure_core::entropy::Entropy::fill(&tenure_credentials::entropy::OsEntropy, &mut random);
+    tenure_core::base::entropy::Entropy::fill(&tenure_credentials::entropy::OsEntropy, &mut random);
     std::env::temp_dir().join(format!("tenure-demo-{:016x}", u64::from_le_bytes(random)))
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tenure_client::assertion::WorkloadKey;
-use tenure_core::time::{Clock, Timestamp};
+use tenure_core::base::time::{Clock, Timestamp};
 
 use super::files::{self, Places};
 use super::page::say;

@@ -14,7 +14,7 @@ async fn write_charter(world: &World, id: &str, charter: &Value, if_match: Optio
 
 /// An enrolment proof for a key (S-15); the join token's id is the middle of its text.
 fn enrolment(key: &Key, audience: &str, join_token: &str) -> Value {
-    let id: tenure_core::id::JoinTokenId = tenure_credentials::opaque::Parsed::parse(join_token).unwrap().id().unwrap();
+    let id: tenure_core::base::id::JoinTokenId = tenure_credentials::opaque::Parsed::parse(join_token).unwrap().id().unwrap();
     let mut claims = assertion_claims("x", audience);
     claims["join_token_id"] = json!(id);
     let proof = key.sign(&json!({"alg": "EdDSA", "typ": "tenure-enrol+jwt"}), &claims);

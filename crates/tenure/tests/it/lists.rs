@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tenure_core::changeset::{Changeset, Put};
-use tenure_core::event::{Actor, ControlPoint, Event};
-use tenure_core::id::EventId;
-use tenure_core::port::Outcome;
-use tenure_core::row::{RowKey, RowKind};
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::EventId;
+use tenure_core::base::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Put};
+use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::port::Outcome;
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_store::{PostgresStore, SqliteStore};
@@ -62,7 +62,7 @@ impl World {
         self.server.stop();
         let root = RootKey::open_file(&self.server.data().join("root-key")).unwrap();
         let sealer = Arc::new(RowMac::new(&root));
-        let store: Box<dyn tenure_core::port::Store> = match self.server.database() {
+        let store: Box<dyn tenure_core::store::port::Store> = match self.server.database() {
             Some(url) => Box::new(PostgresStore::connect(url, sealer).await.unwrap()),
             None => Box::new(SqliteStore::open(self.server.data().join("tenure.db"), sealer).unwrap()),
         };

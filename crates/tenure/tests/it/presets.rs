@@ -4,11 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::exceptions::{activate, granted};
-use crate::on_one;
 use crate::peers::{AUDIENCE, Provider, exchange, refuses};
 use crate::rows::refusals;
-use crate::signals;
 use crate::world::{Answer, Key, Store, World, in_secs, now, random};
+use crate::{on_one, signals};
 
 const OWNER: &str = "1234";
 pub const REPOSITORY: &str = "74";

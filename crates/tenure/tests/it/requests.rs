@@ -369,7 +369,7 @@ when { context.production };
         assert!(holds(&nobody).is_empty());
         let grant = world.grant(&id, &["write"], "30m").await;
         let during = world.events_of("grant.opened", &grant).await[0]["at"].as_i64().unwrap();
-        let during = tenure_core::time::Timestamp::from_micros(during).to_string();
+        let during = tenure_core::base::time::Timestamp::from_micros(during).to_string();
         let now = holds(&world.get(&world.auditor, &path).await.expect(200));
         assert_eq!((now.len(), &now[0]["grant"], &now[0]["reach"], &now[0]["purpose"], &now[0]["approved_by"]), (1, &json!(grant), &json!("could"), &json!("migration 12"), &json!([world.manager_id])));
         world.post(&world.security, &format!("/v1/identities/{id}/suspend"), json!({"reason": "test"})).await.expect(200);

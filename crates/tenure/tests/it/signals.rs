@@ -8,7 +8,7 @@ mod tokens;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tenure_credentials::signal::{github_signature, standard_signature, timed_signature};
 
 use crate::on_one;

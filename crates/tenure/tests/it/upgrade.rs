@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_store::testing::{TestPostgres, postgres};
 
 use crate::world::{Handed, Host, Key, Server, Store, TestClock, World, client, now};

@@ -11,13 +11,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
+
+use self::clock::thread_time;
+use self::template::Place;
 
 pub use self::clock::TestClock;
-use self::clock::thread_time;
+
 pub use self::server::{Host, Server, tenure};
 pub use self::template::Handed;
-use self::template::Place;
 
 /// The engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +202,7 @@ pub fn now() -> i64 {
 
 /// An RFC 3339 time this many seconds from now.
 pub fn in_secs(secs: i64) -> String {
-    tenure_core::time::Timestamp::from_secs(now() + secs).to_string()
+    tenure_core::base::time::Timestamp::from_secs(now() + secs).to_string()
 }
 
 /// A client without connections of before. It gives one up before the server does: a test that was busy with something else for so long would

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::*;
-use crate::delegation::{Delegate, Task};
-use crate::id::{IdentityId, ResourceId, VendorId};
-use crate::identity::{Entitlement, RevocationTrigger, Shared};
+use crate::base::id::{IdentityId, ResourceId, VendorId};
+use crate::identity::delegation::{Delegate, Task};
+use crate::identity::{RevocationTrigger, Shared};
+use crate::inventory::entitlement::Entitlement;
 
 const ACTIONS: [&str; 3] = ["read", "write", "*"];
 

@@ -1,14 +1,15 @@
 //! A person's grant falls due: it begins, its early review opens, it lapses, it ends.
 
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonGrantId, ReviewId};
-use tenure_core::person::Person;
-use tenure_core::person_grant::{PersonGrant, PersonGrantState};
-use tenure_core::port::{Claimed, DueKind};
-use tenure_core::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::{PersonGrantId, ReviewId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Person;
+use tenure_core::people::person_grant::{PersonGrant, PersonGrantState};
+use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::Stored;
 
 use crate::access::person_access;
 use crate::access::person_access::plan::{Plan, plan, started};

@@ -1,8 +1,8 @@
 //! A person's grant: its start, its early review and its end (R116, R117).
 
-use tenure_core::person::PersonState;
-use tenure_core::person_grant::{PersonGrant, PersonGrantState};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::PersonState;
+use tenure_core::people::person_grant::{PersonGrant, PersonGrantState};
 
 /// How soon and how late it is asked again whether the person has started.
 const ASK_AGAIN: (Span, Span) = (Span::from_secs(1), Span::from_mins(60));
@@ -79,9 +79,9 @@ pub fn started(grant: &PersonGrant, now: Timestamp) -> PersonGrant {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::id::{PersonGrantId, PersonId, RequestId};
-    use tenure_core::identity::Entitlement;
-    use tenure_core::person_grant::EARLY_REVIEW;
+    use tenure_core::base::id::{PersonGrantId, PersonId, RequestId};
+    use tenure_core::inventory::entitlement::Entitlement;
+    use tenure_core::people::person_grant::EARLY_REVIEW;
 
     use super::*;
 

@@ -2,14 +2,14 @@
 
 use tenure_api::person_access::{PersonAccess, PersonAccessReport};
 use tenure_api::views::Resource as Changed;
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::{PersonGrantId, PersonId};
-use tenure_core::person::Person;
-use tenure_core::person_grant::PersonGrant;
+use tenure_core::base::id::{PersonGrantId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::people::person::Person;
+use tenure_core::people::person_grant::PersonGrant;
 use tenure_core::policy::Action;
-use tenure_core::problem::Reason;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::access::person_access::{self, grant_deadlines, verdict};
 use crate::kernel::Kernel;

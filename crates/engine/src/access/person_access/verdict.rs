@@ -2,17 +2,17 @@
 
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, DecisionContext};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::exception::{Exception, ExceptionSubject};
-use tenure_core::gate;
-use tenure_core::id::{PersonGrantId, PersonId};
-use tenure_core::person::Person;
-use tenure_core::person_grant::{PersonGrant, PersonGrantState};
+use tenure_core::base::id::{PersonGrantId, PersonId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Person;
+use tenure_core::people::person_grant::{PersonGrant, PersonGrantState};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::request::exception::{Exception, ExceptionSubject};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
 
 use crate::access::person_access::MAX_HELD;
 use crate::credentials::enforcer::{self, Enforcer};

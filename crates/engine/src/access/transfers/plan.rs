@@ -1,8 +1,8 @@
 //! The deadline of a transfer, and what follows when nobody took the identity (R91).
 
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::transfer::{Transfer, TransferState};
 use tenure_core::identity::{Identity, IdentityState, SuspensionKind};
-use tenure_core::time::{Span, Timestamp};
-use tenure_core::transfer::{Transfer, TransferState};
 
 /// What a transfer demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

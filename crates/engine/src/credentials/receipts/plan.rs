@@ -1,7 +1,7 @@
 //! When a receipt is looked at again.
 
-use tenure_core::receipt::{Receipt, ReceiptState};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::receipt::{Receipt, ReceiptState};
 
 /// The longest time between two attempts to prove a refusal.
 const MAX_BACKOFF: Span = Span::from_mins(10);

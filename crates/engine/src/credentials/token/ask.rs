@@ -1,15 +1,15 @@
 //! What is asked of the token endpoint, and what it costs whoever asks.
 
-use tenure_core::changeset::{Expect, Spend};
-use tenure_core::delegation::MayAct;
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::gate::{self, Delegated, Held};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::problem::{FieldProblem, Reason};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::gate::{self, Delegated, Held};
+use tenure_core::identity::delegation::MayAct;
+use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::Answer;
-use tenure_core::problem::{FieldProblem, Reason};
-use tenure_core::resource::Resource;
-use tenure_core::row::Stored;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::store::changeset::{Expect, Spend};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
 use tenure_credentials::jose::JoseError;
 
 use crate::credentials::liveness::Ancestor;

@@ -5,18 +5,18 @@
 //! the identity's own budget. An answer is worth one token, under the new grant and nothing else.
 
 use serde_json::json;
-use tenure_core::backchannel::{Backchannel, Wait};
-use tenure_core::binding::BindingState;
-use tenure_core::changeset::{Changeset, Spend};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::gate::{self, Facts};
-use tenure_core::grant::Grant as GrantRecord;
-use tenure_core::id::{CredentialId, IdentityId, RequestId};
+use tenure_core::base::id::{CredentialId, IdentityId, RequestId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate::{self, Facts};
 use tenure_core::identity::Identity;
-use tenure_core::problem::Reason;
+use tenure_core::identity::binding::BindingState;
+use tenure_core::identity::grant::Grant as GrantRecord;
+use tenure_core::request::backchannel::{Backchannel, Wait};
 use tenure_core::request::{Matter, Request, RequestState};
-use tenure_core::row::{Record, Stored};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Spend};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::{Record, Stored};
 use tenure_credentials::vouch::Vouch;
 
 use crate::credentials::token::ask::{self, TokenAsk, Wanted};
@@ -147,7 +147,7 @@ pub(crate) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &
         ancestors: Vec::new(),
         details: Some(json!([details])),
         issued_token_type: None,
-        expects: vec![tenure_core::changeset::Expect::Revision(waiting.value.key(), waiting.revision)],
+        expects: vec![tenure_core::store::changeset::Expect::Revision(waiting.value.key(), waiting.revision)],
     })
 }
 

@@ -4,12 +4,12 @@
 //! it then gets is what every one of the chain has and allows, now: [`gate::delegated`].
 
 use serde_json::json;
-use tenure_core::delegation::DELEGATE;
-use tenure_core::gate::{self, HandOn};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::gate::{self, HandOn};
 use tenure_core::identity::CredentialType;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::time::Timestamp;
+use tenure_core::identity::delegation::DELEGATE;
+use tenure_core::inventory::resource::Resource;
 
 use crate::credentials::liveness::{self, Ancestor};
 use crate::credentials::token::ask::{TokenAsk, Wanted};

@@ -5,15 +5,16 @@
 //! issuance writes more than it did.
 
 use serde_json::json;
-use tenure_core::binding::{Binding, Instance, MAX_INSTANCES};
-use tenure_core::changeset::Changeset;
-use tenure_core::credential::{Confirmation, Credential};
-use tenure_core::event::ControlPoint;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::Credential;
 use tenure_core::finding::rules;
+use tenure_core::identity::binding::{Binding, Instance, MAX_INSTANCES};
 use tenure_core::identity::{Identity, Kind};
 use tenure_core::policy::{Question, Value};
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::row::Stored;
+use tenure_core::trust::confirmation::Confirmation;
 
 use crate::credentials::liveness;
 use crate::credentials::misuse::{self, Apart};
@@ -125,7 +126,7 @@ fn remember(instances: &mut Vec<Instance>, mark: &Mark, until: Timestamp, now: T
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::time::Span;
+    use tenure_core::base::time::Span;
 
     use super::*;
 

@@ -7,11 +7,11 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use tenure_core::gate::{Held, Standing};
-use tenure_core::id::IdentityId;
-use tenure_core::problem::Reason;
-use tenure_core::resource::Resource;
-use tenure_core::uri;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::uri;
+use tenure_core::credential::gate::{Held, Standing};
+use tenure_core::inventory::resource::Resource;
 use tenure_credentials::token::TASK_DETAIL;
 
 use crate::kernel::error::OpError;

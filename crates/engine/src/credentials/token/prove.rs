@@ -1,16 +1,16 @@
 //! How workloads prove themselves: exactly one binding of the identity that a proof names must match (S-13).
 
-use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::claim;
-use tenure_core::epoch::Trust;
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, BindingState};
 use tenure_core::identity::{Identity, IdentityState, Kind};
-use tenure_core::issuer::{Issuer, IssuerState};
-use tenure_core::problem::Reason;
-use tenure_core::row::Stored;
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::epoch::Trust;
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::row::Stored;
+use tenure_core::trust::claim;
+use tenure_core::trust::issuer::{Issuer, IssuerState};
 use tenure_credentials::assertion::{ClientKey, Refused, verify_client_assertion, verify_first_proof};
 use tenure_credentials::external::{ExternalClaims, SignedExternal};
 use tenure_credentials::jose::{Algorithm, JoseError, Jwk, JwkSet, read_unverified};

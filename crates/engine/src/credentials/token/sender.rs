@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use parking_lot::Mutex;
-use tenure_core::changeset::{Changeset, Once};
-use tenure_core::credential::{Confirmation, Credential};
-use tenure_core::event::{Actor, ControlPoint};
-use tenure_core::id::IdentityId;
-use tenure_core::problem::Reason;
-use tenure_core::time::Timestamp;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
+use tenure_core::credential::Credential;
+use tenure_core::store::changeset::{Changeset, Once};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::trust::confirmation::Confirmation;
 use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
 

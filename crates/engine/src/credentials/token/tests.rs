@@ -5,16 +5,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 use tenure_api::requests::{Enrol, NewApplication, NewEnvironment, NewResource, Revocation, RevocationTarget};
-use tenure_core::binding::{AssertionAudience, Binding, BindingMatch, JOIN_TOKEN_LIFE, Recheck};
-use tenure_core::exceptional::{Access, ExceptionalAccess};
+use tenure_core::base::id::{BindingId, GrantId, RequestId, SignalId};
 use tenure_core::finding::Finding;
-use tenure_core::grant::{Grant as Held, GrantState};
-use tenure_core::id::{BindingId, GrantId, RequestId, SignalId};
-use tenure_core::identity::{Entitlement, Kind};
-use tenure_core::port::{ListQuery, Outcome, Store};
-use tenure_core::resource::{Verification, WhenUnreachable};
-use tenure_core::row::{Position, Record};
-use tenure_core::scope::{Membership, Scope};
+use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
+use tenure_core::identity::Kind;
+use tenure_core::identity::binding::{AssertionAudience, Binding, BindingMatch, JOIN_TOKEN_LIFE, Recheck};
+use tenure_core::identity::grant::{Grant as Held, GrantState};
+use tenure_core::identity::scope::{Membership, Scope};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::store::port::{ListQuery, Outcome, Store};
+use tenure_core::store::row::{Position, Record};
 
 use super::*;
 use crate::credentials::{revocation, token};
@@ -48,7 +49,7 @@ impl Stage {
         let environment = NewEnvironment {
             name: "prod".into(),
             production: true,
-            signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
+            signing_algorithm: tenure_core::trust::signing_key::SigningAlgorithm::EdDsa,
         };
         directory::create_environment(engine, &world.admin, environment).await.unwrap();
         let owner = world.admin.person_id().unwrap();
@@ -271,7 +272,7 @@ async fn r59_the_second_holder_of_an_agents_key_waits_for_the_end_of_the_first()
         reason: "restarted".into(),
         suspend: false,
     };
-    let security = stage.world.person(tenure_core::person::Role::Security).await;
+    let security = stage.world.person(tenure_core::people::person::Role::Security).await;
     revocation::revoke(&stage.world.engine, &security, revocation).await.unwrap();
     stage.ask(stage.seconds(), "10.0.0.1").await.unwrap();
     assert_eq!(stage.shared().await.len(), 1, "one finding, counted");
@@ -290,7 +291,7 @@ async fn r59_instances_of_what_is_no_agent_are_not_kept() {
 async fn r106_a_late_bootstrap_token_is_refused_and_logged_apart() {
     let stage = Stage::set(Kind::Bot, |_| json!({"type": "join_token", "workload": "vm/7"})).await;
     let engine = &stage.world.engine;
-    let security = stage.world.person(tenure_core::person::Role::Security).await;
+    let security = stage.world.person(tenure_core::people::person::Role::Security).await;
     let enrol = async |key: &Ed25519KeyPair, token: &tenure_api::views::JoinTokenIssued| {
         let claims = json!({"aud": engine.issuer_of("prod"), "join_token_id": token.id, "jti": "once", "iat": stage.seconds(), "exp": stage.seconds() + 60});
         let ask = Enrol {

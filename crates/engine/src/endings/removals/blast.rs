@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure_core::application::Application;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
-use tenure_core::id::IdentityId;
+use tenure_core::credential::liveness::credential_is_live;
+use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, MORE_REPOSITORIES, enforcer_terms, repository_term, workload_term};
-use tenure_core::liveness::credential_is_live;
-use tenure_core::removal::BlastRadius;
-use tenure_core::row::{Record, RowKind, Stored};
-use tenure_core::scope::Scope;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
+use tenure_core::signal::removal::BlastRadius;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
-use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::store::row::{Record, RowKind, Stored};
 
 use crate::endings::removals::plan::{self, Ending};
 use crate::kernel::error::OpError;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
-use tenure_core::id::{IdentityId, PersonId};
+use tenure_core::base::id::{IdentityId, PersonId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::scope::Scope;
 use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
-use tenure_core::removal::{Removal, RemovalState};
-use tenure_core::scope::Scope;
+use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Effect, SignalKind, SignalSubject, SubjectKind};
-use tenure_core::time::{Span, Timestamp};
 
 /// What a subject stands for here, and how the identities that live by it are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,8 +166,8 @@ pub fn watched_again(removal: &Removal, now: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::id::{RemovalId, SignalId};
-    use tenure_core::removal::{Because, BlastRadius};
+    use tenure_core::base::id::{RemovalId, SignalId};
+    use tenure_core::signal::removal::{Because, BlastRadius};
 
     use super::*;
 

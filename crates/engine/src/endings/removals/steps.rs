@@ -2,19 +2,20 @@
 //!
 //! Where the subject is a scope, one cut and one hold in one commit are enough, however many identities there are.
 
-use tenure_core::application::Application;
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::id::{PersonId, RemovalId};
+use tenure_core::base::id::{PersonId, RemovalId};
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger, SuspensionCause, SuspensionKind};
-use tenure_core::person::Role;
-use tenure_core::port::{Claimed, DueKind, ListQuery};
-use tenure_core::removal::{Because, Removal, RemovalState};
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::scope::{Hold, Scope};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::third_party::{CloudAccount, Need, Standing, Vendor};
+use tenure_core::people::person::Role;
+use tenure_core::signal::removal::{Because, Removal, RemovalState};
 use tenure_core::signal::{SignalKind, SubjectKind};
-use tenure_core::third_party::{CloudAccount, Need, Standing, Vendor};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::port::{Claimed, ListQuery};
+use tenure_core::store::row::{RowKind, Stored};
 
 use crate::credentials::revocation;
 use crate::endings::removals::blast::{self, Planned};

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
-use tenure_core::application::Application;
-use tenure_core::binding::{Binding, BindingMatch, BindingState};
-use tenure_core::id::{ApplicationId, BindingId, IdentityId, IssuerId, SignalId, SourceId};
+use tenure_core::base::id::{ApplicationId, BindingId, IdentityId, IssuerId, SignalId, SourceId};
+use tenure_core::base::time::Span;
+use tenure_core::identity::binding::{Binding, BindingMatch, BindingState};
+use tenure_core::identity::template::{Template, WhenOver};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, SuspensionKind, WorkloadBinding};
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::third_party::Standing;
 use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
-use tenure_core::template::{Template, WhenOver};
-use tenure_core::third_party::Standing;
-use tenure_core::time::Span;
 
 use super::*;
 use crate::endings::removals;

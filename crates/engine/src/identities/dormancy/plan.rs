@@ -1,7 +1,7 @@
 //! An identity that nobody uses (R76).
 
+use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::time::{Span, Timestamp};
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The end of a grant.
 
-use tenure_core::grant::{Grant, GrantState};
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::identity::grant::{Grant, GrantState};
 
 use crate::identities::lifecycle::expiry::Plan;
 

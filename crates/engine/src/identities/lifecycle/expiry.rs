@@ -1,7 +1,7 @@
 //! The end of an identity by date.
 
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState, RetirementCondition};
-use tenure_core::time::Timestamp;
 
 /// What an identity's expiry demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

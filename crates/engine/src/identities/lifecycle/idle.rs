@@ -1,7 +1,7 @@
 //! The end of an identity that is not used.
 
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState, RetirementCondition};
-use tenure_core::time::Timestamp;
 
 use crate::identities::lifecycle::expiry::Plan;
 

@@ -1,7 +1,7 @@
 //! Automatic renewal: when it is decided, and up to when an end moves (R50, R51).
 
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState};
-use tenure_core::time::Timestamp;
 
 /// When the window opens in which an identity's renewal is decided, if it renews by itself.
 pub fn opens(identity: &Identity) -> Option<Timestamp> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 use tenure_api::why::{PastAccess, Reach};
-use tenure_core::identity::WILDCARD;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::entitlement::WILDCARD;
 use tenure_log::Leaf;
 
 /// What the log has said about access so far.

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Enrol, NewIdentity, Revocation};
-use tenure_core::id::{IdentityId, JoinTokenId};
+use tenure_core::base::id::{IdentityId, JoinTokenId};
+use tenure_core::base::time::Span;
 use tenure_core::identity::IdentityState;
-use tenure_core::person::Role;
-use tenure_core::row::Position;
-use tenure_core::time::Span;
+use tenure_core::people::person::Role;
+use tenure_core::store::row::Position;
 use tenure_credentials::opaque::Parsed;
 
 use super::*;
@@ -130,7 +130,7 @@ fn by_join_token(_: &Key) -> Value {
 
 impl Org {
     /// Asks for a token with a fresh proof that holds on the wall clock.
-    async fn ask(&self, scope: Option<&str>) -> Result<tenure_core::id::CredentialId, OpError> {
+    async fn ask(&self, scope: Option<&str>) -> Result<tenure_core::base::id::CredentialId, OpError> {
         let engine = &self.world.engine;
         let now = engine.now().as_secs();
         self.proofs.set(self.proofs.get() + 1);
@@ -184,7 +184,7 @@ fn reason<T>(result: Result<T, OpError>) -> Reason {
 
 /// Kinds, reasons, sources and counts of the refusals from a position on.
 async fn refusals(world: &World, from: u64) -> Vec<(String, String, String, u64)> {
-    let auditor = world.person(tenure_core::person::Role::Auditor).await;
+    let auditor = world.person(tenure_core::people::person::Role::Auditor).await;
     let mut found = Vec::new();
     let mut after = Position { shard: 0, index: from - 1 };
     loop {
@@ -370,7 +370,7 @@ async fn a_join_token_is_good_for_ten_minutes() {
 
 #[tokio::test]
 async fn a_clock_that_steps_stops_issuance_but_no_revocation() {
-    let tolerance = tenure_core::time::Span::from_mins(5).as_micros();
+    let tolerance = tenure_core::base::time::Span::from_mins(5).as_micros();
     for step in [tolerance + 1, -(tolerance + 1)] {
         let org = org(by_key).await;
         let world = &org.world;
@@ -383,7 +383,7 @@ async fn a_clock_that_steps_stops_issuance_but_no_revocation() {
         assert_eq!(refusals(world, from).await[0].1, "clock_unreliable");
         assert_eq!(upkeep::purge(&world.engine).await.unwrap(), 0);
 
-        let security = world.person(tenure_core::person::Role::Security).await;
+        let security = world.person(tenure_core::people::person::Role::Security).await;
         for target in [json!({"type": "credential", "id": credential}), json!({"type": "identity", "id": org.id})] {
             let ask: Revocation = ask(json!({"target": target, "reason": "test"}));
             revocation::revoke(&world.engine, &security, ask).await.unwrap();

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tenure_core::id::PersonId;
-use tenure_core::person::Role;
-use tenure_core::text;
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::PersonId;
+use tenure_core::base::text;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::Role;
 use tenure_log::Leaf;
 
 use crate::kernel::notice::{FACT, Lease, MAX_PEOPLE, MAX_TEXT, MAX_TITLE, Outbox, Pending, Undelivered};

@@ -1,6 +1,6 @@
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tenure_core::port::{BoxFuture, Outcome, Store};
+use tenure_core::store::port::{BoxFuture, Outcome, Store};
 use tokio::sync::Notify as Signal;
 
 use super::*;

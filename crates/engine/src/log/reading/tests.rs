@@ -1,5 +1,5 @@
-use tenure_core::person::Role;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
+use tenure_core::people::person::Role;
 use tenure_log::tile::parse_bundle;
 use tenure_log::{Checkpoint, Expectations, leaf_hash, verify_consistency, verify_export, verify_inclusion};
 

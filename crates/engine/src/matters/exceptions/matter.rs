@@ -1,15 +1,15 @@
 //! An exception as what is asked for: its facts, and what follows from the answer.
 
 use serde::{Deserialize, Serialize};
-use tenure_core::changeset::{Changeset, DueChange};
-use tenure_core::event::{ControlPoint, Event};
-use tenure_core::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
-use tenure_core::id::{ExceptionId, IdentityId};
+use tenure_core::base::id::{ExceptionId, IdentityId};
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind};
-use tenure_core::port::DueKind;
-use tenure_core::problem::Reason;
+use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::request::{Matter, Request};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::{Changeset, DueChange};
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::{ControlPoint, Event};
 
 use crate::identities::{dormancy, identity_facts};
 use crate::inventory::references;

@@ -1,7 +1,7 @@
 //! The end of an exception: by its time, or by a breach that lasts (R112).
 
-use tenure_core::exception::{BREACH_GRACE, Exception, ExceptionState};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::request::exception::{BREACH_GRACE, Exception, ExceptionState};
 
 /// How long before the end its owner is told, or a quarter of its time if that is less.
 const WARNED_BEFORE: Span = Span::from_days(7);
@@ -50,10 +50,10 @@ fn warns_at(starts: Timestamp, ends: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::exception::ExceptionSubject;
-    use tenure_core::id::{ExceptionId, IdentityId, PersonId, RequestId};
+    use tenure_core::base::id::{ExceptionId, IdentityId, PersonId, RequestId};
+    use tenure_core::request::exception::ExceptionSubject;
 
-    use tenure_core::exception::ExceptionType;
+    use tenure_core::request::exception::ExceptionType;
 
     use super::*;
 

@@ -1,11 +1,13 @@
-use tenure_core::changeset::DueChange;
-use tenure_core::event::Actor;
-use tenure_core::exception::BREACH_GRACE;
+use tenure_core::base::time::Span;
 use tenure_core::finding::{Finding, FindingState};
-use tenure_core::identity::{Activation, CharterDraft, Entitlement, IdentityState, Kind, RiskTier, SuspensionKind};
-use tenure_core::port::{DueKind, ListQuery, Store};
-use tenure_core::row::Record;
-use tenure_core::time::Span;
+use tenure_core::identity::{Activation, CharterDraft, IdentityState, Kind, RiskTier, SuspensionKind};
+use tenure_core::inventory::entitlement::Entitlement;
+use tenure_core::request::exception::BREACH_GRACE;
+use tenure_core::store::changeset::DueChange;
+use tenure_core::store::due::DueKind;
+use tenure_core::store::event::Actor;
+use tenure_core::store::port::{ListQuery, Store};
+use tenure_core::store::row::Record;
 
 use super::*;
 use crate::log::seal::tests::{World, world};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PolicySetId;
+use tenure_core::base::id::PolicySetId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::Timestamp;
 use tenure_core::policy::PolicyEngine;
-use tenure_core::policy_set::{InForce, PolicySet, PolicySetState};
-use tenure_core::problem::Reason;
+use tenure_core::policy::set::{InForce, PolicySet, PolicySetState};
 use tenure_core::request::{Matter, Request};
-use tenure_core::time::Timestamp;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;

@@ -1,8 +1,8 @@
 //! The deadline of an identity's review (R93).
 
+use tenure_core::base::time::Timestamp;
 use tenure_core::identity::IdentityState;
-use tenure_core::review::{Review, ReviewState};
-use tenure_core::time::Timestamp;
+use tenure_core::request::review::{Review, ReviewState};
 
 /// What a review demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub fn plan(review: &Review, identity: Option<IdentityState>, may_be_late_until:
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::id::{IdentityId, ReviewId};
-    use tenure_core::review::{ANSWER_WITHIN, ReviewSubject, ReviewTrigger};
-    use tenure_core::time::Span;
+    use tenure_core::base::id::{IdentityId, ReviewId};
+    use tenure_core::base::time::Span;
+    use tenure_core::request::review::{ANSWER_WITHIN, ReviewSubject, ReviewTrigger};
 
     use super::*;
 

@@ -5,16 +5,16 @@
 
 use serde_json::json;
 use tenure_api::passkeys::{AuthenticationResponse, PasskeyView};
-use tenure_core::changeset::{Changeset, Spend};
-use tenure_core::event::ControlPoint;
-use tenure_core::id::PersonId;
-use tenure_core::person::{Person, PersonState};
-use tenure_core::port::{ListQuery, StoreError};
-use tenure_core::problem::Reason;
-use tenure_core::row::{RowKind, Stored};
-use tenure_core::secret::Secret;
-use tenure_core::sign_in::{Passkey, Session, SignInMethod};
-use tenure_core::time::{Span, Timestamp};
+use tenure_core::base::id::PersonId;
+use tenure_core::base::problem::Reason;
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::people::person::{Person, PersonState};
+use tenure_core::people::sign_in::{Passkey, Session, SignInMethod};
+use tenure_core::store::changeset::{Changeset, Spend};
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::port::{ListQuery, StoreError};
+use tenure_core::store::row::{RowKind, Stored};
+use tenure_core::store::secret::Secret;
 use tenure_credentials::webauthn::{
     Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash, decode, verify_assertion,
 };

@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use tenure_core::difference::Decided;
+use tenure_core::people::difference::Decided;
 
 use super::*;
 use crate::people::feed::read_csv;

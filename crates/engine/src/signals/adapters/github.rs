@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
-use tenure_core::time::Timestamp;
 
 use crate::signals::adapters::words::{AdapterError, Facts, Headers, body_of, instant, media_type, word};
 

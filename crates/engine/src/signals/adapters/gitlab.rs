@@ -3,8 +3,8 @@
 //! What an event is stands in the body (`object_kind`, `event_name`), which a signing token covers; the header that says it again is not read.
 
 use serde::Deserialize;
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
-use tenure_core::time::Timestamp;
 
 use crate::signals::adapters::words::{AdapterError, Facts, body_of, word};
 

@@ -13,8 +13,8 @@ mod own;
 mod set;
 
 use serde_json::{Map, Value};
+use tenure_core::base::text;
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
-use tenure_core::text;
 
 use crate::signals::adapters::words::{AdapterError, Headers, MAX_WORDS};
 

@@ -7,9 +7,9 @@
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
-use tenure_core::id::IdentityId;
+use tenure_core::base::id::IdentityId;
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind, Word};
-use tenure_core::time::Timestamp;
 
 use crate::signals::adapters::own::{self, fits, kind_of};
 use crate::signals::adapters::words::{AdapterError, Facts, word};

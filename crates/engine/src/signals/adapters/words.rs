@@ -1,8 +1,8 @@
 //! What the adapters have in common: the words that they translate into, and how they refuse.
 
 use serde_json::{Map, Value};
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
-use tenure_core::time::Timestamp;
 
 /// The most words of one delivery, and of one commit: a batch of Kubernetes, which is the doing of many, is taken in parts of so many, since
 /// nobody may keep the others from being heard by doing much at once.

@@ -1,8 +1,8 @@
-use tenure_core::changeset::Changeset;
-use tenure_core::event::ControlPoint;
-use tenure_core::id::TeamId;
-use tenure_core::state_digest::{DigestChunk, Slot};
-use tenure_core::team::Team;
+use tenure_core::base::id::TeamId;
+use tenure_core::people::team::Team;
+use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event::ControlPoint;
+use tenure_core::store::state_digest::{DigestChunk, Slot};
 
 use crate::kernel::Kernel;
 use crate::kernel::work::system;

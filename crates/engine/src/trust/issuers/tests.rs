@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tenure_api::requests::NewEnvironment;
-use tenure_core::person::Role;
-use tenure_core::problem::Reason;
+use tenure_core::base::problem::Reason;
+use tenure_core::people::person::Role;
 
 use super::*;
 use crate::inventory::directory;
@@ -39,7 +39,7 @@ async fn ready() -> World {
         NewEnvironment {
             name: "prod".into(),
             production: true,
-            signing_algorithm: tenure_core::signing_key::SigningAlgorithm::EdDsa,
+            signing_algorithm: tenure_core::trust::signing_key::SigningAlgorithm::EdDsa,
         },
     )
     .await

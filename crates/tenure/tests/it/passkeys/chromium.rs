@@ -6,7 +6,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::devtools::Chromium;
 use super::visitor::Visitor;
 use super::{begin, finish, invite, refusals};
-
 use crate::world::{Store, World};
 
 /// Who the page's browser is signed in as.

@@ -246,7 +246,7 @@ async fn short_lives(world: World, count: usize, life: i64) {
         match event["kind"].as_str().unwrap() {
             "identity.registered" => {
                 if let Some(end) = event["data"]["charter"]["expires_at"].as_str() {
-                    ends.insert(subject, end.parse::<tenure_core::time::Timestamp>().unwrap());
+                    ends.insert(subject, end.parse::<tenure_core::base::time::Timestamp>().unwrap());
                 }
             }
             "identity.retiring" => late.push(event["at"].as_i64().unwrap() - ends[&subject].as_micros()),

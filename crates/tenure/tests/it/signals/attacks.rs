@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::json;
-use tenure_core::time::Timestamp;
+use tenure_core::base::time::Timestamp;
 use tenure_credentials::signal::timed_signature;
 
 use super::{Headers, archived, cloud_headers, deliver, event, github_headers, received, registration, source};

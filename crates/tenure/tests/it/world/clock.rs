@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tenure_core::time::{Clock, Span, Timestamp};
+use tenure_core::base::time::{Clock, Span, Timestamp};
 
 /// What each reading takes while the time is held: ids and events keep their order.
 const TICK: i64 = 1_000;

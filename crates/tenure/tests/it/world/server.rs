@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use tenure::config::Config;
-use tenure_core::time::Clock;
+use tenure_core::base::time::Clock;
 use tenure_store::testing::TestPostgres;
 
 use super::Store;

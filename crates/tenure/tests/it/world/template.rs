@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tenure_core::time::Span;
+use tenure_core::base::time::Span;
 use tenure_store::testing::{TestPostgres, copied_postgres, shared_postgres};
 
 use super::Store;

@@ -8,8 +8,8 @@ mod object;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SubjectKind, Word};
-use tenure_core::time::Timestamp;
 
 use self::object::{Object, Workload, touches_account_or_image};
 use crate::signals::adapters::words::{AdapterError, instant, unreadable, word};

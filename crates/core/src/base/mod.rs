@@ -1,0 +1,9 @@
+//! Words that know nothing of the domain: ids, time, text, problems, entropy.
+
+pub mod entropy;
+pub mod id;
+pub mod placed;
+pub mod problem;
+pub mod text;
+pub mod time;
+pub mod uri;

@@ -1,0 +1,173 @@
+//! Receipts: what a revocation asked, when it was in force, and what each enforcement point then did (R72, S-18).
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
+use crate::base::time::Timestamp;
+use crate::identity::scope::Scope;
+use crate::inventory::resource::Verification;
+use crate::store::event::Actor;
+use crate::store::row::{Position, Record, RowKind};
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "target")]
+pub enum Target {
+    /// One credential.
+    Credential(CredentialId),
+    /// Everything that was issued in a scope until then.
+    Scope(Scope),
+}
+
+/// What is known of one resource's enforcement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum PointState {
+    /// Not asked yet.
+    Requested,
+    /// The enforcement point's source of truth was asked with a credential that was live before, and refused it.
+    Refused {
+        /// When it answered.
+        at: Timestamp,
+        /// The credential that was refused.
+        probe: CredentialId,
+        /// Why, by code.
+        reason: String,
+        /// A live credential that the same check accepted in the same window: the positive control (S-18).
+        control: Option<CredentialId>,
+    },
+    /// It checks signatures by itself: what was revoked is accepted there until then, at the latest.
+    AcceptedUntil {
+        /// The end of the longest-lived credential concerned.
+        until: Timestamp,
+    },
+    /// Nothing live was concerned there.
+    NothingLive {
+        /// When that was found.
+        at: Timestamp,
+    },
+    /// A credential that had to be refused was accepted, or the check failed: retried.
+    Unproven {
+        /// The last attempt.
+        at: Timestamp,
+        /// What happened.
+        why: String,
+    },
+}
+
+/// One resource whose enforcement points had to refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// The resource.
+    pub resource: ResourceId,
+    /// How credentials are checked there.
+    pub verification: Verification,
+    /// The chartered enforcement points of it.
+    pub enforcement_points: Vec<IdentityId>,
+    /// What is known.
+    pub outcome: PointState,
+}
+
+/// Where a receipt stands as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptState {
+    /// Not every point has answered.
+    Requested,
+    /// Nothing live was concerned anywhere: there was nothing to refuse.
+    NothingToRefuse,
+    /// Refused everywhere, each with a positive control.
+    RefusedVerified,
+    /// Refused everywhere, but somewhere there was no live credential to compare with.
+    Refused,
+    /// Somewhere accepted until its own end.
+    CannotRevoke,
+    /// Somewhere not proven; retried.
+    Unproven,
+}
+
+/// What can get new credentials by itself after a revocation: identities that may act and have a way to prove themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Returning {
+    /// How many there are.
+    pub count: u32,
+    /// The first hundred of them.
+    pub identities: Vec<IdentityId>,
+}
+
+/// A receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// Its id.
+    pub id: ReceiptId,
+    /// What was revoked.
+    pub target: Target,
+    /// Why.
+    pub reason: String,
+    /// Who asked.
+    pub requested_by: Actor,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// When it was in force at the centre: its commit's time.
+    pub in_force_at: Timestamp,
+    /// The log position of the revocation.
+    pub position: Option<Position>,
+    /// The position of an earlier cut of the same scope: what was issued before it was dead already and proves nothing.
+    pub previous: Option<Position>,
+    /// What each enforcement point did.
+    pub points: Vec<Point>,
+    /// What could come back by itself when the points were last checked; none until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returning: Option<Returning>,
+    /// How often the points were checked.
+    pub attempts: u32,
+    /// The receipt as a signed JWS (typ `tenure-receipt+jwt`), once every point has answered.
+    pub signed: Option<String>,
+}
+
+impl Receipt {
+    /// Where it stands, from what its points did.
+    pub fn state(&self) -> ReceiptState {
+        let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
+        if self.position.is_none() || any(|p| matches!(p, PointState::Requested)) {
+            ReceiptState::Requested
+        } else if any(|p| matches!(p, PointState::Unproven { .. })) {
+            ReceiptState::Unproven
+        } else if any(|p| matches!(p, PointState::AcceptedUntil { .. })) {
+            ReceiptState::CannotRevoke
+        } else if any(|p| matches!(p, PointState::Refused { control: None, .. })) {
+            ReceiptState::Refused
+        } else if any(|p| matches!(p, PointState::Refused { .. })) {
+            ReceiptState::RefusedVerified
+        } else {
+            ReceiptState::NothingToRefuse
+        }
+    }
+
+    /// Until when something revoked may still be accepted somewhere.
+    pub fn accepted_until(&self) -> Option<Timestamp> {
+        self.points
+            .iter()
+            .filter_map(|point| match point.outcome {
+                PointState::AcceptedUntil { until } => Some(until),
+                _ => None,
+            })
+            .max()
+    }
+}
+
+impl Record for Receipt {
+    const KIND: RowKind = RowKind::Receipt;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        match &self.target {
+            Target::Credential(id) => vec![format!("target=credential/{id}")],
+            Target::Scope(scope) => vec![format!("target={scope}")],
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Findings: a rule that something breaks, with what shows it and what fixes it.
+
+pub mod exceptional;
+pub mod rules;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{FindingId, PersonId};
+use crate::base::time::Timestamp;
+use crate::store::row::{Record, RowKind};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Worth fixing.
+    Medium,
+    /// To be fixed soon.
+    High,
+    /// To be fixed now; blocks renewal.
+    Critical,
+}
+
+impl Severity {
+    /// The name in the log and in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Where a finding stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingState {
+    /// It is so.
+    Open,
+    /// It is no longer so, or somebody answered for it; terminal.
+    Resolved,
+}
+
+impl FindingState {
+    /// The name in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// A rule: what it computes, which risks it answers, and what it can't see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Its id.
+    pub id: &'static str,
+    /// What it says.
+    pub title: &'static str,
+    /// How bad a breach is.
+    pub severity: Severity,
+    /// The risks by framework id, corrected: OWASP NHI Top 10 2025, NIST CSF 2.0, SP 800-207.
+    pub frameworks: &'static [&'static str],
+    /// Ids under which older texts cite the same (REQUIREMENTS.md, "Framework ids: corrections").
+    pub aliases: &'static [&'static str],
+    /// What shows a breach.
+    pub evidence: &'static str,
+    /// What it can't see.
+    pub blind_spots: &'static str,
+    /// What looks like a breach and is none.
+    pub false_positives: &'static str,
+    /// What fixes it.
+    pub action: &'static str,
+}
+
+impl Rule {
+    /// The rule with this id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        rules::ALL.iter().copied().find(|rule| rule.id == id)
+    }
+}
+
+/// A finding. There is one for each rule, subject and detail at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// Its id.
+    pub id: FindingId,
+    /// The rule, by id.
+    pub rule: String,
+    /// What breaks it: the id of an identity, a credential, a person, an exception, or of what somebody answers for.
+    pub subject: String,
+    /// What exactly, so that one subject can break a rule in several ways.
+    pub detail: String,
+    /// What shows it.
+    pub evidence: serde_json::Map<String, serde_json::Value>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: FindingState,
+    /// How often it was seen.
+    pub seen: u32,
+    /// When it was seen first.
+    pub opened_at: Timestamp,
+    /// When it was last seen and counted.
+    pub last_seen_at: Timestamp,
+    /// When it was resolved, by whom (nobody: it is no longer so) and how.
+    pub resolved: Option<Resolution>,
+}
+
+/// The end of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    /// When.
+    pub at: Timestamp,
+    /// By whom; nobody, if it is no longer so.
+    pub by: Option<PersonId>,
+    /// How.
+    pub how: String,
+}
+
+impl Record for Finding {
+    const KIND: RowKind = RowKind::Finding;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        vec![
+            format!("subject={}", self.subject),
+            format!("rule={}", self.rule),
+            format!("state={}", self.state.as_str()),
+            format!("severity={}", self.severity.as_str()),
+        ]
+    }
+}

@@ -1,0 +1,94 @@
+//! Transfers: an identity goes from one accountable owner to another, by a deadline (R91).
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{IdentityId, PersonId, TransferId};
+use crate::base::time::{Span, Timestamp};
+use crate::store::row::{Record, RowKind};
+
+/// How long a transfer may take before the identity is suspended.
+pub const TRANSFER_WINDOW: Span = Span::from_days(7);
+/// How long an identity that nobody took stays suspended before it retires.
+pub const LAPSED_GRACE: Span = Span::from_days(30);
+
+/// Where a transfer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferState {
+    /// Nobody was asked yet, or whoever was asked declined.
+    Open,
+    /// Somebody was asked.
+    Offered,
+    /// The new owner took it; terminal.
+    Accepted,
+    /// The deadline passed; terminal.
+    Lapsed,
+    /// No longer needed: the identity ended, or its owner withdrew the offer; terminal.
+    Closed,
+}
+
+impl TransferState {
+    /// The name in the log and in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Offered => "offered",
+            Self::Accepted => "accepted",
+            Self::Lapsed => "lapsed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// Its id.
+    pub id: TransferId,
+    /// The identity that is transferred.
+    pub identity: IdentityId,
+    /// Who answered for it.
+    pub from: PersonId,
+    /// Who is asked to.
+    pub offered_to: Option<PersonId>,
+    /// Who declined already.
+    pub declined_by: Vec<PersonId>,
+    /// Where it stands.
+    pub state: TransferState,
+    /// Why: `owner_departed`, `owner_suspended`, `by_hand`.
+    pub because: String,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it lapses.
+    pub deadline: Timestamp,
+}
+
+impl Record for Transfer {
+    const KIND: RowKind = RowKind::Transfer;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let mut terms = vec![
+            format!("identity={}", self.identity),
+            format!("from={}", self.from),
+            format!("state={}", self.state.as_str()),
+        ];
+        terms.extend(self.offered_to.map(|to| format!("offered_to={to}")));
+        terms
+    }
+}
+
+/// The window in which an identity acts while its owner has left (invariant 7). It stands in the identity's own row, so that the gate
+/// needs nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferWindow {
+    /// The transfer.
+    pub transfer: TransferId,
+    /// Until when.
+    pub deadline: Timestamp,
+    /// The backup, who answers meanwhile.
+    pub interim: Option<PersonId>,
+}

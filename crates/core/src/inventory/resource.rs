@@ -1,0 +1,97 @@
+//! Resources: what entitlements are on. The record overrides whatever a caller claims about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{ApplicationId, ResourceId};
+use crate::base::time::Timestamp;
+use crate::base::uri;
+use crate::store::row::{Record, RowKind};
+use crate::trust::signing_key::SigningAlgorithm;
+
+/// How the resource's enforcement points check credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verification {
+    /// They ask Tenure at each use: a revocation is in force at once.
+    Online,
+    /// They check signatures by themselves: a revoked token is accepted there until its end.
+    Offline,
+}
+
+/// What the resource's enforcement points do when Tenure can't be reached (S-16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenUnreachable {
+    /// Refuse.
+    Deny,
+    /// Those of them that have an exception in force (`accept_unreachable`) may go on accepting what they were told is alive, until it or the
+    /// exception ends; the others refuse.
+    Accept,
+}
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// Its identifier as tokens' audience and in RFC 8707's `resource`: an absolute URI without fragment; unique for ever, however it is spelled.
+    pub uri: String,
+    /// Its type in the decision API, e.g. `database`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The actions that it knows.
+    pub actions: Vec<String>,
+    /// The application that it belongs to.
+    pub application: ApplicationId,
+    /// The environment that it is in.
+    pub environment: String,
+    /// The data domains that it holds.
+    pub data_domains: Vec<String>,
+    /// How credentials are checked there.
+    pub verification: Verification,
+    /// What happens there when Tenure can't be reached.
+    pub when_unreachable: WhenUnreachable,
+    /// What its tokens are signed with, if not with what its environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_algorithm: Option<SigningAlgorithm>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+impl Resource {
+    /// Whether a URI names this resource: `https://h` and `https://h/` are one.
+    pub fn is_at(&self, uri: &str) -> bool {
+        uri::is_same(&self.uri, uri)
+    }
+
+    /// The spellings under which a resource of this URI may have been registered: as given, in normal form, and without the path `/`.
+    pub fn spellings(uri: &str) -> Vec<String> {
+        let normal = uri::normal(uri);
+        let bare = normal.strip_suffix('/').filter(|bare| uri::is_same(bare, &normal)).map(str::to_owned);
+        let mut spellings = vec![uri.to_owned()];
+        for spelling in std::iter::once(normal).chain(bare) {
+            if !spellings.contains(&spelling) {
+                spellings.push(spelling);
+            }
+        }
+        spellings
+    }
+}
+
+impl Record for Resource {
+    const KIND: RowKind = RowKind::Resource;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let spellings = Self::spellings(&self.uri);
+        let mut terms: Vec<_> = spellings.iter().map(|uri| format!("uri={uri}")).collect();
+        terms.extend([
+            format!("environment={}", self.environment),
+            format!("application={}", self.application),
+            format!("type={}", self.kind),
+        ]);
+        terms
+    }
+}

@@ -1,0 +1,32 @@
+//! Teams: whom people belong to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::TeamId;
+use crate::base::time::Timestamp;
+use crate::people::person::SourceRef;
+use crate::store::row::{Record, RowKind};
+
+/// A team. Its members are the people who name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// Its id.
+    pub id: TeamId,
+    /// Its name, unique for ever.
+    pub name: String,
+    /// Where the record comes from; `None` if it was made by hand.
+    pub source: Option<SourceRef>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+impl Record for Team {
+    const KIND: RowKind = RowKind::Team;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        vec![format!("name={}", self.name)]
+    }
+}

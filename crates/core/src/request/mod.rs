@@ -1,0 +1,645 @@
+//! Requests: from asking to authority (R42–R50, S-8, S-9).
+//!
+//! A request names what is asked for ([`Matter`]), is sent on a [`Route`] that policy permits, and is voted on. A vote binds the hash of
+//! what was read; that approvers are distinct persons, none of whom asked, is decided here and by no policy (S-9).
+
+pub mod backchannel;
+pub mod exception;
+pub mod review;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{ExceptionId, GrantId, IdentityId, PersonGrantId, PersonId, PolicySetId, RequestId, ResourceId, TeamId, VendorId};
+use crate::base::time::{Span, Timestamp};
+use crate::identity::template::Template;
+use crate::identity::{CharterDraft, RiskTier};
+use crate::inventory::entitlement::Entitlement;
+use crate::inventory::resource::{Verification, WhenUnreachable};
+use crate::inventory::third_party::Sensitivity;
+use crate::people::person::Role;
+use crate::people::person_grant::PackageStep;
+use crate::people::sign_in::Assurance;
+use crate::policy::Action;
+use crate::store::row::{Record, RowKind};
+use crate::trust::signing_key::SigningAlgorithm;
+
+/// How long a request stays open.
+pub const OPEN_FOR: Span = Span::from_days(7);
+/// How long after its opening whoever may approve is reminded, and again after as long.
+pub const REMIND_AFTER: Span = Span::from_days(1);
+/// How long after its opening it is escalated.
+pub const ESCALATE_AFTER: Span = Span::from_days(3);
+
+/// Where a request stands (SECURITY.md, "States").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestState {
+    /// Waits for votes.
+    Open,
+    /// Has every vote; waits for its start.
+    Approved,
+    /// Somebody said no; terminal.
+    Denied,
+    /// Taken back; terminal.
+    Withdrawn,
+    /// Nobody answered in time, or what it rested on is gone; terminal.
+    Lapsed,
+    /// What was asked for is there; terminal.
+    Fulfilled,
+}
+
+impl RequestState {
+    /// Every state.
+    pub const ALL: &[Self] = &[Self::Open, Self::Approved, Self::Denied, Self::Withdrawn, Self::Lapsed, Self::Fulfilled];
+
+    /// The name in the log and in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Withdrawn => "withdrawn",
+            Self::Lapsed => "lapsed",
+            Self::Fulfilled => "fulfilled",
+        }
+    }
+
+    /// Whether the table has this step: open → approved, denied, withdrawn, lapsed · approved → fulfilled, lapsed.
+    pub const fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Open, Self::Approved | Self::Denied | Self::Withdrawn | Self::Lapsed) | (Self::Approved, Self::Fulfilled | Self::Lapsed)
+        )
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Matter {
+    /// That a pending identity becomes active with its charter.
+    Activation {
+        /// Which.
+        identity: IdentityId,
+    },
+    /// A grant for an identity, inside its charter, for a bounded time.
+    Access {
+        /// Which identity.
+        identity: IdentityId,
+        /// What.
+        entitlement: Entitlement,
+        /// From when; at once if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts_at: Option<Timestamp>,
+        /// For how long.
+        duration: Span,
+        /// For which of the charter's tasks, if the identity declares them (R54).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+    },
+    /// A wider charter for an active identity. Narrowing needs no request.
+    Charter {
+        /// Which identity.
+        identity: IdentityId,
+        /// The charter as it is to be.
+        charter: Box<CharterDraft>,
+    },
+    /// A later end, on verified need (R50).
+    Renewal {
+        /// Which identity.
+        identity: IdentityId,
+        /// The new end.
+        until: Timestamp,
+    },
+    /// Something that a person holds for a bounded time.
+    PersonAccess {
+        /// Which person.
+        person: PersonId,
+        /// A package by name, or
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        package: Option<String>,
+        /// single entitlements.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        entitlements: Vec<Entitlement>,
+        /// From when; at the person's start or at once if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        starts_at: Option<Timestamp>,
+        /// For how long.
+        duration: Span,
+        /// Before the usual steps, in a box of time: contractors only (R110).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fast_onboarding: bool,
+    },
+    /// A waived control.
+    Exception {
+        /// The proposed exception.
+        exception: ExceptionId,
+    },
+    /// Other roles in Tenure for a person.
+    Roles {
+        /// Whose.
+        person: PersonId,
+        /// All of them, as they are to be.
+        roles: Vec<Role>,
+    },
+    /// Another policy set in force.
+    Policy {
+        /// The proposed set.
+        policy: PolicySetId,
+    },
+    /// A template, new or changed.
+    Template {
+        /// As it is to be.
+        template: Box<Template>,
+    },
+    /// A record that authority rests on, changed so that somebody may do more, or more lightly.
+    Inventory {
+        /// The revision that was read; the change is made of no other.
+        revision: u64,
+        /// The record, and what of it is to be.
+        change: InventoryChange,
+    },
+}
+
+/// A change of a record that authority rests on: every field that such a change can be about, as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum InventoryChange {
+    /// A data domain.
+    DataDomain {
+        /// Which.
+        name: String,
+        /// How sensitive it counts as.
+        sensitivity: Sensitivity,
+    },
+    /// A resource.
+    Resource {
+        /// Which.
+        id: ResourceId,
+        /// The actions that it knows.
+        actions: Vec<String>,
+        /// The data domains that it holds.
+        data_domains: Vec<String>,
+        /// How credentials are checked there.
+        verification: Verification,
+        /// What happens there when Tenure can't be reached.
+        when_unreachable: WhenUnreachable,
+    },
+    /// An environment.
+    Environment {
+        /// Which.
+        name: String,
+        /// Whether it counts as production.
+        production: bool,
+        /// What tokens are signed with for resources that don't say otherwise.
+        signing_algorithm: SigningAlgorithm,
+    },
+    /// A vendor.
+    Vendor {
+        /// Which.
+        id: VendorId,
+        /// Who answers for it here.
+        owner: PersonId,
+        /// Whom to reach there.
+        contact: String,
+        /// The data domains that its contract allows.
+        data_domains: Vec<String>,
+        /// When the contract ends.
+        ends_at: Option<Timestamp>,
+    },
+    /// A package.
+    Package {
+        /// Which.
+        name: String,
+        /// What it is for.
+        description: String,
+        /// What it gives from its start.
+        entitlements: Vec<Entitlement>,
+        /// What it gives later.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<PackageStep>,
+        /// For how long at most.
+        max_duration: Span,
+    },
+}
+
+impl InventoryChange {
+    /// The record's id.
+    pub fn id(&self) -> String {
+        match self {
+            Self::DataDomain { name, .. } | Self::Environment { name, .. } | Self::Package { name, .. } => name.clone(),
+            Self::Resource { id, .. } => id.to_string(),
+            Self::Vendor { id, .. } => id.to_string(),
+        }
+    }
+
+    /// What the record is, in words.
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Self::DataDomain { .. } => "data domain",
+            Self::Resource { .. } => "resource",
+            Self::Environment { .. } => "environment",
+            Self::Vendor { .. } => "vendor",
+            Self::Package { .. } => "package",
+        }
+    }
+}
+
+/// On which side of the wall a request is (invariant 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// About a person's access.
+    Human,
+    /// About a non-human identity.
+    NonHuman,
+    /// About Tenure itself.
+    Administration,
+}
+
+impl Class {
+    /// The name in policies and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::NonHuman => "non_human",
+            Self::Administration => "administration",
+        }
+    }
+
+    /// The routes by which a request of this class may be approved, the lightest first. Tenure itself changes by an administrator's vote, whatever
+    /// a policy set permits (S-9).
+    pub const fn routes(self) -> &'static [Route] {
+        match self {
+            Self::Human | Self::NonHuman => Route::ALL,
+            Self::Administration => &[Route::Administrator],
+        }
+    }
+}
+
+impl Matter {
+    /// The name in policies, in the log and in filters.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Activation { .. } => "activation",
+            Self::Access { .. } => "access",
+            Self::Charter { .. } => "charter",
+            Self::Renewal { .. } => "renewal",
+            Self::PersonAccess { .. } => "person_access",
+            Self::Exception { .. } => "exception",
+            Self::Roles { .. } => "roles",
+            Self::Policy { .. } => "policy",
+            Self::Template { .. } => "template",
+            Self::Inventory { .. } => "inventory",
+        }
+    }
+
+    /// The identity concerned.
+    pub const fn identity(&self) -> Option<IdentityId> {
+        match self {
+            Self::Activation { identity } | Self::Access { identity, .. } | Self::Charter { identity, .. } | Self::Renewal { identity, .. } => Some(*identity),
+            _ => None,
+        }
+    }
+
+    /// The person concerned.
+    pub const fn person(&self) -> Option<PersonId> {
+        match self {
+            Self::PersonAccess { person, .. } | Self::Roles { person, .. } => Some(*person),
+            _ => None,
+        }
+    }
+}
+
+/// A place in a route: who fills it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The accountable owner of the identity concerned.
+    Owner,
+    /// The manager of the owner, or of the person concerned, as recorded when it was asked, holding the role manager.
+    Manager,
+    /// Somebody with the role security.
+    Security,
+    /// Somebody with the role administrator.
+    Administrator,
+}
+
+impl Place {
+    /// The name in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Manager => "manager",
+            Self::Security => "security",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// Who fills it, in words.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Owner => "accountable owner",
+            Self::Manager => "manager on record with the role manager",
+            Self::Security => "person with the role security",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+/// How a request is approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// By a named rule, without anybody's vote.
+    Auto,
+    /// By the owner or the manager.
+    OwnerOrManager,
+    /// By the manager.
+    Manager,
+    /// By security.
+    Security,
+    /// By the owner and security.
+    OwnerAndSecurity,
+    /// By the manager and security.
+    ManagerAndSecurity,
+    /// By two people of security, where there is no manager who may.
+    TwoOfSecurity,
+    /// By an administrator who didn't ask.
+    Administrator,
+}
+
+impl Route {
+    /// Every route, the lightest first: the order in which policy is asked.
+    pub const ALL: &[Self] = &[
+        Self::Auto,
+        Self::OwnerOrManager,
+        Self::Manager,
+        Self::Security,
+        Self::OwnerAndSecurity,
+        Self::ManagerAndSecurity,
+        Self::TwoOfSecurity,
+        Self::Administrator,
+    ];
+
+    /// The action by which policy permits it.
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Auto => Action::RouteAuto,
+            Self::OwnerOrManager => Action::RouteOwnerOrManager,
+            Self::Manager => Action::RouteManager,
+            Self::Security => Action::RouteSecurity,
+            Self::OwnerAndSecurity => Action::RouteOwnerAndSecurity,
+            Self::ManagerAndSecurity => Action::RouteManagerAndSecurity,
+            Self::TwoOfSecurity => Action::RouteTwoOfSecurity,
+            Self::Administrator => Action::RouteAdministrator,
+        }
+    }
+
+    /// Its votes: for each, the places one of which has to be filled.
+    pub const fn steps(self) -> &'static [&'static [Place]] {
+        match self {
+            Self::Auto => &[],
+            Self::OwnerOrManager => &[&[Place::Owner, Place::Manager]],
+            Self::Manager => &[&[Place::Manager]],
+            Self::Security => &[&[Place::Security]],
+            Self::OwnerAndSecurity => &[&[Place::Owner], &[Place::Security]],
+            Self::ManagerAndSecurity => &[&[Place::Manager], &[Place::Security]],
+            Self::TwoOfSecurity => &[&[Place::Security], &[Place::Security]],
+            Self::Administrator => &[&[Place::Administrator]],
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum Asker {
+    /// A person.
+    Person(PersonId),
+    /// A non-human identity.
+    Identity(IdentityId),
+}
+
+/// A vote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// Who.
+    pub by: PersonId,
+    /// For or against.
+    pub approves: bool,
+    /// The place that they filled.
+    pub place: Place,
+    /// When.
+    pub at: Timestamp,
+    /// The hash of what they read (S-8).
+    pub content_hash: String,
+    /// The purpose as it then read (R44).
+    pub purpose: String,
+    /// The version of the policy set that they were judged by.
+    pub policy_version: String,
+    /// What their sign-in was worth; none if an operator token stood for them.
+    pub assurance: Option<Assurance>,
+    /// What they said.
+    pub comment: String,
+}
+
+/// What became of a fulfilled request.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outcome {
+    /// Grants that were derived from it (R45).
+    pub grants: Vec<GrantId>,
+    /// Grants of a person that were.
+    pub person_grants: Vec<PersonGrantId>,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// On which side of the wall it is; its workflow's name begins with it.
+    pub class: Class,
+    /// What is asked for.
+    pub matter: Matter,
+    /// For which need.
+    pub purpose: String,
+    /// What was cut down to a ceiling before it was asked (R49): field and what was wanted.
+    pub clipped: Vec<Clipped>,
+    /// Who asks.
+    pub requested_by: Asker,
+    /// Persons who may not approve it, being who asks or benefits, or was of a team that does when it was asked (S-8).
+    pub interested: Vec<PersonId>,
+    /// Teams that run or gain from what it is about: nobody who is of one of them approves it (S-8).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interested_teams: Vec<TeamId>,
+    /// The accountable owner when it was asked.
+    pub owner: Option<PersonId>,
+    /// The manager when it was asked; a later one doesn't count (S-8).
+    pub manager: Option<PersonId>,
+    /// The tier when it was asked, of a non-human identity.
+    pub tier: Option<RiskTier>,
+    /// How it is approved.
+    pub route: Route,
+    /// The policies that permitted the route.
+    pub policies: Vec<String>,
+    /// The version of the policy set.
+    pub policy_version: String,
+    /// The hash of what is asked for, of the charter concerned and of the purpose: what votes bind (S-8).
+    pub content_hash: String,
+    /// The votes; an edit voids them.
+    pub votes: Vec<Vote>,
+    /// Where it stands.
+    pub state: RequestState,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it lapses unless it is answered.
+    pub lapses_at: Timestamp,
+    /// When it is to be fulfilled, if later than its approval.
+    pub starts_at: Option<Timestamp>,
+    /// How many reminders and escalations were sent.
+    pub reminders: u8,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// Why it ended, if not by a vote.
+    pub ended_because: Option<String>,
+    /// One person did what two have to, because there was no second administrator (S-10).
+    pub single_person: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Something wanted beyond a ceiling and cut down to it (R49).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clipped {
+    /// Which field.
+    pub field: String,
+    /// What was wanted.
+    pub wanted: String,
+    /// What is asked for instead.
+    pub given: String,
+}
+
+/// Why a vote doesn't count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadVote {
+    /// It isn't open.
+    #[error("the request is {}, not open", .0.as_str())]
+    NotOpen(RequestState),
+    /// The voter read something else.
+    #[error("the request was changed since it was read")]
+    ContentChanged,
+    /// The voter asked for it, or is otherwise the same accountable person.
+    #[error("who asks or benefits doesn't approve")]
+    SamePerson,
+    /// The voter voted already.
+    #[error("each approver votes once")]
+    VotedAlready,
+    /// No step of the route waits for this place.
+    #[error("no open step of the route takes this place")]
+    PlaceTaken,
+}
+
+impl Request {
+    /// The workflow's name in the record: human and non-human ones differ (R2).
+    pub fn workflow(&self) -> String {
+        format!("{}.{}", self.class.as_str(), self.matter.as_str())
+    }
+
+    /// The steps that wait for a vote.
+    pub fn open_steps(&self) -> Vec<&'static [Place]> {
+        let mut votes: Vec<Place> = self.votes.iter().filter(|vote| vote.approves).map(|vote| vote.place).collect();
+        let mut open = Vec::new();
+        for step in self.route.steps() {
+            match votes.iter().position(|place| step.contains(place)) {
+                Some(n) => {
+                    votes.remove(n);
+                }
+                None => open.push(*step),
+            }
+        }
+        open
+    }
+
+    /// Adds a vote. The caller has checked that policy lets the voter fill the place; the rest is checked here.
+    ///
+    /// # Errors
+    /// Why it doesn't count.
+    pub fn vote(mut self, vote: Vote) -> Result<Self, BadVote> {
+        if self.state != RequestState::Open {
+            return Err(BadVote::NotOpen(self.state));
+        }
+        if vote.content_hash != self.content_hash {
+            return Err(BadVote::ContentChanged);
+        }
+        if self.interested.contains(&vote.by) && vote.approves && !self.single_person {
+            return Err(BadVote::SamePerson);
+        }
+        if self.votes.iter().any(|earlier| earlier.by == vote.by) {
+            return Err(BadVote::VotedAlready);
+        }
+        if !self.open_steps().iter().any(|step| step.contains(&vote.place)) {
+            return Err(BadVote::PlaceTaken);
+        }
+        let at = vote.at;
+        let approves = vote.approves;
+        self.votes.push(vote);
+        if !approves {
+            self.state = RequestState::Denied;
+            self.decided_at = Some(at);
+        } else if self.open_steps().is_empty() {
+            self.state = RequestState::Approved;
+            self.decided_at = Some(at);
+        }
+        Ok(self)
+    }
+
+    /// Goes on to a state that no vote leads to.
+    ///
+    /// # Errors
+    /// The table has no such step; the request's state is given back.
+    pub fn end(mut self, next: RequestState, because: Option<String>, at: Timestamp) -> Result<Self, RequestState> {
+        if !self.state.may_become(next) {
+            return Err(self.state);
+        }
+        self.state = next;
+        self.ended_because = because;
+        self.decided_at = self.decided_at.or(Some(at));
+        Ok(self)
+    }
+
+    /// Whether it goes on a route of its class, and each step of that has its vote: then what is asked for may come about.
+    pub fn is_carried(&self) -> bool {
+        self.class.routes().contains(&self.route) && self.open_steps().is_empty()
+    }
+
+    /// Who approved it.
+    pub fn approvers(&self) -> Vec<PersonId> {
+        self.votes.iter().filter(|vote| vote.approves).map(|vote| vote.by).collect()
+    }
+}
+
+impl Record for Request {
+    const KIND: RowKind = RowKind::Request;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let mut terms = vec![
+            format!("state={}", self.state.as_str()),
+            format!("type={}", self.matter.as_str()),
+            format!("class={}", self.class.as_str()),
+        ];
+        terms.extend(self.matter.identity().map(|identity| format!("identity={identity}")));
+        terms.extend(self.matter.person().map(|person| format!("person={person}")));
+        terms.push(match self.requested_by {
+            Asker::Person(person) => format!("requester={person}"),
+            Asker::Identity(identity) => format!("requester={identity}"),
+        });
+        terms
+    }
+}

@@ -1,0 +1,158 @@
+//! Reviews: somebody answers whether an access is still needed (R81, R88, R93, R116).
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
+use crate::base::time::{Span, Timestamp};
+use crate::store::row::{Record, RowKind};
+
+/// How long a review that an event asks for may take.
+pub const ANSWER_WITHIN: Span = Span::from_days(14);
+
+/// What asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewTrigger {
+    /// A key or a secret was replaced (R81, R93).
+    Rotation,
+    /// An owner left or handed it over (R93).
+    Offboarding,
+    /// The first review of a person's access (R116).
+    Early,
+    /// The cadence of its tier.
+    Cadence,
+    /// It was not used (R76).
+    Dormancy,
+    /// A release or an integration change (R88).
+    Release,
+}
+
+impl ReviewTrigger {
+    /// The name in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotation => "rotation",
+            Self::Offboarding => "offboarding",
+            Self::Early => "early",
+            Self::Cadence => "cadence",
+            Self::Dormancy => "dormancy",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// What is reviewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum ReviewSubject {
+    /// An identity and all that it holds.
+    Identity(IdentityId),
+    /// A person's grant.
+    PersonGrant(PersonGrantId),
+}
+
+/// Something that the subject held when the review was opened, and whether it was used (R88).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privilege {
+    /// The resource.
+    pub resource: String,
+    /// The action.
+    pub action: String,
+    /// When a decision last allowed it; never, as far as is known, if empty.
+    pub last_used: Option<Timestamp>,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewAnswer {
+    /// Still needed as it is.
+    Keep,
+    /// Not needed: it ends.
+    Revoke,
+}
+
+/// Where a review stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewState {
+    /// Waits for its answer.
+    Open,
+    /// Answered; terminal.
+    Answered,
+    /// Not answered in time: the default was applied; terminal.
+    Lapsed,
+    /// No longer needed, its subject having ended; terminal.
+    Closed,
+}
+
+impl ReviewState {
+    /// The name in the log and in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Answered => "answered",
+            Self::Lapsed => "lapsed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// Its id.
+    pub id: ReviewId,
+    /// What is reviewed.
+    pub subject: ReviewSubject,
+    /// What asks for it.
+    pub trigger: ReviewTrigger,
+    /// Who is asked: the accountable owner, or the person's manager.
+    pub reviewer: Option<PersonId>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it has to be answered.
+    pub due_at: Timestamp,
+    /// Where it stands.
+    pub state: ReviewState,
+    /// The answer, by whom, when, and what they said.
+    pub answer: Option<Answered>,
+    /// What the subject held when it was opened, beside what of it was used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub privileges: Vec<Privilege>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// What.
+    pub answer: ReviewAnswer,
+    /// By whom.
+    pub by: PersonId,
+    /// When.
+    pub at: Timestamp,
+    /// What they said.
+    pub comment: String,
+}
+
+impl Record for Review {
+    const KIND: RowKind = RowKind::Review;
+    fn row_id(&self) -> String {
+        self.id.to_string()
+    }
+    fn terms(&self) -> Vec<String> {
+        let mut terms = vec![
+            match self.subject {
+                ReviewSubject::Identity(id) => format!("identity={id}"),
+                ReviewSubject::PersonGrant(id) => format!("person_grant={id}"),
+            },
+            format!("state={}", self.state.as_str()),
+            format!("trigger={}", self.trigger.as_str()),
+        ];
+        terms.extend(self.reviewer.map(|reviewer| format!("reviewer={reviewer}")));
+        terms
+    }
+}

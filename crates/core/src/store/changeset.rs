@@ -1,0 +1,329 @@
+//! What a decision wants changed: events and rows, under preconditions, in one commit.
+
+use crate::base::id::EventId;
+use crate::base::time::Timestamp;
+use crate::store::due::DueKind;
+use crate::store::event::{Actor, ControlPoint, Event, Unwritable};
+use crate::store::row::{Record, RowKey, RowKind, Stored};
+
+/// What must still be so when the commit happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The row is at this revision: it was read, and the decision rests on it.
+    Revision(RowKey, u64),
+    /// There is no such row.
+    Absent(RowKey),
+}
+
+/// A row to write; the write itself demands the revision that it replaces.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// Which row.
+    pub key: RowKey,
+    /// The revision that is replaced; 0 demands that there is none.
+    pub replaces: u64,
+    /// The record as JSON.
+    pub body: Vec<u8>,
+    /// What lists can filter by.
+    pub terms: Vec<String>,
+    /// When the row may be dropped without an event.
+    pub droppable_after: Option<Timestamp>,
+}
+
+/// A key that can be used once (proof ids, names): a second use is a conflict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The namespace, e.g. `jti`.
+    pub space: &'static str,
+    /// The key.
+    pub key: String,
+    /// Until when it must be remembered; `None` is for ever.
+    pub until: Option<Timestamp>,
+}
+
+/// A bounded increment: refused if it would pass the limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend {
+    /// The budget, e.g. `issue/idn_…`.
+    pub budget: String,
+    /// The window's start; windows don't share a count.
+    pub window: Timestamp,
+    /// When the count may be forgotten.
+    pub until: Timestamp,
+    /// How much to add.
+    pub by: u32,
+    /// The highest count allowed.
+    pub limit: u32,
+}
+
+/// A change to the deadlines of a subject. There is one deadline for each (kind, subject).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueChange {
+    /// Falls due at this time; replaces what stood, and invalidates the lease of whoever works on it.
+    Set(DueKind, String, Timestamp),
+    /// No longer falls due.
+    Clear(DueKind, String),
+    /// Done by the holder of this fencing token: removes the deadline only if the token is still the newest.
+    Ack(DueKind, String, u64),
+    /// Not done; due again at the time, by the holder of this fencing token.
+    Retry(DueKind, String, u64, Timestamp),
+}
+
+/// Everything that one commit does. Events ride in the same commit as the state they explain.
+#[derive(Debug, Clone)]
+pub struct Changeset {
+    /// The first event's id: writing the same id again settles an unknown outcome.
+    pub id: EventId,
+    /// Who does it.
+    pub actor: Actor,
+    /// The time it was decided with.
+    pub at: Timestamp,
+    /// What happened; never empty.
+    pub events: Vec<Event>,
+    /// What the decision rests on.
+    pub expects: Vec<Expect>,
+    /// Rows to write.
+    pub puts: Vec<Put>,
+    /// Keys to use up.
+    pub once: Vec<Once>,
+    /// Budgets to spend from.
+    pub spends: Vec<Spend>,
+    /// Deadlines to change.
+    pub due: Vec<DueChange>,
+    /// Subjects whose personal values are erased.
+    pub erase: Vec<String>,
+    /// Written even where the disk is full, though it takes nothing away: the sign-in of somebody of security, without which they
+    /// could stop nobody (S-16).
+    pub stands_for_stopping: bool,
+    /// The first of its records that can't be written so that it is read back.
+    unwritable: Option<Unwritable>,
+}
+
+impl Changeset {
+    /// A changeset with its first event: there is no change without its record.
+    pub fn new(actor: Actor, at: Timestamp, event: Event) -> Self {
+        Self {
+            id: event.id,
+            actor,
+            at,
+            events: vec![event],
+            expects: Vec::new(),
+            puts: Vec::new(),
+            once: Vec::new(),
+            spends: Vec::new(),
+            due: Vec::new(),
+            erase: Vec::new(),
+            stands_for_stopping: false,
+            unwritable: None,
+        }
+    }
+
+    /// What of it can't be recorded: then no store writes any of it.
+    pub fn unwritable(&self) -> Option<&Unwritable> {
+        self.unwritable.as_ref().or_else(|| self.events.iter().find_map(Event::unwritable))
+    }
+
+    /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
+    pub fn is_essential(&self) -> bool {
+        // A refusal takes nothing, whatever was asked for.
+        let takes =
+            |event: &Event| event.kind != "access.refused" && matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
+        let gives = |event: &Event| {
+            matches!(
+                event.control,
+                ControlPoint::Approve | ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Resume | ControlPoint::Administer
+            ) || matches!(event.kind, "request.fulfilled" | "identity.transferred")
+        };
+        // What proves or confers something is not new in a commit that only takes away.
+        let confers = |put: &Put| match put.key.kind {
+            RowKind::Credential
+            | RowKind::Grant
+            | RowKind::PersonGrant
+            | RowKind::Binding
+            | RowKind::JoinToken
+            | RowKind::OperatorToken
+            | RowKind::Passkey
+            | RowKind::SignInBinding
+            | RowKind::Invitation => put.replaces == 0,
+            RowKind::Session => put.replaces == 0 && !self.stands_for_stopping,
+            _ => false,
+        };
+        (self.stands_for_stopping || self.events.iter().any(takes)) && !self.events.iter().any(gives) && !self.puts.iter().any(confers)
+    }
+
+    /// Whether it may be written while a checkpoint outside contradicts the log (S-1): it takes authority away, or says what was seen and
+    /// confers nothing.
+    pub fn confers_nothing(&self) -> bool {
+        let seen = |event: &Event| {
+            matches!(event.control, ControlPoint::Use | ControlPoint::Review)
+                || matches!(event.kind, "access.refused" | "log.contradicted" | "deadline.postponed" | "deadline.dropped")
+        };
+        self.is_essential() || (self.events.iter().all(seen) && !self.puts.iter().any(|put| put.replaces == 0 && put.key.kind == RowKind::Session))
+    }
+
+    /// Adds a further event.
+    pub fn event(&mut self, event: Event) -> &mut Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Demands that what was read is still so.
+    pub fn expect<T: Record>(&mut self, read: &Stored<T>) -> &mut Self {
+        self.expects.push(Expect::Revision(read.value.key(), read.revision));
+        self
+    }
+
+    /// Demands that there is no such row.
+    pub fn expect_absent(&mut self, key: RowKey) -> &mut Self {
+        self.expects.push(Expect::Absent(key));
+        self
+    }
+
+    /// Writes a new record.
+    pub fn insert<T: Record>(&mut self, record: &T) -> &mut Self {
+        self.put(record, 0)
+    }
+
+    /// Writes a record over the one that was read.
+    pub fn replace<T: Record>(&mut self, read: &Stored<T>, record: &T) -> &mut Self {
+        self.put(record, read.revision)
+    }
+
+    fn put<T: Record>(&mut self, record: &T, replaces: u64) -> &mut Self {
+        let key = record.key();
+        let body = match written::<T>(record) {
+            Ok(body) => body,
+            Err(error) => {
+                self.unwritable.get_or_insert(Unwritable {
+                    what: format!("the row {key}"),
+                    why: error.to_string(),
+                });
+                return self;
+            }
+        };
+        let mut terms = record.terms();
+        terms.sort_unstable();
+        terms.dedup();
+        self.puts.push(Put {
+            key,
+            replaces,
+            body,
+            terms,
+            droppable_after: record.droppable_after(),
+        });
+        self
+    }
+}
+
+/// A record as JSON that reads as a record again: what doesn't is found out now, while nothing rests on it.
+fn written<T: Record>(record: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let body = serde_json::to_vec(record)?;
+    serde_json::from_slice::<T>(&body).map(|_| body)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::store::row::RowKind;
+
+    /// A record with a number that JSON may have no word for, and keys that it may not take.
+    #[derive(Serialize, Deserialize)]
+    struct Measured {
+        number: f64,
+        keys: std::collections::BTreeMap<Vec<u8>, u8>,
+    }
+
+    impl Record for Measured {
+        const KIND: RowKind = RowKind::Team;
+        fn row_id(&self) -> String {
+            "one".into()
+        }
+    }
+
+    fn changeset(events: &[(&'static str, ControlPoint)]) -> Changeset {
+        let mut events = events.iter().map(|(kind, control)| Event::new(EventId::from_u128(1), kind, *control));
+        let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
+        changeset.events.extend(events);
+        changeset
+    }
+
+    fn with_new(mut changeset: Changeset, kind: RowKind) -> Changeset {
+        changeset.puts.push(Put {
+            key: RowKey { kind, id: "x".into() },
+            replaces: 0,
+            body: Vec::new(),
+            terms: Vec::new(),
+            droppable_after: None,
+        });
+        changeset
+    }
+
+    #[test]
+    fn s16_space_is_reserved_for_what_only_takes_away() {
+        let revoked = ("credential.revoked", ControlPoint::Revoke);
+        for taking in [
+            revoked,
+            ("identity.suspended", ControlPoint::Suspend),
+            ("identity.retiring", ControlPoint::Retire),
+        ] {
+            assert!(changeset(&[taking]).is_essential());
+            assert!(changeset(&[taking, ("review.opened", ControlPoint::Review)]).is_essential());
+            assert!(with_new(changeset(&[taking]), RowKind::Cut).is_essential());
+        }
+        for giving in [
+            ("request.approved", ControlPoint::Approve),
+            ("credential.issued", ControlPoint::Issue),
+            ("identity.renewed", ControlPoint::Renew),
+            ("identity.resumed", ControlPoint::Resume),
+            ("sign_in.bound", ControlPoint::Administer),
+            ("identity.transferred", ControlPoint::Transfer),
+        ] {
+            assert!(!changeset(&[giving]).is_essential(), "{giving:?}");
+            assert!(!changeset(&[revoked, giving]).is_essential(), "{giving:?} rides along");
+        }
+        for kind in [RowKind::Credential, RowKind::Grant, RowKind::OperatorToken, RowKind::Passkey, RowKind::Session] {
+            assert!(!with_new(changeset(&[revoked]), kind).is_essential(), "{kind:?} rides along");
+        }
+        for control in [ControlPoint::Use, ControlPoint::Suspend, ControlPoint::Revoke, ControlPoint::Retire] {
+            assert!(!changeset(&[("access.refused", control)]).is_essential(), "{control:?} was refused");
+        }
+    }
+
+    #[test]
+    fn s16_security_can_sign_in_and_bind_nothing_new() {
+        let sign_in = |kind| {
+            let mut changeset = with_new(
+                changeset(&[("sign_in.succeeded", ControlPoint::Use), ("session.started", ControlPoint::Use)]),
+                kind,
+            );
+            changeset.stands_for_stopping = true;
+            changeset
+        };
+        assert!(sign_in(RowKind::Session).is_essential());
+        assert!(!sign_in(RowKind::Passkey).is_essential());
+        assert!(!sign_in(RowKind::SignInBinding).is_essential());
+    }
+
+    #[test]
+    fn d13_what_cannot_be_written_or_read_back_makes_the_changeset_unwritable() {
+        let with = |number, keys: &[(Vec<u8>, u8)]| {
+            let mut changeset = changeset(&[("team.created", ControlPoint::Administer)]);
+            let keys = keys.iter().cloned().collect();
+            changeset.insert(&Measured { number, keys });
+            changeset
+        };
+        assert_eq!(with(0.5, &[]).unwritable(), None);
+        for changeset in [with(f64::NAN, &[]), with(0.5, &[(vec![1], 1)])] {
+            assert_eq!(changeset.unwritable().unwrap().what, "the row team/one");
+            assert!(changeset.puts.is_empty(), "no empty body waits to be written");
+        }
+        let mut fact = changeset(&[("team.created", ControlPoint::Administer)]);
+        fact.event(
+            Event::new(EventId::from_u128(2), "team.measured", ControlPoint::Administer).fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])),
+        );
+        assert_eq!(fact.unwritable().unwrap().what, "the fact `keys` of the event team.measured");
+        assert!(!fact.events[1].data.contains_key("keys"), "it is no null");
+    }
+}

@@ -1,0 +1,11 @@
+//! What a store keeps and promises: rows, changesets, events, floors and epochs, and the port that stores implement.
+
+pub mod changeset;
+pub mod due;
+pub mod epoch;
+pub mod event;
+pub mod floor;
+pub mod port;
+pub mod row;
+pub mod secret;
+pub mod state_digest;
