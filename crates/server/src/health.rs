@@ -12,7 +12,7 @@ use tenure_engine::kernel::{epoch, keys};
 use tenure_engine::log::{notifications, places};
 use tenure_engine::state::verification;
 
-use crate::App;
+use crate::app::App;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -22,37 +22,37 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match keys::log_size(&app.engine).await {
+    match keys::log_size(&app.kernel).await {
         // Still ready: a balancer that took it out of service would take revocations away too.
         // Likewise: what is left is to revoke.
-        Ok(_) if epoch::is_contradicted(&app.engine) => (
+        Ok(_) if epoch::is_contradicted(&app.kernel) => (
             StatusCode::OK,
             "degraded: a checkpoint that is kept outside contradicts the log, nothing is issued until `tenure restore --new-epoch`\n",
         ),
-        Ok(_) if keys::disk_is_full(&app.engine) => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
-        Ok(_) if app.engine.reading().reliable && places::failing_places(&app.engine) > 0 => (
+        Ok(_) if keys::disk_is_full(&app.kernel) => (StatusCode::OK, "degraded: the disk is full, only what takes authority away is written\n"),
+        Ok(_) if app.kernel.reading().reliable && places::failing_places(&app.kernel) > 0 => (
             StatusCode::OK,
             "degraded: a place doesn't keep the log's checkpoints, a rollback would not be noticed there: see the finding `checkpoints-not-kept`\n",
         ),
-        Ok(_) if app.engine.reading().reliable && verification::state_verified(&app.engine).0 > 0 => (
+        Ok(_) if app.kernel.reading().reliable && verification::state_verified(&app.kernel).0 > 0 => (
             StatusCode::OK,
             "degraded: rows of the database aren't what the log says: see the finding `state-altered`\n",
         ),
-        Ok(_) if app.engine.reading().reliable => (StatusCode::OK, "ok\n"),
+        Ok(_) if app.kernel.reading().reliable => (StatusCode::OK, "ok\n"),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "the clock stepped: nothing is issued\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store can't be reached\n"),
     }
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let size = keys::log_size(&app.engine).await.unwrap_or(0);
-    let sealed = keys::sealed_size(&app.engine).await.unwrap_or(0);
-    let reliable = u8::from(app.engine.reading().reliable);
-    let full = u8::from(keys::disk_is_full(&app.engine));
-    let contradicted = u8::from(epoch::is_contradicted(&app.engine));
-    let epoch = epoch::epoch_number(&app.engine);
-    let failing = places::failing_places(&app.engine);
-    let (faults, verified_at) = verification::state_verified(&app.engine);
+    let size = keys::log_size(&app.kernel).await.unwrap_or(0);
+    let sealed = keys::sealed_size(&app.kernel).await.unwrap_or(0);
+    let reliable = u8::from(app.kernel.reading().reliable);
+    let full = u8::from(keys::disk_is_full(&app.kernel));
+    let contradicted = u8::from(epoch::is_contradicted(&app.kernel));
+    let epoch = epoch::epoch_number(&app.kernel);
+    let failing = places::failing_places(&app.kernel);
+    let (faults, verified_at) = verification::state_verified(&app.kernel);
     let mut text = format!(
         "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
          # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
@@ -64,7 +64,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
          # HELP tenure_state_faults Rows that were not what the log says when the state was last held against it.\n# TYPE tenure_state_faults gauge\ntenure_state_faults {faults}\n\
          # HELP tenure_state_verified_timestamp_seconds When that was; 0: not since the start.\n# TYPE tenure_state_verified_timestamp_seconds gauge\ntenure_state_verified_timestamp_seconds {verified_at}\n"
     );
-    for (name, help, value) in app.engine.counters().all() {
+    for (name, help, value) in app.kernel.counters().all() {
         text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));
     }
     text.push_str(&holds(&app).await);
@@ -74,7 +74,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 /// The holds in force, by the sort of scope. Nothing is said while they can't be read: it would be untrue.
 async fn holds(app: &App) -> String {
-    let Ok(counts) = holds::holds_in_force(&app.engine).await else {
+    let Ok(counts) = holds::holds_in_force(&app.kernel).await else {
         return String::new();
     };
     let mut text = "# HELP tenure_holds Holds in force, by the sort of scope.\n# TYPE tenure_holds gauge\n".to_owned();
@@ -89,11 +89,11 @@ type Gauge = fn(&ChannelView, Timestamp) -> i64;
 
 /// How the delivery of notices stands, for each channel that this server delivers on.
 async fn notifications(app: &App) -> String {
-    let channels = notifications::configured_channels(&app.engine).await.unwrap_or_default();
+    let channels = notifications::configured_channels(&app.kernel).await.unwrap_or_default();
     if channels.is_empty() {
         return String::new();
     }
-    let now = app.engine.now();
+    let now = app.kernel.now();
     let gauges: [(&str, &str, Gauge); 3] = [
         ("tenure_notices_pending", "Notices that are still to be delivered.", |view, _| {
             i64::try_from(view.pending).unwrap_or(i64::MAX)

@@ -1,19 +1,16 @@
 //! The HTTP edge: authenticates the caller, parses, limits, and hands over to the engine. It decides nothing.
 
-mod admission;
+mod app;
 mod approve;
-mod client_certificates;
-mod error;
-mod extract;
+mod caller;
+mod contract;
 mod health;
-mod keys;
-mod listing;
+mod layers;
+mod limits;
 pub mod outbound;
 mod protocols;
 mod serve;
-mod shares;
 mod sign_in;
-mod streams;
 mod v1;
 
 use std::sync::Arc;
@@ -29,32 +26,17 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::app::App;
+use crate::contract::error;
 pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, serve};
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What handlers share.
-#[derive(Clone)]
-pub(crate) struct App {
-    pub engine: Arc<Kernel>,
-    /// Sign-ins that were begun lately.
-    pub sign_ins: Arc<sign_in::Attempts>,
-    /// Requests under way.
-    pub requests: Arc<admission::Admission>,
-    /// Streams that are open.
-    pub streams: Arc<streams::Streams>,
-}
-
 /// Every route of the server.
-pub fn router(engine: Arc<Kernel>) -> Router {
-    let app = App {
-        engine,
-        sign_ins: Arc::new(sign_in::Attempts::new()),
-        requests: Arc::default(),
-        streams: Arc::default(),
-    };
+pub fn router(kernel: Arc<Kernel>) -> Router {
+    let app = App::new(kernel);
     let bounded = Router::new()
         .merge(v1::routes())
         .merge(protocols::routes())
@@ -75,8 +57,8 @@ pub fn router(engine: Arc<Kernel>) -> Router {
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
             SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             DefaultBodyLimit::max(MAX_BODY),
-            axum::middleware::from_fn_with_state(app.clone(), admission::admit),
-            axum::middleware::from_fn_with_state(app.clone(), keys::next_nonce),
+            axum::middleware::from_fn_with_state(app.clone(), layers::admit),
+            axum::middleware::from_fn_with_state(app.clone(), layers::next_nonce),
         ))
         .with_state(app)
 }

@@ -14,10 +14,14 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::link;
 use tenure_engine::people::sign_in;
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Form, Path, Source};
-use crate::sign_in::{Attempt, Browser, encoded};
+use crate::app::App;
+use crate::contract::body::Form;
+use crate::contract::error::Failure;
+use crate::contract::query::Path;
+use crate::contract::source::Source;
+use crate::limits::attempts::Attempt;
+use crate::sign_in::browser::Browser;
+use crate::sign_in::html::encoded;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new().route("/approve/{link}", get(show).post(answer))
@@ -28,7 +32,7 @@ async fn show(State(app): State<App>, Source(source): Source, Browser(caller): B
         Ok(caller) => caller,
         Err(response) => return Ok(response),
     };
-    Ok(match link::approval(&app.engine, &caller, &link).await {
+    Ok(match link::approval(&app.kernel, &caller, &link).await {
         Ok(approval) => page::approval(&link, &approval),
         Err(error) => page::problem(error.into()),
     })
@@ -67,7 +71,7 @@ async fn answer(
         comment: answered.comment,
     };
     let approves = answered.decision == Decision::Approve;
-    Ok(match link::answer_by_link(&app.engine, &caller, &link, approves, vote).await {
+    Ok(match link::answer_by_link(&app.kernel, &caller, &link, approves, vote).await {
         // The page is read again, so that loading it anew votes for nothing.
         Ok(_) => Redirect::to(&format!("/approve/{link}")).into_response(),
         Err(error) => page::problem(error.into()),
@@ -77,19 +81,19 @@ async fn answer(
 /// Who reads the page: somebody who signed in just now and can't have been phished (S-7), or else the way to do that and back. A link that
 /// isn't good leads nobody anywhere, and costs its sender their share of attempts; a good one has its own.
 async fn reader(app: &App, source: &str, caller: Option<Caller>, link: &str) -> Result<Result<Caller, Response>, Failure> {
-    match link::linked(&app.engine, link).await {
+    match link::linked(&app.kernel, link).await {
         Ok(_) => app.sign_ins.count(Attempt::Link(link))?,
         Err(OpError::NotFound(_)) => {
             app.sign_ins.count(Attempt::NoLink { source })?;
             if caller.is_none() {
-                app.engine.count_stranger(Reason::ProofInvalid, source);
+                app.kernel.count_stranger(Reason::ProofInvalid, source);
             }
             return Ok(Err(page::not_good()));
         }
         Err(other) => return Err(other.into()),
     }
     match caller {
-        Some(caller) if sign_in::me(&app.engine, &caller).fresh => Ok(Ok(caller)),
+        Some(caller) if sign_in::me(&app.kernel, &caller).fresh => Ok(Ok(caller)),
         _ => {
             let back = encoded(&format!("/approve/{link}"));
             Ok(Err(Redirect::to(&format!("/sign-in?fresh=true&return_to={back}")).into_response()))

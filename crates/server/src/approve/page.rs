@@ -7,7 +7,7 @@ use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::request::{Matter, Place, RequestState, Route, Vote};
 use tenure_engine::matters::link::{Approval, Named};
 
-use crate::error::Failure;
+use crate::contract::error::Failure;
 use crate::sign_in::html::{self, Html, page};
 
 /// The page of a request, with its buttons as long as it waits for this reader.

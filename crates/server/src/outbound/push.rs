@@ -16,7 +16,7 @@ use tenure_log::note::MAX_NOTE_BYTES;
 use tenure_log::{Checkpoint, SignedNote};
 use tokio::sync::Semaphore;
 
-use super::Outbound;
+use crate::outbound::Outbound;
 
 /// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as `checkpoint-<size>`. Those of a later
 /// epoch, which has a log of its own name, go into a folder beside them, `epoch-<number>`.

@@ -14,7 +14,7 @@ use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::{Notice, Notify, Undelivered};
 
-use super::Outbound;
+use crate::outbound::Outbound;
 
 const PREFIX: &str = "whsec_";
 /// The length of the key in bytes (Standard Webhooks).

@@ -15,10 +15,13 @@ use tenure_engine::access::evaluation;
 use tenure_engine::credentials::introspection;
 use tenure_engine::kernel::error::OpError;
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Claimed, Reply, Source, authorization, buffered, ok, proven};
-use crate::keys::Keys;
+use crate::app::App;
+use crate::caller::keys::Keys;
+use crate::caller::operator::authorization;
+use crate::contract::body::{Claimed, buffered};
+use crate::contract::error::Failure;
+use crate::contract::reply::{Reply, ok};
+use crate::contract::source::{Source, proven};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,25 +46,25 @@ async fn same_request_id(request: Request, next: Next) -> Response {
 async fn evaluate(State(app): State<App>, Source(source): Source, keys: Keys, request: Request) -> Reply<Decision> {
     let (request, whole) = buffered(request, &app).await;
     let Some((scheme, token)) = authorization(request.headers())? else {
-        app.engine.count_stranger(Reason::ProofMissing, &source);
+        app.kernel.count_stranger(Reason::ProofMissing, &source);
         return Err(Failure::of(
             Problem::refusal(401, Reason::ProofMissing).hint("send the enforcement point's own access token as Bearer"),
         ));
     };
     let shown = keys.with_a_token(scheme)?;
-    let enforcer = introspection::authenticate_enforcer(&app.engine, &token, &shown).await.map_err(|error| {
+    let enforcer = introspection::authenticate_enforcer(&app.kernel, &token, &shown).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
-            app.engine.count_stranger(*reason, &source);
+            app.kernel.count_stranger(*reason, &source);
         }
         Failure::from(error)
     })?;
     whole?;
     proven(request.extensions());
     let Claimed(ask) = Claimed::<Evaluation>::from_request(request, &app).await?;
-    ok(evaluation::evaluate(&app.engine, &enforcer, &ask).await?)
+    ok(evaluation::evaluate(&app.kernel, &enforcer, &ask).await?)
 }
 
 async fn configuration(State(app): State<App>) -> Reply<Value> {
-    let base = &app.engine.settings().public_url;
+    let base = &app.kernel.settings().public_url;
     ok(json!({"policy_decision_point": base, "access_evaluation_endpoint": format!("{base}/access/v1/evaluation")}))
 }

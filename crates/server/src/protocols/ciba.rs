@@ -13,9 +13,10 @@ use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::backchannel::{self, BackchannelAsk};
 
-use super::oauth::{Form, OAuthError, client_proof, oauth_error};
-use crate::App;
-use crate::extract::{Path, Source};
+use crate::app::App;
+use crate::contract::query::Path;
+use crate::contract::source::Source;
+use crate::protocols::oauth::{Form, OAuthError, client_proof, oauth_error};
 
 /// The grant type under which the answer is fetched.
 pub(super) const GRANT: &str = "urn:openid:params:grant-type:ciba";
@@ -27,7 +28,7 @@ pub(super) fn routes() -> Router<App> {
 async fn authorize(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = client_proof(&form)? else {
-        app.engine.count_stranger(Reason::ProofMissing, &source);
+        app.kernel.count_stranger(Reason::ProofMissing, &source);
         return Err(OAuthError::no_proof(&form));
     };
     if form.get("request").is_some() {
@@ -45,7 +46,7 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>, Sour
         client_notification_token: form.get("client_notification_token").map(str::to_owned),
         source,
     };
-    let opened = backchannel::ask_for_more(&app.engine, ask).await.map_err(failure)?;
+    let opened = backchannel::ask_for_more(&app.kernel, ask).await.map_err(failure)?;
     let answer = json!({
         "auth_req_id": opened.auth_req_id,
         "expires_in": opened.expires_in,

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use tenure_engine::credentials::token::ACCESS_TOKEN_TYPE;
 use tenure_engine::credentials::token::ask::Grant;
 
-use super::oauth::{Form, OAuthError};
+use crate::protocols::oauth::{Form, OAuthError};
 
 /// The grant type.
 pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

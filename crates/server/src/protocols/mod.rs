@@ -8,7 +8,7 @@ mod signals;
 
 use axum::Router;
 
-use crate::App;
+use crate::app::App;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

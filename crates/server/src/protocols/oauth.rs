@@ -19,11 +19,16 @@ use tenure_engine::credentials::token::{self, DETAIL_TYPES, Proof, prove};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::keys;
 
-use super::{ciba, exchange};
-use crate::App;
-use crate::error::{Failure, problem_of, status_headers, whole_seconds};
-use crate::extract::{Path, Reply, Source, authorization, body, buffered, ok};
-use crate::keys::{Keys, challenge};
+use crate::app::App;
+use crate::caller::keys::Keys;
+use crate::caller::operator::authorization;
+use crate::contract::body::{body, buffered};
+use crate::contract::challenge::challenge;
+use crate::contract::error::{Failure, problem_of, status_headers, whole_seconds};
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, ok};
+use crate::contract::source::Source;
+use crate::protocols::{ciba, exchange};
 use crate::serve::Connection;
 use crate::sign_in::html;
 
@@ -357,7 +362,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
     let (proof, failed) = match form.must("grant_type")? {
         CLIENT_CREDENTIALS => {
             let Some(proof) = own_proof(&form)? else {
-                app.engine.count_stranger(Reason::ProofMissing, &source);
+                app.kernel.count_stranger(Reason::ProofMissing, &source);
                 return Err(OAuthError::no_proof(&form));
             };
             (proof, "invalid_client")
@@ -371,7 +376,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         ciba::GRANT | exchange::GRANT => match client_proof(&form)? {
             Some(proof) => (proof, "invalid_client"),
             None => {
-                app.engine.count_stranger(Reason::ProofMissing, &source);
+                app.kernel.count_stranger(Reason::ProofMissing, &source);
                 return Err(OAuthError::no_proof(&form));
             }
         },
@@ -399,7 +404,7 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
         sender: form.keys.for_a_token().map_err(|error| oauth_error(error, failed))?,
         source,
     };
-    let issued = token::issue_token(&app.engine, ask).await.map_err(|error| oauth_error(error, failed))?;
+    let issued = token::issue_token(&app.kernel, ask).await.map_err(|error| oauth_error(error, failed))?;
     connection.iter().for_each(Connection::prove);
     Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
 }
@@ -417,11 +422,11 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
         None => None,
         Some((scheme, access_token)) => {
             let shown = Keys::of_request(&app, &request).with_a_token(scheme).map_err(at_resource)?;
-            let enforcer = introspection::authenticate_enforcer(&app.engine, &access_token, &shown)
+            let enforcer = introspection::authenticate_enforcer(&app.kernel, &access_token, &shown)
                 .await
                 .map_err(|error| {
                     if let OpError::Unauthenticated(reason) = &error {
-                        app.engine.count_stranger(*reason, &source);
+                        app.kernel.count_stranger(*reason, &source);
                     }
                     at_resource(error)
                 })?;
@@ -435,15 +440,15 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
         (None, Some(proof)) => {
             // A proof is used up by what it is for, and by nothing less.
             form.must("token")?;
-            let identity = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "introspection", &source)
+            let identity = prove::authenticate_client(&app.kernel, &environment, form.get("client_id"), &proof, "introspection", &source)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?;
-            introspection::enforcer_of(&app.engine, &identity)
+            introspection::enforcer_of(&app.kernel, &identity)
                 .await
                 .map_err(|error| oauth_error(error, "invalid_client"))?
         }
         (None, None) => {
-            app.engine.count_stranger(Reason::ProofMissing, &source);
+            app.kernel.count_stranger(Reason::ProofMissing, &source);
             let failure = OAuthError::no_proof(&form);
             return Err(match failure.challenge {
                 Challenge::None => OAuthError {
@@ -456,7 +461,7 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
     };
     connection.iter().for_each(Connection::prove);
     let asked_about = form.must("token")?;
-    let answer = introspection::introspect(&app.engine, &environment, &enforcer, asked_about)
+    let answer = introspection::introspect(&app.kernel, &environment, &enforcer, asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(Json(answer).into_response())
@@ -465,21 +470,21 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
 async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = own_proof(&form)? else {
-        app.engine.count_stranger(Reason::ProofMissing, &source);
+        app.kernel.count_stranger(Reason::ProofMissing, &source);
         return Err(OAuthError::no_proof(&form));
     };
     let token = form.must("token")?;
-    let client = prove::authenticate_client(&app.engine, &environment, form.get("client_id"), &proof, "revocation", &source)
+    let client = prove::authenticate_client(&app.kernel, &environment, form.get("client_id"), &proof, "revocation", &source)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
-    introspection::revoke_token(&app.engine, &environment, &client, token)
+    introspection::revoke_token(&app.kernel, &environment, &client, token)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
     Ok(StatusCode::OK.into_response())
 }
 
 async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Response, Failure> {
-    let keys = keys::key_set(&app.engine, &environment).await?;
+    let keys = keys::key_set(&app.kernel, &environment).await?;
     Ok((
         [
             (header::CACHE_CONTROL, "public, max-age=60"),
@@ -494,7 +499,7 @@ async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result
 /// clients refuse those without one, though RFC 8414 §2 doesn't. The error is shown and not sent on: no client has an address here that it could be
 /// sent to (RFC 6749 §4.1.2.1).
 async fn authorize(State(app): State<App>, Path(environment): Path<String>) -> Response {
-    let failure = match keys::key_set(&app.engine, &environment).await {
+    let failure = match keys::key_set(&app.kernel, &environment).await {
         Ok(_) => Failure::of(
             Problem::new(400, "unsupported_response_type", "unsupported response type")
                 .detail("unsupported_response_type: nobody signs in here for an application")
@@ -515,7 +520,7 @@ async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> R
     let mut metadata = metadata_of(&app, &environment).await?;
     if let Some(members) = metadata.as_object_mut() {
         members.insert("subject_types_supported".into(), json!(["public"]));
-        let keys = keys::key_set(&app.engine, &environment).await?;
+        let keys = keys::key_set(&app.kernel, &environment).await?;
         let algorithms: BTreeSet<&str> = keys.iter().filter_map(|key| key.get("alg").and_then(Value::as_str)).collect();
         members.insert("id_token_signing_alg_values_supported".into(), json!(algorithms));
     }
@@ -524,10 +529,10 @@ async fn discovery(State(app): State<App>, Path(environment): Path<String>) -> R
 
 async fn metadata_of(app: &App, environment: &str) -> Result<Value, Failure> {
     // A name that has no environment has no metadata either.
-    keys::key_set(&app.engine, environment).await?;
-    let issuer = app.engine.issuer_of(environment);
+    keys::key_set(&app.kernel, environment).await?;
+    let issuer = app.kernel.issuer_of(environment);
     let details = [DETAIL_TYPES, &[TENURE_ACCESS]].concat();
-    let mtls = app.engine.settings().mtls_url.as_ref();
+    let mtls = app.kernel.settings().mtls_url.as_ref();
     let mut auth = vec!["private_key_jwt"];
     auth.extend(mtls.map(|_| "self_signed_tls_client_auth"));
     let algorithms = json!(["EdDSA", "Ed25519", "ES256"]);

@@ -13,9 +13,11 @@ use tenure_credentials::signal::SetError;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::signals::reception::{self, Delivery, NotTaken};
 
-use crate::App;
-use crate::error::{Failure, problem_of};
-use crate::extract::{Path, Source, body_within};
+use crate::app::App;
+use crate::contract::body::body_within;
+use crate::contract::error::{Failure, problem_of};
+use crate::contract::query::Path;
+use crate::contract::source::Source;
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;
@@ -39,7 +41,7 @@ async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from
         body: &body,
         from: &from,
     };
-    let taken = reception::take_delivery(&app.engine, delivery).await;
+    let taken = reception::take_delivery(&app.kernel, delivery).await;
     // Which rules a reply follows depends on what was sent, not on which source there is.
     if is_set(&headers) {
         return match taken {

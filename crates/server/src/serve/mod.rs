@@ -1,9 +1,11 @@
 //! The accept loop: bounded connections, header timeouts, TLS if asked for, whose connection it is, and an orderly stop.
 
 mod answer;
+pub(crate) mod client_certificates;
 mod pace;
 mod places;
 mod proxies;
+pub(crate) mod shares;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -28,8 +30,7 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::client_certificates::AnyCertificate;
-use crate::keys::MutualTls;
+use crate::serve::client_certificates::{AnyCertificate, MutualTls};
 
 pub(crate) use self::answer::holding;
 pub(crate) use self::pace::{TooSlow, UnderWay, paced};

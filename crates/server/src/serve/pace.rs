@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::places::Busy;
-use crate::shares::{Share, Turn};
+use crate::serve::places::Busy;
+use crate::serve::shares::{Share, Turn};
 
 /// The turn of what waits for its client.
 const WAITS: Turn = 0;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
-use crate::shares::{Share, Shares, Turn};
+use crate::serve::shares::{Share, Shares, Turn};
 
 /// Connections served at once, over all listeners.
 const MAX_CONNECTIONS: usize = 4_096;

@@ -9,11 +9,15 @@ use serde::Deserialize;
 use tenure_api::sign_in::{CliExchange, CliSession};
 use tenure_engine::people::cli_sign_in;
 
-use super::html::{Html, page};
-use super::{Attempt, Browser, encoded, name, problem};
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Form, Query, Reply, Source, created};
+use crate::app::App;
+use crate::contract::body::{Body, Form};
+use crate::contract::error::Failure;
+use crate::contract::query::Query;
+use crate::contract::reply::{Reply, created};
+use crate::contract::source::Source;
+use crate::limits::attempts::Attempt;
+use crate::sign_in::browser::{Browser, name};
+use crate::sign_in::html::{Html, encoded, page, sign_in_problem};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -35,7 +39,7 @@ struct Asked {
 }
 
 async fn ask(State(app): State<App>, Browser(caller): Browser, Query(asked): Query<Asked>) -> Response {
-    let Some(caller) = caller.filter(|caller| !asked.fresh || cli_sign_in::is_recent(&app.engine, caller)) else {
+    let Some(caller) = caller.filter(|caller| !asked.fresh || cli_sign_in::is_recent(&app.kernel, caller)) else {
         let fresh = if asked.fresh { "&fresh=true" } else { "" };
         let back = format!("/sign-in/cli?port={}&challenge={}{fresh}", asked.port, encoded(&asked.challenge));
         return Redirect::to(&format!("/sign-in?return_to={}{fresh}", encoded(&back))).into_response();
@@ -55,13 +59,13 @@ async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Fo
     let Some(caller) = caller else {
         return Redirect::to("/sign-in").into_response();
     };
-    match cli_sign_in::cli_code(&app.engine, &caller, &asked.challenge) {
+    match cli_sign_in::cli_code(&app.kernel, &caller, &asked.challenge) {
         Ok(code) => Redirect::to(&format!("http://127.0.0.1:{}/?code={}", asked.port, code.expose())).into_response(),
-        Err(error) => problem(error.into()),
+        Err(error) => sign_in_problem(error.into()),
     }
 }
 
 async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> Reply<CliSession> {
     app.sign_ins.count(Attempt::CommandLine { source: &source })?;
-    created(cli_sign_in::redeem_cli_code(&app.engine, &ask, &source).await.map_err(Failure::from)?)
+    created(cli_sign_in::redeem_cli_code(&app.kernel, &ask, &source).await.map_err(Failure::from)?)
 }

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::problem::Problem;
 
-use crate::error::Failure;
+use crate::contract::error::Failure;
 
 /// The look of the pages, dark and light.
 pub(crate) const STYLE: &str = include_str!("sign-in.css");
@@ -83,6 +83,17 @@ pub(crate) fn problem(failure: Failure, after: &'static str) -> Response {
         .raw(after);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     page(status, "That did not work", body, false)
+}
+
+/// A text as a query's value.
+pub(crate) fn encoded(text: &str) -> String {
+    let pair = serde_urlencoded::to_string([("", text)]).unwrap_or_default();
+    pair.strip_prefix('=').unwrap_or_default().to_owned()
+}
+
+/// A sign-in that did not work, as a page.
+pub(crate) fn sign_in_problem(failure: Failure) -> Response {
+    problem(failure, "<a class=\"choice\" href=\"/sign-in\">Back to the sign-in page</a>\n")
 }
 
 #[cfg(test)]

@@ -1,32 +1,34 @@
 //! How people sign in: the pages, the way to a provider and back, and the command line's part of it.
 
+pub(crate) mod browser;
 mod cli;
-mod cookie;
 pub(crate) mod html;
-mod limit;
 mod oidc;
 mod passkey;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_core::store::event::Via;
 use tenure_core::store::secret::Secret;
-use tenure_engine::kernel::caller::{self, Caller};
+use tenure_engine::kernel::caller::Caller;
 use tenure_engine::people::oidc::is_local_path;
 use tenure_engine::people::{sign_in, sign_in_providers};
 
 use self::html::{Html, page};
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Form, Operator, Query, Source, proven};
-
-pub(crate) use self::cookie::{Cookie, must_be_same_origin};
-pub(crate) use self::limit::{Attempt, Attempts};
+use crate::app::App;
+use crate::caller::cookie::{Cookie, must_be_same_origin};
+use crate::caller::operator::Operator;
+use crate::contract::body::Form;
+use crate::contract::error::Failure;
+use crate::contract::query::Query;
+use crate::contract::source::Source;
+use crate::limits::attempts::Attempt;
+use crate::sign_in::browser::{Browser, name};
+use crate::sign_in::html::{encoded, sign_in_problem};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -38,28 +40,6 @@ pub(crate) fn routes() -> Router<App> {
         .merge(oidc::routes())
         .merge(cli::routes())
         .merge(passkey::routes())
-}
-
-/// The person whose browser asks, if one has signed in.
-pub(crate) struct Browser(pub Option<Caller>);
-
-impl FromRequestParts<App> for Browser {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let Some(cookie) = Cookie::Session.read(app, &parts.headers) else {
-            return Ok(Self(None));
-        };
-        must_be_same_origin(app, &parts.method, &parts.headers)?;
-        match caller::authenticate_browser(&app.engine, &cookie).await {
-            Ok(caller) => {
-                proven(&parts.extensions);
-                Ok(Self(Some(caller)))
-            }
-            Err(tenure_engine::kernel::error::OpError::Unauthenticated(_)) => Ok(Self(None)),
-            Err(other) => Err(other.into()),
-        }
-    }
 }
 
 /// What the sign-in page is asked for.
@@ -76,7 +56,7 @@ struct Asked {
 async fn sign_in(State(app): State<App>, Browser(caller): Browser, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Failure> {
     let invited = Cookie::Invitation.read(&app, &headers).is_some();
     let return_to = asked.return_to.filter(|path| is_local_path(path)).unwrap_or_else(|| "/sign-in/done".into());
-    let providers = sign_in_providers::offered_providers(&app.engine).await?;
+    let providers = sign_in_providers::offered_providers(&app.kernel).await?;
     let mut body = Html::default();
     if invited {
         body = body.raw("<p>You are invited. What you choose here is how you sign in from now on.</p>\n");
@@ -118,7 +98,7 @@ async fn done(State(app): State<App>, Browser(caller): Browser) -> Response {
     let Some(caller) = caller else {
         return Redirect::to("/sign-in").into_response();
     };
-    let me = sign_in::me(&app.engine, &caller);
+    let me = sign_in::me(&app.kernel, &caller);
     let mut body = Html::default()
         .raw("<p>You are signed in as ")
         .text(&name(&caller).unwrap_or_else(|| "somebody whose name was erased".to_owned()))
@@ -153,8 +133,8 @@ async fn invitation(
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Invitation { source: &source })?;
     let secret = Secret::new(invited.invitation.trim().to_owned());
-    if let Err(error) = sign_in::check_invitation(&app.engine, secret.expose(), &source).await {
-        return Ok(problem(Failure::from(error)));
+    if let Err(error) = sign_in::check_invitation(&app.kernel, secret.expose(), &source).await {
+        return Ok(sign_in_problem(Failure::from(error)));
     }
     let cookie = Cookie::Invitation.set(&app, &secret);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/sign-in")).into_response())
@@ -166,7 +146,7 @@ async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): 
         via: Via::Session(session), ..
     } = &caller
     {
-        sign_in::revoke_session(&app.engine, &caller, *session).await?;
+        sign_in::revoke_session(&app.kernel, &caller, *session).await?;
     }
     if headers.contains_key(header::AUTHORIZATION) {
         return Ok(axum::Json(serde_json::json!({"signed_out": true})).into_response());
@@ -177,22 +157,4 @@ async fn sign_out(State(app): State<App>, headers: HeaderMap, Operator(caller): 
 
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], html::STYLE).into_response()
-}
-
-/// A sign-in that did not work, as a page.
-fn problem(failure: Failure) -> Response {
-    html::problem(failure, "<a class=\"choice\" href=\"/sign-in\">Back to the sign-in page</a>\n")
-}
-
-fn name(caller: &Caller) -> Option<String> {
-    match caller {
-        Caller::Person { person, .. } => person.name.clone(),
-        Caller::Identity { .. } => None,
-    }
-}
-
-/// A text as a query's value.
-pub(crate) fn encoded(text: &str) -> String {
-    let pair = serde_urlencoded::to_string([("", text)]).unwrap_or_default();
-    pair.strip_prefix('=').unwrap_or_default().to_owned()
 }

@@ -10,10 +10,15 @@ use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::people::oidc::{self, BeginOidc, Returned};
 
-use super::{Attempt, Browser, Cookie, problem};
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Path, Query, Source, id};
+use crate::app::App;
+use crate::caller::cookie::Cookie;
+use crate::contract::error::Failure;
+use crate::contract::query::{Path, Query};
+use crate::contract::reply::id;
+use crate::contract::source::Source;
+use crate::limits::attempts::Attempt;
+use crate::sign_in::browser::Browser;
+use crate::sign_in::html::sign_in_problem;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -48,14 +53,14 @@ async fn begin(
     };
     let provider = match id(&provider, "sign-in provider") {
         Ok(provider) => provider,
-        Err(failure) => return Ok(problem(failure)),
+        Err(failure) => return Ok(sign_in_problem(failure)),
     };
-    match oidc::begin_oidc(&app.engine, caller.as_ref(), provider, ask).await {
+    match oidc::begin_oidc(&app.kernel, caller.as_ref(), provider, ask).await {
         Ok(begun) => {
             let cookie = Cookie::Pending.set(&app, &begun.sealed);
             Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&begun.location)).into_response())
         }
-        Err(error) => Ok(problem(error.into())),
+        Err(error) => Ok(sign_in_problem(error.into())),
     }
 }
 
@@ -69,7 +74,7 @@ async fn callback(
 ) -> Result<Response, Failure> {
     let sealed = Cookie::Pending.read(&app, &headers);
     app.sign_ins.count(match &sealed {
-        Some(sealed) if oidc::began_oidc(&app.engine, sealed, &returned) => Attempt::Flow(sealed),
+        Some(sealed) if oidc::began_oidc(&app.kernel, sealed, &returned) => Attempt::Flow(sealed),
         _ => Attempt::NoFlow { source: &source },
     })?;
     let over = [
@@ -77,15 +82,15 @@ async fn callback(
         (header::SET_COOKIE, Cookie::Invitation.clear(&app)),
     ];
     let Some(sealed) = sealed else {
-        app.engine.count_stranger(Reason::SignInFailed, &source);
-        return Ok(problem(OpError::Unauthenticated(Reason::SignInFailed).into()));
+        app.kernel.count_stranger(Reason::SignInFailed, &source);
+        return Ok(sign_in_problem(OpError::Unauthenticated(Reason::SignInFailed).into()));
     };
-    match oidc::finish_oidc(&app.engine, caller.as_ref(), &sealed, returned, &source).await {
+    match oidc::finish_oidc(&app.kernel, caller.as_ref(), &sealed, returned, &source).await {
         Ok(signed_in) => {
             let session = [(header::SET_COOKIE, Cookie::Session.set(&app, &signed_in.secret))];
             let to = signed_in.return_to.unwrap_or_else(|| "/sign-in/done".into());
             Ok((AppendHeaders(over), AppendHeaders(session), Redirect::to(&to)).into_response())
         }
-        Err(error) => Ok((AppendHeaders(over), problem(error.into())).into_response()),
+        Err(error) => Ok((AppendHeaders(over), sign_in_problem(error.into())).into_response()),
     }
 }

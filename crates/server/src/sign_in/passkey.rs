@@ -15,10 +15,16 @@ use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::people::passkeys::{self, Begun, assertion};
 
-use super::{Attempt, Browser, Cookie, must_be_same_origin};
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, NoParameters, Operator, OptionalBody, Path, Query, Reply, Source, id, ok};
+use crate::app::App;
+use crate::caller::cookie::{Cookie, must_be_same_origin};
+use crate::caller::operator::Operator;
+use crate::contract::body::{Body, OptionalBody};
+use crate::contract::error::Failure;
+use crate::contract::query::{NoParameters, Path, Query};
+use crate::contract::reply::{Reply, id, ok};
+use crate::contract::source::Source;
+use crate::limits::attempts::Attempt;
+use crate::sign_in::browser::Browser;
 
 const SCRIPT: &str = include_str!("../../assets/sign-in.js");
 
@@ -36,7 +42,7 @@ pub(super) fn routes() -> Router<App> {
 async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Passkey { source: &source })?;
-    Ok(begun(&app, assertion::begin_passkey_sign_in(&app.engine)?))
+    Ok(begun(&app, assertion::begin_passkey_sign_in(&app.kernel)?))
 }
 
 async fn finish(
@@ -48,7 +54,7 @@ async fn finish(
 ) -> Result<Response, Failure> {
     must_be_same_origin(&app, &method, &headers)?;
     let flow = flow(&app, &headers, &source)?;
-    let signed_in = assertion::finish_passkey_sign_in(&app.engine, &flow, &answer, &source).await?;
+    let signed_in = assertion::finish_passkey_sign_in(&app.kernel, &flow, &answer, &source).await?;
     let used = PasskeyUsed {
         person: signed_in.session.person,
         passkey: signed_in.passkey,
@@ -68,7 +74,7 @@ async fn register_start(
     must_be_same_origin(&app, &method, &headers)?;
     app.sign_ins.count(Attempt::Passkey { source: &source })?;
     let invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
-    let result = passkeys::begin_passkey(&app.engine, caller.as_ref(), invitation.as_deref()).await;
+    let result = passkeys::begin_passkey(&app.kernel, caller.as_ref(), invitation.as_deref()).await;
     Ok(begun(&app, counted(&app, &source, result)?))
 }
 
@@ -83,7 +89,7 @@ async fn register_finish(
     must_be_same_origin(&app, &method, &headers)?;
     let flow = flow(&app, &headers, &source)?;
     ask.invitation = ask.invitation.or_else(|| Cookie::Invitation.read(&app, &headers));
-    let result = passkeys::finish_passkey(&app.engine, caller.as_ref(), &flow, &ask).await;
+    let result = passkeys::finish_passkey(&app.kernel, caller.as_ref(), &flow, &ask).await;
     let registered = counted(&app, &source, result)?;
     let session = registered.session.as_ref();
     let used = PasskeyUsed {
@@ -100,11 +106,11 @@ async fn script() -> Response {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, _: Query<NoParameters>) -> Reply<Page<PasskeyView>> {
-    ok(passkeys::passkeys(&app.engine, &caller).await?)
+    ok(passkeys::passkeys(&app.kernel, &caller).await?)
 }
 
 async fn remove(State(app): State<App>, Operator(caller): Operator, Path(passkey): Path<String>) -> Reply<PasskeyView> {
-    ok(passkeys::remove_passkey(&app.engine, &caller, id(&passkey, "passkey")?).await?)
+    ok(passkeys::remove_passkey(&app.kernel, &caller, id(&passkey, "passkey")?).await?)
 }
 
 /// The options for the browser's authenticator, and the cookie that has to come back with the answer.
@@ -129,11 +135,11 @@ fn over(app: &App, status: StatusCode, session: Option<&Secret<String>>, used: P
 fn flow(app: &App, headers: &HeaderMap, source: &str) -> Result<String, Failure> {
     let flow = Cookie::Passkey.read(app, headers);
     app.sign_ins.count(match &flow {
-        Some(flow) if passkeys::began_passkey_flow(&app.engine, flow) => Attempt::Flow(flow),
+        Some(flow) if passkeys::began_passkey_flow(&app.kernel, flow) => Attempt::Flow(flow),
         _ => Attempt::NoFlow { source },
     })?;
     flow.ok_or_else(|| {
-        app.engine.count_stranger(Reason::ProofMissing, source);
+        app.kernel.count_stranger(Reason::ProofMissing, source);
         OpError::Unauthenticated(Reason::ProofMissing).into()
     })
 }
@@ -142,7 +148,7 @@ fn flow(app: &App, headers: &HeaderMap, source: &str) -> Result<String, Failure>
 fn counted<T>(app: &App, source: &str, result: Result<T, OpError>) -> Result<T, Failure> {
     result.map_err(|error| {
         if let OpError::Unauthenticated(reason) | OpError::Refused { reason, .. } = &error {
-            app.engine.count_stranger(*reason, source);
+            app.kernel.count_stranger(*reason, source);
         }
         error.into()
     })

@@ -19,10 +19,15 @@ use tenure_engine::matters::inventory_changes;
 use tenure_engine::people::{operator_tokens, setup};
 use tenure_engine::trust::issuers;
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Read, Reply, Source, created, edited, id, if_match, ok, read};
-use crate::listing::{Filtered, List};
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::{Body, OptionalBody};
+use crate::contract::condition::if_match;
+use crate::contract::error::Failure;
+use crate::contract::list::{Filtered, List};
+use crate::contract::query::Path;
+use crate::contract::reply::{Read, Reply, created, edited, id, ok, read};
+use crate::contract::source::Source;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -45,17 +50,17 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
-    ok(app.engine.list::<T>(&caller, list.ask).await?)
+    ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
 async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Read<T> {
-    read(app.engine.get::<T>(&caller, &id).await?)
+    read(app.kernel.get::<T>(&caller, &id).await?)
 }
 
 async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> Reply<SetupDone> {
-    created(setup::set_up(&app.engine, ask).await.map_err(|error| {
+    created(setup::set_up(&app.kernel, ask).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
-            app.engine.count_stranger(*reason, &source);
+            app.kernel.count_stranger(*reason, &source);
         }
         Failure::from(error)
     })?)
@@ -67,11 +72,11 @@ async fn create_operator_token(
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
 ) -> Reply<OperatorTokenIssued> {
-    created(operator_tokens::create_operator_token(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    created(operator_tokens::create_operator_token(&app.kernel, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
-    operator_tokens::revoke_operator_token(&app.engine, &caller, id(&token, "operator token")?).await?;
+    operator_tokens::revoke_operator_token(&app.kernel, &caller, id(&token, "operator token")?).await?;
     ok(serde_json::json!({"id": token, "revoked": true}))
 }
 
@@ -83,23 +88,23 @@ async fn update_application(
     Body(ask): Body<ApplicationEdit>,
 ) -> Reply<View<Application>> {
     let id = id(&application, "application")?;
-    ok(ownership::update_application(&app.engine, &caller, id, if_match(&headers)?, ask).await?)
+    ok(ownership::update_application(&app.kernel, &caller, id, if_match(&headers)?, ask).await?)
 }
 
 async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> Reply<View<Application>> {
-    created(directory::create_application(&app.engine, &caller, ask).await?)
+    created(directory::create_application(&app.kernel, &caller, ask).await?)
 }
 
 async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> Reply<View<Environment>> {
-    created(directory::create_environment(&app.engine, &caller, ask).await?)
+    created(directory::create_environment(&app.kernel, &caller, ask).await?)
 }
 
 async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Environment>> {
-    ok(directory::rotate_key(&app.engine, &caller, &name).await?)
+    ok(directory::rotate_key(&app.kernel, &caller, &name).await?)
 }
 
 async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
-    created(directory::create_resource(&app.engine, &caller, ask).await?)
+    created(directory::create_resource(&app.kernel, &caller, ask).await?)
 }
 
 async fn update_environment(
@@ -109,7 +114,7 @@ async fn update_environment(
     headers: HeaderMap,
     Body(ask): Body<EnvironmentEdit>,
 ) -> Reply<Edited<View<Environment>>> {
-    edited(inventory_changes::update_environment(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::update_environment(&app.kernel, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn update_resource(
@@ -119,25 +124,25 @@ async fn update_resource(
     headers: HeaderMap,
     Body(ask): Body<ResourceEdit>,
 ) -> Reply<Edited<View<Resource>>> {
-    edited(inventory_changes::update_resource(&app.engine, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::update_resource(&app.kernel, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {
-    ok(directory::sign_with(&app.engine, &caller, id(&resource, "resource")?, &ask).await?)
+    ok(directory::sign_with(&app.kernel, &caller, id(&resource, "resource")?, &ask).await?)
 }
 
 async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> Reply<View<Issuer>> {
-    created(issuers::create_issuer(&app.engine, &caller, ask).await?)
+    created(issuers::create_issuer(&app.kernel, &caller, ask).await?)
 }
 
 async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(issuers::confirm_issuer(&app.engine, &caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::confirm_issuer(&app.kernel, &caller, id(&issuer, "issuer")?).await?)
 }
 
 async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
-    ok(issuer_trial::try_issuer_token(&app.engine, &caller, id(&issuer, "issuer")?, &ask).await?)
+    ok(issuer_trial::try_issuer_token(&app.kernel, &caller, id(&issuer, "issuer")?, &ask).await?)
 }
 
 async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(issuers::remove_issuer(&app.engine, &caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::remove_issuer(&app.kernel, &caller, id(&issuer, "issuer")?).await?)
 }

@@ -10,10 +10,13 @@ use tenure_core::base::id::ExceptionId;
 use tenure_core::request::exception::Exception;
 use tenure_engine::matters::exceptions::{self, endings};
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::error::Failure;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -30,29 +33,29 @@ fn exception(text: &str) -> Result<ExceptionId, Failure> {
 }
 
 async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> Reply<ExceptionView> {
-    created(exceptions::propose_exception(&app.engine, &caller, ask).await?)
+    created(exceptions::propose_exception(&app.kernel, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Exception>) -> Reply<Page<ExceptionView>> {
-    ok(exceptions::exceptions(&app.engine, &caller, list.ask).await?)
+    ok(exceptions::exceptions(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<ExceptionView> {
-    ok(exceptions::exception(&app.engine, &caller, exception(&which)?).await?)
+    ok(exceptions::exception(&app.kernel, &caller, exception(&which)?).await?)
 }
 
 async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> Reply<ExceptionView> {
-    created(exceptions::renew_exception(&app.engine, &caller, exception(&which)?, ask).await?)
+    created(exceptions::renew_exception(&app.kernel, &caller, exception(&which)?, ask).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<ExceptionView> {
-    ok(endings::withdraw_exception(&app.engine, &caller, exception(&which)?, because.reason).await?)
+    ok(endings::withdraw_exception(&app.kernel, &caller, exception(&which)?, because.reason).await?)
 }
 
 async fn report_breach(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<BreachReport>) -> Reply<ExceptionView> {
-    ok(endings::report_breach(&app.engine, &caller, exception(&which)?, ask).await?)
+    ok(endings::report_breach(&app.kernel, &caller, exception(&which)?, ask).await?)
 }
 
 async fn restore(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<ControlsRestored>) -> Reply<ExceptionView> {
-    ok(endings::restore_controls(&app.engine, &caller, exception(&which)?, ask).await?)
+    ok(endings::restore_controls(&app.kernel, &caller, exception(&which)?, ask).await?)
 }

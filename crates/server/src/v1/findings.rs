@@ -8,9 +8,12 @@ use tenure_api::views::Page;
 use tenure_core::finding::Finding;
 use tenure_engine::identities::findings;
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -23,25 +26,25 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Finding>) -> Reply<Page<FindingView>> {
-    ok(findings::findings(&app.engine, &caller, list.ask).await?)
+    ok(findings::findings(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn summary(State(app): State<App>, Operator(caller): Operator) -> Reply<FindingSummary> {
-    ok(findings::finding_summary(&app.engine, &caller).await?)
+    ok(findings::finding_summary(&app.kernel, &caller).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<FindingView> {
-    ok(findings::finding(&app.engine, &caller, id(&which, "finding")?).await?)
+    ok(findings::finding(&app.kernel, &caller, id(&which, "finding")?).await?)
 }
 
 async fn resolve(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Resolve>) -> Reply<FindingView> {
-    ok(findings::resolve_finding(&app.engine, &caller, id(&which, "finding")?, ask).await?)
+    ok(findings::resolve_finding(&app.kernel, &caller, id(&which, "finding")?, ask).await?)
 }
 
 async fn rules(State(app): State<App>, Operator(caller): Operator) -> Reply<RuleList> {
-    ok(findings::finding_rules(&app.engine, &caller).await?)
+    ok(findings::finding_rules(&app.kernel, &caller).await?)
 }
 
 async fn posture(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<PostureView> {
-    ok(findings::posture(&app.engine, &caller, id(&which, "identity")?).await?)
+    ok(findings::posture(&app.kernel, &caller, id(&which, "identity")?).await?)
 }

@@ -22,10 +22,15 @@ use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{first_token, votes};
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Operator, OptionalBody, Path, Reply, Source, created, etag, id, if_match, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::{Body, OptionalBody};
+use crate::contract::condition::{etag, if_match};
+use crate::contract::error::Failure;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::source::Source;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -53,11 +58,11 @@ fn identity(text: &str) -> Result<IdentityId, Failure> {
 }
 
 async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> Reply<Registered> {
-    created(first_token::register_with_token(&app.engine, &caller, ask, source).await?)
+    created(first_token::register_with_token(&app.kernel, &caller, ask, source).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Identity>) -> Reply<Page<IdentityView>> {
-    ok(registration::identities(&app.engine, &caller, list.ask).await?)
+    ok(registration::identities(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn one(
@@ -65,7 +70,7 @@ async fn one(
     Operator(caller): Operator,
     Path(who): Path<String>,
 ) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
-    let view = registration::identity(&app.engine, &caller, identity(&who)?).await?;
+    let view = registration::identity(&app.kernel, &caller, identity(&who)?).await?;
     Ok((etag(view.revision), axum::Json(view)))
 }
 
@@ -76,11 +81,11 @@ async fn write_charter(
     headers: HeaderMap,
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
-    ok(Box::pin(registration::write_charter(&app.engine, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
+    ok(Box::pin(registration::write_charter(&app.kernel, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
 }
 
 async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
-    ok(lifecycle::submit(&app.engine, &caller, identity(&who)?, if_match(&headers)?).await?)
+    ok(lifecycle::submit(&app.kernel, &caller, identity(&who)?, if_match(&headers)?).await?)
 }
 
 async fn activate(
@@ -90,26 +95,26 @@ async fn activate(
     headers: HeaderMap,
     Body(vote): Body<NewVote>,
 ) -> Reply<IdentityView> {
-    ok(votes::activate(&app.engine, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
+    ok(votes::activate(&app.kernel, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {
     ok(match ask.dry_run {
-        true => lifecycle::suspension_planned(&app.engine, &caller, identity(&who)?, ask.reason).await?,
-        false => lifecycle::suspend(&app.engine, &caller, identity(&who)?, ask.reason).await?,
+        true => lifecycle::suspension_planned(&app.kernel, &caller, identity(&who)?, ask.reason).await?,
+        false => lifecycle::suspend(&app.kernel, &caller, identity(&who)?, ask.reason).await?,
     })
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
-    ok(lifecycle::resume(&app.engine, &caller, identity(&who)?, resume).await?)
+    ok(lifecycle::resume(&app.kernel, &caller, identity(&who)?, resume).await?)
 }
 
 async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(lifecycle::retire(&app.engine, &caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::retire(&app.kernel, &caller, identity(&who)?, because.reason).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(lifecycle::close(&app.engine, &caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::close(&app.kernel, &caller, identity(&who)?, because.reason).await?)
 }
 
 /// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do: whoever
@@ -126,8 +131,8 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
     let caller = match (operator, &report.client_assertion) {
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
-            let environment = registration::environment_of(&app.engine, who).await?;
-            let identity = prove::authenticate_assertion(&app.engine, &environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
+            let environment = registration::environment_of(&app.kernel, who).await?;
+            let identity = prove::authenticate_assertion(&app.kernel, &environment, Some(&who.to_string()), assertion, "complete_task", &source).await?;
             Caller::Identity {
                 identity,
                 actions: vec!["complete".to_owned()],
@@ -137,27 +142,27 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         (None, None) => Operator::from_request_parts(&mut asker, &app).await?.0,
         (Some(_), Some(_)) => return Err(Failure::malformed("send an operator token or a client_assertion, not both")),
     };
-    ok(lifecycle::complete_task(&app.engine, &caller, who, report).await?)
+    ok(lifecycle::complete_task(&app.kernel, &caller, who, report).await?)
 }
 
 async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(because): Body<Because>) -> Reply<View<Grant>> {
-    ok(grants::revoke_grant(&app.engine, &caller, id(&grant, "grant")?, because.reason).await?)
+    ok(grants::revoke_grant(&app.kernel, &caller, id(&grant, "grant")?, because.reason).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<AccessReport> {
-    ok(grants::access(&app.engine, &caller, identity(&who)?).await?)
+    ok(grants::access(&app.kernel, &caller, identity(&who)?).await?)
 }
 
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
-    ok(liveness::credentials_of(&app.engine, &caller, identity(&who)?, list.ask).await?)
+    ok(liveness::credentials_of(&app.kernel, &caller, identity(&who)?, list.ask).await?)
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
-    ok(liveness::credential(&app.engine, &caller, id(&credential, "credential")?).await?)
+    ok(liveness::credential(&app.kernel, &caller, id(&credential, "credential")?).await?)
 }
 
 async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
-    created(enrolment::create_join_token(&app.engine, &caller, identity(&who)?).await?)
+    created(enrolment::create_join_token(&app.kernel, &caller, identity(&who)?).await?)
 }
 
 async fn create_api_key(
@@ -166,11 +171,11 @@ async fn create_api_key(
     Path(who): Path<String>,
     OptionalBody(ask): OptionalBody<NewApiKey>,
 ) -> Reply<ApiKeyIssued> {
-    created(api_keys::create_api_key(&app.engine, &caller, identity(&who)?, ask).await?)
+    created(api_keys::create_api_key(&app.kernel, &caller, identity(&who)?, ask).await?)
 }
 
 async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
-    created(enrolment::enrol(&app.engine, ask, &source).await.map_err(|error| match error {
+    created(enrolment::enrol(&app.kernel, ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
         OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),
         other => other.into(),

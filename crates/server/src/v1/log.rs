@@ -20,11 +20,13 @@ use tenure_engine::kernel::{authority, caller, exceptional};
 use tenure_engine::log::reading;
 use tenure_engine::state::verify::{self, Extent};
 
-use crate::App;
-use crate::admission::BoundedElsewhere;
-use crate::error::Failure;
-use crate::extract::{Operator, Path, Query, Reply, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::error::Failure;
+use crate::contract::list::List;
+use crate::contract::query::{Path, Query};
+use crate::contract::reply::{Reply, ok};
+use crate::limits::admission::BoundedElsewhere;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -47,20 +49,20 @@ pub(crate) fn streams() -> Router<App> {
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
-    Ok(reading::checkpoint(&app.engine).await?.ok_or(OpError::NotFound("checkpoint yet"))?)
+    Ok(reading::checkpoint(&app.kernel).await?.ok_or(OpError::NotFound("checkpoint yet"))?)
 }
 
 async fn key(State(app): State<App>) -> Result<String, Failure> {
-    Ok(reading::verifier_key(&app.engine).await?)
+    Ok(reading::verifier_key(&app.kernel).await?)
 }
 
 /// Hash tiles are for everyone; bundles of entries say what happened, and are for those who may audit.
 async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Response, Failure> {
     if path.starts_with("entries/") {
         let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
-        authority::may_audit(&app.engine, &caller).await?;
+        authority::may_audit(&app.kernel, &caller).await?;
     }
-    let tile = reading::tile(&app.engine, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
+    let tile = reading::tile(&app.kernel, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
 }
 
@@ -72,7 +74,7 @@ struct Inclusion {
 }
 
 async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Reply<InclusionProof> {
-    ok(reading::inclusion(&app.engine, ask.index, ask.size).await?)
+    ok(reading::inclusion(&app.kernel, ask.index, ask.size).await?)
 }
 
 #[derive(Deserialize)]
@@ -84,11 +86,11 @@ struct VerifyState {
 
 async fn verify_state(State(app): State<App>, Operator(caller): Operator, Query(ask): Query<VerifyState>) -> Reply<StateReport> {
     let extent = if ask.full { Extent::Full } else { Extent::SinceDigest };
-    ok(verify::verify_state(&app.engine, &caller, extent).await?)
+    ok(verify::verify_state(&app.kernel, &caller, extent).await?)
 }
 
 async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: List<ExceptionalAccess>) -> Reply<Page<View<ExceptionalAccess>>> {
-    ok(exceptional::exceptional_accesses(&app.engine, &caller, list.ask).await?)
+    ok(exceptional::exceptional_accesses(&app.kernel, &caller, list.ask).await?)
 }
 
 #[derive(Deserialize)]
@@ -99,15 +101,15 @@ struct Consistency {
 }
 
 async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> Reply<ConsistencyProof> {
-    ok(reading::consistency(&app.engine, ask.from, ask.to).await?)
+    ok(reading::consistency(&app.kernel, ask.from, ask.to).await?)
 }
 
 async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
-    let export = reading::export(&app.engine, &caller).await?;
+    let export = reading::export(&app.kernel, &caller).await?;
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
         // A token that is revoked ends the export that it began.
-        caller::still(&app.engine, &caller)
+        caller::still(&app.kernel, &caller)
             .await
             .map_err(|error| std::io::Error::other(error.to_string()))?;
         let chunk = export.next_chunk().await.map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -142,28 +144,28 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
     // One more than the last number there is comes after every event.
     let from = resumed.or(feed.after).map_or(0, |after| after.saturating_add(1));
     // A caller who may not read the feed is refused here, before the stream begins.
-    reading::events_after(&app.engine, &caller, resumed.or(feed.after).map(Position::at), 1).await?;
+    reading::events_after(&app.kernel, &caller, resumed.or(feed.after).map(Position::at), 1).await?;
     let open = app.streams.open(&caller)?;
     let steps = stream::unfold((app, caller, from, open), async |(app, caller, from, open)| {
         let since = Instant::now();
         loop {
             // The caller's authority is checked again at each step, before the reading for what it allows and after it, so that
             // nothing that happens after the revocation of a token reaches its feed.
-            let caller_now = caller::still(&app.engine, &caller).await.ok()?;
-            let events = match app.streams.events_from(&app, &caller_now, from).await {
+            let caller_now = caller::still(&app.kernel, &caller).await.ok()?;
+            let events = match app.streams.events_from(&app.kernel, &caller_now, from).await {
                 Ok(events) => events,
                 Err(error) => {
                     tracing::debug!(%error, "a feed ended");
                     return None;
                 }
             };
-            caller::still(&app.engine, &caller).await.ok()?;
+            caller::still(&app.kernel, &caller).await.ok()?;
             if let Some((last, _)) = events.last() {
                 let next = last.saturating_add(1);
                 let lines: Vec<_> = events.into_iter().map(|(_, lines)| Ok::<_, Infallible>(lines)).collect();
                 return Some((stream::iter(lines), (app, caller, next, open)));
             }
-            reading::wait_for_events(&app.engine, from).await;
+            reading::wait_for_events(&app.kernel, from).await;
             if since.elapsed() >= KEEP_ALIVE {
                 let comment = vec![Ok(Bytes::from_static(b":\n\n"))];
                 return Some((stream::iter(comment), (app, caller, from, open)));

@@ -22,7 +22,7 @@ mod why;
 
 use axum::Router;
 
-use crate::App;
+use crate::app::App;
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -12,9 +12,13 @@ use tenure_core::inventory::third_party::Need;
 use tenure_engine::endings::need_end;
 use tenure_engine::inventory::{needs, ownership};
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Read, Reply, created, id, if_match, ok, read};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::condition::if_match;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Read, Reply, created, id, ok, read};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -24,15 +28,15 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> Reply<View<Need>> {
-    created(needs::create_need(&app.engine, &caller, ask).await?)
+    created(needs::create_need(&app.kernel, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Need>) -> Reply<Page<View<Need>>> {
-    ok(app.engine.list::<Need>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Need>(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Read<Need> {
-    read(app.engine.get::<Need>(&caller, &which).await?)
+    read(app.kernel.get::<Need>(&caller, &which).await?)
 }
 
 async fn update(
@@ -42,9 +46,9 @@ async fn update(
     headers: HeaderMap,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<Need>> {
-    ok(ownership::update_need(&app.engine, &caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
+    ok(ownership::update_need(&app.kernel, &caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {
-    ok(need_end::close_need(&app.engine, &caller, id(&which, "need")?, because.reason).await?)
+    ok(need_end::close_need(&app.kernel, &caller, id(&which, "need")?, because.reason).await?)
 }

@@ -18,10 +18,13 @@ use tenure_engine::access::{departures, import};
 use tenure_engine::matters::roles;
 use tenure_engine::people::person;
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Claimed, Operator, Path, Query, Reply, body_within, created, id, ok, too_large};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::{Body, Claimed, body_within, too_large};
+use crate::contract::error::Failure;
+use crate::contract::list::List;
+use crate::contract::query::{Path, Query};
+use crate::contract::reply::{Reply, created, id, ok};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
@@ -45,39 +48,39 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Person>) -> Reply<Page<View<Person>>> {
-    ok(app.engine.list::<Person>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Person>(&caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(app.engine.get::<Person>(&caller, &person).await?)
+    ok(app.kernel.get::<Person>(&caller, &person).await?)
 }
 
 async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
-    created(roles::create_person(&app.engine, &caller, ask).await?)
+    created(roles::create_person(&app.kernel, &caller, ask).await?)
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
-    ok(person::change_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(person::change_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
-    created(roles::ask_for_roles(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    created(roles::ask_for_roles(&app.kernel, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(departures::suspend_person(&app.engine, &caller, id(&person, "person")?, ask.reason).await?)
+    ok(departures::suspend_person(&app.kernel, &caller, id(&person, "person")?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(departures::resume_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::resume_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(departures::depart_person(&app.engine, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::depart_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(departures::erase_person(&app.engine, &caller, id(&person, "person")?).await?)
+    ok(departures::erase_person(&app.kernel, &caller, id(&person, "person")?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.
@@ -132,29 +135,29 @@ async fn import(State(app): State<App>, Operator(caller): Operator, Query(query)
     ask.complete = query.complete.unwrap_or(ask.complete);
     ask.dry_run = query.dry_run.unwrap_or(ask.dry_run);
     ask.expect = query.expect.or(ask.expect);
-    ok(import::import_people(&app.engine, &caller, ask).await?)
+    ok(import::import_people(&app.kernel, &caller, ask).await?)
 }
 
 async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
-    created(person::create_team(&app.engine, &caller, ask).await?)
+    created(person::create_team(&app.kernel, &caller, ask).await?)
 }
 
 async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Team>) -> Reply<Page<View<Team>>> {
-    ok(app.engine.list::<Team>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Team>(&caller, list.ask).await?)
 }
 
 async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<View<Team>> {
-    ok(app.engine.get::<Team>(&caller, &team).await?)
+    ok(app.kernel.get::<Team>(&caller, &team).await?)
 }
 
 async fn differences(State(app): State<App>, Operator(caller): Operator, list: List<Difference>) -> Reply<Page<View<Difference>>> {
-    ok(app.engine.list::<Difference>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Difference>(&caller, list.ask).await?)
 }
 
 async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {
-    ok(app.engine.get::<Difference>(&caller, &difference).await?)
+    ok(app.kernel.get::<Difference>(&caller, &difference).await?)
 }
 
 async fn decide(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>, Body(ask): Body<NewDecision>) -> Reply<View<Difference>> {
-    ok(import::decide_difference(&app.engine, &caller, id(&difference, "difference")?, ask).await?)
+    ok(import::decide_difference(&app.kernel, &caller, id(&difference, "difference")?, ask).await?)
 }

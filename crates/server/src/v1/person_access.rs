@@ -12,9 +12,13 @@ use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_engine::access::person_access::report;
 use tenure_engine::matters::packages;
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Read, Reply, edited, id, if_match, ok, read};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::condition::if_match;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Read, Reply, edited, id, ok, read};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -25,11 +29,11 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn packages(State(app): State<App>, Operator(caller): Operator, list: List<Package>) -> Reply<Page<View<Package>>> {
-    ok(app.engine.list::<Package>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Package>(&caller, list.ask).await?)
 }
 
 async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Read<Package> {
-    read(app.engine.get::<Package>(&caller, &name).await?)
+    read(app.kernel.get::<Package>(&caller, &name).await?)
 }
 
 async fn put_package(
@@ -39,13 +43,13 @@ async fn put_package(
     headers: HeaderMap,
     Body(ask): Body<PutPackage>,
 ) -> Reply<Edited<View<Package>>> {
-    edited(packages::put_package(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(packages::put_package(&app.kernel, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {
-    ok(report::person_access(&app.engine, &caller, id(&person, "person")?).await?)
+    ok(report::person_access(&app.kernel, &caller, id(&person, "person")?).await?)
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(ask): Body<Because>) -> Reply<View<PersonGrant>> {
-    ok(report::revoke_person_grant(&app.engine, &caller, id(&grant, "person grant")?, ask.reason).await?)
+    ok(report::revoke_person_grant(&app.kernel, &caller, id(&grant, "person grant")?, ask.reason).await?)
 }

@@ -9,9 +9,12 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::signal::removal::Removal;
 use tenure_engine::endings::removals;
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -23,22 +26,22 @@ pub(crate) fn routes() -> Router<App> {
 
 async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRemoval>) -> Reply<View<Removal>> {
     let nothing_made = ask.dry_run;
-    let removal = removals::raise_removal(&app.engine, &caller, ask).await?;
+    let removal = removals::raise_removal(&app.kernel, &caller, ask).await?;
     if nothing_made { ok(removal) } else { created(removal) }
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Removal>) -> Reply<Page<View<Removal>>> {
-    ok(removals::removals(&app.engine, &caller, list.ask).await?)
+    ok(removals::removals(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>) -> Reply<View<Removal>> {
-    ok(removals::removal(&app.engine, &caller, id(&removal, "removal")?).await?)
+    ok(removals::removal(&app.kernel, &caller, id(&removal, "removal")?).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(ask): Body<ConfirmRemoval>) -> Reply<View<Removal>> {
-    ok(removals::confirm_removal(&app.engine, &caller, id(&removal, "removal")?, ask).await?)
+    ok(removals::confirm_removal(&app.kernel, &caller, id(&removal, "removal")?, ask).await?)
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Path(removal): Path<String>, Body(because): Body<Because>) -> Reply<View<Removal>> {
-    ok(removals::release_removal(&app.engine, &caller, id(&removal, "removal")?, because.reason).await?)
+    ok(removals::release_removal(&app.kernel, &caller, id(&removal, "removal")?, because.reason).await?)
 }

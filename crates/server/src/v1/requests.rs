@@ -15,9 +15,12 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{policies, request, votes};
 use tenure_policy::{PolicyReview, Solver};
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
 
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
@@ -35,39 +38,39 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
-    created(request::open_request(&app.engine, &caller, ask).await?)
+    created(request::open_request(&app.kernel, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Request>) -> Reply<Page<RequestView>> {
-    ok(request::requests(&app.engine, &caller, list.ask).await?)
+    ok(request::requests(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(request::request(&app.engine, &caller, id(&request, "request")?).await?)
+    ok(request::request(&app.kernel, &caller, id(&request, "request")?).await?)
 }
 
 async fn amend(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<Amendment>) -> Reply<RequestView> {
-    ok(request::amend_request(&app.engine, &caller, id(&request, "request")?, ask).await?)
+    ok(request::amend_request(&app.kernel, &caller, id(&request, "request")?, ask).await?)
 }
 
 async fn approve(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(votes::vote(&app.engine, &caller, id(&request, "request")?, true, ask).await?)
+    ok(votes::vote(&app.kernel, &caller, id(&request, "request")?, true, ask).await?)
 }
 
 async fn deny(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>, Body(ask): Body<NewVote>) -> Reply<RequestView> {
-    ok(votes::vote(&app.engine, &caller, id(&request, "request")?, false, ask).await?)
+    ok(votes::vote(&app.kernel, &caller, id(&request, "request")?, false, ask).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(request): Path<String>) -> Reply<RequestView> {
-    ok(request::withdraw_request(&app.engine, &caller, id(&request, "request")?).await?)
+    ok(request::withdraw_request(&app.kernel, &caller, id(&request, "request")?).await?)
 }
 
 async fn policy(State(app): State<App>, Operator(caller): Operator) -> Reply<PolicyInForceView> {
-    ok(policies::policy_in_force(&app.engine, &caller).await?)
+    ok(policies::policy_in_force(&app.kernel, &caller).await?)
 }
 
 async fn policies(State(app): State<App>, Operator(caller): Operator, list: List<PolicySet>) -> Reply<Page<View<PolicySet>>> {
-    ok(policies::policy_sets(&app.engine, &caller, list.ask).await?)
+    ok(policies::policy_sets(&app.kernel, &caller, list.ask).await?)
 }
 
 /// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the
@@ -80,8 +83,8 @@ struct Reviewed {
 }
 
 async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
-    let ask = policies::policy_to_review(&app.engine, &caller, id(&set, "policy set")?).await?;
-    let solver = app.engine.settings().solver.as_ref().map(|path| Solver {
+    let ask = policies::policy_to_review(&app.kernel, &caller, id(&set, "policy set")?).await?;
+    let solver = app.kernel.settings().solver.as_ref().map(|path| Solver {
         limit: SOLVER_LIMIT,
         ..Solver::at(path)
     });
@@ -92,5 +95,5 @@ async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set):
 }
 
 async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> Reply<RequestView> {
-    created(policies::propose_policy(&app.engine, &caller, ask).await?)
+    created(policies::propose_policy(&app.kernel, &caller, ask).await?)
 }

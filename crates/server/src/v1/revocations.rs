@@ -13,10 +13,13 @@ use tenure_engine::credentials::{holds, receipts, revocation};
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::log::reading;
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::error::Failure;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -29,17 +32,17 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> Reply<ReceiptView> {
-    created(revocation::revoke(&app.engine, &caller, ask).await?)
+    created(revocation::revoke(&app.kernel, &caller, ask).await?)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Receipt>) -> Reply<Page<View<Receipt>>> {
-    ok(app.engine.list::<Receipt>(&caller, list.ask).await?)
+    ok(app.kernel.list::<Receipt>(&caller, list.ask).await?)
 }
 
 /// The receipt, or with `.jws` at its end the signed form alone.
 async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<Response, Failure> {
     let (name, signed) = name.strip_suffix(".jws").map_or((name.as_str(), false), |name| (name, true));
-    let view = receipts::receipt(&app.engine, &caller, id(name, "receipt")?).await?;
+    let view = receipts::receipt(&app.kernel, &caller, id(name, "receipt")?).await?;
     if !signed {
         return Ok(axum::Json(view).into_response());
     }
@@ -52,22 +55,22 @@ async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name):
 
 async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewHold>) -> Reply<HoldView> {
     let nothing_made = ask.dry_run;
-    let view = holds::hold(&app.engine, &caller, ask).await?;
+    let view = holds::hold(&app.kernel, &caller, ask).await?;
     if nothing_made { ok(view) } else { created(view) }
 }
 
 async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Hold>) -> Reply<Page<Hold>> {
-    ok(holds::holds(&app.engine, &caller, list.ask).await?)
+    ok(holds::holds(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {
-    ok(holds::release(&app.engine, &caller, ask).await?)
+    ok(holds::release(&app.kernel, &caller, ask).await?)
 }
 
 /// What receipts and the log are checked with.
 async fn keys(State(app): State<App>) -> Reply<serde_json::Value> {
     ok(serde_json::json!({
-        "receipts": {"keys": [receipts::receipt_key(&app.engine).await?]},
-        "log": reading::verifier_key(&app.engine).await?,
+        "receipts": {"keys": [receipts::receipt_key(&app.kernel).await?]},
+        "log": reading::verifier_key(&app.kernel).await?,
     }))
 }

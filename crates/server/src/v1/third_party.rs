@@ -17,10 +17,14 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::Listed;
 use tenure_engine::matters::{contracts, inventory_changes};
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{Body, Operator, Path, Read, Reply, created, edited, id, if_match, ok, read};
-use crate::listing::{Filtered, List};
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::condition::if_match;
+use crate::contract::error::Failure;
+use crate::contract::list::{Filtered, List};
+use crate::contract::query::Path;
+use crate::contract::reply::{Read, Reply, created, edited, id, ok, read};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -36,19 +40,19 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
-    ok(app.engine.list::<T>(&caller, list.ask).await?)
+    ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
 async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Read<T> {
-    read(app.engine.get::<T>(&caller, &id).await?)
+    read(app.kernel.get::<T>(&caller, &id).await?)
 }
 
 async fn create_vendor(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewVendor>) -> Reply<View<Vendor>> {
-    created(third_party::create_vendor(&app.engine, &caller, ask).await?)
+    created(third_party::create_vendor(&app.kernel, &caller, ask).await?)
 }
 
 async fn end_vendor(State(app): State<App>, Operator(caller): Operator, Path(vendor): Path<String>, Body(because): Body<Because>) -> Reply<VendorEnded> {
-    ok(vendor_end::end_vendor(&app.engine, &caller, id(&vendor, "vendor")?, because.reason).await?)
+    ok(vendor_end::end_vendor(&app.kernel, &caller, id(&vendor, "vendor")?, because.reason).await?)
 }
 
 async fn update_vendor(
@@ -58,7 +62,7 @@ async fn update_vendor(
     headers: HeaderMap,
     Body(ask): Body<VendorEdit>,
 ) -> Reply<Edited<View<Vendor>>> {
-    edited(contracts::update_vendor(&app.engine, &caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
+    edited(contracts::update_vendor(&app.kernel, &caller, id(&vendor, "vendor")?, if_match(&headers)?, ask).await?)
 }
 
 async fn update_cloud_account(
@@ -69,15 +73,15 @@ async fn update_cloud_account(
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<CloudAccount>> {
     let id = id(&account, "cloud account")?;
-    ok(ownership::update_cloud_account(&app.engine, &caller, id, if_match(&headers)?, ask).await?)
+    ok(ownership::update_cloud_account(&app.kernel, &caller, id, if_match(&headers)?, ask).await?)
 }
 
 async fn create_cloud_account(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewCloudAccount>) -> Reply<View<CloudAccount>> {
-    created(third_party::create_cloud_account(&app.engine, &caller, ask).await?)
+    created(third_party::create_cloud_account(&app.kernel, &caller, ask).await?)
 }
 
 async fn create_data_domain(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewDataDomain>) -> Reply<View<DataDomain>> {
-    created(third_party::create_data_domain(&app.engine, &caller, ask).await?)
+    created(third_party::create_data_domain(&app.kernel, &caller, ask).await?)
 }
 
 async fn classify(
@@ -87,7 +91,7 @@ async fn classify(
     headers: HeaderMap,
     Body(ask): Body<Classification>,
 ) -> Reply<Edited<View<DataDomain>>> {
-    edited(inventory_changes::classify(&app.engine, &caller, &name, if_match(&headers)?, ask).await?)
+    edited(inventory_changes::classify(&app.kernel, &caller, &name, if_match(&headers)?, ask).await?)
 }
 
 async fn set_naming_standard(
@@ -99,5 +103,5 @@ async fn set_naming_standard(
 ) -> Reply<View<NamingStandard>> {
     let kind = Kind::ALL.iter().find(|known| known.as_str() == kind);
     let kind = kind.ok_or_else(|| Failure::from(OpError::NotFound("kind of identities")))?;
-    ok(naming::set_naming_standard(&app.engine, &caller, *kind, if_match(&headers)?, ask).await?)
+    ok(naming::set_naming_standard(&app.kernel, &caller, *kind, if_match(&headers)?, ask).await?)
 }

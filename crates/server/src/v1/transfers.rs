@@ -8,9 +8,12 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::identity::transfer::Transfer;
 use tenure_engine::access::transfers;
 
-use crate::App;
-use crate::extract::{Body, Operator, Path, Reply, created, id, ok};
-use crate::listing::List;
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::body::Body;
+use crate::contract::list::List;
+use crate::contract::query::Path;
+use crate::contract::reply::{Reply, created, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -24,29 +27,29 @@ pub(crate) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Transfer>) -> Reply<Page<View<Transfer>>> {
-    ok(transfers::transfers(&app.engine, &caller, list.ask).await?)
+    ok(transfers::transfers(&app.kernel, &caller, list.ask).await?)
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(transfers::transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
-    created(transfers::start_transfer(&app.engine, &caller, id(&identity, "identity")?, ask).await?)
+    created(transfers::start_transfer(&app.kernel, &caller, id(&identity, "identity")?, ask).await?)
 }
 
 async fn offer(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
-    ok(transfers::offer_transfer(&app.engine, &caller, id(&transfer, "transfer")?, ask).await?)
+    ok(transfers::offer_transfer(&app.kernel, &caller, id(&transfer, "transfer")?, ask).await?)
 }
 
 async fn accept(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(transfers::accept_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::accept_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn decline(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(transfers::decline_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::decline_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
 async fn withdraw(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>) -> Reply<View<Transfer>> {
-    ok(transfers::withdraw_transfer(&app.engine, &caller, id(&transfer, "transfer")?).await?)
+    ok(transfers::withdraw_transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }

@@ -8,8 +8,10 @@ use tenure_api::why::{PastAccessReport, Refusals};
 use tenure_core::base::time::Timestamp;
 use tenure_engine::identities::why;
 
-use crate::App;
-use crate::extract::{Operator, Path, Query, Reply, id, ok};
+use crate::app::App;
+use crate::caller::operator::Operator;
+use crate::contract::query::{Path, Query};
+use crate::contract::reply::{Reply, id, ok};
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -26,7 +28,7 @@ struct About {
 }
 
 async fn refusals(State(app): State<App>, Operator(caller): Operator, Query(about): Query<About>) -> Reply<Refusals> {
-    ok(why::refusals(&app.engine, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
+    ok(why::refusals(&app.kernel, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
 }
 
 #[derive(Deserialize)]
@@ -41,5 +43,5 @@ async fn past_access(
     Path(resource): Path<String>,
     Query(moment): Query<Moment>,
 ) -> Reply<PastAccessReport> {
-    ok(why::past_access(&app.engine, &caller, id(&resource, "resource")?, moment.at).await?)
+    ok(why::past_access(&app.kernel, &caller, id(&resource, "resource")?, moment.at).await?)
 }

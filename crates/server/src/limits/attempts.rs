@@ -11,7 +11,7 @@ use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
 
-use crate::error::{Failure, whole_seconds};
+use crate::contract::error::{Failure, whole_seconds};
 
 const WINDOW: Duration = Duration::from_mins(1);
 /// Attempts of one source in a minute, of each kind; behind a NAT many people are one source.

@@ -133,7 +133,7 @@ pub(crate) fn status_headers(status: StatusCode, retry_after: Option<u64>, heade
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let challenge = crate::keys::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
+        let challenge = crate::contract::challenge::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
         let retry_after = self.0.retry_after;
         let mut response = (status, Json(*self.0)).into_response();
         let headers = response.headers_mut();

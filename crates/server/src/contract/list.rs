@@ -39,9 +39,8 @@ use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
 
-use crate::App;
-use crate::error::Failure;
-use crate::extract::{parameter, parameters};
+use crate::contract::error::Failure;
+use crate::contract::query::{parameter, parameters};
 
 /// The longest value of a filter in bytes: what an index of a store takes, without the filter's name.
 const MAX_VALUE: usize = 480;
@@ -64,10 +63,10 @@ pub(crate) struct List<T> {
     of: PhantomData<fn() -> T>,
 }
 
-impl<T: Filtered> FromRequestParts<App> for List<T> {
+impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let ask = read(parts.uri.query().unwrap_or_default(), T::FILTERS).map_err(OpError::Invalid)?;
         Ok(Self { ask, of: PhantomData })
     }

@@ -7,8 +7,8 @@ use tenure_core::people::sign_in::SESSION_LIFE;
 use tenure_core::store::secret::Secret;
 use tenure_engine::people::oidc::PENDING_LIFE;
 
-use crate::App;
-use crate::error::Failure;
+use crate::app::App;
+use crate::contract::error::Failure;
 
 /// What a cookie of ours is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Cookie {
 }
 
 fn has_tls(app: &App) -> bool {
-    app.engine.settings().public_url.starts_with("https://")
+    app.kernel.settings().public_url.starts_with("https://")
 }
 
 /// Demands that a request which a cookie speaks for was made by a page of this server, unless it only reads. A browser says where a request
@@ -93,7 +93,7 @@ pub(crate) fn must_be_same_origin(app: &App, method: &Method, headers: &HeaderMa
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let same = match (text("sec-fetch-site"), text("origin")) {
         (Some(site), _) => site == "same-origin",
-        (None, Some(given)) => given == origin(&app.engine.settings().public_url),
+        (None, Some(given)) => given == origin(&app.kernel.settings().public_url),
         (None, None) => false,
     };
     if same {

@@ -3,32 +3,19 @@
 //! The certificate comes from the handshake that this process made, never from a header: whatever sits in front of the server can't
 //! claim one.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, Uri};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
-use tenure_engine::credentials::token::{CERTIFICATE_WANTED, Dpop, Presented, Proof, sender};
+use tenure_engine::credentials::token::{Dpop, Presented, Proof};
 use tenure_engine::kernel::error::OpError;
 
-use crate::App;
+use crate::app::App;
+use crate::serve::client_certificates::MutualTls;
 
-const DPOP: HeaderName = HeaderName::from_static("dpop");
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-
-/// A connection to the listener that asks for client certificates.
-#[derive(Debug, Clone)]
-pub(crate) struct MutualTls {
-    /// SHA-256 over the DER of the certificate, base64url, if the client has one.
-    pub certificate: Option<Arc<str>>,
-    /// When its handshake began. No handshake takes up an earlier one, so each proves the certificate's key anew.
-    pub since: Instant,
-}
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// How a credential is sent (RFC 6750 §2.1, RFC 9449 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +38,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn of(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap, extensions: &Extensions) -> Self {
         let mutual = extensions.get::<MutualTls>();
-        let settings = app.engine.settings();
+        let settings = app.kernel.settings();
         let base = match (mutual, &settings.mtls_url) {
             (Some(_), Some(base)) => base,
             _ => &settings.public_url,
@@ -62,7 +49,7 @@ impl Keys {
             i64::try_from(mutual.since.elapsed().as_millis()).map_or(i64::MAX, |age| age.saturating_add(1))
         });
         Self {
-            proven_at: app.engine.now().minus(Span::from_millis(age)),
+            proven_at: app.kernel.now().minus(Span::from_millis(age)),
             certificate: mutual.and_then(|mutual| mutual.certificate.as_deref()).map(str::to_owned),
             method: if proofs.is_empty() { String::new() } else { method.to_string() },
             url: if proofs.is_empty() { String::new() } else { format!("{base}{}", uri.path()) },
@@ -118,36 +105,4 @@ impl FromRequestParts<App> for Keys {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         Ok(Self::of(app, &parts.method, &parts.uri, &parts.headers, &parts.extensions))
     }
-}
-
-/// What a client that was not let in may do about it (RFC 6750 §3, RFC 9449 §7.1, §9). Who showed no credential is told no error.
-pub(crate) fn challenge(code: &str, why: &str) -> HeaderValue {
-    HeaderValue::from_static(match code {
-        // No DPoP proof stands in for the certificate (RFC 8705 §3).
-        "token_bound" if why.starts_with(CERTIFICATE_WANTED) => {
-            r#"Bearer error="invalid_token", error_description="the token is bound to a TLS client certificate: show it over a connection with that one""#
-        }
-        "token_bound" => r#"DPoP error="invalid_token", algs="EdDSA ES256""#,
-        "dpop_invalid" => r#"DPoP error="invalid_dpop_proof", algs="EdDSA ES256""#,
-        "dpop_nonce_needed" => r#"DPoP error="use_dpop_nonce", algs="EdDSA ES256""#,
-        "proof_missing" => r#"Bearer realm="tenure""#,
-        _ => r#"Bearer error="invalid_token""#,
-    })
-}
-
-/// Gives whoever uses DPoP the nonce for their next proof, with every reply (RFC 9449 §8.2).
-pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: Next) -> Response {
-    let asked = request.headers().contains_key(DPOP);
-    let mut response = next.run(request).await;
-    let challenged = || {
-        let challenge = response.headers().get(header::WWW_AUTHENTICATE);
-        challenge.is_some_and(|value| value.as_bytes().starts_with(b"DPoP"))
-    };
-    if asked || challenged() {
-        let nonce = sender::dpop_nonce(&app.engine);
-        if let Ok(value) = HeaderValue::try_from(nonce) {
-            response.headers_mut().insert(DPOP_NONCE, value);
-        }
-    }
-    response
 }

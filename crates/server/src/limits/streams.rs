@@ -9,13 +9,13 @@ use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
 use tenure_core::store::event::Actor;
 use tenure_core::store::row::Position;
+use tenure_engine::Kernel;
 use tenure_engine::kernel::caller::Caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::log::reading;
 
-use crate::App;
-use crate::error::Failure;
-use crate::shares::{Full, Share, Shares};
+use crate::contract::error::Failure;
+use crate::serve::shares::{Full, Share, Shares};
 
 /// Streams that are open at once.
 const MAX_STREAMS: usize = 512;
@@ -79,27 +79,27 @@ impl Streams {
     }
 
     /// The events from a position on, at most a step of them; empty if there are none yet. The caller's right to read them is checked here.
-    pub(crate) async fn events_from(&self, app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
+    pub(crate) async fn events_from(&self, kernel: &Kernel, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
         let mut newest = self.newest.lock().await;
         if let Some(held) = newest.from(from) {
             drop(newest);
-            reading::may_follow(&app.engine, caller).await?;
+            reading::may_follow(kernel, caller).await?;
             return Ok(held);
         }
         // Whoever is furthest reads for the others; whoever is far behind reads for themselves.
         let behind = from < newest.next;
         if behind {
             drop(newest);
-            return read(app, caller, from).await;
+            return read(kernel, caller, from).await;
         }
-        let read = read(app, caller, from).await?;
+        let read = read(kernel, caller, from).await?;
         newest.follow(from, &read);
         Ok(read)
     }
 }
 
-async fn read(app: &App, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
-    let events = reading::events_after(&app.engine, caller, from.checked_sub(1).map(Position::at), STEP).await?;
+async fn read(kernel: &Kernel, caller: &Caller, from: u64) -> Result<Vec<Told>, OpError> {
+    let events = reading::events_after(kernel, caller, from.checked_sub(1).map(Position::at), STEP).await?;
     let told = events.into_iter().map(|event| {
         let index = event.position.index;
         // A feed that lacks an event is none: it ends before it.

@@ -2,6 +2,7 @@
 //! bindings and tokens to say, not for an authority. The handshake still proves that the client holds its key.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -54,4 +55,13 @@ impl ClientCertVerifier for AnyCertificate {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
     }
+}
+
+/// A connection to the listener that asks for client certificates.
+#[derive(Debug, Clone)]
+pub(crate) struct MutualTls {
+    /// SHA-256 over the DER of the certificate, base64url, if the client has one.
+    pub certificate: Option<Arc<str>>,
+    /// When its handshake began. No handshake takes up an earlier one, so each proves the certificate's key anew.
+    pub since: Instant,
 }

@@ -1,0 +1,5 @@
+//! Limits of what is under way at once, and of how often strangers may try.
+
+pub(crate) mod admission;
+pub(crate) mod attempts;
+pub(crate) mod streams;
