@@ -6,7 +6,8 @@ use tenure_api::views::TokenIssued;
 use tenure_core::base::id::RequestId;
 
 use crate::oauth::ASSERTION_TYPE;
-use crate::{Client, ClientError, json};
+use crate::transport::json;
+use crate::{Client, ClientError};
 
 const GRANT: &str = "urn:openid:params:grant-type:ciba";
 

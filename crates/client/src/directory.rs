@@ -10,7 +10,8 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::trust::issuer::Issuer;
 
-use crate::{Client, ClientError, ListQuery, segment};
+use crate::transport::segment;
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::{Method, Response, header};
 use tenure_api::log::FeedEvent;
 
-use crate::{Client, ClientError, chunk, open};
+use crate::transport::{chunk, open};
+use crate::{Client, ClientError};
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);

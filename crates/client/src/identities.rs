@@ -11,7 +11,8 @@ use tenure_core::identity::CharterDraft;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
 
-use crate::{Client, ClientError, ListQuery, at_revision, json};
+use crate::transport::{at_revision, json};
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {

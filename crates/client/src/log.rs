@@ -7,7 +7,8 @@ use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
 use tenure_api::views::{Page, Resource};
 use tenure_core::finding::exceptional::ExceptionalAccess;
 
-use crate::{Client, ClientError, ListQuery, chunk, json, open, send, text};
+use crate::transport::{chunk, json, open, send, text};
+use crate::{Client, ClientError, ListQuery};
 
 /// How long a replay of the whole log may take.
 const REPLAY: Duration = Duration::from_secs(3_600);

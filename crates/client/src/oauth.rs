@@ -5,14 +5,15 @@ use serde_json::Value;
 use tenure_api::requests::Evaluation;
 use tenure_api::views::{Decision, Introspection, TokenIssued};
 
-use crate::{Client, ClientError, json, segment, send};
+use crate::transport::{json, segment, send};
+use crate::{Client, ClientError};
 
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Whether a URL's host is a name of this machine.
 fn is_of_this_machine(url: &str) -> bool {
     let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    host.is_some_and(|host| crate::is_local(&host))
+    host.is_some_and(|host| crate::transport::is_local(&host))
 }
 
 /// All of a URL but its host.
@@ -156,7 +157,6 @@ impl Client {
 
     // Whoever is asked here is told who asks by the form, never by the operator token of the same client.
     pub(crate) fn form(&self, environment: &str, endpoint: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
-        let url = format!("{}/env/{}/{endpoint}", self.base, segment(environment));
-        self.http.request(Method::POST, url).timeout(self.timeout).form(form)
+        self.unauthorized(Method::POST, &format!("/env/{}/{endpoint}", segment(environment))).form(form)
     }
 }

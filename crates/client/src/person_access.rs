@@ -9,7 +9,8 @@ use tenure_core::base::id::{PersonGrantId, PersonId, ReviewId};
 use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_core::request::review::Review;
 
-use crate::{Client, ClientError, ListQuery, at_revision, edited, segment};
+use crate::transport::{at_revision, edited, segment};
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {

@@ -9,7 +9,8 @@ use tenure_core::base::id::{PolicySetId, RequestId, ResourceId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::set::PolicySet;
 
-use crate::{Client, ClientError, ListQuery, json};
+use crate::transport::json;
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {

@@ -9,7 +9,8 @@ use tenure_core::base::id::ReceiptId;
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
 
-use crate::{Client, ClientError, ListQuery, text};
+use crate::transport::text;
+use crate::{Client, ClientError, ListQuery};
 
 /// `GET /.well-known/tenure-keys`: what receipts and the log are checked with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use tenure_api::views::{Page, Resource as View};
 use tenure_core::base::id::{SignalId, SourceId};
 use tenure_core::signal::Signal;
 
-use crate::{Client, ClientError, ListQuery, json, segment};
+use crate::transport::{json, segment};
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {
@@ -59,11 +60,7 @@ impl Client {
 
     /// `POST /signals/{source}`: a delivery as the source makes it, with its headers and its raw body. The client's own token is not sent.
     pub async fn deliver(&self, source: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<DeliveryTaken, ClientError> {
-        let mut request = self
-            .http
-            .request(Method::POST, format!("{}/signals/{}", self.base, segment(source)))
-            .timeout(self.timeout)
-            .body(body);
+        let mut request = self.unauthorized(Method::POST, &format!("/signals/{}", segment(source))).body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }

@@ -13,7 +13,8 @@ use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::third_party::{CloudAccount, DataDomain, Vendor};
 
-use crate::{Client, ClientError, ListQuery, at_revision, edited, json, segment};
+use crate::transport::{at_revision, edited, json, segment};
+use crate::{Client, ClientError, ListQuery};
 
 /// Every method fails with [`ClientError`]: a problem if the server refuses, else what broke.
 impl Client {

@@ -15,6 +15,7 @@
 mod analysis;
 pub mod bench;
 mod change;
+mod defaults;
 mod engine;
 mod loader;
 mod nesting;
@@ -27,6 +28,7 @@ mod shape;
 
 pub use analysis::{Analysis, NewlyAllowed, Solver, Verdict, analyse};
 pub use change::{Changed, ChangedPolicy, PolicyDiff, PolicyText, diff, replay};
+pub use defaults::{DEFAULT_CASES, DEFAULT_POLICIES, SCHEMA};
 pub use engine::CedarPolicy;
 pub use loader::Loader;
 pub use nesting::{MAX_BRACKETS, MAX_LITERAL, MAX_OPERATORS, MAX_PATTERNS};
@@ -34,12 +36,3 @@ pub use plain::{Plain, PlainAnswer, PlainAttributes, PlainEntity, PlainQuestion}
 pub use problem::{PolicyProblem, PolicySetError, Source};
 pub use review::{PolicyReview, Replay, review};
 pub use set::PolicyInfo;
-
-/// The schema of the questions that Tenure asks.
-pub const SCHEMA: &str = include_str!("../schema.cedarschema");
-
-/// The policies that are in force until others are set.
-pub const DEFAULT_POLICIES: &str = include_str!("../default.cedar");
-
-/// The cases that show each default policy at work and at rest, for [`bench::parse`].
-pub const DEFAULT_CASES: &str = include_str!("../cases/default.json");

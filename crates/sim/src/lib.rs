@@ -17,6 +17,8 @@ mod defects;
 mod delegation;
 pub mod effects;
 pub mod exec;
+mod feed;
+pub mod focus;
 mod furnish;
 pub mod intent;
 mod judge;
@@ -35,8 +37,8 @@ use std::collections::BTreeMap;
 
 use world::World;
 
+pub use focus::Focus;
 pub use model::Violation;
-pub use ops::Focus;
 pub use store::Planted;
 
 /// What a run came to.

@@ -34,9 +34,9 @@ use tenure_engine::log::{reading, seal};
 use tenure_engine::matters::{roles, votes};
 use tenure_engine::run::{deadlines, upkeep};
 
+use crate::focus::Focus;
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
 use crate::model::{Issued, identity, record};
-use crate::rng::Rng;
 use crate::workload::{AUDIENCE, Holder, ISSUER};
 use crate::world::{Operation, Operator, PUBLIC_URL, World};
 
@@ -74,30 +74,6 @@ fn resume(engine: Arc<Kernel>, token: String, id: IdentityId) -> Operation {
 
 pub(crate) fn because() -> String {
     "as the seed wants".into()
-}
-
-/// A sort of what is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Focus {
-    /// Requests and votes.
-    Requests,
-    /// Authority that is handed on.
-    Delegation,
-    /// A source's words.
-    Signals,
-}
-
-impl Focus {
-    /// A roll that comes to it, or to what shows what came of it.
-    fn roll(self, rng: &Rng) -> u64 {
-        match self {
-            Self::Requests => 775 + rng.below(75),
-            Self::Delegation if rng.per_mille(400) => 370 + rng.below(270),
-            Self::Delegation => 335 + rng.below(35),
-            Self::Signals if rng.per_mille(400) => 890 + rng.below(110),
-            Self::Signals => 850 + rng.below(40),
-        }
-    }
 }
 
 impl World {

@@ -15,9 +15,10 @@ use tenure_engine::identities::registration;
 use tenure_engine::kernel::if_match::IfMatch;
 use tenure_engine::matters::{policies as policy_sets, request, votes};
 
+use crate::focus::Focus;
 use crate::intent::{Fact, Intent, Subject};
 use crate::model::{identity, record};
-use crate::ops::{Focus, because, by, stands};
+use crate::ops::{because, by, stands};
 use crate::policies;
 use crate::world::{Operation, World};
 

@@ -42,14 +42,6 @@ const KINDS: &[(SignalKind, &str)] = &[
 /// Deliveries that may come again.
 const KEPT: usize = 6;
 
-/// The source, as the platform holds it.
-#[derive(Default)]
-pub struct Feed {
-    secret: String,
-    /// What was sent lately: the signature's header and the body.
-    sent: Vec<(String, String)>,
-}
-
 impl World {
     /// A source that two administrators registered.
     pub(crate) fn source(&mut self) -> Result<(), Broken> {

@@ -26,9 +26,10 @@ use tenure_store::{Dump, MemoryStore};
 use crate::check::Checker;
 use crate::clock::{NodeClock, Time};
 use crate::exec;
+use crate::feed::Feed;
+use crate::focus::Focus;
 use crate::intent::{Asked, Fact, Intent, Subject};
 use crate::model::{Broken, Model, Violation, record};
-use crate::ops::Focus;
 use crate::policies::LoadedOnce;
 use crate::rng::Rng;
 use crate::store::{FaultyStore, Observed, Planted, Shared};
@@ -106,7 +107,7 @@ pub struct World {
     /// The platform's key.
     pub platform: Holder,
     /// The platform as a source of signals.
-    pub feed: crate::signals::Feed,
+    pub feed: Feed,
     /// The identities of the chain, in its order.
     pub links: Vec<IdentityId>,
     /// What is asked most.
@@ -200,7 +201,7 @@ impl World {
             model: Model::default(),
             kept: Vec::new(),
             platform,
-            feed: crate::signals::Feed::default(),
+            feed: Feed::default(),
             focus,
             links: Vec::new(),
             shared: Shared::new(memory, seed, planted),

@@ -2,8 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::MAX_CREDENTIAL_ID;
 use super::cbor::Item;
+use super::credential_id::MAX_CREDENTIAL_ID;
 use super::error::WebauthnError;
 use super::relying_party::RelyingParty;
 

@@ -4,10 +4,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::auth_data::AuthData;
 use super::cbor::Item;
+use super::client_data;
 use super::cose::CoseKey;
+use super::credential_id::MAX_CREDENTIAL_ID;
 use super::error::WebauthnError;
 use super::relying_party::RelyingParty;
-use super::{MAX_CREDENTIAL_ID, client_data};
 
 /// The longest attestation object in bytes: one without certificates, with the longest credential id, stays far below.
 const MAX_ATTESTATION: usize = 4 * 1024;

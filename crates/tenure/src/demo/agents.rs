@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::organisation::Organisation;
 use super::page::{say, step};
-use super::story::ASSERTION_TYPE;
 use super::using::decide;
 use super::wire::{Answer, Speaker, TOKEN};
+use super::workload::ASSERTION_TYPE;
 
 const CIBA: &str = "urn:openid:params:grant-type:ciba";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

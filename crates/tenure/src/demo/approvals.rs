@@ -8,7 +8,7 @@ use tenure_client::assertion::WorkloadKey;
 use super::files;
 use super::organisation::Organisation;
 use super::page::{say, step};
-use super::story::Workload;
+use super::workload::Workload;
 
 const IDENTITIES: &str = "/v1/identities";
 

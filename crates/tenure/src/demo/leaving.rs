@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::files;
 use super::organisation::Organisation;
 use super::page::step;
-use super::story::field;
 use super::wire::Answer;
+use super::workload::field;
 
 /// What the departure left.
 pub struct Leave {

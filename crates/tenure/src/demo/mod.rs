@@ -14,6 +14,7 @@ mod story;
 mod triggers;
 mod using;
 mod wire;
+mod workload;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

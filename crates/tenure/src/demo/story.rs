@@ -3,17 +3,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde_json::{Value, json};
 use tenure_client::assertion::WorkloadKey;
 
 use super::organisation::Organisation;
 use super::page::{Ink, Wait, inked, say, step};
 use super::wire::{Answer, Wire};
+use super::workload::proof;
 use super::{agents, approvals, ending, leaving, triggers, using};
-
-/// The sort of proof that workloads make (RFC 7523).
-pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The longest wait for something that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -85,14 +83,6 @@ fn summary(harbour: &Organisation, cut: &ending::Cut, log: &ending::Verified, to
     )
 }
 
-/// A workload of the story, with its key.
-pub struct Workload {
-    /// Its id.
-    pub id: String,
-    /// Its key.
-    pub key: WorkloadKey,
-}
-
 impl Organisation {
     /// The token of the gateway of the orders database.
     async fn gateway(&self) -> anyhow::Result<String> {
@@ -155,24 +145,4 @@ impl Organisation {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-}
-
-/// The form with which a client proves itself.
-pub fn proof(assertion: &str) -> [(&str, &str); 3] {
-    [
-        ("grant_type", "client_credentials"),
-        ("client_assertion_type", ASSERTION_TYPE),
-        ("client_assertion", assertion),
-    ]
-}
-
-/// A list's texts under a name, joined.
-pub fn joined(list: &Value) -> String {
-    let texts: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    texts.join(", ")
-}
-
-/// A field of an object, as text.
-pub fn field<'a>(record: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    record.get(name).and_then(Value::as_str).with_context(|| format!("no {name} in {record}"))
 }

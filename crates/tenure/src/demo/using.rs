@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::files;
 use super::organisation::Organisation;
 use super::page::{say, step};
-use super::story::{Workload, field, joined, proof};
 use super::wire::{Answer, Speaker, TOKEN};
+use super::workload::{Workload, field, joined, proof};
 
 /// The workload proves itself, and the gateway lets its call through.
 pub async fn allowed(harbour: &Organisation, exporter: &Workload, gateway: &str) -> anyhow::Result<String> {
