@@ -81,6 +81,7 @@ const RULES: &[Rooms] = &[
             "protocols",
             "v1",
             "health",
+            "openapi",
         ],
         beside: &[("outbound", &[], &["serve"])],
     },

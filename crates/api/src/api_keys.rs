@@ -7,7 +7,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use crate::views::Logged;
 
 /// `POST /v1/identities/{id}/api-keys`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewApiKey {
     /// The resource's identifier; may be left out if only one is held.
@@ -19,7 +19,7 @@ pub struct NewApiKey {
 }
 
 /// A new API key; its text is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ApiKeyIssued {
     /// The credential's id in the inventory.
     pub id: CredentialId,

@@ -6,10 +6,10 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::inventory::third_party::NeedKind;
 use tenure_core::request::exception::{Exception, MAX_RENEWALS};
 
-use crate::views::Logged;
+use crate::views::{Logged, Names};
 
 /// `POST /v1/exceptions`: proposes one, and opens the request about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewException {
     /// What is to be waived. Any text, so that what no exception waives is refused by name (R39).
@@ -30,7 +30,7 @@ pub struct NewException {
 }
 
 /// A compensating control that is proposed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewControl {
     /// Which, by the names that the type demands.
@@ -40,7 +40,7 @@ pub struct NewControl {
 }
 
 /// `POST /v1/exceptions/{id}/renew`: proposes the next one for the same identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Renewal {
     /// Why it is still needed.
@@ -53,7 +53,7 @@ pub struct Renewal {
 }
 
 /// `POST /v1/exceptions/{id}/report-breach`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BreachReport {
     /// Which compensating control is not in place.
@@ -63,7 +63,7 @@ pub struct BreachReport {
 }
 
 /// `POST /v1/exceptions/{id}/restore-control`: every compensating control was checked and is in place.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ControlsRestored {
     /// What was checked, and how.
@@ -71,7 +71,7 @@ pub struct ControlsRestored {
 }
 
 /// An exception with what is computed about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExceptionView {
     /// The record.
     #[serde(flatten)]
@@ -85,6 +85,9 @@ pub struct ExceptionView {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 impl ExceptionView {
@@ -96,12 +99,13 @@ impl ExceptionView {
             record,
             revision,
             log,
+            names: Names::new(),
         }
     }
 }
 
 /// `POST /v1/needs`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNeed {
     /// What it is: project, integration or contract.

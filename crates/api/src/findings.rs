@@ -8,10 +8,10 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Finding, Rule, Severity};
 
-use crate::views::Logged;
+use crate::views::{Logged, Names};
 
 /// A rule, as `GET /v1/finding-rules` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleView {
     /// Its id.
     pub id: String,
@@ -51,14 +51,14 @@ impl From<&Rule> for RuleView {
 }
 
 /// `GET /v1/finding-rules`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleList {
     /// Every rule.
     pub items: Vec<RuleView>,
 }
 
 /// A finding with its rule.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FindingView {
     /// The record.
     #[serde(flatten)]
@@ -71,10 +71,13 @@ pub struct FindingView {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// `POST /v1/findings/{id}/resolve`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
     /// What was done about it, or why nothing has to be.
@@ -82,7 +85,7 @@ pub struct Resolve {
 }
 
 /// `GET /v1/findings/summary`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FindingSummary {
     /// How many are open, by severity.
     pub open_by_severity: BTreeMap<String, u64>,
@@ -95,7 +98,7 @@ pub struct FindingSummary {
 }
 
 /// Technical debt with an end (R105, R112).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Debt {
     /// Identities, active or suspended, that several consumers share.
     pub shared_identities: u64,
@@ -106,7 +109,7 @@ pub struct Debt {
 }
 
 /// `GET /v1/identities/{id}/posture`: every rule that is computed from the record, computed now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PostureView {
     /// Whose.
     pub identity: IdentityId,
@@ -119,7 +122,7 @@ pub struct PostureView {
 }
 
 /// A broken rule.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BrokenView {
     /// The rule.
     pub rule: String,

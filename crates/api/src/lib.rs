@@ -16,6 +16,7 @@ pub mod problem;
 pub mod removals;
 pub mod request;
 pub mod requests;
+pub mod revised;
 pub mod sign_in;
 pub mod signals;
 pub mod templates;

@@ -6,7 +6,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::store::row::Position;
 
 /// That an entry is in the log (RFC 9162 §2.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InclusionProof {
     /// The entry's number.
     pub index: u64,
@@ -22,7 +22,7 @@ pub struct InclusionProof {
 }
 
 /// That a longer log begins with a shorter one (RFC 9162 §2.1.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConsistencyProof {
     /// The size of the shorter one.
     pub from: u64,
@@ -36,7 +36,7 @@ pub struct ConsistencyProof {
 }
 
 /// Who caused an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FeedActor {
     /// `person`, `identity`, `system` or `stranger`.
     #[serde(rename = "type")]
@@ -46,7 +46,7 @@ pub struct FeedActor {
 }
 
 /// An event as the feed shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FeedEvent {
     /// Where it stands; give it as `after` to go on behind it.
     pub position: Position,
@@ -67,7 +67,7 @@ pub struct FeedEvent {
 }
 
 /// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateFault {
     /// Its MAC doesn't fit its content, or its content isn't what the log says.
@@ -93,7 +93,7 @@ pub enum StateFault {
 }
 
 /// A row that doesn't fit the log, or that what stands beside it doesn't fit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FaultyRow {
     /// The kind of row; `log_entry` is an entry of the log, and `last_use` the time at which something was last used.
     pub kind: String,
@@ -104,7 +104,7 @@ pub struct FaultyRow {
 }
 
 /// How the state stands against the log.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StateReport {
     /// The first entry that was read; what went before it says a digest that the log names. 0: the whole log was read.
     #[serde(default)]

@@ -5,7 +5,7 @@ use tenure_core::base::id::PersonId;
 use tenure_core::base::time::Timestamp;
 
 /// A channel on which notices go out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChannelView {
     /// Its name: `mail` or `webhook`.
     pub channel: String,
@@ -26,7 +26,7 @@ pub struct ChannelView {
 }
 
 /// A delivery that is still to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeliveryView {
     /// The event's number in the log.
     pub index: u64,

@@ -11,7 +11,7 @@ use crate::request::RequestView;
 
 /// The reply to a change: of what only takes something away, or raises what approvals ask, the record (200); of what lets somebody do more, or do it more
 /// lightly, the request that another administrator has to approve (201).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Edited<T> {
     /// The record as it is now.
@@ -21,7 +21,7 @@ pub enum Edited<T> {
 }
 
 /// `PATCH /v1/applications/{id}`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApplicationEdit {
     /// Who answers for it.
@@ -33,7 +33,7 @@ pub struct ApplicationEdit {
 }
 
 /// `PATCH /v1/vendors/{id}`: narrower at once, wider by a request.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VendorEdit {
     /// Who answers for it here.
@@ -61,7 +61,7 @@ impl VendorEdit {
 }
 
 /// `PATCH /v1/cloud-accounts/{id}`, `/v1/needs/{id}`, `/v1/sources/{id}`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerEdit {
     /// Who answers for it.
@@ -69,7 +69,7 @@ pub struct OwnerEdit {
 }
 
 /// `PATCH /v1/resources/{id}`: narrower at once, wider by a request.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResourceEdit {
     /// The actions that it knows.
@@ -90,7 +90,7 @@ pub struct ResourceEdit {
 }
 
 /// `PATCH /v1/environments/{name}`: towards production at once, away from it by a request.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvironmentEdit {
     /// Whether it counts as production.

@@ -7,7 +7,7 @@ use tenure_core::base::id::{PasskeyId, PersonId};
 use tenure_core::base::time::Timestamp;
 
 /// `POST /sign-in/passkey/register-start`.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterStart {
     /// The invitation's secret; without one, the caller's own fresh session counts.
@@ -16,7 +16,7 @@ pub struct RegisterStart {
 }
 
 /// `POST /sign-in/passkey/register-finish`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterFinish {
     /// The invitation's secret once more.
@@ -30,7 +30,7 @@ pub struct RegisterFinish {
 }
 
 /// `RegistrationResponseJSON`, as far as it counts. All texts are base64url.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RegistrationResponse {
     /// The credential's id.
     pub id: String,
@@ -39,7 +39,7 @@ pub struct RegistrationResponse {
 }
 
 /// `AuthenticatorAttestationResponseJSON`, as far as it counts.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AttestationResponse {
     /// What the browser says.
     #[serde(rename = "clientDataJSON")]
@@ -50,7 +50,7 @@ pub struct AttestationResponse {
 }
 
 /// `POST /sign-in/passkey/finish`: `AuthenticationResponseJSON`, as far as it counts. All texts are base64url.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuthenticationResponse {
     /// The credential's id.
     pub id: String,
@@ -59,7 +59,7 @@ pub struct AuthenticationResponse {
 }
 
 /// `AuthenticatorAssertionResponseJSON`, as far as it counts.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AssertionResponse {
     /// What the browser says.
     #[serde(rename = "clientDataJSON")]
@@ -75,7 +75,7 @@ pub struct AssertionResponse {
 }
 
 /// A passkey, for its person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PasskeyView {
     /// Its id.
     pub id: PasskeyId,
@@ -93,7 +93,7 @@ pub struct PasskeyView {
 }
 
 /// The answer to a registration or a sign-in with a passkey. The session itself is in a cookie.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PasskeyUsed {
     /// Who signed in.
     pub person: PersonId,

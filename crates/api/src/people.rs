@@ -8,10 +8,10 @@ use tenure_core::people::difference::DifferenceDecision;
 use tenure_core::people::person::{Person, PersonClass, Role};
 
 use crate::given;
-use crate::views::{Logged, Resource};
+use crate::views::{Logged, Names, Resource};
 
 /// A class as a caller names it. That of non-human identities is known so that it can be refused by name (R1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassName {
     /// Employed.
@@ -24,7 +24,7 @@ pub enum ClassName {
 }
 
 /// `POST /v1/people`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPerson {
     /// The name.
@@ -59,7 +59,7 @@ pub struct NewPerson {
 }
 
 /// `POST /v1/people/{id}/change`: what is left out stays, `null` takes a value away.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PersonChange {
     /// The name.
@@ -86,7 +86,7 @@ pub struct PersonChange {
 }
 
 /// A person that was just made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PersonMade {
     /// The record.
     #[serde(flatten)]
@@ -99,10 +99,13 @@ pub struct PersonMade {
     /// Where the making stands in the log.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// `POST /v1/people/{id}/roles`: opens a request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRoles {
     /// All roles, as they are to be.
@@ -112,7 +115,7 @@ pub struct NewRoles {
 }
 
 /// `POST /v1/teams`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTeam {
     /// The name, unique for ever.
@@ -120,7 +123,7 @@ pub struct NewTeam {
 }
 
 /// How a feed is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedFormat {
     /// Comma-separated values with a heading (RFC 4180), in `content`.
@@ -131,7 +134,7 @@ pub enum FeedFormat {
 }
 
 /// `POST /v1/people/import`: what an authoritative source says about people.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportPeople {
     /// The source, e.g. `hr`.
@@ -158,7 +161,7 @@ pub struct ImportPeople {
 }
 
 /// What became of a row, or of a record that has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportOutcome {
     /// A person was made.
@@ -176,7 +179,7 @@ pub enum ImportOutcome {
 }
 
 /// One thing that an import did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportItem {
     /// The row's place in the feed: a line of CSV, or a place counted from 1; none for what the feed lacks.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -197,7 +200,7 @@ pub struct ImportItem {
 }
 
 /// The reply to an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportReport {
     /// The source.
     pub source: String,
@@ -216,7 +219,7 @@ pub struct ImportReport {
 }
 
 /// `POST /v1/people/{id}/depart`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDeparture {
     /// Why.
@@ -227,7 +230,7 @@ pub struct NewDeparture {
 }
 
 /// The reply to a departure, or to its dry run: the same commit, written or not.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Departure {
     /// The person as they are after it.
     #[serde(flatten)]
@@ -240,10 +243,13 @@ pub struct Departure {
     pub more: bool,
     /// Grants of theirs that end.
     pub ended_grants: Vec<PersonGrantId>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// An identity whose owner leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LeftBehind {
     /// The identity.
     pub identity: IdentityId,
@@ -258,7 +264,7 @@ pub struct LeftBehind {
 }
 
 /// `POST /v1/differences/{id}/decide`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDecision {
     /// What.
@@ -266,7 +272,7 @@ pub struct NewDecision {
 }
 
 /// `POST /v1/identities/{id}/transfer` and `POST /v1/transfers/{id}/offer`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOffer {
     /// Who is asked to answer for it.

@@ -7,8 +7,10 @@ use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::people::person_grant::{PackageStep, PersonGrantState};
 use tenure_core::request::review::ReviewAnswer;
 
+use crate::views::Names;
+
 /// `PUT /v1/packages/{name}`: what people in a role need, granted together. It confers nothing by itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutPackage {
     /// What it is for.
@@ -26,7 +28,7 @@ pub struct PutPackage {
 }
 
 /// `POST /v1/reviews/{id}/complete`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReviewCompleted {
     /// The answer.
@@ -37,7 +39,7 @@ pub struct ReviewCompleted {
 }
 
 /// One access that a person holds or will hold, with the three answers of R46.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PersonAccess {
     /// The grant.
     pub grant: PersonGrantId,
@@ -75,10 +77,13 @@ pub struct PersonAccess {
 }
 
 /// `GET /v1/people/{id}/access`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PersonAccessReport {
     /// Whose.
     pub person: PersonId,
     /// Each access that has not ended.
     pub access: Vec<PersonAccess>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }

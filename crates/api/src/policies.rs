@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::base::id::PolicySetId;
 
 /// `POST /v1/policies`: proposes a set.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPolicySet {
     /// The policies in Cedar, over Tenure's schema.
@@ -14,7 +14,7 @@ pub struct NewPolicySet {
 }
 
 /// `GET /v1/policy`: the set in force.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PolicyInForceView {
     /// Its record; none while it is the built-in set.
     pub policy: Option<PolicySetId>,

@@ -3,78 +3,122 @@
 use serde::{Deserialize, Serialize};
 use tenure_core::base::problem::{FieldProblem, Reason};
 
+/// A code that is not one of the domain's reasons.
+#[derive(Debug, Clone, Copy)]
+pub struct OtherCode {
+    /// The HTTP status that it comes with.
+    pub status: u16,
+    /// The code.
+    pub code: &'static str,
+    /// What it means and what to do about it.
+    pub explanation: &'static str,
+}
+
 /// Codes that are not one of the domain's reasons, with what to do about each.
-pub const OTHER_CODES: &[(&str, &str)] = &[
-    (
+pub const OTHER_CODES: &[OtherCode] = &[
+    other(
+        422,
         "fields_invalid",
         "fields are missing or wrong: `fields` names each with its own code and what to do",
     ),
-    ("request_malformed", "the request's head can't be read: `detail` says which part"),
-    (
+    other(400, "request_malformed", "the request's head can't be read: `detail` says which part"),
+    other(
+        400,
         "body_malformed",
         "the body is not the JSON that this address takes: `detail` says where; unknown fields are refused",
     ),
-    (
+    other(
+        413,
         "body_too_large",
         "a body has at most 64 KiB, a feed of people 8 MiB, a delivery of signals 1 MiB",
     ),
-    (
+    other(
+        408,
         "body_too_slow",
         "send the body with its head: a pause is at most 5 s, and the whole takes at most 20 s",
     ),
-    (
+    other(
+        415,
         "media_type_unsupported",
         "send application/json, or application/x-www-form-urlencoded to the OAuth endpoints",
     ),
-    (
+    other(
+        403,
         "cross_site",
         "a cookie speaks only for requests that a page of this server makes: use the pages, or send a bearer token",
     ),
-    (
+    other(
+        400,
         "unsupported_response_type",
         "the authorization endpoint gives no codes: identities get their tokens at the token endpoint",
     ),
-    ("route_unknown", "there is no such address: the API is under /v1"),
-    ("method_not_allowed", "the address exists and takes another method"),
-    ("not_found", "there is no such thing, or you may not know of it"),
-    (
+    other(404, "route_unknown", "there is no such address: the API is under /v1"),
+    other(405, "method_not_allowed", "the address exists and takes another method"),
+    other(404, "not_found", "there is no such thing, or you may not know of it"),
+    other(
+        409,
         "taken",
         "names, URIs and keys are never reassigned, not even after their holder has ended: choose another",
     ),
-    (
+    other(
+        412,
         "revision_changed",
         "somebody changed the record since you read it: read it again and repeat the change with the new ETag",
     ),
-    (
+    other(
+        428,
         "if_match_required",
         "such a change says which revision it is meant for: read the record, and send its ETag as If-Match",
     ),
-    (
+    other(
+        409,
+        "request_repeated",
+        "a request with the same idempotency key is being carried out: send it again in a second",
+    ),
+    other(
+        409,
+        "answer_not_kept",
+        "the request was carried out before, and its answer is gone or held a secret: read what it made; a secret that never arrived is revoked and made anew",
+    ),
+    other(
+        422,
+        "idempotency_key_reused",
+        "the idempotency key stands for another request of yours: use a new key for a new request",
+    ),
+    other(
+        409,
         "setup",
         "set-up was not done yet, or was done before: `tenure setup` makes the first administrator",
     ),
-    (
+    other(
+        503,
         "disk_full",
         "the server's disk is full: suspensions, revocations and retirements still work, everything else waits until an operator makes room",
     ),
-    (
+    other(
+        503,
         "unavailable",
         "nothing was changed: try again in a second; if it stays so, an operator finds the cause in the server's log",
     ),
-    (
+    other(
+        500,
         "internal",
         "something is wrong with the server or its data: an operator finds the cause in the server's log",
     ),
 ];
 
+const fn other(status: u16, code: &'static str, explanation: &'static str) -> OtherCode {
+    OtherCode { status, code, explanation }
+}
+
 /// What a code means and what to do about it; `None` for a code that is none.
 pub fn explain(code: &str) -> Option<&'static str> {
     let reason = Reason::ALL.iter().find(|reason| reason.code() == code).map(|reason| reason.hint());
-    reason.or_else(|| OTHER_CODES.iter().find(|(name, _)| *name == code).map(|(_, what)| *what))
+    reason.or_else(|| OTHER_CODES.iter().find(|other| other.code == code).map(|other| other.explanation))
 }
 
 /// A refusal or failure as a client sees it. It never carries an internal error's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     /// A page of this server that explains the code.
     #[serde(rename = "type")]
@@ -103,6 +147,9 @@ pub struct Problem {
     /// The policy set that was asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy_version: Option<String>,
+    /// The request's id, as the server's log names it; `X-Request-ID` of the reply says the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request_id: Option<String>,
 }
 
 impl Problem {
@@ -119,6 +166,7 @@ impl Problem {
             retry_after: None,
             policies: Vec::new(),
             policy_version: None,
+            request_id: None,
         }
     }
 

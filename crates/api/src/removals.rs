@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::signal::{SignalKind, SignalSubject};
 
 /// `POST /v1/removals`: something that identities live by has ended.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRemoval {
     /// What ended, by its name or its id here; repositories and workloads by the names that charters have for them.
@@ -23,7 +23,7 @@ pub struct NewRemoval {
 }
 
 /// `POST /v1/removals/{id}/confirm`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmRemoval {
     /// The digest of what was looked at: refused if it is another by now.

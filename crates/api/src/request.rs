@@ -7,10 +7,10 @@ use tenure_core::base::id::PersonId;
 use tenure_core::people::person::Role;
 use tenure_core::request::{Matter, Place, Request};
 
-use crate::views::Logged;
+use crate::views::{Logged, Names};
 
 /// `POST /v1/requests`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRequest {
     /// What is asked for.
@@ -20,7 +20,7 @@ pub struct NewRequest {
 }
 
 /// `PUT /v1/requests/{id}`: an open request changes, and its votes are void.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amendment {
     /// What is asked for now; as before if not given.
@@ -31,7 +31,7 @@ pub struct Amendment {
 }
 
 /// `POST /v1/requests/{id}/approve` and `…/deny`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewVote {
     /// The `content_hash` of the request as the voter read it (S-8).
@@ -42,7 +42,7 @@ pub struct NewVote {
 }
 
 /// A request with what is computed about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RequestView {
     /// The record.
     #[serde(flatten)]
@@ -63,10 +63,13 @@ pub struct RequestView {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// What a vote on a request means: all that its content hash binds, with names beside ids.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Brief {
     /// Who asks for what, in one sentence.
     pub summary: String,
@@ -79,7 +82,7 @@ pub struct Brief {
 }
 
 /// One fact of a brief.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BriefFact {
     /// The field, in the words of the API.
     pub field: String,

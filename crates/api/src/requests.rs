@@ -13,7 +13,7 @@ use tenure_core::trust::issuer::Preset;
 use tenure_core::trust::signing_key::SigningAlgorithm;
 
 /// `POST /v1/setup`: the first administrator (S-10).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
     /// The set-up token from the data folder.
@@ -26,7 +26,7 @@ pub struct Setup {
 }
 
 /// `POST /v1/people/{id}/operator-tokens`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewOperatorToken {
     /// How long it is good for, at most 30 days; eight hours if not given.
@@ -34,7 +34,7 @@ pub struct NewOperatorToken {
 }
 
 /// `POST /v1/applications`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApplication {
     /// The name, unique for ever.
@@ -47,7 +47,7 @@ pub struct NewApplication {
 }
 
 /// `POST /v1/environments`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEnvironment {
     /// The name, part of the issuer identifier.
@@ -61,7 +61,7 @@ pub struct NewEnvironment {
 }
 
 /// `POST /v1/resources`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewResource {
     /// Its identifier: an absolute URI without fragment (RFC 8707).
@@ -93,7 +93,7 @@ const fn deny() -> WhenUnreachable {
 }
 
 /// `POST /v1/resources/{id}/sign-with`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignWith {
     /// What the resource's tokens are signed with from now on; what its environment says if `null`.
@@ -101,7 +101,7 @@ pub struct SignWith {
 }
 
 /// `POST /v1/issuers/{id}/try`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerToken {
     /// A token of the issuer. It is looked at and neither kept nor used up.
@@ -112,7 +112,7 @@ pub struct IssuerToken {
 }
 
 /// `POST /v1/issuers`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewIssuer {
     /// What sort of platform it is: which ids its tokens carry, and what a binding to it has to fix (S-13).
@@ -138,7 +138,7 @@ pub struct NewIssuer {
 }
 
 /// How far registration goes in one call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// A draft, whose charter may lack facts.
@@ -151,7 +151,7 @@ pub enum Stage {
 }
 
 /// `POST /v1/identities`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewIdentity {
     /// The kind.
@@ -173,7 +173,7 @@ pub struct NewIdentity {
 }
 
 /// The body of a step that only wants a reason.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Because {
     /// Why.
@@ -181,7 +181,7 @@ pub struct Because {
 }
 
 /// `POST /v1/people/{id}/resume`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResumePerson {
     /// Why.
@@ -192,7 +192,7 @@ pub struct ResumePerson {
 }
 
 /// `POST /v1/identities/{id}/resume`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resume {
     /// Which cause to release: its place in `suspensions`.
@@ -204,7 +204,7 @@ pub struct Resume {
 }
 
 /// `POST /v1/identities/{id}/complete-task`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskCompleted {
     /// How it ended; failure counts as completion.
@@ -214,7 +214,7 @@ pub struct TaskCompleted {
 }
 
 /// `POST /v1/enrol`: a workload proves a key of its own with a join token (S-15).
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enrol {
     /// The join token.
@@ -226,7 +226,7 @@ pub struct Enrol {
 }
 
 /// `POST /v1/revocations`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
     /// What to revoke.
@@ -239,7 +239,7 @@ pub struct Revocation {
 }
 
 /// What a revocation names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum RevocationTarget {
     /// One credential.
@@ -273,7 +273,7 @@ impl From<RevocationTarget> for Target {
 }
 
 /// `POST /v1/holds`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewHold {
     /// What is held.
@@ -286,7 +286,7 @@ pub struct NewHold {
 }
 
 /// `POST /v1/holds/release`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRelease {
     /// What is held.
@@ -299,7 +299,7 @@ pub struct HoldRelease {
 }
 
 /// `POST /v1/identities/{id}/suspend`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewSuspension {
     /// Why.
@@ -310,7 +310,7 @@ pub struct NewSuspension {
 }
 
 /// `POST /access/v1/evaluation` (OpenID AuthZEN Authorization API 1.0).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Evaluation {
     /// Who acts.
     pub subject: EvaluationEntity,
@@ -324,7 +324,7 @@ pub struct Evaluation {
 }
 
 /// A subject or a resource of an evaluation.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EvaluationEntity {
     /// Its type.
     #[serde(rename = "type")]
@@ -337,7 +337,7 @@ pub struct EvaluationEntity {
 }
 
 /// The action of an evaluation.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EvaluationAction {
     /// Its name.
     pub name: String,

@@ -9,7 +9,7 @@ use tenure_core::store::event::Via;
 use tenure_core::trust::issuer::IssuerState;
 
 /// `POST /v1/sign-in-providers`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSignInProvider {
     /// Its name on the sign-in page.
@@ -27,7 +27,7 @@ pub struct NewSignInProvider {
 }
 
 /// A provider that people sign in with; without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SignInProviderView {
     /// Its id.
     pub id: SignInProviderId,
@@ -62,7 +62,7 @@ pub struct SignInProviderView {
 }
 
 /// `POST /v1/invitations`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewInvitation {
     /// For whom.
@@ -73,7 +73,7 @@ pub struct NewInvitation {
 }
 
 /// An invitation, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InvitationView {
     /// Its id.
     pub id: InvitationId,
@@ -98,7 +98,7 @@ pub struct InvitationView {
 }
 
 /// A new invitation; its text is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InvitationMade {
     /// The record.
     #[serde(flatten)]
@@ -108,7 +108,7 @@ pub struct InvitationMade {
 }
 
 /// What `tenure recover` gives back.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Recovered {
     /// The administrator.
     pub person: Person,
@@ -122,7 +122,7 @@ pub struct Recovered {
 }
 
 /// `GET /v1/me`: who calls.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Me {
     /// The person, if it is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -144,7 +144,7 @@ pub struct Me {
 }
 
 /// A session, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SessionView {
     /// Its id.
     pub id: SessionId,
@@ -166,7 +166,7 @@ pub struct SessionView {
 }
 
 /// `POST /sign-in/cli/token`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CliExchange {
     /// The one-time code that the browser brought.
@@ -176,7 +176,7 @@ pub struct CliExchange {
 }
 
 /// A session for the command line; its text is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CliSession {
     /// The bearer token.
     pub session_token: String,

@@ -8,7 +8,7 @@ use tenure_core::signal::{Format, SignalKind, SignalState, SignalSubject, Source
 use crate::views::Resource;
 
 /// `POST /v1/sources`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSource {
     /// Its name, unique for ever; part of the address that it sends to.
@@ -41,7 +41,7 @@ pub struct NewSource {
 }
 
 /// How a source's signals are authenticated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 pub enum SourceAuth {
     /// HMAC-SHA-256 over the raw body, in the format's own header.
@@ -64,7 +64,7 @@ pub enum SourceAuth {
 }
 
 /// A source, without its secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceView {
     /// Its id.
     pub id: SourceId,
@@ -108,7 +108,7 @@ pub struct SourceView {
 }
 
 /// A source whose secret was made anew; it is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceMade {
     /// The source.
     #[serde(flatten)]
@@ -119,7 +119,7 @@ pub struct SourceMade {
 }
 
 /// A signal that was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SignalTaken {
     /// Its id.
     pub id: SignalId,
@@ -132,7 +132,7 @@ pub struct SignalTaken {
 }
 
 /// The reply to a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DeliveryTaken {
     /// What it says; nothing if it is of no interest.
     pub signals: Vec<SignalTaken>,

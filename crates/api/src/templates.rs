@@ -6,7 +6,7 @@ use tenure_core::identity::template::Template;
 use crate::views::{IdentityView, TokenIssued};
 
 /// `PUT /v1/templates/{name}`: opens the request about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateChange {
     /// The template as it is to be.
@@ -16,7 +16,7 @@ pub struct TemplateChange {
 }
 
 /// The credential that a registration wants in the same call.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirstToken {
     /// A JWS by the key of the charter's `workload_binding`: typ `tenure-enrol+jwt`, `sub` the identity's name, `aud` the environment's
@@ -40,7 +40,7 @@ impl std::fmt::Debug for FirstToken {
 }
 
 /// The reply to `POST /v1/identities`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Registered {
     /// The identity; its `request` or its `activation` names the request that decided.
     #[serde(flatten)]
@@ -54,7 +54,7 @@ pub struct Registered {
 }
 
 /// Why a registration came without the credential that it wanted: the identity is there, and may ask again at the token endpoint.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TokenRefused {
     /// The stable code.
     pub code: String,

@@ -8,7 +8,7 @@ use tenure_core::inventory::third_party::{Sensitivity, Vendor};
 use crate::views::Resource;
 
 /// `POST /v1/vendors`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewVendor {
     /// The name, unique for ever.
@@ -25,7 +25,7 @@ pub struct NewVendor {
 }
 
 /// The reply to `POST /v1/vendors/{id}/end`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct VendorEnded {
     /// The vendor.
     #[serde(flatten)]
@@ -35,7 +35,7 @@ pub struct VendorEnded {
 }
 
 /// `POST /v1/cloud-accounts`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCloudAccount {
     /// The provider, e.g. `aws`.
@@ -49,7 +49,7 @@ pub struct NewCloudAccount {
 }
 
 /// `POST /v1/data-domains`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDataDomain {
     /// The name, unique.
@@ -59,7 +59,7 @@ pub struct NewDataDomain {
 }
 
 /// `PUT /v1/data-domains/{name}`: higher at once, lower by a request; the tiers of the identities concerned are derived again (R119).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// How sensitive its data is.
@@ -70,7 +70,7 @@ pub struct Classification {
 }
 
 /// `PUT /v1/naming-standards/{kind}` (R30).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNamingStandard {
     /// A regular expression that the whole name must match.

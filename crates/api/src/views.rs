@@ -1,5 +1,7 @@
 //! Replies that are not a record of the domain by itself.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tenure_core::base::id::{CredentialId, GrantId, OperatorTokenId, PersonId, TeamId};
 use tenure_core::base::time::Timestamp;
@@ -11,8 +13,12 @@ use tenure_core::people::person::Person;
 use tenure_core::store::row::Position;
 use tenure_core::trust::confirmation::Confirmation;
 
+/// The names of the records whose ids stand in a reply, by id: of identities, people, applications, teams, resources, vendors, needs, cloud accounts,
+/// sources and issuers.
+pub type Names = BTreeMap<String, String>;
+
 /// A page of a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Page<T> {
     /// The items, in the order of their ids.
     pub items: Vec<T>,
@@ -22,6 +28,9 @@ pub struct Page<T> {
     /// The ids of records of this page that can't be read or were altered outside Tenure, of which an operator finds the cause with `tenure log verify-state`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unreadable: Vec<String>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 impl<T> Page<T> {
@@ -31,12 +40,13 @@ impl<T> Page<T> {
             items,
             next: None,
             unreadable: Vec::new(),
+            names: Names::new(),
         }
     }
 }
 
 /// Where in the log a change stands, and the log's signed promise to include it (S-3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Logged {
     /// The position.
     pub position: Position,
@@ -47,7 +57,7 @@ pub struct Logged {
 }
 
 /// A record with where it stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Resource<T> {
     /// The record.
     #[serde(flatten)]
@@ -60,10 +70,13 @@ pub struct Resource<T> {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// A new operator token; its text is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OperatorTokenIssued {
     /// The token's id.
     pub id: OperatorTokenId,
@@ -76,7 +89,7 @@ pub struct OperatorTokenIssued {
 }
 
 /// The reply to set-up.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SetupDone {
     /// The first administrator.
     pub person: Person,
@@ -87,7 +100,7 @@ pub struct SetupDone {
 }
 
 /// A new join token; its text is shown this once.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct JoinTokenIssued {
     /// The join token's id: the enrolment proof names it as `join_token_id`.
     pub id: tenure_core::base::id::JoinTokenId,
@@ -100,7 +113,7 @@ pub struct JoinTokenIssued {
 }
 
 /// One access that an identity holds, with the three answers of R46.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Access {
     /// The grant.
     pub grant: GrantId,
@@ -123,16 +136,19 @@ pub struct Access {
 }
 
 /// `GET /v1/identities/{id}/access`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AccessReport {
     /// Whose.
     pub identity: tenure_core::base::id::IdentityId,
     /// Each access.
     pub access: Vec<Access>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// A credential as the inventory shows it. The secret is not stored, so it can't be shown (R5).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CredentialView {
     /// The record.
     #[serde(flatten)]
@@ -156,7 +172,7 @@ pub struct CredentialView {
 }
 
 /// An identity with what is computed about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IdentityView {
     /// The record.
     #[serde(flatten)]
@@ -180,10 +196,13 @@ pub struct IdentityView {
     /// Where its last change stands in the log; only in replies to changes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// The team that answers for an identity's removal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RemovalGroup {
     /// The team.
     pub team: TeamId,
@@ -196,7 +215,7 @@ pub struct RemovalGroup {
 }
 
 /// Who could release a hold or a suspension now: nobody who placed it (S-11).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Releasers {
     /// The first sixteen of them; empty: nobody, until somebody else gets the role security.
     pub people: Vec<PersonId>,
@@ -206,17 +225,20 @@ pub struct Releasers {
 }
 
 /// A hold with who could release it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HoldView {
     /// The hold.
     #[serde(flatten)]
     pub hold: Hold,
     /// Who could release it now.
     pub releasers: Releasers,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// A receipt with its state.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReceiptView {
     /// The receipt.
     #[serde(flatten)]
@@ -229,10 +251,13 @@ pub struct ReceiptView {
     /// Where the revocation stands in the log; only in the reply to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log: Option<Logged>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// A token response (RFC 6749 §5.1) with where the issuance stands in the log.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TokenIssued {
     /// The access token.
     pub access_token: String,
@@ -255,7 +280,7 @@ pub struct TokenIssued {
 }
 
 /// An introspection response (RFC 7662 §2.2); of an inactive token, nothing but that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Introspection {
     /// Whether it is alive, here and now, for this caller.
     pub active: bool,
@@ -265,7 +290,7 @@ pub struct Introspection {
 }
 
 /// What is said of an active token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ActiveToken {
     /// What it may be used for.
     pub scope: String,
@@ -300,7 +325,7 @@ pub struct ActiveToken {
 }
 
 /// What becomes of a token of an external issuer, said to whoever administers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IssuerTrial {
     /// Whether it would prove something now: of the identity that was named, if one was.
     pub accepted: bool,
@@ -310,7 +335,7 @@ pub struct IssuerTrial {
 }
 
 /// A check that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FailedCheck {
     /// Its stable code, e.g. `audience_wrong`.
     pub check: String,
@@ -319,7 +344,7 @@ pub struct FailedCheck {
 }
 
 /// The answer to an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Decision {
     /// Whether it is allowed.
     pub decision: bool,
@@ -328,7 +353,7 @@ pub struct Decision {
 }
 
 /// What a decision rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DecisionContext {
     /// Why not; absent when allowed.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use tenure_core::base::id::ResourceId;
 use tenure_core::base::time::Timestamp;
 
+use crate::views::Names;
+
 /// A refusal as the log has it, with what to do.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusalView {
     /// Its entry in the log.
     pub index: u64,
@@ -34,17 +36,20 @@ pub struct RefusalView {
 }
 
 /// `GET /v1/refusals`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refusals {
     /// The refusals, the newest first.
     pub items: Vec<RefusalView>,
     /// Give it as `before` to look further back; absent at the log's beginning.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<u64>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }
 
 /// Whether somebody could really touch it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "reach")]
 pub enum Reach {
     /// They could.
@@ -57,7 +62,7 @@ pub enum Reach {
 }
 
 /// An access that was held at a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PastAccess {
     /// The grant.
     pub grant: String,
@@ -87,7 +92,7 @@ pub struct PastAccess {
 }
 
 /// `GET /v1/resources/{id}/access`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PastAccessReport {
     /// The resource.
     pub resource: ResourceId,
@@ -97,4 +102,7 @@ pub struct PastAccessReport {
     pub entries: u64,
     /// Each access that was held then.
     pub access: Vec<PastAccess>,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
 }

@@ -9,7 +9,7 @@ use tenure_api::ownership::Edited;
 use zeroize::Zeroizing;
 
 use crate::error::ClientError;
-use crate::transport::{at_revision, edited, is_local, json};
+use crate::transport::{at_revision, edited, is_local, json, segment};
 
 const CONNECT: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(35);
@@ -198,6 +198,19 @@ impl Client {
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         json(self.request(Method::GET, path)).await
+    }
+
+    /// The id of a record, by any name that its address takes: `GET /v1/{list}/{name}`.
+    ///
+    /// # Errors
+    /// There is none by that name, several have it, or the caller may not read it.
+    pub async fn id_of(&self, list: &str, name: &str) -> Result<String, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Known {
+            id: String,
+        }
+        let known: Known = self.get(&format!("/v1/{list}/{}", segment(name))).await?;
+        Ok(known.id)
     }
 
     pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str, query: &ListQuery) -> Result<T, ClientError> {

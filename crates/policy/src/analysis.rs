@@ -40,7 +40,7 @@ impl Solver {
 }
 
 /// What an analysis came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Proven: whatever the new set allows, the old one allowed.
@@ -54,7 +54,7 @@ pub enum Verdict {
 }
 
 /// What the solver says of a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Analysis {
     /// What it came to.
     pub verdict: Verdict,
@@ -69,7 +69,7 @@ pub struct Analysis {
 }
 
 /// A question that the old set denies and the new one allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct NewlyAllowed {
     /// The question.
     pub question: PlainQuestion,

@@ -88,7 +88,7 @@ pub(crate) const ATTRIBUTES: &[&str] = &[
 ];
 
 /// The answer that a case wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Expect {
     /// Allowed.
@@ -209,7 +209,7 @@ pub fn run<'a>(policy: &dyn PolicyEngine, cases: &'a [Case]) -> Vec<Outcome<'a>>
         .collect()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CaseFile {
     entities: BTreeMap<String, CaseEntity>,
@@ -218,7 +218,7 @@ struct CaseFile {
     cases: Vec<NamedCase>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CaseEntity {
     #[serde(rename = "type")]
@@ -226,7 +226,7 @@ struct CaseEntity {
     attributes: PlainAttributes,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NamedCase {
     name: String,

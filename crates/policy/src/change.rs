@@ -9,7 +9,7 @@ use crate::plain::{PlainAnswer, PlainQuestion};
 use crate::{CedarPolicy, PolicyInfo};
 
 /// A policy's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PolicyText {
     /// Its `@id`.
     pub id: String,
@@ -18,7 +18,7 @@ pub struct PolicyText {
 }
 
 /// A policy that stays under its name and reads otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChangedPolicy {
     /// Its `@id`.
     pub id: String,
@@ -29,7 +29,7 @@ pub struct ChangedPolicy {
 }
 
 /// What differs between two sets, each list by `@id`. Remarks outside policies and their order don't count.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PolicyDiff {
     /// Only in the new set.
     pub added: Vec<PolicyText>,
@@ -78,7 +78,7 @@ fn policy_text(id: &str, text: &str) -> PolicyText {
 }
 
 /// A question that another set answers otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Changed {
     /// The question.
     pub question: PlainQuestion,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::policy::{Answer, Attributes, Entity, Question, Value};
 
 /// An attribute's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Plain {
     /// A truth value.
@@ -72,7 +72,7 @@ impl From<&Value> for Plain {
 pub type PlainAttributes = BTreeMap<String, Plain>;
 
 /// An entity of a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlainEntity {
     /// Its type: Person, Identity, Resource or Inventory.
     #[serde(rename = "type")]
@@ -84,7 +84,7 @@ pub struct PlainEntity {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlainQuestion {
     /// Who.
     pub principal: PlainEntity,
@@ -97,7 +97,7 @@ pub struct PlainQuestion {
 }
 
 /// An answer, without the version of the set that gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlainAnswer {
     /// Whether it is allowed.
     pub allowed: bool,

@@ -14,7 +14,7 @@ use crate::{CedarPolicy, PolicySetError};
 const MAX_CHANGED: usize = 100;
 
 /// What a proposed set would change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PolicyReview {
     /// Why the proposed set can't be loaded; then there is nothing else.
     pub problems: Vec<PolicyProblem>,
@@ -27,7 +27,7 @@ pub struct PolicyReview {
 }
 
 /// Recent questions, asked again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Replay {
     /// How many.
     pub asked: usize,

@@ -1,6 +1,5 @@
 //! Whether the server lives, is ready, and what it counts.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -13,12 +12,12 @@ use tenure_engine::log::{notifications, places};
 use tenure_engine::state::verification;
 
 use crate::app::App;
+use crate::contract::api::Api;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/livez", get(async || "ok\n"))
+        .page("/readyz", get(ready))
+        .page("/metrics", get(metrics))
 }
 
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {

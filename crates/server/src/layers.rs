@@ -1,18 +1,29 @@
 //! Layers: what every request passes through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
+use tenure_core::store::idempotency::KeptAnswer;
 use tenure_engine::credentials::token::sender;
+use tenure_engine::kernel::idempotency::{self, Claim, Known};
+use tenure_engine::kernel::names;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::caller::keys::{DPOP, DPOP_NONCE};
+use crate::caller::operator::Operator;
+use crate::contract::body::{body_within, too_large};
 use crate::contract::error::Failure;
+use crate::contract::reply::GivenOnce;
+use crate::contract::request_id;
 use crate::contract::source::Source;
 use crate::limits::admission::BoundedElsewhere;
 use crate::serve::shares::Full;
@@ -74,4 +85,170 @@ pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: N
         }
     }
     response
+}
+
+/// The header that names a request; whoever sends one is given it back.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged meanwhile, in every problem, and in the
+/// reply.
+pub(crate) async fn name_request(request: Request, next: Next) -> Response {
+    let given = request.headers().get(REQUEST_ID).cloned();
+    let id: Arc<str> = match given.as_ref().and_then(|given| given.to_str().ok()).filter(|given| is_loggable(given)) {
+        Some(given) => given.into(),
+        None => request_id::fresh().into(),
+    };
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let span = tracing::info_span!("request", id = %id, method = %request.method(), route);
+    let mut response = request_id::scope(Arc::clone(&id), next.run(request)).instrument(span).await;
+    if let Some(value) = given.or_else(|| HeaderValue::try_from(&*id).ok()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Whether a client's name of a request can stand in a log and be found there.
+fn is_loggable(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&b))
+}
+
+/// The header that makes a request one that may be sent twice.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// An answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The largest request in bytes that a key can stand for.
+const MAX_REPEATED: usize = 64 * 1024;
+/// The largest answer in bytes that is kept.
+const MAX_KEPT: usize = 64 * 1024;
+
+/// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is settled before anything of it is read.
+pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if request.method().is_safe() || !route.starts_with("/v1/") || !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return next.run(request).await;
+    }
+    match repeated(&app, request, next).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(),
+    }
+}
+
+async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let key = idempotency_key(&parts.headers)?;
+    let operator = Operator::from_request_parts(&mut parts, app).await?;
+    parts.extensions.insert(operator.clone());
+    let Operator(caller) = operator;
+    let body = body_within(
+        Request::from_parts(parts.clone(), body),
+        app,
+        "a request with an idempotency key has at most 64 KiB",
+    )
+    .await?;
+    if body.len() > MAX_REPEATED {
+        return Err(too_large("a request with an idempotency key has at most 64 KiB"));
+    }
+    let address = format!("{} {}", parts.method, parts.uri.path());
+    let condition = parts.headers.get(header::IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
+    let query = parts.uri.query().unwrap_or_default();
+    let claim = Claim::new(&caller, &address, &key, [query.as_bytes(), condition, &body]);
+    match idempotency::known(&app.kernel, &claim).await? {
+        Known::Nothing => {}
+        Known::Other => {
+            return Err(Failure::of(
+                Problem::new(422, "idempotency_key_reused", "the key stands for another request").hint("use a new key for a new request"),
+            ));
+        }
+        Known::Answered(answer) => return Ok(given_again(answer)),
+        Known::Unanswered => {
+            return Err(Failure::of(
+                Problem::new(409, "answer_not_kept", "the request was carried out before")
+                    .detail("its answer held a secret, which is given once, or was lost")
+                    .hint("read what it made; what held a secret that never arrived is revoked and made anew, under a new key"),
+            ));
+        }
+    }
+    let request = Request::from_parts(parts, Body::from(body));
+    let response = idempotency::under(Arc::clone(&claim), next.run(request)).await;
+    if !claim.is_carried_out() || response.status().is_server_error() || response.extensions().get::<GivenOnce>().is_some() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if let (Ok(body), true) = (serde_json::from_slice(&bytes), bytes.len() <= MAX_KEPT) {
+        let etag = parts.headers.get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let answer = KeptAnswer {
+            status: parts.status.as_u16(),
+            etag,
+            body,
+        };
+        // The request was carried out, whatever becomes of its answer.
+        if let Err(error) = idempotency::keep(&app.kernel, &caller, &claim, answer).await {
+            tracing::warn!(%error, "an answer was not kept");
+        }
+    }
+    Ok(Response::from_parts(parts, Body::from(bytes)))
+}
+
+/// The key that a request bears: text of 1 to 255 visible characters, in quotes or without.
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Failure> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    };
+    let key = value.map(|value| value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value));
+    key.filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::malformed("Idempotency-Key is one value of 1 to 255 visible characters, such as a UUID"))
+}
+
+fn given_again(answer: KeptAnswer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let etag = answer.etag.and_then(|etag| HeaderValue::try_from(etag).ok());
+    let mut response = (status, [(REPLAYED, "true")], Json(answer.body)).into_response();
+    if let Some(etag) = etag {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+/// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people read names. Only a caller who showed
+/// a credential is told any.
+pub(crate) async fn name_records(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let shows_a_credential = request.headers().contains_key(header::AUTHORIZATION) || request.headers().contains_key(header::COOKIE);
+    let is_named = route.starts_with("/v1/") && shows_a_credential;
+    let response = next.run(request).await;
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if !is_named || !is_json || !response.status().is_success() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    // An answer without names is still one.
+    let names = names::of(&app.kernel, ids_in(&bytes)).await.unwrap_or_default();
+    let with_names = (!names.is_empty()).then(|| with_names(&bytes, &names)).flatten();
+    let bytes = with_names.unwrap_or(bytes);
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+/// The texts in a JSON document that are of the form of an id: a prefix of three letters, `_` and 26 characters.
+fn ids_in(json: &[u8]) -> impl Iterator<Item = &str> {
+    const LENGTH: usize = 30;
+    let quoted = json
+        .windows(LENGTH + 2)
+        .filter(|window| window.first() == Some(&b'"') && window.last() == Some(&b'"') && window.get(4) == Some(&b'_'));
+    quoted.filter_map(|window| std::str::from_utf8(window.get(1..=LENGTH)?).ok())
+}
+
+/// An object in JSON with the member `names`.
+fn with_names(json: &[u8], names: &BTreeMap<String, String>) -> Option<Bytes> {
+    let open = json.strip_suffix(b"}")?;
+    let separator: &[u8] = if open == b"{" { b"" } else { b"," };
+    let names = serde_json::to_vec(names).ok()?;
+    Some([open, separator, b"\"names\":", &names, b"}"].concat().into())
 }

@@ -7,6 +7,7 @@ mod contract;
 mod health;
 mod layers;
 mod limits;
+mod openapi;
 pub mod outbound;
 mod protocols;
 mod serve;
@@ -19,7 +20,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::get;
 use tenure_engine::Kernel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -27,7 +27,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
+use crate::contract::api::Api;
 use crate::contract::error;
+pub use openapi::{addresses, contract};
 pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, serve};
 
 /// The largest request body in bytes.
@@ -37,21 +39,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Every route of the server.
 pub fn router(kernel: Arc<Kernel>) -> Router {
     let app = App::new(kernel);
-    let bounded = Router::new()
-        .merge(v1::routes())
-        .merge(protocols::routes())
-        .merge(sign_in::routes())
-        .merge(approve::routes())
-        .merge(health::routes())
-        .route("/problems/{code}", get(error::page))
+    let [bounded, streams] = openapi::apis(false).map(Api::into_router);
+    bounded
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT));
-    bounded
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIMEOUT))
         // Streams live longer than any request's bound; each of their steps is bounded by itself.
-        .merge(v1::streams().method_not_allowed_fallback(error::method_not_allowed))
+        .merge(streams.method_not_allowed_fallback(error::method_not_allowed))
         // One layer of all, the outermost first: each `layer` boxes every request's future once more.
         .layer((
+            axum::middleware::from_fn(layers::name_request),
             CatchPanicLayer::custom(error::panicked),
             SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
@@ -59,6 +56,8 @@ pub fn router(kernel: Arc<Kernel>) -> Router {
             DefaultBodyLimit::max(MAX_BODY),
             axum::middleware::from_fn_with_state(app.clone(), layers::admit),
             axum::middleware::from_fn_with_state(app.clone(), layers::next_nonce),
+            axum::middleware::from_fn_with_state(app.clone(), layers::once),
+            axum::middleware::from_fn_with_state(app.clone(), layers::name_records),
         ))
         .with_state(app)
 }

@@ -4,10 +4,12 @@
 //! Crockford base32, which sort as the ids themselves do: `idn_01k9…`. An id of one type can't be given where
 //! another is meant, and its text is the same in URLs, tokens, the log and the database.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::base::entropy::Entropy;
@@ -46,6 +48,8 @@ fn decode(body: &str) -> Option<u128> {
 pub trait IdKind {
     /// The prefix without its underscore.
     const PREFIX: &'static str;
+    /// The name of such ids in schemas, e.g. `PersonId`.
+    const NAME: &'static str;
 }
 
 /// An identifier of a `K`.
@@ -147,8 +151,18 @@ impl<K: IdKind> Serialize for Id<K> {
 
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<K: IdKind> JsonSchema for Id<K> {
+    fn schema_name() -> Cow<'static, str> {
+        K::NAME.into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{{}}}$", K::PREFIX, ENCODED - 1)})
     }
 }
 
@@ -157,7 +171,10 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $kind {}
-        impl IdKind for $kind { const PREFIX: &'static str = $prefix; }
+        impl IdKind for $kind {
+            const PREFIX: &'static str = $prefix;
+            const NAME: &'static str = stringify!($alias);
+        }
         $(#[$doc])*
         pub type $alias = Id<$kind>;
     )*};

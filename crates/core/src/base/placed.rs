@@ -6,7 +6,7 @@ use crate::base::id::PersonId;
 use crate::base::time::Timestamp;
 
 /// That somebody withholds, too, what another one does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Placed {
     /// Who.

@@ -17,7 +17,7 @@ use crate::trust::confirmation::Confirmation;
 pub const CLOCK_SKEW: Span = Span::from_secs(60);
 
 /// An issued credential. Its row's `created` position is the position at which it was issued.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     /// Its id, the token's `jti`.

@@ -10,7 +10,7 @@ use crate::store::event::Actor;
 use crate::store::row::{Position, Record, RowKind};
 
 /// What was revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "target")]
 pub enum Target {
     /// One credential.
@@ -20,7 +20,7 @@ pub enum Target {
 }
 
 /// What is known of one resource's enforcement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum PointState {
     /// Not asked yet.
@@ -56,7 +56,7 @@ pub enum PointState {
 }
 
 /// One resource whose enforcement points had to refuse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
     /// The resource.
@@ -70,7 +70,7 @@ pub struct Point {
 }
 
 /// Where a receipt stands as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
     /// Not every point has answered.
@@ -88,7 +88,7 @@ pub enum ReceiptState {
 }
 
 /// What can get new credentials by itself after a revocation: identities that may act and have a way to prove themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Returning {
     /// How many there are.
@@ -98,7 +98,7 @@ pub struct Returning {
 }
 
 /// A receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// Its id.

@@ -14,7 +14,7 @@ use crate::trust::issuer::Preset;
 pub const JOIN_TOKEN_LIFE: Span = Span::from_mins(10);
 
 /// Whether a binding may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BindingState {
     /// It may.
@@ -26,7 +26,7 @@ pub enum BindingState {
 }
 
 /// What is checked of a proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 pub enum BindingMatch {
     /// A signature by this key (RFC 7523).
@@ -54,7 +54,7 @@ pub enum BindingMatch {
 }
 
 /// To whom a workload addresses its client assertions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssertionAudience {
     /// The issuer identifier and nothing else (rfc7523bis).
@@ -72,7 +72,7 @@ impl AssertionAudience {
 }
 
 /// Something about the workload changed: the next proof has to be newer, and is looked at anew (R86).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recheck {
     /// When it was heard of: proofs that were made before don't count.
@@ -82,7 +82,7 @@ pub struct Recheck {
 }
 
 /// One holder of a binding's proof, told apart by the key that its credentials are bound to or else by where it calls from (R59).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// What tells it apart: `jkt:…`, `x5t:…` or `addr:…`.
@@ -113,7 +113,7 @@ impl Instance {
 }
 
 /// A binding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     /// Its id.
@@ -170,7 +170,7 @@ pub fn claim_term(name: &str, value: &serde_json::Value) -> String {
 }
 
 /// A one-time join token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinToken {
     /// Its id, part of its text.

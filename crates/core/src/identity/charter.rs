@@ -24,7 +24,7 @@ const MAX_TEXT: usize = 1_000;
 pub const MAX_ITEMS: usize = 32;
 
 /// The boundary inside which the identity is trusted (R25).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "value", deny_unknown_fields)]
 pub enum TrustBoundary {
     /// A trust domain, e.g. `prod.example.com`.
@@ -46,7 +46,7 @@ impl TrustBoundary {
 }
 
 /// How the workload proves that it is this identity (R27). The binding itself is a record that is made with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 pub enum WorkloadBinding {
     /// It holds the private part of this key and signs assertions with it (RFC 7523).
@@ -104,7 +104,7 @@ impl WorkloadBinding {
 }
 
 /// What ends the identity, besides its expiry and a person's decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 pub enum RetirementCondition {
     /// A date.
@@ -122,7 +122,7 @@ pub enum RetirementCondition {
 }
 
 /// The types of credentials, the shortest-lived first. What comes after access tokens is weaker and needs an exception (R32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialType {
     /// A JWT of minutes (RFC 9068).
@@ -150,7 +150,7 @@ impl CredentialType {
 }
 
 /// Which regime covers its access (R33).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Coverage {
     /// Role-based: entitlements are held as long as the identity is active.
@@ -173,7 +173,7 @@ impl Coverage {
 }
 
 /// What revokes its credentials by itself, besides retirement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RevocationTrigger {
     /// The identity was suspended: what it held is revoked rather than held back.
@@ -190,7 +190,7 @@ impl RevocationTrigger {
 }
 
 /// Who asked for it, who runs it, whom it serves (R40).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parties {
     /// Who asked.
@@ -209,7 +209,7 @@ impl Parties {
 }
 
 /// A shared identity is debt: who uses it, and how that ends (R105).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shared {
     /// Who uses it.
@@ -219,7 +219,7 @@ pub struct Shared {
 }
 
 /// A charter as handed in: what is missing is `None` or empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CharterDraft {
     /// The accountable owner, a person (R22).
@@ -294,7 +294,7 @@ pub struct CharterDraft {
 }
 
 /// Bounds on use that are checked at each decision (R53).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Usage {
     /// Only in these hours, UTC.
@@ -304,7 +304,7 @@ pub struct Usage {
 }
 
 /// Hours of the day, UTC, on days of the week.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// From this hour on, 0 to 23.
@@ -333,7 +333,7 @@ impl Hours {
 }
 
 /// Automatic renewal: in the window before the end, if its conditions are met, the end moves (R50, R51).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutoRenewal {
     /// How long before the end it is decided.

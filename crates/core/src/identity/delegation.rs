@@ -9,7 +9,7 @@ use crate::inventory::entitlement::{Entitlement, WILDCARD};
 pub const MAX_DEPTH: usize = 4;
 
 /// A task that the charter declares: the only use of its entitlements that is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// Its name, by which a request declares it: 1 to 64 characters of a-z, 0-9, `_`, `.`, `-`.
@@ -31,7 +31,7 @@ impl Task {
 }
 
 /// A delegation grant: another identity may act for this one, inside these bounds (S-14).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Delegate {
     /// Who may act for it.
@@ -80,7 +80,7 @@ pub fn within(inner: &[Entitlement], outer: &[Entitlement]) -> bool {
 }
 
 /// For whom a credential was issued besides its holder, and what it derives from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Delegation {
     /// Who acts for whom: the subject first, then each actor, the holder last. At most [`MAX_DEPTH`] actors.
@@ -105,7 +105,7 @@ impl Delegation {
 }
 
 /// What a credential for Tenure itself lets its bearer's counterpart ask for: a token to act for its subject (RFC 8693, `may_act`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MayAct {
     /// Who may act.

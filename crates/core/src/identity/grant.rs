@@ -8,7 +8,7 @@ use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
 
 /// Where a grant stands. Whether its time has come or is over is read from its times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantState {
     /// In force between its times.
@@ -20,7 +20,7 @@ pub enum GrantState {
 }
 
 /// A grant, linked to the approval that made it (R46).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Its id.

@@ -7,7 +7,7 @@ use crate::identity::Kind;
 use crate::store::row::{Record, RowKind};
 
 /// The naming standard of a kind, on top of the pattern that every name has to match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NamingStandard {
     /// The kind.

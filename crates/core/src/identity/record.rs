@@ -18,7 +18,7 @@ use crate::inventory::entitlement::WILDCARD;
 use crate::store::row::{Position, Record, RowKind};
 
 /// A non-human identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Its id: the OAuth `client_id` and the `sub` of its tokens.
@@ -72,7 +72,7 @@ pub struct Identity {
 }
 
 /// Somebody whom a charter named as one whom it serves, and names no longer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Struck {
     /// As the charter named them ([`CharterDraft::served`]).
@@ -89,7 +89,7 @@ impl Struck {
 }
 
 /// The approval that made an identity active.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
     /// The request that it rests on.
@@ -107,7 +107,7 @@ pub struct Activation {
 }
 
 /// The end of an identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retirement {
     /// Which condition came true, or `by_hand`.

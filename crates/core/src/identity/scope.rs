@@ -10,7 +10,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Position, Record, RowKey, RowKind};
 
 /// Who may lift a suspension or a hold; never the person who placed it (S-11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Releaser {
     /// The accountable owner, or security: it was not placed by the owner.
@@ -20,7 +20,7 @@ pub enum Releaser {
 }
 
 /// A set of identities that is cut or held as one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum Scope {
     /// One identity.
@@ -80,7 +80,7 @@ impl fmt::Display for Scope {
 }
 
 /// That an identity belongs to a scope, and since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Membership {
     /// The scope.
@@ -91,7 +91,7 @@ pub struct Membership {
 }
 
 /// A cut: everything issued in the scope before the row's position is refused for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
     /// What was cut.
@@ -110,7 +110,7 @@ impl Record for Cut {
 }
 
 /// A hold: nothing in the scope works until somebody other than who placed it releases it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
     /// What is held.

@@ -8,7 +8,7 @@ use crate::identity::scope::Releaser;
 use crate::identity::{Identity, Retirement};
 
 /// Where an identity stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IdentityState {
     /// Being written; its charter may lack facts.
@@ -109,7 +109,7 @@ pub struct BadTransition {
 }
 
 /// Why an identity is suspended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SuspensionKind {
     /// By hand.
@@ -133,7 +133,7 @@ pub enum SuspensionKind {
 }
 
 /// One cause of suspension and who may release it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SuspensionCause {
     /// Which cause.

@@ -8,7 +8,7 @@ use crate::inventory::entitlement::Entitlement;
 use crate::store::row::{Record, RowKind};
 
 /// What happens to a request that wants more than a ceiling (R49).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenOver {
     /// It is refused.
@@ -19,7 +19,7 @@ pub enum WhenOver {
 }
 
 /// A template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
     /// Its name.

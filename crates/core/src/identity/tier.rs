@@ -7,7 +7,7 @@ use crate::identity::{CharterDraft, Coverage, IdentityState, Kind};
 use crate::inventory::third_party::Sensitivity;
 
 /// How much harm an identity can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RiskTier {
     /// Little.
@@ -28,7 +28,7 @@ pub struct RiskFacts {
 }
 
 /// What a tier allows, unless a template or a policy allows less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Ceilings {
     /// The longest life of an identity or a grant without a new approval.
     pub max_duration: Span,

@@ -12,7 +12,7 @@ pub const TRANSFER_WINDOW: Span = Span::from_days(7);
 pub const LAPSED_GRACE: Span = Span::from_days(30);
 
 /// Where a transfer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferState {
     /// Nobody was asked yet, or whoever was asked declined.
@@ -41,7 +41,7 @@ impl TransferState {
 }
 
 /// A transfer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// Its id.
@@ -82,7 +82,7 @@ impl Record for Transfer {
 
 /// The window in which an identity acts while its owner has left (invariant 7). It stands in the identity's own row, so that the gate
 /// needs nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferWindow {
     /// The transfer.

@@ -8,7 +8,7 @@ use crate::inventory::third_party::Standing;
 use crate::store::row::{Record, RowKind};
 
 /// An application.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
     /// Its id.

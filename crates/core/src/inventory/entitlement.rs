@@ -8,7 +8,7 @@ use crate::base::id::ResourceId;
 pub const WILDCARD: &str = "*";
 
 /// Something that the identity may do on a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entitlement {
     /// The actions, by the resource's own names. `enforce` makes the identity an enforcement point of the resource.

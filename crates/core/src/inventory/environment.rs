@@ -31,7 +31,7 @@ pub fn parse_name(field: &str, name: &str) -> Result<(), FieldProblem> {
 }
 
 /// An environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
     /// Its name, part of the issuer identifier.
@@ -48,7 +48,7 @@ pub struct Environment {
 }
 
 /// A signing key of an environment and its times, so that keys overlap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentKey {
     /// The key.

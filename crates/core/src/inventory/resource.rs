@@ -9,7 +9,7 @@ use crate::store::row::{Record, RowKind};
 use crate::trust::signing_key::SigningAlgorithm;
 
 /// How the resource's enforcement points check credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verification {
     /// They ask Tenure at each use: a revocation is in force at once.
@@ -19,7 +19,7 @@ pub enum Verification {
 }
 
 /// What the resource's enforcement points do when Tenure can't be reached (S-16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenUnreachable {
     /// Refuse.
@@ -30,7 +30,7 @@ pub enum WhenUnreachable {
 }
 
 /// A resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// Its id.

@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 
 /// Where a vendor, a cloud account or a need stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// In force.
@@ -27,7 +27,7 @@ impl Standing {
 }
 
 /// A vendor: a third party that operates integrations (R12).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vendor {
     /// Its id.
@@ -63,7 +63,7 @@ impl Record for Vendor {
 }
 
 /// A cloud account that identities are bound to (R15).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloudAccount {
     /// Its id here.
@@ -99,7 +99,7 @@ impl Record for CloudAccount {
 }
 
 /// How much harm the data of a domain can do in the wrong hands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
     /// None.
@@ -113,7 +113,7 @@ pub enum Sensitivity {
 }
 
 /// A data domain: a kind of data that resources hold (R35, R119).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataDomain {
     /// Its name.
@@ -132,7 +132,7 @@ impl Record for DataDomain {
 }
 
 /// What sort of business need it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NeedKind {
     /// A project.
@@ -144,7 +144,7 @@ pub enum NeedKind {
 }
 
 /// A business need that identities serve; when it ends, they don't stay as they are (R76).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// Its id.

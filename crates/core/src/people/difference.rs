@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 
 /// What differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum DifferenceKind {
     /// The source no longer has a record that it had. Never read as a deletion (invariant 6).
@@ -48,7 +48,7 @@ impl DifferenceKind {
 }
 
 /// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceDecision {
     /// The inventory is right.
@@ -62,7 +62,7 @@ pub enum DifferenceDecision {
 }
 
 /// A difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// Its id.
@@ -86,7 +86,7 @@ pub struct Difference {
 }
 
 /// A decision about a difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decided {
     /// What; `None` if the source and the inventory agree again by themselves.

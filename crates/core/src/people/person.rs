@@ -8,7 +8,7 @@ use crate::base::time::{Span, Timestamp};
 use crate::store::row::{Record, RowKind};
 
 /// Where a person stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonState {
     /// Known, with a start in the future.
@@ -44,7 +44,7 @@ impl PersonState {
 }
 
 /// Roles that confer authority in Tenure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// May propose identities.
@@ -76,7 +76,7 @@ impl Role {
 }
 
 /// How a person belongs to the organisation (R17).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonClass {
     /// Employed.
@@ -97,7 +97,7 @@ impl PersonClass {
 }
 
 /// Where a record comes from: an authoritative source and the record's key there (R17, R92).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceRef {
     /// The source, e.g. `hr` or `contractors`.
@@ -107,7 +107,7 @@ pub struct SourceRef {
 }
 
 /// Why a person is without authority for a while, and who may give it back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonSuspension {
     /// Who placed it; they may not lift it (S-11). `None`: Tenure did.
@@ -144,7 +144,7 @@ impl PersonSuspension {
 }
 
 /// A team that a source of people took somebody out of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeftTeam {
     /// The team.
@@ -159,7 +159,7 @@ impl LeftTeam {
 }
 
 /// A person: class `human`, governed by the same policy through another workflow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// The person's id.
@@ -255,7 +255,7 @@ impl Record for Person {
 }
 
 /// A bearer token that stands for a named person, is marked so in the record, and expires (S-7).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorToken {
     /// The token's id, part of its text.

@@ -11,7 +11,7 @@ use crate::store::row::{Record, RowKind};
 pub const EARLY_REVIEW: Span = Span::from_days(30);
 
 /// Where a person's grant stands (SECURITY.md, "States").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonGrantState {
     /// Begins later.
@@ -41,7 +41,7 @@ impl PersonGrantState {
 }
 
 /// An entitlement that a person holds for a bounded time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PersonGrant {
     /// Its id.
@@ -109,7 +109,7 @@ impl Record for PersonGrant {
 }
 
 /// A package of entitlements that people in a role need: granted together, for a bounded time (R116, R118).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
     /// Its name.
@@ -128,7 +128,7 @@ pub struct Package {
 }
 
 /// What a package gives some time after its start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PackageStep {
     /// How long after the start.

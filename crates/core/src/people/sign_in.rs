@@ -17,7 +17,7 @@ pub const SESSION_LIFE: Span = Span::from_mins(8 * 60);
 pub const INVITATION_LIFE: Span = Span::from_mins(24 * 60);
 
 /// How a person signed in, and what that is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assurance {
     /// How.
@@ -36,7 +36,7 @@ impl Assurance {
 }
 
 /// How a person signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignInMethod {
     /// OpenID Connect.
@@ -46,7 +46,7 @@ pub enum SignInMethod {
 }
 
 /// A session. Its secret is stored as a keyed hash (S-5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// Its id, part of its text.
@@ -81,7 +81,7 @@ impl Record for Session {
 }
 
 /// A provider that people sign in with (OpenID Connect Core 1.0, code flow with PKCE).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInProvider {
     /// Its id.
@@ -133,7 +133,7 @@ impl Record for SignInProvider {
 }
 
 /// A subject of a provider that is a person. Never reassigned (S-13).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInBinding {
     /// The provider.
@@ -171,7 +171,7 @@ impl Record for SignInBinding {
 }
 
 /// A passkey (WebAuthn Level 3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Passkey {
     /// Its id here.
@@ -207,7 +207,7 @@ impl Record for Passkey {
 }
 
 /// A one-time invitation: with it a person binds their first sign-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Invitation {
     /// Its id, part of its text.

@@ -8,7 +8,7 @@ use crate::people::person::SourceRef;
 use crate::store::row::{Record, RowKind};
 
 /// A team. Its members are the people who name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Team {
     /// Its id.

@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKey, RowKind};
 
 /// Where a policy set stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicySetState {
     /// Waits for its request.
@@ -33,7 +33,7 @@ impl PolicySetState {
 }
 
 /// A policy set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySet {
     /// Its id.
@@ -73,7 +73,7 @@ impl Record for PolicySet {
 }
 
 /// Which set is in force: one row, on which every enabling commit rests. There is none while the built-in set is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InForce {
     /// The set.

@@ -25,7 +25,7 @@ pub const MAX_NOTIFICATION_TOKEN: usize = 1_024;
 const KEPT: Span = Span::from_days(1);
 
 /// An answer that an identity waits for. Its row's id is the request's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Backchannel {
     /// The request that decides it.
@@ -47,7 +47,7 @@ pub struct Backchannel {
 }
 
 /// A call that tells the identity that there is an answer (CIBA §10.2, ping).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Callback {
     /// The notification token, sealed; none once it was used.

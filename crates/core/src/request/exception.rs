@@ -14,7 +14,7 @@ pub const MAX_RENEWALS: u8 = 2;
 pub const BREACH_GRACE: Span = Span::from_days(2);
 
 /// What is waived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionType {
     /// A scope that says everything (R24).
@@ -87,7 +87,7 @@ impl ExceptionType {
 }
 
 /// For whom. Never for a class, so that none can be inherited (R19).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum ExceptionSubject {
     /// A non-human identity.
@@ -97,7 +97,7 @@ pub enum ExceptionSubject {
 }
 
 /// A control that makes up for the waived one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompensatingControl {
     /// Which, by the names that the type demands.
@@ -110,7 +110,7 @@ pub struct CompensatingControl {
 }
 
 /// Where an exception stands (SECURITY.md, "States").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionState {
     /// Waits for its request.
@@ -147,7 +147,7 @@ impl ExceptionState {
 }
 
 /// An exception.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exception {
     /// Its id.

@@ -31,7 +31,7 @@ pub const REMIND_AFTER: Span = Span::from_days(1);
 pub const ESCALATE_AFTER: Span = Span::from_days(3);
 
 /// Where a request stands (SECURITY.md, "States").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// Waits for votes.
@@ -74,7 +74,7 @@ impl RequestState {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Matter {
     /// That a pending identity becomes active with its charter.
@@ -162,7 +162,7 @@ pub enum Matter {
 }
 
 /// A change of a record that authority rests on: every field that such a change can be about, as it is to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum InventoryChange {
     /// A data domain.
@@ -246,7 +246,7 @@ impl InventoryChange {
 }
 
 /// On which side of the wall a request is (invariant 9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// About a person's access.
@@ -312,7 +312,7 @@ impl Matter {
 }
 
 /// A place in a route: who fills it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// The accountable owner of the identity concerned.
@@ -348,7 +348,7 @@ impl Place {
 }
 
 /// How a request is approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// By a named rule, without anybody's vote.
@@ -412,7 +412,7 @@ impl Route {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum Asker {
     /// A person.
@@ -422,7 +422,7 @@ pub enum Asker {
 }
 
 /// A vote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vote {
     /// Who.
@@ -446,7 +446,7 @@ pub struct Vote {
 }
 
 /// What became of a fulfilled request.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outcome {
     /// Grants that were derived from it (R45).
@@ -456,7 +456,7 @@ pub struct Outcome {
 }
 
 /// A request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Its id.
@@ -513,7 +513,7 @@ pub struct Request {
 }
 
 /// Something wanted beyond a ceiling and cut down to it (R49).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clipped {
     /// Which field.

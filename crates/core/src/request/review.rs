@@ -10,7 +10,7 @@ use crate::store::row::{Record, RowKind};
 pub const ANSWER_WITHIN: Span = Span::from_days(14);
 
 /// What asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewTrigger {
     /// A key or a secret was replaced (R81, R93).
@@ -42,7 +42,7 @@ impl ReviewTrigger {
 }
 
 /// What is reviewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum ReviewSubject {
     /// An identity and all that it holds.
@@ -52,7 +52,7 @@ pub enum ReviewSubject {
 }
 
 /// Something that the subject held when the review was opened, and whether it was used (R88).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Privilege {
     /// The resource.
@@ -64,7 +64,7 @@ pub struct Privilege {
 }
 
 /// What was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewAnswer {
     /// Still needed as it is.
@@ -74,7 +74,7 @@ pub enum ReviewAnswer {
 }
 
 /// Where a review stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewState {
     /// Waits for its answer.
@@ -100,7 +100,7 @@ impl ReviewState {
 }
 
 /// A review.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Review {
     /// Its id.
@@ -125,7 +125,7 @@ pub struct Review {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answered {
     /// What.

@@ -15,7 +15,7 @@ use crate::store::row::{Record, RowKind};
 pub const MAX_SUBJECT: usize = 150;
 
 /// How a source words its signals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Security Event Tokens (RFC 8417), pushed by RFC 8935.
@@ -44,7 +44,7 @@ impl Format {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalKind {
     /// A workload was deployed for the first time (R8, R80).
@@ -160,7 +160,7 @@ impl SignalKind {
 }
 
 /// What sort of thing a signal is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectKind {
     /// A workload by its name, e.g. `prod/deployment/billing-exporter`: a binding's `workload`.
@@ -198,7 +198,7 @@ impl SubjectKind {
 }
 
 /// What a signal is about, by the name that the source has for it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalSubject {
     /// What sort of thing.
@@ -215,7 +215,7 @@ impl std::fmt::Display for SignalSubject {
 }
 
 /// What a source says, in Tenure's own words; nothing of the source's format is left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Word {
     /// What happened.
@@ -230,7 +230,7 @@ pub struct Word {
 }
 
 /// Where a source's registration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
     /// Waits for a second person.
@@ -253,7 +253,7 @@ impl SourceState {
 }
 
 /// How a source's signals are authenticated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", deny_unknown_fields)]
 pub enum SourceKey {
     /// HMAC-SHA-256 over the raw body under a shared key, in the format's own header.
@@ -280,7 +280,7 @@ pub enum SourceKey {
 }
 
 /// A registered source of signals.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Its id.
@@ -353,7 +353,7 @@ impl Record for Source {
 }
 
 /// Where a signal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignalState {
     /// Durable, not yet worked off.
@@ -379,7 +379,7 @@ impl SignalState {
 }
 
 /// What came of a signal.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignalOutcome {
     /// What was done, in a sentence.
@@ -398,7 +398,7 @@ pub struct SignalOutcome {
 }
 
 /// A signal as it was received.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
     /// Its id.
@@ -434,7 +434,7 @@ impl Record for Signal {
 }
 
 /// The newest word of a source on a subject: what is older adds nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heard {
     /// Who said it.

@@ -12,7 +12,7 @@ use crate::store::row::{Record, RowKind};
 pub const HOLD: Span = Span::from_days(7);
 
 /// Where a removal stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RemovalState {
     /// It concerns more than its source may hold: a person of security has to confirm; nothing is held yet.
@@ -49,7 +49,7 @@ impl RemovalState {
 }
 
 /// What asked for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type", content = "id")]
 pub enum Because {
     /// A signal.
@@ -59,7 +59,7 @@ pub enum Because {
 }
 
 /// What a removal takes with it, as it was when it was planned (R84).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BlastRadius {
     /// The identities that it concerns; the first thousand.
@@ -82,7 +82,7 @@ pub struct BlastRadius {
 }
 
 /// A removal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Removal {
     /// Its id.
@@ -168,7 +168,7 @@ pub const MORE_IDENTITIES: &str = "identities=more";
 pub const BLAST_WINDOW: Span = Span::from_mins(60);
 
 /// What the signals of a source held lately: many small signals come to the same as a large one (S-12).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Blasts {
     /// The source.

@@ -7,7 +7,7 @@ use crate::store::row::{Position, Record, RowKey, RowKind, Stored};
 
 /// An epoch of the deployment. Whatever was issued at or before the row's position is refused for ever, as by a cut of everything; so is a
 /// proof that was made before its time. A deployment that was never put back has no such row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Epoch {
     /// Its number; what went before the first one is 0. No number is used twice, as far as the places that keep checkpoints tell.
@@ -21,7 +21,7 @@ pub struct Epoch {
 }
 
 /// The log under the name and the key that it had in an earlier epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PastLog {
     /// Its C2SP verifier key, for the checkpoints of that time.
@@ -33,7 +33,7 @@ pub struct PastLog {
 /// That somewhere outside a checkpoint is kept which the log doesn't continue, be it of a later epoch: it was rolled back, or is another
 /// one's fork.
 /// While no epoch has ended it, nothing is issued and nothing that was issued is good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contradiction {
     /// Where the checkpoint is kept.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::base::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId, SourceId};
 
 /// What shows that a person did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
     /// An operator token stood for them: marks the record as not made by a sign-in (S-7).
@@ -16,7 +16,7 @@ pub enum Via {
 }
 
 /// Who did it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Actor {
     /// A person, who signed in or for whom an operator token stood (S-7).
@@ -46,7 +46,7 @@ pub enum Actor {
 }
 
 /// The named control points that human and non-human paths share (R43).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlPoint {
     /// Asked for.

@@ -7,7 +7,7 @@ use crate::store::row::{Record, RowKey, RowKind};
 
 /// The revision below which a row of authority is not believed, nor its absence. It is written in the commit that writes that row, and read
 /// with it: whoever puts the one back has to put the other back too, and the log names both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
     /// The row: its kind and its id.

@@ -5,6 +5,7 @@ pub mod due;
 pub mod epoch;
 pub mod event;
 pub mod floor;
+pub mod idempotency;
 pub mod port;
 pub mod row;
 pub mod secret;

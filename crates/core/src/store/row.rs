@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::base::time::Timestamp;
 
 /// A place in the log: entries are numbered within their shard, and only positions of one shard compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Position {
     /// The shard.
     pub shard: u16,

@@ -8,7 +8,7 @@ use crate::store::row::{Record, RowKey, RowKind};
 pub type Said = (String, String, u64, String);
 
 /// The newest digest. Its row is written last, in a commit that demands that its chunks are still the ones that it was made with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateDigest {
     /// The entries that it covers: all before this one.
@@ -26,7 +26,7 @@ pub struct StateDigest {
 }
 
 /// A part of a digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DigestChunk {
     /// Where it stands.
@@ -38,7 +38,7 @@ pub struct DigestChunk {
 }
 
 /// The two places where chunks stand: a digest is written beside the one before it, which counts until the new one is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
     /// The one.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The key that a credential is bound to: without it, the credential is worth nothing (RFC 7800, `cnf`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Confirmation {
     /// The thumbprint of a DPoP key (RFC 9449).

@@ -8,7 +8,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 
 /// Where an issuer's registration stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerState {
     /// Waits for a second person.
@@ -27,7 +27,7 @@ const GITHUB: &str = "https://token.actions.githubusercontent.com";
 const GITLAB: &str = "https://gitlab.com";
 
 /// What sort of platform an issuer is: which immutable ids its tokens carry, and what a binding to it has to fix (S-13).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Any OpenID Connect provider: bindings fix `sub`.
@@ -192,7 +192,7 @@ fn nth(text: &str, mark: char, n: usize) -> usize {
 }
 
 /// An external issuer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Its id.

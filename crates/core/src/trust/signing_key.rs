@@ -7,7 +7,7 @@ use crate::base::time::Timestamp;
 use crate::store::row::{Record, RowKind};
 
 /// What a key may sign. A key signs one sort of thing only (S-3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "use", content = "environment")]
 pub enum KeyUse {
     /// Access tokens of this environment.
@@ -19,7 +19,7 @@ pub enum KeyUse {
 }
 
 /// What access tokens are signed with. Receipts and the log are signed with Ed25519.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum SigningAlgorithm {
     /// Ed25519 (RFC 8037).
     #[default]
@@ -50,7 +50,7 @@ impl SigningAlgorithm {
 }
 
 /// A signing key, its private part sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigningKey {
     /// Its id, the `kid`.

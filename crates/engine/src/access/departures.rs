@@ -2,7 +2,7 @@
 
 use tenure_api::people::{Departure, LeftBehind, NewDeparture};
 use tenure_api::requests::ResumePerson;
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::{Names, Resource as Changed};
 use tenure_core::base::id::PersonId;
 use tenure_core::base::placed::Placed;
 use tenure_core::base::problem::Reason;
@@ -63,7 +63,9 @@ pub(crate) fn departure_of(changeset: &Changeset, person: Person, revision: u64)
             revision,
             hold: None,
             log: None,
+            names: Names::new(),
         },
+        names: Names::new(),
     })
 }
 

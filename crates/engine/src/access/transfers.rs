@@ -6,7 +6,7 @@
 pub mod plan;
 
 use tenure_api::people::NewOffer;
-use tenure_api::views::{Page, Resource as Changed};
+use tenure_api::views::{Names, Page, Resource as Changed};
 use tenure_core::base::id::{IdentityId, PersonId, TransferId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -317,6 +317,7 @@ pub async fn transfers(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Re
         revision: row.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     };
     Ok(end.page(rows.into_iter().map(view).collect()))
 }
@@ -334,6 +335,7 @@ pub async fn transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -> Resul
         revision: stored.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     })
 }
 

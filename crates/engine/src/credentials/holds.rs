@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_api::requests::{HoldRelease, NewHold};
-use tenure_api::views::{HoldView, Page, Releasers};
+use tenure_api::views::{HoldView, Names, Page, Releasers};
 use tenure_core::base::id::PersonId;
 use tenure_core::base::placed::Placed;
 use tenure_core::base::problem::Reason;
@@ -73,7 +73,11 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
         })
         .await?;
     let releasers = Box::pin(releasers(kernel, &hold.scope, Some(by), Releaser::Security)).await?;
-    Ok(HoldView { hold, releasers })
+    Ok(HoldView {
+        hold,
+        releasers,
+        names: Names::new(),
+    })
 }
 
 pub(crate) fn held_event(kernel: &Kernel, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::store::event::Event {

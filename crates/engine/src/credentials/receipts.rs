@@ -4,7 +4,7 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 
-use tenure_api::views::ReceiptView;
+use tenure_api::views::{Names, ReceiptView};
 use tenure_core::base::id::{CredentialId, ReceiptId, ResourceId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
@@ -439,5 +439,6 @@ fn view(receipt: &Receipt) -> ReceiptView {
         state,
         releasers: None,
         log: None,
+        names: Names::new(),
     }
 }

@@ -11,7 +11,7 @@ pub mod steps;
 mod tests;
 
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::{IdentityId, PersonId, RemovalId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -64,6 +64,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
                     revision: 0,
                     hold: None,
                     log: None,
+                    names: Names::new(),
                 });
             }
             let ((removal, revision), committed) = kernel
@@ -202,6 +203,7 @@ pub async fn removals(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Res
                 revision: row.revision,
                 hold: None,
                 log: None,
+                names: Names::new(),
             });
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tenure_api::findings::{BrokenView, Debt, FindingSummary, FindingView, PostureView, Resolve, RuleList, RuleView};
-use tenure_api::views::Page;
+use tenure_api::views::{Names, Page};
 use tenure_core::base::id::{FindingId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -207,5 +207,6 @@ fn finding_view(record: Finding, revision: u64) -> FindingView {
         record,
         revision,
         log: None,
+        names: Names::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod plan;
 
-use tenure_api::views::{Access, AccessReport, Resource as Changed};
+use tenure_api::views::{Access, AccessReport, Names, Resource as Changed};
 use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
@@ -83,6 +83,7 @@ pub async fn access(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<
     Ok(AccessReport {
         identity: id,
         access: access.collect(),
+        names: Names::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use tenure_api::views::{IdentityView, RemovalGroup};
+use tenure_api::views::{IdentityView, Names, RemovalGroup};
 use tenure_core::identity::Identity;
 use tenure_core::identity::scope::{Hold, Scope};
 use tenure_core::store::port::Committed;
@@ -58,5 +58,6 @@ pub(crate) async fn shown(
         revision,
         last_used,
         log: None,
+        names: Names::new(),
     })
 }

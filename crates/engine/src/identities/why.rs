@@ -2,6 +2,7 @@
 
 pub mod history;
 
+use tenure_api::views::Names;
 use tenure_api::why::{PastAccessReport, RefusalView, Refusals};
 use tenure_core::base::id::ResourceId;
 use tenure_core::base::problem::Reason;
@@ -66,7 +67,11 @@ pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: O
                 _ if at > 0 => Some(at),
                 _ => None,
             };
-            Ok(Refusals { items: found, before: next })
+            Ok(Refusals {
+                items: found,
+                before: next,
+                names: Names::new(),
+            })
         })
         .await
 }
@@ -115,6 +120,7 @@ pub async fn past_access(kernel: &Kernel, caller: &Caller, id: ResourceId, at: O
                 at,
                 entries: read,
                 access: history.reach(&id.to_string(), at),
+                names: Names::new(),
             })
         })
         .await

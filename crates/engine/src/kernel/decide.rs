@@ -16,7 +16,7 @@ use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::next_window;
-use crate::kernel::{Kernel, caller, epoch, keys, refresh};
+use crate::kernel::{Kernel, caller, epoch, idempotency, keys, refresh};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -157,9 +157,21 @@ impl Kernel {
             // On the heap: decisions are large, and every caller's future would hold one.
             // Taken before the decision: a set that is put in force while it is made, has it made again.
             let basis = self.policy.basis();
-            let (changeset, value) = Box::pin(decision()).await?;
+            let (mut changeset, value) = Box::pin(decision()).await?;
+            let claim = idempotency::open();
+            if let Some(claim) = &claim {
+                claim.join(&mut changeset);
+            }
             if let Some(committed) = self.settle_under(basis, changeset).await? {
+                if let Some(claim) = &claim {
+                    claim.carried_out();
+                }
                 return Ok((value, committed));
+            }
+            if let Some(claim) = claim
+                && claim.is_taken(self).await?
+            {
+                return Err(OpError::Repeated);
             }
         }
         Err(OpError::Unavailable("too many others change the same records at once; try again".into()))

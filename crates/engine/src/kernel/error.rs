@@ -41,6 +41,9 @@ pub enum OpError {
     /// A change that has to say which revision it is meant for doesn't.
     #[error("the change names no revision")]
     Unconditional,
+    /// The same request is being carried out, under the same idempotency key.
+    #[error("the same request is being carried out")]
+    Repeated,
     /// Set-up has not been done, or was done already.
     #[error("{0}")]
     Setup(&'static str),

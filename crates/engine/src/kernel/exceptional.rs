@@ -1,6 +1,6 @@
 //! The log of exceptional access (R106): written by the commit that it is about, listed for those who may audit.
 
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::{ExceptionalAccessId, IdentityId};
 use tenure_core::base::time::Timestamp;
 use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
@@ -53,6 +53,7 @@ pub async fn exceptional_accesses(kernel: &Kernel, caller: &Caller, ask: ListAsk
         revision: row.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     };
     Ok(end.page(rows.into_iter().map(view).collect()))
 }

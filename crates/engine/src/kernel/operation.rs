@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tenure_api::views::Resource;
+use tenure_api::views::{Names, Resource};
 use tenure_core::base::id::PersonId;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::Committed;
@@ -65,6 +65,7 @@ impl Kernel {
             revision,
             hold: None,
             log: Some(self.logged(committed).await?),
+            names: Names::new(),
         })
     }
 }

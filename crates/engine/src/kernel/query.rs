@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::receipt::Receipt;
@@ -28,8 +28,8 @@ use crate::kernel::{Kernel, authority};
 const ROWS: u16 = 1_000;
 const PAGES: usize = 10;
 
-/// How many records a page has if nothing is said.
-const PAGE: u16 = 50;
+/// Records of a page if nobody says how many.
+pub const DEFAULT_PAGE: u16 = 50;
 /// How many records a page has at most.
 pub const MAX_PAGE: u16 = 200;
 
@@ -92,6 +92,7 @@ impl PageEnd {
             items,
             next: self.next,
             unreadable: self.unreadable,
+            names: Names::new(),
         }
     }
 }
@@ -194,7 +195,7 @@ impl Kernel {
 
     /// A page of what passes the filters and has one of these terms besides, if there are any.
     pub(crate) async fn page_of_any<T: Record>(&self, any: &[String], ask: ListAsk) -> Result<(Vec<Stored<T>>, PageEnd), OpError> {
-        let limit = ask.limit.unwrap_or(PAGE);
+        let limit = ask.limit.unwrap_or(DEFAULT_PAGE);
         let mut terms: Vec<String> = ask.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         terms.sort_unstable();
         let cursors = Cursors::new(&self.root, T::KIND, &terms, any);
@@ -314,6 +315,7 @@ impl Kernel {
                 None => None,
             },
             log: None,
+            names: Names::new(),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! How the delivery of notices stands.
 
 use tenure_api::notices::{ChannelView, DeliveryView};
-use tenure_api::views::Page;
+use tenure_api::views::{Names, Page};
 use tenure_core::store::port::ListQuery;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -39,6 +39,7 @@ pub async fn notifications(kernel: &Kernel, caller: &Caller) -> Result<Page<Chan
         items,
         next: None,
         unreadable: unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        names: Names::new(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{NewRequest, RequestView};
 use tenure_api::templates::TemplateChange;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::PolicySetId;
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::policy::set::{InForce, PolicySet, PolicySetState};
@@ -156,6 +156,7 @@ pub async fn policy_to_review(kernel: &Kernel, caller: &Caller, id: PolicySetId)
             revision: set.revision,
             hold: None,
             log: None,
+            names: Names::new(),
         },
         recent: kernel.policy.engine().recent(),
     })
@@ -198,6 +199,7 @@ pub async fn policy_sets(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resu
             revision: row.revision,
             hold: None,
             log: None,
+            names: Names::new(),
         });
     }
     Ok(end.page(items))

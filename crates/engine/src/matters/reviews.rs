@@ -3,7 +3,7 @@
 pub mod plan;
 
 use tenure_api::person_access::ReviewCompleted;
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::{IdentityId, PersonGrantId, PersonId, ReviewId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -53,6 +53,7 @@ pub async fn reviews(kernel: &Kernel, caller: &Caller, mut ask: ListAsk) -> Resu
         revision: row.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     });
     Ok(end.page(items.collect()))
 }
@@ -70,6 +71,7 @@ pub async fn review(kernel: &Kernel, caller: &Caller, id: ReviewId) -> Result<Vi
         revision: stored.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     })
 }
 

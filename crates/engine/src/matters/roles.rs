@@ -2,6 +2,7 @@
 
 use tenure_api::people::{ClassName, NewPerson, NewRoles, PersonMade};
 use tenure_api::request::{NewRequest, RequestView};
+use tenure_api::views::Names;
 use tenure_core::base::id::PersonId;
 use tenure_core::base::problem::Reason;
 use tenure_core::people::person::{Person, PersonClass, PersonState, Role};
@@ -85,6 +86,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
             revision: 1,
             request: None,
             log: Some(log),
+            names: Names::new(),
         });
     }
     let roles = NewRoles {
@@ -98,5 +100,6 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
         revision: stored.revision,
         request: Some(request.request.id),
         log: Some(log),
+        names: Names::new(),
     })
 }

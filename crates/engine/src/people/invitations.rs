@@ -1,7 +1,7 @@
 //! Invitations: with one a person binds a sign-in, once, within a day, and only after a second administrator agreed (S-10).
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
-use tenure_api::views::{Page, Resource as View};
+use tenure_api::views::{Names, Page, Resource as View};
 use tenure_core::base::id::{InvitationId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -159,6 +159,7 @@ pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resu
         revision: stored.revision,
         hold: None,
         log: None,
+        names: Names::new(),
     });
     Ok(end.page(items.collect()))
 }

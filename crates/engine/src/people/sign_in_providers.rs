@@ -158,11 +158,13 @@ pub async fn sign_in_providers(kernel: &Kernel, caller: &Caller) -> Result<Page<
         revision: stored.revision,
         hold: None,
         log: None,
+        names: tenure_api::views::Names::new(),
     });
     Ok(Page {
         items: items.collect(),
         next: None,
         unreadable: listing.unreadable.into_iter().map(|bad| bad.key.id).collect(),
+        names: tenure_api::views::Names::new(),
     })
 }
 
@@ -216,6 +218,7 @@ fn changed_provider(kernel: &Kernel, changed: &View<SignInProvider>) -> View<Sig
         revision: changed.revision,
         hold: None,
         log: changed.log.clone(),
+        names: tenure_api::views::Names::new(),
     }
 }
 

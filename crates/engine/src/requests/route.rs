@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tenure_api::request::RequestView;
+use tenure_api::views::Names;
 use tenure_core::base::id::RequestId;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
@@ -228,6 +229,7 @@ pub(crate) async fn request_view(kernel: &Kernel, request: Request, revision: u6
             Some(committed) => Some(kernel.logged(committed).await?),
             None => None,
         },
+        names: Names::new(),
     })
 }
 

@@ -394,6 +394,7 @@ fn read(kernel: &Kernel, row: &Stored<Source>) -> View<SourceView> {
         revision: row.revision,
         hold: None,
         log: None,
+        names: tenure_api::views::Names::new(),
     }
 }
 
@@ -403,6 +404,7 @@ pub(crate) fn seen(kernel: &Kernel, changed: View<Source>) -> View<SourceView> {
         revision: changed.revision,
         hold: None,
         log: changed.log,
+        names: tenure_api::views::Names::new(),
     }
 }
 

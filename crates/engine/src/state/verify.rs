@@ -42,6 +42,7 @@ use tenure_core::signal::{Heard, Signal, Source};
 use tenure_core::store::epoch::{Contradiction, Epoch};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::floor::Floor;
+use tenure_core::store::idempotency::Idempotency;
 use tenure_core::store::port::{ListQuery, RowSealer};
 use tenure_core::store::row::{BadRow, Record, Row, RowKey, RowKind};
 use tenure_core::store::state_digest::{DigestChunk, StateDigest};
@@ -314,11 +315,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Receipt => of::<Receipt>(row),
         RowKind::SigningKey => of::<SigningKey>(row),
         RowKind::JoinToken => of::<JoinToken>(row),
-        // No release has written one.
-        RowKind::Idempotency => Ok(Derived {
-            terms: Vec::new(),
-            droppable_after: None,
-        }),
+        RowKind::Idempotency => of::<Idempotency>(row),
         RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
         RowKind::Policy => of::<PolicySet>(row),
         RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),

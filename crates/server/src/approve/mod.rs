@@ -2,7 +2,6 @@
 
 mod page;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -15,6 +14,7 @@ use tenure_engine::matters::link;
 use tenure_engine::people::sign_in;
 
 use crate::app::App;
+use crate::contract::api::Api;
 use crate::contract::body::Form;
 use crate::contract::error::Failure;
 use crate::contract::query::Path;
@@ -23,8 +23,8 @@ use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::Browser;
 use crate::sign_in::html::encoded;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/approve/{link}", get(show).post(answer))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/approve/{link}", get(show).post(answer))
 }
 
 async fn show(State(app): State<App>, Source(source): Source, Browser(caller): Browser, Path(link): Path<String>) -> Result<Response, Failure> {

@@ -12,6 +12,7 @@ use tenure_engine::credentials::token::{Dpop, Presented, Proof};
 use tenure_engine::kernel::error::OpError;
 
 use crate::app::App;
+use crate::contract::api::Takes;
 use crate::serve::client_certificates::MutualTls;
 
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
@@ -106,3 +107,5 @@ impl FromRequestParts<App> for Keys {
         Ok(Self::of(app, &parts.method, &parts.uri, &parts.headers, &parts.extensions))
     }
 }
+
+impl Takes for Keys {}

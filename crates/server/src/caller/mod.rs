@@ -2,4 +2,5 @@
 
 pub(crate) mod cookie;
 pub(crate) mod keys;
+pub(crate) mod named;
 pub(crate) mod operator;

@@ -13,17 +13,23 @@ use tenure_engine::kernel::error::OpError;
 use crate::app::App;
 use crate::caller::cookie::{Cookie, must_be_same_origin};
 use crate::caller::keys::{Keys, Scheme};
+use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 use crate::contract::source::{self, Source};
 
 /// Who calls the management API: a person, by the cookie of their browser, the session of their command line or an operator token; or an
 /// identity, by its access token for Tenure itself.
+#[derive(Clone)]
 pub(crate) struct Operator(pub Caller);
 
 impl FromRequestParts<App> for Operator {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        // A proof is good once: who was let in already isn't asked again.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
         let Ok(Source(source)) = Source::from_request_parts(parts, app).await;
         let authenticated = match (authorization(&parts.headers)?, Cookie::Session.read(app, &parts.headers)) {
             (Some((Scheme::Bearer, token)), _) if token.starts_with(PREFIX) => caller::authenticate_person(&app.kernel, &token).await,
@@ -52,6 +58,12 @@ impl FromRequestParts<App> for Operator {
             }
             error.into()
         })
+    }
+}
+
+impl Takes for Operator {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.authenticated();
     }
 }
 

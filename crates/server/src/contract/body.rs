@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tenure_api::problem::Problem;
@@ -13,6 +14,7 @@ use tenure_core::base::text;
 use tenure_credentials::jose::read_object;
 use tenure_engine::kernel::error::OpError;
 
+use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 use crate::serve::TooSlow;
 
@@ -71,6 +73,20 @@ impl<T: DeserializeOwned> Claimed<T> {
             Ok(object) => Ok((parsed, object)),
             Err(error) => Err(malformed(error.to_string())),
         }
+    }
+}
+
+impl<T: JsonSchema> Takes for Body<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = operation.schema::<T>();
+        operation.body("application/json", &schema, true);
+    }
+}
+
+impl<T: JsonSchema> Takes for OptionalBody<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = operation.schema::<T>();
+        operation.body("application/json", &schema, false);
     }
 }
 

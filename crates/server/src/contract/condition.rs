@@ -1,15 +1,19 @@
 //! Conditions: entity tags and If-Match (RFC 9110 §13.1.1).
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use serde_json::json;
 use tenure_engine::kernel::if_match::IfMatch;
 
+use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 
 /// The entity tags that one condition names at most.
 pub(crate) const MAX_TAGS: usize = 64;
 
 /// Which revision of the record a change is meant for (RFC 9110 §13.1.1).
-pub(crate) fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
+fn if_match(headers: &HeaderMap) -> Result<IfMatch, Failure> {
     let mut lines = headers.get_all(header::IF_MATCH).iter().peekable();
     if lines.peek().is_none() {
         return Ok(IfMatch::Missing);
@@ -60,9 +64,25 @@ pub(crate) fn entity_tags(list: &str) -> Option<Vec<Option<u64>>> {
     }
 }
 
-/// A revision as the `ETag` that a change sends back as `If-Match`.
-pub(crate) fn etag(revision: u64) -> [(header::HeaderName, String); 1] {
-    [(header::ETAG, format!("\"{revision}\""))]
+/// Which revision of the record a change is meant for.
+pub(crate) struct Condition(pub IfMatch);
+
+impl<S: Send + Sync> FromRequestParts<S> for Condition {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        if_match(&parts.headers).map(Self)
+    }
+}
+
+impl Takes for Condition {
+    fn describe(operation: &mut Operation<'_>) {
+        let says = "The ETag of the record as it was read, or * for whatever it is now (RFC 9110 §13.1.1).";
+        operation.parameter("header", "If-Match", says, &json!({"type": "string"}));
+        for status in [400, 412, 428] {
+            operation.problem(status);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Span;
 use tenure_engine::kernel::error::OpError;
 
+use crate::contract::{challenge, request_id};
+
 /// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failure(pub Box<Problem>);
@@ -73,6 +75,9 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
             .hint("leave If-Match out to make it"),
         OpError::Unconditional => Problem::new(428, "if_match_required", "say which revision the change is meant for")
             .hint("read the record and send its ETag, which is its `revision` in quotes, as If-Match; `*` is whatever it is now"),
+        OpError::Repeated => {
+            Problem::new(409, "request_repeated", "the same request is being carried out").hint("send it again in a second: it gets the answer of the first")
+        }
         OpError::Setup(why) => {
             let hint = if why.contains("done before") {
                 "ask an administrator for a token (`tenure person token`); where none is left, `tenure recover`"
@@ -113,6 +118,19 @@ const fn status_of(reason: Reason) -> u16 {
     }
 }
 
+/// The codes that answers of a status bear. Any reason may be why somebody was not let in.
+pub(crate) fn codes_of(status: u16) -> Vec<&'static str> {
+    let reasons = Reason::ALL
+        .iter()
+        .filter(|reason| status_of(**reason) == status || status == 401)
+        .map(|reason| reason.code());
+    let others = tenure_api::problem::OTHER_CODES
+        .iter()
+        .filter(|other| other.status == status)
+        .map(|other| other.code);
+    reasons.chain(others).collect()
+}
+
 /// A wait in whole seconds: what has room then has it, and nobody is told to wait for nothing.
 pub(crate) fn whole_seconds(wait: Span) -> u64 {
     u64::try_from(wait.as_micros()).unwrap_or_default().div_ceil(1_000_000).max(1)
@@ -133,9 +151,13 @@ pub(crate) fn status_headers(status: StatusCode, retry_after: Option<u64>, heade
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let challenge = crate::contract::challenge::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
+        let challenge = challenge::challenge(&self.0.code, self.0.detail.as_deref().unwrap_or_default());
         let retry_after = self.0.retry_after;
-        let mut response = (status, Json(*self.0)).into_response();
+        let problem = Problem {
+            request_id: request_id::current(),
+            ..*self.0
+        };
+        let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

@@ -9,6 +9,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
+use serde_json::json;
 use tenure_core::base::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, NeedId, PersonGrantId, PersonId, ResourceId, SourceId, TeamId, VendorId};
 use tenure_core::base::problem::FieldProblem;
 use tenure_core::credential::Credential;
@@ -37,8 +38,9 @@ use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Format, Signal, SignalKind, SignalState, Source, SourceState, SubjectKind};
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::kernel::error::OpError;
-use tenure_engine::kernel::query::{ListAsk, MAX_PAGE};
+use tenure_engine::kernel::query::{DEFAULT_PAGE, ListAsk, MAX_PAGE};
 
+use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 use crate::contract::query::{parameter, parameters};
 
@@ -69,6 +71,21 @@ impl<T: Filtered, S: Send + Sync> FromRequestParts<S> for List<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let ask = read(parts.uri.query().unwrap_or_default(), T::FILTERS).map_err(OpError::Invalid)?;
         Ok(Self { ask, of: PhantomData })
+    }
+}
+
+impl<T: Filtered> Takes for List<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        let text = json!({"type": "string"});
+        for (filter, check) in T::FILTERS {
+            // Whatever a filter takes, it isn't nothing; what it takes stands in the refusal of that.
+            let taken = check("").err().unwrap_or_default();
+            operation.parameter("query", filter, &format!("Only those with this: {taken}."), &text);
+        }
+        operation.parameter("query", "after", "Only what follows the page that named this as its `next`.", &text);
+        let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE});
+        operation.parameter("query", "limit", "How many at most.", &limit);
+        operation.problem(422);
     }
 }
 

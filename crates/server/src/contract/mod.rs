@@ -1,5 +1,6 @@
 //! The contract of every handler: what is taken from a request and what is answered.
 
+pub(crate) mod api;
 pub(crate) mod body;
 pub(crate) mod challenge;
 pub(crate) mod condition;
@@ -7,4 +8,5 @@ pub(crate) mod error;
 pub(crate) mod list;
 pub(crate) mod query;
 pub(crate) mod reply;
+pub(crate) mod request_id;
 pub(crate) mod source;

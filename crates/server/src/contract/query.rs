@@ -4,12 +4,14 @@ use axum::extract::FromRequestParts;
 use axum::extract::rejection::PathRejection;
 use axum::http::Uri;
 use axum::http::request::Parts;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::FieldProblem;
 use tenure_engine::kernel::error::OpError;
 
+use crate::contract::api::{Operation, Takes};
 use crate::contract::error::Failure;
 
 /// What a path names; what can't be read names nothing.
@@ -23,7 +25,7 @@ impl From<PathRejection> for Failure {
     }
 }
 
-/// A query, parsed strictly. Lists have one of their own ([`crate::listing::List`]).
+/// A query, parsed strictly. Lists have one of their own ([`crate::contract::list::List`]).
 pub(crate) struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -34,8 +36,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+impl<T: JsonSchema> Takes for Query<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.query::<T>();
+    }
+}
+
+// The address says what it names.
+impl<T> Takes for Path<T> {}
+
 /// Nothing: what takes no parameters says so of those that it is given.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoParameters {}
 

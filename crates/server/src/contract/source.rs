@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Extensions;
 use axum::http::request::Parts;
 
+use crate::contract::api::Takes;
 use crate::serve::{Connection, RequestSource};
 
 /// Where a request comes from, as budgets and records count it.
@@ -17,6 +18,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
         Ok(Self(source.map_or_else(|| "unknown".to_owned(), |RequestSource(source)| source.clone())))
     }
 }
+
+impl Takes for Source {}
 
 /// Whoever sent a request has proven who they are: their connection isn't a stranger's any more.
 pub(crate) fn proven(extensions: &Extensions) {

@@ -1,11 +1,6 @@
 //! OpenID AuthZEN Authorization API 1.0: the evaluation endpoint.
 
-use axum::Router;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::HeaderName;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_api::requests::Evaluation;
@@ -18,28 +13,23 @@ use tenure_engine::kernel::error::OpError;
 use crate::app::App;
 use crate::caller::keys::Keys;
 use crate::caller::operator::authorization;
+use crate::contract::api::Api;
 use crate::contract::body::{Claimed, buffered};
 use crate::contract::error::Failure;
 use crate::contract::reply::{Reply, ok};
 use crate::contract::source::{Source, proven};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/access/v1/evaluation", post(evaluate))
-        .route("/.well-known/authzen-configuration", get(configuration))
-        .route_layer(from_fn(same_request_id))
-}
-
-/// Gives a request's `X-Request-ID` back with the response, whatever that is (§10.1.3).
-async fn same_request_id(request: Request, next: Next) -> Response {
-    let id = request.headers().get(REQUEST_ID).cloned();
-    let mut response = next.run(request).await;
-    if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post(
+        "/access/v1/evaluation",
+        "Decides whether a subject may do an action on a resource (AuthZEN Authorization API 1.0).",
+        evaluate,
+    )
+    .get(
+        "/.well-known/authzen-configuration",
+        "Gives the metadata of the decision point (AuthZEN §9).",
+        configuration,
+    )
 }
 
 /// Answers an enforcement point. Who asks is settled before anything is read of what they ask.

@@ -3,29 +3,34 @@
 //! What differs: nobody logs in. Whom to ask is the charter's and policy's to say and no hint's; what is asked for comes as
 //! `authorization_details` (RFC 9396), and `binding_message` is the purpose that the approvers read.
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::response::IntoResponse;
 use serde_json::json;
 use tenure_core::base::problem::Reason;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::backchannel::{self, BackchannelAsk};
 
 use crate::app::App;
+use crate::contract::api::Api;
 use crate::contract::query::Path;
+use crate::contract::reply::Raw;
 use crate::contract::source::Source;
-use crate::protocols::oauth::{Form, OAuthError, client_proof, oauth_error};
+use crate::protocols::oauth::{Form, OAuthError, TokenReply, client_proof, oauth_error};
 
 /// The grant type under which the answer is fetched.
 pub(super) const GRANT: &str = "urn:openid:params:grant-type:ciba";
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/env/{environment}/bc-authorize", post(authorize))
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.post(
+        "/env/{environment}/bc-authorize",
+        "Asks people for more authority while running (OpenID CIBA).",
+        authorize,
+    )
 }
 
-async fn authorize(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+async fn authorize(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<TokenReply>, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = client_proof(&form)? else {
         app.kernel.count_stranger(Reason::ProofMissing, &source);
@@ -53,7 +58,7 @@ async fn authorize(State(app): State<App>, Path(environment): Path<String>, Sour
         "interval": opened.interval,
         "request": opened.request,
     });
-    Ok(Json(answer).into_response())
+    Ok(Json(answer).into_response().into())
 }
 
 /// How a refusal reads here (CIBA §13, RFC 9396 §5).

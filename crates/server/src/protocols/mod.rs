@@ -6,14 +6,10 @@ mod exchange;
 mod oauth;
 mod signals;
 
-use axum::Router;
-
 use crate::app::App;
+use crate::contract::api::Api;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .merge(oauth::routes())
-        .merge(ciba::routes())
-        .merge(authzen::routes())
-        .merge(signals::routes())
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    let rooms = [oauth::routes, ciba::routes, authzen::routes, signals::routes];
+    rooms.into_iter().fold(api, |api, routes| routes(api))
 }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::get;
 use serde_json::{Value, json};
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
@@ -22,11 +22,12 @@ use tenure_engine::kernel::keys;
 use crate::app::App;
 use crate::caller::keys::Keys;
 use crate::caller::operator::authorization;
+use crate::contract::api::{Api, Gives, Operation};
 use crate::contract::body::{body, buffered};
 use crate::contract::challenge::challenge;
 use crate::contract::error::{Failure, problem_of, status_headers, whole_seconds};
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, ok};
+use crate::contract::reply::{Media, Raw, Reply, ok};
 use crate::contract::source::Source;
 use crate::protocols::{ciba, exchange};
 use crate::serve::Connection;
@@ -39,16 +40,27 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// What the token endpoint takes.
 const GRANTS: &[&str] = &[CLIENT_CREDENTIALS, JWT_BEARER, exchange::GRANT, ciba::GRANT];
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/env/{environment}/token", post(token))
-        .route("/env/{environment}/introspect", post(introspect))
-        .route("/env/{environment}/revoke", post(revoke))
-        .route("/env/{environment}/jwks.json", get(jwks))
-        .route("/env/{environment}/authorize", get(authorize))
-        .route("/.well-known/oauth-authorization-server/env/{environment}", get(metadata))
-        .route("/.well-known/openid-configuration/env/{environment}", get(discovery))
-        .route("/env/{environment}/.well-known/openid-configuration", get(discovery))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/env/{environment}/token", "Issues an access token (RFC 6749, RFC 7523, RFC 8693).", token)
+        .post("/env/{environment}/introspect", "Introspects a token (RFC 7662).", introspect)
+        .post("/env/{environment}/revoke", "Revokes a token (RFC 7009).", revoke)
+        .get("/env/{environment}/jwks.json", "Gives the issuer's public keys (RFC 7517).", jwks)
+        .page("/env/{environment}/authorize", get(authorize))
+        .get(
+            "/.well-known/oauth-authorization-server/env/{environment}",
+            "Gives the issuer's metadata (RFC 8414).",
+            metadata,
+        )
+        .get(
+            "/.well-known/openid-configuration/env/{environment}",
+            "Gives the issuer's metadata, where OpenID Connect looks first.",
+            discovery,
+        )
+        .get(
+            "/env/{environment}/.well-known/openid-configuration",
+            "Gives the issuer's metadata, where OpenID Connect looks.",
+            discovery,
+        )
 }
 
 /// An OAuth error (RFC 6749 §5.2), with our own reason beside it.
@@ -117,6 +129,60 @@ impl OAuthError {
             ..Self::new(status, error, reason.hint())
         }
     }
+}
+
+/// An error as the OAuth endpoints tell it.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "it only tells what the bodies below look like")]
+struct OAuthErrorBody {
+    /// The code (RFC 6749 §5.2).
+    error: String,
+    /// What happened, and what to do.
+    error_description: String,
+    /// The domain's own reason.
+    reason_code: Option<Reason>,
+    /// The policies that determined the answer.
+    policies: Option<Vec<String>>,
+}
+
+impl<T: Gives> Gives for Result<T, OAuthError> {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = operation.schema::<OAuthErrorBody>();
+        for status in [400, 401, 403, 408, 413, 415, 429, 500, 503] {
+            operation.failure(status, &schema);
+        }
+        let form = json!({"type": "object", "additionalProperties": {"type": "string"}});
+        operation.body("application/x-www-form-urlencoded", &form, true);
+        T::describe(operation);
+    }
+}
+
+/// A token, as RFC 6749 §5.1 gives it.
+pub(super) struct TokenReply;
+
+impl Media for TokenReply {
+    const TYPE: Option<&'static str> = Some("application/json");
+}
+
+/// What a token is worth (RFC 7662 §2.2).
+struct Introspection;
+
+impl Media for Introspection {
+    const TYPE: Option<&'static str> = Some("application/json");
+}
+
+/// Nothing but that it was done.
+struct Silence;
+
+impl Media for Silence {
+    const TYPE: Option<&'static str> = None;
+}
+
+/// Keys (RFC 7517 §8.5).
+struct KeySet;
+
+impl Media for KeySet {
+    const TYPE: Option<&'static str> = Some("application/jwk-set+json");
 }
 
 impl IntoResponse for OAuthError {
@@ -356,7 +422,7 @@ pub(super) fn client_proof(form: &Form) -> Result<Option<Proof>, OAuthError> {
     }))
 }
 
-async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+async fn token(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<TokenReply>, OAuthError> {
     let connection = request.extensions().get::<Connection>().cloned();
     let form = Form::read(request, &app).await?;
     let (proof, failed) = match form.must("grant_type")? {
@@ -406,10 +472,15 @@ async fn token(State(app): State<App>, Path(environment): Path<String>, Source(s
     };
     let issued = token::issue_token(&app.kernel, ask).await.map_err(|error| oauth_error(error, failed))?;
     connection.iter().for_each(Connection::prove);
-    Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response())
+    Ok(([(header::PRAGMA, "no-cache")], Json(issued)).into_response().into())
 }
 
-async fn introspect(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+async fn introspect(
+    State(app): State<App>,
+    Path(environment): Path<String>,
+    Source(source): Source,
+    request: Request,
+) -> Result<Raw<Introspection>, OAuthError> {
     let connection = request.extensions().get::<Connection>().cloned();
     let (request, whole) = buffered(request, &app).await;
     let token = match authorization(request.headers()) {
@@ -464,10 +535,10 @@ async fn introspect(State(app): State<App>, Path(environment): Path<String>, Sou
     let answer = introspection::introspect(&app.kernel, &environment, &enforcer, asked_about)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
-    Ok(Json(answer).into_response())
+    Ok(Json(answer).into_response().into())
 }
 
-async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Response, OAuthError> {
+async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(source): Source, request: Request) -> Result<Raw<Silence>, OAuthError> {
     let form = Form::read(request, &app).await?;
     let Some(proof) = own_proof(&form)? else {
         app.kernel.count_stranger(Reason::ProofMissing, &source);
@@ -480,10 +551,10 @@ async fn revoke(State(app): State<App>, Path(environment): Path<String>, Source(
     introspection::revoke_token(&app.kernel, &environment, &client, token)
         .await
         .map_err(|error| oauth_error(error, "invalid_client"))?;
-    Ok(StatusCode::OK.into_response())
+    Ok(StatusCode::OK.into_response().into())
 }
 
-async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Response, Failure> {
+async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result<Raw<KeySet>, Failure> {
     let keys = keys::key_set(&app.kernel, &environment).await?;
     Ok((
         [
@@ -492,7 +563,8 @@ async fn jwks(State(app): State<App>, Path(environment): Path<String>) -> Result
         ],
         Json(json!({"keys": keys})),
     )
-        .into_response())
+        .into_response()
+        .into())
 }
 
 /// The authorization endpoint, which gives nobody a code: identities prove themselves at the token endpoint. Its address stands in the metadata since

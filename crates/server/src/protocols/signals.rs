@@ -1,10 +1,9 @@
 //! Where sources deliver: webhooks by their platforms' own rules, and security event tokens by push (RFC 8935).
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::Json;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde_json::json;
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
@@ -14,21 +13,34 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::signals::reception::{self, Delivery, NotTaken};
 
 use crate::app::App;
+use crate::contract::api::Api;
 use crate::contract::body::body_within;
 use crate::contract::error::{Failure, problem_of};
 use crate::contract::query::Path;
+use crate::contract::reply::{Media, Raw};
 use crate::contract::source::Source;
 
 /// The largest delivery in bytes.
 const MAX_DELIVERY: usize = 1024 * 1024;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/signals/{source}", post(deliver))
-        .layer(DefaultBodyLimit::max(MAX_DELIVERY))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post_within(
+        "/signals/{source}",
+        "Takes a delivery of signals from a source, as the platform makes it.",
+        MAX_DELIVERY,
+        deliver,
+    )
 }
 
-async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from): Source, request: Request) -> Result<Response, Failure> {
+/// What became of a delivery.
+struct Taken;
+
+impl Media for Taken {
+    const STATUS: StatusCode = StatusCode::ACCEPTED;
+    const TYPE: Option<&'static str> = Some("application/json");
+}
+
+async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from): Source, request: Request) -> Result<Raw<Taken>, Failure> {
     let headers = request.headers().clone();
     let body = body_within(request, &app, "send at most 1 MiB in one delivery").await?;
     let plain: Vec<(&str, &str)> = headers
@@ -45,12 +57,12 @@ async fn deliver(State(app): State<App>, Path(source): Path<String>, Source(from
     // Which rules a reply follows depends on what was sent, not on which source there is.
     if is_set(&headers) {
         return match taken {
-            Ok(_) => Ok(StatusCode::ACCEPTED.into_response()),
-            Err(failure) => set_failure(failure),
+            Ok(_) => Ok(StatusCode::ACCEPTED.into_response().into()),
+            Err(failure) => set_failure(failure).map(Raw::from),
         };
     }
     match taken {
-        Ok(taken) => Ok((StatusCode::ACCEPTED, Json(taken)).into_response()),
+        Ok(taken) => Ok((StatusCode::ACCEPTED, Json(taken)).into_response().into()),
         Err(NotTaken::Token(_)) => Err(OpError::Unauthenticated(Reason::SignalNotAuthentic).into()),
         // Its sender is a platform and can mend nothing: what it sent can't be read.
         Err(NotTaken::Refused(error @ OpError::Invalid(_))) => Err(Failure::of(Problem {

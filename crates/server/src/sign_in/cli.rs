@@ -1,32 +1,31 @@
 //! The command line's sign-in: the browser agrees, and hands a code to a port of its own machine (RFC 8252 §7.3).
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::sign_in::{CliExchange, CliSession};
 use tenure_engine::people::cli_sign_in;
 
 use crate::app::App;
+use crate::contract::api::Api;
 use crate::contract::body::{Body, Form};
 use crate::contract::error::Failure;
 use crate::contract::query::Query;
-use crate::contract::reply::{Reply, created};
+use crate::contract::reply::{New, created};
 use crate::contract::source::Source;
 use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::{Browser, name};
 use crate::sign_in::html::{Html, encoded, page, sign_in_problem};
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/sign-in/cli", get(ask).post(agree))
-        .route("/sign-in/cli/token", post(redeem))
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/sign-in/cli", get(ask).post(agree))
+        .post("/sign-in/cli/token", "Redeems the code of a command line's sign-in.", redeem)
 }
 
 /// What the command line asks for.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// Where it listens on the loopback address.
@@ -65,7 +64,7 @@ async fn agree(State(app): State<App>, Browser(caller): Browser, Form(asked): Fo
     }
 }
 
-async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> Reply<CliSession> {
+async fn redeem(State(app): State<App>, Source(source): Source, Body(ask): Body<CliExchange>) -> New<CliSession> {
     app.sign_ins.count(Attempt::CommandLine { source: &source })?;
     created(cli_sign_in::redeem_cli_code(&app.kernel, &ask, &source).await.map_err(Failure::from)?)
 }

@@ -6,7 +6,6 @@ pub(crate) mod html;
 mod oidc;
 mod passkey;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
@@ -22,6 +21,7 @@ use self::html::{Html, page};
 use crate::app::App;
 use crate::caller::cookie::{Cookie, must_be_same_origin};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Form;
 use crate::contract::error::Failure;
 use crate::contract::query::Query;
@@ -30,20 +30,18 @@ use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::{Browser, name};
 use crate::sign_in::html::{encoded, sign_in_problem};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/sign-in", get(sign_in))
-        .route("/sign-in/done", get(done))
-        .route("/sign-in/invitation", post(invitation))
-        .route("/sign-out", post(sign_out))
-        .route("/assets/sign-in.css", get(style))
-        .merge(oidc::routes())
-        .merge(cli::routes())
-        .merge(passkey::routes())
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    let api = api
+        .page("/sign-in", get(sign_in))
+        .page("/sign-in/done", get(done))
+        .page("/sign-in/invitation", post(invitation))
+        .page("/sign-out", post(sign_out))
+        .page("/assets/sign-in.css", get(style));
+    [oidc::routes, cli::routes, passkey::routes].into_iter().fold(api, |api, routes| routes(api))
 }
 
 /// What the sign-in page is asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     return_to: Option<String>,
@@ -115,7 +113,7 @@ async fn done(State(app): State<App>, Browser(caller): Browser) -> Response {
     page(StatusCode::OK, "Signed in", body, false)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Invited {
     invitation: String,

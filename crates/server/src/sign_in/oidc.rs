@@ -1,6 +1,5 @@
 //! To a provider and back.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
@@ -12,6 +11,7 @@ use tenure_engine::people::oidc::{self, BeginOidc, Returned};
 
 use crate::app::App;
 use crate::caller::cookie::Cookie;
+use crate::contract::api::Api;
 use crate::contract::error::Failure;
 use crate::contract::query::{Path, Query};
 use crate::contract::reply::id;
@@ -20,13 +20,11 @@ use crate::limits::attempts::Attempt;
 use crate::sign_in::browser::Browser;
 use crate::sign_in::html::sign_in_problem;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/sign-in/oidc/callback", get(callback))
-        .route("/sign-in/oidc/{provider}", get(begin))
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/sign-in/oidc/callback", get(callback)).page("/sign-in/oidc/{provider}", get(begin))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     return_to: Option<String>,

@@ -3,11 +3,11 @@
 //! A ceremony's start goes into a cookie, and its end has to bring it back from a page of this server: an answer that somebody else's browser
 //! made opens nothing here.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use tenure_api::passkeys::{AuthenticationResponse, PasskeyUsed, PasskeyView, RegisterFinish, RegisterStart};
 use tenure_api::views::Page;
 use tenure_core::base::problem::Reason;
@@ -18,6 +18,7 @@ use tenure_engine::people::passkeys::{self, Begun, assertion};
 use crate::app::App;
 use crate::caller::cookie::{Cookie, must_be_same_origin};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::{Body, OptionalBody};
 use crate::contract::error::Failure;
 use crate::contract::query::{NoParameters, Path, Query};
@@ -28,15 +29,14 @@ use crate::sign_in::browser::Browser;
 
 const SCRIPT: &str = include_str!("../../assets/sign-in.js");
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/sign-in/passkey/start", post(start))
-        .route("/sign-in/passkey/finish", post(finish))
-        .route("/sign-in/passkey/register-start", post(register_start))
-        .route("/sign-in/passkey/register-finish", post(register_finish))
-        .route("/assets/sign-in.js", get(script))
-        .route("/v1/passkeys", get(list))
-        .route("/v1/passkeys/{id}/remove", post(remove))
+pub(super) fn routes(api: Api<App>) -> Api<App> {
+    api.page("/sign-in/passkey/start", post(start))
+        .page("/sign-in/passkey/finish", post(finish))
+        .page("/sign-in/passkey/register-start", post(register_start))
+        .page("/sign-in/passkey/register-finish", post(register_finish))
+        .page("/assets/sign-in.js", get(script))
+        .get("/v1/passkeys", "Lists one's own passkeys.", list)
+        .post("/v1/passkeys/{id}/remove", "Removes a passkey.", remove)
 }
 
 async fn start(State(app): State<App>, Source(source): Source, method: Method, headers: HeaderMap) -> Result<Response, Failure> {

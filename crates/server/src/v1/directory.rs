@@ -1,10 +1,7 @@
 //! Set-up, operator tokens, applications, environments, resources, issuers.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::routing::{get, post};
-use tenure_api::ownership::{ApplicationEdit, Edited, EnvironmentEdit, ResourceEdit};
+use tenure_api::ownership::{ApplicationEdit, EnvironmentEdit, ResourceEdit};
 use tenure_api::requests::{IssuerToken, NewApplication, NewEnvironment, NewIssuer, NewOperatorToken, NewResource, Setup, SignWith};
 use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View, SetupDone};
 use tenure_core::inventory::application::Application;
@@ -20,44 +17,68 @@ use tenure_engine::people::{operator_tokens, setup};
 use tenure_engine::trust::issuers;
 
 use crate::app::App;
+use crate::caller::named::{Addressed, get, meant, person_meant};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::{Body, OptionalBody};
-use crate::contract::condition::if_match;
+use crate::contract::condition::Condition;
 use crate::contract::error::Failure;
 use crate::contract::list::{Filtered, List};
 use crate::contract::query::Path;
-use crate::contract::reply::{Read, Reply, created, edited, id, ok, read};
+use crate::contract::reply::{Edit, New, Reply, created, edited, id, ok};
 use crate::contract::source::Source;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/setup", post(set_up))
-        .route("/v1/people/{id}/operator-tokens", post(create_operator_token))
-        .route("/v1/operator-tokens/{id}/revoke", post(revoke_operator_token))
-        .route("/v1/applications", post(create_application).get(list::<Application>))
-        .route("/v1/applications/{id}", get(one::<Application>).patch(update_application))
-        .route("/v1/environments", post(create_environment).get(list::<Environment>))
-        .route("/v1/environments/{id}", get(one::<Environment>).patch(update_environment))
-        .route("/v1/environments/{id}/rotate-key", post(rotate_key))
-        .route("/v1/resources", post(create_resource).get(list::<Resource>))
-        .route("/v1/resources/{id}", get(one::<Resource>).patch(update_resource))
-        .route("/v1/resources/{id}/sign-with", post(sign_with))
-        .route("/v1/issuers", post(create_issuer).get(list::<Issuer>))
-        .route("/v1/issuers/{id}", get(one::<Issuer>))
-        .route("/v1/issuers/{id}/confirm", post(confirm_issuer))
-        .route("/v1/issuers/{id}/remove", post(remove_issuer))
-        .route("/v1/issuers/{id}/try", post(try_issuer))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/setup", "Makes the first administrator.", set_up)
+        .post(
+            "/v1/people/{id}/operator-tokens",
+            "Hands out an operator token for a person.",
+            create_operator_token,
+        )
+        .post("/v1/operator-tokens/{id}/revoke", "Revokes an operator token.", revoke_operator_token)
+        .post("/v1/applications", "Makes an application.", create_application)
+        .get("/v1/applications", "Lists applications.", list::<Application>)
+        .get("/v1/applications/{id}", "Shows an application.", one::<Application>)
+        .patch("/v1/applications/{id}", "Changes an application.", update_application)
+        .post("/v1/environments", "Makes an environment.", create_environment)
+        .get("/v1/environments", "Lists environments.", list::<Environment>)
+        .get("/v1/environments/{id}", "Shows an environment.", one::<Environment>)
+        .patch("/v1/environments/{id}", "Changes an environment.", update_environment)
+        .post(
+            "/v1/environments/{id}/rotate-key",
+            "Rotates the signing key of an environment's issuer.",
+            rotate_key,
+        )
+        .post("/v1/resources", "Makes a resource.", create_resource)
+        .get("/v1/resources", "Lists resources.", list::<Resource>)
+        .get("/v1/resources/{id}", "Shows a resource.", one::<Resource>)
+        .patch("/v1/resources/{id}", "Changes a resource.", update_resource)
+        .post(
+            "/v1/resources/{id}/sign-with",
+            "Chooses the algorithm that tokens for a resource are signed with.",
+            sign_with,
+        )
+        .post("/v1/issuers", "Makes an external issuer.", create_issuer)
+        .get("/v1/issuers", "Lists external issuers.", list::<Issuer>)
+        .get("/v1/issuers/{id}", "Shows an external issuer.", one::<Issuer>)
+        .post("/v1/issuers/{id}/confirm", "Confirms an external issuer.", confirm_issuer)
+        .post("/v1/issuers/{id}/remove", "Removes an external issuer.", remove_issuer)
+        .post(
+            "/v1/issuers/{id}/try",
+            "Tries a token against an issuer and says what it would prove.",
+            try_issuer,
+        )
 }
 
 async fn list<T: Listed + Filtered>(State(app): State<App>, Operator(caller): Operator, list: List<T>) -> Reply<Page<View<T>>> {
     ok(app.kernel.list::<T>(&caller, list.ask).await?)
 }
 
-async fn one<T: Listed>(State(app): State<App>, Operator(caller): Operator, Path(id): Path<String>) -> Read<T> {
-    read(app.kernel.get::<T>(&caller, &id).await?)
+async fn one<T: Addressed>(State(app): State<App>, Operator(caller): Operator, Path(text): Path<String>) -> Reply<View<T>> {
+    ok(get::<T>(&app, &caller, &text).await?)
 }
 
-async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> Reply<SetupDone> {
+async fn set_up(State(app): State<App>, Source(source): Source, Body(ask): Body<Setup>) -> New<SetupDone> {
     created(setup::set_up(&app.kernel, ask).await.map_err(|error| {
         if let OpError::Unauthenticated(reason) = &error {
             app.kernel.count_stranger(*reason, &source);
@@ -71,8 +92,8 @@ async fn create_operator_token(
     Operator(caller): Operator,
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
-) -> Reply<OperatorTokenIssued> {
-    created(operator_tokens::create_operator_token(&app.kernel, &caller, id(&person, "person")?, ask).await?)
+) -> New<OperatorTokenIssued> {
+    created(operator_tokens::create_operator_token(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {
@@ -84,18 +105,18 @@ async fn update_application(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(application): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<ApplicationEdit>,
 ) -> Reply<View<Application>> {
-    let id = id(&application, "application")?;
-    ok(ownership::update_application(&app.kernel, &caller, id, if_match(&headers)?, ask).await?)
+    let id = meant::<Application>(&app, &caller, &application).await?;
+    ok(ownership::update_application(&app.kernel, &caller, id, if_match, ask).await?)
 }
 
-async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> Reply<View<Application>> {
+async fn create_application(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewApplication>) -> New<View<Application>> {
     created(directory::create_application(&app.kernel, &caller, ask).await?)
 }
 
-async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> Reply<View<Environment>> {
+async fn create_environment(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewEnvironment>) -> New<View<Environment>> {
     created(directory::create_environment(&app.kernel, &caller, ask).await?)
 }
 
@@ -103,7 +124,7 @@ async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(nam
     ok(directory::rotate_key(&app.kernel, &caller, &name).await?)
 }
 
-async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> Reply<View<Resource>> {
+async fn create_resource(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewResource>) -> New<View<Resource>> {
     created(directory::create_resource(&app.kernel, &caller, ask).await?)
 }
 
@@ -111,38 +132,38 @@ async fn update_environment(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<EnvironmentEdit>,
-) -> Reply<Edited<View<Environment>>> {
-    edited(inventory_changes::update_environment(&app.kernel, &caller, &name, if_match(&headers)?, ask).await?)
+) -> Edit<View<Environment>> {
+    edited(inventory_changes::update_environment(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
 async fn update_resource(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(resource): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<ResourceEdit>,
-) -> Reply<Edited<View<Resource>>> {
-    edited(inventory_changes::update_resource(&app.kernel, &caller, id(&resource, "resource")?, if_match(&headers)?, ask).await?)
+) -> Edit<View<Resource>> {
+    edited(inventory_changes::update_resource(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, if_match, ask).await?)
 }
 
 async fn sign_with(State(app): State<App>, Operator(caller): Operator, Path(resource): Path<String>, Body(ask): Body<SignWith>) -> Reply<View<Resource>> {
-    ok(directory::sign_with(&app.kernel, &caller, id(&resource, "resource")?, &ask).await?)
+    ok(directory::sign_with(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, &ask).await?)
 }
 
-async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> Reply<View<Issuer>> {
+async fn create_issuer(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewIssuer>) -> New<View<Issuer>> {
     created(issuers::create_issuer(&app.kernel, &caller, ask).await?)
 }
 
 async fn confirm_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(issuers::confirm_issuer(&app.kernel, &caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::confirm_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }
 
 async fn try_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>, Body(ask): Body<IssuerToken>) -> Reply<IssuerTrial> {
-    ok(issuer_trial::try_issuer_token(&app.kernel, &caller, id(&issuer, "issuer")?, &ask).await?)
+    ok(issuer_trial::try_issuer_token(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?, &ask).await?)
 }
 
 async fn remove_issuer(State(app): State<App>, Operator(caller): Operator, Path(issuer): Path<String>) -> Reply<View<Issuer>> {
-    ok(issuers::remove_issuer(&app.kernel, &caller, id(&issuer, "issuer")?).await?)
+    ok(issuers::remove_issuer(&app.kernel, &caller, meant::<Issuer>(&app, &caller, &issuer).await?).await?)
 }

@@ -1,8 +1,6 @@
 //! Exceptions: proposed, renewed, withdrawn, breached and restored. Their approval is their request's.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::exceptions::{BreachReport, ControlsRestored, ExceptionView, NewException, Renewal};
 use tenure_api::requests::Because;
 use tenure_api::views::Page;
@@ -12,27 +10,32 @@ use tenure_engine::matters::exceptions::{self, endings};
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::error::Failure;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/exceptions", post(propose).get(list))
-        .route("/v1/exceptions/{id}", get(one))
-        .route("/v1/exceptions/{id}/renew", post(renew))
-        .route("/v1/exceptions/{id}/withdraw", post(withdraw))
-        .route("/v1/exceptions/{id}/report-breach", post(report_breach))
-        .route("/v1/exceptions/{id}/restore-control", post(restore))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/exceptions", "Proposes an exception.", propose)
+        .get("/v1/exceptions", "Lists exceptions.", list)
+        .get("/v1/exceptions/{id}", "Shows an exception.", one)
+        .post("/v1/exceptions/{id}/renew", "Renews an exception.", renew)
+        .post("/v1/exceptions/{id}/withdraw", "Withdraws an exception.", withdraw)
+        .post("/v1/exceptions/{id}/report-breach", "Reports that an exception was breached.", report_breach)
+        .post(
+            "/v1/exceptions/{id}/restore-control",
+            "Says that the controls which an exception waived are back.",
+            restore,
+        )
 }
 
 fn exception(text: &str) -> Result<ExceptionId, Failure> {
     id(text, "exception")
 }
 
-async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> Reply<ExceptionView> {
+async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewException>) -> New<ExceptionView> {
     created(exceptions::propose_exception(&app.kernel, &caller, ask).await?)
 }
 
@@ -44,7 +47,7 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Pa
     ok(exceptions::exception(&app.kernel, &caller, exception(&which)?).await?)
 }
 
-async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> Reply<ExceptionView> {
+async fn renew(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(ask): Body<Renewal>) -> New<ExceptionView> {
     created(exceptions::renew_exception(&app.kernel, &caller, exception(&which)?, ask).await?)
 }
 

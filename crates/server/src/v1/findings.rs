@@ -1,28 +1,28 @@
 //! Findings, the rules behind them, and an identity's posture.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::findings::{FindingSummary, FindingView, PostureView, Resolve, RuleList};
 use tenure_api::views::Page;
 use tenure_core::finding::Finding;
+use tenure_core::identity::Identity;
 use tenure_engine::identities::findings;
 
 use crate::app::App;
+use crate::caller::named::meant;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
 use crate::contract::reply::{Reply, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/findings", get(list))
-        .route("/v1/findings/summary", get(summary))
-        .route("/v1/findings/{id}", get(one))
-        .route("/v1/findings/{id}/resolve", post(resolve))
-        .route("/v1/finding-rules", get(rules))
-        .route("/v1/identities/{id}/posture", get(posture))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/findings", "Lists findings.", list)
+        .get("/v1/findings/summary", "Counts the open findings by severity and rule.", summary)
+        .get("/v1/findings/{id}", "Shows a finding.", one)
+        .post("/v1/findings/{id}/resolve", "Resolves a finding.", resolve)
+        .get("/v1/finding-rules", "Lists the rules that findings are about.", rules)
+        .get("/v1/identities/{id}/posture", "Shows what is wrong with an identity now.", posture)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Finding>) -> Reply<Page<FindingView>> {
@@ -46,5 +46,5 @@ async fn rules(State(app): State<App>, Operator(caller): Operator) -> Reply<Rule
 }
 
 async fn posture(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<PostureView> {
-    ok(findings::posture(&app.kernel, &caller, id(&which, "identity")?).await?)
+    ok(findings::posture(&app.kernel, &caller, meant::<Identity>(&app, &caller, &which).await?).await?)
 }

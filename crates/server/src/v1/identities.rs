@@ -1,16 +1,13 @@
 //! Identities: register, steps of their life, grants, credentials, enrolment.
 
-use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
-use axum::http::{HeaderMap, header};
-use axum::routing::{get, post, put};
+use axum::http::header;
 use tenure_api::api_keys::{ApiKeyIssued, NewApiKey};
 use tenure_api::problem::Problem;
 use tenure_api::request::NewVote;
 use tenure_api::requests::{Because, Enrol, NewIdentity, NewSuspension, Resume, TaskCompleted};
 use tenure_api::templates::Registered;
 use tenure_api::views::{AccessReport, CredentialView, IdentityView, JoinTokenIssued, Page, Resource as View};
-use tenure_core::base::id::IdentityId;
 use tenure_core::credential::Credential;
 use tenure_core::identity::binding::Binding;
 use tenure_core::identity::grant::Grant;
@@ -23,41 +20,47 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::matters::{first_token, votes};
 
 use crate::app::App;
+use crate::caller::named::meant;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::{Body, OptionalBody};
-use crate::contract::condition::{etag, if_match};
+use crate::contract::condition::Condition;
 use crate::contract::error::Failure;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 use crate::contract::source::Source;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/identities", post(register).get(list))
-        .route("/v1/identities/{id}", get(one))
-        .route("/v1/identities/{id}/charter", put(write_charter))
-        .route("/v1/identities/{id}/submit", post(submit))
-        .route("/v1/identities/{id}/activate", post(activate))
-        .route("/v1/identities/{id}/suspend", post(suspend))
-        .route("/v1/identities/{id}/resume", post(resume))
-        .route("/v1/identities/{id}/retire", post(retire))
-        .route("/v1/identities/{id}/close", post(close))
-        .route("/v1/identities/{id}/complete-task", post(complete_task))
-        .route("/v1/identities/{id}/access", get(access))
-        .route("/v1/identities/{id}/credentials", get(credentials))
-        .route("/v1/identities/{id}/join-tokens", post(create_join_token))
-        .route("/v1/identities/{id}/api-keys", post(create_api_key))
-        .route("/v1/grants/{id}/revoke", post(revoke_grant))
-        .route("/v1/credentials/{id}", get(credential))
-        .route("/v1/enrol", post(enrol))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/identities", "Registers an identity.", register)
+        .get("/v1/identities", "Lists identities.", list)
+        .get("/v1/identities/{id}", "Shows an identity.", one)
+        .put("/v1/identities/{id}/charter", "Writes an identity's charter.", write_charter)
+        .post("/v1/identities/{id}/submit", "Asks for the activation of an identity.", submit)
+        .post("/v1/identities/{id}/activate", "Votes for the activation of an identity.", activate)
+        .post("/v1/identities/{id}/suspend", "Suspends an identity.", suspend)
+        .post("/v1/identities/{id}/resume", "Resumes an identity.", resume)
+        .post("/v1/identities/{id}/retire", "Retires an identity.", retire)
+        .post("/v1/identities/{id}/close", "Closes an identity.", close)
+        .post(
+            "/v1/identities/{id}/complete-task",
+            "Reports that an identity's task is complete: it retires.",
+            complete_task,
+        )
+        .get("/v1/identities/{id}/access", "Shows what an identity may do, and why.", access)
+        .get("/v1/identities/{id}/credentials", "Lists an identity's live credentials.", credentials)
+        .post(
+            "/v1/identities/{id}/join-tokens",
+            "Hands out a join token, with which a device or workload enrols its key.",
+            create_join_token,
+        )
+        .post("/v1/identities/{id}/api-keys", "Hands out an API key under an exception.", create_api_key)
+        .post("/v1/grants/{id}/revoke", "Revokes a grant.", revoke_grant)
+        .get("/v1/credentials/{id}", "Shows a credential.", credential)
+        .post("/v1/enrol", "Enrols a key with a join token.", enrol)
 }
 
-fn identity(text: &str) -> Result<IdentityId, Failure> {
-    id(text, "identity")
-}
-
-async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> Reply<Registered> {
+async fn register(State(app): State<App>, Operator(caller): Operator, Source(source): Source, Body(ask): Body<NewIdentity>) -> New<Registered> {
     created(first_token::register_with_token(&app.kernel, &caller, ask, source).await?)
 }
 
@@ -65,56 +68,58 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Ide
     ok(registration::identities(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn one(
-    State(app): State<App>,
-    Operator(caller): Operator,
-    Path(who): Path<String>,
-) -> Result<([(header::HeaderName, String); 1], axum::Json<IdentityView>), Failure> {
-    let view = registration::identity(&app.kernel, &caller, identity(&who)?).await?;
-    Ok((etag(view.revision), axum::Json(view)))
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<IdentityView> {
+    ok(registration::identity(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
 async fn write_charter(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(who): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(charter): Body<CharterDraft>,
 ) -> Reply<IdentityView> {
-    ok(Box::pin(registration::write_charter(&app.kernel, &caller, identity(&who)?, charter, if_match(&headers)?)).await?)
+    ok(Box::pin(registration::write_charter(
+        &app.kernel,
+        &caller,
+        meant::<Identity>(&app, &caller, &who).await?,
+        charter,
+        if_match,
+    ))
+    .await?)
 }
 
-async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, headers: HeaderMap) -> Reply<IdentityView> {
-    ok(lifecycle::submit(&app.kernel, &caller, identity(&who)?, if_match(&headers)?).await?)
+async fn submit(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Condition(if_match): Condition) -> Reply<IdentityView> {
+    ok(lifecycle::submit(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, if_match).await?)
 }
 
 async fn activate(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(who): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(vote): Body<NewVote>,
 ) -> Reply<IdentityView> {
-    ok(votes::activate(&app.kernel, &caller, identity(&who)?, if_match(&headers)?, vote).await?)
+    ok(votes::activate(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, if_match, vote).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(ask): Body<NewSuspension>) -> Reply<IdentityView> {
     ok(match ask.dry_run {
-        true => lifecycle::suspension_planned(&app.kernel, &caller, identity(&who)?, ask.reason).await?,
-        false => lifecycle::suspend(&app.kernel, &caller, identity(&who)?, ask.reason).await?,
+        true => lifecycle::suspension_planned(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask.reason).await?,
+        false => lifecycle::suspend(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask.reason).await?,
     })
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(resume): Body<Resume>) -> Reply<IdentityView> {
-    ok(lifecycle::resume(&app.kernel, &caller, identity(&who)?, resume).await?)
+    ok(lifecycle::resume(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, resume).await?)
 }
 
 async fn retire(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(lifecycle::retire(&app.kernel, &caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::retire(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, because.reason).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, Body(because): Body<Because>) -> Reply<IdentityView> {
-    ok(lifecycle::close(&app.kernel, &caller, identity(&who)?, because.reason).await?)
+    ok(lifecycle::close(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, because.reason).await?)
 }
 
 /// Reported by a person, or by the identity itself with a client assertion of its own. An access token does not do: whoever
@@ -127,7 +132,10 @@ async fn complete_task(State(app): State<App>, Source(source): Source, Path(who)
         false => None,
     };
     let OptionalBody(report) = OptionalBody::<TaskCompleted>::from_request(Request::from_parts(parts, body), &app).await?;
-    let who = identity(&who)?;
+    let who = match &operator {
+        Some(caller) => meant::<Identity>(&app, caller, &who).await?,
+        None => id(&who, "identity")?,
+    };
     let caller = match (operator, &report.client_assertion) {
         (Some(caller), None) => caller,
         (None, Some(assertion)) => {
@@ -150,19 +158,19 @@ async fn revoke_grant(State(app): State<App>, Operator(caller): Operator, Path(g
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<AccessReport> {
-    ok(grants::access(&app.kernel, &caller, identity(&who)?).await?)
+    ok(grants::access(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
 async fn credentials(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>, list: List<Credential>) -> Reply<Page<CredentialView>> {
-    ok(liveness::credentials_of(&app.kernel, &caller, identity(&who)?, list.ask).await?)
+    ok(liveness::credentials_of(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, list.ask).await?)
 }
 
 async fn credential(State(app): State<App>, Operator(caller): Operator, Path(credential): Path<String>) -> Reply<CredentialView> {
     ok(liveness::credential(&app.kernel, &caller, id(&credential, "credential")?).await?)
 }
 
-async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> Reply<JoinTokenIssued> {
-    created(enrolment::create_join_token(&app.kernel, &caller, identity(&who)?).await?)
+async fn create_join_token(State(app): State<App>, Operator(caller): Operator, Path(who): Path<String>) -> New<JoinTokenIssued> {
+    created(enrolment::create_join_token(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?).await?)
 }
 
 async fn create_api_key(
@@ -170,11 +178,11 @@ async fn create_api_key(
     Operator(caller): Operator,
     Path(who): Path<String>,
     OptionalBody(ask): OptionalBody<NewApiKey>,
-) -> Reply<ApiKeyIssued> {
-    created(api_keys::create_api_key(&app.kernel, &caller, identity(&who)?, ask).await?)
+) -> New<ApiKeyIssued> {
+    created(api_keys::create_api_key(&app.kernel, &caller, meant::<Identity>(&app, &caller, &who).await?, ask).await?)
 }
 
-async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> Reply<View<Binding>> {
+async fn enrol(State(app): State<App>, Source(source): Source, Body(ask): Body<Enrol>) -> New<View<Binding>> {
     created(enrolment::enrol(&app.kernel, ask, &source).await.map_err(|error| match error {
         // Who holds no token learns nothing about what it would have been for.
         OpError::Unauthenticated(reason) => Failure::of(Problem::refusal(401, reason)),

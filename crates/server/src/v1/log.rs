@@ -3,12 +3,11 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Extension, Router};
+use axum::response::IntoResponse;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use tenure_api::log::{ConsistencyProof, InclusionProof, StateReport};
@@ -22,30 +21,54 @@ use tenure_engine::state::verify::{self, Extent};
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::error::Failure;
 use crate::contract::list::List;
 use crate::contract::query::{Path, Query};
-use crate::contract::reply::{Reply, ok};
+use crate::contract::reply::{Media, Raw, Reply, ok};
 use crate::limits::admission::BoundedElsewhere;
 
 /// How long a feed says nothing, give or take a step: its reader sees that it is alive, and the server that its reader is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/log/checkpoint", get(checkpoint))
-        .route("/v1/log/key", get(key))
-        .route("/v1/log/tile/{*path}", get(tile))
-        .route("/v1/log/inclusion", get(inclusion))
-        .route("/v1/log/consistency", get(consistency))
-        .route("/v1/log/exceptional", get(exceptional))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/log/checkpoint", "Gives the newest signed checkpoint of the log.", checkpoint)
+        .get("/v1/log/key", "Gives the key that checkpoints are verified with.", key)
+        .get(
+            "/v1/log/tile/{*path}",
+            "Gives a tile of the log (C2SP tlog-tiles), or a bundle of entries.",
+            tile,
+        )
+        .get("/v1/log/inclusion", "Proves that an entry is in the log.", inclusion)
+        .get("/v1/log/consistency", "Proves that the log only grew between two sizes.", consistency)
+        .get("/v1/log/exceptional", "Lists uses of exceptional access.", exceptional)
 }
 
-pub(crate) fn streams() -> Router<App> {
-    Router::new()
-        .route("/v1/log/export", get(export))
-        .route("/v1/log/verify-state", post(verify_state))
-        .route("/v1/events", get(events))
+pub(crate) fn streams(api: Api<App>) -> Api<App> {
+    api.get("/v1/log/export", "Exports the whole log, a line for each entry.", export)
+        .post("/v1/log/verify-state", "Verifies the rows of the state against the log.", verify_state)
+        .get("/v1/events", "Tells every event from a position on, as it happens.", events)
+}
+
+/// A tile.
+struct Tile;
+
+impl Media for Tile {
+    const TYPE: Option<&'static str> = Some("application/octet-stream");
+}
+
+/// The log, a line for each entry.
+struct Export;
+
+impl Media for Export {
+    const TYPE: Option<&'static str> = Some("application/x-ndjson");
+}
+
+/// Server-sent events.
+struct EventStream;
+
+impl Media for EventStream {
+    const TYPE: Option<&'static str> = Some("text/event-stream");
 }
 
 async fn checkpoint(State(app): State<App>) -> Result<String, Failure> {
@@ -57,16 +80,16 @@ async fn key(State(app): State<App>) -> Result<String, Failure> {
 }
 
 /// Hash tiles are for everyone; bundles of entries say what happened, and are for those who may audit.
-async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Response, Failure> {
+async fn tile(State(app): State<App>, Path(path): Path<String>, request: Request) -> Result<Raw<Tile>, Failure> {
     if path.starts_with("entries/") {
         let Operator(caller) = Operator::from_request_parts(&mut request.into_parts().0, &app).await?;
         authority::may_audit(&app.kernel, &caller).await?;
     }
     let tile = reading::tile(&app.kernel, &format!("tile/{path}")).await?.ok_or(OpError::NotFound("tile"))?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], tile).into_response().into())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Inclusion {
     index: u64,
@@ -77,7 +100,7 @@ async fn inclusion(State(app): State<App>, Query(ask): Query<Inclusion>) -> Repl
     ok(reading::inclusion(&app.kernel, ask.index, ask.size).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct VerifyState {
     #[serde(default)]
@@ -93,7 +116,7 @@ async fn exceptional(State(app): State<App>, Operator(caller): Operator, list: L
     ok(exceptional::exceptional_accesses(&app.kernel, &caller, list.ask).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Consistency {
     from: u64,
@@ -104,7 +127,7 @@ async fn consistency(State(app): State<App>, Query(ask): Query<Consistency>) -> 
     ok(reading::consistency(&app.kernel, ask.from, ask.to).await?)
 }
 
-async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Response, Failure> {
+async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Raw<Export>, Failure> {
     let export = reading::export(&app.kernel, &caller).await?;
     let open = app.streams.open(&caller)?;
     let chunks = stream::try_unfold((export, app, caller, open), async |(mut export, app, caller, open)| {
@@ -120,17 +143,18 @@ async fn export(State(app): State<App>, Operator(caller): Operator) -> Result<Re
         [(header::CONTENT_TYPE, "application/x-ndjson")],
         Body::from_stream(chunks),
     )
-        .into_response())
+        .into_response()
+        .into())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Feed {
     after: Option<u64>,
 }
 
 /// Every event from a position on, as it happens; `Last-Event-ID` resumes after an interruption.
-async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed): Query<Feed>, headers: HeaderMap) -> Result<Response, Failure> {
+async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed): Query<Feed>, headers: HeaderMap) -> Result<Raw<EventStream>, Failure> {
     let resumed = match headers.get("last-event-id") {
         None => None,
         Some(value) => Some(
@@ -177,5 +201,6 @@ async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed):
         [(header::CONTENT_TYPE, "text/event-stream")],
         Body::from_stream(steps.flatten()),
     )
-        .into_response())
+        .into_response()
+        .into())
 }

@@ -20,34 +20,35 @@ mod third_party;
 mod transfers;
 mod why;
 
-use axum::Router;
-
 use crate::app::App;
+use crate::contract::api::Api;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .merge(directory::routes())
-        .merge(identities::routes())
-        .merge(exceptions::routes())
-        .merge(findings::routes())
-        .merge(needs::routes())
-        .merge(removals::routes())
-        .merge(requests::routes())
-        .merge(people::routes())
-        .merge(transfers::routes())
-        .merge(person_access::routes())
-        .merge(reviews::routes())
-        .merge(revocations::routes())
-        .merge(sign_in::routes())
-        .merge(sources::routes())
-        .merge(templates::routes())
-        .merge(third_party::routes())
-        .merge(log::routes())
-        .merge(why::routes())
-        .merge(notifications::routes())
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    let rooms = [
+        directory::routes,
+        identities::routes,
+        exceptions::routes,
+        findings::routes,
+        needs::routes,
+        removals::routes,
+        requests::routes,
+        people::routes,
+        transfers::routes,
+        person_access::routes,
+        reviews::routes,
+        revocations::routes,
+        sign_in::routes,
+        sources::routes,
+        templates::routes,
+        third_party::routes,
+        log::routes,
+        why::routes,
+        notifications::routes,
+    ];
+    rooms.into_iter().fold(api, |api, routes| routes(api))
 }
 
 /// Routes whose replies are streams.
-pub(crate) fn streams() -> Router<App> {
-    log::streams()
+pub(crate) fn streams(api: Api<App>) -> Api<App> {
+    log::streams(api)
 }

@@ -1,9 +1,6 @@
 //! Business needs: what identities serve, and whose end suspends them.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::routing::{get, post};
 use tenure_api::exceptions::NewNeed;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
@@ -13,21 +10,24 @@ use tenure_engine::endings::need_end;
 use tenure_engine::inventory::{needs, ownership};
 
 use crate::app::App;
+use crate::caller::named::{get, meant};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
-use crate::contract::condition::if_match;
+use crate::contract::condition::Condition;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Read, Reply, created, id, ok, read};
+use crate::contract::reply::{New, Reply, created, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/needs", post(create).get(list))
-        .route("/v1/needs/{id}", get(one).patch(update))
-        .route("/v1/needs/{id}/close", post(close))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/needs", "Makes a business need.", create)
+        .get("/v1/needs", "Lists business needs.", list)
+        .get("/v1/needs/{id}", "Shows a business need.", one)
+        .patch("/v1/needs/{id}", "Changes a business need.", update)
+        .post("/v1/needs/{id}/close", "Closes a business need.", close)
 }
 
-async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> Reply<View<Need>> {
+async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewNeed>) -> New<View<Need>> {
     created(needs::create_need(&app.kernel, &caller, ask).await?)
 }
 
@@ -35,20 +35,20 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Nee
     ok(app.kernel.list::<Need>(&caller, list.ask).await?)
 }
 
-async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Read<Need> {
-    read(app.kernel.get::<Need>(&caller, &which).await?)
+async fn one(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>) -> Reply<View<Need>> {
+    ok(get::<Need>(&app, &caller, &which).await?)
 }
 
 async fn update(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(which): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<Need>> {
-    ok(ownership::update_need(&app.kernel, &caller, id(&which, "need")?, if_match(&headers)?, ask).await?)
+    ok(ownership::update_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, if_match, ask).await?)
 }
 
 async fn close(State(app): State<App>, Operator(caller): Operator, Path(which): Path<String>, Body(because): Body<Because>) -> Reply<View<Need>> {
-    ok(need_end::close_need(&app.kernel, &caller, id(&which, "need")?, because.reason).await?)
+    ok(need_end::close_need(&app.kernel, &caller, meant::<Need>(&app, &caller, &which).await?, because.reason).await?)
 }

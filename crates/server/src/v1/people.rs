@@ -1,9 +1,7 @@
 //! People, teams, feeds of people, and the questions that feeds raise.
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, header};
-use axum::routing::{get, post};
 use serde::Deserialize;
 use tenure_api::people::{
     Departure, FeedFormat, ImportPeople, ImportReport, NewDecision, NewDeparture, NewPerson, NewRoles, NewTeam, PersonChange, PersonMade,
@@ -19,32 +17,35 @@ use tenure_engine::matters::roles;
 use tenure_engine::people::person;
 
 use crate::app::App;
+use crate::caller::named::{get, person_meant};
 use crate::caller::operator::Operator;
+use crate::contract::api::{Api, Operation, Takes};
 use crate::contract::body::{Body, Claimed, body_within, too_large};
 use crate::contract::error::Failure;
 use crate::contract::list::List;
 use crate::contract::query::{Path, Query};
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
 /// The largest feed in bytes.
 const MAX_FEED: usize = 8 * 1024 * 1024;
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/people", post(create).get(list))
-        .route("/v1/people/import", post(import).layer(DefaultBodyLimit::max(MAX_FEED)))
-        .route("/v1/people/{id}", get(one))
-        .route("/v1/people/{id}/change", post(change))
-        .route("/v1/people/{id}/roles", post(roles))
-        .route("/v1/people/{id}/suspend", post(suspend))
-        .route("/v1/people/{id}/resume", post(resume))
-        .route("/v1/people/{id}/depart", post(depart))
-        .route("/v1/people/{id}/erase", post(erase))
-        .route("/v1/teams", post(create_team).get(teams))
-        .route("/v1/teams/{id}", get(team))
-        .route("/v1/differences", get(differences))
-        .route("/v1/differences/{id}", get(difference))
-        .route("/v1/differences/{id}/decide", post(decide))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/people", "Makes a person.", create)
+        .get("/v1/people", "Lists people.", list)
+        .post_within("/v1/people/import", "Imports a feed of people.", MAX_FEED, import)
+        .get("/v1/people/{id}", "Shows a person.", one)
+        .post("/v1/people/{id}/change", "Changes a person's record.", change)
+        .post("/v1/people/{id}/roles", "Asks for other roles of a person's.", roles)
+        .post("/v1/people/{id}/suspend", "Suspends a person.", suspend)
+        .post("/v1/people/{id}/resume", "Resumes a person.", resume)
+        .post("/v1/people/{id}/depart", "Records that a person leaves, and hands over what they own.", depart)
+        .post("/v1/people/{id}/erase", "Erases what is personal of a person who has left.", erase)
+        .post("/v1/teams", "Makes a team.", create_team)
+        .get("/v1/teams", "Lists teams.", teams)
+        .get("/v1/teams/{id}", "Shows a team.", team)
+        .get("/v1/differences", "Lists differences between sources and the inventory.", differences)
+        .get("/v1/differences/{id}", "Shows a difference between a source and the inventory.", difference)
+        .post("/v1/differences/{id}/decide", "Decides a difference.", decide)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Person>) -> Reply<Page<View<Person>>> {
@@ -52,39 +53,39 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Per
 }
 
 async fn one(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(app.kernel.get::<Person>(&caller, &person).await?)
+    ok(get::<Person>(&app, &caller, &person).await?)
 }
 
-async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> Reply<PersonMade> {
+async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPerson>) -> New<PersonMade> {
     created(roles::create_person(&app.kernel, &caller, ask).await?)
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
-    ok(person::change_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
+    ok(person::change_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
 }
 
-async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> Reply<RequestView> {
-    created(roles::ask_for_roles(&app.kernel, &caller, id(&person, "person")?, ask).await?)
+async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> New<RequestView> {
+    created(roles::ask_for_roles(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(departures::suspend_person(&app.kernel, &caller, id(&person, "person")?, ask.reason).await?)
+    ok(departures::suspend_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(departures::resume_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::resume_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(departures::depart_person(&app.kernel, &caller, id(&person, "person")?, ask).await?)
+    ok(departures::depart_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(departures::erase_person(&app.kernel, &caller, id(&person, "person")?).await?)
+    ok(departures::erase_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ImportQuery {
     source: Option<String>,
@@ -125,6 +126,14 @@ impl FromRequest<App> for Feed {
     }
 }
 
+impl Takes for Feed {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = operation.schema::<ImportPeople>();
+        operation.body("application/json", &schema, true);
+        operation.also_body("text/csv", &serde_json::json!({"type": "string"}));
+    }
+}
+
 fn is_csv(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv")
@@ -138,7 +147,7 @@ async fn import(State(app): State<App>, Operator(caller): Operator, Query(query)
     ok(import::import_people(&app.kernel, &caller, ask).await?)
 }
 
-async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> Reply<View<Team>> {
+async fn create_team(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewTeam>) -> New<View<Team>> {
     created(person::create_team(&app.kernel, &caller, ask).await?)
 }
 
@@ -147,7 +156,7 @@ async fn teams(State(app): State<App>, Operator(caller): Operator, list: List<Te
 }
 
 async fn team(State(app): State<App>, Operator(caller): Operator, Path(team): Path<String>) -> Reply<View<Team>> {
-    ok(app.kernel.get::<Team>(&caller, &team).await?)
+    ok(get::<Team>(&app, &caller, &team).await?)
 }
 
 async fn differences(State(app): State<App>, Operator(caller): Operator, list: List<Difference>) -> Reply<Page<View<Difference>>> {
@@ -155,7 +164,7 @@ async fn differences(State(app): State<App>, Operator(caller): Operator, list: L
 }
 
 async fn difference(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>) -> Reply<View<Difference>> {
-    ok(app.kernel.get::<Difference>(&caller, &difference).await?)
+    ok(get::<Difference>(&app, &caller, &difference).await?)
 }
 
 async fn decide(State(app): State<App>, Operator(caller): Operator, Path(difference): Path<String>, Body(ask): Body<NewDecision>) -> Reply<View<Difference>> {

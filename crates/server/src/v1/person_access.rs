@@ -1,10 +1,6 @@
 //! Packages, and what people hold.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::routing::{get, post, put};
-use tenure_api::ownership::Edited;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
@@ -13,41 +9,43 @@ use tenure_engine::access::person_access::report;
 use tenure_engine::matters::packages;
 
 use crate::app::App;
+use crate::caller::named::{get, person_meant};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
-use crate::contract::condition::if_match;
+use crate::contract::condition::Condition;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Read, Reply, edited, id, ok, read};
+use crate::contract::reply::{Edit, Reply, edited, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/packages", get(packages))
-        .route("/v1/packages/{name}", put(put_package).get(package))
-        .route("/v1/people/{id}/access", get(access))
-        .route("/v1/person-grants/{id}/revoke", post(revoke))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/packages", "Lists access packages.", packages)
+        .put("/v1/packages/{name}", "Sets an access package.", put_package)
+        .get("/v1/packages/{name}", "Shows an access package.", package)
+        .get("/v1/people/{id}/access", "Shows what a person may do, and why.", access)
+        .post("/v1/person-grants/{id}/revoke", "Revokes a grant of a person's.", revoke)
 }
 
 async fn packages(State(app): State<App>, Operator(caller): Operator, list: List<Package>) -> Reply<Page<View<Package>>> {
     ok(app.kernel.list::<Package>(&caller, list.ask).await?)
 }
 
-async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Read<Package> {
-    read(app.kernel.get::<Package>(&caller, &name).await?)
+async fn package(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Reply<View<Package>> {
+    ok(get::<Package>(&app, &caller, &name).await?)
 }
 
 async fn put_package(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(name): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<PutPackage>,
-) -> Reply<Edited<View<Package>>> {
-    edited(packages::put_package(&app.kernel, &caller, &name, if_match(&headers)?, ask).await?)
+) -> Edit<View<Package>> {
+    edited(packages::put_package(&app.kernel, &caller, &name, if_match, ask).await?)
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {
-    ok(report::person_access(&app.kernel, &caller, id(&person, "person")?).await?)
+    ok(report::person_access(&app.kernel, &caller, person_meant(&app, &caller, &person).await?).await?)
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(ask): Body<Because>) -> Reply<View<PersonGrant>> {

@@ -1,8 +1,6 @@
 //! Removals: something that identities live by has ended.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::removals::{ConfirmRemoval, NewRemoval};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
@@ -11,23 +9,24 @@ use tenure_engine::endings::removals;
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{Reply, Tried, id, ok, tried};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/removals", post(raise).get(list))
-        .route("/v1/removals/{id}", get(one))
-        .route("/v1/removals/{id}/confirm", post(confirm))
-        .route("/v1/removals/{id}/release", post(release))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/removals", "Raises a removal by hand.", raise)
+        .get("/v1/removals", "Lists removals.", list)
+        .get("/v1/removals/{id}", "Shows a removal.", one)
+        .post("/v1/removals/{id}/confirm", "Confirms a removal.", confirm)
+        .post("/v1/removals/{id}/release", "Releases a removal.", release)
 }
 
-async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRemoval>) -> Reply<View<Removal>> {
+async fn raise(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRemoval>) -> Tried<View<Removal>> {
     let nothing_made = ask.dry_run;
     let removal = removals::raise_removal(&app.kernel, &caller, ask).await?;
-    if nothing_made { ok(removal) } else { created(removal) }
+    tried(nothing_made, removal)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Removal>) -> Reply<Page<View<Removal>>> {

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use serde::Serialize;
 use tenure_api::policies::{NewPolicySet, PolicyInForceView};
 use tenure_api::request::{Amendment, NewRequest, NewVote, RequestView};
@@ -17,27 +15,30 @@ use tenure_policy::{PolicyReview, Solver};
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
 /// How long the solver may work on one request, well inside a request's own bound.
 const SOLVER_LIMIT: Duration = Duration::from_secs(20);
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/requests", post(open).get(list))
-        .route("/v1/requests/{id}", get(one).put(amend))
-        .route("/v1/requests/{id}/approve", post(approve))
-        .route("/v1/requests/{id}/deny", post(deny))
-        .route("/v1/requests/{id}/withdraw", post(withdraw))
-        .route("/v1/policy", get(policy))
-        .route("/v1/policies", post(propose).get(policies))
-        .route("/v1/policies/{id}", get(reviewed))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/requests", "Opens a request.", open)
+        .get("/v1/requests", "Lists requests.", list)
+        .get("/v1/requests/{id}", "Shows a request.", one)
+        .put("/v1/requests/{id}", "Amends an open request; votes on what it was before lapse.", amend)
+        .post("/v1/requests/{id}/approve", "Approves a request.", approve)
+        .post("/v1/requests/{id}/deny", "Denies a request.", deny)
+        .post("/v1/requests/{id}/withdraw", "Withdraws a request.", withdraw)
+        .get("/v1/policy", "Shows the policy set in force.", policy)
+        .post("/v1/policies", "Proposes a policy set; another administrator puts it in force.", propose)
+        .get("/v1/policies", "Lists policy sets.", policies)
+        .get("/v1/policies/{id}", "Shows what a proposed policy set would change.", reviewed)
 }
 
-async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> Reply<RequestView> {
+async fn open(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewRequest>) -> New<RequestView> {
     created(request::open_request(&app.kernel, &caller, ask).await?)
 }
 
@@ -75,12 +76,14 @@ async fn policies(State(app): State<App>, Operator(caller): Operator, list: List
 
 /// A policy set with its review: what differs from the set that it is based on, which recent decisions would change, and what the
 /// solver proves.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 struct Reviewed {
     #[serde(flatten)]
     set: View<PolicySet>,
     review: PolicyReview,
 }
+
+impl tenure_api::revised::Revised for Reviewed {}
 
 async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set): Path<String>) -> Reply<Reviewed> {
     let ask = policies::policy_to_review(&app.kernel, &caller, id(&set, "policy set")?).await?;
@@ -94,6 +97,6 @@ async fn reviewed(State(app): State<App>, Operator(caller): Operator, Path(set):
     ok(Reviewed { set: ask.set, review })
 }
 
-async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> Reply<RequestView> {
+async fn propose(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewPolicySet>) -> New<RequestView> {
     created(policies::propose_policy(&app.kernel, &caller, ask).await?)
 }

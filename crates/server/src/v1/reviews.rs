@@ -1,8 +1,6 @@
 //! Reviews.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::person_access::ReviewCompleted;
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::request::review::Review;
@@ -10,16 +8,16 @@ use tenure_engine::matters::reviews;
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
 use crate::contract::reply::{Reply, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/reviews", get(list))
-        .route("/v1/reviews/{id}", get(one))
-        .route("/v1/reviews/{id}/complete", post(complete))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/reviews", "Lists reviews.", list)
+        .get("/v1/reviews/{id}", "Shows a review.", one)
+        .post("/v1/reviews/{id}/complete", "Answers a review.", complete)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Review>) -> Reply<Page<View<Review>>> {

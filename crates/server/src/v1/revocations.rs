@@ -1,10 +1,8 @@
 //! Revocations, holds and receipts.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
 use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
 use tenure_core::credential::receipt::Receipt;
@@ -15,23 +13,28 @@ use tenure_engine::log::reading;
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::{Api, Gives, Operation};
 use crate::contract::body::Body;
 use crate::contract::error::Failure;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, Tried, created, id, ok, tried};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/revocations", post(revoke))
-        .route("/v1/receipts", get(list))
-        .route("/v1/receipts/{id}", get(receipt))
-        .route("/v1/holds", post(hold).get(holds))
-        .route("/v1/holds/release", post(release))
-        .route("/.well-known/tenure-keys", get(keys))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post(
+        "/v1/revocations",
+        "Revokes everything of a scope: a credential, an identity, an owner, an application, an environment, a vendor, a cloud account.",
+        revoke,
+    )
+    .get("/v1/receipts", "Lists receipts.", list)
+    .get("/v1/receipts/{id}", "Shows a receipt.", receipt)
+    .post("/v1/holds", "Places a hold on a scope: nothing of it acts until it is released.", hold)
+    .get("/v1/holds", "Lists holds.", holds)
+    .post("/v1/holds/release", "Releases a hold that somebody else placed.", release)
+    .get("/.well-known/tenure-keys", "Gives the keys that receipts are verified with.", keys)
 }
 
-async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> Reply<ReceiptView> {
+async fn revoke(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<Revocation>) -> New<ReceiptView> {
     created(revocation::revoke(&app.kernel, &caller, ask).await?)
 }
 
@@ -39,24 +42,48 @@ async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Rec
     ok(app.kernel.list::<Receipt>(&caller, list.ask).await?)
 }
 
+/// A receipt as it is kept, or its signed form alone.
+enum ReceiptReply {
+    View(Box<ReceiptView>),
+    Signed(String),
+}
+
+impl IntoResponse for ReceiptReply {
+    fn into_response(self) -> Response {
+        match self {
+            Self::View(view) => axum::Json(view).into_response(),
+            Self::Signed(text) => ([(header::CONTENT_TYPE, SIGNED)], text).into_response(),
+        }
+    }
+}
+
+impl Gives for ReceiptReply {
+    fn describe(operation: &mut Operation<'_>) {
+        let view = operation.schema::<ReceiptView>();
+        operation.answer(StatusCode::OK, "application/json", &view);
+        operation.also_answer(StatusCode::OK, SIGNED, &serde_json::json!({"type": "string"}));
+    }
+}
+
+/// The media type of a signed receipt (RFC 7515 §9.2.1).
+const SIGNED: &str = "application/jose";
+
 /// The receipt, or with `.jws` at its end the signed form alone.
-async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<Response, Failure> {
+async fn receipt(State(app): State<App>, Operator(caller): Operator, Path(name): Path<String>) -> Result<ReceiptReply, Failure> {
     let (name, signed) = name.strip_suffix(".jws").map_or((name.as_str(), false), |name| (name, true));
     let view = receipts::receipt(&app.kernel, &caller, id(name, "receipt")?).await?;
     if !signed {
-        return Ok(axum::Json(view).into_response());
+        return Ok(ReceiptReply::View(Box::new(view)));
     }
-    let text = view
-        .receipt
-        .signed
-        .ok_or(OpError::NotFound("signed receipt yet: not every point has answered"))?;
-    Ok(([(header::CONTENT_TYPE, "application/jose")], text).into_response())
+    let text = view.receipt.signed;
+    let text = text.ok_or(OpError::NotFound("signed receipt yet: not every point has answered"))?;
+    Ok(ReceiptReply::Signed(text))
 }
 
-async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewHold>) -> Reply<HoldView> {
+async fn hold(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewHold>) -> Tried<HoldView> {
     let nothing_made = ask.dry_run;
     let view = holds::hold(&app.kernel, &caller, ask).await?;
-    if nothing_made { ok(view) } else { created(view) }
+    tried(nothing_made, view)
 }
 
 async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Hold>) -> Reply<Page<Hold>> {

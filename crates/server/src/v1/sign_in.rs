@@ -1,8 +1,6 @@
 //! Who calls, sessions, invitations, and providers that people sign in with.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::sign_in::{InvitationMade, InvitationView, Me, NewInvitation, NewSignInProvider, SessionView, SignInProviderView};
 use tenure_api::views::{Page, Resource as View};
 use tenure_core::people::sign_in::Invitation;
@@ -10,22 +8,24 @@ use tenure_engine::people::{invitations, sign_in, sign_in_providers};
 
 use crate::app::App;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::{NoParameters, Path, Query};
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/me", get(me))
-        .route("/v1/sessions", get(sessions))
-        .route("/v1/sessions/{id}/revoke", post(revoke_session))
-        .route("/v1/invitations", post(create_invitation).get(invitations))
-        .route("/v1/invitations/{id}/confirm", post(confirm_invitation))
-        .route("/v1/invitations/{id}/revoke", post(revoke_invitation))
-        .route("/v1/sign-in-providers", post(create_provider).get(providers))
-        .route("/v1/sign-in-providers/{id}/confirm", post(confirm_provider))
-        .route("/v1/sign-in-providers/{id}/remove", post(remove_provider))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/me", "Shows who asks, and how fresh their sign-in is.", me)
+        .get("/v1/sessions", "Lists one's own sessions.", sessions)
+        .post("/v1/sessions/{id}/revoke", "Revokes a session.", revoke_session)
+        .post("/v1/invitations", "Makes an invitation.", create_invitation)
+        .get("/v1/invitations", "Lists invitations.", invitations)
+        .post("/v1/invitations/{id}/confirm", "Confirms an invitation.", confirm_invitation)
+        .post("/v1/invitations/{id}/revoke", "Revokes an invitation.", revoke_invitation)
+        .post("/v1/sign-in-providers", "Makes a sign-in provider.", create_provider)
+        .get("/v1/sign-in-providers", "Lists sign-in providers.", providers)
+        .post("/v1/sign-in-providers/{id}/confirm", "Confirms a sign-in provider.", confirm_provider)
+        .post("/v1/sign-in-providers/{id}/remove", "Removes a sign-in provider.", remove_provider)
 }
 
 async fn me(State(app): State<App>, Operator(caller): Operator) -> Reply<Me> {
@@ -40,7 +40,7 @@ async fn revoke_session(State(app): State<App>, Operator(caller): Operator, Path
     ok(sign_in::revoke_session(&app.kernel, &caller, id(&session, "session")?).await?)
 }
 
-async fn create_invitation(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewInvitation>) -> Reply<InvitationMade> {
+async fn create_invitation(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewInvitation>) -> New<InvitationMade> {
     created(invitations::create_invitation(&app.kernel, &caller, ask).await?)
 }
 
@@ -56,7 +56,7 @@ async fn revoke_invitation(State(app): State<App>, Operator(caller): Operator, P
     ok(invitations::revoke_invitation(&app.kernel, &caller, id(&invitation, "invitation")?).await?)
 }
 
-async fn create_provider(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSignInProvider>) -> Reply<View<SignInProviderView>> {
+async fn create_provider(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSignInProvider>) -> New<View<SignInProviderView>> {
     created(sign_in_providers::create_sign_in_provider(&app.kernel, &caller, ask).await?)
 }
 

@@ -1,9 +1,6 @@
 //! Sources of signals, and the signals that they sent.
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::routing::{get, post};
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::requests::Because;
 use tenure_api::signals::{NewSource, SourceMade, SourceView};
@@ -12,25 +9,28 @@ use tenure_core::signal::{Signal, Source};
 use tenure_engine::signals::sources;
 
 use crate::app::App;
+use crate::caller::named::{get, meant};
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
-use crate::contract::condition::if_match;
+use crate::contract::condition::Condition;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Read, Reply, created, id, ok, read};
+use crate::contract::reply::{New, Reply, created, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/sources", post(create).get(sources))
-        .route("/v1/sources/{id}", get(source).patch(update))
-        .route("/v1/sources/{id}/confirm", post(confirm))
-        .route("/v1/sources/{id}/remove", post(remove))
-        .route("/v1/sources/{id}/rotate-key", post(rotate_key))
-        .route("/v1/signals", get(signals))
-        .route("/v1/signals/{id}", get(signal))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/sources", "Makes a source of signals.", create)
+        .get("/v1/sources", "Lists sources of signals.", sources)
+        .get("/v1/sources/{id}", "Shows a source of signals.", source)
+        .patch("/v1/sources/{id}", "Changes a source of signals.", update)
+        .post("/v1/sources/{id}/confirm", "Confirms a source of signals.", confirm)
+        .post("/v1/sources/{id}/remove", "Removes a source of signals.", remove)
+        .post("/v1/sources/{id}/rotate-key", "Rotates the key of a source of signals.", rotate_key)
+        .get("/v1/signals", "Lists signals.", signals)
+        .get("/v1/signals/{id}", "Shows a signal.", signal)
 }
 
-async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSource>) -> Reply<SourceMade> {
+async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<NewSource>) -> New<SourceMade> {
     created(sources::create_source(&app.kernel, &caller, ask).await?)
 }
 
@@ -38,30 +38,30 @@ async fn sources(State(app): State<App>, Operator(caller): Operator, list: List<
     ok(sources::sources(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Read<SourceView> {
-    read(sources::source(&app.kernel, &caller, id(&source, "source")?).await?)
+async fn source(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
+    ok(sources::source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
 async fn update(
     State(app): State<App>,
     Operator(caller): Operator,
     Path(source): Path<String>,
-    headers: HeaderMap,
+    Condition(if_match): Condition,
     Body(ask): Body<OwnerEdit>,
 ) -> Reply<View<SourceView>> {
-    ok(sources::update_source(&app.kernel, &caller, id(&source, "source")?, if_match(&headers)?, ask).await?)
+    ok(sources::update_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, if_match, ask).await?)
 }
 
 async fn confirm(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<View<SourceView>> {
-    ok(sources::confirm_source(&app.kernel, &caller, id(&source, "source")?).await?)
+    ok(sources::confirm_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
 async fn remove(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>, Body(because): Body<Because>) -> Reply<View<SourceView>> {
-    ok(sources::remove_source(&app.kernel, &caller, id(&source, "source")?, &because.reason).await?)
+    ok(sources::remove_source(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?, &because.reason).await?)
 }
 
 async fn rotate_key(State(app): State<App>, Operator(caller): Operator, Path(source): Path<String>) -> Reply<SourceMade> {
-    ok(sources::rotate_source_key(&app.kernel, &caller, id(&source, "source")?).await?)
+    ok(sources::rotate_source_key(&app.kernel, &caller, meant::<Source>(&app, &caller, &source).await?).await?)
 }
 
 async fn signals(State(app): State<App>, Operator(caller): Operator, list: List<Signal>) -> Reply<Page<View<Signal>>> {
@@ -69,5 +69,5 @@ async fn signals(State(app): State<App>, Operator(caller): Operator, list: List<
 }
 
 async fn signal(State(app): State<App>, Operator(caller): Operator, Path(signal): Path<String>) -> Reply<View<Signal>> {
-    ok(app.kernel.get::<Signal>(&caller, &signal).await?)
+    ok(get::<Signal>(&app, &caller, &signal).await?)
 }

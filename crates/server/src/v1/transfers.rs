@@ -1,29 +1,29 @@
 //! Transfers of identities from one accountable owner to another.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use tenure_api::people::NewOffer;
 use tenure_api::views::{Page, Resource as View};
+use tenure_core::identity::Identity;
 use tenure_core::identity::transfer::Transfer;
 use tenure_engine::access::transfers;
 
 use crate::app::App;
+use crate::caller::named::meant;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::body::Body;
 use crate::contract::list::List;
 use crate::contract::query::Path;
-use crate::contract::reply::{Reply, created, id, ok};
+use crate::contract::reply::{New, Reply, created, id, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/identities/{id}/transfer", post(start))
-        .route("/v1/transfers", get(list))
-        .route("/v1/transfers/{id}", get(one))
-        .route("/v1/transfers/{id}/offer", post(offer))
-        .route("/v1/transfers/{id}/accept", post(accept))
-        .route("/v1/transfers/{id}/decline", post(decline))
-        .route("/v1/transfers/{id}/withdraw", post(withdraw))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.post("/v1/identities/{id}/transfer", "Offers an identity to another owner.", start)
+        .get("/v1/transfers", "Lists transfers.", list)
+        .get("/v1/transfers/{id}", "Shows a transfer.", one)
+        .post("/v1/transfers/{id}/offer", "Offers a transfer.", offer)
+        .post("/v1/transfers/{id}/accept", "Accepts a transfer.", accept)
+        .post("/v1/transfers/{id}/decline", "Declines a transfer.", decline)
+        .post("/v1/transfers/{id}/withdraw", "Withdraws a transfer.", withdraw)
 }
 
 async fn list(State(app): State<App>, Operator(caller): Operator, list: List<Transfer>) -> Reply<Page<View<Transfer>>> {
@@ -34,8 +34,8 @@ async fn one(State(app): State<App>, Operator(caller): Operator, Path(transfer):
     ok(transfers::transfer(&app.kernel, &caller, id(&transfer, "transfer")?).await?)
 }
 
-async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {
-    created(transfers::start_transfer(&app.kernel, &caller, id(&identity, "identity")?, ask).await?)
+async fn start(State(app): State<App>, Operator(caller): Operator, Path(identity): Path<String>, Body(ask): Body<NewOffer>) -> New<View<Transfer>> {
+    created(transfers::start_transfer(&app.kernel, &caller, meant::<Identity>(&app, &caller, &identity).await?, ask).await?)
 }
 
 async fn offer(State(app): State<App>, Operator(caller): Operator, Path(transfer): Path<String>, Body(ask): Body<NewOffer>) -> Reply<View<Transfer>> {

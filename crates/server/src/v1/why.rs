@@ -1,25 +1,28 @@
 //! Why something was refused, and who could touch what.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use serde::Deserialize;
 use tenure_api::why::{PastAccessReport, Refusals};
 use tenure_core::base::time::Timestamp;
+use tenure_core::inventory::resource::Resource;
 use tenure_engine::identities::why;
 
 use crate::app::App;
+use crate::caller::named::meant;
 use crate::caller::operator::Operator;
+use crate::contract::api::Api;
 use crate::contract::query::{Path, Query};
-use crate::contract::reply::{Reply, id, ok};
+use crate::contract::reply::{Reply, ok};
 
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v1/refusals", get(refusals))
-        .route("/v1/resources/{id}/access", get(past_access))
+pub(crate) fn routes(api: Api<App>) -> Api<App> {
+    api.get("/v1/refusals", "Shows why somebody or something was refused lately.", refusals).get(
+        "/v1/resources/{id}/access",
+        "Shows who could touch a resource at a moment.",
+        past_access,
+    )
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct About {
     subject: String,
@@ -31,7 +34,7 @@ async fn refusals(State(app): State<App>, Operator(caller): Operator, Query(abou
     ok(why::refusals(&app.kernel, &caller, &about.subject, about.before, about.limit.unwrap_or(20)).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Moment {
     at: Option<Timestamp>,
@@ -43,5 +46,5 @@ async fn past_access(
     Path(resource): Path<String>,
     Query(moment): Query<Moment>,
 ) -> Reply<PastAccessReport> {
-    ok(why::past_access(&app.kernel, &caller, id(&resource, "resource")?, moment.at).await?)
+    ok(why::past_access(&app.kernel, &caller, meant::<Resource>(&app, &caller, &resource).await?, moment.at).await?)
 }

@@ -38,6 +38,9 @@ pub struct Globals {
     /// How to print data.
     #[arg(short, long, global = true, env = "TENURE_OUTPUT", value_enum, default_value = "table", value_name = "FORMAT")]
     output: Format,
+    /// Show ids, and not the names of what has them.
+    #[arg(long, global = true)]
+    ids: bool,
 }
 
 /// How data is printed.
@@ -77,7 +80,7 @@ impl Context {
     /// From the global options.
     pub fn new(globals: Globals) -> Self {
         Self {
-            out: Output::new(globals.output),
+            out: Output::new(globals.output, globals.ids),
             globals,
         }
     }

@@ -11,6 +11,7 @@ mod finding;
 mod identity;
 mod log;
 mod login;
+mod names;
 mod output;
 mod package;
 mod person;
@@ -29,6 +30,7 @@ mod transfer;
 mod why;
 mod workload;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -145,6 +147,10 @@ enum Command {
     Events(log::Events),
     #[command(subcommand)]
     Log(log::Log),
+    /// Prints the contract of the HTTP API: a document of OpenAPI 3.1, as `GET /openapi.json` gives it.
+    ///
+    /// Example: tenure openapi > openapi.json
+    Openapi,
     /// Prints a completion script for a shell.
     ///
     /// Example: tenure completions bash > ~/.local/share/bash-completion/completions/tenure
@@ -156,12 +162,17 @@ enum Command {
 
 /// Runs what the arguments say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(cli)));
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                let cli = Cli::parse_from(names::resolved(arguments).await?);
+                run(cli).await
+            })
+        });
     result.unwrap_or_else(|error| failure::report(&error))
 }
 
@@ -215,6 +226,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Enrol(enrol) => enrol.run(&context).await?,
         Command::Events(events) => events.run(&context).await?,
         Command::Log(verb) => verb.run(&context).await?,
+        Command::Openapi => {
+            let mut text = serde_json::to_vec_pretty(&tenure_server::contract())?;
+            text.push(b'\n');
+            output::raw(&text)?;
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tenure", &mut script);

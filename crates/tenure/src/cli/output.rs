@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 use tenure_api::ownership::Edited;
-use tenure_api::views::Page;
+use tenure_api::views::{Names, Page};
 use tenure_client::{ClientError, ListQuery};
 use tenure_core::base::text;
 
@@ -43,12 +43,14 @@ pub struct Paging {
 /// The printer.
 pub struct Output {
     format: Format,
+    /// Whether ids are shown and not the names of what has them.
+    ids: bool,
 }
 
 impl Output {
     /// Prints like this.
-    pub const fn new(format: Format) -> Self {
-        Self { format }
+    pub const fn new(format: Format, ids: bool) -> Self {
+        Self { format, ids }
     }
 
     /// Whether JSON is wanted.
@@ -61,8 +63,16 @@ impl Output {
         if self.is_json() {
             return json(record);
         }
+        let mut record = serde_json::to_value(record)?;
+        let names = self.names(&mut record);
+        let own = record.get("id").map(cell);
         let mut rows = Vec::new();
-        flatten(String::new(), &serde_json::to_value(record)?, &mut rows);
+        flatten(String::new(), &record, &mut rows);
+        for (_, value) in rows.iter_mut().filter(|(_, value)| own.as_ref() != Some(value)) {
+            if let Some(name) = names.get(value) {
+                *value = format!("{name} ({value})");
+            }
+        }
         line(&paired(rows, width()))
     }
 
@@ -84,7 +94,15 @@ impl Output {
         if self.is_json() {
             return json(whole);
         }
-        self.table(items, columns, true)
+        let names = self.names(&mut serde_json::to_value(whole)?);
+        self.table(items, columns, &names, true)
+    }
+
+    /// The names that a reply tells, taken out of it; none if ids are wanted.
+    fn names(&self, reply: &mut Value) -> Names {
+        let names = reply.as_object_mut().and_then(|reply| reply.remove("names"));
+        let names = names.filter(|_| !self.ids);
+        names.and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default()
     }
 
     /// Prints a list, page by page if all of it is wanted.
@@ -124,7 +142,8 @@ impl Output {
                     first = false;
                 }
             } else {
-                self.table(&page.items, columns, first)?;
+                let names = if self.ids { Names::new() } else { std::mem::take(&mut page.names) };
+                self.table(&page.items, columns, &names, first)?;
                 first = false;
             }
             warn_of(&page.unreadable);
@@ -138,7 +157,8 @@ impl Output {
         Ok(())
     }
 
-    fn table<T: Serialize>(&self, items: &[T], columns: &[Column], heading: bool) -> anyhow::Result<()> {
+    fn table<T: Serialize>(&self, items: &[T], columns: &[Column], names: &Names, heading: bool) -> anyhow::Result<()> {
+        let columns = if self.ids { columns.to_vec() } else { without_own_ids(columns) };
         let mut rows = Vec::with_capacity(items.len() + 1);
         if heading {
             rows.push(columns.iter().map(|(heading, _)| (*heading).to_owned()).collect());
@@ -148,7 +168,7 @@ impl Output {
             rows.push(
                 columns
                     .iter()
-                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), cell))
+                    .map(|(_, pointer)| item.pointer(pointer).map_or_else(|| "-".to_owned(), |value| named(cell(value), names)))
                     .collect(),
             );
         }
@@ -162,6 +182,26 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// The columns without the ids of records that bear a name: that says which one is meant, to people and to the command line.
+fn without_own_ids(columns: &[Column]) -> Vec<Column> {
+    let is_own_name = |pointer: &str| matches!(pointer, "/name" | "/uri" | "/url" | "/person/name");
+    let has_a_name = columns.iter().any(|(_, pointer)| is_own_name(pointer));
+    columns.iter().filter(|(_, pointer)| !(has_a_name && *pointer == "/id")).copied().collect()
+}
+
+/// A cell with the names of what its ids, if it holds any, stand for.
+fn named(cell: String, names: &Names) -> String {
+    if names.is_empty() {
+        return cell;
+    }
+    let name = |part: &str| match part.split_once('/') {
+        Some((kind, id)) => names.get(id).map(|name| format!("{kind}/{name}")),
+        None => names.get(part).cloned(),
+    };
+    let parts: Vec<String> = cell.split(", ").map(|part| name(part).unwrap_or_else(|| part.to_owned())).collect();
+    parts.join(", ")
 }
 
 /// The terminal's width in characters; none if the output goes elsewhere.

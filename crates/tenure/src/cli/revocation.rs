@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tenure_api::requests::{HoldRelease, NewHold, NewSuspension, Revocation, RevocationTarget};
+use tenure_api::views::Names;
 use tenure_api::views::{Page, ReceiptView, Releasers};
 use tenure_client::{Client, ClientError};
 use tenure_core::base::id::{ApplicationId, CloudAccountId, CredentialId, IdentityId, PersonId, ReceiptId, VendorId};
@@ -429,12 +430,14 @@ impl Receipt {
                             receipt: item.record,
                             releasers: None,
                             log: item.log,
+                            names: Names::new(),
                         })
                         .collect();
                     Ok::<_, ClientError>(Page {
                         items,
                         next: page.next,
                         unreadable: page.unreadable,
+                        names: Names::new(),
                     })
                 };
                 context.out.list(&paging, filtered([("target", target)]), RECEIPTS, fetch).await

@@ -16,6 +16,7 @@ mod ask_for_more;
 mod attacks;
 mod authzen;
 mod cli;
+mod contract;
 mod cuts;
 mod delegation;
 mod demo;

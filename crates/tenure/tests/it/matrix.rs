@@ -4,6 +4,7 @@
 //! asked of the running server: a route without a line fails, and so does a line without a route.
 
 mod attacks;
+mod contract;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::Value;
 
+use self::contract::Contract;
 use self::stage::{Cell, Stage};
 use crate::world::{Answer, Store};
 
@@ -43,6 +45,8 @@ pub struct Line {
     pub path: String,
     /// JSON, a form, or nothing.
     pub body: String,
+    /// The route that it is at.
+    pub route: String,
 }
 
 impl Line {
@@ -71,6 +75,7 @@ pub fn lines() -> Vec<Line> {
             method: method.parse().unwrap(),
             path: path.to_owned(),
             body: body.trim().to_owned(),
+            route: String::new(),
         }
     };
     text.lines().filter(|text| !text.is_empty() && !text.starts_with('#')).map(line).collect()
@@ -86,33 +91,23 @@ fn end_of_address(text: &str) -> usize {
     text.char_indices().find(ends).map_or(text.len(), |(at, _)| at)
 }
 
-/// The addresses in the server's sources.
+/// The addresses of the server. All of them are made in one place, which knows them.
 fn routes() -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                routes_in(&path, &mut found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("contract/api.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for other in [".route(", ".nest(", ".nest_service(", ".route_service(", ".fallback_service("] {
+                    assert!(!text.contains(other), "{}: {other} makes addresses that the matrix doesn't see", path.display());
+                }
             }
         }
     }
-    found
-}
-
-fn routes_in(path: &Path, found: &mut BTreeSet<String>) {
-    let text = std::fs::read_to_string(path).unwrap();
-    for other in [".nest(", ".nest_service(", ".route_service(", ".fallback_service("] {
-        assert!(!text.contains(other), "{}: {other} makes addresses that the matrix doesn't see", path.display());
-    }
-    for rest in text.split(".route(").skip(1) {
-        let address = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
-        let (address, _) = address.unwrap_or_else(|| panic!("{}: an address that is no literal: the matrix doesn't see it", path.display()));
-        found.insert(address.to_owned());
-    }
+    tenure_server::addresses().into_iter().map(str::to_owned).collect()
 }
 
 /// The methods that the server says an address takes; HEAD comes with GET. Every other is refused by a problem.
@@ -145,7 +140,7 @@ fn verdict(answer: &Answer) -> char {
 }
 
 /// Calls a line as everybody, those who may last; what came out, and who was refused in which order.
-async fn row(stage: &Stage, line: &Line, refused: &mut Vec<(String, String)>, complaints: &mut Vec<String>) -> String {
+async fn row(stage: &Stage, line: &Line, contract: &Contract, refused: &mut Vec<(String, String)>, complaints: &mut Vec<String>) -> String {
     let mut out = vec![' '; ROLES.len()];
     // What is refused changes nothing, so one set of things is enough for all who are.
     let mut shared = BTreeMap::new();
@@ -159,6 +154,7 @@ async fn row(stage: &Stage, line: &Line, refused: &mut Vec<(String, String)>, co
         let mut cell = Cell::new(stage, role, if may { BTreeMap::new() } else { std::mem::take(&mut shared) });
         let (path, body) = (cell.fill(&line.path).await, cell.fill(&line.body).await);
         let answer = stage.send(line.method.clone(), stage.token(role), &path, &body).await;
+        complaints.extend(contract.complaint(line.method.as_str(), &line.route, &answer));
         out[role] = match line.verdicts[role] {
             // What the body proves decides, and who calls changes nothing.
             '=' => same(&answer, &mut cell),
@@ -238,7 +234,7 @@ async fn check_record(stage: &Stage, refused: &[(String, String)], complaints: &
 }
 
 /// Every route has a line, and every line a route.
-async fn check_coverage(stage: &Stage, table: &[Line], complaints: &mut Vec<String>) {
+async fn check_coverage(stage: &Stage, table: &mut [Line], complaints: &mut Vec<String>) {
     let mut covered = vec![false; table.len()];
     let routes = routes();
     for route in &routes {
@@ -253,9 +249,12 @@ async fn check_coverage(stage: &Stage, table: &[Line], complaints: &mut Vec<Stri
         for missing in taken.difference(&ours) {
             complaints.push(format!("no line for {missing} {route}"));
         }
-        here.iter()
-            .filter(|n| taken.contains(table[**n].method.as_str()))
-            .for_each(|n| covered[*n] = true);
+        for n in here {
+            if taken.contains(table[n].method.as_str()) {
+                covered[n] = true;
+                table[n].route.clone_from(route);
+            }
+        }
     }
     for (line, covered) in table.iter().zip(covered) {
         if !covered {
@@ -265,12 +264,13 @@ async fn check_coverage(stage: &Stage, table: &[Line], complaints: &mut Vec<Stri
 }
 
 async fn matrix(store: Store) {
-    let (stage, table) = (Stage::new(store).await, lines());
+    let (stage, mut table) = (Stage::new(store).await, lines());
     let (mut complaints, mut refused) = (Vec::new(), Vec::new());
-    check_coverage(&stage, &table, &mut complaints).await;
+    check_coverage(&stage, &mut table, &mut complaints).await;
+    let contract = Contract::new();
     let mut seen = String::new();
     for line in &table {
-        let out = row(&stage, line, &mut refused, &mut complaints).await;
+        let out = row(&stage, line, &contract, &mut refused, &mut complaints).await;
         seen.push_str(&format!("{out} {} {} {}\n", line.method, line.path, line.body));
     }
     check_record(&stage, &refused, &mut complaints).await;

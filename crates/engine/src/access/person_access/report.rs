@@ -1,7 +1,7 @@
 //! What a person holds, with the three answers of R46; and taking it back.
 
 use tenure_api::person_access::{PersonAccess, PersonAccessReport};
-use tenure_api::views::Resource as Changed;
+use tenure_api::views::{Names, Resource as Changed};
 use tenure_core::base::id::{PersonGrantId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
@@ -32,7 +32,11 @@ pub async fn person_access(kernel: &Kernel, caller: &Caller, id: PersonId) -> Re
         let live = person.is_active() && verdict::is_in_force(kernel, &grant, now).await?;
         access.push(view(&grant, live));
     }
-    Ok(PersonAccessReport { person: id, access })
+    Ok(PersonAccessReport {
+        person: id,
+        access,
+        names: Names::new(),
+    })
 }
 
 /// Takes a person's grant back. Security may, and the person and their manager.

@@ -1,0 +1,109 @@
+//! Revisions of what is replied: the entity tag that a change sends back as `If-Match` (RFC 9110 §8.8.3).
+
+use serde_json::Value;
+use tenure_core::identity::scope::Hold;
+
+use crate::api_keys::ApiKeyIssued;
+use crate::exceptions::ExceptionView;
+use crate::findings::{FindingSummary, FindingView, PostureView, RuleList};
+use crate::log::{ConsistencyProof, InclusionProof, StateReport};
+use crate::passkeys::PasskeyView;
+use crate::people::{Departure, ImportReport, PersonMade};
+use crate::person_access::PersonAccessReport;
+use crate::policies::PolicyInForceView;
+use crate::request::RequestView;
+use crate::sign_in::{CliSession, InvitationMade, Me, SessionView};
+use crate::signals::SourceMade;
+use crate::templates::Registered;
+use crate::third_party::VendorEnded;
+use crate::views::{
+    AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued, Page, ReceiptView, Resource, SetupDone,
+};
+use crate::why::{PastAccessReport, Refusals};
+
+/// A reply that may be one record at one revision.
+pub trait Revised {
+    /// Whether it is one.
+    const IS_REVISED: bool = false;
+    /// Whether it may hold a secret, which is given once and never kept.
+    const HOLDS_A_SECRET: bool = false;
+
+    /// The revision, if it is one.
+    fn revision(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl<T> Revised for Resource<T> {
+    const IS_REVISED: bool = true;
+
+    fn revision(&self) -> Option<u64> {
+        Some(self.revision)
+    }
+}
+
+macro_rules! revised {
+    ($($reply:ty),* $(,)?) => {$(
+        impl Revised for $reply {
+            const IS_REVISED: bool = true;
+
+            fn revision(&self) -> Option<u64> {
+                Some(self.revision)
+            }
+        }
+    )*};
+}
+
+revised!(IdentityView, RequestView, ExceptionView, FindingView, PersonMade);
+
+macro_rules! unrevised {
+    ($($reply:ty),* $(,)?) => {$(impl Revised for $reply {})*};
+}
+
+impl<T> Revised for Page<T> {}
+
+unrevised!(
+    AccessReport,
+    ConsistencyProof,
+    CredentialView,
+    Decision,
+    Departure,
+    FindingSummary,
+    Hold,
+    HoldView,
+    ImportReport,
+    InclusionProof,
+    IssuerTrial,
+    Me,
+    PasskeyView,
+    PastAccessReport,
+    PersonAccessReport,
+    PolicyInForceView,
+    PostureView,
+    ReceiptView,
+    Refusals,
+    RuleList,
+    SessionView,
+    StateReport,
+    Value,
+    VendorEnded,
+);
+
+macro_rules! secret {
+    ($($reply:ty),* $(,)?) => {$(
+        impl Revised for $reply {
+            const HOLDS_A_SECRET: bool = true;
+        }
+    )*};
+}
+
+secret!(
+    ApiKeyIssued,
+    CliSession,
+    InvitationMade,
+    JoinTokenIssued,
+    OperatorTokenIssued,
+    Registered,
+    SetupDone,
+    SourceMade,
+);

@@ -1,0 +1,188 @@
+//! Names: what people call records instead of ids, both ways.
+//!
+//! A name that nothing bears stands for an id that nothing has: then the operation itself says what its caller may learn, as of any unknown id. Names are
+//! for people. Software names what it means by id, which is never somebody else's tomorrow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use tenure_core::base::id::{ApplicationId, CloudAccountId, IdentityId, IssuerId, NeedId, PersonId, ResourceId, SourceId, TeamId, VendorId};
+use tenure_core::identity::Identity;
+use tenure_core::inventory::application::Application;
+use tenure_core::inventory::resource::Resource;
+use tenure_core::inventory::third_party::{CloudAccount, Need, Vendor};
+use tenure_core::people::person::Person;
+use tenure_core::people::team::Team;
+use tenure_core::signal::Source;
+use tenure_core::store::port::{ListQuery, Snapshot};
+use tenure_core::store::row::{Record, RowKey, RowKind};
+use tenure_core::trust::issuer::Issuer;
+
+use crate::kernel::caller::Caller;
+use crate::kernel::error::OpError;
+use crate::kernel::query::{Listed, MAX_PAGE};
+use crate::kernel::{Kernel, authority};
+
+/// People that are looked through for one by name: they are in no index by what is personal about them.
+const PEOPLE: usize = 10_000;
+/// Records of one answer that are named.
+const NAMED: usize = 1_000;
+
+/// A record that has a name.
+pub trait Named: Record {
+    /// Its id.
+    type Id: FromStr + Copy + std::fmt::Display;
+    /// What its list calls the name; none if it isn't found by one.
+    const FILTER: Option<&'static str>;
+    /// An id that no record has.
+    const NOBODY: Self::Id;
+
+    /// Its name; none if it was erased.
+    fn name(&self) -> Option<String>;
+}
+
+macro_rules! named {
+    ($($record:ty, $id:ty, $filter:expr, $name:expr;)*) => {$(
+        impl Named for $record {
+            type Id = $id;
+            const FILTER: Option<&'static str> = $filter;
+            const NOBODY: Self::Id = <$id>::from_u128(0);
+
+            fn name(&self) -> Option<String> {
+                let name: fn(&Self) -> Option<String> = $name;
+                name(self)
+            }
+        }
+    )*};
+}
+
+named! {
+    Identity, IdentityId, Some("name"), |identity| Some(identity.name.clone());
+    Application, ApplicationId, Some("name"), |application| Some(application.name.clone());
+    Team, TeamId, Some("name"), |team| Some(team.name.clone());
+    Vendor, VendorId, Some("name"), |vendor| Some(vendor.name.clone());
+    Need, NeedId, Some("name"), |need| Some(need.name.clone());
+    Source, SourceId, Some("name"), |source| Some(source.name.clone());
+    Resource, ResourceId, Some("uri"), |resource| Some(resource.uri.clone());
+    Issuer, IssuerId, Some("url"), |issuer| Some(issuer.url.clone());
+    CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
+    Person, PersonId, None, |person| person.name.clone();
+}
+
+/// The record that a text means: its id, or its name.
+///
+/// # Errors
+/// Several have the name.
+pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Result<T::Id, OpError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let (Some(filter), Some(_)) = (T::FILTER, caller.person_id()) else {
+        return Ok(T::NOBODY);
+    };
+    let query = ListQuery {
+        kind: T::KIND,
+        terms: vec![format!("{filter}={text}")],
+        after: None,
+        limit: 2,
+    };
+    let found = kernel.listing::<T>(&query).await?.whole()?;
+    Ok(match found.as_slice() {
+        [one] => one.row_id().parse().unwrap_or(T::NOBODY),
+        _ => T::NOBODY,
+    })
+}
+
+/// The person that a text means: an id, an e-mail address or a name.
+///
+/// # Errors
+/// Several have the name, and the caller may know them.
+pub async fn person_meant(kernel: &Kernel, caller: &Caller, text: &str) -> Result<PersonId, OpError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    if caller.person_id().is_none() {
+        return Ok(Person::NOBODY);
+    }
+    let wanted = text.to_lowercase();
+    let is = |value: &Option<String>| value.as_ref().is_some_and(|value| value.to_lowercase() == wanted);
+    let (mut named, mut after, mut seen) = (Vec::new(), None, 0);
+    loop {
+        let (people, next) = kernel.listed::<Person>(RowKind::Person, Vec::new(), after, MAX_PAGE).await?;
+        seen += people.len();
+        for person in people {
+            if is(&person.email) {
+                return Ok(person.id);
+            }
+            if is(&person.name) {
+                named.push(person);
+            }
+        }
+        match next {
+            Some(_) if seen >= PEOPLE => {
+                return Err(OpError::field(
+                    "person",
+                    "name_not_searched",
+                    "name the person by id: there are more people than are looked through",
+                ));
+            }
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    match named.as_slice() {
+        [] => Ok(Person::NOBODY),
+        [one] => Ok(one.id),
+        several => {
+            authority::may_read(kernel, caller, Person::NAME, "", Person::OPEN).await?;
+            let known = |person: &Person| format!("{} ({})", person.id, person.email.as_deref().unwrap_or("no e-mail address"));
+            let all: Vec<String> = several.iter().map(|person| known(person)).collect();
+            Err(OpError::field(
+                "person",
+                "name_ambiguous",
+                &format!("say which one is meant: {}", all.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The names of the records that these texts are the ids of, by id; what has none, or isn't there, is left out.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn of<'a>(kernel: &Kernel, texts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, String>, OpError> {
+    type Read = fn(&Snapshot, usize) -> Option<String>;
+    fn read<T: Named>(snapshot: &Snapshot, n: usize) -> Option<String> {
+        snapshot.get::<T>(n).ok()??.name()
+    }
+    fn sort<T: Named>(text: &str) -> Option<(RowKey, Read)> {
+        text.parse::<T::Id>().ok().map(|id| (RowKey::new(T::KIND, id), read::<T> as Read))
+    }
+    const SORTS: &[fn(&str) -> Option<(RowKey, Read)>] = &[
+        sort::<Identity>,
+        sort::<Person>,
+        sort::<Application>,
+        sort::<Team>,
+        sort::<Resource>,
+        sort::<Vendor>,
+        sort::<Need>,
+        sort::<CloudAccount>,
+        sort::<Source>,
+        sort::<Issuer>,
+    ];
+    let texts: BTreeSet<&str> = texts.into_iter().collect();
+    let known: Vec<(&str, (RowKey, Read))> = texts
+        .into_iter()
+        .filter_map(|text| SORTS.iter().find_map(|sort| sort(text)).map(|known| (text, known)))
+        .take(NAMED)
+        .collect();
+    if known.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys: Vec<RowKey> = known.iter().map(|(_, (key, _))| key.clone()).collect();
+    let snapshot = kernel.store.load(&keys).await?;
+    let names = known.iter().enumerate();
+    Ok(names
+        .filter_map(|(n, (text, (_, read)))| Some(((*text).to_owned(), read(&snapshot, n)?)))
+        .collect())
+}
