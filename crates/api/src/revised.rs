@@ -1,7 +1,6 @@
 //! Revisions of what is replied: the entity tag that a change sends back as `If-Match` (RFC 9110 §8.8.3).
 
 use serde_json::Value;
-use tenure_core::identity::scope::Hold;
 
 use crate::api_keys::ApiKeyIssued;
 use crate::exceptions::ExceptionView;
@@ -17,7 +16,8 @@ use crate::signals::SourceMade;
 use crate::templates::Registered;
 use crate::third_party::VendorEnded;
 use crate::views::{
-    AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued, Page, ReceiptView, Resource, SetupDone,
+    AccessReport, CredentialView, Decision, HoldView, IdentityView, IssuerTrial, JoinTokenIssued, OperatorTokenIssued, Page, Plain, ReceiptView, Resource,
+    SetupDone,
 };
 use crate::why::{PastAccessReport, Refusals};
 
@@ -61,6 +61,7 @@ macro_rules! unrevised {
 }
 
 impl<T> Revised for Page<T> {}
+impl<T> Revised for Plain<T> {}
 
 unrevised!(
     AccessReport,
@@ -69,7 +70,6 @@ unrevised!(
     Decision,
     Departure,
     FindingSummary,
-    Hold,
     HoldView,
     ImportReport,
     InclusionProof,

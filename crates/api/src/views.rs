@@ -75,6 +75,17 @@ pub struct Resource<T> {
     pub names: Names,
 }
 
+/// A record without a revision, with the names of what it names.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Plain<T> {
+    /// The record.
+    #[serde(flatten)]
+    pub record: T,
+    /// The names of the records whose ids it holds.
+    #[serde(skip_serializing_if = "Names::is_empty", default)]
+    pub names: Names,
+}
+
 /// A new operator token; its text is shown this once.
 #[derive(Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct OperatorTokenIssued {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
-use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
+use tenure_api::views::{HoldView, Page, Plain, ReceiptView, Resource as View};
 use tenure_core::base::id::ReceiptId;
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
@@ -54,7 +54,7 @@ impl Client {
     }
 
     /// `POST /v1/holds/release`.
-    pub async fn release_hold(&self, ask: &HoldRelease) -> Result<Hold, ClientError> {
+    pub async fn release_hold(&self, ask: &HoldRelease) -> Result<Plain<Hold>, ClientError> {
         self.post("/v1/holds/release", ask).await
     }
 

@@ -64,7 +64,14 @@ described!(A B C D E G H);
 impl<T> Takes for State<T> {}
 impl Takes for HeaderMap {}
 impl Takes for Method {}
-impl Takes for Request {}
+// Whoever reads the whole request settles by themselves who asks.
+impl Takes for Request {
+    fn describe(operation: &mut Operation<'_>) {
+        for status in [400, 401, 403, 408, 413, 415] {
+            operation.problem(status);
+        }
+    }
+}
 
 /// An operation of the document while it is described.
 pub(crate) struct Operation<'a> {
@@ -371,9 +378,7 @@ fn problem_of(status: u16, problem: &Value) -> Value {
 impl<T: Gives> Gives for Result<T, Failure> {
     fn describe(operation: &mut Operation<'_>) {
         T::describe(operation);
-        if operation.is_authenticated {
-            operation.problems.extend([404, 409]);
-        }
+        operation.problems.extend([404, 409]);
     }
 }
 

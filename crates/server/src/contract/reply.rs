@@ -172,7 +172,9 @@ impl<M> IntoResponse for Raw<M> {
 impl<M: Media> Gives for Raw<M> {
     fn describe(operation: &mut Operation<'_>) {
         match M::TYPE {
-            Some("application/json") => operation.answer(M::STATUS, "application/json", &json!({"type": "object"})),
+            Some(media_type) if media_type.ends_with("json") && !media_type.ends_with("ndjson") => {
+                operation.answer(M::STATUS, media_type, &json!({"type": "object"}));
+            }
             Some(media_type) => operation.answer(M::STATUS, media_type, &json!({"type": "string"})),
             None => operation.silent(M::STATUS),
         }

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Extensions;
 use axum::http::request::Parts;
 
-use crate::contract::api::Takes;
+use crate::contract::api::{Operation, Takes};
 use crate::serve::{Connection, RequestSource};
 
 /// Where a request comes from, as budgets and records count it.
@@ -19,7 +19,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Source {
     }
 }
 
-impl Takes for Source {}
+// Whoever is counted as a stranger can be turned away as one.
+impl Takes for Source {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.problem(401);
+    }
+}
 
 /// Whoever sent a request has proven who they are: their connection isn't a stranger's any more.
 pub(crate) fn proven(extensions: &Extensions) {

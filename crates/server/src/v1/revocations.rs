@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenure_api::requests::{HoldRelease, NewHold, Revocation};
-use tenure_api::views::{HoldView, Page, ReceiptView, Resource as View};
+use tenure_api::views::{HoldView, Names, Page, Plain, ReceiptView, Resource as View};
 use tenure_core::credential::receipt::Receipt;
 use tenure_core::identity::scope::Hold;
 use tenure_engine::credentials::{holds, receipts, revocation};
@@ -90,8 +90,9 @@ async fn holds(State(app): State<App>, Operator(caller): Operator, list: List<Ho
     ok(holds::holds(&app.kernel, &caller, list.ask).await?)
 }
 
-async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Hold> {
-    ok(holds::release(&app.kernel, &caller, ask).await?)
+async fn release(State(app): State<App>, Operator(caller): Operator, Body(ask): Body<HoldRelease>) -> Reply<Plain<Hold>> {
+    let record = holds::release(&app.kernel, &caller, ask).await?;
+    ok(Plain { record, names: Names::new() })
 }
 
 /// What receipts and the log are checked with.

@@ -395,7 +395,8 @@ on_one! {
             shown
         };
         world.post(&world.admin, "/v1/people", json!({"name": "Ada ".repeat(40).trim(), "email": "ada@example.com"})).await.expect(201);
-        assert!(narrow(&["person", "list"]).contains(&world.owner_id), "an id is never cut");
+        assert!(narrow(&["person", "list", "--ids"]).contains(&world.owner_id), "an id is never cut");
+        assert!(!narrow(&["person", "list"]).contains("per_"), "people read names");
         let made = narrow(&["person", "create", "--name", "Grace"]);
         assert!(made.contains("Grace") && made.contains("log.position") && !made.contains("promise"), "{made}");
         // Where a program reads, everything is there.

@@ -48,7 +48,7 @@ on_one! {
         let wrong = json!({"name": "", "owner": world.owner_id});
         world.once(&world.admin, "k", "/v1/applications", &wrong).await.expect(422);
         world.once(&world.owner, "k", "/v1/applications", &application(&world, "acme")).await.expect(403);
-        world.once("", "k", "/v1/applications", &application(&world, "acme")).await.expect(401);
+        world.once("tnr_op_nobodys", "k", "/v1/applications", &application(&world, "acme")).await.expect(401);
         world.once(&world.admin, "k", "/v1/applications", &application(&world, "acme")).await.expect(201);
         for bad in ["", "a b", "\"\"", &"x".repeat(256)] {
             assert_eq!(world.once(&world.admin, bad, "/v1/applications", &application(&world, "bad")).await.expect(400).code(), "request_malformed", "{bad:?}");
@@ -98,5 +98,51 @@ on_one! {
         let document = world.get("", "/openapi.json").await.expect(200);
         assert_eq!(document.headers["content-type"], "application/openapi+json");
         assert_eq!(document.body, tenure_server::contract());
+    }
+
+    async fn what_has_a_name_is_called_by_it(world: World) {
+        let (id, _) = world.exporter("billing-exporter").await;
+        let by_name = world.get(&world.admin, "/v1/identities/billing-exporter").await.expect(200);
+        assert_eq!(by_name.body, world.get(&world.admin, &format!("/v1/identities/{id}")).await.expect(200).body);
+        // A reply names what it holds the ids of.
+        assert_eq!((&by_name.body["names"][&id], &by_name.body["names"][&world.owner_id]), (&json!("billing-exporter"), &json!("Olu")));
+        let page = world.get(&world.admin, "/v1/identities?limit=1").await.expect(200);
+        assert!(page.body["names"].as_object().unwrap().contains_key(&world.owner_id), "{}", page.body);
+        let resource = world.get(&world.admin, &format!("/v1/resources/{}", world.orders)).await.expect(200).text("/uri");
+        let encoded = resource.replace(':', "%3A").replace('/', "%2F");
+        assert_eq!(world.get(&world.admin, &format!("/v1/resources/{encoded}")).await.expect(200).text("/id"), world.orders);
+        // People by name or e-mail address, be it written otherwise; whose name two bear is asked back.
+        assert_eq!(world.get(&world.admin, "/v1/people/olu").await.expect(200).text("/id"), world.owner_id);
+        let twin = json!({"name": "Ada Twin", "email": "first@example.com"});
+        let first = world.post(&world.admin, "/v1/people", twin).await.expect(201).text("/id");
+        let second = world.post(&world.admin, "/v1/people", json!({"name": "Ada Twin"})).await.expect(201).text("/id");
+        let ambiguous = world.get(&world.admin, "/v1/people/ada%20twin").await.expect(422);
+        assert_eq!(ambiguous.field_codes(), ["person.name_ambiguous"]);
+        let asked = ambiguous.body["fields"][0]["hint"].as_str().unwrap();
+        assert!(asked.contains(&first) && asked.contains(&second) && asked.contains("first@example.com"), "{asked}");
+        assert_eq!(world.get(&world.admin, "/v1/people/First@example.com").await.expect(200).text("/id"), first);
+        // An unknown name is answered as an unknown id is: whether it is there, is not everybody's to learn.
+        let stranger = world.person("Eve", &[]).await.1;
+        for name in ["nobody-bears-it", "per_00000000000000000000000000"] {
+            let (admin, eve) = (world.get(&world.admin, &format!("/v1/people/{name}")).await, world.get(&stranger, &format!("/v1/people/{name}")).await);
+            assert_eq!((admin.status, eve.status), (404, 403), "{name}");
+        }
+    }
+
+    async fn the_command_line_takes_names_and_shows_them(world: World) {
+        let (id, _) = world.exporter("billing-exporter").await;
+        let folder = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let output = world.by_hand(&world.admin, folder.path(), arguments, None);
+            (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        };
+        let (code, shown, _) = run(&["identity", "show", "billing-exporter"]);
+        assert!(code == Some(0) && shown.contains(&id) && shown.contains(&format!("Olu ({})", world.owner_id)), "{shown}");
+        let (code, shown, _) = run(&["identity", "list", "--owner", "olu"]);
+        assert!(code == Some(0) && shown.contains("billing-exporter") && shown.contains("Olu") && !shown.contains("idn_"), "{shown}");
+        let (_, shown, _) = run(&["identity", "list", "--owner=Olu", "--ids"]);
+        assert!(shown.contains(&id) && shown.contains(&world.owner_id), "{shown}");
+        let (code, _, said) = run(&["identity", "show", "nobody-bears-it"]);
+        assert!(code != Some(0) && said.contains("no such"), "{said}");
     }
 }

@@ -159,7 +159,7 @@ on_one! {
         assert!(code == Some(0) && said.contains("nobody but you could release this now"), "{said}");
         let (code, out, said) = run(&world.security, &place);
         assert!(code == Some(0) && out.contains("incident 42"), "{said}");
-        let (code, out, said) = run(&world.auditor, &["hold", "list"]);
+        let (code, out, said) = run(&world.auditor, &["hold", "list", "--ids"]);
         assert!(code == Some(0) && out.contains("incident 42") && out.contains(&world.application), "{out} {said}");
         let (id, _) = world.exporter("exporter").await;
         world.call(Method::POST, &world.security, "/v1/revocations", Some(cut("identity", &id, false))).await.expect(201);
