@@ -24,11 +24,18 @@ const RULES: &[Rule] = &[
     rule("tenure-store", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-credentials", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-connectors", "L1", &["tenure-core", "tenure-log"]),
+    rule("tenure-outbound", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
     rule(
         "tenure-engine",
         "L2",
-        &["tenure-core", "tenure-log", "tenure-policy", "tenure-credentials", "tenure-api"],
+        &[
+            "tenure-core",
+            "tenure-log",
+            "tenure-policy",
+            "tenure-credentials",
+            "tenure-api",
+        ],
     ),
     rule("tenure-client", "L2", &["tenure-core", "tenure-api"]),
     rule(
@@ -39,6 +46,7 @@ const RULES: &[Rule] = &[
             "tenure-log",
             "tenure-policy",
             "tenure-credentials",
+            "tenure-outbound",
             "tenure-api",
             "tenure-engine",
         ],
@@ -53,6 +61,7 @@ const RULES: &[Rule] = &[
             "tenure-store",
             "tenure-credentials",
             "tenure-connectors",
+            "tenure-outbound",
             "tenure-api",
             "tenure-engine",
             "tenure-client",
@@ -185,7 +194,14 @@ mod tests {
     #[test]
     fn the_design_in_its_own_words() {
         let allowed = |name: &str, used: &str| find(name).unwrap().may_use.contains(&used);
-        let level = ["tenure-policy", "tenure-store", "tenure-credentials", "tenure-connectors", "tenure-api"];
+        let level = [
+            "tenure-policy",
+            "tenure-store",
+            "tenure-credentials",
+            "tenure-connectors",
+            "tenure-outbound",
+            "tenure-api",
+        ];
         for one in level {
             assert!(level.iter().all(|other| !allowed(one, other)), "{one}: crates of L1 never know each other");
         }

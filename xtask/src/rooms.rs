@@ -66,6 +66,7 @@ const RULES: &[Rooms] = &[
     whole("client"),
     whole("credentials"),
     whole("log"),
+    whole("outbound"),
     whole("policy"),
     whole("server"),
     whole("sim"),

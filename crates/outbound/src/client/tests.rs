@@ -1,6 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tenure_engine::kernel::outbound::Push;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -60,21 +59,25 @@ fn local() -> Outbound {
     allowing(&["127.0.0.0/8", "::1/128"])
 }
 
+async fn get(outbound: &Outbound, url: &str, limit: usize) -> Result<Vec<u8>, OutboundError> {
+    outbound.document(&url.parse()?, limit).await
+}
+
 async fn refused(outbound: &Outbound, url: &str) -> String {
-    outbound.get(url, 1000).await.unwrap_err().why
+    get(outbound, url, 1000).await.unwrap_err().to_string()
 }
 
 #[tokio::test]
 async fn a_listed_address_is_reached_by_http() {
     let server = Server::answering(ok(SET)).await;
-    assert_eq!(local().get(&server.url(), 1000).await.unwrap(), SET.as_bytes());
+    assert_eq!(get(&local(), &server.url(), 1000).await.unwrap(), SET.as_bytes());
 }
 
 #[tokio::test]
 async fn a_name_is_reached_at_the_addresses_that_were_checked() {
     let mut server = Server::answering(ok(SET)).await;
     let url = format!("http://localhost:{}/keys", server.at.port());
-    assert_eq!(local().get(&url, 1000).await.unwrap(), SET.as_bytes());
+    assert_eq!(get(&local(), &url, 1000).await.unwrap(), SET.as_bytes());
     let request = server.requests.recv().await.unwrap();
     assert!(
         request.contains(&format!("localhost:{}", server.at.port())) && request.contains("tenure/"),
@@ -151,7 +154,7 @@ async fn a_body_over_the_limit_is_refused_with_or_without_its_length() {
     for server in [told, chunked] {
         let why = refused(&local(), &server.url()).await;
         assert!(why.contains("longer than 1000"), "{why}");
-        assert_eq!(local().get(&server.url(), body.len()).await.unwrap().len(), body.len());
+        assert_eq!(get(&local(), &server.url(), body.len()).await.unwrap().len(), body.len());
     }
 }
 
@@ -177,48 +180,6 @@ async fn only_json_with_status_200_is_taken() {
         let server = Server::answering(response).await;
         let why = refused(&local(), &server.url()).await;
         assert!(why.contains(part), "{why}");
-    }
-}
-
-#[tokio::test]
-async fn a_checkpoint_is_posted_as_text_under_the_same_rules() {
-    let mut server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n".into()).await;
-    let url = format!("http://{}/hook?secret=word", server.at);
-    let push = WebhookPush::new(Arc::new(local()), &url).unwrap();
-    push.push("log/0\n3\nroot\n").await.unwrap();
-    let request = server.requests.recv().await.unwrap();
-    assert!(request.starts_with("POST /hook?secret=word ") && request.contains("text/plain"), "{request}");
-
-    let push = WebhookPush::new(Arc::new(allowing(&[])), &url).unwrap();
-    let error = push.push("text").await.unwrap_err().to_string();
-    assert!(error.contains("may not be reached") && !error.contains("word"), "{error}");
-    assert!(WebhookPush::new(Arc::new(local()), "no url").is_err());
-}
-
-#[tokio::test]
-async fn a04_a_receiver_may_object_with_the_checkpoint_that_it_keeps() {
-    let note = |epoch: &str| {
-        let signer = tenure_log::LogSigner::from_seed(&format!("log{epoch}"), 0, &[7; 32]).unwrap();
-        signer.checkpoint(9, [1; 32]).to_string()
-    };
-    let answer = |status: &str, body: &str| format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    for (epoch, later) in [("", vec![]), ("/epoch-3", vec![3])] {
-        let kept = note(epoch);
-        let server = Server::answering(answer("409 Conflict", &kept)).await;
-        let push = WebhookPush::new(Arc::new(local()), &server.url()).unwrap();
-        assert_eq!(push.newest("log/0").await.unwrap(), None);
-        let error = push.push(&note("")).await.unwrap_err();
-        assert_eq!(error.why, "it keeps another checkpoint");
-        assert_eq!(push.newest(&format!("log{epoch}/0")).await.unwrap(), Some(kept));
-        assert_eq!((push.epochs_after(0).await.unwrap(), push.newest("other/0").await.unwrap()), (later, None));
-        assert!(push.epochs_after(3).await.unwrap().is_empty());
-    }
-    // Whatever else it says is no checkpoint.
-    for (status, body) in [("409 Conflict", "no"), ("409 Conflict", &"x".repeat(70_000)), ("500 Oh", &note(""))] {
-        let server = Server::answering(answer(status, body)).await;
-        let push = WebhookPush::new(Arc::new(local()), &server.url()).unwrap();
-        assert!(push.push(&note("")).await.unwrap_err().why.contains("status"));
-        assert_eq!(push.newest("log/0").await.unwrap(), None);
     }
 }
 

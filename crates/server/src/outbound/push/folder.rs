@@ -1,4 +1,4 @@
-//! Where checkpoints go: a folder, or a receiver over HTTP. Whoever keeps them can show later that the log was rolled back.
+//! Checkpoints in a folder.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{StatusCode, Url};
 use tenure_core::store::port::BoxFuture;
 use tenure_engine::kernel::outbound::{FetchError, Push};
+use tenure_log::Checkpoint;
 use tenure_log::note::MAX_NOTE_BYTES;
-use tenure_log::{Checkpoint, SignedNote};
 use tokio::sync::Semaphore;
 
-use super::Outbound;
+use super::{epoch_in, epoch_of, name_of, parse};
 
 /// Keeps checkpoints in a folder, best on another disk or machine: the newest as `checkpoint`, each as `checkpoint-<size>`. Those of a later
 /// epoch, which has a log of its own name, go into a folder beside them, `epoch-<number>`.
@@ -106,23 +105,6 @@ const NEWEST: &str = "checkpoint";
 
 /// How many epochs beyond the latest known one are looked for without listing the folder, which may hold a million checkpoints.
 const AHEAD: u64 = 8;
-/// The digits of an epoch's number that count; what has more is no epoch.
-const MAX_DIGITS: usize = 9;
-
-/// The number in the name of an epoch's folder.
-fn epoch_in(name: &str) -> Option<u64> {
-    let number = name.strip_prefix("epoch-").filter(|number| number.len() <= MAX_DIGITS)?;
-    number.parse().ok().filter(|epoch| name_of(*epoch) == name)
-}
-
-fn name_of(epoch: u64) -> String {
-    format!("epoch-{epoch}")
-}
-
-/// The epoch of a log of this origin, which names it from the second on.
-fn epoch_of(origin: &str) -> Option<u64> {
-    origin.split('/').find_map(epoch_in)
-}
 
 /// Where the checkpoints of a log of this origin are kept.
 fn folder_of(folder: &Path, origin: &str) -> PathBuf {
@@ -197,11 +179,6 @@ fn keep(base: &Path, each: bool, note: &str) -> Result<(), String> {
     history.and_then(|()| write(folder, &newest, note)).map_err(|error| error.to_string())
 }
 
-fn parse(note: &str) -> Result<Checkpoint, String> {
-    let note = SignedNote::parse(note).map_err(|error| error.to_string())?;
-    Checkpoint::parse_text(&note.text).map_err(|error| error.to_string())
-}
-
 fn read(path: &Path) -> Result<Option<Checkpoint>, String> {
     match read_note(path)? {
         Some(note) => parse(&note).map(Some).map_err(|why| format!("{}: {why}", path.display())),
@@ -239,80 +216,6 @@ fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
         return Err(error);
     }
     File::open(folder)?.sync_all()
-}
-
-/// Posts checkpoints as `text/plain` to a receiver, under the rules for everything outbound (S-17).
-///
-/// A receiver gives nothing back, unless it compares for itself: then it answers a checkpoint that doesn't continue what it keeps with 409
-/// (Conflict) and the signed checkpoint that it keeps.
-pub struct WebhookPush {
-    outbound: Arc<Outbound>,
-    url: Url,
-    /// What it answered with 409, and the origin of that.
-    objection: Mutex<Option<(String, String)>>,
-}
-
-impl WebhookPush {
-    /// Posts to this URL.
-    ///
-    /// # Errors
-    /// It is no URL.
-    pub fn new(outbound: Arc<Outbound>, url: &str) -> Result<Self, FetchError> {
-        let url = Url::parse(url).map_err(|error| FetchError {
-            url: "the URL for checkpoints".into(),
-            why: error.to_string(),
-        })?;
-        Ok(Self {
-            outbound,
-            url,
-            objection: Mutex::default(),
-        })
-    }
-
-    fn object(&self, objection: Option<(String, String)>) {
-        *self.objection.lock().unwrap_or_else(PoisonError::into_inner) = objection;
-    }
-
-    /// What it keeps, as far as it objected.
-    fn kept(&self) -> Option<(String, String)> {
-        self.objection.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Push for WebhookPush {
-    /// Without path and query, in which receivers have their secrets.
-    fn target(&self) -> String {
-        self.url.origin().ascii_serialization()
-    }
-
-    fn newest<'a>(&'a self, origin: &'a str) -> BoxFuture<'a, Result<Option<String>, FetchError>> {
-        let kept = self.kept().filter(|(kept, _)| kept == origin).map(|(_, note)| note);
-        Box::pin(std::future::ready(Ok(kept)))
-    }
-
-    fn epochs_after(&self, epoch: u64) -> BoxFuture<'_, Result<Vec<u64>, FetchError>> {
-        let kept = self.kept().and_then(|(origin, _)| epoch_of(&origin)).filter(|kept| *kept > epoch);
-        Box::pin(std::future::ready(Ok(kept.into_iter().collect())))
-    }
-
-    fn push<'a>(&'a self, checkpoint: &'a str) -> BoxFuture<'a, Result<(), FetchError>> {
-        Box::pin(async move {
-            let failed = |why: String| FetchError { url: self.target(), why };
-            let (status, body) = self.outbound.post(&self.url, checkpoint, MAX_NOTE_BYTES).await.map_err(failed)?;
-            if status.is_success() {
-                self.object(None);
-                return Ok(());
-            }
-            if status == StatusCode::CONFLICT
-                && let Some(note) = body
-                && let Ok(kept) = parse(&note)
-            {
-                self.object(Some((kept.origin, note)));
-                return Err(failed("it keeps another checkpoint".to_owned()));
-            }
-            Err(failed(format!("it answered with status {status}")))
-        })
-    }
 }
 
 #[cfg(test)]

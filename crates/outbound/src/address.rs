@@ -79,7 +79,7 @@ fn masked(address: IpAddr, prefix: u8) -> IpAddr {
 
 /// Whether an address is a public unicast one, by the IANA special-purpose registries (RFC 6890 and its updates).
 /// Translated forms count as the IPv4 address that they lead to.
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
