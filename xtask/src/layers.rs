@@ -25,6 +25,7 @@ const RULES: &[Rule] = &[
     rule("tenure-credentials", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-connectors", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-outbound", "L1", &["tenure-core"]),
+    rule("tenure-signals", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
     rule(
         "tenure-engine",
@@ -34,6 +35,7 @@ const RULES: &[Rule] = &[
             "tenure-log",
             "tenure-policy",
             "tenure-credentials",
+            "tenure-signals",
             "tenure-api",
         ],
     ),
@@ -62,6 +64,7 @@ const RULES: &[Rule] = &[
             "tenure-credentials",
             "tenure-connectors",
             "tenure-outbound",
+            "tenure-signals",
             "tenure-api",
             "tenure-engine",
             "tenure-client",
@@ -200,6 +203,7 @@ mod tests {
             "tenure-credentials",
             "tenure-connectors",
             "tenure-outbound",
+            "tenure-signals",
             "tenure-api",
         ];
         for one in level {

@@ -69,6 +69,7 @@ const RULES: &[Rooms] = &[
     whole("outbound"),
     whole("policy"),
     whole("server"),
+    whole("signals"),
     whole("sim"),
     whole("store"),
     whole("tenure"),

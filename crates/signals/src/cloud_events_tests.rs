@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::words::{AdapterError, Headers};
-use crate::signals::adapters::{cloud_event_type, read};
+use crate::words::{AdapterError, Headers};
+use crate::{cloud_event_type, read};
 
 const STRUCTURED: (&str, &str) = ("content-type", "application/cloudevents+json; charset=utf-8");
 

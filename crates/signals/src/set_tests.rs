@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{SignalKind, Word};
 
-use crate::signals::adapters::words::AdapterError;
-use crate::signals::adapters::{read_set, set_event_type};
+use crate::words::AdapterError;
+use crate::{read_set, set_event_type};
 
 const IDENTITY: &str = "idn_00000000000000000000000001";
 

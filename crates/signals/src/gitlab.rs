@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
 
-use crate::signals::adapters::words::{AdapterError, Facts, body_of, word};
+use crate::words::{AdapterError, Facts, body_of, word};
 
 /// The pipeline's definition unless the project says otherwise, and the ending of the files that it includes by convention.
 const PIPELINE: &str = ".gitlab-ci.yml";
@@ -95,7 +95,7 @@ fn is_path<'a>(path: &'a str, at: &'static str) -> Result<&'a str, AdapterError>
 fn time(path: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, AdapterError> {
     let Some(text) = text else { return Ok(None) };
     let plain = text.replace(" UTC", "Z").replace(" +", "+").replace(" -", "-");
-    crate::signals::adapters::words::instant(path, Some(&plain))
+    crate::words::instant(path, Some(&plain))
 }
 
 #[derive(Deserialize)]

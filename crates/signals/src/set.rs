@@ -11,8 +11,8 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind, Word};
 
-use crate::signals::adapters::own::{self, fits, kind_of};
-use crate::signals::adapters::words::{AdapterError, Facts, word};
+use crate::own::{self, fits, kind_of};
+use crate::words::{AdapterError, Facts, word};
 
 /// The most events of one token; they are facets of one occurrence (RFC 8417 §2).
 const MAX_EVENTS: usize = 8;

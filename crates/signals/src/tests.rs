@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
 
-use crate::signals::adapters::words::{Headers, MAX_FACT, MAX_FACTS, MAX_WORDS};
-use crate::signals::adapters::{read, read_set};
+use crate::words::{Headers, MAX_FACT, MAX_FACTS, MAX_WORDS};
+use crate::{read, read_set};
 
 const FORMATS: [Format; 5] = [Format::Github, Format::Gitlab, Format::Kubernetes, Format::CloudEvents, Format::Set];
 const EVENTS: [&str; 6] = ["push", "workflow_run", "repository", "release", "deployment", "ping"];

@@ -11,14 +11,14 @@ mod gitlab;
 mod kubernetes;
 mod own;
 mod set;
+mod words;
 
 use serde_json::{Map, Value};
 use tenure_core::base::text;
 use tenure_core::signal::{Format, MAX_SUBJECT, Word};
 
-use crate::signals::adapters::words::{AdapterError, Headers, MAX_WORDS};
-
-pub use self::own::{cloud_event_type, set_event_type};
+pub use crate::own::{cloud_event_type, set_event_type};
+pub use crate::words::{AdapterError, Headers, MAX_FACT, MAX_FACTS, MAX_WORDS};
 
 /// Reads an authenticated delivery. An event of no interest is no word.
 ///
@@ -80,4 +80,3 @@ fn well_formed(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
 mod published_tests;
 #[cfg(test)]
 mod tests;
-pub mod words;

@@ -5,33 +5,42 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::error::JoseError;
-
 /// How deep objects and arrays may nest.
 const MAX_DEPTH: u8 = 16;
+
+/// Why bytes are no JSON object that can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// Not one JSON object and nothing after it, or nested more than 16 deep.
+    #[error("not a well-formed JSON object, or nested too deeply")]
+    Malformed,
+    /// An object names a member twice: two readers may take different ones (RFC 8259 §4).
+    #[error("a member appears twice")]
+    DuplicateMember,
+}
 
 /// The marker by which a duplicate is told from other faults once serde_json has wrapped the message.
 const DUPLICATE: &str = "duplicate member";
 
-/// Reads one JSON object and nothing after it.
+/// The members of one JSON object with nothing after it, nested at most 16 deep.
 ///
 /// # Errors
-/// [`JoseError::DuplicateMember`], or [`JoseError::Malformed`] if it is no object or nests too deeply.
-pub fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JoseError> {
+/// See [`JsonError`].
+pub fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict { depth: MAX_DEPTH }.deserialize(&mut deserializer).map_err(|e| fault(&e))?;
     deserializer.end().map_err(|e| fault(&e))?;
     match value {
         Value::Object(map) => Ok(map),
-        _ => Err(JoseError::Malformed),
+        _ => Err(JsonError::Malformed),
     }
 }
 
-fn fault(error: &serde_json::Error) -> JoseError {
+fn fault(error: &serde_json::Error) -> JsonError {
     if error.to_string().starts_with(DUPLICATE) {
-        JoseError::DuplicateMember
+        JsonError::DuplicateMember
     } else {
-        JoseError::Malformed
+        JsonError::Malformed
     }
 }
 
@@ -119,7 +128,7 @@ mod tests {
             r#"{"a":[{"b":1,"b":2}]}"#,
             r#"{"a":1,"\u0061":2}"#,
         ] {
-            assert_eq!(read_object(text.as_bytes()), Err(JoseError::DuplicateMember), "{text}");
+            assert_eq!(read_object(text.as_bytes()), Err(JsonError::DuplicateMember), "{text}");
         }
     }
 
@@ -128,7 +137,7 @@ mod tests {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(16), "]".repeat(16));
         let fits = format!("{{\"a\":{}1{}}}", "[".repeat(15), "]".repeat(15));
         for text in ["", "[]", "1", "null", "{} {}", "{}x", "{\"a\":1,}", "{'a':1}", "\u{feff}{}", deep.as_str()] {
-            assert_eq!(read_object(text.as_bytes()), Err(JoseError::Malformed), "{text}");
+            assert_eq!(read_object(text.as_bytes()), Err(JsonError::Malformed), "{text}");
         }
         assert!(read_object(fits.as_bytes()).is_ok());
         assert!(read_object(b"{\"a\":\"\xff\"}").is_err());

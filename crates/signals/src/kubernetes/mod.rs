@@ -12,7 +12,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SubjectKind, Word};
 
 use self::object::{Object, Workload, touches_account_or_image};
-use crate::signals::adapters::words::{AdapterError, instant, unreadable, word};
+use crate::words::{AdapterError, instant, unreadable, word};
 
 /// Who makes the jobs of cron jobs: runs, not workloads of their own.
 const CRON: &str = "system:serviceaccount:kube-system:cronjob-controller";

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::read;
-use crate::signals::adapters::words::{AdapterError, Headers};
+use crate::read;
+use crate::words::{AdapterError, Headers};
 
 fn deliver(body: &Value) -> Result<Vec<Word>, AdapterError> {
     read(Format::Gitlab, &Headers(&[]), body.to_string().as_bytes())

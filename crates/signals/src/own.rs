@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 
-use crate::signals::adapters::words::{AdapterError, Facts, MAX_FACT, MAX_FACTS};
+use crate::words::{AdapterError, Facts, MAX_FACT, MAX_FACTS};
 
 /// Every subject sort.
 const SUBJECTS: [SubjectKind; 8] = [

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::signals::adapters::words::{AdapterError, Facts, unreadable};
+use crate::words::{AdapterError, Facts, unreadable};
 
 /// The account of pods that name none.
 const DEFAULT_ACCOUNT: &str = "default";

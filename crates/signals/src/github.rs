@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{SignalKind, SubjectKind, Word};
 
-use crate::signals::adapters::words::{AdapterError, Facts, Headers, body_of, instant, media_type, word};
+use crate::words::{AdapterError, Facts, Headers, body_of, instant, media_type, word};
 
 /// From this many commits on, a push may have more than it lists.
 const LISTED_COMMITS: usize = 2_048;

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::read;
-use crate::signals::adapters::words::{AdapterError, Headers, MAX_WORDS};
+use crate::read;
+use crate::words::{AdapterError, Headers, MAX_WORDS};
 
 fn deliver(body: &str) -> Result<Vec<Word>, AdapterError> {
     read(Format::Kubernetes, &Headers(&[]), body.as_bytes())

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::read;
-use crate::signals::adapters::words::{AdapterError, Headers};
+use crate::read;
+use crate::words::{AdapterError, Headers};
 
 fn deliver(event: &str, body: &Value) -> Result<Vec<Word>, AdapterError> {
     let headers = [("x-github-event", event), ("content-type", "application/json")];

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tenure_core::signal::{Format, SignalKind, Word};
 
-use crate::signals::adapters::read;
-use crate::signals::adapters::words::{AdapterError, Headers};
+use crate::read;
+use crate::words::{AdapterError, Headers};
 
 const OURS: [&str; 5] = ["workflow_run", "push", "repository", "release", "deployment"];
 /// GitHub itself and its Enterprise Servers.
@@ -143,7 +143,7 @@ fn the_payloads_of_our_tests_are_gitlabs_by_its_published_models() {
         "id": 15, "name": "Payments", "description": "", "web_url": "https://gitlab.example/acme/tools/payments", "avatar_url": null,
         "git_ssh_url": "git@gitlab.example:acme/tools/payments.git", "git_http_url": "https://gitlab.example/acme/tools/payments.git",
         "namespace": "Tools", "visibility_level": 0, "path_with_namespace": "acme/tools/payments", "default_branch": "main", "ci_config_path": null});
-    let mut deliveries: Vec<Value> = serde_json::from_str(include_str!("../../../tests/payloads/gitlab.json")).unwrap();
+    let mut deliveries: Vec<Value> = serde_json::from_str(include_str!("../tests/payloads/gitlab.json")).unwrap();
     for delivery in &mut deliveries {
         if delivery["body"]["project"] == "$project" {
             delivery["body"]["project"] = project.clone();

@@ -12,7 +12,7 @@ pub const MAX_WORDS: usize = 400;
 pub const MAX_FACTS: usize = 32;
 
 /// The longest text of one fact in bytes; a longer one is left out.
-pub(crate) const MAX_FACT: usize = 512;
+pub const MAX_FACT: usize = 512;
 
 /// A delivery's headers, by lower-case name.
 #[derive(Debug, Clone, Copy)]

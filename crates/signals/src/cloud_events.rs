@@ -3,11 +3,11 @@
 //! Binary mode is refused: there the attributes are headers, which no signature of ours covers.
 
 use serde_json::{Map, Value};
+use tenure_core::base::json::{JsonError, read_object};
 use tenure_core::signal::Word;
-use tenure_credentials::jose::{JoseError, read_object};
 
-use crate::signals::adapters::own::{self, fits, kind_of};
-use crate::signals::adapters::words::{AdapterError, Headers, instant, media_type};
+use crate::own::{self, fits, kind_of};
+use crate::words::{AdapterError, Headers, instant, media_type};
 
 pub(crate) fn read(headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Word>, AdapterError> {
     if media_type(headers) != Some("application/cloudevents+json") {
@@ -19,8 +19,8 @@ pub(crate) fn read(headers: &Headers<'_>, body: &[u8]) -> Result<Vec<Word>, Adap
     let event = read_object(body).map_err(|error| AdapterError::Body {
         expected: "a CloudEvent",
         why: match error {
-            JoseError::DuplicateMember => "a member is given twice",
-            _ => "it is no JSON object, or nests more than 16 deep",
+            JsonError::DuplicateMember => "a member is given twice",
+            JsonError::Malformed => "it is no JSON object, or nests more than 16 deep",
         }
         .to_owned(),
     })?;
