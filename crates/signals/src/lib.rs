@@ -55,7 +55,7 @@ fn bounded(words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
     well_formed(words)
 }
 
-fn well_formed(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
+fn well_formed(words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
     if words.iter().any(|word| word.subject.id.is_empty() || word.subject.id.len() > MAX_SUBJECT) {
         return Err(AdapterError::TooLong);
     }
@@ -64,14 +64,6 @@ fn well_formed(mut words: Vec<Word>) -> Result<Vec<Word>, AdapterError> {
             path: "subject",
             expected: "a name in one line, without control or hidden characters",
         });
-    }
-    // What a platform tells beside it is told on as what it is: a word isn't refused for the name of a branch.
-    for value in words.iter_mut().flat_map(|word| word.facts.values_mut()) {
-        if let Value::String(told) = value
-            && text::check_line(told).is_err()
-        {
-            *told = told.chars().map(|c| if text::is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
-        }
     }
     Ok(words)
 }

@@ -1,9 +1,13 @@
 //! Tenure's own event types and the way that subjects are written in them, for CloudEvents and SETs alike.
 
 use serde_json::{Map, Value};
+use tenure_core::base::text::check_line;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 
-use crate::words::{AdapterError, Facts, MAX_FACT, MAX_FACTS};
+use crate::words::{AdapterError, Facts, MAX_FACT, MAX_FACTS, shown};
+
+/// The longest name of a fact in bytes.
+const MAX_FACT_NAME: usize = 200;
 
 /// Every subject sort.
 const SUBJECTS: [SubjectKind; 8] = [
@@ -106,14 +110,16 @@ pub(crate) fn facts(given: Option<&Value>) -> Result<Facts, AdapterError> {
         Some(Value::Object(given)) => given,
         Some(_) => return Err(wrong),
     };
-    let is_plain = |value: &Value| match value {
-        Value::String(text) => text.len() <= MAX_FACT,
-        Value::Bool(_) => true,
-        Value::Number(number) => !number.is_f64(),
-        _ => false,
+    let is_name = |name: &str| !name.is_empty() && name.len() <= MAX_FACT_NAME && check_line(name).is_ok();
+    let plain = |value: &Value| match value {
+        Value::String(text) => Some(shown(text)).filter(|text| text.len() <= MAX_FACT).map(Value::from),
+        Value::Number(number) if number.is_f64() => None,
+        Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+        _ => None,
     };
-    if given.len() > MAX_FACTS || !given.iter().all(|(name, value)| !name.is_empty() && name.len() <= 200 && is_plain(value)) {
+    if given.len() > MAX_FACTS {
         return Err(wrong);
     }
-    Ok(Facts(given.clone()))
+    let facts = given.iter().map(|(name, value)| Some((name.clone(), plain(value).filter(|_| is_name(name))?)));
+    facts.collect::<Option<_>>().map(Facts).ok_or(wrong)
 }

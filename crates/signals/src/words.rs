@@ -1,6 +1,9 @@
 //! What the adapters have in common: the words that they translate into, and how they refuse.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
+use tenure_core::base::text::{check_line, is_unseen};
 use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{MAX_SUBJECT, SignalKind, SignalSubject, SubjectKind, Word};
 
@@ -126,6 +129,14 @@ pub(crate) fn instant(path: &'static str, text: Option<&str>) -> Result<Option<T
     text.map(|text| text.parse().map_err(|_| wrong)).transpose()
 }
 
+/// A fact's text as it is told on: what can't be seen stands as U+FFFD, since a word isn't refused for the name of a branch.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    match check_line(text) {
+        Ok(()) => Cow::Borrowed(text),
+        Err(_) => text.chars().map(|c| if is_unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect(),
+    }
+}
+
 /// Facts as an adapter collects them: only what is known, plain, short, and at most [`MAX_FACTS`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts(pub(crate) Map<String, Value>);
@@ -133,7 +144,7 @@ pub(crate) struct Facts(pub(crate) Map<String, Value>);
 impl Facts {
     /// A text, if there is one.
     pub(crate) fn text(mut self, name: &str, value: Option<&str>) -> Self {
-        if let Some(value) = value.filter(|v| !v.is_empty() && v.len() <= MAX_FACT)
+        if let Some(value) = value.map(shown).filter(|v| !v.is_empty() && v.len() <= MAX_FACT)
             && self.0.len() < MAX_FACTS
         {
             self.0.insert(name.to_owned(), Value::from(value));
