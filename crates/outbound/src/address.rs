@@ -42,7 +42,7 @@ impl FromStr for Cidr {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| CidrError::Malformed)?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => bits,
             Some(digits) if digits.is_empty() || digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) => return Err(CidrError::Malformed),
@@ -51,6 +51,11 @@ impl FromStr for Cidr {
         if prefix > bits {
             return Err(CidrError::Prefix);
         }
+        // A block of IPv4 that is written in IPv6 holds what its addresses are compared as.
+        let (address, prefix) = match (address.to_canonical(), prefix.checked_sub(96)) {
+            (canonical @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => (canonical, prefix),
+            _ => (address, prefix),
+        };
         let block = Self {
             network: masked(address, prefix),
             prefix,
@@ -134,6 +139,7 @@ mod tests {
             assert_eq!(cidr(good).to_string(), good);
         }
         assert_eq!(cidr("127.0.0.1").to_string(), "127.0.0.1/32");
+        assert_eq!(cidr("::ffff:10.0.0.0/104").to_string(), "10.0.0.0/8");
         for bad in [
             "",
             "10.0.0.0/",
