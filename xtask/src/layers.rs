@@ -85,6 +85,22 @@ const RULES: &[Rule] = &[
             "tenure-engine",
         ],
     ),
+    // It feeds every parser.
+    rule(
+        "tenure-fuzz",
+        "dev",
+        &[
+            "tenure-core",
+            "tenure-log",
+            "tenure-policy",
+            "tenure-store",
+            "tenure-credentials",
+            "tenure-outbound",
+            "tenure-signals",
+            "tenure-engine",
+            "tenure-server",
+        ],
+    ),
     // It measures the product through its public interfaces.
     rule("tenure-bench", "dev", &["xtask"]),
     // It runs the checks, so it must build while the rest doesn't.
@@ -214,7 +230,7 @@ mod tests {
             .filter(|rule| rule.may_use.contains(&"tenure-store"))
             .map(|rule| rule.name)
             .collect();
-        assert_eq!(seers, ["tenure", "tenure-sim"], "who sees the store");
+        assert_eq!(seers, ["tenure", "tenure-sim", "tenure-fuzz"], "who sees the store");
         assert_eq!(find("tenure-core").unwrap().may_use, ["tenure-log"], "core knows only log");
         assert!(!allowed("tenure-server", "tenure-client"));
     }

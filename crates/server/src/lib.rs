@@ -29,7 +29,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
-pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, serve};
+pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, introduced, serve};
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;
