@@ -24,11 +24,20 @@ const RULES: &[Rule] = &[
     rule("tenure-store", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-credentials", "L1", &["tenure-core", "tenure-log"]),
     rule("tenure-connectors", "L1", &["tenure-core", "tenure-log"]),
+    rule("tenure-outbound", "L1", &["tenure-core"]),
+    rule("tenure-signals", "L1", &["tenure-core"]),
     rule("tenure-api", "L1", &["tenure-core"]),
     rule(
         "tenure-engine",
         "L2",
-        &["tenure-core", "tenure-log", "tenure-policy", "tenure-credentials", "tenure-api"],
+        &[
+            "tenure-core",
+            "tenure-log",
+            "tenure-policy",
+            "tenure-credentials",
+            "tenure-signals",
+            "tenure-api",
+        ],
     ),
     rule("tenure-client", "L2", &["tenure-core", "tenure-api"]),
     rule(
@@ -39,6 +48,7 @@ const RULES: &[Rule] = &[
             "tenure-log",
             "tenure-policy",
             "tenure-credentials",
+            "tenure-outbound",
             "tenure-api",
             "tenure-engine",
         ],
@@ -53,6 +63,8 @@ const RULES: &[Rule] = &[
             "tenure-store",
             "tenure-credentials",
             "tenure-connectors",
+            "tenure-outbound",
+            "tenure-signals",
             "tenure-api",
             "tenure-engine",
             "tenure-client",
@@ -71,6 +83,22 @@ const RULES: &[Rule] = &[
             "tenure-connectors",
             "tenure-api",
             "tenure-engine",
+        ],
+    ),
+    // It feeds every parser.
+    rule(
+        "tenure-fuzz",
+        "dev",
+        &[
+            "tenure-core",
+            "tenure-log",
+            "tenure-policy",
+            "tenure-store",
+            "tenure-credentials",
+            "tenure-outbound",
+            "tenure-signals",
+            "tenure-engine",
+            "tenure-server",
         ],
     ),
     // It measures the product through its public interfaces.
@@ -185,7 +213,15 @@ mod tests {
     #[test]
     fn the_design_in_its_own_words() {
         let allowed = |name: &str, used: &str| find(name).unwrap().may_use.contains(&used);
-        let level = ["tenure-policy", "tenure-store", "tenure-credentials", "tenure-connectors", "tenure-api"];
+        let level = [
+            "tenure-policy",
+            "tenure-store",
+            "tenure-credentials",
+            "tenure-connectors",
+            "tenure-outbound",
+            "tenure-signals",
+            "tenure-api",
+        ];
         for one in level {
             assert!(level.iter().all(|other| !allowed(one, other)), "{one}: crates of L1 never know each other");
         }
@@ -194,7 +230,7 @@ mod tests {
             .filter(|rule| rule.may_use.contains(&"tenure-store"))
             .map(|rule| rule.name)
             .collect();
-        assert_eq!(seers, ["tenure", "tenure-sim"], "who sees the store");
+        assert_eq!(seers, ["tenure", "tenure-sim", "tenure-fuzz"], "who sees the store");
         assert_eq!(find("tenure-core").unwrap().may_use, ["tenure-log"], "core knows only log");
         assert!(!allowed("tenure-server", "tenure-client"));
     }

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod deps;
+pub mod fuzz;
 pub mod layers;
 pub mod long;
 mod metadata;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::workspace::Workspace;
-use xtask::{bench, check, deps, long, peers, release, suite, upgrade};
+use xtask::{bench, check, deps, fuzz, long, peers, release, suite, upgrade};
 
 /// Development tasks of Tenure.
 ///
@@ -61,6 +61,14 @@ enum Task {
     ///   cargo xtask bench --compare ../before/target/release/tenure
     #[command(verbatim_doc_comment, disable_help_flag = true)]
     Bench(bench::Args),
+    /// Search for input that a parser of untrusted bytes fails on, from the samples in fuzz/corpus; needs cargo-fuzz.
+    ///
+    /// Examples:
+    ///   cargo xtask fuzz --list
+    ///   cargo xtask fuzz                          every target, a minute each
+    ///   cargo xtask fuzz log_export --seconds 600
+    #[command(verbatim_doc_comment)]
+    Fuzz(fuzz::Args),
     /// Build what a release consists of, into target/release-<version>: the stripped binary, its symbols, checksums, licences of third parties, an SBOM.
     Release(release::Args),
     /// Upgrade live from an earlier release: builds it, lets it write, and opens what it wrote with this tree's build.
@@ -97,6 +105,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Deps => Ok(check::report("deps", deps::check(&workspace))),
         Task::Peers(args) => peers::run(&workspace, &args).map(|()| ExitCode::SUCCESS),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Fuzz(args) => fuzz::run(&workspace, &args),
         Task::Release(args) => release::run(&workspace, &args),
         Task::Upgrade(args) => runtime.block_on(upgrade::run(&workspace, &args)),
     }

@@ -66,6 +66,7 @@ const RULES: &[Rooms] = &[
     whole("client"),
     whole("credentials"),
     whole("log"),
+    whole("outbound"),
     whole("policy"),
     Rooms {
         package: "server",
@@ -83,8 +84,9 @@ const RULES: &[Rooms] = &[
             "health",
             "openapi",
         ],
-        beside: &[("outbound", &[], &["serve"])],
+        beside: &[("outbound", &[], &[])],
     },
+    whole("signals"),
     whole("sim"),
     whole("store"),
     whole("tenure"),

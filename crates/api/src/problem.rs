@@ -212,7 +212,7 @@ mod tests {
         for (code, what) in Reason::ALL
             .iter()
             .map(|reason| (reason.code(), reason.hint()))
-            .chain(OTHER_CODES.iter().copied())
+            .chain(OTHER_CODES.iter().map(|other| (other.code, other.explanation)))
         {
             text.push_str(&format!("| `{code}` | {what} |\n"));
         }
@@ -227,7 +227,7 @@ mod tests {
         let mut codes: Vec<_> = Reason::ALL
             .iter()
             .map(|reason| reason.code())
-            .chain(OTHER_CODES.iter().map(|(code, _)| *code))
+            .chain(OTHER_CODES.iter().map(|other| other.code))
             .collect();
         let all = codes.len();
         codes.sort_unstable();

@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::contract::api::Api;
 use crate::contract::error;
 pub use openapi::{addresses, contract};
-pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, serve};
+pub use serve::{Clients, Listener, Places, Proxies, ServeError, SourceFrom, SourceFromError, Tls, introduced, serve};
 
 /// The largest request body in bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use tenure_core::base::time::Clock;
 use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::Notify;
-use tenure_server::outbound::{MailNotify, MailSettings, Outbound, WebhookNotify};
+use tenure_outbound::{MailSettings, Outbound};
+use tenure_server::outbound::{MailNotify, WebhookNotify};
 
 use crate::config::{Config, MailConfig, WebhookConfig};
 

@@ -8,8 +8,8 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use tenure_core::base::time::Span;
+use tenure_outbound::MailTls;
 use tenure_server::SourceFrom;
-use tenure_server::outbound::MailTls;
 
 /// What can be configured. `tenure server --help` names the variables.
 #[derive(Debug, Clone, Deserialize)]

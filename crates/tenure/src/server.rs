@@ -16,8 +16,9 @@ use tenure_engine::kernel::{epoch, keys, refresh};
 use tenure_engine::log::{epochs, places, push};
 use tenure_engine::people::setup;
 use tenure_engine::{Kernel, Ports, Settings};
+use tenure_outbound::{Cidr, Outbound};
 use tenure_policy::{CedarPolicy, Loader, Solver};
-use tenure_server::outbound::{FilePush, Outbound, WebhookPush};
+use tenure_server::outbound::{DocumentFetch, FilePush, WebhookPush};
 use tenure_server::{Clients, Listener, Places, Proxies, ServeError, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
@@ -323,7 +324,7 @@ fn build(
             policies: Arc::new(Loader),
             clock,
             entropy: Arc::new(OsEntropy),
-            fetch: Arc::clone(outbound) as _,
+            fetch: Arc::new(DocumentFetch::new(Arc::clone(outbound))),
             root,
         },
         Settings {
@@ -476,7 +477,7 @@ async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn S
     })
 }
 
-fn parse_networks(setting: &str, networks: &[String]) -> anyhow::Result<Vec<tenure_server::outbound::Cidr>> {
+fn parse_networks(setting: &str, networks: &[String]) -> anyhow::Result<Vec<Cidr>> {
     networks
         .iter()
         .map(|text| text.parse().map_err(|error| anyhow::anyhow!("`{setting}` has {text:?}: {error}")))

@@ -1,7 +1,8 @@
-//! Words that know nothing of the domain: ids, time, text, problems, entropy.
+//! Words that know nothing of the domain: ids, JSON, time, text, problems, entropy.
 
 pub mod entropy;
 pub mod id;
+pub mod json;
 pub mod placed;
 pub mod problem;
 pub mod text;

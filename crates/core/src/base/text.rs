@@ -61,10 +61,7 @@ pub fn check_lines(text: &str) -> Result<(), BadText> {
     let mut before = None;
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        if is_joiner(c) && joins(before, rest.peek().copied()) || is_selector(c) && selects(before, rest.peek().copied()) {
-            continue;
-        }
-        if is_hidden(c) {
+        if is_hidden(c) && !is_of_use(before, c, rest.peek().copied()) {
             return Err(BadText::Hidden(c));
         }
         if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
@@ -170,20 +167,35 @@ pub fn is_unseen(c: char) -> bool {
 }
 
 fn shown(text: &str, broken: impl Fn(char) -> bool, by: char) -> String {
+    let mut out = replaced(text, &broken, by);
+    // What a joiner stood before may be gone by now.
+    while check_lines(&out).is_err() {
+        out = replaced(&out, &broken, by);
+    }
+    out
+}
+
+fn replaced(text: &str, broken: impl Fn(char) -> bool, by: char) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        out.push(match c {
+        let shown = match c {
             c if broken(c) => by,
             '\t' => '\t',
-            c if is_joiner(c) && joins(before, rest.peek().copied()) || is_selector(c) && selects(before, rest.peek().copied()) => c,
+            c if is_of_use(before, c, rest.peek().copied()) => c,
             c if is_hidden(c) || c.is_control() => char::REPLACEMENT_CHARACTER,
             c => c,
-        });
-        before = Some(c);
+        };
+        out.push(shown);
+        before = Some(shown);
     }
     out
+}
+
+/// Whether a joiner or a selector does what it is for, between its neighbours.
+fn is_of_use(before: Option<char>, c: char, after: Option<char>) -> bool {
+    is_joiner(c) && joins(before, after) || is_selector(c) && selects(before, after)
 }
 
 const fn is_break(c: char) -> bool {
@@ -280,6 +292,9 @@ mod tests {
             ("pay\u{fe0f}ments", "text_has_hidden_character", "pay\u{fffd}ments"),
             ("1\u{fe0f}2", "text_has_hidden_character", "1\u{fffd}2"),
             ("a\u{2800}b", "text_has_hidden_character", "a\u{fffd}b"),
+            // What a joiner stands before is shown as another, and a second selector selects nothing.
+            ("م\u{200d}\u{61c}", "text_has_hidden_character", "م\u{fffd}\u{fffd}"),
+            ("❤\u{fe0f}\u{fe0f}", "text_has_hidden_character", "❤\u{fe0f}\u{fffd}"),
             (
                 "a\u{1d173}\u{fdd0}\u{e000}\u{1fffe}",
                 "text_has_hidden_character",

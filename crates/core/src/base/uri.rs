@@ -13,11 +13,15 @@ pub fn normal(uri: &str) -> String {
     let (user, host) = authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
     let host = percent_normal(host).to_ascii_lowercase();
     let default_port = match scheme.as_str() {
-        "https" => ":443",
-        "http" => ":80",
-        _ => ":",
+        "https" => "443",
+        "http" => "80",
+        _ => "",
     };
-    let host = host.strip_suffix(default_port).or_else(|| host.strip_suffix(':')).unwrap_or(&host);
+    // What has a port before its port is no host: it stays what it is, and is no other spelling of one.
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if (port.is_empty() || port == default_port) && (name.ends_with(']') || !name.contains(':')) => name,
+        _ => &host,
+    };
     let path = without_dot_segments(&percent_normal(path));
     format!("{scheme}://{}{host}{path}{}", percent_normal(user), percent_normal(suffix))
 }
@@ -47,7 +51,9 @@ fn percent_normal(text: &str) -> String {
             .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         rest = match byte {
             Some(byte) => {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+                // Behind a percent sign that encodes nothing, a digit would make an encoding that wasn't there.
+                if is_plain && !(byte.is_ascii_hexdigit() && ends_in_lone_percent(&normal)) {
                     normal.push(char::from(byte));
                 } else {
                     normal.push_str(&format!("%{byte:02X}"));
@@ -62,6 +68,16 @@ fn percent_normal(text: &str) -> String {
     }
     normal.push_str(rest);
     normal
+}
+
+/// Whether a percent sign that encodes nothing so far stands at the end, or before one last digit.
+fn ends_in_lone_percent(normal: &str) -> bool {
+    let mut last = normal.bytes().rev();
+    match last.next() {
+        Some(b'%') => true,
+        Some(digit) => digit.is_ascii_hexdigit() && last.next() == Some(b'%'),
+        None => false,
+    }
 }
 
 /// A path without `.` and `..` (RFC 3986 §5.2.4); an empty one is `/`.
@@ -122,6 +138,10 @@ mod tests {
             ("https://h/a//b/", "https://h/a//b/"),
             ("https://h/%zz%4", "https://h/%zz%4"),
             ("https://h/é%C3%a9", "https://h/é%C3%A9"),
+            // What encodes nothing doesn't come to encode something, and what has two ports is no spelling of what has one.
+            ("https://h/%%341", "https://h/%%341"),
+            ("https://h/%4%31%%2d", "https://h/%4%31%-"),
+            ("http://h:80:80/", "http://h:80:80/"),
             ("mcp://H", "mcp://h/"),
             ("urn:a:B", "urn:a:B"),
             ("", ""),

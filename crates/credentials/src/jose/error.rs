@@ -1,5 +1,7 @@
 //! Why a token was refused.
 
+use tenure_core::base::json::JsonError;
+
 /// Why a token was refused. Each has a stable code for problems, records and tests; none repeats what the token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum JoseError {
@@ -93,6 +95,15 @@ impl JoseError {
             Self::SubjectWrong => "subject_wrong",
             Self::JtiMissing => "jti_missing",
             Self::JoinTokenWrong => "join_token_wrong",
+        }
+    }
+}
+
+impl From<JsonError> for JoseError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Malformed => Self::Malformed,
+            JsonError::DuplicateMember => Self::DuplicateMember,
         }
     }
 }

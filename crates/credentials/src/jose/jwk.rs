@@ -8,10 +8,10 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, VerificationAlgorithm,
 };
 use serde_json::{Map, Value, json};
+use tenure_core::base::json::read_object;
 
 use super::algorithm::Algorithm;
 use super::error::JoseError;
-use super::json::read_object;
 use crate::encoding::{from_base64url, to_base64url};
 
 /// The longest `kid`.

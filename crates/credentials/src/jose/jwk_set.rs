@@ -1,11 +1,11 @@
 //! Key sets of external issuers (RFC 7517 §5).
 
 use serde_json::Value;
+use tenure_core::base::json::read_object;
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;
 use super::error::JoseError;
-use super::json::read_object;
 use super::jwk::Jwk;
 use super::jws::Jws;
 

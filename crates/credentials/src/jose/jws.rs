@@ -3,11 +3,11 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tenure_core::base::id::SigningKeyId;
+use tenure_core::base::json::read_object;
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;
 use super::error::JoseError;
-use super::json::read_object;
 use super::jwk::{Jwk, MAX_KID};
 use crate::encoding::{from_base64url, push_base64url, to_base64url};
 use crate::key::{BadKey, SigningPair, VerifyingKey};
@@ -224,7 +224,7 @@ impl<'a> Parts<'a> {
     }
 
     fn header(&self) -> Result<Map<String, Value>, JoseError> {
-        read_object(&from_base64url(self.header).ok_or(JoseError::Malformed)?)
+        Ok(read_object(&from_base64url(self.header).ok_or(JoseError::Malformed)?)?)
     }
 }
 

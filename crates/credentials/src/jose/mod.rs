@@ -4,7 +4,6 @@
 mod algorithm;
 mod claims;
 mod error;
-mod json;
 mod jwk;
 mod jwk_set;
 mod jws;
@@ -12,7 +11,6 @@ mod jws;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::{Claims, SKEW};
 pub use error::JoseError;
-pub use json::read_object;
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES};
 pub use jws::{Jws, MAX_TOKEN_BYTES, Rules, Types, Unverified, read_unverified};

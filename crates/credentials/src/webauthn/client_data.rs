@@ -1,10 +1,10 @@
 //! What the browser says that it signed for (WebAuthn §5.8.1): the part of a ceremony that a phishing site can't forge.
 
 use serde_json::Value;
+use tenure_core::base::json::read_object;
 
 use super::error::WebauthnError;
 use super::relying_party::RelyingParty;
-use crate::jose::read_object;
 
 /// The longest client data in bytes: its members are short, and more may be added in the future.
 pub(super) const MAX_CLIENT_DATA: usize = 8 * 1024;

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 use tenure_core::base::id::{IdentityId, RequestId};
+use tenure_core::base::json::read_object;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::text;
 use tenure_core::base::time::Span;
@@ -20,7 +21,6 @@ use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::port::ListQuery;
 use tenure_core::store::row::RowKind;
-use tenure_credentials::jose::read_object;
 
 use crate::credentials::token::backchannel::TENURE_ACCESS;
 use crate::credentials::token::{Proof, ask, prove};

@@ -1,6 +1,5 @@
 //! What the outside says: received, understood, and followed.
 
-pub mod adapters;
 pub mod effects;
 pub mod reception;
 pub mod sources;

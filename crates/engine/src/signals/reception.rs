@@ -19,14 +19,13 @@ use tenure_core::store::row::{RowKind, Stored};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 use tenure_credentials::signal::{SecurityEvent, SetError, is_github_signature, is_standard_signature, is_timed_signature, verify_set};
+use tenure_signals::{Headers, MAX_FACTS, MAX_WORDS};
 
 use crate::kernel::Kernel;
 use crate::kernel::aggregates::window;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::{OF_NO_INTEREST, Refusal};
 use crate::people::setup::personal;
-use crate::signals::adapters::words::{Headers, MAX_FACTS, MAX_WORDS};
-use crate::signals::adapters::{self};
 use crate::signals::sources;
 use crate::trust::issuers;
 
@@ -312,8 +311,8 @@ async fn taken_before(kernel: &Kernel, source: SourceId, digest: String) -> Resu
 fn judged(delivery: &Delivery<'_>, authentic: &Authentic) -> Result<(Vec<Word>, usize), OpError> {
     let source = &authentic.source;
     let words = match &authentic.token {
-        Some(token) => adapters::read_set(&token.claims),
-        None => adapters::read(source.format, &Headers(delivery.headers), delivery.body),
+        Some(token) => tenure_signals::read_set(&token.claims),
+        None => tenure_signals::read(source.format, &Headers(delivery.headers), delivery.body),
     };
     let mut words = words.map_err(|error| OpError::Invalid(vec![FieldProblem::new("body", error.code(), error.to_string())]))?;
     // What a platform sends together is the doing of many: nobody may keep the rest from being heard by adding what its source may not say.

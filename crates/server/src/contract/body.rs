@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tenure_api::problem::Problem;
+use tenure_core::base::json::read_object;
 use tenure_core::base::text;
-use tenure_credentials::jose::read_object;
 use tenure_engine::kernel::error::OpError;
 
 use crate::contract::api::{Operation, Takes};

@@ -1,42 +1,33 @@
-//! Notices to a receiver over HTTP: CloudEvents 1.0 in structured JSON, signed as Standard Webhooks says, under the rules for
-//! everything outbound (S-17).
+//! Notices to a receiver over HTTP: CloudEvents 1.0 in structured JSON, signed as Standard Webhooks says.
 
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{StatusCode, Url};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
-use tenure_core::base::time::{Clock, Timestamp};
+use tenure_core::base::time::Clock;
 use tenure_core::store::port::BoxFuture;
 use tenure_core::store::secret::Secret;
 use tenure_engine::kernel::notice::{Notice, Notify, Undelivered};
-
-use crate::outbound::Outbound;
-
-const PREFIX: &str = "whsec_";
-/// The length of the key in bytes (Standard Webhooks).
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+use tenure_outbound::{Destination, Outbound, OutboundError, WebhookKey, WebhookKeyError};
 
 /// Why a webhook can't be called with these settings.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// It is no URL.
     #[error("`webhook.url` is no URL: {0}")]
-    Url(String),
+    Url(OutboundError),
     /// The secret has another form.
-    #[error("the webhook's secret has to be whsec_ and 24 to 64 random bytes in base64; `openssl rand -base64 32` makes some")]
-    Secret,
+    #[error(transparent)]
+    Secret(#[from] WebhookKeyError),
 }
 
-/// Posts notices to a receiver.
+/// The channel that posts notices to a receiver.
 pub struct WebhookNotify {
     outbound: Arc<Outbound>,
     clock: Arc<dyn Clock>,
-    url: Url,
-    key: hmac::Key,
+    url: Destination,
+    key: WebhookKey,
     source: String,
 }
 
@@ -46,43 +37,25 @@ impl WebhookNotify {
     /// # Errors
     /// See [`WebhookError`].
     pub fn new(outbound: Arc<Outbound>, clock: Arc<dyn Clock>, url: &str, secret: &Secret<String>, public_url: &str) -> Result<Self, WebhookError> {
-        let url = Url::parse(url).map_err(|error| WebhookError::Url(error.to_string()))?;
-        let key = secret.expose().trim().strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok());
-        let key = key.filter(|key| KEY_BYTES.contains(&key.len())).ok_or(WebhookError::Secret)?;
+        let url = url.parse().map_err(WebhookError::Url)?;
         Ok(Self {
             outbound,
             clock,
             url,
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            key: WebhookKey::new(secret)?,
             source: public_url.to_owned(),
         })
     }
 
     async fn post(&self, notice: &Notice) -> Result<(), Undelivered> {
         let body = event(notice, &self.source).to_string();
-        let headers = self.headers(&notice.id, self.clock.now(), &body)?;
-        let status = self
-            .outbound
-            .post_as(&self.url, headers, body)
-            .await
-            // Without the URL, in which receivers have their secrets.
-            .map_err(|why| Undelivered::Later(format!("{}: {why}", self.url.origin().ascii_serialization())))?;
-        verdict(status)
-    }
-
-    fn headers(&self, id: &str, now: Timestamp, body: &str) -> Result<HeaderMap, Undelivered> {
-        let signed = hmac::sign(&self.key, format!("{id}.{}.{body}", now.as_secs()).as_bytes());
-        let mut headers = HeaderMap::new();
+        let headers = self.key.headers(&notice.id, self.clock.now(), &body);
+        let mut headers = headers.map_err(|why| Undelivered::Refused(why.to_string()))?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json; charset=utf-8"));
-        for (name, value) in [
-            ("webhook-id", id.to_owned()),
-            ("webhook-timestamp", now.as_secs().to_string()),
-            ("webhook-signature", format!("v1,{}", STANDARD.encode(signed.as_ref()))),
-        ] {
-            let value = HeaderValue::try_from(value).map_err(|_| Undelivered::Refused("its id can't be a header".into()))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
-        Ok(headers)
+        // Without the URL, in which receivers have their secrets.
+        let later = |why: OutboundError| Undelivered::Later(format!("{}: {why}", self.url.origin()));
+        let answer = self.outbound.post(&self.url, headers, body, |_| None).await.map_err(later)?;
+        verdict(answer.status)
     }
 }
 
@@ -139,46 +112,6 @@ fn verdict(status: StatusCode) -> Result<(), Undelivered> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::base::time::Span;
-
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_secs(1_614_265_330)
-        }
-        fn monotonic(&self) -> Span {
-            Span::from_secs(0)
-        }
-    }
-
-    fn webhook(secret: &str) -> Result<WebhookNotify, WebhookError> {
-        let outbound = Arc::new(Outbound::new(Vec::new()));
-        WebhookNotify::new(
-            outbound,
-            Arc::new(Still),
-            "https://hooks.example/in",
-            &Secret::new(secret.to_owned()),
-            "https://t.example",
-        )
-    }
-
-    /// The example of the Standard Webhooks libraries' own tests.
-    #[test]
-    fn the_known_signature_comes_out() {
-        let webhook = webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
-        let headers = webhook.headers("msg_p5jXN8AQM9LWM0D4loKWxJek", Still.now(), r#"{"test": 2432232314}"#).unwrap();
-        assert_eq!(headers["webhook-timestamp"], "1614265330");
-        assert_eq!(headers["webhook-signature"], "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    }
-
-    #[test]
-    fn a_secret_that_is_short_or_of_another_form_is_refused_and_not_shown() {
-        for bad in ["", "secret", "whsec_c2hvcnQ=", "whsec_!!", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] {
-            let Err(error) = webhook(bad) else { panic!("{bad} was taken") };
-            assert!(matches!(error, WebhookError::Secret) && !error.to_string().contains("c2hvcnQ"));
-        }
-    }
 
     #[test]
     fn only_what_will_never_be_taken_counts_as_refused() {

@@ -36,7 +36,7 @@ pub(crate) use self::answer::holding;
 pub(crate) use self::pace::{TooSlow, UnderWay, paced};
 pub(crate) use self::places::Connection;
 pub use self::places::Places;
-pub use self::proxies::{Proxies, SourceFrom, SourceFromError};
+pub use self::proxies::{Proxies, SourceFrom, SourceFromError, introduced};
 
 /// How long a client may take for a request's head or the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,10 +12,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ppp::v2::{Addresses, Command, Header};
 use serde::Deserialize;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::outbound::Cidr;
+use tenure_outbound::Cidr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Hops that are looked at, from the right.
@@ -84,7 +83,7 @@ impl Proxies {
     }
 
     /// Where a request comes from that came over a connection of `peer`: the nearest address that isn't a trusted proxy's.
-    pub(super) fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn source(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.forwards(peer) {
             return peer;
         }
@@ -138,7 +137,10 @@ fn address(text: &str) -> Option<IpAddr> {
 
 /// Reads the header of the PROXY protocol with which a connection begins: whose connection it is. A proxy's own (`LOCAL`, as for its health
 /// checks), and one of a family without addresses, are the proxy's.
-pub(super) async fn introduced(stream: &mut TcpStream, peer: IpAddr) -> io::Result<IpAddr> {
+///
+/// # Errors
+/// The header is malformed, or doesn't come within five seconds.
+pub async fn introduced(stream: &mut (impl AsyncRead + Unpin), peer: IpAddr) -> io::Result<IpAddr> {
     let malformed = |why: &str| {
         io::Error::new(
             io::ErrorKind::InvalidData,

@@ -12,7 +12,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::signal::{Format, SignalKind, SignalSubject, SubjectKind};
 use tenure_credentials::entropy::OsEntropy;
 use tenure_credentials::signal::{github_signature, standard_signature, timed_signature};
-use tenure_engine::signals::adapters::cloud_event_type;
+use tenure_signals::cloud_event_type;
 
 use super::context::{Context, read_input, read_secret, today, word};
 use super::directory::{filtered, typed};

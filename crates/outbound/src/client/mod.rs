@@ -1,0 +1,225 @@
+//! The HTTP client: resolve, check, connect, TLS, bounds.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, StatusCode, Url, redirect};
+use serde::de::IgnoredAny;
+
+use crate::address::{Cidr, is_public};
+use crate::answer::{Answer, body_of};
+use crate::destination::Destination;
+use crate::error::{OutboundError, failed};
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// From resolving the name to the body's last byte.
+const TOTAL: Duration = Duration::from_secs(10);
+/// Destinations whose client is kept; issuers and receivers are few.
+const MAX_CLIENTS: usize = 64;
+const USER_AGENT: &str = concat!("tenure/", env!("CARGO_PKG_VERSION"));
+
+/// The client of everything that leaves over HTTP. Each exchange takes ten seconds at most, from resolving the name to the body's last byte.
+pub struct Outbound {
+    allow: Vec<Cidr>,
+    total: Duration,
+    /// A client for each origin, bound to the addresses that were checked; another answer of the resolver makes another client.
+    clients: Mutex<HashMap<String, (Vec<SocketAddr>, Client)>>,
+}
+
+impl Outbound {
+    /// A client that reaches public addresses, and those in `allow` although they are not.
+    pub fn new(allow: Vec<Cidr>) -> Self {
+        // A second installation fails and changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        Self {
+            allow,
+            total: TOTAL,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The bytes of a JSON document, at most `limit`; nothing but status 200 is taken.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn document(&self, from: &Destination, limit: usize) -> Result<Vec<u8>, OutboundError> {
+        self.in_time(async {
+            let request = self.client(from).await?.get(from.url().clone()).header(ACCEPT, "application/json");
+            let response = request.send().await.map_err(failed)?;
+            if response.status() != StatusCode::OK {
+                return Err(OutboundError::Status(response.status()));
+            }
+            let body = body_of(response, limit).await?;
+            match serde_json::from_slice::<IgnoredAny>(&body) {
+                Ok(_) => Ok(body),
+                Err(why) => Err(OutboundError::NotJson(why)),
+            }
+        })
+        .await
+    }
+
+    /// The JSON that a form is answered with, at most `limit` bytes, whatever the status unless it redirects: an OAuth error is JSON with status
+    /// 400. `basic` is the client's id and secret for HTTP basic authentication.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn post_form(
+        &self,
+        to: &Destination,
+        basic: Option<(&str, &str)>,
+        fields: &[(&str, &str)],
+        limit: usize,
+    ) -> Result<(StatusCode, Vec<u8>), OutboundError> {
+        self.in_time(async {
+            let mut request = self.client(to).await?.post(to.url().clone()).header(ACCEPT, "application/json");
+            if let Some((id, secret)) = basic {
+                // Both are form-encoded before they are joined (RFC 6749 §2.3.1).
+                request = request.basic_auth(form_encoded(id), Some(form_encoded(secret)));
+            }
+            let body = serde_urlencoded::to_string(fields).map_err(|error| OutboundError::Form(error.to_string()))?;
+            let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+            let response = request.send().await.map_err(failed)?;
+            let status = response.status();
+            if status.is_redirection() {
+                return Err(OutboundError::Status(status));
+            }
+            let body = body_of(response, limit).await?;
+            match serde_json::from_slice::<IgnoredAny>(&body) {
+                Ok(_) => Ok((status, body)),
+                Err(why) => Err(OutboundError::FormNotJson { status, why }),
+            }
+        })
+        .await
+    }
+
+    /// The answer to a body under these headers, whatever its status. `limit` says how many bytes of the answer's body are read at its status, if
+    /// any.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn post(
+        &self,
+        to: &Destination,
+        headers: HeaderMap,
+        body: String,
+        limit: impl FnOnce(StatusCode) -> Option<usize>,
+    ) -> Result<Answer, OutboundError> {
+        self.in_time(async {
+            let request = self.client(to).await?.post(to.url().clone()).headers(headers).body(body);
+            let response = request.send().await.map_err(failed)?;
+            let status = response.status();
+            let body = match limit(status) {
+                Some(limit) => body_of(response, limit).await.ok(),
+                None => None,
+            };
+            Ok(Answer { status, body })
+        })
+        .await
+    }
+
+    /// The status that JSON under a bearer token is answered with; the answer's body is not read.
+    ///
+    /// # Errors
+    /// See [`OutboundError`].
+    pub async fn post_json(&self, to: &Destination, bearer: &str, body: &str) -> Result<StatusCode, OutboundError> {
+        let mut token = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|error| OutboundError::Header(error.to_string()))?;
+        token.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, token);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.post(to, headers, body.to_owned(), |_| None).await.map(|answer| answer.status)
+    }
+
+    /// Whether the operator's rules keep a destination from being reached: its name leads to an address that is neither public nor allowed.
+    /// Connects to nothing; a name that can't be resolved is not forbidden.
+    pub async fn forbids(&self, to: &Destination) -> bool {
+        match self.in_time(to.resolve()).await {
+            Ok(addresses) => addresses.iter().any(|address| !self.may_reach(to.url(), address)),
+            Err(_) => false,
+        }
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, OutboundError>>) -> Result<T, OutboundError> {
+        let timely = tokio::time::timeout(self.total, work).await;
+        timely.unwrap_or_else(|_| Err(OutboundError::TooSlow(self.total)))
+    }
+
+    /// A client that can connect to nothing but the addresses that the destination's host has now, each of which is allowed.
+    async fn client(&self, to: &Destination) -> Result<Client, OutboundError> {
+        let addresses = self.addresses(to).await?;
+        let origin = to.origin();
+        if let Some((known, client)) = self.clients.lock().unwrap_or_else(PoisonError::into_inner).get(&origin)
+            && *known == addresses
+        {
+            return Ok(client.clone());
+        }
+        let client = connect_to(addresses.clone(), to.url().scheme() == "https").map_err(failed)?;
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(origin, (addresses, client.clone()));
+        Ok(client)
+    }
+
+    /// The addresses of a destination's host, each of which is allowed.
+    async fn addresses(&self, to: &Destination) -> Result<Vec<SocketAddr>, OutboundError> {
+        let addresses = to.resolve().await?;
+        let url = to.url();
+        // One bad address is enough: which of them a name leads to must not be the luck of the draw.
+        match addresses.iter().find(|address| !self.may_reach(url, address)) {
+            None => Ok(addresses),
+            Some(bad) => Err(OutboundError::Forbidden {
+                host: url.host_str().unwrap_or_default().to_owned(),
+                address: bad.ip(),
+                scheme: url.scheme().to_owned(),
+            }),
+        }
+    }
+
+    fn may_reach(&self, url: &Url, address: &SocketAddr) -> bool {
+        let listed = || self.allow.iter().any(|block| block.contains(address.ip()));
+        match url.scheme() {
+            "https" => is_public(address.ip()) || listed(),
+            "http" => listed(),
+            _ => false,
+        }
+    }
+}
+
+/// Resolves every name to the addresses that were checked.
+struct Checked(Vec<SocketAddr>);
+
+impl Resolve for Checked {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
+
+/// A text as a form's value is written.
+fn form_encoded(text: &str) -> String {
+    let pair = serde_urlencoded::to_string([("", text)]).unwrap_or_default();
+    pair.strip_prefix('=').unwrap_or_default().to_owned()
+}
+
+fn connect_to(addresses: Vec<SocketAddr>, tls: bool) -> reqwest::Result<Client> {
+    let builder = Client::builder()
+        .dns_resolver(Arc::new(Checked(addresses)))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(1);
+    // Without TLS there is no need for the system's certificates, which small containers lack.
+    let builder = if tls { builder.https_only(true) } else { builder.tls_certs_only([]) };
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests;
