@@ -76,7 +76,8 @@ pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
     };
     let heading: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
     let mut problems = Vec::new();
-    for (n, name) in heading.iter().enumerate() {
+    // All columns there are, and as many problems as are told: the rest of a longer heading says nothing more.
+    for (n, name) in heading.iter().enumerate().take(COLUMNS.len() + MAX_PROBLEMS) {
         if heading.iter().take(n).any(|earlier| earlier == name) {
             problems.push(FieldProblem::new(format!("heading.{name}"), "column_repeated", "name each column once"));
         } else if !COLUMNS.contains(&name.as_str()) {
@@ -93,6 +94,7 @@ pub fn read_csv(text: &str) -> Result<Vec<Row>, Vec<FieldProblem>> {
         }
     }
     if !problems.is_empty() {
+        problems.truncate(MAX_PROBLEMS);
         return Err(problems);
     }
     let mut raws = Vec::new();
@@ -252,10 +254,10 @@ fn understand(raws: Vec<Raw>, mut problems: Vec<FieldProblem>) -> Result<Vec<Row
         }
         rows.push(row);
         if problems.len() >= MAX_PROBLEMS {
-            problems.truncate(MAX_PROBLEMS);
             break;
         }
     }
+    problems.truncate(MAX_PROBLEMS);
     if problems.is_empty() { Ok(rows) } else { Err(problems) }
 }
 
