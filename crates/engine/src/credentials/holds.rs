@@ -262,7 +262,7 @@ fn could_release(kernel: &Kernel, person: &Person, scope: &Scope, owns: bool, pl
         resource: inventory(kind, id, ""),
         context: enabling(owns, placed_by, person.id),
     });
-    person.is_active() && placed_by != Some(person.id) && answer.allowed
+    person.is_active() && placed_by != Some(person.id) && answer.allowed()
 }
 
 async fn answers_for(kernel: &Kernel, scope: &Scope) -> Result<Option<PersonId>, OpError> {

@@ -253,7 +253,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
                     };
                     let event = steps::removal_event(kernel, "removal.confirmed", ControlPoint::Suspend, &removal, now)
                         .fact("digest", &removal.digest)
-                        .fact("policies", &answer.policies)
+                        .fact("policies", answer.policies())
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
@@ -323,7 +323,7 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
     );
     let event = steps::removal_event(kernel, "removal.released", ControlPoint::Resume, &removal, now)
         .fact("released_because", reason)
-        .fact("policies", &answer.policies)
+        .fact("policies", answer.policies())
         .fact("assurance", assurance_fact(caller));
     let event = notify(event, &removal.blast.owners, &[Role::Security], "A removal was released", &text);
     let mut changeset = Changeset::new(caller.actor(), now, event);

@@ -264,7 +264,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 .subject(id)
                 .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
-                .fact("policies", &answer.policies)
+                .fact("policies", answer.policies())
                 .fact("assurance", assurance_fact(caller));
             let mut changeset = Changeset::new(caller.actor(), now, event);
             fresh.expect(&mut changeset);

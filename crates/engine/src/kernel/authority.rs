@@ -6,7 +6,6 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
 use tenure_core::identity::delegation::Delegation;
 use tenure_core::identity::{Identity, Kind};
-use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::store::event::ControlPoint;
@@ -18,6 +17,8 @@ use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, reserved};
 
+pub(crate) use tenure_core::credential::gate::{identity_entity as identity, resource_entity as resource};
+
 pub(crate) fn person(person: &Person) -> Entity {
     Entity {
         kind: EntityType::Person,
@@ -26,33 +27,6 @@ pub(crate) fn person(person: &Person) -> Entity {
             ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
             ("active", Value::Bool(person.state == PersonState::Active)),
             ("class", Value::Text(person.class.as_str().to_owned())),
-        ]),
-    }
-}
-
-pub(crate) fn identity(identity: &Identity) -> Entity {
-    Entity {
-        kind: EntityType::Identity,
-        id: identity.id.to_string(),
-        attributes: Attributes::from([
-            ("kind", Value::Text(identity.kind.as_str().to_owned())),
-            ("state", Value::Text(identity.state.as_str().to_owned())),
-            ("environment", Value::Text(identity.charter.environment.clone().unwrap_or_default())),
-            ("owner", Value::Text(identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default())),
-            ("tier", Value::Text(identity.tier.as_str().to_owned())),
-        ]),
-    }
-}
-
-pub(crate) fn resource(resource: &Resource) -> Entity {
-    Entity {
-        kind: EntityType::Resource,
-        id: resource.id.to_string(),
-        attributes: Attributes::from([
-            ("type", Value::Text(resource.kind.clone())),
-            ("environment", Value::Text(resource.environment.clone())),
-            ("application", Value::Text(resource.application.to_string())),
-            ("data_domains", Value::Set(resource.data_domains.clone())),
         ]),
     }
 }
@@ -105,12 +79,8 @@ impl Kernel {
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
         if reserved::allows(caller, action, &resource, &context) {
-            return Ok(Answer {
-                allowed: true,
-                errored: false,
-                version: set.version(),
-                policies: vec![reserved::KERNEL.to_owned()],
-            });
+            #[expect(clippy::disallowed_methods, reason = "the compiled kernel allows it, so that no policy is asked (S-9)")]
+            return Ok(Answer::by_engine(true, false, set.version(), vec![reserved::KERNEL.to_owned()]));
         }
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
@@ -122,10 +92,10 @@ impl Kernel {
             resource,
             context,
         });
-        if answer.allowed {
+        if answer.allowed() {
             Ok(answer)
         } else {
-            let silent = answer.policies.is_empty() && !answer.errored;
+            let silent = answer.policies().is_empty() && !answer.errored();
             let detail = silent.then(|| {
                 format!(
                     "no policy permits {} here to this caller; docs/reference/policies.md says who may",
@@ -133,7 +103,7 @@ impl Kernel {
                 )
             });
             Err(OpError::Refused {
-                reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
+                reason: if answer.errored() { Reason::PolicyError } else { Reason::NotAllowed },
                 detail,
                 answer: Some(Box::new(answer)),
                 retry_after: None,

@@ -11,6 +11,7 @@ use tenure_core::store::changeset::{Changeset, Expect, Spend};
 use tenure_core::store::epoch::Epoch;
 use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
 use tenure_core::store::port::{Committed, Conflict, Outcome};
+use tenure_core::store::secret::{Pending, Secret};
 
 use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
@@ -59,9 +60,9 @@ impl Kernel {
         loop {
             match self.store.commit(changeset.clone()).await {
                 Outcome::Committed(committed) => {
-                    self.note_committed(committed.at);
+                    self.note_committed(committed.at());
                     if !is_routine(&changeset) {
-                        let covered = committed.position.index + u64::try_from(committed.leaf_hashes.len()).unwrap_or(0);
+                        let covered = committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
@@ -165,13 +166,18 @@ impl Kernel {
         Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
     }
 
+    /// The secret that waited for its commit (invariant 2).
+    pub(crate) fn released(pending: Pending<String>, committed: &Committed) -> Result<Secret<String>, OpError> {
+        pending.release(committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))
+    }
+
     /// Where a commit's first event stands, with the log's promise (S-3).
     pub(crate) async fn logged(&self, committed: &Committed) -> Result<Logged, OpError> {
         let keys = keys::deployment_keys(self).await?;
-        let leaf = committed.leaf_hashes.first().copied().unwrap_or_default();
-        let promise = keys.log.promise(committed.position.index, leaf, committed.at.as_micros());
+        let leaf = committed.leaf_hashes().first().copied().unwrap_or_default();
+        let promise = keys.log.promise(committed.position().index, leaf, committed.at().as_micros());
         Ok(Logged {
-            position: committed.position,
+            position: committed.position(),
             leaf_hash: crate::kernel::keys::base64url(&leaf),
             promise: promise.to_text(),
         })

@@ -69,7 +69,7 @@ impl Kernel {
                 .fact("fields_wrong", refusal.fields.len());
         }
         if let Some(answer) = refusal.answer {
-            event = event.fact("policies", &answer.policies).fact("policy_version", &answer.version);
+            event = event.fact("policies", answer.policies()).fact("policy_version", answer.version());
         }
         let mut changeset = Changeset::new(refusal.actor, now, event);
         changeset.spends.push(Spend {

@@ -122,8 +122,8 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
     if !of_class || judge.version() != request.policy_version || tenure_core::credential::gate::check(&answer).is_err() {
         let (route, answer) = Box::pin(route::choose_route(kernel, asker, &judged)).await?;
         request.route = route;
-        request.policies = answer.policies;
-        request.policy_version = answer.version;
+        request.policies = answer.policies().to_vec();
+        request.policy_version = answer.version().to_owned();
         request.votes.clear();
     }
     request.single_person = facts.context.single_person;

@@ -2,7 +2,7 @@
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
 use tenure_api::views::{Page, Resource as View};
-use tenure_core::base::id::{InvitationId, PersonId};
+use tenure_core::base::id::{EventId, InvitationId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::{Person, PersonState};
@@ -10,8 +10,8 @@ use tenure_core::people::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::secret::Secret;
-use tenure_credentials::opaque::{Minted, OpaqueKind};
+use tenure_core::store::secret::Pending;
+use tenure_credentials::opaque::Minted;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, administration, inventory};
@@ -33,7 +33,7 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
         .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.create", ask.person), async {
             kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
-            let ((secret, invitation), _) = kernel
+            let ((pending, invitation), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
                     let person = kernel.must::<Person>("person", ask.person).await?;
@@ -47,9 +47,9 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                     } else {
                         None
                     };
-                    let (secret, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, now);
-                    let event = kernel
-                        .event(now, "invitation.made", ControlPoint::Administer)
+                    let event = kernel.event(now, "invitation.made", ControlPoint::Administer);
+                    let (pending, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, event.id, now);
+                    let event = event
                         .subject(invitation.id)
                         .subject(ask.person)
                         .fact("replaces", ask.replaces)
@@ -61,12 +61,12 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                         fresh.expect(&mut changeset);
                     }
                     changeset.expect(&person).insert(&invitation);
-                    Ok((changeset, (secret, invitation)))
+                    Ok((changeset, (pending, invitation)))
                 })
                 .await?;
             Ok(InvitationMade {
                 record: view(&invitation, kernel.now()),
-                invitation: secret.expose().clone(),
+                invitation: Kernel::released(pending, &committed)?.expose().clone(),
             })
         })
         .await
@@ -163,17 +163,18 @@ pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resu
     Ok(end.page(items.collect()))
 }
 
-/// A new invitation and its secret.
+/// A new invitation and its secret, for the commit that writes it.
 pub(crate) fn new_invitation(
     kernel: &Kernel,
     person: PersonId,
     proposed_by: PersonId,
     single_person: bool,
     replaces: bool,
+    commit: EventId,
     now: Timestamp,
-) -> (Secret<String>, Invitation) {
+) -> (Pending<String>, Invitation) {
     let id = InvitationId::generate(now, kernel.entropy.as_ref());
-    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Invitation, id, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.invitation(id, commit, kernel.entropy.as_ref());
     let invitation = Invitation {
         id,
         person,

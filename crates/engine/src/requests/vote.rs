@@ -58,8 +58,8 @@ pub(crate) fn vote_event(
         .fact("approved_by", request.approvers())
         .fact("single_person", request.single_person)
         .fact("assurance", assurance_fact(caller))
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     match request.requested_by {
         tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
             let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());

@@ -227,7 +227,7 @@ impl Place<'_> {
                 .context
                 .extend(context.get(name).and_then(|given| value(&given)).map(|value| (name, value)));
         }
-        let is_new = |question: &Question| new.evaluate(question).allowed && !old.evaluate(question).allowed;
+        let is_new = |question: &Question| new.evaluate(question).allowed() && !old.evaluate(question).allowed();
         if !is_new(&question) {
             return None;
         }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 use tenure_api::requests::{Enrol, NewApplication, NewEnvironment, NewResource, Revocation, RevocationTarget};
 use tenure_core::base::id::{BindingId, GrantId, RequestId, SignalId};
+use tenure_core::base::time::Span;
 use tenure_core::finding::Finding;
 use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
 use tenure_core::identity::Kind;
