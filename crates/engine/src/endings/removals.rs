@@ -298,7 +298,12 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
     if placed_by == Some(by) {
         return Err(OpError::refused(Reason::SamePerson));
     }
-    let answer = kernel.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
+    let answer = kernel.allow(
+        caller,
+        Action::Enable,
+        inventory("removal", id, ""),
+        enabling(false, placed_by == Some(by), fresh),
+    )?;
     must_become(&stored, RemovalState::Released)?;
     let ending = blast::ending(kernel, &stored.subject, &stored.environments)
         .await?

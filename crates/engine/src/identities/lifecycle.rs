@@ -255,7 +255,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 caller,
                 Action::Enable,
                 inventory("identity", id, ""),
-                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
+                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by == Some(by), fresh),
             )?;
             let mut identity = (*stored.value).clone().resume(cause)?;
             dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;

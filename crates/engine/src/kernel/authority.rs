@@ -9,11 +9,10 @@ use tenure_core::identity::{Identity, Kind};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::RowKind;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness::Freshness;
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, reserved};
 
@@ -157,18 +156,6 @@ pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> 
         .await
 }
 
-/// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
-/// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
-pub(crate) async fn has_one_administrator(kernel: &Kernel) -> Result<bool, OpError> {
-    let query = ListQuery {
-        kind: RowKind::Person,
-        terms: vec!["role=administrator".into()],
-        after: None,
-        limit: 2,
-    };
-    Ok(kernel.store.list(&query).await?.rows.len() < 2)
-}
-
 /// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
 pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
     let same_person = caller.person_id() == Some(proposed_by);
@@ -188,12 +175,12 @@ pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
     }
 }
 
-pub(crate) fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
+/// The context of `enable`, as the schema has it. That the sign-in is fresh is proven by whoever asks.
+pub(crate) fn enabling(owns: bool, placed_by_self: bool, fresh: Freshness) -> Attributes {
     Attributes::from([
         ("owns", Value::Bool(owns)),
-        ("placed_by_self", Value::Bool(placed_by == Some(by))),
-        // Whoever is not fresh does not come as far as the policy.
-        ("fresh", Value::Bool(true)),
+        ("placed_by_self", Value::Bool(placed_by_self)),
+        ("fresh", fresh.fact()),
     ])
 }
 

@@ -17,7 +17,7 @@ use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::next_window;
-use crate::kernel::{Kernel, caller, epoch, keys, refresh};
+use crate::kernel::{Kernel, administrators, caller, epoch, keys, refresh};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -40,6 +40,7 @@ impl Kernel {
     /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when another set was
     /// put in force since, unless it takes authority away.
     pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        administrators::note(self, &mut changeset).await?;
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.

@@ -28,7 +28,7 @@ use crate::matters::{fulfilment, matter_facts};
 use crate::requests::content::is_hash_of;
 use crate::requests::facts::Facts;
 use crate::requests::route::{self, not_open};
-use crate::requests::vote;
+use crate::requests::vote::{self, Voter};
 
 /// Votes on a request. The last vote that it needs fulfils it in the same commit.
 ///
@@ -68,7 +68,7 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                         Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
                         stands => stands?,
                     };
-                    let (place, answer) = vote::place_of(kernel, caller, &request, &facts)?;
+                    let (place, answer) = vote::place_of(kernel, caller, fresh, &request, &facts)?;
                     request = request.vote(Vote {
                         by,
                         approves,
@@ -159,7 +159,13 @@ pub(crate) async fn vote_alone_on_policy(
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
     };
-    vote::allowed_by_proposed(person, request, facts, vote::context_of(Place::Administrator, false, request, facts))?;
+    let voter = Voter {
+        place: Place::Administrator,
+        fills: vote::fills(person, Place::Administrator, request, facts),
+        same_person: false,
+        fresh: freshness::freshness(kernel, caller, now).await?,
+    };
+    vote::allowed_by_proposed(person, request, facts, vote::context_of(voter, request, facts))?;
     approve_alone(kernel, caller, changeset, request, now).await?;
     proposal::put_in_force(kernel, changeset, set, request, now).await?;
     route::close_fulfilled(kernel, changeset, request, now);

@@ -14,6 +14,7 @@ use tenure_core::store::secret::Pending;
 use tenure_credentials::opaque::Minted;
 
 use crate::kernel::Kernel;
+use crate::kernel::administrators;
 use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -40,7 +41,7 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can sign in"));
                     }
-                    let alone = authority::has_one_administrator(kernel).await?;
+                    let alone = administrators::is_alone(kernel).await?;
                     // Alone, proposing is confirming.
                     let fresh = if alone {
                         Some(freshness::freshness(kernel, caller, now).await?)

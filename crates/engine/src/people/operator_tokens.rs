@@ -15,9 +15,9 @@ use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
+use crate::kernel::freshness;
 use crate::kernel::operation::Asked;
 use crate::people::setup::{self, OPERATOR_TOKEN_LIFE};
-use crate::people::sign_in;
 
 pub(crate) const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 
@@ -36,7 +36,7 @@ pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonI
             let ((pending, token), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::before_sign_in(kernel).await?;
+                    let fresh = freshness::before_sign_in(kernel).await?;
                     let person = kernel.must::<Person>("person", id).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can have one"));

@@ -17,13 +17,14 @@ use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::signing_key::KeyUse;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed, SetupToken};
 
+use crate::kernel::administrators::Administrators;
 use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
 use crate::kernel::{Kernel, freshness, keys};
+use crate::people::invitations;
 use crate::people::operator_tokens::operator_token;
-use crate::people::{invitations, sign_in};
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
@@ -120,6 +121,7 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
         .insert(&log_key)
         .insert(&receipt_key)
         .insert(&person)
+        .insert(&Administrators::only(person.id))
         .insert(&token);
     exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
     let Some(committed) = kernel.settle(changeset).await? else {
@@ -151,7 +153,7 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
         .decide(|| async {
             let now = kernel.now();
             let set_up = freshness::sign_in_is_set_up(kernel).await?;
-            let before_sign_in = if set_up { None } else { Some(sign_in::before_sign_in(kernel).await?) };
+            let before_sign_in = if set_up { None } else { Some(freshness::before_sign_in(kernel).await?) };
             let stored = kernel.must::<Person>("person", id).await?;
             if stored.state != PersonState::Active {
                 return Err(OpError::field("person", "person_not_active", "only an active person can administer"));

@@ -21,7 +21,7 @@ use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness::{self, Freshness, SignInSetUp};
+use crate::kernel::freshness::{self, SignInSetUp};
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, epoch};
 
@@ -103,17 +103,6 @@ pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changes
         changeset.event(event).replace(&stored, &revoked(&stored, now));
     }
     Ok(())
-}
-
-/// Demands that nobody has bound a sign-in yet: only until then do operator tokens stand for people.
-pub(crate) async fn before_sign_in(kernel: &Kernel) -> Result<Freshness, OpError> {
-    if freshness::sign_in_is_set_up(kernel).await? {
-        return Err(OpError::because(
-            Reason::NotAllowed,
-            "people sign in here: invite the person (POST /v1/invitations); automation uses a chartered identity of its own",
-        ));
-    }
-    Ok(Freshness { before_sign_in: true })
 }
 
 /// What entitles somebody to bind a sign-in: an invitation, else a fresh session of the person themselves.
