@@ -263,6 +263,7 @@ pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timesta
         Plan::Later(at) => {
             let event = kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Person.as_str())
                 .fact("until", at);

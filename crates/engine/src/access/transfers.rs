@@ -141,6 +141,7 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
             ..(*offering.transfer.value).clone()
         };
         let event = transfer_event(kernel, "identity.transferred", &transfer, now)
+            .enabling()
             .fact("to", to)
             .fact("policies", answer.policies())
             .fact("policy_version", answer.version())

@@ -86,6 +86,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
             now,
             kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Renewal.as_str())
                 .fact("until", opens),

@@ -9,7 +9,7 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::policy::set::InForce;
 use tenure_core::store::changeset::{Changeset, Expect, Spend};
 use tenure_core::store::epoch::Epoch;
-use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::store::event::{Actor, ControlPoint, Event, REFUSED, Via};
 use tenure_core::store::port::{Committed, Conflict, Outcome};
 use tenure_core::store::secret::{Pending, Secret};
 
@@ -44,7 +44,7 @@ impl Kernel {
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
-            Actor::Identity { id } if !issues_or_uses(&changeset) && !disables(&changeset) => {
+            Actor::Identity { id } if !issues_or_uses(&changeset) && !changeset.is_essential() => {
                 let spends = self.write_spends(&id, &changeset);
                 changeset.spends.extend(spends);
             }
@@ -53,8 +53,8 @@ impl Kernel {
         if epoch::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
-        let disables = disables(&changeset);
-        if !disables {
+        let takes = changeset.is_essential();
+        if !takes {
             changeset.expects.push(basis);
         }
         let mut attempt = 0;
@@ -95,8 +95,8 @@ impl Kernel {
         let standing = caller::stands(self, person, via).await?;
         standing.expect(changeset);
         let person = standing.person;
-        let disables = disables(changeset);
-        if !disables {
+        let takes = changeset.is_essential();
+        if !takes {
             let spends = self.write_spends(&person.id, changeset);
             changeset.spends.extend(spends);
         }
@@ -185,18 +185,10 @@ impl Kernel {
     }
 }
 
-/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9). What was approved or
-/// accepted gives some, though it may take other away along with it.
-fn disables(changeset: &Changeset) -> bool {
-    let gives = |event: &Event| matches!(event.kind, "request.fulfilled" | "identity.transferred");
-    let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
-    changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
-}
-
 /// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
 /// would give back.
 fn is_routine(changeset: &Changeset) -> bool {
-    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == "access.refused";
+    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == REFUSED;
     changeset.events.iter().all(routine)
 }
 

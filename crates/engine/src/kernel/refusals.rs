@@ -5,7 +5,7 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Answer;
 use tenure_core::store::changeset::{Changeset, Spend};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::{Actor, ControlPoint, REFUSED};
 
 use crate::kernel::aggregates::{self, WINDOW};
 use crate::kernel::counters::count;
@@ -56,7 +56,8 @@ impl Kernel {
             Actor::Stranger => "stranger".to_owned(),
         };
         let mut event = self
-            .event(now, "access.refused", refusal.control)
+            .event(now, REFUSED, refusal.control)
+            .noting()
             .fact("asked", refusal.asked)
             .fact("reason", refusal.code);
         for subject in &refusal.subjects {

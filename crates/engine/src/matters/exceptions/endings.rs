@@ -227,6 +227,7 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
         Plan::Later(at) => {
             let event = kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Exception.as_str())
                 .fact("until", at);
