@@ -128,7 +128,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         .fact("text", &set.text);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.event(route::opened_event(kernel, &request, &facts, now));
-                    if request.single_person {
+                    if votes::decides_alone(caller, &request) {
                         // Alone, it is put in force by the same commit that proposes it.
                         votes::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
                     } else {

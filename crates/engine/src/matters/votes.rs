@@ -6,7 +6,7 @@ use tenure_core::base::id::{IdentityId, RequestId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{BadTransition, Identity, IdentityState};
-use tenure_core::people::person::Person;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Question;
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::{BadVote, Place, Request, RequestState, Vote};
@@ -138,6 +138,11 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
         }
     }
     Ok(request)
+}
+
+/// Whether who asks decides it, too: the only administrator there is, and nobody else in their place (S-10).
+pub(crate) fn decides_alone(caller: &Caller, request: &Request) -> bool {
+    request.single_person && matches!(caller, Caller::Person { person, .. } if person.holds(Role::Administrator))
 }
 
 /// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
