@@ -1,5 +1,7 @@
 //! Prints how many signatures and checks one core does in a second: `cargo run --release -p tenure-credentials --example rates`.
 
+#![expect(clippy::disallowed_methods, reason = "a measurement: it goes by the machine's clock")]
+
 use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
