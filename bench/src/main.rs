@@ -1,5 +1,7 @@
 //! The bench: Tenure on both engines beside OpenBao, or beside another build of itself, in one run on one machine.
 
+#![expect(clippy::disallowed_methods, reason = "the bench is at the edge: it measures by the machine's clock")]
+
 mod assertion;
 mod compare;
 mod cpu;

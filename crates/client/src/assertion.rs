@@ -244,6 +244,7 @@ impl WorkloadKey {
         self.signed(&json!({"alg": self.algorithm(), "jwk": self.public_jwk(), "typ": typ}), claims)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a client at the edge: its keys and proofs are its own")]
     fn signed(&self, header: &Value, claims: &Value) -> String {
         let mut jws = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = match &self.0 {
@@ -360,6 +361,7 @@ pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     #[expect(clippy::panic, reason = "a process that can't draw randomness must not go on with predictable keys")]
+    #[expect(clippy::disallowed_methods, reason = "a client at the edge: its keys and proofs are its own")]
     fn fill(&self, buffer: &mut [u8]) {
         if aws_lc_rs::rand::fill(buffer).is_err() {
             panic!("the system's random generator failed");

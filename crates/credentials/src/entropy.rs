@@ -8,6 +8,7 @@ pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
     #[expect(clippy::panic, reason = "a process that can't draw randomness must not go on with predictable keys")]
+    #[expect(clippy::disallowed_methods, reason = "this is the Entropy port of the real world")]
     fn fill(&self, buffer: &mut [u8]) {
         if aws_lc_rs::rand::fill(buffer).is_err() {
             panic!("the system's random generator failed");

@@ -5,7 +5,6 @@
 //! signature holds; whatever is read before says `unverified` in its name. Only [`token::TokenSigner::sign`] makes an access token, and it
 //! takes the gate's [`tenure_core::credential::gate::Permit`] by value.
 
-pub mod api_key;
 pub mod assertion;
 pub mod certificate;
 pub mod dpop;

@@ -8,12 +8,16 @@ use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use tenure_core::base::entropy::Entropy;
-use tenure_core::base::id::{Id, IdKind};
-use tenure_core::store::secret::Secret;
+use tenure_core::base::id::{EventId, Id, IdKind, InvitationId, JoinTokenId, OperatorTokenId, SessionId, SourceId};
+use tenure_core::credential::Credential;
+use tenure_core::credential::gate::Permit;
+use tenure_core::store::port::Head;
+use tenure_core::store::secret::{Pending, Secret};
 use zeroize::Zeroizing;
 
 use crate::encoding::{from_base64url, push_prefixed, to_base64url};
-use crate::root::RootKey;
+use crate::root::{RootKey, SealError};
+use crate::signal::standard_secret;
 
 /// What every such token begins with.
 pub const PREFIX: &str = "tnr_";
@@ -134,9 +138,18 @@ impl fmt::Debug for Parsed {
 /// A new token and what is kept of it.
 #[derive(Debug)]
 pub struct Minted {
+    /// The token, to be shown once, after the commit that records it (invariant 2).
+    pub token: Pending<String>,
+    /// The keyed hash for its record, base64url.
+    pub hash: String,
+}
+
+/// A token that nothing records: of the set-up alone, and while there is no log that could.
+#[derive(Debug)]
+pub struct SetupToken {
     /// The token, to be shown once.
     pub token: Secret<String>,
-    /// The keyed hash for its record, base64url.
+    /// The keyed hash that it is held against, base64url.
     pub hash: String,
 }
 
@@ -149,8 +162,80 @@ impl OpaqueKeys {
         Self(Key::new(HMAC_SHA256, root.subkey("opaque token hash").expose()))
     }
 
-    /// A fresh token for the record `id`.
-    pub fn mint<K: IdKind>(&self, kind: OpaqueKind, id: Id<K>, entropy: &dyn Entropy) -> Minted {
+    /// An operator token, for the record `id` that `commit` writes.
+    pub fn operator_token(&self, id: OperatorTokenId, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        self.minted(OpaqueKind::Operator, id, commit, entropy)
+    }
+
+    /// A join token, for the record `id` that `commit` writes (S-15).
+    pub fn join_token(&self, id: JoinTokenId, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        self.minted(OpaqueKind::Join, id, commit, entropy)
+    }
+
+    /// The secret of a session, for the record `id` that `commit` writes (S-7).
+    pub fn session(&self, id: SessionId, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        self.minted(OpaqueKind::Session, id, commit, entropy)
+    }
+
+    /// The secret of an invitation, for the record `id` that `commit` writes (S-10).
+    pub fn invitation(&self, id: InvitationId, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        self.minted(OpaqueKind::Invitation, id, commit, entropy)
+    }
+
+    /// A token by which a source of signals authenticates, for the record `id` that `commit` writes (S-12).
+    pub fn source_token(&self, id: SourceId, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        self.minted(OpaqueKind::Source, id, commit, entropy)
+    }
+
+    /// A secret that a source of signals signs its deliveries with (S-12), for the record `id` that `commit` writes; that keeps it sealed, as the second
+    /// part is. With `standard` it has the form of Standard Webhooks.
+    ///
+    /// # Errors
+    /// It can't be sealed.
+    pub fn signing_secret(
+        &self,
+        (root, label): (&RootKey, &str),
+        id: SourceId,
+        standard: bool,
+        commit: EventId,
+        entropy: &dyn Entropy,
+    ) -> Result<(Pending<String>, String), SealError> {
+        let secret = if standard {
+            standard_secret(entropy)
+        } else {
+            self.mint(OpaqueKind::Source, id, entropy).0
+        };
+        let sealed = root.seal(label, &id.to_string(), secret.expose().as_bytes(), entropy)?;
+        Ok((Pending::new(secret, commit), sealed))
+    }
+
+    /// The API key that a permit of the gate allows, which it uses up (invariant 1); for the record that `commit` writes.
+    pub fn api_key(&self, permit: Permit, commit: EventId, entropy: &dyn Entropy) -> (Minted, Credential) {
+        let minted = self.minted(OpaqueKind::ApiKey, permit.credential(), commit, entropy);
+        let record = Credential {
+            hash: Some(minted.hash.clone()),
+            ..permit.record()
+        };
+        (minted, record)
+    }
+
+    /// A set-up token. No commit records it, so it is made only while the log is empty (S-10).
+    pub fn setup_token(&self, id: OperatorTokenId, head: Head, entropy: &dyn Entropy) -> Option<SetupToken> {
+        (head.size == 0).then(|| {
+            let (token, hash) = self.mint(OpaqueKind::Setup, id, entropy);
+            SetupToken { token, hash }
+        })
+    }
+
+    fn minted<K: IdKind>(&self, kind: OpaqueKind, id: Id<K>, commit: EventId, entropy: &dyn Entropy) -> Minted {
+        let (token, hash) = self.mint(kind, id, entropy);
+        Minted {
+            token: Pending::new(token, commit),
+            hash,
+        }
+    }
+
+    fn mint<K: IdKind>(&self, kind: OpaqueKind, id: Id<K>, entropy: &dyn Entropy) -> (Secret<String>, String) {
         let mut random = Zeroizing::new([0u8; SECRET_BYTES]);
         entropy.fill(random.as_mut());
         let secret = Secret::new(base62::<SECRET_LEN>(random.as_mut()));
@@ -163,10 +248,7 @@ impl OpaqueKeys {
         let checksum = checksum_of(&token);
         token.push_str(&checksum);
         let hash = to_base64url(hmac::sign(&self.0, &hashed(kind, &id, secret.expose())).as_ref());
-        Minted {
-            token: Secret::new(token),
-            hash,
-        }
+        (Secret::new(token), hash)
     }
 
     /// Whether the token is the one whose hash was kept; in constant time.

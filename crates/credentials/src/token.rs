@@ -69,9 +69,9 @@ impl TokenSigner {
             authorization_details: permit.task().map(|task| [TaskDetail { kind: TASK_DETAIL, task }]),
         };
         let mut payload = Vec::with_capacity(512);
-        // Writing plain text and numbers into memory has no way to fail; were there one, the token would be refused everywhere.
-        let _ = serde_json::to_writer(&mut payload, &claims);
-        Ok(Pending::new(sign_compact(&self.key, &self.header, &payload)?, commit))
+        // Writing plain text and numbers into memory has no way to fail; were there one, nothing would be signed.
+        serde_json::to_writer(&mut payload, &claims).map_err(|_| BadKey)?;
+        Ok(Pending::new(Secret::new(sign_compact(&self.key, &self.header, &payload)?), commit))
     }
 }
 

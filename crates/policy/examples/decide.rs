@@ -1,5 +1,7 @@
 //! How long a decision takes with the default set: `cargo run --release -p tenure-policy --example decide`.
 
+#![expect(clippy::disallowed_methods, reason = "a measurement: it goes by the machine's clock")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

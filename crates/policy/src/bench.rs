@@ -123,10 +123,8 @@ pub struct Outcome<'a> {
 impl Outcome<'_> {
     /// Whether the answer is the one that the case wants, for the same reasons and without an error.
     pub fn passed(&self) -> bool {
-        let Answer {
-            allowed, errored, policies, ..
-        } = &self.answer;
-        !errored && *allowed == (self.case.expect == Expect::Allow) && *policies == self.case.because
+        let answer = &self.answer;
+        !answer.errored() && answer.allowed() == (self.case.expect == Expect::Allow) && answer.policies() == self.case.because
     }
 }
 

@@ -93,7 +93,7 @@ pub fn replay<'a>(asked: impl IntoIterator<Item = &'a (Question, Answer)>, new: 
     let mut changed = Vec::new();
     for (question, was) in asked {
         let becomes = new.decide(question);
-        if becomes.allowed != was.allowed {
+        if becomes.allowed() != was.allowed() {
             changed.push(Changed {
                 question: question.into(),
                 was: was.into(),

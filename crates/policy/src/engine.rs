@@ -154,12 +154,7 @@ impl CedarPolicy {
         let version = self.version.clone();
         match self.ask(question) {
             Some(response) => answer(question.action, &response, version),
-            None => Answer {
-                allowed: false,
-                errored: true,
-                version,
-                policies: Vec::new(),
-            },
+            None => said(false, true, version, Vec::new()),
         }
     }
 }
@@ -195,12 +190,12 @@ fn answer(action: Action, response: &Response, version: String) -> Answer {
     }
     policies.sort_unstable();
     policies.dedup();
-    Answer {
-        allowed,
-        errored,
-        version,
-        policies,
-    }
+    said(allowed, errored, version, policies)
+}
+
+#[expect(clippy::disallowed_methods, reason = "here the policy engine answers")]
+const fn said(allowed: bool, errored: bool, version: String, policies: Vec<String>) -> Answer {
+    Answer::by_engine(allowed, errored, version, policies)
 }
 
 fn failing(error: &AuthorizationError) -> String {

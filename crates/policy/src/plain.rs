@@ -110,9 +110,9 @@ pub struct PlainAnswer {
 impl From<&Answer> for PlainAnswer {
     fn from(answer: &Answer) -> Self {
         Self {
-            allowed: answer.allowed,
-            errored: answer.errored,
-            policies: answer.policies.clone(),
+            allowed: answer.allowed(),
+            errored: answer.errored(),
+            policies: answer.policies().to_vec(),
         }
     }
 }

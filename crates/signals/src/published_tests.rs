@@ -15,6 +15,7 @@ const OURS: [&str; 5] = ["workflow_run", "push", "repository", "release", "deplo
 /// GitHub itself and its Enterprise Servers.
 const SITES: [&str; 6] = ["api.github.com", "ghes-31", "ghes-32", "ghes-33", "ghes-34", "ghes-35"];
 
+#[expect(clippy::disallowed_methods, reason = "a test at the edge")]
 fn peers() -> PathBuf {
     let given = std::env::var_os("TENURE_TEST_PEERS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers"));

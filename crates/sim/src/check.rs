@@ -83,9 +83,9 @@ impl Checker {
         } = observed;
         if let Outcome::Committed(committed) = told {
             let issuance = changeset.events.iter().any(|event| event.kind == "credential.issued");
-            let entry = usize::try_from(committed.position.index).ok().and_then(|index| after.entries.get(index));
-            if entry.is_none_or(|entry| committed.leaf_hashes.first() != Some(&entry.hash)) {
-                let what = format!("the commit {} was acknowledged at {} and is not there", changeset.id, committed.position);
+            let entry = usize::try_from(committed.position().index).ok().and_then(|index| after.entries.get(index));
+            if entry.is_none_or(|entry| committed.leaf_hashes().first() != Some(&entry.hash)) {
+                let what = format!("the commit {} was acknowledged at {} and is not there", changeset.id, committed.position());
                 return Err((if issuance { "inv2" } else { "inv3" }, what));
             }
         }

@@ -202,12 +202,10 @@ impl FaultyStore {
             _ => false,
         };
         (loses && self.shared.roll() < 100).then(|| {
-            Outcome::Committed(Committed {
-                id: changeset.id,
-                position: tenure_core::store::row::Position::at(before.head.size),
-                at: changeset.at,
-                leaf_hashes: vec![[0; 32]; changeset.events.len()],
-            })
+            let position = tenure_core::store::row::Position::at(before.head.size);
+            let hashes = vec![[0; 32]; changeset.events.len()];
+            #[expect(clippy::disallowed_methods, reason = "a store that lies is what is planted")]
+            Outcome::Committed(Committed::by_store(changeset.id, position, changeset.at, hashes))
         })
     }
 

@@ -3,6 +3,7 @@
 //! Each of 32 callers, again and again: ten rows are expected as they were read, a credential with a term is inserted,
 //! a proof id is used up, a budget is spent from, one event is recorded.
 
+#![expect(clippy::disallowed_methods, reason = "a measurement: it goes by the machine's clock")]
 #![expect(clippy::expect_used, reason = "a measurement that can't run ends by panicking")]
 
 use std::sync::Arc;

@@ -271,7 +271,7 @@ impl<'a> Judge<'a, '_> {
         self.check_fences(changeset)?;
         let spent = self.check_spends(changeset)?;
         let committed = self.append(changeset)?;
-        self.write(changeset, committed.position, bases, spent);
+        self.write(changeset, committed.position(), bases, spent);
         Ok(Outcome::Committed(committed))
     }
 
@@ -282,12 +282,12 @@ impl<'a> Judge<'a, '_> {
                 Some((outcome, true)) if first => self.outcomes.get(*outcome).cloned(),
                 Some(_) => Some(reused(event)),
                 None => match self.view.original(event.id(), changeset.events.len())? {
-                    Some(original) if first => Some(Outcome::Committed(Committed {
-                        id: changeset.id,
-                        position: Position::at(original.index),
-                        at: original.at,
-                        leaf_hashes: original.leaf_hashes,
-                    })),
+                    Some(original) if first => Some(Outcome::Committed(durable(
+                        changeset.id,
+                        Position::at(original.index),
+                        original.at,
+                        original.leaf_hashes,
+                    ))),
                     Some(_) => Some(reused(event)),
                     None => None,
                 },
@@ -468,12 +468,7 @@ impl<'a> Judge<'a, '_> {
             last_at: at,
         };
         self.writes.entries.append(&mut entries);
-        Ok(Committed {
-            id: changeset.id,
-            position: Position::at(from),
-            at,
-            leaf_hashes,
-        })
+        Ok(durable(changeset.id, Position::at(from), at, leaf_hashes))
     }
 
     fn write(&mut self, changeset: &'a Prepared, position: Position, bases: Vec<Base>, spent: Vec<Spent<'a>>) {
@@ -515,6 +510,12 @@ impl<'a> Judge<'a, '_> {
             self.writes.erase.push(subject);
         }
     }
+}
+
+/// What every store tells of a commit that it has made durable.
+#[expect(clippy::disallowed_methods, reason = "here the stores prove it")]
+const fn durable(id: EventId, position: Position, at: Timestamp, leaf_hashes: Vec<[u8; 32]>) -> Committed {
+    Committed::by_store(id, position, at, leaf_hashes)
 }
 
 fn reused(event: &PreparedEvent) -> Outcome {

@@ -39,6 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store paces its batches by the machine's clock, and decides nothing by it"
+    )]
     fn only_a_smaller_batch_waits_and_not_for_long() {
         let mut pace = Pace::new();
         let now = Instant::now();

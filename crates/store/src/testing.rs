@@ -163,6 +163,7 @@ pub fn durable_postgres() -> TestPostgres {
 }
 
 /// The server that is shared between processes, if `TENURE_TEST_POSTGRES` names one: what is kept there is found by other tests.
+#[expect(clippy::disallowed_methods, reason = "a database for tests: where it is says the environment")]
 pub fn shared_postgres() -> Option<String> {
     std::env::var(SERVER).ok()
 }
@@ -198,6 +199,7 @@ struct Server {
 }
 
 impl Server {
+    #[expect(clippy::disallowed_methods, reason = "a database for tests: where it is says the environment")]
     fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock();
@@ -266,6 +268,7 @@ impl Server {
         server
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a database for tests: where it is says the environment")]
     fn wait_until_ready(&self) {
         let started = Instant::now();
         while let Err(error) = self.try_execute("SELECT 1") {

@@ -52,6 +52,7 @@ fn webhook_of(webhook: &WebhookConfig, outbound: &Arc<Outbound>, url: &str, cloc
 }
 
 /// A secret from its variable, or else from its file, without the line's end.
+#[expect(clippy::disallowed_methods, reason = "the binary's configuration: settings are read here, and handed in")]
 fn secret(variable: &str, file: Option<&PathBuf>) -> anyhow::Result<Option<Secret<String>>> {
     if let Ok(text) = std::env::var(variable) {
         return Ok(Some(Secret::new(text)));

@@ -456,6 +456,7 @@ pub(crate) fn make_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The root key from the environment or its file; the file is made only if `create` says so.
+#[expect(clippy::disallowed_methods, reason = "the binary's configuration: settings are read here, and handed in")]
 pub(crate) fn root_key(config: &Config, create: bool) -> anyhow::Result<RootKey> {
     if let Ok(text) = std::env::var("TENURE_ROOT_KEY") {
         return RootKey::from_text(&text).context("TENURE_ROOT_KEY is no root key");

@@ -120,6 +120,9 @@ pub struct Span(i64);
 const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 impl Span {
+    /// Longer than anything.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// This many microseconds; a negative number is zero.
     pub const fn from_micros(micros: i64) -> Self {
         Self(if micros < 0 { 0 } else { micros })

@@ -198,6 +198,11 @@ pub struct Person {
 }
 
 impl Person {
+    /// The term that people who hold a role are listed by.
+    pub fn role_term(role: Role) -> String {
+        format!("role={}", role.as_str())
+    }
+
     /// A person at work without anything else known about them.
     pub fn new(id: PersonId, name: String, email: Option<String>, roles: Vec<Role>, now: Timestamp) -> Self {
         Self {
@@ -242,7 +247,7 @@ impl Record for Person {
     }
     fn terms(&self) -> Vec<String> {
         let mut terms = vec![format!("state={}", self.state.as_str())];
-        terms.extend(self.roles.iter().map(|role| format!("role={}", role.as_str())));
+        terms.extend(self.roles.iter().map(|role| Self::role_term(*role)));
         terms.push(format!("class={}", self.class.as_str()));
         terms.extend(self.manager.map(|manager| format!("manager={manager}")));
         terms.extend(self.teams.iter().map(|team| format!("team={team}")));

@@ -209,17 +209,53 @@ pub struct Question {
     pub context: Attributes,
 }
 
-/// An answer of the policy engine.
+/// An answer of the policy engine. Nobody changes what it says, and the gate takes none from others: it asks by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    allowed: bool,
+    errored: bool,
+    version: String,
+    policies: Vec<String>,
+}
+
+impl Answer {
+    /// What a policy engine says: whether it is allowed, whether a policy failed to evaluate, the set that was asked, and the policies that
+    /// determined it. Only engines answer: `clippy.toml` has a lint for it.
+    pub const fn by_engine(allowed: bool, errored: bool, version: String, policies: Vec<String>) -> Self {
+        Self {
+            allowed,
+            errored,
+            version,
+            policies,
+        }
+    }
+    /// What several denials have in common: the policies that each of them names. Those that only some name don't explain why nothing was allowed.
+    pub fn common_denial(denials: &[Self]) -> Self {
+        let everywhere = |policy: &&String| denials.iter().all(|denial| denial.policies.contains(policy));
+        let first = denials.first();
+        Self {
+            allowed: false,
+            errored: false,
+            version: first.map(|first| first.version.clone()).unwrap_or_default(),
+            policies: first.into_iter().flat_map(|first| &first.policies).filter(everywhere).cloned().collect(),
+        }
+    }
     /// Whether it is allowed.
-    pub allowed: bool,
-    /// Whether a policy failed to evaluate: then `allowed` is false for what enables.
-    pub errored: bool,
+    pub const fn allowed(&self) -> bool {
+        self.allowed
+    }
+    /// Whether a policy failed to evaluate: then it is not allowed, if it enables.
+    pub const fn errored(&self) -> bool {
+        self.errored
+    }
     /// The policy set that was asked: the hash of its text.
-    pub version: String,
+    pub fn version(&self) -> &str {
+        &self.version
+    }
     /// The policies that determined the answer, by their `@id`.
-    pub policies: Vec<String>,
+    pub fn policies(&self) -> &[String] {
+        &self.policies
+    }
 }
 
 /// A policy engine.

@@ -3,7 +3,7 @@
 use crate::base::id::EventId;
 use crate::base::time::Timestamp;
 use crate::store::due::DueKind;
-use crate::store::event::{Actor, ControlPoint, Event, Unwritable};
+use crate::store::event::{Actor, Effect, Event, Unwritable};
 use crate::store::row::{Record, RowKey, RowKind, Stored};
 
 /// What must still be so when the commit happens.
@@ -123,17 +123,9 @@ impl Changeset {
         self.unwritable.as_ref().or_else(|| self.events.iter().find_map(Event::unwritable))
     }
 
-    /// Whether space is reserved for it (S-16): it takes authority away or lets somebody in who can, and nothing that rides along gives any.
-    pub fn is_essential(&self) -> bool {
-        // A refusal takes nothing, whatever was asked for.
-        let takes =
-            |event: &Event| event.kind != "access.refused" && matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
-        let gives = |event: &Event| {
-            matches!(
-                event.control,
-                ControlPoint::Approve | ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Resume | ControlPoint::Administer
-            ) || matches!(event.kind, "request.fulfilled" | "identity.transferred")
-        };
+    /// What it does to anybody's authority, all in all: what its events say, held against the rows that it writes. It takes only if something of it does
+    /// and nothing that rides along gives any.
+    pub fn effect(&self) -> Effect {
         // What proves or confers something is not new in a commit that only takes away.
         let confers = |put: &Put| match put.key.kind {
             RowKind::Credential
@@ -148,17 +140,28 @@ impl Changeset {
             RowKind::Session => put.replaces == 0 && !self.stands_for_stopping,
             _ => false,
         };
-        (self.stands_for_stopping || self.events.iter().any(takes)) && !self.events.iter().any(gives) && !self.puts.iter().any(confers)
+        let any = |effect| self.events.iter().any(|event| event.effect() == effect);
+        if any(Effect::Enables) || self.puts.iter().any(confers) {
+            Effect::Enables
+        } else if any(Effect::Takes) || self.stands_for_stopping {
+            Effect::Takes
+        } else if any(Effect::Changes) {
+            Effect::Changes
+        } else {
+            Effect::Notes
+        }
+    }
+
+    /// Whether it takes authority away, or lets somebody in who can: space is reserved for it (S-16), and neither a budget nor another policy set stands
+    /// in its way (S-9).
+    pub fn is_essential(&self) -> bool {
+        self.effect() == Effect::Takes
     }
 
     /// Whether it may be written while a checkpoint outside contradicts the log (S-1): it takes authority away, or says what was seen and
     /// confers nothing.
     pub fn confers_nothing(&self) -> bool {
-        let seen = |event: &Event| {
-            matches!(event.control, ControlPoint::Use | ControlPoint::Review)
-                || matches!(event.kind, "access.refused" | "log.contradicted" | "deadline.postponed" | "deadline.dropped")
-        };
-        self.is_essential() || (self.events.iter().all(seen) && !self.puts.iter().any(|put| put.replaces == 0 && put.key.kind == RowKind::Session))
+        matches!(self.effect(), Effect::Takes | Effect::Notes)
     }
 
     /// Adds a further event.
@@ -226,6 +229,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
+    use crate::store::event::{ControlPoint, REFUSED};
     use crate::store::row::RowKind;
 
     /// A record with a number that JSON may have no word for, and keys that it may not take.
@@ -243,7 +247,12 @@ mod tests {
     }
 
     fn changeset(events: &[(&'static str, ControlPoint)]) -> Changeset {
-        let mut events = events.iter().map(|(kind, control)| Event::new(EventId::from_u128(1), kind, *control));
+        let made = |(kind, control): &(&'static str, ControlPoint)| match *kind {
+            "identity.transferred" => Event::new(EventId::from_u128(1), kind, *control).enabling(),
+            REFUSED => Event::new(EventId::from_u128(1), kind, *control).noting(),
+            _ => Event::new(EventId::from_u128(1), kind, *control),
+        };
+        let mut events = events.iter().map(made);
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
         changeset.events.extend(events);
         changeset
@@ -287,7 +296,29 @@ mod tests {
             assert!(!with_new(changeset(&[revoked]), kind).is_essential(), "{kind:?} rides along");
         }
         for control in [ControlPoint::Use, ControlPoint::Suspend, ControlPoint::Revoke, ControlPoint::Retire] {
-            assert!(!changeset(&[("access.refused", control)]).is_essential(), "{control:?} was refused");
+            assert!(!changeset(&[(REFUSED, control)]).is_essential(), "{control:?} was refused");
+        }
+    }
+
+    #[test]
+    fn a_changeset_does_what_the_strongest_of_its_events_and_rows_does() {
+        let (asked, seen) = (("request.opened", ControlPoint::Request), ("finding.opened", ControlPoint::Review));
+        let (revoked, issued) = (("credential.revoked", ControlPoint::Revoke), ("credential.issued", ControlPoint::Issue));
+        for (events, effect) in [
+            (vec![seen], Effect::Notes),
+            (vec![seen, asked], Effect::Changes),
+            (vec![seen, asked, revoked], Effect::Takes),
+            (vec![seen, asked, revoked, issued], Effect::Enables),
+        ] {
+            assert_eq!(changeset(&events).effect(), effect);
+            assert_eq!(changeset(&events).is_essential(), effect == Effect::Takes);
+            assert_eq!(changeset(&events).confers_nothing(), matches!(effect, Effect::Takes | Effect::Notes));
+            // Whatever its events say, a row that confers something is new in it.
+            assert_eq!(with_new(changeset(&events), RowKind::Grant).effect(), Effect::Enables);
+        }
+        // What was refused takes nothing, and stands in nobody's way.
+        for control in [ControlPoint::Suspend, ControlPoint::Issue] {
+            assert_eq!(changeset(&[(REFUSED, control)]).effect(), Effect::Notes);
         }
     }
 

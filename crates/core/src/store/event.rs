@@ -98,6 +98,35 @@ impl ControlPoint {
     }
 }
 
+/// The kind of an event that says what was refused.
+pub const REFUSED: &str = "access.refused";
+
+/// What an event does to anybody's authority. Who makes the event says it; what the rows of its commit do is held against it
+/// ([`Changeset::effect`](crate::store::changeset::Changeset::effect)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It lets somebody do more, or may.
+    Enables,
+    /// It takes authority away.
+    Takes,
+    /// It changes something, and neither gives nor takes by itself: what was asked for, whose something is.
+    Changes,
+    /// It says what was seen, and changes nothing that anybody rests on.
+    Notes,
+}
+
+impl ControlPoint {
+    /// What an event at this control point does, unless its maker says otherwise.
+    pub const fn effect(self) -> Effect {
+        match self {
+            Self::Approve | Self::Issue | Self::Renew | Self::Resume | Self::Administer => Effect::Enables,
+            Self::Suspend | Self::Revoke | Self::Retire => Effect::Takes,
+            Self::Request | Self::Change | Self::Transfer => Effect::Changes,
+            Self::Use | Self::Review => Effect::Notes,
+        }
+    }
+}
+
 /// A field that concerns a person: the leaf holds a salted commitment, the value stands beside the log and can be erased.
 #[derive(Clone)]
 pub struct Personal {
@@ -135,6 +164,8 @@ pub struct Event {
     pub data: Map<String, Value>,
     /// Facts about persons.
     pub personal: Vec<Personal>,
+    /// What it does to anybody's authority. It is not written.
+    effect: Effect,
     /// The first of its facts that can't be told.
     unwritable: Option<Unwritable>,
 }
@@ -149,8 +180,28 @@ impl Event {
             subjects: Vec::new(),
             data: Map::new(),
             personal: Vec::new(),
+            effect: control.effect(),
             unwritable: None,
         }
+    }
+
+    /// What it does to anybody's authority.
+    pub const fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The event, which lets somebody do more although its control point doesn't say so.
+    #[must_use]
+    pub fn enabling(mut self) -> Self {
+        self.effect = Effect::Enables;
+        self
+    }
+
+    /// The event, which only says what was seen although its control point doesn't say so.
+    #[must_use]
+    pub fn noting(mut self) -> Self {
+        self.effect = Effect::Notes;
+        self
     }
 
     /// What of it can't be told: a changeset with it is not written.

@@ -47,13 +47,22 @@ impl Floor {
                 | RowKind::Exception
                 | RowKind::Policy
                 | RowKind::Deployment
-        ) || Self::guards_absence(kind)
+                | RowKind::Cut
+                | RowKind::Hold
+                | RowKind::Epoch
+                | RowKind::Contradiction
+        )
     }
 
-    /// Whether a row of this kind takes authority away by being there, so that its first writing has a floor already. Of the others there is
-    /// nothing older than the first.
-    pub const fn guards_absence(kind: RowKind) -> bool {
-        matches!(kind, RowKind::Cut | RowKind::Hold | RowKind::Epoch | RowKind::Contradiction)
+    /// Whether a row takes authority away by being there, so that its first writing has a floor already: a cut, a hold, that people sign in, which policy
+    /// set is in force, who administers. Of the others there is nothing older than the first.
+    pub fn guards_absence(key: &RowKey) -> bool {
+        matches!(
+            (key.kind, key.id.as_str()),
+            (RowKind::Cut | RowKind::Hold | RowKind::Epoch | RowKind::Contradiction, _)
+                | (RowKind::Deployment, "sign-in" | "administrators")
+                | (RowKind::Policy, "in-force")
+        )
     }
 
     /// Whether a row goes at its end without an event, or is the floor of one that does: then its absence says nothing, and refuses whoever

@@ -30,14 +30,33 @@ pub enum StoreError {
 /// Proof that a changeset is durable. Only a store makes one; it names the commit, so that it opens no other's [`crate::store::secret::Pending`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
+    id: EventId,
+    position: Position,
+    at: Timestamp,
+    leaf_hashes: Vec<[u8; 32]>,
+}
+
+impl Committed {
+    /// A commit that is durable, as the store that wrote it says. Nobody else may: `clippy.toml` has a lint for it.
+    pub const fn by_store(id: EventId, position: Position, at: Timestamp, leaf_hashes: Vec<[u8; 32]>) -> Self {
+        Self { id, position, at, leaf_hashes }
+    }
     /// The changeset's id.
-    pub id: EventId,
+    pub const fn id(&self) -> EventId {
+        self.id
+    }
     /// The position of its first event; the others follow it.
-    pub position: Position,
+    pub const fn position(&self) -> Position {
+        self.position
+    }
     /// The time that its events carry: the decision's, or the last committed time if that was later (S-4).
-    pub at: Timestamp,
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
     /// The leaf hashes of its events, in order.
-    pub leaf_hashes: Vec<[u8; 32]>,
+    pub fn leaf_hashes(&self) -> &[[u8; 32]] {
+        &self.leaf_hashes
+    }
 }
 
 /// What a precondition failed on.

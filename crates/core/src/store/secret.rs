@@ -47,18 +47,15 @@ pub struct Pending<T: Zeroize> {
     commit: EventId,
 }
 
-impl<T: Zeroize + Clone> Pending<T> {
+impl<T: Zeroize> Pending<T> {
     /// Binds a value to the commit that must come first.
-    pub const fn new(value: T, commit: EventId) -> Self {
-        Self {
-            value: Secret::new(value),
-            commit,
-        }
+    pub const fn new(value: Secret<T>, commit: EventId) -> Self {
+        Self { value, commit }
     }
 
     /// The value, once the very commit that records it is durable. The proof of another commit gives `None`.
     pub fn release(self, committed: &Committed) -> Option<Secret<T>> {
-        (committed.id == self.commit).then(|| self.value.clone())
+        (committed.id() == self.commit).then_some(self.value)
     }
 }
 

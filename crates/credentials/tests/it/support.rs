@@ -21,7 +21,7 @@ use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, Verification, WhenUnreachable};
 use tenure_core::people::person::{Person, Role};
-use tenure_core::policy::Answer;
+use tenure_core::policy::{Answer, Attributes, PolicyEngine, Question};
 use tenure_core::store::epoch::Trust;
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::{Position, Stored};
@@ -231,13 +231,29 @@ pub fn permit_bound(actions: &[&str], confirmation: Option<&Confirmation>, task:
         delegation: None,
         may_act,
     };
-    let answer = Answer {
-        allowed: true,
-        errored: false,
-        version: String::new(),
-        policies: vec![],
-    };
-    standing.permit(ask, &held, &answer).unwrap()
+    standing.consider(&Allows, ask, &held, Attributes::new()).permit().unwrap()
+}
+
+/// A policy that allows whatever it is asked.
+struct Allows;
+
+impl PolicyEngine for Allows {
+    #[expect(clippy::disallowed_methods, reason = "it is a policy engine")]
+    fn decide(&self, _: &Question) -> Answer {
+        Answer::by_engine(true, false, String::new(), vec![])
+    }
+    fn version(&self) -> String {
+        String::new()
+    }
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        vec![]
+    }
+}
+
+/// A store's word that this commit is durable.
+#[expect(clippy::disallowed_methods, reason = "it stands for a store")]
+pub fn committed(id: EventId) -> Committed {
+    Committed::by_store(id, Position::at(5), now(), vec![])
 }
 
 pub fn commit() -> EventId {
@@ -245,14 +261,7 @@ pub fn commit() -> EventId {
 }
 
 pub fn release(pending: Pending<String>) -> Secret<String> {
-    pending
-        .release(&Committed {
-            id: commit(),
-            position: Position::at(5),
-            at: now(),
-            leaf_hashes: vec![],
-        })
-        .unwrap()
+    pending.release(&committed(commit())).unwrap()
 }
 
 pub fn kid() -> SigningKeyId {

@@ -8,8 +8,6 @@ use tenure_core::base::entropy::SeededEntropy;
 use tenure_core::base::id::{CredentialId, EventId, IdentityId, ResourceId, SigningKeyId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::delegation::{Delegation, MayAct};
-use tenure_core::store::port::Committed;
-use tenure_core::store::row::Position;
 use tenure_core::store::secret::Secret;
 use tenure_core::trust::confirmation::Confirmation;
 use tenure_core::trust::signing_key::SigningAlgorithm;
@@ -18,7 +16,9 @@ use tenure_credentials::key::{VerifyingKey, public_of};
 use tenure_credentials::receipt::{ReceiptSigner, verify_receipt};
 use tenure_credentials::token::{AccessClaims, SignedToken, TokenSigner, actors, subject, task_details, verify_access_token};
 
-use crate::support::{CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, kid, now, permit, permit_bound, release, seed, signer, with, workload};
+use crate::support::{
+    CLIENT, ISSUER, NOW, Workload, access_token, b64, commit, committed, kid, now, permit, permit_bound, release, seed, signer, with, workload,
+};
 
 fn ours() -> [VerifyingKey; 1] {
     [VerifyingKey::new(kid(), &public_of(&seed()).unwrap()).unwrap()]
@@ -168,12 +168,6 @@ fn incomplete_claims_are_refused() {
 #[test]
 fn a_token_leaves_only_with_the_proof_of_its_own_commit() {
     let signer = signer();
-    let committed = |id| Committed {
-        id,
-        position: Position::at(1),
-        at: now(),
-        leaf_hashes: vec![],
-    };
     assert!(
         signer
             .sign(permit(&["read"]), ISSUER, commit())

@@ -166,7 +166,7 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
                 .fact("reason", reason)
                 .fact("placed_by", placed_by)
                 .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
-                .fact("policies", &answer.policies)
+                .fact("policies", answer.policies())
                 .fact("assurance", assurance_fact(caller));
             let mut changeset = Changeset::new(caller.actor(), now, event);
             fresh.expect(&mut changeset);
@@ -265,6 +265,7 @@ pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timesta
         Plan::Later(at) => {
             let event = kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Person.as_str())
                 .fact("until", at);

@@ -83,6 +83,7 @@ pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timesta
     }
     let event = kernel
         .event(now, "deadline.postponed", ControlPoint::Administer)
+        .noting()
         .subject(id)
         .fact("kind", DueKind::Leaver.as_str())
         .fact("until", now);
@@ -299,6 +300,7 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
         Plan::Later(at) => {
             let event = kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Transfer.as_str())
                 .fact("until", at);

@@ -74,7 +74,7 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
                         state: TransferState::Offered,
                         ..new_transfer(kernel, id, from, "by_hand", now)
                     };
-                    let event = transfer_event(kernel, "identity.transfer_opened", &transfer, now).fact("policies", &answer.policies);
+                    let event = transfer_event(kernel, "identity.transfer_opened", &transfer, now).fact("policies", answer.policies());
                     let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
                     // The row is written although it stays the same: of two who open a transfer at once, one comes second.
                     changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
@@ -117,7 +117,7 @@ async fn offered(
         state: TransferState::Offered,
         ..(*offering.transfer.value).clone()
     };
-    let event = transfer_event(kernel, "identity.transfer_offered", &transfer, now).fact("policies", &answer.policies);
+    let event = transfer_event(kernel, "identity.transfer_offered", &transfer, now).fact("policies", answer.policies());
     let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
     changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
     Ok((changeset, transfer))
@@ -141,9 +141,10 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
             ..(*offering.transfer.value).clone()
         };
         let event = transfer_event(kernel, "identity.transferred", &transfer, now)
+            .enabling()
             .fact("to", to)
-            .fact("policies", &answer.policies)
-            .fact("policy_version", &answer.version)
+            .fact("policies", answer.policies())
+            .fact("policy_version", answer.version())
             .fact("assurance", assurance_fact(caller));
         let event = notify(
             event,

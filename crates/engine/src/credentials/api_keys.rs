@@ -8,16 +8,16 @@ use tenure_core::credential::gate::{self, Ask};
 use tenure_core::finding::exceptional::Access;
 use tenure_core::identity::{CredentialType, Identity, Kind};
 use tenure_core::inventory::environment::Environment;
-use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::request::exception::{Exception, ExceptionType};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::row::Stored;
-use tenure_credentials::api_key::issue_api_key;
+use tenure_core::store::secret::Pending;
 
 use crate::credentials::token::ask::{self, wanted_resource};
 use crate::kernel::Kernel;
-use crate::kernel::authority::{self, bootstrap, inventory, owns_identity};
+use crate::kernel::authority::{bootstrap, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
@@ -32,7 +32,7 @@ pub async fn create_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, as
     kernel
         .recorded(caller, Asked::new(ControlPoint::Issue, "api_key.create", id), async {
             let ((pending, view), committed) = kernel.decide(|| decide_api_key(kernel, caller, id, &ask)).await?;
-            let secret = pending.release(&committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+            let secret = Kernel::released(pending, &committed)?;
             Ok(ApiKeyIssued {
                 api_key: secret.expose().clone(),
                 log: Some(kernel.logged(&committed).await?),
@@ -42,12 +42,7 @@ pub async fn create_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, as
         .await
 }
 
-async fn decide_api_key(
-    kernel: &Kernel,
-    caller: &Caller,
-    id: IdentityId,
-    ask: &NewApiKey,
-) -> Result<(Changeset, (tenure_core::store::secret::Pending<String>, ApiKeyIssued)), OpError> {
+async fn decide_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: &NewApiKey) -> Result<(Changeset, (Pending<String>, ApiKeyIssued)), OpError> {
     let reading = kernel.reading();
     let now = reading.now;
     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
@@ -70,34 +65,26 @@ async fn decide_api_key(
     let until = waiver.as_ref().and_then(|waiver| waiver.ends_at).map_or(Span::default(), |end| end.since(now));
     let wanted = ask.ttl.unwrap_or(standing.charter().rotation_cadence).min(standing.charter().rotation_cadence);
     let ttl = wanted.min(until);
-    let answer = kernel.policy.decide(&Question {
-        principal: authority::identity(&known.identity),
-        action: Action::Issue,
-        resource: authority::resource(&resource),
-        context: api_key_context(kernel, &known, &environment.name, if waiver.is_some() { ttl } else { wanted }, now).await?,
-    });
+    let context = api_key_context(kernel, &known, if waiver.is_some() { ttl } else { wanted }, now).await?;
     let credential = CredentialId::generate(now, kernel.entropy.as_ref());
-    let permit = standing
-        .permit(
-            Ask {
-                credential,
-                kind: CredentialType::ApiKey,
-                environment: &environment,
-                resource: &resource,
-                binding: None,
-                ttl: Some(ttl),
-                confirmation: None,
-                task: None,
-                delegation: None,
-                may_act: None,
-            },
-            &held,
-            &answer,
-        )
-        .map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
-    let mut record = permit.record();
-    let event = kernel
-        .event(now, "credential.issued", ControlPoint::Issue)
+    let issuance = Ask {
+        credential,
+        kind: CredentialType::ApiKey,
+        environment: &environment,
+        resource: &resource,
+        binding: None,
+        ttl: Some(ttl),
+        confirmation: None,
+        task: None,
+        delegation: None,
+        may_act: None,
+    };
+    let considered = standing.consider(&*kernel.policy.engine(), issuance, &held, context);
+    let answer = considered.answer().clone();
+    let permit = considered.permit().map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
+    let commit = kernel.event(now, "credential.issued", ControlPoint::Issue);
+    let (key, record) = kernel.opaque.api_key(permit, commit.id, kernel.entropy.as_ref());
+    let event = commit
         .subject(credential)
         .subject(id)
         .fact("type", record.kind)
@@ -108,17 +95,15 @@ async fn decide_api_key(
         .fact("grants", &record.grants)
         .fact("exception", waiver.as_ref().map(|waiver| waiver.id))
         .fact("expires_at", record.expires_at)
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     let mut changeset = Changeset::new(caller.actor(), now, event);
     known.expect(&mut changeset);
     changeset.expect(&environment).expect(&resource);
     changeset.expects.extend(waiver.as_ref().map(expect));
-    for grant in known.grants.iter().flatten().filter(|grant| held.grants.contains(&grant.id)) {
+    for grant in known.grants.iter().flatten().filter(|grant| held.grants().contains(&grant.id)) {
         changeset.expect(grant);
     }
-    let (pending, hash) = issue_api_key(&kernel.opaque, &permit, kernel.entropy.as_ref(), changeset.id);
-    record.hash = Some(hash);
     changeset.insert(&record);
     changeset.spends.push(ask::issuance_spend(kernel, id, now));
     let about = About {
@@ -138,24 +123,14 @@ async fn decide_api_key(
         expires_at: record.expires_at,
         log: None,
     };
-    Ok((changeset, (pending, view)))
+    Ok((changeset, (key.token, view)))
 }
 
-async fn api_key_context(kernel: &Kernel, known: &Known, environment: &str, ttl: Span, now: Timestamp) -> Result<Attributes, OpError> {
+async fn api_key_context(kernel: &Kernel, known: &Known, ttl: Span, now: Timestamp) -> Result<Attributes, OpError> {
     Ok(Attributes::from([
         ("method", Value::Text("api_key".to_owned())),
-        ("credential_type", Value::Text(CredentialType::ApiKey.as_str().to_owned())),
         ("ttl_secs", Value::Long(ttl.as_secs())),
-        ("charter_complete", Value::Bool(true)),
-        ("owner_active", Value::Bool(known.owner_active())),
-        ("in_transfer", Value::Bool(known.in_transfer(now))),
-        ("live_grant", Value::Bool(true)),
-        ("in_scope", Value::Bool(true)),
-        ("environment", Value::Text(environment.to_owned())),
-        ("weaker_credential", Value::Bool(true)),
-        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
         ("waived", Value::Set(exceptional::waived(kernel, &known.identity, now).await?)),
-        ("sender_constrained", Value::Bool(false)),
         // A key is for no task in particular.
         ("in_intent", Value::Bool(known.identity.charter.tasks.is_empty())),
         ("depth", Value::Long(0)),

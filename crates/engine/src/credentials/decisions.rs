@@ -192,7 +192,11 @@ async fn use_verdict(kernel: &Kernel, subject: &str, token: Option<ShownToken<'_
             };
             let environment = known.identity.charter.environment.clone().unwrap_or_default();
             let intent = gate::standing(known.facts(now)).and_then(|standing| standing.in_task(asked.task, action, resource.id));
-            let rest = Rest { intent, ..Rest::default() };
+            let rest = Rest {
+                intent,
+                delegation: None,
+                usages: Vec::new(),
+            };
             (known, environment, rest)
         }
     };
@@ -223,22 +227,22 @@ fn decide_use(kernel: &Kernel, known: &Known, handed_on: Attributes, environment
         principal: authority::identity(&known.identity),
         action: Action::Use,
         resource: authority::resource(resource),
-        context: Attributes::from([
-            ("action", Value::Text(action.to_owned())),
-            ("live_grant", Value::Bool(held.is_ok())),
-            ("in_scope", Value::Bool(standing.charter().covers(action, resource.id))),
-            ("owner_active", Value::Bool(known.owner_active())),
-            ("in_transfer", Value::Bool(known.in_transfer(now))),
-            ("charter_complete", Value::Bool(true)),
-            ("environment", Value::Text(environment.to_owned())),
-            ("in_hours", Value::Bool(in_hours)),
-            ("in_posture", Value::Bool(in_posture)),
-            ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
-            ("in_intent", Value::Bool(rest.intent.is_ok())),
-        ])
-        .into_iter()
-        .chain(handed_on)
-        .collect(),
+        // What the caller knows better than the charter, such as the environment of a credential, comes last.
+        context: standing
+            .circumstances()
+            .into_iter()
+            .chain([
+                ("action", Value::Text(action.to_owned())),
+                ("live_grant", Value::Bool(held.is_ok())),
+                ("in_scope", Value::Bool(standing.charter().covers(action, resource.id))),
+                ("environment", Value::Text(environment.to_owned())),
+                ("in_hours", Value::Bool(in_hours)),
+                ("in_posture", Value::Bool(in_posture)),
+                ("in_data_domains", Value::Bool(standing.within_data_domains(resource))),
+                ("in_intent", Value::Bool(rest.intent.is_ok())),
+            ])
+            .chain(handed_on)
+            .collect(),
     });
     let context = broken.map(|_| Reason::WrongContext);
     let intent = rest.intent.err();
@@ -249,7 +253,7 @@ fn decide_use(kernel: &Kernel, known: &Known, handed_on: Attributes, environment
         detail: broken
             .filter(|_| refused == Some(Reason::WrongContext))
             .map(|usage| wrong_context(usage, usage.in_hours(now), posture)),
-        grants: held.map(|held| held.grants).unwrap_or_default(),
+        grants: held.map(|held| held.grants().to_vec()).unwrap_or_default(),
         answer: Some(answer),
         proven: false,
         chain: rest.delegation.map(|delegation| delegation.chain).unwrap_or_default(),
@@ -275,16 +279,6 @@ struct Rest {
     delegation: Option<Delegation>,
     /// Bounds of use of those.
     usages: Vec<Usage>,
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self {
-            intent: Ok(()),
-            delegation: None,
-            usages: Vec::new(),
-        }
-    }
 }
 
 impl Rest {
@@ -337,7 +331,9 @@ impl Verdict {
     }
 
     fn into_decision(self, version: String) -> Decision {
-        let (policies, policy_version) = self.answer.map_or((Vec::new(), version), |answer| (answer.policies, answer.version));
+        let (policies, policy_version) = self
+            .answer
+            .map_or((Vec::new(), version), |answer| (answer.policies().to_vec(), answer.version().to_owned()));
         Decision {
             decision: self.refused.is_none(),
             context: DecisionContext {

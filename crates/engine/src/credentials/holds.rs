@@ -24,6 +24,7 @@ use crate::kernel::Kernel;
 use crate::kernel::authority::{self, enabling, inventory, owns, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness::Freshness;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::operation::{Asked, check_reason};
 use crate::kernel::query::{self, ListAsk};
@@ -156,7 +157,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                     if placer == Some(by) {
                         return Err(Box::pin(placed_by_self(kernel, &scope, placer, releasable_by)).await?);
                     }
-                    kernel.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, placer, by))?;
+                    kernel.allow(caller, Action::Enable, inventory("scope", &scope, ""), enabling(own, placer == Some(by), fresh))?;
                     let Some(placer) = whose? else {
                         return Err(OpError::because(Reason::IllegalTransition, "the scope is not on hold"));
                     };
@@ -264,9 +265,9 @@ fn could_release(kernel: &Kernel, person: &Person, scope: &Scope, owns: bool, pl
         principal: authority::person(person),
         action: Action::Enable,
         resource: inventory(kind, id, ""),
-        context: enabling(owns, placed_by, person.id),
+        context: enabling(owns, placed_by == Some(person.id), Freshness::supposed()),
     });
-    person.is_active() && placed_by != Some(person.id) && answer.allowed
+    person.is_active() && placed_by != Some(person.id) && answer.allowed()
 }
 
 async fn answers_for(kernel: &Kernel, scope: &Scope) -> Result<Option<PersonId>, OpError> {

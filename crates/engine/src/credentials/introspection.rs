@@ -8,7 +8,7 @@ use tenure_core::identity::Identity;
 use tenure_core::inventory::entitlement::ENFORCE;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
-use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::policy::{Action, Question, Value};
 use tenure_core::request::exception::{Exception, ExceptionType};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::row::Stored;
@@ -83,20 +83,14 @@ pub(crate) fn enforces(kernel: &Kernel, enforcer: &Enforcer, resource: &Resource
         return Err(OpError::refused(Reason::ResourceUnknown));
     }
     let standing = gate::standing(enforcer.known.facts(now))?;
-    standing
-        .held(resource, &[ENFORCE.to_owned()])
-        .map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
+    let held = standing.held(resource, &[ENFORCE.to_owned()]);
+    let live_grant = held.is_ok();
+    held.map_err(|_| OpError::refused(Reason::ResourceUnknown))?;
     let answer = kernel.policy.decide(&Question {
         principal: authority::identity(&enforcer.known.identity),
         action: Action::Enforce,
         resource: authority::resource(resource),
-        context: Attributes::from([
-            ("live_grant", Value::Bool(true)),
-            ("owner_active", Value::Bool(enforcer.known.owner_active())),
-            ("in_transfer", Value::Bool(enforcer.known.in_transfer(now))),
-            ("charter_complete", Value::Bool(true)),
-            ("environment", Value::Text(standing.charter().environment.clone())),
-        ]),
+        context: standing.circumstances().into_iter().chain([("live_grant", Value::Bool(live_grant))]).collect(),
     });
     gate::check(&answer).map_err(|reason| OpError::by_policy(reason, answer))
 }

@@ -255,7 +255,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
                     };
                     let event = steps::removal_event(kernel, "removal.confirmed", ControlPoint::Suspend, &removal, now)
                         .fact("digest", &removal.digest)
-                        .fact("policies", &answer.policies)
+                        .fact("policies", answer.policies())
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
@@ -300,7 +300,12 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
     if placed_by == Some(by) {
         return Err(OpError::refused(Reason::SamePerson));
     }
-    let answer = kernel.allow(caller, Action::Enable, inventory("removal", id, ""), enabling(false, placed_by, by))?;
+    let answer = kernel.allow(
+        caller,
+        Action::Enable,
+        inventory("removal", id, ""),
+        enabling(false, placed_by == Some(by), fresh),
+    )?;
     must_become(&stored, RemovalState::Released)?;
     let ending = blast::ending(kernel, &stored.subject, &stored.environments)
         .await?
@@ -325,7 +330,7 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
     );
     let event = steps::removal_event(kernel, "removal.released", ControlPoint::Resume, &removal, now)
         .fact("released_because", reason)
-        .fact("policies", &answer.policies)
+        .fact("policies", answer.policies())
         .fact("assurance", assurance_fact(caller));
     let event = notify(event, &removal.blast.owners, &[Role::Security], "A removal was released", &text);
     let mut changeset = Changeset::new(caller.actor(), now, event);

@@ -35,7 +35,7 @@ const MAX_BINDINGS: usize = 16;
 pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId) -> Result<JoinTokenIssued, OpError> {
     kernel
         .recorded(caller, Asked::new(ControlPoint::Issue, "join_token.create", id), async {
-            let ((text, token, environment), _) = kernel
+            let ((pending, token, environment), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
                     let known = kernel.know(id).await?.ok_or(OpError::NotFound("identity"))?;
@@ -54,7 +54,8 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                         authority::bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
                     )?;
                     let token_id = JoinTokenId::generate(now, kernel.entropy.as_ref());
-                    let Minted { token: text, hash } = kernel.opaque.mint(OpaqueKind::Join, token_id, kernel.entropy.as_ref());
+                    let event = kernel.event(now, "join_token.created", ControlPoint::Issue);
+                    let Minted { token: pending, hash } = kernel.opaque.join_token(token_id, event.id, kernel.entropy.as_ref());
                     let token = JoinToken {
                         id: token_id,
                         identity: id,
@@ -63,8 +64,7 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                         expires_at: now.plus(JOIN_TOKEN_LIFE),
                         enrolled: None,
                     };
-                    let event = kernel
-                        .event(now, "join_token.created", ControlPoint::Issue)
+                    let event = event
                         .subject(id)
                         .subject(token_id)
                         .fact("workload", standing.charter().workload_binding.workload())
@@ -74,12 +74,12 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                     known.expect(&mut changeset);
                     changeset.insert(&token);
                     exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));
-                    Ok((changeset, (text, token, environment)))
+                    Ok((changeset, (pending, token, environment)))
                 })
                 .await?;
             Ok(JoinTokenIssued {
                 id: token.id,
-                join_token: text.expose().clone(),
+                join_token: Kernel::released(pending, &committed)?.expose().clone(),
                 expires_at: token.expires_at,
                 audience: kernel.issuer_of(&environment),
             })
@@ -165,7 +165,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
                 .subject(token_id)
                 .fact("thumbprint", key.thumbprint())
                 .fact("exceptional_access", true)
-                .fact("policies", &answer.policies);
+                .fact("policies", answer.policies());
             let mut changeset = Changeset::new(Actor::Identity { id: token.identity }, now, event);
             known.expect(&mut changeset);
             changeset.replace(

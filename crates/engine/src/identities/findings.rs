@@ -11,14 +11,14 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::finding::{Finding, FindingState, Rule, Severity, rules};
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::Person;
-use tenure_core::policy::{Action, Attributes, Value as Attribute};
+use tenure_core::policy::Action;
 use tenure_core::request::exception::Exception;
 use tenure_core::request::review::Review;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 
 use crate::identities::posture::{self, Around, Broken};
-use crate::kernel::authority::{self, inventory, owns_identity};
+use crate::kernel::authority::{self, enabling, inventory, owns_identity};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::{Asked, check_reason};
@@ -109,13 +109,7 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
                     let fresh = freshness::freshness(kernel, caller, now).await?;
                     // What is critical bars renewal: no owner lifts that alone.
                     let owned = stored.severity < Severity::Critical && owns_what_is_found(kernel, caller, &stored.subject).await?;
-                    let context = Attributes::from([
-                        ("owns", Attribute::Bool(owned)),
-                        ("placed_by_self", Attribute::Bool(false)),
-                        // Whoever is not fresh does not come as far as the policy.
-                        ("fresh", Attribute::Bool(true)),
-                    ]);
-                    kernel.allow(caller, Action::Enable, inventory("finding", id, ""), context)?;
+                    kernel.allow(caller, Action::Enable, inventory("finding", id, ""), enabling(owned, false, fresh))?;
                     if stored.state == FindingState::Resolved {
                         return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
                     }

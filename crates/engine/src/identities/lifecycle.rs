@@ -255,7 +255,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 caller,
                 Action::Enable,
                 inventory("identity", id, ""),
-                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by, by),
+                authority::enabling(owner_may && owns_identity(caller, &stored), placed_by == Some(by), fresh),
             )?;
             let mut identity = (*stored.value).clone().resume(cause)?;
             dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;
@@ -264,7 +264,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 .subject(id)
                 .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
-                .fact("policies", &answer.policies)
+                .fact("policies", answer.policies())
                 .fact("assurance", assurance_fact(caller));
             let mut changeset = Changeset::new(caller.actor(), now, event);
             fresh.expect(&mut changeset);

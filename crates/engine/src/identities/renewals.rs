@@ -86,6 +86,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
             now,
             kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Renewal.as_str())
                 .fact("until", opens),
@@ -121,8 +122,8 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
         .fact("workflow", "non_human.renewal")
         .fact("until", until)
         .fact("evidence", evidence)
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     let mut changeset = Changeset::new(system(), now, event);
     charter::rechartered(kernel, &mut changeset, &stored, charter, None, now).await?;
     acknowledge(&mut changeset, claimed);
@@ -179,8 +180,8 @@ fn not_renewed(
         .fact("workflow", "non_human.renewal")
         .fact("ends_at", end)
         .fact("evidence", evidence)
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     let text = format!("{} is not renewed and ends at {end}: see `tenure identity show {}`.", stored.id, stored.id);
     let owner: Vec<_> = stored.charter.owner.into_iter().collect();
     let event = notify(event, &owner, &[], "An identity of yours is not renewed", &text);

@@ -37,7 +37,7 @@ pub(crate) struct References {
     pub production: bool,
     /// The most sensitive data domain of the charter or of a resource in its scope.
     pub sensitivity: Option<Sensitivity>,
-    /// What a third party or a pipeline is to touch is inside what is allowed for it.
+    /// What a third party or a pipeline is to touch is inside what is allowed for it; false until all of it was looked at.
     pub within_bounds: bool,
     pub issuer: Option<Issuer>,
 }
@@ -80,13 +80,14 @@ pub(crate) async fn check_references(kernel: &Kernel, kind: Kind, charter: &Char
         owner_manager: None,
         production: false,
         sensitivity: None,
-        within_bounds: true,
+        within_bounds: false,
         issuer: None,
     };
     Box::pin(check_people(kernel, kind, charter, &mut references, &mut wrong)).await?;
     Box::pin(check_places(kernel, charter, &mut references, &mut wrong)).await?;
-    Box::pin(check_data(kernel, charter, &mut references, &mut wrong)).await?;
-    Box::pin(check_vendor(kernel, charter, &mut references, &mut wrong)).await?;
+    let resources_fit = Box::pin(check_data(kernel, charter, &mut references, &mut wrong)).await?;
+    let contract_fits = Box::pin(check_vendor(kernel, charter, &mut wrong)).await?;
+    references.within_bounds = resources_fit && contract_fits;
     Box::pin(check_binding(kernel, charter, &mut references, &mut wrong)).await?;
     Box::pin(check_delegates(kernel, charter, &mut wrong)).await?;
     if let (Some(end), Some(life)) = (charter.expires_at, kind.max_life())
@@ -200,22 +201,25 @@ async fn check_places(kernel: &Kernel, charter: &CharterDraft, references: &mut 
 }
 
 /// The scope's resources and the data domains that they hold.
-async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
+async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<bool, OpError> {
     for problem in third_party::unknown_domains(kernel, "data_domains", &charter.data_domains).await? {
         wrong.add(&problem.field, &problem.code, &problem.hint);
     }
     references.sensitivity = sensitivity_of(kernel, &charter.data_domains).await?;
     // As the gate holds it against the resource at each use.
+    let mut fits = charter.scope.len() <= MAX_ITEMS;
     let bounded = charter.vendor.is_some() || !charter.data_domains.is_empty();
     for (n, entitlement) in charter.scope.iter().take(MAX_ITEMS).enumerate() {
         let Ok(id) = entitlement.resource.parse::<ResourceId>() else { continue };
         let Some(resource) = kernel.one::<Resource>(id).await? else {
             wrong.add(&format!("scope[{n}].resource"), "resource_unknown", "name a registered resource");
+            fits = false;
             continue;
         };
         if charter.environment.as_ref().is_some_and(|name| *name != resource.environment) {
             let hint = "name a resource of the charter's own environment";
             wrong.add(&format!("scope[{n}].resource"), "wrong_environment", hint);
+            fits = false;
             continue;
         }
         references.sensitivity = references.sensitivity.max(sensitivity_of(kernel, &resource.data_domains).await?);
@@ -228,12 +232,12 @@ async fn check_data(kernel: &Kernel, charter: &CharterDraft, references: &mut Re
             wrong.add(&format!("scope[{n}].actions"), "action_unknown", &hint);
         }
         if let Some(domain) = resource.data_domains.iter().find(|domain| bounded && !charter.data_domains.contains(domain)) {
-            references.within_bounds = false;
+            fits = false;
             let hint = format!("the resource holds {domain}, which the charter's data_domains don't allow");
             wrong.add(&format!("scope[{n}].resource"), "outside_data_domains", &hint);
         }
     }
-    Ok(())
+    Ok(fits)
 }
 
 /// Who may act for it: other non-human identities of the same environment, none of them at its end (S-14).
@@ -253,16 +257,16 @@ async fn check_delegates(kernel: &Kernel, charter: &CharterDraft, wrong: &mut Wr
     Ok(())
 }
 
-/// The third party, and what its contract allows (R12, R35).
-async fn check_vendor(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {
-    let Some(id) = charter.vendor else { return Ok(()) };
+/// The third party, and whether the charter keeps to what its contract allows (R12, R35).
+async fn check_vendor(kernel: &Kernel, charter: &CharterDraft, wrong: &mut Wrong<'_>) -> Result<bool, OpError> {
+    let Some(id) = charter.vendor else { return Ok(true) };
     let Some(vendor) = kernel.one::<Vendor>(id).await? else {
         wrong.add("vendor", "vendor_unknown", "name a registered vendor: tenure vendor list");
-        return Ok(());
+        return Ok(false);
     };
     if vendor.standing == Standing::Closed || vendor.ends_at.is_some_and(|end| end <= kernel.now()) {
         wrong.add("vendor", "vendor_ended", "the vendor has ended, and nothing of it begins again");
-        return Ok(());
+        return Ok(false);
     }
     if let (Some(contract), Some(end)) = (vendor.ends_at, charter.expires_at)
         && end > contract
@@ -270,11 +274,11 @@ async fn check_vendor(kernel: &Kernel, charter: &CharterDraft, references: &mut 
         wrong.add("expires_at", "expiry_after_contract", &format!("end it with the vendor's contract, {contract}"));
     }
     if let Some(domain) = charter.data_domains.iter().find(|domain| !vendor.data_domains.contains(domain)) {
-        references.within_bounds = false;
         let hint = format!("the vendor's contract allows {}, not {domain}", vendor.data_domains.join(", "));
         wrong.add("data_domains", "outside_vendor_contract", &hint);
+        return Ok(false);
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn check_binding(kernel: &Kernel, charter: &CharterDraft, references: &mut References, wrong: &mut Wrong<'_>) -> Result<(), OpError> {

@@ -6,17 +6,17 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Span;
 use tenure_core::identity::delegation::Delegation;
 use tenure_core::identity::{Identity, Kind};
-use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Entity, EntityType, PolicyEngine, Question, Value};
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::port::ListQuery;
-use tenure_core::store::row::RowKind;
 
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::freshness::Freshness;
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, reserved};
+
+pub(crate) use tenure_core::credential::gate::{identity_entity as identity, resource_entity as resource};
 
 pub(crate) fn person(person: &Person) -> Entity {
     Entity {
@@ -26,33 +26,6 @@ pub(crate) fn person(person: &Person) -> Entity {
             ("roles", Value::Set(person.roles.iter().map(|role| role.as_str().to_owned()).collect())),
             ("active", Value::Bool(person.state == PersonState::Active)),
             ("class", Value::Text(person.class.as_str().to_owned())),
-        ]),
-    }
-}
-
-pub(crate) fn identity(identity: &Identity) -> Entity {
-    Entity {
-        kind: EntityType::Identity,
-        id: identity.id.to_string(),
-        attributes: Attributes::from([
-            ("kind", Value::Text(identity.kind.as_str().to_owned())),
-            ("state", Value::Text(identity.state.as_str().to_owned())),
-            ("environment", Value::Text(identity.charter.environment.clone().unwrap_or_default())),
-            ("owner", Value::Text(identity.charter.owner.map(|owner| owner.to_string()).unwrap_or_default())),
-            ("tier", Value::Text(identity.tier.as_str().to_owned())),
-        ]),
-    }
-}
-
-pub(crate) fn resource(resource: &Resource) -> Entity {
-    Entity {
-        kind: EntityType::Resource,
-        id: resource.id.to_string(),
-        attributes: Attributes::from([
-            ("type", Value::Text(resource.kind.clone())),
-            ("environment", Value::Text(resource.environment.clone())),
-            ("application", Value::Text(resource.application.to_string())),
-            ("data_domains", Value::Set(resource.data_domains.clone())),
         ]),
     }
 }
@@ -105,12 +78,8 @@ impl Kernel {
     ) -> Result<Answer, OpError> {
         caller.token_allows(action)?;
         if reserved::allows(caller, action, &resource, &context) {
-            return Ok(Answer {
-                allowed: true,
-                errored: false,
-                version: set.version(),
-                policies: vec![reserved::KERNEL.to_owned()],
-            });
+            #[expect(clippy::disallowed_methods, reason = "the compiled kernel allows it, so that no policy is asked (S-9)")]
+            return Ok(Answer::by_engine(true, false, set.version(), vec![reserved::KERNEL.to_owned()]));
         }
         let principal = match caller {
             Caller::Person { person: who, .. } => person(who),
@@ -122,10 +91,10 @@ impl Kernel {
             resource,
             context,
         });
-        if answer.allowed {
+        if answer.allowed() {
             Ok(answer)
         } else {
-            let silent = answer.policies.is_empty() && !answer.errored;
+            let silent = answer.policies().is_empty() && !answer.errored();
             let detail = silent.then(|| {
                 format!(
                     "no policy permits {} here to this caller; docs/reference/policies.md says who may",
@@ -133,7 +102,7 @@ impl Kernel {
                 )
             });
             Err(OpError::Refused {
-                reason: if answer.errored { Reason::PolicyError } else { Reason::NotAllowed },
+                reason: if answer.errored() { Reason::PolicyError } else { Reason::NotAllowed },
                 detail,
                 answer: Some(Box::new(answer)),
                 retry_after: None,
@@ -187,18 +156,6 @@ pub async fn may_audit(kernel: &Kernel, caller: &Caller) -> Result<(), OpError> 
         .await
 }
 
-/// Whether there never was a second administrator (S-10). One who is suspended or has left still counts: otherwise the first could
-/// get rid of the second and go on alone. What is stuck then is for whoever holds the root key (`tenure recover`).
-pub(crate) async fn has_one_administrator(kernel: &Kernel) -> Result<bool, OpError> {
-    let query = ListQuery {
-        kind: RowKind::Person,
-        terms: vec!["role=administrator".into()],
-        after: None,
-        limit: 2,
-    };
-    Ok(kernel.store.list(&query).await?.rows.len() < 2)
-}
-
 /// Who confirms what another administrator proposed: two people, whatever the policy says (S-9).
 pub(crate) fn second_person(kernel: &Kernel, caller: &Caller, kind: &str, id: impl ToString, proposed_by: PersonId) -> Result<PersonId, OpError> {
     let same_person = caller.person_id() == Some(proposed_by);
@@ -218,12 +175,12 @@ pub(crate) fn owns_identity(caller: &Caller, identity: &Identity) -> bool {
     }
 }
 
-pub(crate) fn enabling(owns: bool, placed_by: Option<PersonId>, by: PersonId) -> Attributes {
+/// The context of `enable`, as the schema has it. That the sign-in is fresh is proven by whoever asks.
+pub(crate) fn enabling(owns: bool, placed_by_self: bool, fresh: Freshness) -> Attributes {
     Attributes::from([
         ("owns", Value::Bool(owns)),
-        ("placed_by_self", Value::Bool(placed_by == Some(by))),
-        // Whoever is not fresh does not come as far as the policy.
-        ("fresh", Value::Bool(true)),
+        ("placed_by_self", Value::Bool(placed_by_self)),
+        ("fresh", fresh.fact()),
     ])
 }
 

@@ -9,14 +9,15 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::policy::set::InForce;
 use tenure_core::store::changeset::{Changeset, Expect, Spend};
 use tenure_core::store::epoch::Epoch;
-use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::store::event::{Actor, ControlPoint, Event, REFUSED, Via};
 use tenure_core::store::port::{Committed, Conflict, Outcome};
+use tenure_core::store::secret::{Pending, Secret};
 
 use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::next_window;
-use crate::kernel::{Kernel, caller, epoch, idempotency, keys, refresh};
+use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, keys, refresh};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -39,10 +40,11 @@ impl Kernel {
     /// Commits a decision that was made under this policy set, or says that it has to be made again (`None`): also when another set was
     /// put in force since, unless it takes authority away.
     pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
+        administrators::note(self, &mut changeset).await?;
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
-            Actor::Identity { id } if !issues_or_uses(&changeset) && !disables(&changeset) => {
+            Actor::Identity { id } if !issues_or_uses(&changeset) && !changeset.is_essential() => {
                 let spends = self.write_spends(&id, &changeset);
                 changeset.spends.extend(spends);
             }
@@ -51,17 +53,17 @@ impl Kernel {
         if epoch::is_contradicted(self) && !changeset.confers_nothing() && !begins_an_epoch(&changeset) {
             return Err(OpError::refused(Reason::LogContradicted));
         }
-        let disables = disables(&changeset);
-        if !disables {
+        let takes = changeset.is_essential();
+        if !takes {
             changeset.expects.push(basis);
         }
         let mut attempt = 0;
         loop {
             match self.store.commit(changeset.clone()).await {
                 Outcome::Committed(committed) => {
-                    self.note_committed(committed.at);
+                    self.note_committed(committed.at());
                     if !is_routine(&changeset) {
-                        let covered = committed.position.index + u64::try_from(committed.leaf_hashes.len()).unwrap_or(0);
+                        let covered = committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
                     }
                     if changeset.puts.iter().any(|put| put.key == InForce::row_key()) {
@@ -93,8 +95,8 @@ impl Kernel {
         let standing = caller::stands(self, person, via).await?;
         standing.expect(changeset);
         let person = standing.person;
-        let disables = disables(changeset);
-        if !disables {
+        let takes = changeset.is_essential();
+        if !takes {
             let spends = self.write_spends(&person.id, changeset);
             changeset.spends.extend(spends);
         }
@@ -177,31 +179,28 @@ impl Kernel {
         Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
     }
 
+    /// The secret that waited for its commit (invariant 2).
+    pub(crate) fn released(pending: Pending<String>, committed: &Committed) -> Result<Secret<String>, OpError> {
+        pending.release(committed).ok_or_else(|| OpError::Internal("the commit is another's".into()))
+    }
+
     /// Where a commit's first event stands, with the log's promise (S-3).
     pub(crate) async fn logged(&self, committed: &Committed) -> Result<Logged, OpError> {
         let keys = keys::deployment_keys(self).await?;
-        let leaf = committed.leaf_hashes.first().copied().unwrap_or_default();
-        let promise = keys.log.promise(committed.position.index, leaf, committed.at.as_micros());
+        let leaf = committed.leaf_hashes().first().copied().unwrap_or_default();
+        let promise = keys.log.promise(committed.position().index, leaf, committed.at().as_micros());
         Ok(Logged {
-            position: committed.position,
+            position: committed.position(),
             leaf_hash: crate::kernel::keys::base64url(&leaf),
             promise: promise.to_text(),
         })
     }
 }
 
-/// Whether a changeset takes authority away: then neither a budget nor another policy set stands in its way (S-9). What was approved or
-/// accepted gives some, though it may take other away along with it.
-fn disables(changeset: &Changeset) -> bool {
-    let gives = |event: &Event| matches!(event.kind, "request.fulfilled" | "identity.transferred");
-    let takes = |event: &Event| matches!(event.control, ControlPoint::Suspend | ControlPoint::Revoke | ControlPoint::Retire);
-    changeset.events.iter().any(takes) && !changeset.events.iter().any(gives)
-}
-
 /// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
 /// would give back.
 fn is_routine(changeset: &Changeset) -> bool {
-    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == "access.refused";
+    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == REFUSED;
     changeset.events.iter().all(routine)
 }
 

@@ -48,7 +48,7 @@ impl Floored {
 
     /// Adds the floors of the rows that a changeset writes.
     async fn with_floors(&self, mut changeset: Changeset) -> Result<Changeset, StoreError> {
-        let rises = |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key.kind));
+        let rises = |key: &RowKey, replaces: u64| Floor::guards(key.kind) && (replaces > 0 || Floor::guards_absence(key));
         let floors: Vec<Floor> = changeset
             .puts
             .iter()

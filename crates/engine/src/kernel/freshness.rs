@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
+use tenure_core::policy::Value;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::row::{Record, RowKey, RowKind};
 
@@ -37,10 +38,20 @@ impl Record for SignInSetUp {
 #[must_use]
 pub(crate) struct Freshness {
     /// It rests on nobody having bound a sign-in yet.
-    pub(crate) before_sign_in: bool,
+    before_sign_in: bool,
 }
 
 impl Freshness {
+    /// For a question about what somebody could do, were their sign-in fresh. It lets nobody do it.
+    pub(crate) const fn supposed() -> Self {
+        Self { before_sign_in: false }
+    }
+
+    /// What policies read of it.
+    pub(crate) const fn fact(self) -> Value {
+        Value::Bool(true)
+    }
+
     /// Demands that what it rests on is still so when the commit happens. A session's own end is checked by the commit anyway.
     pub(crate) fn expect(self, changeset: &mut Changeset) {
         if self.before_sign_in {
@@ -70,6 +81,17 @@ pub(crate) async fn freshness(kernel: &Kernel, caller: &Caller, now: Timestamp) 
         Caller::Person { assurance: None, .. } if !sign_in_is_set_up(kernel).await? => Ok(Freshness { before_sign_in: true }),
         _ => Err(OpError::refused(Reason::FreshSignInNeeded)),
     }
+}
+
+/// Demands that nobody has bound a sign-in yet: only until then do operator tokens stand for people.
+pub(crate) async fn before_sign_in(kernel: &Kernel) -> Result<Freshness, OpError> {
+    if sign_in_is_set_up(kernel).await? {
+        return Err(OpError::because(
+            Reason::NotAllowed,
+            "people sign in here: invite the person (POST /v1/invitations); automation uses a chartered identity of its own",
+        ));
+    }
+    Ok(Freshness { before_sign_in: true })
 }
 
 /// Whether somebody has bound a sign-in.

@@ -23,7 +23,7 @@ use tenure_log::{LogSigner, NoteSigner, VerifierKey};
 use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
 use crate::kernel::key_cache::{DeploymentKeys, KnownToken, MAX_TOKENS, MAX_WORKLOAD_KEYS, PublicKey};
-use crate::kernel::{Kernel, refresh};
+use crate::kernel::{Kernel, administrators, refresh};
 
 const SEAL_LABEL: &str = "signing-key";
 
@@ -155,7 +155,13 @@ pub async fn recover(kernel: &Kernel) -> Result<(), OpError> {
             "this deployment's public URL is that of {}, and issuer identifiers begin with it: set public_url to it",
             deployment.host()
         ))),
-        _ => Ok(()),
+        _ => {
+            // Until it can be said, nobody acts alone.
+            if let Err(error) = administrators::state(kernel).await {
+                tracing::warn!(%error, "who administers this deployment can't be written down yet");
+            }
+            Ok(())
+        }
     }
 }
 

@@ -63,17 +63,6 @@ impl Known {
         self.resources.iter().flatten().find(|resource| resource.id == id)
     }
 
-    pub(crate) fn owner_active(&self) -> bool {
-        self.owner
-            .as_ref()
-            .is_some_and(|owner| owner.state == tenure_core::people::person::PersonState::Active)
-    }
-
-    /// Whether it is inside the window in which it acts although its owner has left.
-    pub(crate) fn in_transfer(&self, now: Timestamp) -> bool {
-        tenure_core::credential::gate::in_transfer(&self.identity, now)
-    }
-
     /// Demands that nothing that the gate looked at changes before the commit: not the identity, its owner, its scopes.
     pub(crate) fn expect(&self, changeset: &mut Changeset) {
         changeset.expect(&self.identity);

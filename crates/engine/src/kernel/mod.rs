@@ -1,5 +1,6 @@
 //! What every use case stands on: the store, the policy and the clock; deciding and committing; who may.
 
+pub(crate) mod administrators;
 pub mod authority;
 pub mod caller;
 pub mod counters;

@@ -35,13 +35,9 @@ pub(crate) struct NotTaken {
 }
 
 impl PolicyEngine for NotTaken {
+    #[expect(clippy::disallowed_methods, reason = "it is a policy engine, if one that permits nothing")]
     fn decide(&self, _: &Question) -> Answer {
-        Answer {
-            allowed: false,
-            errored: true,
-            version: self.version(),
-            policies: Vec::new(),
-        }
+        Answer::by_engine(false, true, self.version(), Vec::new())
     }
 
     fn version(&self) -> String {

@@ -5,7 +5,7 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Answer;
 use tenure_core::store::changeset::{Changeset, Spend};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::{Actor, ControlPoint, REFUSED};
 
 use crate::kernel::aggregates::{self, WINDOW};
 use crate::kernel::counters::count;
@@ -56,7 +56,8 @@ impl Kernel {
             Actor::Stranger => "stranger".to_owned(),
         };
         let mut event = self
-            .event(now, "access.refused", refusal.control)
+            .event(now, REFUSED, refusal.control)
+            .noting()
             .fact("asked", refusal.asked)
             .fact("reason", refusal.code);
         for subject in &refusal.subjects {
@@ -69,7 +70,7 @@ impl Kernel {
                 .fact("fields_wrong", refusal.fields.len());
         }
         if let Some(answer) = refusal.answer {
-            event = event.fact("policies", &answer.policies).fact("policy_version", &answer.version);
+            event = event.fact("policies", answer.policies()).fact("policy_version", answer.version());
         }
         let mut changeset = Changeset::new(refusal.actor, now, event);
         changeset.spends.push(Spend {

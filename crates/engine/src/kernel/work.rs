@@ -23,6 +23,7 @@ pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
 pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Changeset {
     let event = kernel
         .event(now, "deadline.dropped", ControlPoint::Administer)
+        .noting()
         .subject(&claimed.subject)
         .fact("kind", claimed.kind.as_str());
     let mut changeset = Changeset::new(system(), now, event);
@@ -33,6 +34,7 @@ pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -
 pub(crate) fn postponed(kernel: &Kernel, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
     let event = kernel
         .event(now, "deadline.postponed", ControlPoint::Administer)
+        .noting()
         .subject(&claimed.subject)
         .fact("kind", claimed.kind.as_str())
         .fact("until", at);

@@ -41,6 +41,8 @@ pub(crate) async fn facts_of_inventory(kernel: &Kernel, matter: &Matter, revisio
             let stored = kernel.must::<DataDomain>("data domain", name).await?;
             rests_on(&mut facts, &stored, revision)?;
             facts.subject = Subject::default().with("from", &*stored.value)?;
+            // It is of no environment.
+            facts.context.production = false;
             facts.context.touches.data_domains.insert(name.clone());
         }
         InventoryChange::Resource { id, actions, data_domains, .. } => {
@@ -150,6 +152,8 @@ pub(crate) async fn facts_of_contract(kernel: &Kernel, facts: &mut Facts, id: Ve
     facts.expects.extend(owner.as_ref().map(expect));
     facts.subject = Subject::default().with("from", &*stored.value)?;
     facts.context.vendor = true;
+    // It is of no environment.
+    facts.context.production = false;
     facts.context.touches.data_domains.extend(vendor.data_domains);
     Ok(())
 }

@@ -7,7 +7,9 @@ use tenure_core::policy::{Action, Attributes, Entity, EntityType, PolicyEngine, 
 use tenure_core::request::{Class, Matter, Place};
 
 use crate::kernel::authority::{inventory, owns};
+use crate::kernel::freshness::Freshness;
 use crate::requests::facts::AskContext;
+use crate::requests::vote::Voter;
 use crate::requests::vote::vote_context;
 
 /// What a set would take away that has to stay, each with what to do about it.
@@ -47,12 +49,18 @@ fn changes_policy(set: &dyn PolicyEngine, alone: bool) -> bool {
     let matter = Matter::Policy {
         policy: PolicySetId::from_u128(0),
     };
-    let mut asked = AskContext::of(&matter);
+    let mut asked = AskContext::without_identity(&matter);
     asked.single_person = alone;
     let about = || inventory("request", "", "");
     let ask = |action| passes(set, Role::Administrator, action, about(), asked.attributes());
     let approve = || {
-        let context = vote_context(Place::Administrator, false, &matter, Class::Administration, None, alone);
+        let voter = Voter {
+            place: Place::Administrator,
+            fills: true,
+            same_person: false,
+            fresh: Freshness::supposed(),
+        };
+        let context = vote_context(voter, &matter, Class::Administration, None, alone);
         passes(set, Role::Administrator, Action::Approve, about(), context)
     };
     ask(Action::Request) && asked.class.routes().iter().any(|route| ask(route.action())) && approve()

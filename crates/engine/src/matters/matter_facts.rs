@@ -16,8 +16,9 @@ use tenure_core::store::row::Record;
 use crate::access::person_access;
 use crate::identities::{identity_facts, renewals};
 use crate::inventory::{references, removal_groups};
+use crate::kernel::administrators;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, authority, load};
+use crate::kernel::{Kernel, load};
 use crate::matters::exceptions::matter;
 use crate::matters::inventory_matter;
 use crate::matters::policies::proposal;
@@ -52,7 +53,7 @@ pub(crate) async fn facts(kernel: &Kernel, asker: Asker, matter: &Matter, now: T
     facts.interested_teams.sort_unstable();
     facts.interested_teams.dedup();
     if facts.class == Class::Administration {
-        facts.context.single_person = authority::has_one_administrator(kernel).await?;
+        facts.context.single_person = administrators::is_alone(kernel).await?;
     }
     Ok(facts)
 }

@@ -18,6 +18,7 @@ use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::Record;
 
+use crate::kernel::administrators;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
@@ -81,7 +82,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
             let matter = Matter::Policy { policy: id };
             // What somebody wrote who may not ask is not read.
             let mut asking = Facts::about(&matter, Subject::default());
-            asking.context.single_person = authority::has_one_administrator(kernel).await?;
+            asking.context.single_person = administrators::is_alone(kernel).await?;
             asking.judge = kernel.policy.way_back(&ask.text);
             route::may_ask(kernel, caller, &asking)?;
             if ask.text.len() > MAX_TEXT {
@@ -115,7 +116,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         in_force_at: None,
                     };
                     let mut facts = proposal::facts_of_set(kernel, &matter, &set, Arc::clone(&proposed))?;
-                    facts.context.single_person = authority::has_one_administrator(kernel).await?;
+                    facts.context.single_person = administrators::is_alone(kernel).await?;
                     route::may_ask(kernel, caller, &facts)?;
                     let mut request = route::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
                     set.request = request.id;
@@ -127,7 +128,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         .fact("text", &set.text);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.event(route::opened_event(kernel, &request, &facts, now));
-                    if request.single_person {
+                    if votes::decides_alone(caller, &request) {
                         // Alone, it is put in force by the same commit that proposes it.
                         votes::vote_alone_on_policy(kernel, caller, &mut changeset, &mut request, &mut set, &facts, now).await?;
                     } else {

@@ -69,7 +69,7 @@ pub(crate) async fn carry_on(kernel: &Kernel, caller: &Caller, changeset: &mut C
         route::approve_by_rule(kernel, changeset, request, now);
         return fulfilment::fulfil_or_wait(kernel, changeset, request, now).await;
     }
-    if request.single_person {
+    if votes::decides_alone(caller, request) {
         // There is nobody else yet who could vote (S-10); the record says so.
         return votes::vote_alone(kernel, caller, changeset, request, now).await;
     }

@@ -35,6 +35,7 @@ pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timest
 fn waits(kernel: &Kernel, claimed: &Claimed, stored: &Request, until: Timestamp, now: Timestamp) -> Changeset {
     let event = kernel
         .event(now, "deadline.postponed", ControlPoint::Administer)
+        .noting()
         .subject(stored.id)
         .fact("kind", DueKind::Request.as_str())
         .fact("until", until);

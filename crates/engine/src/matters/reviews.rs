@@ -194,8 +194,8 @@ fn may_answer_review(kernel: &Kernel, caller: &Caller, review: &Review, owns: bo
         .subject(review.id)
         .fact("trigger", review.trigger)
         .fact("assurance", assurance_fact(caller))
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version))
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version()))
 }
 
 /// Works off the deadline of an identity's review: who sits it out doesn't keep the identity. A person's grant lapses by its own.

@@ -11,7 +11,8 @@ use tenure_core::request::Matter;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
 
-use crate::kernel::authority::{self, administration, inventory};
+use crate::kernel::administrators;
+use crate::kernel::authority::{administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::operation::Asked;
@@ -47,7 +48,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
                 (ClassName::Contractor, None) => PersonClass::Contractor,
                 _ => return Err(OpError::refused(Reason::ClassMismatch)),
             };
-            if !ask.roles.is_empty() && authority::has_one_administrator(kernel).await? {
+            if !ask.roles.is_empty() && administrators::is_alone(kernel).await? {
                 // They approve their own request in a moment: better no person than one without the roles.
                 let _ = freshness::freshness(kernel, caller, kernel.now()).await?;
             }

@@ -6,7 +6,7 @@ use tenure_core::base::id::{IdentityId, RequestId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{BadTransition, Identity, IdentityState};
-use tenure_core::people::person::Person;
+use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::Question;
 use tenure_core::policy::set::PolicySet;
 use tenure_core::request::{BadVote, Place, Request, RequestState, Vote};
@@ -28,7 +28,7 @@ use crate::matters::{fulfilment, matter_facts};
 use crate::requests::content::is_hash_of;
 use crate::requests::facts::Facts;
 use crate::requests::route::{self, not_open};
-use crate::requests::vote;
+use crate::requests::vote::{self, Voter};
 
 /// Votes on a request. The last vote that it needs fulfils it in the same commit.
 ///
@@ -68,7 +68,7 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                         Err(OpError::Refused { .. }) if !approves => (*stored.value).clone(),
                         stands => stands?,
                     };
-                    let (place, answer) = vote::place_of(kernel, caller, &request, &facts)?;
+                    let (place, answer) = vote::place_of(kernel, caller, fresh, &request, &facts)?;
                     request = request.vote(Vote {
                         by,
                         approves,
@@ -122,8 +122,8 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
     if !of_class || judge.version() != request.policy_version || tenure_core::credential::gate::check(&answer).is_err() {
         let (route, answer) = Box::pin(route::choose_route(kernel, asker, &judged)).await?;
         request.route = route;
-        request.policies = answer.policies;
-        request.policy_version = answer.version;
+        request.policies = answer.policies().to_vec();
+        request.policy_version = answer.version().to_owned();
         request.votes.clear();
     }
     request.single_person = facts.context.single_person;
@@ -138,6 +138,11 @@ pub(crate) async fn as_it_stands(kernel: &Kernel, stored: &Request, facts: &mut 
         }
     }
     Ok(request)
+}
+
+/// Whether who asks decides it, too: the only administrator there is, and nobody else in their place (S-10).
+pub(crate) fn decides_alone(caller: &Caller, request: &Request) -> bool {
+    request.single_person && matches!(caller, Caller::Person { person, .. } if person.holds(Role::Administrator))
 }
 
 /// The vote of the only administrator there is, on their own request (S-10), which fulfils it.
@@ -159,7 +164,13 @@ pub(crate) async fn vote_alone_on_policy(
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
     };
-    vote::allowed_by_proposed(person, request, facts, vote::context_of(Place::Administrator, false, request, facts))?;
+    let voter = Voter {
+        place: Place::Administrator,
+        fills: vote::fills(person, Place::Administrator, request, facts),
+        same_person: false,
+        fresh: freshness::freshness(kernel, caller, now).await?,
+    };
+    vote::allowed_by_proposed(person, request, facts, vote::context_of(voter, request, facts))?;
     approve_alone(kernel, caller, changeset, request, now).await?;
     proposal::put_in_force(kernel, changeset, set, request, now).await?;
     route::close_fulfilled(kernel, changeset, request, now);

@@ -91,7 +91,7 @@ async fn redeem_code(kernel: &Kernel, ask: &CliExchange) -> Result<(Secret<Strin
     if !VERIFIER.contains(&ask.verifier.len()) || sha256_text(&ask.verifier) != code.challenge {
         return Err(invalid());
     }
-    let (started, _) = kernel
+    let ((pending, session), committed) = kernel
         .decide(|| async {
             let now = kernel.now();
             if now >= code.expires_at {
@@ -115,5 +115,5 @@ async fn redeem_code(kernel: &Kernel, ask: &CliExchange) -> Result<(Secret<Strin
             Ok((changeset, started))
         })
         .await?;
-    Ok(started)
+    Ok((Kernel::released(pending, &committed)?, session))
 }

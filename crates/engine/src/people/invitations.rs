@@ -2,7 +2,7 @@
 
 use tenure_api::sign_in::{InvitationMade, InvitationView, NewInvitation};
 use tenure_api::views::{Names, Page, Resource as View};
-use tenure_core::base::id::{InvitationId, PersonId};
+use tenure_core::base::id::{EventId, InvitationId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::people::person::{Person, PersonState};
@@ -10,10 +10,11 @@ use tenure_core::people::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
-use tenure_core::store::secret::Secret;
-use tenure_credentials::opaque::{Minted, OpaqueKind};
+use tenure_core::store::secret::Pending;
+use tenure_credentials::opaque::Minted;
 
 use crate::kernel::Kernel;
+use crate::kernel::administrators;
 use crate::kernel::authority::{self, administration, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -33,23 +34,23 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
         .recorded(caller, Asked::new(ControlPoint::Administer, "invitation.create", ask.person), async {
             kernel.allow(caller, Action::Trust, inventory(KIND, "", ""), administration(false, false))?;
             let proposed_by = caller.must_be_person()?;
-            let ((secret, invitation), _) = kernel
+            let ((pending, invitation), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
                     let person = kernel.must::<Person>("person", ask.person).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can sign in"));
                     }
-                    let alone = authority::has_one_administrator(kernel).await?;
+                    let alone = administrators::is_alone(kernel).await?;
                     // Alone, proposing is confirming.
                     let fresh = if alone {
                         Some(freshness::freshness(kernel, caller, now).await?)
                     } else {
                         None
                     };
-                    let (secret, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, now);
-                    let event = kernel
-                        .event(now, "invitation.made", ControlPoint::Administer)
+                    let event = kernel.event(now, "invitation.made", ControlPoint::Administer);
+                    let (pending, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, event.id, now);
+                    let event = event
                         .subject(invitation.id)
                         .subject(ask.person)
                         .fact("replaces", ask.replaces)
@@ -61,12 +62,12 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                         fresh.expect(&mut changeset);
                     }
                     changeset.expect(&person).insert(&invitation);
-                    Ok((changeset, (secret, invitation)))
+                    Ok((changeset, (pending, invitation)))
                 })
                 .await?;
             Ok(InvitationMade {
                 record: view(&invitation, kernel.now()),
-                invitation: secret.expose().clone(),
+                invitation: Kernel::released(pending, &committed)?.expose().clone(),
             })
         })
         .await
@@ -164,17 +165,18 @@ pub async fn invitations(kernel: &Kernel, caller: &Caller, ask: ListAsk) -> Resu
     Ok(end.page(items.collect()))
 }
 
-/// A new invitation and its secret.
+/// A new invitation and its secret, for the commit that writes it.
 pub(crate) fn new_invitation(
     kernel: &Kernel,
     person: PersonId,
     proposed_by: PersonId,
     single_person: bool,
     replaces: bool,
+    commit: EventId,
     now: Timestamp,
-) -> (Secret<String>, Invitation) {
+) -> (Pending<String>, Invitation) {
     let id = InvitationId::generate(now, kernel.entropy.as_ref());
-    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Invitation, id, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.invitation(id, commit, kernel.entropy.as_ref());
     let invitation = Invitation {
         id,
         person,

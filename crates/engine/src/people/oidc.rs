@@ -13,7 +13,7 @@ use tenure_core::people::sign_in::{Assurance, Session, SignInBinding, SignInMeth
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{Actor, ControlPoint, Via};
 use tenure_core::store::row::Stored;
-use tenure_core::store::secret::Secret;
+use tenure_core::store::secret::{self, Secret};
 use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::id_token::{Expected, IdToken, IdTokenError, sha256_text, verify_id_token};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
@@ -182,11 +182,11 @@ async fn finish(kernel: &Kernel, caller: Option<&Caller>, sealed: &str, returned
     let tokens = redeem(kernel, &provider, code, &pending.verifier).await?;
     let id_token = vouched(kernel, &provider, &tokens, &pending).await?;
     let subject_hash = sha256_text(&id_token.subject);
-    let ((secret, session), _) = kernel
+    let ((secret, session), committed) = kernel
         .decide(|| async { admit(kernel, caller, &provider, &pending, &returned.state, &id_token, &subject_hash).await })
         .await?;
     Ok(SignedIn {
-        secret,
+        secret: Kernel::released(secret, &committed)?,
         session,
         return_to: pending.return_to,
     })
@@ -276,7 +276,7 @@ async fn admit(
     state: &str,
     id_token: &IdToken,
     subject_hash: &str,
-) -> Result<(Changeset, (Secret<String>, Session)), OpError> {
+) -> Result<(Changeset, (secret::Pending<String>, Session)), OpError> {
     let now = kernel.now();
     let bound = kernel.one::<SignInBinding>(SignInBinding::id_of(provider.id, subject_hash)).await?;
     let bound = bound.filter(|bound| bound.removed_at.is_none());

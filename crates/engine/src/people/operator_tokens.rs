@@ -15,9 +15,9 @@ use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
+use crate::kernel::freshness;
 use crate::kernel::operation::Asked;
 use crate::people::setup::{self, OPERATOR_TOKEN_LIFE};
-use crate::people::sign_in;
 
 pub(crate) const MAX_OPERATOR_TOKEN_LIFE: Span = Span::from_days(30);
 
@@ -33,31 +33,28 @@ pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonI
             if life > MAX_OPERATOR_TOKEN_LIFE || life < Span::from_mins(1) {
                 return Err(OpError::field("ttl", "ttl_out_of_range", "use 1m to 30d"));
             }
-            let ((text, token), _) = kernel
+            let ((pending, token), committed) = kernel
                 .decide(|| async {
                     let now = kernel.now();
-                    let fresh = sign_in::before_sign_in(kernel).await?;
+                    let fresh = freshness::before_sign_in(kernel).await?;
                     let person = kernel.must::<Person>("person", id).await?;
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
                     }
-                    let (text, token) = setup::new_operator_token(kernel, id, life, now);
-                    let event = kernel
-                        .event(now, "operator_token.created", ControlPoint::Administer)
-                        .subject(id)
-                        .subject(token.id)
-                        .fact("expires_at", token.expires_at);
+                    let event = kernel.event(now, "operator_token.created", ControlPoint::Administer);
+                    let (pending, token) = setup::new_operator_token(kernel, id, life, event.id, now);
+                    let event = event.subject(id).subject(token.id).fact("expires_at", token.expires_at);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.expect(&person).insert(&token);
                     exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
-                    Ok((changeset, (text, token)))
+                    Ok((changeset, (pending, token)))
                 })
                 .await?;
             Ok(OperatorTokenIssued {
                 id: token.id,
                 person: id,
-                operator_token: text.expose().clone(),
+                operator_token: Kernel::released(pending, &committed)?.expose().clone(),
                 expires_at: token.expires_at,
             })
         })

@@ -16,7 +16,7 @@ use tenure_core::people::sign_in::{Assurance, Passkey, Session, SignInBinding, S
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::row::Stored;
-use tenure_core::store::secret::Secret;
+use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::issuer::IssuerState;
 use tenure_credentials::webauthn::{
     ALGORITHMS, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, Registration, RelyingParty, WebauthnError, credential_hash, decode, verify_registration,
@@ -82,7 +82,7 @@ pub async fn finish_passkey(kernel: &Kernel, caller: Option<&Caller>, flow: &str
     if name.is_empty() || name.len() > MAX_NAME || tenure_core::base::text::check_line(name).is_err() {
         return Err(OpError::field("name", "name_malformed", "give a name of 1 to 64 bytes"));
     }
-    let (registered, _) = kernel
+    let ((passkey, begun), committed) = kernel
         .decide(|| async {
             let now = kernel.now();
             let entitled = sign_in::may_bind(kernel, caller, ask.invitation.as_deref(), now).await?;
@@ -95,7 +95,11 @@ pub async fn finish_passkey(kernel: &Kernel, caller: Option<&Caller>, flow: &str
             bind_passkey(kernel, caller, &entitled, &flow, &credential, name, now).await
         })
         .await?;
-    Ok(registered)
+    let session = match begun {
+        Some((pending, session)) => Some((Kernel::released(pending, &committed)?, session)),
+        None => None,
+    };
+    Ok(Registered { passkey, session })
 }
 
 async fn bind_passkey(
@@ -106,7 +110,7 @@ async fn bind_passkey(
     credential: &Credential,
     name: &str,
     now: Timestamp,
-) -> Result<(Changeset, Registered), OpError> {
+) -> Result<(Changeset, (PasskeyView, Option<(Pending<String>, Session)>)), OpError> {
     let person = entitled.person.id;
     let passkey = Passkey {
         id: PasskeyId::generate(now, kernel.entropy.as_ref()),
@@ -147,8 +151,7 @@ async fn bind_passkey(
         true => Some(sign_in::start_session(kernel, &mut changeset, &entitled.person, passkey_assurance(now), true, now).await?),
         false => None,
     };
-    let passkey = view(&passkey);
-    Ok((changeset, Registered { passkey, session }))
+    Ok((changeset, (view(&passkey), session)))
 }
 
 /// The caller's own passkeys.

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use tenure_api::requests::Setup;
 use tenure_api::sign_in::Recovered;
 use tenure_api::views::SetupDone;
-use tenure_core::base::id::{OperatorTokenId, PersonId};
+use tenure_core::base::id::{EventId, OperatorTokenId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::exceptional::Access;
@@ -13,17 +13,18 @@ use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, ControlPoint, Personal};
 use tenure_core::store::port::{Store, StoreError};
 use tenure_core::store::row::RowKind;
-use tenure_core::store::secret::Secret;
+use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::signing_key::KeyUse;
-use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
+use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed, SetupToken};
 
+use crate::kernel::administrators::Administrators;
 use crate::kernel::deployment::{self, Deployment};
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, About};
 use crate::kernel::notice::notify;
 use crate::kernel::{Kernel, freshness, keys};
+use crate::people::invitations;
 use crate::people::operator_tokens::operator_token;
-use crate::people::{invitations, sign_in};
 
 const SETUP_TOKEN_LIFE: Span = Span::from_mins(15);
 /// How long an operator token is good for where nothing else is said.
@@ -55,12 +56,12 @@ pub(crate) fn personal(engine: &Kernel, subject: PersonId, field: &'static str, 
 /// # Errors
 /// The store can't be read.
 pub async fn offer_setup(kernel: &Kernel) -> Result<Option<Secret<String>>, OpError> {
-    if kernel.store.head().await?.size > 0 {
-        return Ok(None);
-    }
+    let head = kernel.store.head().await?;
     let now = kernel.now();
     let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
-    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Setup, id, kernel.entropy.as_ref());
+    let Some(SetupToken { token, hash }) = kernel.opaque.setup_token(id, head, kernel.entropy.as_ref()) else {
+        return Ok(None);
+    };
     *kernel.memory.of::<Expected>().0.lock() = Some(Awaited {
         hash,
         expires_at: now.plus(SETUP_TOKEN_LIFE),
@@ -101,9 +102,9 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     };
     let id = PersonId::generate(now, kernel.entropy.as_ref());
     let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
-    let (text, token) = new_operator_token(kernel, person.id, OPERATOR_TOKEN_LIFE, now);
-    let mut event = kernel
-        .event(now, "deployment.set_up", ControlPoint::Administer)
+    let event = kernel.event(now, "deployment.set_up", ControlPoint::Administer);
+    let (pending, token) = new_operator_token(kernel, person.id, OPERATOR_TOKEN_LIFE, event.id, now);
+    let mut event = event
         .subject(person.id)
         .fact("roles", &person.roles)
         .fact("log_key", &log_key.public)
@@ -120,15 +121,16 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
         .insert(&log_key)
         .insert(&receipt_key)
         .insert(&person)
+        .insert(&Administrators::only(person.id))
         .insert(&token);
     exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
-    if kernel.settle(changeset).await?.is_none() {
+    let Some(committed) = kernel.settle(changeset).await? else {
         return Err(OpError::Setup("set-up was done by somebody else at the same moment"));
-    }
+    };
     *kernel.memory.of::<Expected>().0.lock() = None;
     Ok(SetupDone {
         person,
-        operator_token: text.expose().clone(),
+        operator_token: Kernel::released(pending, &committed)?.expose().clone(),
         expires_at: token.expires_at,
     })
 }
@@ -147,19 +149,19 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
         Some(id) => id,
         None => any_administrator(kernel).await?,
     };
-    let ((person, secret, invitation, operator), _) = kernel
+    let ((person, pending, invitation, operator), committed) = kernel
         .decide(|| async {
             let now = kernel.now();
             let set_up = freshness::sign_in_is_set_up(kernel).await?;
-            let before_sign_in = if set_up { None } else { Some(sign_in::before_sign_in(kernel).await?) };
+            let before_sign_in = if set_up { None } else { Some(freshness::before_sign_in(kernel).await?) };
             let stored = kernel.must::<Person>("person", id).await?;
             if stored.state != PersonState::Active {
                 return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
             }
             let mut person = (*stored.value).clone();
-            let (secret, invitation) = invitations::new_invitation(kernel, id, id, true, true, now);
-            let event = kernel
-                .event(now, "deployment.recovered", ControlPoint::Administer)
+            let event = kernel.event(now, "deployment.recovered", ControlPoint::Administer);
+            let (pending, invitation) = invitations::new_invitation(kernel, id, id, true, true, event.id, now);
+            let event = event
                 .subject(id)
                 .subject(invitation.id)
                 .fact("operator_token", before_sign_in.is_some())
@@ -193,19 +195,22 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
             exceptional::exceptional(kernel, &mut changeset, about);
             let mut operator = None;
             if let Some(fresh) = before_sign_in {
-                let (text, token) = new_operator_token(kernel, id, OPERATOR_TOKEN_LIFE, now);
+                let (pending, token) = new_operator_token(kernel, id, OPERATOR_TOKEN_LIFE, changeset.id, now);
                 fresh.expect(&mut changeset);
                 changeset.insert(&token);
-                operator = Some(text);
+                operator = Some(pending);
             }
-            Ok((changeset, (person, secret, invitation, operator)))
+            Ok((changeset, (person, pending, invitation, operator)))
         })
         .await?;
     Ok(Recovered {
         person,
-        invitation: secret.expose().clone(),
+        invitation: Kernel::released(pending, &committed)?.expose().clone(),
         expires_at: invitation.expires_at,
-        operator_token: operator.map(|text| text.expose().clone()),
+        operator_token: match operator {
+            Some(pending) => Some(Kernel::released(pending, &committed)?.expose().clone()),
+            None => None,
+        },
     })
 }
 
@@ -220,10 +225,10 @@ async fn any_administrator(kernel: &Kernel) -> Result<PersonId, OpError> {
     Ok(first.id)
 }
 
-/// A fresh operator token and its record.
-pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, now: Timestamp) -> (Secret<String>, OperatorToken) {
+/// A fresh operator token and its record, for the commit that writes it.
+pub(crate) fn new_operator_token(kernel: &Kernel, person: PersonId, life: Span, commit: EventId, now: Timestamp) -> (Pending<String>, OperatorToken) {
     let id = OperatorTokenId::generate(now, kernel.entropy.as_ref());
-    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Operator, id, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.operator_token(id, commit, kernel.entropy.as_ref());
     (
         token,
         OperatorToken {

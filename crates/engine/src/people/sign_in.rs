@@ -15,13 +15,13 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{ControlPoint, Via};
 use tenure_core::store::row::{Record, Stored};
-use tenure_core::store::secret::Secret;
+use tenure_core::store::secret::Pending;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
 
 use crate::kernel::authority::{administration, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness::{self, Freshness, SignInSetUp};
+use crate::kernel::freshness::{self, SignInSetUp};
 use crate::kernel::operation::Asked;
 use crate::kernel::{Kernel, epoch};
 
@@ -45,24 +45,8 @@ impl Entitled {
     }
 }
 
-/// A new session and its secret. Whoever makes it puts the record into the commit that says why.
-pub(crate) fn new_session(kernel: &Kernel, person: PersonId, assurance: Assurance, browser: bool, now: Timestamp) -> (Secret<String>, Session) {
-    let id = SessionId::generate(now, kernel.entropy.as_ref());
-    let Minted { token, hash } = kernel.opaque.mint(OpaqueKind::Session, id, kernel.entropy.as_ref());
-    let session = Session {
-        id,
-        person,
-        hash,
-        assurance,
-        browser,
-        created_at: now,
-        expires_at: now.plus(SESSION_LIFE),
-        revoked_at: None,
-    };
-    (token, session)
-}
-
-/// Begins a session in this commit, for a person who stands when it happens. One too many ends the oldest.
+/// Begins a session in this commit, for a person who stands when it happens; its secret is out once the commit is durable. One too many ends the
+/// oldest.
 pub(crate) async fn start_session(
     kernel: &Kernel,
     changeset: &mut Changeset,
@@ -70,7 +54,7 @@ pub(crate) async fn start_session(
     assurance: Assurance,
     browser: bool,
     now: Timestamp,
-) -> Result<(Secret<String>, Session), OpError> {
+) -> Result<(Pending<String>, Session), OpError> {
     let mut live = of_person::<Session>(kernel, person.id).await?;
     live.retain(|session| session.revoked_at.is_none() && now < session.expires_at);
     live.sort_by_key(|session| session.created_at);
@@ -81,7 +65,18 @@ pub(crate) async fn start_session(
             changeset.event(event).replace(stored, &revoked(stored, now));
         }
     }
-    let (secret, session) = new_session(kernel, person.id, assurance, browser, now);
+    let id = SessionId::generate(now, kernel.entropy.as_ref());
+    let Minted { token, hash } = kernel.opaque.session(id, changeset.id, kernel.entropy.as_ref());
+    let session = Session {
+        id,
+        person: person.id,
+        hash,
+        assurance,
+        browser,
+        created_at: now,
+        expires_at: now.plus(SESSION_LIFE),
+        revoked_at: None,
+    };
     let event = kernel
         .event(now, "session.started", ControlPoint::Use)
         .subject(person.id)
@@ -92,7 +87,7 @@ pub(crate) async fn start_session(
     changeset.event(event).expect(person).insert(&session);
     // Who can stop everything has to get in where nothing else is written any more.
     changeset.stands_for_stopping = person.is_active() && person.roles.contains(&Role::Security);
-    Ok((secret, session))
+    Ok((token, session))
 }
 
 /// Ends the session that a browser had until now, which its new cookie replaces: nobody could sign it out any more.
@@ -108,17 +103,6 @@ pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changes
         changeset.event(event).replace(&stored, &revoked(&stored, now));
     }
     Ok(())
-}
-
-/// Demands that nobody has bound a sign-in yet: only until then do operator tokens stand for people.
-pub(crate) async fn before_sign_in(kernel: &Kernel) -> Result<Freshness, OpError> {
-    if freshness::sign_in_is_set_up(kernel).await? {
-        return Err(OpError::because(
-            Reason::NotAllowed,
-            "people sign in here: invite the person (POST /v1/invitations); automation uses a chartered identity of its own",
-        ));
-    }
-    Ok(Freshness { before_sign_in: true })
 }
 
 /// What entitles somebody to bind a sign-in: an invitation, else a fresh session of the person themselves.

@@ -9,9 +9,11 @@ use tenure_core::store::row::RowKind;
 
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::error::OpError;
+use crate::kernel::freshness::Freshness;
 use crate::kernel::{Kernel, query};
 use crate::requests::facts::Facts;
 use crate::requests::route;
+use crate::requests::vote::Voter;
 use crate::requests::vote::vote_context;
 
 /// Members of a team that runs or gains from something, at most: a request names each of them as one who may not approve it.
@@ -126,11 +128,17 @@ fn could_vote(kernel: &Kernel, person: &Person, place: Place, facts: &Facts) -> 
         Place::Administrator => person.holds(Role::Administrator),
     };
     let same_person = facts.keeps_out(person) && !facts.context.single_person;
+    let voter = Voter {
+        place,
+        fills: holds,
+        same_person,
+        fresh: Freshness::supposed(),
+    };
     let question = Question {
         principal: authority::person(person),
         action: Action::Approve,
         resource: inventory("request", "", &facts.environment),
-        context: vote_context(place, same_person, &facts.matter, facts.class, facts.tier, facts.context.single_person),
+        context: vote_context(voter, &facts.matter, facts.class, facts.tier, facts.context.single_person),
     };
     let lets = |set: &dyn PolicyEngine| tenure_core::credential::gate::check(&set.decide(&question)).is_ok();
     holds && !same_person && lets(&*route::judging_set(kernel, facts)) && facts.proposed_policy.as_ref().is_none_or(|set| lets(&**set))

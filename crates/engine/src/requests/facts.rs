@@ -91,17 +91,45 @@ impl Touches {
 }
 
 impl AskContext {
-    /// A context in which nothing is so that would enable.
+    /// A context in which nothing is so that would enable, and everything that stands in the way: whoever knows better says so of each fact. Only what
+    /// a matter has nothing to do with is left out of it: how long a change of roles lasts, the controls of what is no exception.
     pub(crate) fn of(matter: &Matter) -> Self {
+        let class = class_of(matter);
+        let somewhere = !matches!(matter, Matter::Roles { .. } | Matter::Policy { .. } | Matter::Template { .. });
         Self {
             owns: false,
             matter: matter.as_str(),
-            class: class_of(matter),
+            class,
             kind: "",
             tier: None,
-            production: false,
+            production: somewhere,
             templated: false,
-            duration: Span::default(),
+            duration: if class == Class::Administration { Span::default() } else { Span::MAX },
+            charter_complete: false,
+            owner_active: false,
+            in_transfer: true,
+            wildcard_scope: true,
+            weaker_credential: true,
+            shared: true,
+            vendor: true,
+            within_bounds: false,
+            need_verified: !matches!(matter, Matter::Renewal { .. }),
+            waived: Vec::new(),
+            compensated: !matches!(matter, Matter::Exception { .. }),
+            contractor: false,
+            fast_onboarding: class == Class::Human,
+            single_person: false,
+            touches: Touches::default(),
+        }
+    }
+
+    /// A context in which nothing is said of a charter, since the matter concerns no identity; of one that does, it still denies.
+    pub(crate) fn without_identity(matter: &Matter) -> Self {
+        let context = Self::of(matter);
+        if context.class == Class::NonHuman {
+            return context;
+        }
+        Self {
             charter_complete: true,
             owner_active: true,
             in_transfer: false,
@@ -110,13 +138,7 @@ impl AskContext {
             shared: false,
             vendor: false,
             within_bounds: true,
-            need_verified: true,
-            waived: Vec::new(),
-            compensated: true,
-            contractor: false,
-            fast_onboarding: false,
-            single_person: false,
-            touches: Touches::default(),
+            ..context
         }
     }
 
@@ -155,7 +177,7 @@ impl AskContext {
 }
 
 impl Facts {
-    /// Facts about a matter of which nothing is known yet.
+    /// Facts about a matter of which nothing is known yet: what would enable is not so.
     pub(crate) fn about(matter: &Matter, subject: Subject) -> Self {
         Self {
             matter: matter.clone(),
@@ -166,7 +188,7 @@ impl Facts {
             interested_teams: Vec::new(),
             tier: None,
             environment: String::new(),
-            context: AskContext::of(matter),
+            context: AskContext::without_identity(matter),
             subject,
             clipped: Vec::new(),
             starts_at: None,
@@ -231,4 +253,50 @@ pub(crate) fn distinct(mut people: Vec<PersonId>) -> Vec<PersonId> {
 pub(crate) struct Served {
     pub(crate) people: Vec<PersonId>,
     pub(crate) teams: Vec<TeamId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::policy::Question;
+    use tenure_core::request::Route;
+
+    use super::*;
+    use crate::kernel::authority::{self, inventory};
+    use crate::log::seal::tests::world;
+
+    #[tokio::test]
+    async fn a_context_of_which_nothing_is_said_leads_to_no_route() {
+        let world = world().await;
+        let admin = world.engine.must::<Person>("person", world.admin.person_id().unwrap()).await.unwrap();
+        let by = authority::person(&admin);
+        let id = |kind: &str| format!("{kind}_{}", "0".repeat(25) + "1");
+        let entitlement = serde_json::json!({"actions": ["read"], "resource": id("res")});
+        for matter in [
+            serde_json::json!({"type": "activation", "identity": id("idn")}),
+            serde_json::json!({"type": "access", "identity": id("idn"), "entitlement": entitlement, "duration": "1h"}),
+            serde_json::json!({"type": "charter", "identity": id("idn"), "charter": {"scope": [entitlement]}}),
+            serde_json::json!({"type": "renewal", "identity": id("idn"), "until": "2027-01-01T00:00:00Z"}),
+            serde_json::json!({"type": "exception", "exception": id("exc")}),
+            serde_json::json!({"type": "person_access", "person": id("per"), "entitlements": [entitlement], "duration": "1h"}),
+        ] {
+            let matter: Matter = serde_json::from_value(matter).unwrap();
+            for context in [AskContext::of(&matter), AskContext::without_identity(&matter)] {
+                for route in Route::ALL {
+                    let answer = world.engine.policy.decide(&Question {
+                        principal: by.clone(),
+                        action: route.action(),
+                        resource: inventory("request", "", ""),
+                        context: AskContext {
+                            owns: true,
+                            tier: Some(RiskTier::Low),
+                            templated: true,
+                            ..context.clone()
+                        }
+                        .attributes(),
+                    });
+                    assert!(!answer.allowed(), "{}: {route:?}", matter.as_str());
+                }
+            }
+        }
+    }
 }

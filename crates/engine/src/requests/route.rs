@@ -64,8 +64,8 @@ pub(crate) async fn draft_request(kernel: &Kernel, caller: &Caller, facts: &Fact
         manager: facts.manager,
         tier: facts.tier,
         route,
-        policies: answer.policies,
-        policy_version: answer.version,
+        policies: answer.policies().to_vec(),
+        policy_version: answer.version().to_owned(),
         votes: Vec::new(),
         state: RequestState::Open,
         opened_at: now,
@@ -95,10 +95,10 @@ pub(crate) async fn choose_route(kernel: &Kernel, principal: Entity, facts: &Fac
             context: facts.context.attributes(),
         });
         // A route that can't be judged is none, and must not open a way around what it was meant to stop.
-        if answer.errored {
+        if answer.errored() {
             return Err(OpError::by_policy(Reason::PolicyError, answer));
         }
-        if !answer.allowed {
+        if !answer.allowed() {
             denials.push(answer);
             continue;
         }
@@ -114,7 +114,7 @@ pub(crate) async fn choose_route(kernel: &Kernel, principal: Entity, facts: &Fac
         return Err(OpError::because(Reason::NoRoute, approvers.lacking(&unfilled)));
     }
     let approvers = Box::pin(eligible::approvers_of(kernel, facts)).await?;
-    let mut refused = OpError::by_policy(Reason::NoRoute, common_denial(&denials));
+    let mut refused = OpError::by_policy(Reason::NoRoute, Answer::common_denial(&denials));
     if let (OpError::Refused { detail, .. }, Matter::Inventory { .. }) = (&mut refused, &facts.matter) {
         // A set that was written before there was this matter says nothing about it.
         *detail = Some(NO_ROUTE_FOR_INVENTORY.to_owned());
@@ -231,19 +231,6 @@ pub(crate) async fn request_view(kernel: &Kernel, request: Request, revision: u6
         },
         names: Names::new(),
     })
-}
-
-/// What stood in the way on every route: the policies that each denial names. Those that only rule out single routes don't explain a
-/// refusal.
-pub(crate) fn common_denial(denials: &[Answer]) -> Answer {
-    let everywhere = |policy: &&String| denials.iter().all(|denial| denial.policies.contains(policy));
-    let first = denials.first();
-    Answer {
-        allowed: false,
-        errored: false,
-        version: first.map(|first| first.version.clone()).unwrap_or_default(),
-        policies: first.into_iter().flat_map(|first| &first.policies).filter(everywhere).cloned().collect(),
-    }
 }
 
 /// Which field is beyond the bound of every route, and what it is.

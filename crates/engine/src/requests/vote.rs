@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
-use crate::kernel::freshness::assurance_fact;
+use crate::kernel::freshness::{Freshness, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::requests::facts::Facts;
 use crate::requests::route::{self, not_open};
@@ -58,8 +58,8 @@ pub(crate) fn vote_event(
         .fact("approved_by", request.approvers())
         .fact("single_person", request.single_person)
         .fact("assurance", assurance_fact(caller))
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     match request.requested_by {
         tenure_core::request::Asker::Person(asker) if request.state != RequestState::Open => {
             let text = format!("{} ({}) is {}.", request.id, request.workflow(), request.state.as_str());
@@ -75,23 +75,39 @@ pub(crate) fn may_still_vote(kernel: &Kernel, person: &Person, place: Place, req
         principal: authority::person(person),
         action: Action::Approve,
         resource: inventory("request", request.id, &facts.environment),
-        context: context_of(place, false, request, facts),
+        context: context_of(
+            Voter {
+                place,
+                fills: fills(person, place, request, facts),
+                same_person: false,
+                fresh: Freshness::supposed(),
+            },
+            request,
+            facts,
+        ),
     });
     tenure_core::credential::gate::check(&answer).is_ok()
 }
 
 /// The place among the open steps that the caller fills, and the policy's answer.
-pub(crate) fn place_of(kernel: &Kernel, caller: &Caller, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
+pub(crate) fn place_of(kernel: &Kernel, caller: &Caller, fresh: Freshness, request: &Request, facts: &Facts) -> Result<(Place, Answer), OpError> {
     let Caller::Person { person, .. } = caller else {
         return Err(OpError::because(Reason::NotAllowed, "only a person votes"));
     };
     let same_person = facts.keeps_out(person) && !request.single_person;
     let mut denied = None;
     for place in request.open_steps().into_iter().flatten().copied() {
-        if !fills(person, place, request, facts) {
+        let fills = fills(person, place, request, facts);
+        if !fills {
             continue;
         }
-        let context = context_of(place, same_person, request, facts);
+        let voter = Voter {
+            place,
+            fills,
+            same_person,
+            fresh,
+        };
+        let context = context_of(voter, request, facts);
         let resource = inventory("request", request.id, &facts.environment);
         match kernel.allow_under(&*route::judging_set(kernel, facts), caller, Action::Approve, resource, context.clone()) {
             Ok(answer) => {
@@ -147,18 +163,30 @@ pub(crate) fn fills(person: &Person, place: Place, request: &Request, facts: &Fa
         }
 }
 
-pub(crate) fn context_of(place: Place, same_person: bool, request: &Request, facts: &Facts) -> Attributes {
-    vote_context(place, same_person, &request.matter, request.class, facts.tier, request.single_person)
+/// Who votes, as far as it is proven.
+#[derive(Clone, Copy)]
+pub(crate) struct Voter {
+    /// In which place of the route.
+    pub place: Place,
+    /// Whether they fill it.
+    pub fills: bool,
+    /// Whether they asked for it, or gain by it.
+    pub same_person: bool,
+    /// That they have just signed in.
+    pub fresh: Freshness,
+}
+
+pub(crate) fn context_of(voter: Voter, request: &Request, facts: &Facts) -> Attributes {
+    vote_context(voter, &request.matter, request.class, facts.tier, request.single_person)
 }
 
 /// The context of `approve`, as the schema has it.
-pub(crate) fn vote_context(place: Place, same_person: bool, matter: &Matter, class: Class, tier: Option<RiskTier>, single_person: bool) -> Attributes {
+pub(crate) fn vote_context(voter: Voter, matter: &Matter, class: Class, tier: Option<RiskTier>, single_person: bool) -> Attributes {
     Attributes::from([
-        ("place", Value::Text(place.as_str().to_owned())),
-        ("fills", Value::Bool(true)),
-        ("same_person", Value::Bool(same_person)),
-        // Whoever is not fresh does not come as far as the policy.
-        ("fresh", Value::Bool(true)),
+        ("place", Value::Text(voter.place.as_str().to_owned())),
+        ("fills", Value::Bool(voter.fills)),
+        ("same_person", Value::Bool(voter.same_person)),
+        ("fresh", voter.fresh.fact()),
         ("matter", Value::Text(matter.as_str().to_owned())),
         ("class", Value::Text(class.as_str().to_owned())),
         ("tier", Value::Text(tier.map_or("", |tier| tier.as_str()).to_owned())),

@@ -190,11 +190,11 @@ async fn judge(kernel: &Kernel, changeset: &mut Changeset, said: &Said) -> Resul
     let answer = kernel.policy.decide(&signal_question(source, word, 0));
     // A policy that fails doesn't stand in the way of what takes away (S-9): that goes on, and waits for a person below.
     let gives = matches!(word.kind.effect(), Effect::Joiner | Effect::Review);
-    let counts = answer.allowed || (answer.errored && !gives);
+    let counts = answer.allowed() || (answer.errored() && !gives);
     if !counts {
-        let reason = if answer.errored { Reason::PolicyError } else { Reason::PolicyDenied };
+        let reason = if answer.errored() { Reason::PolicyError } else { Reason::PolicyDenied };
         if let Some(event) = changeset.events.first_mut() {
-            *event = event.clone().fact("reason", reason).fact("policies", &answer.policies);
+            *event = event.clone().fact("reason", reason).fact("policies", answer.policies());
         }
         return Ok(Some(Turn::ignored(format!("the policy doesn't let its source have this done ({reason})"))));
     }
@@ -254,7 +254,7 @@ pub(crate) async fn spend_blast(kernel: &Kernel, changeset: &mut Changeset, said
     let read = kernel.one::<Blasts>(said.source.id).await?;
     let lately = read.as_ref().map_or(0, |blasts| blasts.lately(now));
     let question = signal_question(&said.source, said.word(), lately.saturating_add(more));
-    if !kernel.policy.decide(&question).allowed {
+    if !kernel.policy.decide(&question).allowed() {
         return Ok(false);
     }
     if more == 0 {

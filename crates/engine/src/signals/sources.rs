@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tenure_api::ownership::OwnerEdit;
 use tenure_api::signals::{NewSource, SourceAuth, SourceMade, SourceView};
 use tenure_api::views::{Page, Resource as Changed, Resource as View};
-use tenure_core::base::id::{PersonId, SourceId};
+use tenure_core::base::id::{EventId, PersonId, SourceId};
 use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::environment::{Environment, parse_name};
@@ -18,8 +18,7 @@ use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::issuer::Preset;
-use tenure_credentials::opaque::{Minted, OpaqueKind};
-use tenure_credentials::signal::standard_secret;
+use tenure_credentials::opaque::Minted;
 
 use crate::inventory::ownership::{self, Named};
 use crate::inventory::references;
@@ -95,8 +94,8 @@ impl Listed for Signal {
 #[derive(Default)]
 pub(crate) struct Known(Mutex<HashMap<String, SourceId>>);
 
-/// A key as it is kept, and the secret behind it, if Tenure made one.
-type FreshKey = (SourceKey, Option<Secret<String>>);
+/// A key as it is kept, and the secret behind it, if Tenure made one: out once the commit that keeps it is durable.
+type FreshKey = (SourceKey, Option<Pending<String>>);
 
 /// Registers a source. What it says counts once another administrator has confirmed it, or at once, and marked so, while there is
 /// no other.
@@ -114,7 +113,8 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                     let now = kernel.now();
                     let proposing = records::proposing(kernel, caller, now).await?;
                     let id = SourceId::generate(now, kernel.entropy.as_ref());
-                    let (key, secret) = source_key(kernel, id, ask.format, &ask.auth)?;
+                    let event = kernel.event(now, "source.proposed", ControlPoint::Administer);
+                    let (key, secret) = source_key(kernel, id, ask.format, &ask.auth, event.id)?;
                     let source = Source {
                         id,
                         name: ask.name.clone(),
@@ -134,8 +134,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                         single_person: proposing.alone,
                         created_at: now,
                     };
-                    let event = kernel
-                        .event(now, "source.proposed", ControlPoint::Administer)
+                    let event = event
                         .subject(id)
                         .subject(source.owner)
                         .fact("name", &source.name)
@@ -154,14 +153,16 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                         key: source.name.clone(),
                         until: None,
                     });
-                    let secret = secret.map(|secret| Pending::new(secret.expose().clone(), changeset.id));
                     Ok((changeset, (source, secret)))
                 })
                 .await?;
-            let secret = secret.and_then(|secret| secret.release(&committed));
+            let secret = match secret {
+                Some(pending) => Some(Kernel::released(pending, &committed)?.expose().clone()),
+                None => None,
+            };
             Ok(SourceMade {
                 source: kernel.changed(source_view(kernel, &source), 1, &committed).await?,
-                secret: secret.map(|secret| secret.expose().clone()),
+                secret,
             })
         })
         .await
@@ -201,7 +202,8 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                     if stored.state == SourceState::Removed {
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
                     }
-                    let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key))? else {
+                    let event = kernel.event(now, "source.key_rotated", ControlPoint::Administer);
+                    let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key), event.id)? else {
                         return Err(OpError::because(
                             Reason::IllegalTransition,
                             "the source signs with keys of its own: it rotates them by its key set",
@@ -211,20 +213,16 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                         key,
                         ..(*stored.value).clone()
                     };
-                    let event = kernel
-                        .event(now, "source.key_rotated", ControlPoint::Administer)
-                        .subject(id)
-                        .fact("assurance", assurance_fact(caller));
+                    let event = event.subject(id).fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &source);
-                    let secret = Pending::new(secret.expose().clone(), changeset.id);
                     Ok((changeset, (source, stored.revision + 1, secret)))
                 })
                 .await?;
             Ok(SourceMade {
                 source: kernel.changed(source_view(kernel, &source), revision, &committed).await?,
-                secret: secret.release(&committed).map(|secret| secret.expose().clone()),
+                secret: Some(Kernel::released(secret, &committed)?.expose().clone()),
             })
         })
         .await
@@ -288,23 +286,19 @@ pub(crate) fn open_source_key(kernel: &Kernel, id: SourceId, sealed: &str) -> Re
     String::from_utf8(opened.expose().clone()).map(Secret::new).map_err(|_| broken())
 }
 
-fn source_key(kernel: &Kernel, id: SourceId, format: Format, auth: &SourceAuth) -> Result<FreshKey, OpError> {
-    let minted = || kernel.opaque.mint(OpaqueKind::Source, id, kernel.entropy.as_ref());
+fn source_key(kernel: &Kernel, id: SourceId, format: Format, auth: &SourceAuth, commit: EventId) -> Result<FreshKey, OpError> {
+    let entropy = kernel.entropy.as_ref();
     Ok(match auth {
         SourceAuth::Hmac {} => {
             // GitLab takes keys of no other form.
-            let secret = match format {
-                Format::Gitlab => standard_secret(kernel.entropy.as_ref()),
-                _ => minted().token,
-            };
-            let sealed = kernel
-                .root
-                .seal(SEAL_LABEL, &id.to_string(), secret.expose().as_bytes(), kernel.entropy.as_ref())
-                .map_err(|error| OpError::Internal(error.to_string()))?;
+            let secret = kernel
+                .opaque
+                .signing_secret((&kernel.root, SEAL_LABEL), id, format == Format::Gitlab, commit, entropy);
+            let (secret, sealed) = secret.map_err(|error| OpError::Internal(error.to_string()))?;
             (SourceKey::Hmac { sealed }, Some(secret))
         }
         SourceAuth::Token {} => {
-            let Minted { token, hash } = minted();
+            let Minted { token, hash } = kernel.opaque.source_token(id, commit, entropy);
             (SourceKey::Token { hash }, Some(token))
         }
         SourceAuth::Keys {

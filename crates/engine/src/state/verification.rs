@@ -73,7 +73,7 @@ pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
             }
             let mut changeset = Changeset::new(Actor::System { part: "verification".into() }, now, event);
             for fault in report.faults.iter().take(NAMED) {
-                let fact = serde_json::to_value(fault.fault).unwrap_or_default();
+                let fact = serde_json::to_value(fault.fault).map_err(|error| OpError::Internal(format!("a fault can't be told: {error}")))?;
                 let evidence = Map::from_iter([("fault".to_owned(), fact), ("entries".to_owned(), Value::from(report.entries))]);
                 finding::raise(kernel, &mut changeset, &rules::STATE_ALTERED, subject_of(fault), "", evidence, now).await?;
             }

@@ -51,6 +51,7 @@ use tenure_core::trust::signing_key::SigningKey;
 use tenure_credentials::row_sealer::RowMac;
 use tenure_log::{Checkpoint, Frontier, Leaf, leaf_hash};
 
+use crate::kernel::administrators::Administrators;
 use crate::kernel::authority::{inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::deployment::Deployment;
@@ -319,6 +320,7 @@ pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
         RowKind::Policy if row.key == InForce::row_key() => of::<InForce>(row),
         RowKind::Policy => of::<PolicySet>(row),
         RowKind::Deployment if row.key == SignInSetUp::row_key() => of::<SignInSetUp>(row),
+        RowKind::Deployment if row.key == Administrators::row_key() => of::<Administrators>(row),
         RowKind::Deployment => of::<Deployment>(row),
         RowKind::Team => of::<Team>(row),
         RowKind::Vendor => of::<Vendor>(row),

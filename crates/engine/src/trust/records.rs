@@ -12,6 +12,7 @@ use tenure_core::store::row::Record;
 use tenure_core::trust::issuer::IssuerState;
 
 use crate::kernel::Kernel;
+use crate::kernel::administrators;
 use crate::kernel::authority::{self, inventory};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
@@ -72,7 +73,7 @@ pub(crate) struct Proposing {
 
 /// What proposing something comes to now. Alone, it takes a fresh sign-in, as confirming does.
 pub(crate) async fn proposing(kernel: &Kernel, caller: &Caller, now: Timestamp) -> Result<Proposing, OpError> {
-    let alone = authority::has_one_administrator(kernel).await?;
+    let alone = administrators::is_alone(kernel).await?;
     let fresh = if alone {
         Some(freshness::freshness(kernel, caller, now).await?)
     } else {

@@ -72,6 +72,7 @@ async fn present(path: &Path) -> Result<(), String> {
 }
 
 /// A process of its own, without our environment, that dies with the analysis.
+#[expect(clippy::disallowed_methods, reason = "where the solver is says the environment, at the edge that looks for it")]
 fn command(path: &Path) -> Command {
     let mut command = Command::new(path);
     command.env_clear().kill_on_drop(true);
@@ -227,7 +228,7 @@ impl Place<'_> {
                 .context
                 .extend(context.get(name).and_then(|given| value(&given)).map(|value| (name, value)));
         }
-        let is_new = |question: &Question| new.evaluate(question).allowed && !old.evaluate(question).allowed;
+        let is_new = |question: &Question| new.evaluate(question).allowed() && !old.evaluate(question).allowed();
         if !is_new(&question) {
             return None;
         }

@@ -121,7 +121,7 @@ fn s9_a_forbid_on_a_light_route_pushes_to_a_heavier_one() {
                 action: **action,
                 ..ask.clone()
             };
-            set.decide(&question).allowed
+            set.decide(&question).allowed()
         });
         open.map(|action| action.as_str())
     };

@@ -108,7 +108,7 @@ fn a01_what_may_nest_is_read_asked_and_dropped_on_a_workers_stack() {
             ")".repeat(MAX_BRACKETS - 2)
         );
         let set = CedarPolicy::with_policies(&policy(&condition)).map_err(|error| error.to_string());
-        set.map(|set| set.decide(&question).policies)
+        set.map(|set| set.decide(&question).policies().to_vec())
     });
     assert_eq!(worker.unwrap().join().unwrap(), Ok(vec!["deep".to_owned()]));
 }

@@ -57,8 +57,8 @@ pub(crate) fn problem_of(error: OpError) -> Problem {
             problem.detail = detail;
             problem.retry_after = retry_after.map(whole_seconds);
             if let Some(answer) = answer {
-                problem.policies = answer.policies;
-                problem.policy_version = Some(answer.version);
+                problem.policies = answer.policies().to_vec();
+                problem.policy_version = Some(answer.version().to_owned());
             }
             problem
         }

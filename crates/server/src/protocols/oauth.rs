@@ -257,7 +257,7 @@ pub(super) fn oauth_error(error: OpError, proof: &'static str) -> OAuthError {
             };
             let mut failure = OAuthError::because(status, code, reason);
             failure.detailed(detail, reason);
-            failure.policies = answer.map(|answer| answer.policies).unwrap_or_default();
+            failure.policies = answer.map(|answer| answer.policies().to_vec()).unwrap_or_default();
             failure.retry_after = retry_after.map(whole_seconds);
             failure
         }

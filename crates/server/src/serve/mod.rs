@@ -232,6 +232,7 @@ struct Served {
 }
 
 impl Served {
+    #[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
     async fn run(mut self, mut stream: TcpStream, tls: Option<TlsAcceptor>, clients: Clients) -> Result<(), ConnectionError> {
         stream.set_nodelay(true)?;
         if self.proxies.introduces(self.peer) {

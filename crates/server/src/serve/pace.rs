@@ -41,6 +41,7 @@ impl UnderWay {
 
 /// The body, which fails with [`TooSlow`] once it comes too slowly. Time runs from the first look at it. Until it is there, its request waits
 /// for its client, and gives its share up when another needs it.
+#[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
 pub(crate) fn paced(body: Body, request: UnderWay) -> Body {
     if body.is_end_stream() {
         return body;

@@ -154,6 +154,7 @@ struct Feed {
 }
 
 /// Every event from a position on, as it happens; `Last-Event-ID` resumes after an interruption.
+#[expect(clippy::disallowed_methods, reason = "how long something takes is measured at the edge")]
 async fn events(State(app): State<App>, Operator(caller): Operator, Query(feed): Query<Feed>, headers: HeaderMap) -> Result<Raw<EventStream>, Failure> {
     let resumed = match headers.get("last-event-id") {
         None => None,

@@ -92,6 +92,10 @@ impl Writer {
     }
 
     /// Works until the queue is closed and empty.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store paces its batches by the machine's clock, and decides nothing by it"
+    )]
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         self.pace_checkpoints();
         let mut changesets = Vec::new();

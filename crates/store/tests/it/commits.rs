@@ -19,7 +19,7 @@ async fn revisions_and_absences_are_demanded() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         let first = committed(store.commit(writes(1, 1, put(identity("a"), 0, "1", &[]))).await);
-        assert_eq!(first.position, Position::at(0), "{name}");
+        assert_eq!(first.position(), Position::at(0), "{name}");
         assert_eq!(
             store.commit(writes(2, 1, put(identity("a"), 0, "2", &[]))).await,
             on("a"),
@@ -115,7 +115,7 @@ async fn an_unknown_outcome_is_settled_by_the_same_id() {
         committed(store.commit(changeset(2, secs(9))).await);
         let again = committed(store.commit(build()).await);
         assert_eq!(first, again, "{name}");
-        assert_eq!((again.leaf_hashes.len(), store.head().await.unwrap().size), (2, 3), "{name}");
+        assert_eq!((again.leaf_hashes().len(), store.head().await.unwrap().size), (2, 3), "{name}");
         let reused = changeset(3, secs(9)).with(|c| {
             c.event(Event::new(EventId::from_u128(77), "test.also", ControlPoint::Change));
         });
@@ -181,11 +181,11 @@ async fn time_never_goes_back() {
         let (store, name) = (&engine.store, engine.name);
         committed(store.commit(changeset(1, secs(100))).await);
         let late = committed(store.commit(changeset(2, secs(50))).await);
-        assert_eq!(late.at, secs(100), "{name}");
+        assert_eq!(late.at(), secs(100), "{name}");
         assert_eq!(store.head().await.unwrap().last_at, secs(100), "{name}");
         let leaf = tenure_log::Leaf::parse(&store.entries(1, 1).await.unwrap()[0].leaf).unwrap();
         assert_eq!(leaf.at, secs(100).as_micros(), "{name}");
-        assert_eq!(committed(store.commit(changeset(3, secs(101))).await).at, secs(101), "{name}");
+        assert_eq!(committed(store.commit(changeset(3, secs(101))).await).at(), secs(101), "{name}");
     }
 }
 

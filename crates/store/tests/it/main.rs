@@ -1,5 +1,6 @@
 //! The tests of the stores: one suite over all three, and what is particular to each.
 
+#![expect(clippy::disallowed_methods, reason = "tests are at the edge: they measure, wait and make keys of their own")]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

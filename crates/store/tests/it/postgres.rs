@@ -89,7 +89,7 @@ async fn replicas_write_one_log() {
     let mut positions = Vec::new();
     for caller in callers {
         match caller.await.unwrap() {
-            Outcome::Committed(done) => positions.push(done.position.index),
+            Outcome::Committed(done) => positions.push(done.position().index),
             Outcome::Conflict(Conflict::Row(_)) | Outcome::Refused { .. } => {}
             other => panic!("{other:?}"),
         }
@@ -109,9 +109,9 @@ async fn a_cut_committed_while_waiting_is_seen() {
         let issue = writes(1_000 + n, 1, put(key(RowKind::Credential, &format!("crd_{n}")), 0, "{}", &[]));
         let issue = issue.with(|c| c.expects.push(Expect::Absent(cut.clone())));
         let (cut_at, issued) = tokio::join!(replicas[0].commit(writes(n + 1, 1, put(cut, 0, "{}", &[]))), replicas[1].commit(issue));
-        let cut_at = committed(cut_at).position;
+        let cut_at = committed(cut_at).position();
         if let Outcome::Committed(issued) = issued {
-            assert!(cut_at.is_after(issued.position), "issued at {} under a cut at {cut_at}", issued.position);
+            assert!(cut_at.is_after(issued.position()), "issued at {} under a cut at {cut_at}", issued.position());
         }
     }
 }

@@ -86,6 +86,7 @@ impl Context {
     }
 
     /// The data folder.
+    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
     pub fn data(&self) -> PathBuf {
         self.globals
             .data
@@ -117,6 +118,7 @@ impl Context {
         self.globals.token_file.clone().unwrap_or_else(|| self.data().join("operator-token"))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
     fn token(&self) -> anyhow::Result<String> {
         if let Ok(token) = std::env::var("TENURE_TOKEN") {
             return Ok(token.trim_start_matches('\u{feff}').trim().to_owned());

@@ -51,6 +51,7 @@ pub struct Login {
 
 impl Login {
     /// Signs in.
+    #[expect(clippy::disallowed_methods, reason = "the command line is at the edge: it reads its environment and measures")]
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.anonymous()?;
         let listener = TcpListener::bind(("127.0.0.1", self.port)).await.context("can't listen on 127.0.0.1")?;

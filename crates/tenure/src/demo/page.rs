@@ -27,6 +27,7 @@ struct Look {
     colour: bool,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the demo is a client at the edge: it measures and reads its environment")]
 fn look() -> &'static Look {
     static LOOK: OnceLock<Look> = OnceLock::new();
     LOOK.get_or_init(|| {

@@ -63,7 +63,9 @@ on_one! {
         let in_force = world.get(&world.admin, "/v1/policy").await.expect(200);
         assert!(in_force.text("/text").ends_with(LOCKED));
         for other in [&world.security, &world.owner, &world.auditor] {
-            propose(&world, other, BUILT_IN).await.expect(if *other == world.security { 201 } else { 403 });
+            let proposed = propose(&world, other, BUILT_IN).await.expect(if *other == world.security { 201 } else { 403 });
+            // Alone is the administrator, and nobody else in their place.
+            assert!(*other != world.security || proposed.text("/state") == "open");
         }
         assert_eq!(propose(&world, &world.admin, BUILT_IN).await.expect(201).text("/state"), "fulfilled");
         assert_eq!(world.get(&world.admin, "/v1/policy").await.expect(200).text("/text"), BUILT_IN);

@@ -1,5 +1,6 @@
 //! The product as its users meet it: the real binary, over HTTP and on the command line, on SQLite and on PostgreSQL.
 
+#![expect(clippy::disallowed_methods, reason = "tests are at the edge: they measure, wait and make keys of their own")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,10 +1,14 @@
 //! The gate: the one place that lets an identity get or use anything (invariant 1).
 //!
-//! [`Permit`] has no public constructor, and every signer demands one: there is no second path, and the compiler says so.
+//! [`Permit`] has no public constructor, and every signer uses one up: there is no second path, and the compiler says so. What a permit rests on
+//! can't be made elsewhere either: [`Held`] comes from a [`Standing`] alone, and the policy's [`Answer`] from the gate's own question
+//! ([`Standing::consider`]), so that neither what another identity holds nor what was answered to somebody else's question leads to one.
 
 mod chain;
+mod question;
 
 pub use self::chain::{Delegated, HandOn, HandedOn, Link, delegated, hand_on, handed_on};
+pub use self::question::{Considered, identity_entity, resource_entity};
 use crate::base::id::{BindingId, CredentialId, GrantId, IdentityId, ResourceId};
 use crate::base::problem::Reason;
 use crate::base::time::{Span, Timestamp};
@@ -39,6 +43,8 @@ pub struct Facts<'a> {
 pub struct Standing<'a> {
     facts: Facts<'a>,
     charter: Charter,
+    /// Whether its accountable owner is active.
+    owned: bool,
 }
 
 /// Lets an identity through to a question about what exactly it wants.
@@ -55,7 +61,7 @@ pub fn standing(facts: Facts<'_>) -> Result<Standing<'_>, Reason> {
     if !owned && !in_transfer(facts.identity, facts.now) {
         return Err(Reason::OwnerNotActive);
     }
-    Ok(Standing { facts, charter })
+    Ok(Standing { facts, charter, owned })
 }
 
 /// Whether the identity is inside the window in which it acts although its owner has left (invariant 7).
@@ -63,15 +69,36 @@ pub fn in_transfer(identity: &Identity, now: Timestamp) -> bool {
     identity.transfer.as_ref().is_some_and(|window| now < window.deadline)
 }
 
-/// What an identity may do on a resource now, and what that rests on.
+/// What an identity may do on a resource now, and what that rests on: proven by [`Standing::held`], and good for that identity and resource alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
+    identity: IdentityId,
+    /// As it was read: what was held before a change is held no more.
+    revision: u64,
+    resource: ResourceId,
+    actions: Vec<String>,
+    grants: Vec<GrantId>,
+    until: Timestamp,
+}
+
+impl Held {
     /// The actions, in the order they were asked for.
-    pub actions: Vec<String>,
+    pub fn actions(&self) -> &[String] {
+        &self.actions
+    }
     /// The grants that give them.
-    pub grants: Vec<GrantId>,
+    pub fn grants(&self) -> &[GrantId] {
+        &self.grants
+    }
     /// When the first of these grants ends.
-    pub until: Timestamp,
+    pub const fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// Whether it is what this identity holds, as it was read, on this resource.
+    fn is_of(&self, identity: &Stored<Identity>, resource: &Resource) -> bool {
+        self.identity == identity.id && self.revision == identity.revision && self.resource == resource.id
+    }
 }
 
 impl Standing<'_> {
@@ -94,6 +121,9 @@ impl Standing<'_> {
         }
         let asked: &[String] = if asked.is_empty() { &resource.actions } else { asked };
         let mut held = Held {
+            identity: self.facts.identity.id,
+            revision: self.facts.identity.revision,
+            resource: resource.id,
             actions: Vec::new(),
             grants: Vec::new(),
             until: self.charter.end(),
@@ -146,12 +176,8 @@ impl Standing<'_> {
         left
     }
 
-    /// The permit to issue one credential.
-    ///
-    /// # Errors
-    /// Policy doesn't allow it, the environment is another's, or the type is weaker than the charter allows.
-    pub fn permit(&self, ask: Ask<'_>, held: &Held, answer: &Answer) -> Result<Permit, Reason> {
-        check(answer)?;
+    /// The permit to issue one credential, the policy having allowed it.
+    fn permit(&self, ask: Ask<'_>, held: &Held) -> Result<Permit, Reason> {
         if ask.environment.name != self.charter.environment || ask.resource.environment != self.charter.environment {
             return Err(Reason::WrongEnvironment);
         }
@@ -164,10 +190,8 @@ impl Standing<'_> {
             CredentialType::ApiKey | CredentialType::ManagedSecret => self.charter.rotation_cadence.min(MAX_KEY_LIFE),
         };
         let life = longest.min(ask.ttl.unwrap_or(longest));
-        // Who may act is bound more tightly than to a key: nobody but the actor gets anything for it, with a proof of its own.
-        let unbound = ask.confirmation.is_none() && ask.may_act.is_none();
         let constrained = self.charter.sender_constrained || ask.delegation.is_some_and(Delegated::bound);
-        if constrained && ask.kind == CredentialType::AccessToken && unbound {
+        if constrained && ask.kind == CredentialType::AccessToken && !ask.is_bound() {
             return Err(Reason::SenderConstraintNeeded);
         }
         if let Some(delegated) = ask.delegation {
@@ -179,7 +203,9 @@ impl Standing<'_> {
                 return Err(Reason::DelegationTooDeep);
             }
         }
-        let held = ask.delegation.map_or(held, Delegated::held);
+        if !held.is_of(self.facts.identity, ask.resource) {
+            return Err(Reason::NoLiveGrant);
+        }
         let parents_end = ask.delegation.map_or(self.charter.end(), Delegated::until);
         let expires_at = self.facts.now.plus(life).min(held.until).min(self.charter.end()).min(parents_end);
         if expires_at.since(self.facts.now) < Span::from_secs(1) {
@@ -220,16 +246,14 @@ fn revoked_by(charter: &Charter) -> Vec<String> {
 /// # Errors
 /// Denied, or not to be evaluated.
 pub const fn check(answer: &Answer) -> Result<(), Reason> {
-    match answer {
-        Answer {
-            allowed: true, errored: false, ..
-        } => Ok(()),
-        Answer { errored: true, .. } => Err(Reason::PolicyError),
-        Answer { .. } => Err(Reason::PolicyDenied),
+    match (answer.allowed(), answer.errored()) {
+        (true, false) => Ok(()),
+        (_, true) => Err(Reason::PolicyError),
+        (false, false) => Err(Reason::PolicyDenied),
     }
 }
 
-/// What is asked of [`Standing::permit`].
+/// What is asked of [`Standing::consider`]: one credential.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// The new credential's id.
@@ -254,8 +278,15 @@ pub struct Ask<'a> {
     pub may_act: Option<&'a MayAct>,
 }
 
-/// Leave to sign one credential, exactly as it says. Only the gate makes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Ask<'_> {
+    /// Whether nobody but its holder gets anything for it. Who may act is bound more tightly than to a key: to the actor, with a proof of its own.
+    const fn is_bound(&self) -> bool {
+        self.confirmation.is_some() || self.may_act.is_some()
+    }
+}
+
+/// Leave to sign one credential, exactly as it says. Only the gate makes it, and a signer uses it up: it is no `Clone`.
+#[derive(Debug)]
 pub struct Permit {
     credential: CredentialId,
     identity: IdentityId,

@@ -13,6 +13,7 @@ use crate::identity::grant::GrantState;
 use crate::inventory::entitlement::Entitlement;
 use crate::inventory::resource::{Verification, WhenUnreachable};
 use crate::people::person::Role;
+use crate::policy::{Action, Attributes, PolicyEngine, Question, Value};
 use crate::store::epoch::Trust;
 
 const ACTIONS: [&str; 4] = ["read", "write", "drop", "list"];
@@ -224,7 +225,7 @@ proptest! {
         let allowed = possible && !actions.is_empty() && actions.iter().all(|action| some(expected).contains(action));
         prop_assert_eq!(got.is_ok(), allowed, "{:?}", got);
         if let Ok(got) = got {
-            prop_assert_eq!(&got.held().actions, &actions);
+            prop_assert_eq!(&got.held().actions(), &actions);
             let parents_end = links.iter().map(|link| link.credential.expires_at).min().unwrap();
             prop_assert!(got.until() <= parents_end);
             prop_assert_eq!(got.delegation().depth(), depth);
@@ -245,15 +246,7 @@ proptest! {
 
 #[test]
 fn what_is_granted_later_revives_no_link() {
-    let all = Drawn {
-        scope: 15,
-        granted: 15,
-        delegated: 15,
-        named: 15,
-        task: None,
-        onward: 0,
-        life: 60,
-    };
+    let all = everything();
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let mut subject = kept(0, &all);
     let link = |subject: &Kept| {
@@ -275,15 +268,7 @@ fn what_is_granted_later_revives_no_link() {
 
 #[test]
 fn a_derived_credential_ends_with_the_grants_of_each_link() {
-    let all = Drawn {
-        scope: 15,
-        granted: 15,
-        delegated: 15,
-        named: 15,
-        task: None,
-        onward: 0,
-        life: 60,
-    };
+    let all = everything();
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let (mut subject, actor) = (kept(0, &all), kept(1, &all));
     let until = |subject: &Kept| {
@@ -307,15 +292,7 @@ fn a_derived_credential_ends_with_the_grants_of_each_link() {
 
 #[test]
 fn no_permit_for_another_holder_or_another_resource() {
-    let all = Drawn {
-        scope: 15,
-        granted: 15,
-        delegated: 15,
-        named: 15,
-        task: None,
-        onward: 0,
-        life: 60,
-    };
+    let all = everything();
     let (target, tenure, owner) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner());
     let (subject, actor, other) = (kept(0, &all), kept(1, &all), kept(2, &all));
     let link = Link {
@@ -325,42 +302,125 @@ fn no_permit_for_another_holder_or_another_resource() {
     };
     let standing_of = |kept| standing(facts(kept, &owner)).unwrap();
     let delegated = delegated(&[link], &standing_of(&actor), None, &target, &some(1)).unwrap();
-    let environment = Environment {
-        name: "prod".into(),
-        production: true,
-        signing_algorithm: crate::trust::signing_key::SigningAlgorithm::EdDsa,
-        keys: vec![],
-        created_at: NOW,
-    };
-    let answer = Answer {
-        allowed: true,
-        errored: false,
-        version: String::new(),
-        policies: vec![],
-    };
+    let environment = environment();
     let permit = |kept, resource: &Resource| {
         let standing = standing_of(kept);
         // What is held besides counts for nothing here.
         let wide = standing.held(&target, &[]).unwrap();
-        standing.permit(
-            Ask {
-                credential: CredentialId::from_u128(9),
-                kind: CredentialType::AccessToken,
-                environment: &environment,
-                resource,
-                binding: None,
-                ttl: None,
-                confirmation: None,
-                task: None,
-                delegation: Some(&delegated),
-                may_act: None,
-            },
-            &wide,
-            &answer,
-        )
+        let ask = Ask {
+            delegation: Some(&delegated),
+            ..ask(&environment, resource)
+        };
+        standing.consider(&Says::allowed(), ask, &wide, Attributes::new()).permit()
     };
     let given = permit(&actor, &target).unwrap();
     assert_eq!((given.actions(), given.expires_at()), (some(1).as_slice(), NOW.plus(Span::from_secs(60))));
     assert_eq!(permit(&other, &target).err(), Some(Reason::DelegationNotAllowed));
     assert_eq!(permit(&actor, &tenure).err(), Some(Reason::DelegationNotAllowed));
+}
+
+/// A policy that says one thing to whatever it is asked, and remembers the question.
+struct Says(bool, bool, std::sync::Mutex<Option<Question>>);
+
+impl Says {
+    fn allowed() -> Self {
+        Self(true, false, std::sync::Mutex::default())
+    }
+}
+
+impl PolicyEngine for Says {
+    #[expect(clippy::disallowed_methods, reason = "it is a policy engine")]
+    fn decide(&self, question: &Question) -> Answer {
+        *self.2.lock().unwrap() = Some(question.clone());
+        Answer::by_engine(self.0, self.1, String::new(), vec![])
+    }
+    fn version(&self) -> String {
+        String::new()
+    }
+    fn recent(&self) -> Vec<(Question, Answer)> {
+        vec![]
+    }
+}
+
+fn environment() -> Environment {
+    Environment {
+        name: "prod".into(),
+        production: true,
+        signing_algorithm: crate::trust::signing_key::SigningAlgorithm::EdDsa,
+        keys: vec![],
+        created_at: NOW,
+    }
+}
+
+fn ask<'a>(environment: &'a Environment, resource: &'a Resource) -> Ask<'a> {
+    Ask {
+        credential: CredentialId::from_u128(9),
+        kind: CredentialType::AccessToken,
+        environment,
+        resource,
+        binding: None,
+        ttl: None,
+        confirmation: None,
+        task: None,
+        delegation: None,
+        may_act: None,
+    }
+}
+
+fn everything() -> Drawn {
+    Drawn {
+        scope: 15,
+        granted: 15,
+        delegated: 15,
+        named: 15,
+        task: None,
+        onward: 0,
+        life: 60,
+    }
+}
+
+#[test]
+fn what_another_holds_or_held_before_gives_no_permit() {
+    let (target, tenure, owner, environment) = (resource(1, some(15)), resource(2, vec![DELEGATE.to_owned()]), owner(), environment());
+    let (mine, other) = (kept(0, &everything()), kept(1, &everything()));
+    let standing_of = |kept| standing(facts(kept, &owner)).unwrap();
+    let permit = |held: &Held, resource: &Resource| {
+        let policy = Says::allowed();
+        let given = standing_of(&mine)
+            .consider(&policy, ask(&environment, resource), held, Attributes::new())
+            .permit();
+        let question = policy.2.into_inner().unwrap().unwrap();
+        (given.err(), question.context.get("live_grant").cloned())
+    };
+    let held = standing_of(&mine).held(&target, &some(1)).unwrap();
+    assert_eq!(permit(&held, &target), (None, Some(Value::Bool(true))));
+    let theirs = standing_of(&other).held(&target, &some(1)).unwrap();
+    assert_eq!(permit(&theirs, &target), (Some(Reason::NoLiveGrant), Some(Value::Bool(false))));
+    assert_eq!(permit(&held, &tenure), (Some(Reason::NoLiveGrant), Some(Value::Bool(false))));
+    let mut before = kept(0, &everything());
+    before.identity.revision += 1;
+    let earlier = standing_of(&before).held(&target, &some(1)).unwrap();
+    assert_eq!(permit(&earlier, &target), (Some(Reason::NoLiveGrant), Some(Value::Bool(false))));
+}
+
+#[test]
+fn the_gate_asks_by_itself_and_its_word_on_what_it_knows_counts() {
+    let (target, owner, environment) = (resource(1, some(15)), owner(), environment());
+    let mine = kept(0, &everything());
+    let standing = standing(facts(&mine, &owner)).unwrap();
+    let held = standing.held(&target, &some(1)).unwrap();
+    // Whoever says otherwise of what the gate knows is not heard.
+    let said = Attributes::from([("sender_constrained", Value::Bool(true)), ("method", Value::Text("m".into()))]);
+    let policy = Says(true, false, std::sync::Mutex::default());
+    standing.consider(&policy, ask(&environment, &target), &held, said).permit().unwrap();
+    let question = policy.2.into_inner().unwrap().unwrap();
+    assert_eq!(question.principal, identity_entity(&mine.identity));
+    assert_eq!((question.action, question.resource), (Action::Issue, resource_entity(&target)));
+    assert_eq!(question.context["sender_constrained"], Value::Bool(false));
+    assert_eq!(question.context["method"], Value::Text("m".into()));
+    for (allowed, errored, refused) in [(false, false, Reason::PolicyDenied), (true, true, Reason::PolicyError)] {
+        let policy = Says(allowed, errored, std::sync::Mutex::default());
+        let considered = standing.consider(&policy, ask(&environment, &target), &held, Attributes::new());
+        assert_eq!(considered.permit().err(), Some(refused));
+    }
 }

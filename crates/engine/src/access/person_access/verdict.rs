@@ -69,9 +69,10 @@ pub(crate) async fn evaluate_person(kernel: &Kernel, enforcer: &Enforcer, ask: &
             None => kernel.count_stranger(reason, &enforcer.to_string()),
         }
     }
-    let (policies, policy_version) = verdict
-        .answer
-        .map_or_else(|| (Vec::new(), kernel.policy.version()), |answer| (answer.policies, answer.version));
+    let (policies, policy_version) = verdict.answer.map_or_else(
+        || (Vec::new(), kernel.policy.version()),
+        |answer| (answer.policies().to_vec(), answer.version().to_owned()),
+    );
     Ok(Decision {
         decision: verdict.refused.is_none(),
         context: DecisionContext {

@@ -131,8 +131,8 @@ pub(crate) async fn wanted_backchannel(kernel: &Kernel, ask: &TokenAsk, known: &
     let held = standing.held(&resource, if asked.is_empty() { &entitlement.actions } else { &asked })?;
     let tasks = &known.identity.charter.tasks;
     let declared = task.as_ref().and_then(|name| tasks.iter().find(|task| task.name == *name));
-    let covered = declared.is_some_and(|task| held.actions.iter().all(|action| task.covers(action, resource.id)));
-    let mut details = json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions, "until": held.until});
+    let covered = declared.is_some_and(|task| held.actions().iter().all(|action| task.covers(action, resource.id)));
+    let mut details = json!({"type": TENURE_ACCESS, "locations": [resource.uri], "actions": held.actions(), "until": held.until()});
     if let (Some(details), Some(task)) = (details.as_object_mut(), task) {
         details.insert("task".into(), json!(task));
     }

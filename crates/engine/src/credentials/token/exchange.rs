@@ -125,7 +125,7 @@ pub(crate) async fn wanted_exchange(
     let delegated = gate::delegated(&links, standing, wish.task(), &resource, &wish.actions)?;
     let held = delegated.held().clone();
     Ok(Wanted {
-        details: wish.task().map(|task| granted_task(task, &resource, &held.actions)),
+        details: wish.task().map(|task| granted_task(task, &resource, held.actions())),
         task: wish.task,
         left_out: wish.left_out,
         outside: None,

@@ -53,7 +53,7 @@ pub(crate) async fn is_second(kernel: &Kernel, identity: &Identity, binding: &St
 /// Whether this would be permitted to the only holder.
 pub(crate) fn is_for_one(kernel: &Kernel, mut question: Question) -> bool {
     question.context.insert("second_instance", Value::Bool(false));
-    kernel.policy.decide(&question).allowed
+    kernel.policy.decide(&question).allowed()
 }
 
 /// A second holder is a finding, whether it is let in or not.

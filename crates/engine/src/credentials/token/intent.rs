@@ -272,7 +272,7 @@ pub(crate) fn within_task(standing: &Standing<'_>, resource: &Resource, task: Op
     if let Some(reason) = asked.iter().find_map(|action| in_task(action).err()) {
         return (held, Some(reason));
     }
-    let kept: Vec<String> = held.actions.iter().filter(|action| in_task(action).is_ok()).cloned().collect();
+    let kept: Vec<String> = held.actions().iter().filter(|action| in_task(action).is_ok()).cloned().collect();
     match standing.held(resource, &kept) {
         Ok(held) if !kept.is_empty() => (held, None),
         _ => (held, Some(Reason::OutsideIntent)),

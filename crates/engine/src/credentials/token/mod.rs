@@ -12,17 +12,17 @@ use serde_json::json;
 use tenure_api::views::TokenIssued;
 use tenure_core::base::id::{CredentialId, IdentityId};
 use tenure_core::base::problem::Reason;
-use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::base::time::Timestamp;
 use tenure_core::credential::gate::{self, Ask, Delegated};
 use tenure_core::identity::binding::BindingState;
 use tenure_core::identity::{CredentialType, Identity};
 use tenure_core::inventory::environment::Environment;
-use tenure_core::policy::{Action, Attributes, Question, Value};
+use tenure_core::policy::{Attributes, Value};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::{RowKey, RowKind, Stored};
-use tenure_core::store::secret::{Pending, Secret};
+use tenure_core::store::secret::Pending;
 
 use self::instances::Mark;
 use self::intent::{Intent, Wish, granted_task, within_task};
@@ -32,7 +32,7 @@ use crate::credentials::token::sender::token_type;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::load::{self, Known};
-use crate::kernel::{Kernel, authority, exceptional, keys};
+use crate::kernel::{Kernel, exceptional, keys};
 
 pub use self::exchange::ACCESS_TOKEN_TYPE;
 
@@ -96,12 +96,9 @@ pub async fn issue_token(kernel: &Kernel, ask: TokenAsk) -> Result<TokenIssued, 
 }
 
 async fn hand_over(kernel: &Kernel, id: IdentityId, issued: Issued, committed: &Committed) -> Result<TokenIssued, OpError> {
-    let token: Secret<String> = issued
-        .token
-        .release(committed)
-        .ok_or_else(|| OpError::Internal("the commit is another's".into()))?;
+    let token = Kernel::released(issued.token, committed)?;
     count(&kernel.counters.issued);
-    kernel.touch(id.to_string(), committed.at);
+    kernel.touch(id.to_string(), committed.at());
     Ok(TokenIssued {
         access_token: token.expose().clone(),
         token_type: issued.token_type.into(),
@@ -142,56 +139,41 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     let ttl = standing.charter().credential_ttl;
     let mark = Mark::of(sender.confirmation.as_ref(), &ask.source);
     let second_instance = instances::is_second(kernel, &known.identity, &proven.binding, &mark, now).await?;
-    let mut context = issue_context(
-        &ask.proof,
-        &known,
-        &environment.name,
-        ttl,
-        exceptional::waived(kernel, &known.identity, now).await?,
-        now,
-    );
-    // A token that names its actor serves nobody else, and is no use to whoever else has it.
-    let confirmation = sender.confirmation.as_ref().filter(|_| wanted.may_act.is_none());
-    context.insert("sender_constrained", Value::Bool(confirmation.is_some() || wanted.may_act.is_some()));
-    context.insert("in_intent", Value::Bool(wanted.outside.is_none()));
+    let mut context = Attributes::from([
+        ("method", Value::Text(ask.proof.method().to_owned())),
+        ("ttl_secs", Value::Long(ttl.as_secs())),
+        ("waived", Value::Set(exceptional::waived(kernel, &known.identity, now).await?)),
+        ("in_intent", Value::Bool(wanted.outside.is_none())),
+        ("second_instance", Value::Bool(second_instance)),
+    ]);
     let delegation = wanted.delegated.as_ref().map(Delegated::delegation);
     context.extend(kernel.handed_on(&known.identity, delegation).await?);
-    context.insert("second_instance", Value::Bool(second_instance));
-    let question = Question {
-        principal: authority::identity(&known.identity),
-        action: Action::Issue,
-        resource: authority::resource(&wanted.resource),
-        context,
-    };
-    let answer = kernel.policy.decide(&question);
-    if second_instance {
-        instances::note_second(kernel, &known.identity, &proven.binding, &mark, answer.allowed).await;
-    }
     let credential = CredentialId::generate(now, kernel.entropy.as_ref());
+    let issuance = Ask {
+        credential,
+        kind: CredentialType::AccessToken,
+        environment: &environment,
+        resource: &wanted.resource,
+        binding: Some(proven.binding.id),
+        ttl: None,
+        // A token that names its actor serves nobody else, and is no use to whoever else has it.
+        confirmation: sender.confirmation.as_ref().filter(|_| wanted.may_act.is_none()),
+        task: wanted.task.as_ref().map(|(name, _)| name.as_str()),
+        delegation: wanted.delegated.as_ref(),
+        may_act: wanted.may_act.as_ref(),
+    };
+    let considered = standing.consider(&*kernel.policy.engine(), issuance, &wanted.held, context);
+    let (question, answer) = (considered.question().clone(), considered.answer().clone());
+    if second_instance {
+        instances::note_second(kernel, &known.identity, &proven.binding, &mark, answer.allowed()).await;
+    }
     if let Some(reason) = wanted.outside {
         return Err(OpError::by_policy(reason, answer));
     }
-    let permit = standing
-        .permit(
-            Ask {
-                credential,
-                kind: CredentialType::AccessToken,
-                environment: &environment,
-                resource: &wanted.resource,
-                binding: Some(proven.binding.id),
-                ttl: None,
-                confirmation,
-                task: wanted.task.as_ref().map(|(name, _)| name.as_str()),
-                delegation: wanted.delegated.as_ref(),
-                may_act: wanted.may_act.as_ref(),
-            },
-            &wanted.held,
-            &answer,
-        )
-        .map_err(|reason| match reason {
-            Reason::PolicyDenied if second_instance && instances::is_for_one(kernel, question) => OpError::by_policy(Reason::SecondInstance, answer.clone()),
-            other => OpError::by_policy(other, answer.clone()),
-        })?;
+    let permit = considered.permit().map_err(|reason| match reason {
+        Reason::PolicyDenied if second_instance && instances::is_for_one(kernel, question) => OpError::by_policy(Reason::SecondInstance, answer.clone()),
+        other => OpError::by_policy(other, answer.clone()),
+    })?;
     let record = permit.record();
     let mut event = kernel
         .event(now, "credential.issued", ControlPoint::Issue)
@@ -205,8 +187,8 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
         .fact("grants", &record.grants)
         .fact("binding", record.binding)
         .fact("expires_at", record.expires_at)
-        .fact("policies", &answer.policies)
-        .fact("policy_version", &answer.version);
+        .fact("policies", answer.policies())
+        .fact("policy_version", answer.version());
     if let Some(confirmation) = &record.confirmation {
         event = event.fact("cnf", confirmation);
     }
@@ -250,7 +232,7 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     if let Some(issuer) = &proven.issuer {
         changeset.expect(issuer);
     }
-    for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants.contains(&grant.id)) {
+    for grant in known.grants.iter().flatten().filter(|grant| wanted.held.grants().contains(&grant.id)) {
         changeset.expect(grant);
     }
     if let Grant::Backchannel(auth_req_id) = &ask.grant {
@@ -298,7 +280,7 @@ fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::S
     let (held, outside) = within_task(standing, &resource, wish.task(), &wish.actions, held);
     Ok(Wanted {
         outside,
-        details: wish.task().map(|task| granted_task(task, &resource, &held.actions)),
+        details: wish.task().map(|task| granted_task(task, &resource, held.actions())),
         task: wish.task,
         left_out: wish.left_out,
         resource,
@@ -309,23 +291,6 @@ fn wanted_own(kernel: &Kernel, ask: &TokenAsk, known: &Known, standing: &gate::S
         issued_token_type: None,
         expects: Vec::new(),
     })
-}
-
-fn issue_context(proof: &Proof, known: &Known, environment: &str, ttl: Span, waived: Vec<String>, now: Timestamp) -> Attributes {
-    Attributes::from([
-        ("method", Value::Text(proof.method().to_owned())),
-        ("credential_type", Value::Text(CredentialType::AccessToken.as_str().to_owned())),
-        ("ttl_secs", Value::Long(ttl.as_secs())),
-        ("charter_complete", Value::Bool(true)),
-        ("owner_active", Value::Bool(known.owner_active())),
-        ("in_transfer", Value::Bool(known.in_transfer(now))),
-        ("shared", Value::Bool(known.identity.charter.shared.is_some())),
-        ("waived", Value::Set(waived)),
-        ("live_grant", Value::Bool(true)),
-        ("in_scope", Value::Bool(true)),
-        ("environment", Value::Text(environment.to_owned())),
-        ("weaker_credential", Value::Bool(false)),
-    ])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 use tenure_api::requests::{Enrol, NewApplication, NewEnvironment, NewResource, Revocation, RevocationTarget};
 use tenure_core::base::id::{BindingId, GrantId, RequestId, SignalId};
+use tenure_core::base::time::Span;
 use tenure_core::finding::Finding;
 use tenure_core::finding::exceptional::{Access, ExceptionalAccess};
 use tenure_core::identity::Kind;
@@ -155,6 +156,7 @@ impl Stage {
     }
 
     /// Asks with a proof that says it was made at this time.
+    #[expect(clippy::disallowed_methods, reason = "a test at the edge")]
     async fn ask(&self, made_at: i64, source: &str) -> Result<TokenIssued, OpError> {
         let mut jti = [0u8; 16];
         aws_lc_rs::rand::fill(&mut jti).unwrap();

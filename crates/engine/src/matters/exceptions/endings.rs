@@ -10,7 +10,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::finding::rules;
 use tenure_core::identity::{Identity, Releaser, SuspensionKind};
 use tenure_core::people::person::Role;
-use tenure_core::policy::{Action, Attributes, Value};
+use tenure_core::policy::Action;
 use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubject, ExceptionType, MAX_RENEWALS};
 use tenure_core::request::{Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
@@ -22,7 +22,7 @@ use tenure_core::store::row::Stored;
 use crate::access::person_access;
 use crate::identities::dormancy::{self, ByRule};
 use crate::kernel::Kernel;
-use crate::kernel::authority::{inventory, owns};
+use crate::kernel::authority::{enabling, inventory, owns};
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
 use crate::kernel::exceptional::{self, rests_on};
@@ -161,13 +161,8 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
         |stored, now| async move {
             caller.must_be_person()?;
             let fresh = freshness::freshness(kernel, caller, now).await?;
-            let context = Attributes::from([
-                ("owns", Value::Bool(exceptions::owns_exception(kernel, caller, &stored).await?)),
-                ("placed_by_self", Value::Bool(false)),
-                // Whoever is not fresh does not come as far as the policy.
-                ("fresh", Value::Bool(true)),
-            ]);
-            kernel.allow(caller, Action::Enable, inventory("exception", id, ""), context)?;
+            let is_owner = exceptions::owns_exception(kernel, caller, &stored).await?;
+            kernel.allow(caller, Action::Enable, inventory("exception", id, ""), enabling(is_owner, false, fresh))?;
             if stored.state != ExceptionState::Breached {
                 return Err(OpError::because(
                     Reason::IllegalTransition,
@@ -232,6 +227,7 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
         Plan::Later(at) => {
             let event = kernel
                 .event(now, "deadline.postponed", ControlPoint::Administer)
+                .noting()
                 .subject(id)
                 .fact("kind", DueKind::Exception.as_str())
                 .fact("until", at);

@@ -14,7 +14,7 @@ use tenure_core::store::changeset::{Changeset, Spend};
 use tenure_core::store::event::ControlPoint;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{RowKind, Stored};
-use tenure_core::store::secret::Secret;
+use tenure_core::store::secret::{Pending, Secret};
 use tenure_credentials::webauthn::{
     Assertion, Credential, Flow, Flows, MAX_CREDENTIAL_ID, Purpose, RelyingParty, WebauthnError, credential_hash, decode, verify_assertion,
 };
@@ -101,13 +101,13 @@ pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &Authen
             Ok(checked) => checked,
             Err(refused) => return Err(refuse_sign_in(kernel, refused, Some(&flow), source).await),
         };
-        let (changeset, (secret, session)) = sign_in_with(kernel, &checked, &flow, now).await?;
+        let (changeset, (pending, session)) = sign_in_with(kernel, &checked, &flow, now).await?;
         match kernel.settle(changeset).await {
             Ok(None) => {}
-            Ok(Some(_)) => {
+            Ok(Some(committed)) => {
                 return Ok(SignedIn {
                     session,
-                    secret,
+                    secret: Kernel::released(pending, &committed)?,
                     passkey: view(&checked.passkey),
                 });
             }
@@ -124,7 +124,7 @@ pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &Authen
     Err(OpError::Unavailable("too many others change the same records at once; try again".into()))
 }
 
-async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Timestamp) -> Result<(Changeset, (Secret<String>, Session)), OpError> {
+async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Timestamp) -> Result<(Changeset, (Pending<String>, Session)), OpError> {
     let event = kernel
         .event(now, "sign_in.succeeded", ControlPoint::Use)
         .subject(checked.person.id)
