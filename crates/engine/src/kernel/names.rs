@@ -152,13 +152,14 @@ pub async fn person_meant(kernel: &Kernel, caller: &Caller, text: &str) -> Resul
 /// The store can't be read.
 pub async fn of<'a>(kernel: &Kernel, texts: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, String>, OpError> {
     type Read = fn(&Snapshot, usize) -> Option<String>;
+    type Sort = fn(&str) -> Option<(RowKey, Read)>;
     fn read<T: Named>(snapshot: &Snapshot, n: usize) -> Option<String> {
         snapshot.get::<T>(n).ok()??.name()
     }
     fn sort<T: Named>(text: &str) -> Option<(RowKey, Read)> {
         text.parse::<T::Id>().ok().map(|id| (RowKey::new(T::KIND, id), read::<T> as Read))
     }
-    const SORTS: &[fn(&str) -> Option<(RowKey, Read)>] = &[
+    const SORTS: &[Sort] = &[
         sort::<Identity>,
         sort::<Person>,
         sort::<Application>,

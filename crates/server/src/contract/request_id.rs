@@ -20,6 +20,7 @@ pub(crate) fn current() -> Option<String> {
 }
 
 /// An id that no other request has: this process's, and a number.
+#[expect(clippy::disallowed_methods, reason = "a name in the log, by which nothing is decided")]
 pub(crate) fn fresh() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     static NEXT: AtomicU64 = AtomicU64::new(0);
