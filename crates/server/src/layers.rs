@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts as _, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tenure_api::problem::Problem;
@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use crate::app::App;
 use crate::caller::keys::{DPOP, DPOP_NONCE};
 use crate::caller::operator::Operator;
-use crate::contract::body::{body_within, too_large};
+use crate::contract::body::body_within;
 use crate::contract::error::Failure;
 use crate::contract::reply::GivenOnce;
 use crate::contract::request_id;
@@ -32,14 +32,25 @@ use crate::serve::{Connection, UnderWay, holding, paced};
 /// Routes of the management API that read a body before they know who asks.
 const OPEN: &[&str] = &["/v1/setup", "/v1/enrol", "/v1/identities/{id}/complete-task"];
 
+/// The route that a request takes, as the router spells it; empty if it takes none.
+fn route_of(extensions: &Extensions) -> &str {
+    extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str)
+}
+
+/// Whether a request shows a credential, be it good or not.
+fn shows_a_credential(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE)
+}
+
 /// The layer: a request beyond a bound is answered at once, and nothing of it is read.
 pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(Source(source)) = Source::from_request_parts(&mut parts, &app).await;
     let connection = parts.extensions.get::<Connection>().cloned();
-    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let shows_a_credential = parts.headers.contains_key(header::AUTHORIZATION) || parts.headers.contains_key(header::COOKIE);
-    let places = app.requests.places(route.starts_with("/v1/") && !OPEN.contains(&route) && shows_a_credential);
+    let route = route_of(&parts.extensions);
+    let places = app
+        .requests
+        .places(route.starts_with("/v1/") && !OPEN.contains(&route) && shows_a_credential(&parts.headers));
     let busy = connection.as_ref().map(|connection| Arc::new(connection.busy()));
     let share = match places.take(Some(&source), None) {
         Ok(share) => Arc::new(share),
@@ -98,7 +109,7 @@ pub(crate) async fn name_request(request: Request, next: Next) -> Response {
         Some(given) => given.into(),
         None => request_id::fresh().into(),
     };
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = route_of(request.extensions());
     let span = tracing::info_span!("request", id = %id, method = %request.method(), route);
     let mut response = request_id::scope(Arc::clone(&id), next.run(request)).instrument(span).await;
     if let Some(value) = given.or_else(|| HeaderValue::try_from(&*id).ok()) {
@@ -116,14 +127,12 @@ fn is_loggable(id: &str) -> bool {
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// An answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// The largest request in bytes that a key can stand for.
-const MAX_REPEATED: usize = 64 * 1024;
 /// The largest answer in bytes that is kept.
 const MAX_KEPT: usize = 64 * 1024;
 
 /// Carries a request with an idempotency key out once, and gives its answer again when it comes again. Who asks is settled before anything of it is read.
 pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let route = route_of(request.extensions());
     if request.method().is_safe() || !route.starts_with("/v1/") || !request.headers().contains_key(IDEMPOTENCY_KEY) {
         return next.run(request).await;
     }
@@ -133,6 +142,7 @@ pub(crate) async fn once(State(app): State<App>, request: Request, next: Next) -
     }
 }
 
+/// The body is read within the bound of every request: a route's own wider one is set further in.
 async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
     let key = idempotency_key(&parts.headers)?;
@@ -145,9 +155,6 @@ async fn repeated(app: &App, request: Request, next: Next) -> Result<Response, F
         "a request with an idempotency key has at most 64 KiB",
     )
     .await?;
-    if body.len() > MAX_REPEATED {
-        return Err(too_large("a request with an idempotency key has at most 64 KiB"));
-    }
     let address = format!("{} {}", parts.method, parts.uri.path());
     let condition = parts.headers.get(header::IF_MATCH).map(HeaderValue::as_bytes).unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
@@ -216,9 +223,8 @@ fn given_again(answer: KeptAnswer) -> Response {
 /// Answers of the management API name the records whose ids they hold, in `names` beside whatever else they say: people read names. Only a caller who showed
 /// a credential is told any.
 pub(crate) async fn name_records(State(app): State<App>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let shows_a_credential = request.headers().contains_key(header::AUTHORIZATION) || request.headers().contains_key(header::COOKIE);
-    let is_named = route.starts_with("/v1/") && shows_a_credential;
+    let route = route_of(request.extensions());
+    let is_named = route.starts_with("/v1/") && shows_a_credential(request.headers());
     let response = next.run(request).await;
     let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if !is_named || !is_json || !response.status().is_success() {

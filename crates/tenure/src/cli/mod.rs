@@ -169,7 +169,11 @@ pub fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
             runtime.block_on(async {
-                let cli = Cli::parse_from(names::resolved(arguments).await?);
+                // Names are looked for only where something is none of what a command takes.
+                let cli = match Cli::try_parse_from(&arguments) {
+                    Ok(cli) => cli,
+                    Err(_) => Cli::parse_from(names::resolved(arguments).await?),
+                };
                 run(cli).await
             })
         });

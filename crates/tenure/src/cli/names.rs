@@ -1,6 +1,6 @@
 //! Names on the command line: wherever a command takes the id of a record that has a name, it takes the name.
 //!
-//! The arguments are read once with every id as plain text, what is no id is asked of the server, and the ids take the place of the names. So no command
+//! Arguments that don't read as they are, are read once more with every id as plain text; what is no id is asked of the server, and the ids take the place of the names. So no command
 //! knows of it, and a new one can't forget it.
 
 use std::any::TypeId;
@@ -69,10 +69,11 @@ pub async fn resolved(arguments: Vec<OsString>) -> anyhow::Result<Vec<OsString>>
     else {
         return Ok(arguments);
     };
+    let valued = all_options(&command);
     let mut resolved = arguments;
     for given in given {
         let id = client.id_of(given.list, &given.name).await?;
-        replace(&command, &mut resolved, &given, &id);
+        replace(&valued, &mut resolved, &given, &id);
     }
     Ok(resolved)
 }
@@ -116,9 +117,9 @@ fn options(argument: &Arg) -> Vec<String> {
     long.into_iter().chain(argument.get_short().map(|short| format!("-{short}"))).collect()
 }
 
-/// Puts an id in the place of a name.
-fn replace(command: &Command, arguments: &mut [OsString], given: &Given, id: &str) {
-    let takes_a_value = |text: &OsStr| text.to_str().is_some_and(|text| all_options(command).contains(&text.to_owned()));
+/// Puts an id in the place of a name, among arguments of which these options take a value.
+fn replace(valued: &[String], arguments: &mut [OsString], given: &Given, id: &str) {
+    let takes_a_value = |text: &OsStr| valued.iter().any(|option| text == option.as_str());
     for n in 1..arguments.len() {
         let before = n.checked_sub(1).and_then(|n| arguments.get(n)).cloned().unwrap_or_default();
         let Some(argument) = arguments.get_mut(n) else { continue };
@@ -168,6 +169,7 @@ mod tests {
     fn an_id_takes_the_place_of_its_name_and_of_nothing_else() {
         let mut command = Cli::command();
         command.build();
+        let valued = all_options(&command);
         let replaced = |line: &str, options: &[&str]| {
             let mut arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
             let given = Given {
@@ -175,7 +177,7 @@ mod tests {
                 name: "ada".into(),
                 options: options.iter().map(|option| (*option).to_owned()).collect(),
             };
-            replace(&command, &mut arguments, &given, "per_1");
+            replace(&valued, &mut arguments, &given, "per_1");
             arguments.join(OsStr::new(" ")).into_string().unwrap()
         };
         assert_eq!(
