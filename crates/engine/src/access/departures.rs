@@ -26,7 +26,7 @@ use crate::kernel::error::OpError;
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::work::{acknowledge, system};
+use crate::kernel::work::{self, acknowledge, system};
 use crate::people::dates::{self, Plan};
 use crate::people::person::{self, JOINER, LEAVER};
 use crate::people::teams::{look_at_groups, moved_between};
@@ -262,19 +262,7 @@ pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timesta
     let Some(stored) = kernel.one::<Person>(id).await? else { return Ok(None) };
     let mut changeset = match dates::plan(&stored, now) {
         Plan::Nothing => return Ok(None),
-        Plan::Later(at) => {
-            let event = kernel
-                .event(now, "deadline.postponed", ControlPoint::Administer)
-                .noting()
-                .subject(id)
-                .fact("kind", DueKind::Person.as_str())
-                .fact("until", at);
-            let mut changeset = Changeset::new(system(), now, event);
-            changeset
-                .due
-                .push(DueChange::Retry(DueKind::Person, claimed.subject.clone(), claimed.fence, at));
-            return Ok(Some(changeset));
-        }
+        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Start => {
             let person = person::stepped(&stored, PersonState::Active)?;
             let event = kernel.event(now, "person.started", ControlPoint::Approve).subject(id).fact("workflow", JOINER);

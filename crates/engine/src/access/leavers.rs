@@ -21,7 +21,7 @@ use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
 use crate::kernel::load::is_away;
 use crate::kernel::notice::notify;
-use crate::kernel::work::{BATCH, acknowledge, system};
+use crate::kernel::work::{self, BATCH, acknowledge, system};
 
 /// Commits in one turn of a worker: enough for thousands of identities, and few enough to be done before the lease ends.
 const TURN: usize = 20;
@@ -81,17 +81,7 @@ pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timesta
         // A conflict is seen by the next look.
         kernel.settle(changeset).await?;
     }
-    let event = kernel
-        .event(now, "deadline.postponed", ControlPoint::Administer)
-        .noting()
-        .subject(id)
-        .fact("kind", DueKind::Leaver.as_str())
-        .fact("until", now);
-    let mut changeset = Changeset::new(system(), now, event);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::Leaver, claimed.subject.clone(), claimed.fence, now));
-    Ok(Some(changeset))
+    Ok(Some(work::postponed(kernel, claimed, now, now)))
 }
 
 /// Hands over the first identities of somebody who is away that were not yet; returns how many.
@@ -297,19 +287,7 @@ pub(crate) async fn work_transfer(kernel: &Kernel, claimed: &Claimed, now: Times
     let owner_active = owner.as_ref().is_some_and(|owner| owner.is_active());
     let mut changeset = match plan::plan(&stored, &identity, owner_active, kernel.settings.lapsed_grace, now) {
         Plan::Nothing => return Ok(None),
-        Plan::Later(at) => {
-            let event = kernel
-                .event(now, "deadline.postponed", ControlPoint::Administer)
-                .noting()
-                .subject(id)
-                .fact("kind", DueKind::Transfer.as_str())
-                .fact("until", at);
-            let mut changeset = Changeset::new(system(), now, event);
-            changeset
-                .due
-                .push(DueChange::Retry(DueKind::Transfer, claimed.subject.clone(), claimed.fence, at));
-            return Ok(Some(changeset));
-        }
+        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Close => closed(kernel, &stored, &identity, now),
         Plan::Lapse { stops } => {
             let mut changeset = lapsed_transfer(kernel, &stored, &identity, stops, now).await?;

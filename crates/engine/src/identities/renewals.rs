@@ -81,20 +81,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
         return Ok(None);
     };
     if opens > now {
-        let mut changeset = Changeset::new(
-            system(),
-            now,
-            kernel
-                .event(now, "deadline.postponed", ControlPoint::Administer)
-                .noting()
-                .subject(id)
-                .fact("kind", DueKind::Renewal.as_str())
-                .fact("until", opens),
-        );
-        changeset
-            .due
-            .push(DueChange::Retry(DueKind::Renewal, claimed.subject.clone(), claimed.fence, opens));
-        return Ok(Some(changeset));
+        return Ok(Some(work::postponed(kernel, claimed, opens, now)));
     }
     let next = plan::next_end(&stored, now);
     let mut problems = renewal_problems(kernel, &stored, terms.used_within, now).await?;

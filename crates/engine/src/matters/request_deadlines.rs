@@ -25,25 +25,11 @@ pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timest
         RequestState::Open if stored.lapses_at <= now => lapsed(kernel, claimed, &stored, "nobody answered in time", now).await.map(Some),
         RequestState::Open => reminded(kernel, claimed, &stored, now).await.map(Some),
         RequestState::Approved => match stored.starts_at {
-            Some(start) if start > now => Ok(Some(waits(kernel, claimed, &stored, start, now))),
+            Some(start) if start > now => Ok(Some(work::postponed(kernel, claimed, start, now))),
             _ => started(kernel, claimed, &stored, now).await.map(Some),
         },
         _ => Ok(None),
     }
-}
-
-fn waits(kernel: &Kernel, claimed: &Claimed, stored: &Request, until: Timestamp, now: Timestamp) -> Changeset {
-    let event = kernel
-        .event(now, "deadline.postponed", ControlPoint::Administer)
-        .noting()
-        .subject(stored.id)
-        .fact("kind", DueKind::Request.as_str())
-        .fact("until", until);
-    let mut changeset = Changeset::new(system(), now, event);
-    changeset
-        .due
-        .push(DueChange::Retry(DueKind::Request, claimed.subject.clone(), claimed.fence, until));
-    changeset
 }
 
 async fn reminded(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {

@@ -30,7 +30,7 @@ use crate::kernel::finding::{self, tell};
 use crate::kernel::freshness::{self, assurance_fact};
 use crate::kernel::notice::notify;
 use crate::kernel::operation::{Asked, check_reason};
-use crate::kernel::work::{acknowledge, system};
+use crate::kernel::work::{self, acknowledge, system};
 use crate::matters::exceptions::matter::{self, subject_of};
 use crate::matters::exceptions::plan::{Plan, next_look, plan};
 use crate::matters::exceptions::{self};
@@ -224,15 +224,7 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
     let Some(stored) = kernel.one::<Exception>(id).await? else { return Ok(None) };
     let (mut changeset, next) = match plan(&stored, now) {
         Plan::Nothing => return Ok(None),
-        Plan::Later(at) => {
-            let event = kernel
-                .event(now, "deadline.postponed", ControlPoint::Administer)
-                .noting()
-                .subject(id)
-                .fact("kind", DueKind::Exception.as_str())
-                .fact("until", at);
-            (Changeset::new(system(), now, event), at)
-        }
+        Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Warn(ends) => {
             let event = kernel
                 .event(now, "exception.ending", ControlPoint::Review)
