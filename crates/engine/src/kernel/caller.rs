@@ -48,6 +48,14 @@ impl Caller {
         }
     }
 
+    /// The id of whoever it is.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Person { person, .. } => person.id.to_string(),
+            Self::Identity { identity, .. } => identity.id.to_string(),
+        }
+    }
+
     /// The person, if it is one.
     pub fn person_id(&self) -> Option<PersonId> {
         match self {

@@ -46,12 +46,8 @@ pub enum Known {
 impl Claim {
     /// The key of a caller's request to an address, of which `request` is everything that makes it what it is.
     pub fn new<'a>(caller: &Caller, address: &str, key: &str, request: impl IntoIterator<Item = &'a [u8]>) -> Arc<Self> {
-        let who = match caller {
-            Caller::Person { person, .. } => person.id.to_string(),
-            Caller::Identity { identity, .. } => identity.id.to_string(),
-        };
         Arc::new(Self {
-            id: digest([who.as_bytes(), address.as_bytes(), key.as_bytes()]),
+            id: digest([caller.id().as_bytes(), address.as_bytes(), key.as_bytes()]),
             request: digest(request),
             is_carried_out: AtomicBool::new(false),
         })

@@ -39,6 +39,14 @@ pub trait Named: Record {
 
     /// Its name; none if it was erased.
     fn name(&self) -> Option<String>;
+
+    /// The id of the one that a person calls by a name; [`Named::NOBODY`] if none is called so.
+    ///
+    /// # Errors
+    /// Several have the name, or the store can't be read.
+    fn called(kernel: &Kernel, _caller: &Caller, name: &str) -> impl Future<Output = Result<Self::Id, OpError>> + Send {
+        by_term::<Self>(kernel, name)
+    }
 }
 
 macro_rules! named {
@@ -66,23 +74,42 @@ named! {
     Resource, ResourceId, Some("uri"), |resource| Some(resource.uri.clone());
     Issuer, IssuerId, Some("url"), |issuer| Some(issuer.url.clone());
     CloudAccount, CloudAccountId, None, |account| Some(format!("{}/{}", account.provider, account.account));
-    Person, PersonId, None, |person| person.name.clone();
 }
 
-/// The record that a text means: its id, or its name.
+impl Named for Person {
+    type Id = PersonId;
+    const FILTER: Option<&'static str> = None;
+    const NOBODY: Self::Id = PersonId::from_u128(0);
+
+    fn name(&self) -> Option<String> {
+        self.name.clone()
+    }
+
+    /// By e-mail address or name.
+    fn called(kernel: &Kernel, caller: &Caller, name: &str) -> impl Future<Output = Result<Self::Id, OpError>> + Send {
+        person_called(kernel, caller, name)
+    }
+}
+
+/// The record that a text means: its id, or what people call it.
 ///
 /// # Errors
-/// Several have the name.
+/// Several have the name, and the caller may know them.
 pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Result<T::Id, OpError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let (Some(filter), Some(_)) = (T::FILTER, caller.person_id()) else {
-        return Ok(T::NOBODY);
-    };
+    match caller.person_id() {
+        Some(_) => T::called(kernel, caller, text).await,
+        None => Ok(T::NOBODY),
+    }
+}
+
+async fn by_term<T: Named>(kernel: &Kernel, name: &str) -> Result<T::Id, OpError> {
+    let Some(filter) = T::FILTER else { return Ok(T::NOBODY) };
     let query = ListQuery {
         kind: T::KIND,
-        terms: vec![format!("{filter}={text}")],
+        terms: vec![format!("{filter}={name}")],
         after: None,
         limit: 2,
     };
@@ -93,18 +120,8 @@ pub async fn meant<T: Named>(kernel: &Kernel, caller: &Caller, text: &str) -> Re
     })
 }
 
-/// The person that a text means: an id, an e-mail address or a name.
-///
-/// # Errors
-/// Several have the name, and the caller may know them.
-pub async fn person_meant(kernel: &Kernel, caller: &Caller, text: &str) -> Result<PersonId, OpError> {
-    if let Ok(id) = text.parse() {
-        return Ok(id);
-    }
-    if caller.person_id().is_none() {
-        return Ok(Person::NOBODY);
-    }
-    let wanted = text.to_lowercase();
+async fn person_called(kernel: &Kernel, caller: &Caller, name: &str) -> Result<PersonId, OpError> {
+    let wanted = name.to_lowercase();
     let is = |value: &Option<String>| value.as_ref().is_some_and(|value| value.to_lowercase() == wanted);
     let (mut named, mut after, mut seen) = (Vec::new(), None, 0);
     loop {

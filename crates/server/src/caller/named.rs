@@ -1,7 +1,6 @@
 //! Records by id or by name, as an address names them.
 
 use tenure_api::views::Resource as View;
-use tenure_core::base::id::PersonId;
 use tenure_core::identity::naming::NamingStandard;
 use tenure_core::identity::template::Template;
 use tenure_core::inventory::application::Application;
@@ -21,14 +20,9 @@ use tenure_engine::kernel::query::Listed;
 use crate::app::App;
 use crate::contract::error::Failure;
 
-/// The record that a part of an address means; a malformed id is a name that nothing bears.
+/// The record that a part of an address means, by id or by name; a malformed id is a name that nothing bears.
 pub(crate) async fn meant<T: Named>(app: &App, caller: &Caller, text: &str) -> Result<T::Id, Failure> {
     Ok(names::meant::<T>(&app.kernel, caller, text).await?)
-}
-
-/// The person that a part of an address means: by id, e-mail address or name.
-pub(crate) async fn person_meant(app: &App, caller: &Caller, text: &str) -> Result<PersonId, Failure> {
-    Ok(names::person_meant(&app.kernel, caller, text).await?)
 }
 
 /// A plain record, and how an address names it.
@@ -57,15 +51,9 @@ macro_rules! addressed_by_itself {
     )*};
 }
 
-addressed!(Application, CloudAccount, Issuer, Need, Resource, Team, Vendor);
+addressed!(Application, CloudAccount, Issuer, Need, Person, Resource, Team, Vendor);
 // Their names are their ids, or they have none.
 addressed_by_itself!(DataDomain, Difference, Environment, NamingStandard, Package, Signal, Template);
-
-impl Addressed for Person {
-    async fn meant_by(app: &App, caller: &Caller, text: &str) -> Result<String, Failure> {
-        Ok(person_meant(app, caller, text).await?.to_string())
-    }
-}
 
 /// One plain record, by id or by name.
 pub(crate) async fn get<T: Addressed>(app: &App, caller: &Caller, text: &str) -> Result<View<T>, Failure> {

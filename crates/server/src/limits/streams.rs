@@ -7,7 +7,6 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use tenure_api::problem::Problem;
 use tenure_core::base::problem::Reason;
-use tenure_core::store::event::Actor;
 use tenure_core::store::row::Position;
 use tenure_engine::Kernel;
 use tenure_engine::kernel::caller::Caller;
@@ -60,13 +59,7 @@ impl Streams {
     /// # Errors
     /// Too many are open.
     pub(crate) fn open(&self, caller: &Caller) -> Result<Share, Failure> {
-        let caller = match caller.actor() {
-            Actor::Person { id, .. } => id.to_string(),
-            Actor::Identity { id } => id.to_string(),
-            // Nobody else calls.
-            _ => String::new(),
-        };
-        let full = match self.open.take(Some(&caller), None) {
+        let full = match self.open.take(Some(&caller.id()), None) {
             Ok(stream) => return Ok(stream),
             Err(Full { of_key: true, .. }) => format!("{MAX_OF_A_CALLER} feeds and exports of yours are open"),
             Err(_) => format!("{MAX_STREAMS} feeds and exports are open"),

@@ -12,9 +12,8 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use ppp::v2::{Addresses, Command, Header};
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncReadExt};
-
 use tenure_outbound::Cidr;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Hops that are looked at, from the right.

@@ -7,6 +7,7 @@ use tenure_api::views::{IssuerTrial, OperatorTokenIssued, Page, Resource as View
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::Resource;
+use tenure_core::people::person::Person;
 use tenure_core::trust::issuer::Issuer;
 use tenure_engine::credentials::issuer_trial;
 use tenure_engine::inventory::{directory, ownership};
@@ -17,7 +18,7 @@ use tenure_engine::people::{operator_tokens, setup};
 use tenure_engine::trust::issuers;
 
 use crate::app::App;
-use crate::caller::named::{Addressed, get, meant, person_meant};
+use crate::caller::named::{Addressed, get, meant};
 use crate::caller::operator::Operator;
 use crate::contract::api::Api;
 use crate::contract::body::{Body, OptionalBody};
@@ -93,7 +94,7 @@ async fn create_operator_token(
     Path(person): Path<String>,
     OptionalBody(ask): OptionalBody<NewOperatorToken>,
 ) -> New<OperatorTokenIssued> {
-    created(operator_tokens::create_operator_token(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
+    created(operator_tokens::create_operator_token(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn revoke_operator_token(State(app): State<App>, Operator(caller): Operator, Path(token): Path<String>) -> Reply<serde_json::Value> {

@@ -17,7 +17,7 @@ use tenure_engine::matters::roles;
 use tenure_engine::people::person;
 
 use crate::app::App;
-use crate::caller::named::{get, person_meant};
+use crate::caller::named::{get, meant};
 use crate::caller::operator::Operator;
 use crate::contract::api::{Api, Operation, Takes};
 use crate::contract::body::{Body, Claimed, body_within, too_large};
@@ -61,27 +61,27 @@ async fn create(State(app): State<App>, Operator(caller): Operator, Body(ask): B
 }
 
 async fn change(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<PersonChange>) -> Reply<View<Person>> {
-    ok(person::change_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
+    ok(person::change_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn roles(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewRoles>) -> New<RequestView> {
-    created(roles::ask_for_roles(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
+    created(roles::ask_for_roles(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn suspend(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<Because>) -> Reply<View<Person>> {
-    ok(departures::suspend_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask.reason).await?)
+    ok(departures::suspend_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask.reason).await?)
 }
 
 async fn resume(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<ResumePerson>) -> Reply<View<Person>> {
-    ok(departures::resume_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
+    ok(departures::resume_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn depart(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>, Body(ask): Body<NewDeparture>) -> Reply<Departure> {
-    ok(departures::depart_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?, ask).await?)
+    ok(departures::depart_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?, ask).await?)
 }
 
 async fn erase(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<View<Person>> {
-    ok(departures::erase_person(&app.kernel, &caller, person_meant(&app, &caller, &person).await?).await?)
+    ok(departures::erase_person(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
 }
 
 /// What stands in the address of an import; a feed as `text/csv` says everything there.

@@ -4,12 +4,13 @@ use axum::extract::State;
 use tenure_api::person_access::{PersonAccessReport, PutPackage};
 use tenure_api::requests::Because;
 use tenure_api::views::{Page, Resource as View};
+use tenure_core::people::person::Person;
 use tenure_core::people::person_grant::{Package, PersonGrant};
 use tenure_engine::access::person_access::report;
 use tenure_engine::matters::packages;
 
 use crate::app::App;
-use crate::caller::named::{get, person_meant};
+use crate::caller::named::{get, meant};
 use crate::caller::operator::Operator;
 use crate::contract::api::Api;
 use crate::contract::body::Body;
@@ -45,7 +46,7 @@ async fn put_package(
 }
 
 async fn access(State(app): State<App>, Operator(caller): Operator, Path(person): Path<String>) -> Reply<PersonAccessReport> {
-    ok(report::person_access(&app.kernel, &caller, person_meant(&app, &caller, &person).await?).await?)
+    ok(report::person_access(&app.kernel, &caller, meant::<Person>(&app, &caller, &person).await?).await?)
 }
 
 async fn revoke(State(app): State<App>, Operator(caller): Operator, Path(grant): Path<String>, Body(ask): Body<Because>) -> Reply<View<PersonGrant>> {
