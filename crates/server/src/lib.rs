@@ -38,8 +38,17 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Every route of the server.
 pub fn router(kernel: Arc<Kernel>) -> Router {
-    let app = App::new(kernel);
     let [bounded, streams] = openapi::apis(false).map(Api::into_router);
+    layered(kernel, bounded, streams)
+}
+
+/// The routes of a process that works and serves no API: whether it lives, is ready, and what it counts.
+pub fn worker_router(kernel: Arc<Kernel>) -> Router {
+    layered(kernel, health::routes(Api::new(false)).into_router(), Router::new())
+}
+
+fn layered(kernel: Arc<Kernel>, bounded: Router<App>, streams: Router<App>) -> Router {
+    let app = App::new(kernel);
     bounded
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::method_not_allowed)

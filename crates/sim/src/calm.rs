@@ -10,7 +10,7 @@ use tenure_core::store::row::RowKind;
 use tenure_engine::kernel::caller;
 use tenure_engine::kernel::error::OpError;
 use tenure_engine::log::{reading, seal};
-use tenure_engine::run::{deadlines, upkeep};
+use tenure_engine::run::{deadlines, purging, upkeep};
 use tenure_engine::state::verification;
 
 use crate::exec;
@@ -69,7 +69,7 @@ impl World {
                     let done = deadlines::work_due(&engine).await?;
                     upkeep::flush_used(&engine).await?;
                     engine.flush_refusals(false).await?;
-                    upkeep::purge(&engine).await?;
+                    purging::purge(&engine).await?;
                     seal::seal_now(&engine).await?;
                     Ok::<usize, OpError>(done)
                 };

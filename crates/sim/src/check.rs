@@ -13,6 +13,7 @@ use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::signal::Signal;
 use tenure_core::store::changeset::{Changeset, DueChange, Put};
 use tenure_core::store::due::DueKind;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::floor::Floor;
 use tenure_core::store::port::{Outcome, RowSealer};
 use tenure_core::store::row::{RowKey, RowKind};
@@ -82,7 +83,7 @@ impl Checker {
             written,
         } = observed;
         if let Outcome::Committed(committed) = told {
-            let issuance = changeset.events.iter().any(|event| event.kind == "credential.issued");
+            let issuance = changeset.events.iter().any(|event| event.kind() == EventKind::CredentialIssued);
             let entry = usize::try_from(committed.position().index).ok().and_then(|index| after.entries.get(index));
             if entry.is_none_or(|entry| committed.leaf_hashes().first() != Some(&entry.hash)) {
                 let what = format!("the commit {} was acknowledged at {} and is not there", changeset.id, committed.position());

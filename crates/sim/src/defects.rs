@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tenure_core::store::changeset::Changeset;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::RowKind;
 use tenure_store::Dump;
 
@@ -9,15 +10,15 @@ use crate::store::Planted;
 
 /// The changeset as the engine would make it with the defect.
 pub fn tampered(mut changeset: Changeset, before: &Dump, planted: Option<Planted>) -> Changeset {
-    let has = |kind: &str| changeset.events.iter().any(|event| event.kind == kind);
+    let has = |kind| changeset.events.iter().any(|event| event.kind() == kind);
     let change: fn(&mut Value, &Value) = match planted {
-        Some(Planted::SamePerson) if has("request.approved") => let_the_asker_approve,
-        Some(Planted::VotesOutliveEdits) if has("request.amended") => keep_votes,
-        Some(Planted::TransfersForgetCuts) if has("identity.transferred") => forget_cut,
-        Some(Planted::NarrowingWidens) if has("identity.narrowed") => widen,
-        Some(Planted::SkipsParents) if has("credential.issued") => forget_parents,
-        Some(Planted::SignalsActivate) if has("signal.worked_off") => activate,
-        Some(Planted::ForgetsDeliveries) if has("signal.received") => {
+        Some(Planted::SamePerson) if has(EventKind::RequestApproved) => let_the_asker_approve,
+        Some(Planted::VotesOutliveEdits) if has(EventKind::RequestAmended) => keep_votes,
+        Some(Planted::TransfersForgetCuts) if has(EventKind::IdentityTransferred) => forget_cut,
+        Some(Planted::NarrowingWidens) if has(EventKind::IdentityNarrowed) => widen,
+        Some(Planted::SkipsParents) if has(EventKind::CredentialIssued) => forget_parents,
+        Some(Planted::SignalsActivate) if has(EventKind::SignalWorkedOff) => activate,
+        Some(Planted::ForgetsDeliveries) if has(EventKind::SignalReceived) => {
             changeset.once.clear();
             return changeset;
         }

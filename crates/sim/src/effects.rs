@@ -9,6 +9,7 @@ use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::signal::{Effect, Heard, Signal, SignalState};
 use tenure_core::store::changeset::{Changeset, Put};
 use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKey, RowKind};
 use tenure_store::Dump;
 
@@ -22,7 +23,7 @@ const AT_ONCE: u32 = 100;
 /// # Errors
 /// The rule that it breaks.
 pub fn check(changeset: &Changeset, before: &Dump) -> Result<(), Broken> {
-    let by_signal = matches!(changeset.actor, Actor::Source { .. }) || changeset.events.iter().any(|event| event.kind == "signal.worked_off");
+    let by_signal = matches!(changeset.actor, Actor::Source { .. }) || changeset.events.iter().any(|event| event.kind() == EventKind::SignalWorkedOff);
     for put in &changeset.puts {
         match put.key.kind {
             RowKind::Identity => {

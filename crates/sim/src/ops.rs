@@ -32,7 +32,7 @@ use tenure_engine::kernel::error::OpError;
 use tenure_engine::kernel::if_match::IfMatch;
 use tenure_engine::log::{reading, seal};
 use tenure_engine::matters::{roles, votes};
-use tenure_engine::run::{deadlines, upkeep};
+use tenure_engine::run::{deadlines, purging, upkeep};
 
 use crate::focus::Focus;
 use crate::intent::{Bound, Fact, Hidden, Intent, Subject};
@@ -673,7 +673,7 @@ impl World {
                 Intent::Other("flush refusals"),
                 Box::pin(async move { engine.flush_refusals(false).await.map(|()| Fact::Done(1)) }),
             ),
-            7 => (Intent::Other("purge"), Box::pin(async move { upkeep::purge(&engine).await.map(Fact::Done) })),
+            7 => (Intent::Other("purge"), Box::pin(async move { purging::purge(&engine).await.map(Fact::Done) })),
             _ => {
                 let seal = async move {
                     seal::seal_now(&engine).await?;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{
     Beside, BoxFuture, Claimed, Committed, Conflict, Deadline, Head, IndexEntry, LastUse, ListQuery, LogEntry, Outcome, Page, Seal, Sealed, Snapshot, Store,
     StoreError,
@@ -195,7 +196,7 @@ impl FaultyStore {
 
     /// A commit that is acknowledged and lost, where that is planted.
     fn lost(&self, changeset: &Changeset, before: &Dump) -> Option<Outcome> {
-        let issuance = changeset.events.iter().any(|event| event.kind == "credential.issued");
+        let issuance = changeset.events.iter().any(|event| event.kind() == EventKind::CredentialIssued);
         let loses = match self.shared.planted {
             Some(Planted::LosesIssuances) => issuance,
             Some(Planted::LosesCommits) => !issuance,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tenure_core::base::id::{CredentialId, EventId, IdentityId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::store::changeset::{Changeset, Expect, Once, Put, Spend};
-use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event::{Actor, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Outcome, Store};
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_store::testing::{TestSealer, durable_postgres};
@@ -40,7 +41,7 @@ fn put(kind: RowKind, id: String, terms: Vec<String>, drop_after: Option<Timesta
 }
 
 async fn seed(store: &dyn Store) {
-    let event = Event::new(ids(START, 0), "deployment.seeded", ControlPoint::Administer);
+    let event = Event::new(ids(START, 0), EventKind::DeploymentSetUp);
     let mut changeset = Changeset::new(Actor::System { part: "bench".into() }, START, event);
     for (kind, id) in [
         (RowKind::Application, "app_1"),
@@ -53,7 +54,7 @@ async fn seed(store: &dyn Store) {
     }
     assert!(matches!(store.commit(changeset).await, Outcome::Committed(_)));
     for n in 0..IDENTITIES {
-        let event = Event::new(ids(START, 1_000_000 + n), "identity.activated", ControlPoint::Approve);
+        let event = Event::new(ids(START, 1_000_000 + n), EventKind::IdentityActivated);
         let mut changeset = Changeset::new(Actor::System { part: "bench".into() }, START, event);
         changeset.puts.push(put(
             RowKind::Identity,
@@ -71,7 +72,7 @@ fn issuance(number: u64, now: Timestamp) -> Changeset {
     let identity: IdentityId = ids(START, n);
     let credential: CredentialId = ids(now, number);
     let id: EventId = ids(now, 10_000_000 + number);
-    let event = Event::new(id, "credential.issued", ControlPoint::Issue)
+    let event = Event::new(id, EventKind::CredentialIssued)
         .subject(credential)
         .subject(identity)
         .fact("audience", "https://payments.example/api")

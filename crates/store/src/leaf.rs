@@ -20,6 +20,7 @@ pub const SESSION: &str = "actor.session";
 
 /// The leaf of an event, its time still to be set, and the personal values that stand beside it.
 pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Leaf, Vec<EntryPersonal>) {
+    let (happened, control) = (event.kind(), event.control());
     let mut data = event.data;
     let (kind, id) = match actor {
         Actor::Person { id, via } => {
@@ -52,10 +53,10 @@ pub(crate) fn leaf_of(actor: &Actor, event: Event, rows: Vec<RowDigest>) -> (Lea
     let leaf = Leaf {
         actor: tenure_log::Actor { id, kind: kind.to_owned() },
         at: 0,
-        control: event.control.as_str().to_owned(),
+        control: control.as_str().to_owned(),
         data,
         id: event.id.to_string(),
-        kind: event.kind.to_owned(),
+        kind: happened.as_str().to_owned(),
         personal: commitments,
         rows,
         subjects: event.subjects,
@@ -77,7 +78,8 @@ fn free_name(taken: &BTreeMap<String, Hash>, field: &str) -> String {
 mod tests {
     use super::*;
     use tenure_core::base::id::{EventId, OperatorTokenId, PersonId};
-    use tenure_core::store::event::{ControlPoint, Personal};
+    use tenure_core::store::event::Personal;
+    use tenure_core::store::event_kind::EventKind;
 
     fn personal(subject: &str, field: &'static str, value: &str) -> Personal {
         Personal {
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn fields_of_one_name_get_keys_of_their_own() {
-        let event = Event::new(EventId::from_u128(1), "person.added", ControlPoint::Administer)
+        let event = Event::new(EventId::from_u128(1), EventKind::PersonCreated)
             .personal(personal("per_a", "name", "Ada"))
             .personal(personal("per_b", "name", "Bob"));
         let (leaf, beside) = leaf_of(&Actor::Stranger, event, Vec::new());
@@ -107,7 +109,7 @@ mod tests {
             id: PersonId::from_u128(4),
             via: Via::OperatorToken(token),
         };
-        let event = Event::new(EventId::from_u128(1), "policy.changed", ControlPoint::Administer);
+        let event = Event::new(EventId::from_u128(1), EventKind::PolicyChanged);
         let (leaf, _) = leaf_of(&actor, event, Vec::new());
         assert_eq!(leaf.data.get(OPERATOR_TOKEN), Some(&Value::String(token.to_string())));
         assert_eq!(leaf.actor.kind, "person");

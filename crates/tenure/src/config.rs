@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use tenure_core::base::time::Span;
 use tenure_outbound::MailTls;
@@ -19,6 +19,8 @@ pub struct Config {
     pub listen: Listen,
     /// The base URL under which clients reach the server; derived from `listen` if not given.
     pub public_url: Option<String>,
+    /// What this process does of the deployment's work.
+    pub role: Role,
     /// The folder for keys, tokens and the embedded database.
     pub data: PathBuf,
     /// `sqlite:PATH` or a `postgres://` URL; a file in the data folder if not given.
@@ -172,6 +174,7 @@ impl Default for Config {
         Self {
             listen: Listen::Localhost(8420),
             public_url: None,
+            role: Role::All,
             data: PathBuf::from(".tenure"),
             store: None,
             root_key_file: None,
@@ -202,6 +205,30 @@ impl Default for Config {
             dormant_after: engine.dormant_after,
             json_logs: false,
         }
+    }
+}
+
+/// What a process does of a deployment's work. Of several on one PostgreSQL database, those that serve the API need none of what only work needs, such
+/// as the mail server's password (S-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Serves the API and the pages, and works off nothing.
+    Api,
+    /// Works off what falls due, seals the log, sends notices; serves its own health and nothing else.
+    Worker,
+}
+
+impl Role {
+    /// Whether it serves the API and the pages.
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+    /// Whether it works off what falls due.
+    pub const fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
     }
 }
 
@@ -236,6 +263,7 @@ impl Config {
         match name {
             "LISTEN" => self.listen = value.parse()?,
             "PUBLIC_URL" => self.public_url = Some(value.to_owned()),
+            "ROLE" => self.role = <Role as clap::ValueEnum>::from_str(value, false).map_err(|_| anyhow!("`role` is all, api or worker"))?,
             "DATA" => self.data = value.into(),
             "STORE" => self.store = Some(value.to_owned()),
             "ROOT_KEY_FILE" => self.root_key_file = Some(value.into()),
@@ -291,6 +319,22 @@ impl Config {
                 _ => bail!("`store` has to be sqlite:PATH or postgres://…"),
             },
         }
+    }
+
+    /// Refuses a role that can't be this process's.
+    pub fn check_role(&self) -> anyhow::Result<()> {
+        if self.role == Role::All {
+            return Ok(());
+        }
+        if let Location::Sqlite(_) = self.location()? {
+            bail!("an SQLite database is one process's, which does everything\nhint: leave `role` out, or set `store` to a postgres:// URL");
+        }
+        if !self.role.serves() && self.public_url.is_none() {
+            bail!(
+                "a worker names addresses in its notices, and serves none of them itself\nhint: set `public_url` to what the API's processes are reached under"
+            );
+        }
+        Ok(())
     }
 
     /// Refuses to serve secrets in the clear to other machines.

@@ -15,7 +15,7 @@ use tenure_engine::kernel::outbound::Push;
 use tenure_engine::kernel::{epoch, keys, refresh};
 use tenure_engine::log::{epochs, places, push};
 use tenure_engine::people::setup;
-use tenure_engine::{Kernel, Ports, Settings};
+use tenure_engine::{Kernel, Ports, Settings, run};
 use tenure_outbound::{Cidr, Outbound};
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{DocumentFetch, FilePush, WebhookPush};
@@ -23,7 +23,7 @@ use tenure_server::{Clients, Listener, Places, Proxies, ServeError, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
-use crate::config::{Config, Listen, Location};
+use crate::config::{Config, Listen, Location, Role};
 
 /// Runs the server.
 ///
@@ -34,6 +34,7 @@ use crate::config::{Config, Listen, Location};
 Settings (file key, variable):
   listen           TENURE_LISTEN            address, default localhost:8420 (127.0.0.1 and ::1)
   public_url       TENURE_PUBLIC_URL        base URL for clients
+  role             TENURE_ROLE              all (default), api or worker: of several processes on one PostgreSQL database
   data             TENURE_DATA              folder, default .tenure
   store            TENURE_STORE             sqlite:PATH or postgres://…
   root_key_file    TENURE_ROOT_KEY_FILE     default DATA/root-key
@@ -77,11 +78,15 @@ Settings (file key, variable):
 Examples:
   tenure server
   tenure server --data /var/lib/tenure --listen localhost:8420
-  TENURE_STORE=postgres://tenure@db/tenure tenure server --config /etc/tenure/tenure.toml")]
+  TENURE_STORE=postgres://tenure@db/tenure tenure server --config /etc/tenure/tenure.toml
+  tenure server --role worker --config /etc/tenure/tenure.toml")]
 pub struct Args {
     /// The configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What this process does: everything, the API, or what falls due.
+    #[arg(long, value_enum)]
+    pub role: Option<Role>,
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -107,7 +112,7 @@ impl Clock for SystemClock {
 
 /// A server that runs inside this process.
 pub struct Running {
-    /// The base URL.
+    /// The base URL; of a worker, where its own health is.
     pub url: String,
     /// The base URL at which client certificates are asked for, if there is one.
     pub mtls_url: Option<String>,
@@ -135,6 +140,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
+    if let Some(role) = args.role {
+        config.role = role;
+    }
     start_log(config.json_logs)?;
     raise_file_limit();
     let running = start(&config, Arc::new(SystemClock)).await?;
@@ -148,6 +156,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     if let Some(url) = &running.mtls_url {
         eprintln!("and, for clients with certificates, {url}");
+    }
+    if !config.role.serves() {
+        eprintln!("Tenure works off what falls due, and tells of its own health:");
     }
     eprintln!("Tenure serves {}", running.url);
     terminated().await?;
@@ -200,6 +211,7 @@ pub async fn terminated() -> anyhow::Result<()> {
 /// The configuration, the store, or an address can't be used.
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Running> {
     config.check_exposure()?;
+    config.check_role()?;
     if config.solver.is_some() && !Solver::BUILT_IN {
         bail!("`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`");
     }
@@ -218,7 +230,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     });
     let listeners = bind(config.listen, tls.as_ref()).await?;
     let address = listeners.first().context("nothing is listened on")?.address()?;
-    let mutual = match config.mtls_listen {
+    let mutual = match config.mtls_listen.filter(|_| config.role.serves()) {
         Some(address) => Some(Listener::bind(address, tls.as_ref(), Clients::Certificates).await?),
         None => None,
     };
@@ -233,7 +245,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     let engine = Arc::new(build(config, &url, mtls_url.clone(), store, root, &outbound, Arc::clone(&clock))?);
     keys::recover(&engine).await?;
     places::keep_checkpoints_at(&engine, &checkpoint_places(config, &outbound)?).await?;
-    let setup_token = match setup::offer_setup(&engine).await? {
+    let offered = if config.role.serves() { setup::offer_setup(&engine).await? } else { None };
+    let setup_token = match offered {
         Some(token) => {
             let path = config.data.join("setup-token");
             write_secret(&path, token.expose())?;
@@ -245,18 +258,28 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
             None
         }
     };
-    let channels = crate::channels::configured(config, &outbound, &url, &clock)?;
+    let channels = match config.role.works() {
+        true => crate::channels::configured(config, &outbound, &url, &clock)?,
+        false => Vec::new(),
+    };
     let (stop, stopped) = watch::channel(false);
-    let router = tenure_server::router(Arc::clone(&engine));
+    let router = if config.role.serves() {
+        tenure_server::router(Arc::clone(&engine))
+    } else {
+        tenure_server::worker_router(Arc::clone(&engine))
+    };
     let places = Places::default();
     let serve = |listener| {
         let (proxies, places) = (Arc::clone(&proxies), places.clone());
         tokio::spawn(tenure_server::serve(listener, router.clone(), proxies, places, stopped.clone()))
     };
     let mut tasks: Vec<_> = listeners.into_iter().chain(mutual).map(serve).collect();
-    tasks.push(tokio::spawn(tenure_engine::run::run(Arc::clone(&engine), channels, stopped)));
+    tasks.push(tokio::spawn(run::upkeep::run(Arc::clone(&engine), stopped.clone())));
+    if config.role.works() {
+        tasks.push(tokio::spawn(run::work(engine, channels, stopped)));
+    }
     Ok(Running {
-        url,
+        url: if config.role.serves() { url } else { format!("{scheme}://{address}") },
         mtls_url,
         setup_token,
         stop,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{CredentialId, IdentityId, ReceiptId, ResourceId};
-use crate::base::time::Timestamp;
+use crate::base::time::{Span, Timestamp};
 use crate::identity::scope::Scope;
 use crate::inventory::resource::Verification;
 use crate::store::event::Actor;
@@ -63,8 +63,11 @@ pub struct Point {
     pub resource: ResourceId,
     /// How credentials are checked there.
     pub verification: Verification,
-    /// The chartered enforcement points of it.
+    /// The chartered enforcement points of it, at most a hundred of them.
     pub enforcement_points: Vec<IdentityId>,
+    /// Whether it has more enforcement points than are named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more_enforcement_points: bool,
     /// What is known.
     pub outcome: PointState,
 }
@@ -97,6 +100,19 @@ pub struct Returning {
     pub identities: Vec<IdentityId>,
 }
 
+/// How far the check of a scope has come: its identities are looked at in batches, in the order of their ids. What was found so far stands in the
+/// receipt's points; one where nothing was found yet is [`PointState::Requested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The last identity that was looked at.
+    pub after: String,
+    /// How many identities were looked at.
+    pub identities: u64,
+    /// The longest life of a credential of any of them.
+    pub longest_life: Span,
+}
+
 /// A receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +135,9 @@ pub struct Receipt {
     pub previous: Option<Position>,
     /// What each enforcement point did.
     pub points: Vec<Point>,
+    /// How far a check of the points has come that isn't over yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// What could come back by itself when the points were last checked; none until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returning: Option<Returning>,
@@ -132,7 +151,7 @@ impl Receipt {
     /// Where it stands, from what its points did.
     pub fn state(&self) -> ReceiptState {
         let any = |test: fn(&PointState) -> bool| self.points.iter().any(|point| test(&point.outcome));
-        if self.position.is_none() || any(|p| matches!(p, PointState::Requested)) {
+        if self.position.is_none() || self.progress.is_some() || any(|p| matches!(p, PointState::Requested)) {
             ReceiptState::Requested
         } else if any(|p| matches!(p, PointState::Unproven { .. })) {
             ReceiptState::Unproven

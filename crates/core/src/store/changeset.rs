@@ -229,7 +229,8 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::store::event::{ControlPoint, REFUSED};
+    use crate::store::event::ControlPoint;
+    use crate::store::event_kind::EventKind;
     use crate::store::row::RowKind;
 
     /// A record with a number that JSON may have no word for, and keys that it may not take.
@@ -246,16 +247,19 @@ mod tests {
         }
     }
 
-    fn changeset(events: &[(&'static str, ControlPoint)]) -> Changeset {
-        let made = |(kind, control): &(&'static str, ControlPoint)| match *kind {
-            "identity.transferred" => Event::new(EventId::from_u128(1), kind, *control).enabling(),
-            REFUSED => Event::new(EventId::from_u128(1), kind, *control).noting(),
-            _ => Event::new(EventId::from_u128(1), kind, *control),
-        };
-        let mut events = events.iter().map(made);
+    fn event(kind: EventKind) -> Event {
+        Event::new(EventId::from_u128(1), kind)
+    }
+
+    fn of_events(events: impl IntoIterator<Item = Event>) -> Changeset {
+        let mut events = events.into_iter();
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(1), events.next().unwrap());
         changeset.events.extend(events);
         changeset
+    }
+
+    fn changeset(kinds: &[EventKind]) -> Changeset {
+        of_events(kinds.iter().copied().map(event))
     }
 
     fn with_new(mut changeset: Changeset, kind: RowKind) -> Changeset {
@@ -271,23 +275,19 @@ mod tests {
 
     #[test]
     fn s16_space_is_reserved_for_what_only_takes_away() {
-        let revoked = ("credential.revoked", ControlPoint::Revoke);
-        for taking in [
-            revoked,
-            ("identity.suspended", ControlPoint::Suspend),
-            ("identity.retiring", ControlPoint::Retire),
-        ] {
+        let revoked = EventKind::CredentialRevoked;
+        for taking in [revoked, EventKind::IdentitySuspended, EventKind::IdentityRetiring] {
             assert!(changeset(&[taking]).is_essential());
-            assert!(changeset(&[taking, ("review.opened", ControlPoint::Review)]).is_essential());
+            assert!(changeset(&[taking, EventKind::ReviewOpened]).is_essential());
             assert!(with_new(changeset(&[taking]), RowKind::Cut).is_essential());
         }
         for giving in [
-            ("request.approved", ControlPoint::Approve),
-            ("credential.issued", ControlPoint::Issue),
-            ("identity.renewed", ControlPoint::Renew),
-            ("identity.resumed", ControlPoint::Resume),
-            ("sign_in.bound", ControlPoint::Administer),
-            ("identity.transferred", ControlPoint::Transfer),
+            EventKind::RequestApproved,
+            EventKind::CredentialIssued,
+            EventKind::IdentityRenewed,
+            EventKind::IdentityResumed,
+            EventKind::SignInBound,
+            EventKind::IdentityTransferred,
         ] {
             assert!(!changeset(&[giving]).is_essential(), "{giving:?}");
             assert!(!changeset(&[revoked, giving]).is_essential(), "{giving:?} rides along");
@@ -296,14 +296,17 @@ mod tests {
             assert!(!with_new(changeset(&[revoked]), kind).is_essential(), "{kind:?} rides along");
         }
         for control in [ControlPoint::Use, ControlPoint::Suspend, ControlPoint::Revoke, ControlPoint::Retire] {
-            assert!(!changeset(&[(REFUSED, control)]).is_essential(), "{control:?} was refused");
+            assert!(
+                !of_events([event(EventKind::AccessRefused).at(control)]).is_essential(),
+                "{control:?} was refused"
+            );
         }
     }
 
     #[test]
     fn a_changeset_does_what_the_strongest_of_its_events_and_rows_does() {
-        let (asked, seen) = (("request.opened", ControlPoint::Request), ("finding.opened", ControlPoint::Review));
-        let (revoked, issued) = (("credential.revoked", ControlPoint::Revoke), ("credential.issued", ControlPoint::Issue));
+        let (asked, seen) = (EventKind::RequestOpened, EventKind::FindingOpened);
+        let (revoked, issued) = (EventKind::CredentialRevoked, EventKind::CredentialIssued);
         for (events, effect) in [
             (vec![seen], Effect::Notes),
             (vec![seen, asked], Effect::Changes),
@@ -318,17 +321,14 @@ mod tests {
         }
         // What was refused takes nothing, and stands in nobody's way.
         for control in [ControlPoint::Suspend, ControlPoint::Issue] {
-            assert_eq!(changeset(&[(REFUSED, control)]).effect(), Effect::Notes);
+            assert_eq!(of_events([event(EventKind::AccessRefused).at(control)]).effect(), Effect::Notes);
         }
     }
 
     #[test]
     fn s16_security_can_sign_in_and_bind_nothing_new() {
         let sign_in = |kind| {
-            let mut changeset = with_new(
-                changeset(&[("sign_in.succeeded", ControlPoint::Use), ("session.started", ControlPoint::Use)]),
-                kind,
-            );
+            let mut changeset = with_new(changeset(&[EventKind::SignInSucceeded, EventKind::SessionStarted]), kind);
             changeset.stands_for_stopping = true;
             changeset
         };
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn d13_what_cannot_be_written_or_read_back_makes_the_changeset_unwritable() {
         let with = |number, keys: &[(Vec<u8>, u8)]| {
-            let mut changeset = changeset(&[("team.created", ControlPoint::Administer)]);
+            let mut changeset = changeset(&[EventKind::TeamCreated]);
             let keys = keys.iter().cloned().collect();
             changeset.insert(&Measured { number, keys });
             changeset
@@ -350,11 +350,9 @@ mod tests {
             assert_eq!(changeset.unwritable().unwrap().what, "the row team/one");
             assert!(changeset.puts.is_empty(), "no empty body waits to be written");
         }
-        let mut fact = changeset(&[("team.created", ControlPoint::Administer)]);
-        fact.event(
-            Event::new(EventId::from_u128(2), "team.measured", ControlPoint::Administer).fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])),
-        );
-        assert_eq!(fact.unwritable().unwrap().what, "the fact `keys` of the event team.measured");
+        let mut fact = changeset(&[EventKind::TeamCreated]);
+        fact.event(Event::new(EventId::from_u128(2), EventKind::TeamCreated).fact("keys", std::collections::BTreeMap::from([(vec![1_u8], 1)])));
+        assert_eq!(fact.unwritable().unwrap().what, "the fact `keys` of the event team.created");
         assert!(!fact.events[1].data.contains_key("keys"), "it is no null");
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::id::{EventId, IdentityId, OperatorTokenId, PersonId, SessionId, SourceId};
+use crate::store::event_kind::EventKind;
 
 /// What shows that a person did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -98,10 +99,7 @@ impl ControlPoint {
     }
 }
 
-/// The kind of an event that says what was refused.
-pub const REFUSED: &str = "access.refused";
-
-/// What an event does to anybody's authority. Who makes the event says it; what the rows of its commit do is held against it
+/// What an event does to anybody's authority. Its kind and its control point say it; what the rows of its commit do is held against it
 /// ([`Changeset::effect`](crate::store::changeset::Changeset::effect)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -116,7 +114,7 @@ pub enum Effect {
 }
 
 impl ControlPoint {
-    /// What an event at this control point does, unless its maker says otherwise.
+    /// What an event at this control point does, unless its kind says otherwise.
     pub const fn effect(self) -> Effect {
         match self {
             Self::Approve | Self::Issue | Self::Renew | Self::Resume | Self::Administer => Effect::Enables,
@@ -154,54 +152,57 @@ impl std::fmt::Debug for Personal {
 pub struct Event {
     /// Its id.
     pub id: EventId,
-    /// What happened, e.g. `identity.activated`.
-    pub kind: &'static str,
+    /// What happened.
+    kind: EventKind,
     /// At which control point.
-    pub control: ControlPoint,
+    control: ControlPoint,
     /// Whom it concerns: ids, most important first.
     pub subjects: Vec<String>,
     /// Public facts. No secret and no personal value belongs here.
     pub data: Map<String, Value>,
     /// Facts about persons.
     pub personal: Vec<Personal>,
-    /// What it does to anybody's authority. It is not written.
-    effect: Effect,
     /// The first of its facts that can't be told.
     unwritable: Option<Unwritable>,
 }
 
 impl Event {
     /// An event with no facts yet.
-    pub fn new(id: EventId, kind: &'static str, control: ControlPoint) -> Self {
+    pub fn new(id: EventId, kind: EventKind) -> Self {
         Self {
             id,
             kind,
-            control,
+            control: kind.control(),
             subjects: Vec::new(),
             data: Map::new(),
             personal: Vec::new(),
-            effect: control.effect(),
             unwritable: None,
         }
     }
 
-    /// What it does to anybody's authority.
+    /// The event at another control point than its kind's: what was refused, and what a signal or a removal has come to.
+    #[must_use]
+    pub const fn at(mut self, control: ControlPoint) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// What happened.
+    pub const fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// At which control point.
+    pub const fn control(&self) -> ControlPoint {
+        self.control
+    }
+
+    /// What it does to anybody's authority. It is not written.
     pub const fn effect(&self) -> Effect {
-        self.effect
-    }
-
-    /// The event, which lets somebody do more although its control point doesn't say so.
-    #[must_use]
-    pub fn enabling(mut self) -> Self {
-        self.effect = Effect::Enables;
-        self
-    }
-
-    /// The event, which only says what was seen although its control point doesn't say so.
-    #[must_use]
-    pub fn noting(mut self) -> Self {
-        self.effect = Effect::Notes;
-        self
+        match self.kind.own_effect() {
+            Some(effect) => effect,
+            None => self.control.effect(),
+        }
     }
 
     /// What of it can't be told: a changeset with it is not written.
@@ -225,7 +226,7 @@ impl Event {
             }
             Err(error) => {
                 self.unwritable.get_or_insert(Unwritable {
-                    what: format!("the fact `{name}` of the event {}", self.kind),
+                    what: format!("the fact `{name}` of the event {}", self.kind.as_str()),
                     why: error.to_string(),
                 });
             }

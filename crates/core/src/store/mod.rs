@@ -4,6 +4,7 @@ pub mod changeset;
 pub mod due;
 pub mod epoch;
 pub mod event;
+pub mod event_kind;
 pub mod floor;
 pub mod idempotency;
 pub mod port;

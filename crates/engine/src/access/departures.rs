@@ -15,6 +15,7 @@ use tenure_core::policy::{Action, Answer, Attributes, Value};
 use tenure_core::store::changeset::{Changeset, DueChange, Put};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -105,7 +106,7 @@ pub async fn suspend_person(kernel: &Kernel, caller: &Caller, id: PersonId, reas
                 },
             };
             let event = kernel
-                .event(now, "person.suspended", ControlPoint::Suspend)
+                .event(now, EventKind::PersonSuspended)
                 .subject(id)
                 .fact("workflow", SUSPENSION)
                 .fact("reason", reason);
@@ -116,7 +117,7 @@ pub async fn suspend_person(kernel: &Kernel, caller: &Caller, id: PersonId, reas
         }
     })
     .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(changed)
 }
 
@@ -160,7 +161,7 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
                 }
             };
             let event = kernel
-                .event(now, "person.resumed", ControlPoint::Resume)
+                .event(now, EventKind::PersonResumed)
                 .subject(id)
                 .fact("workflow", SUSPENSION)
                 .fact("reason", reason)
@@ -179,7 +180,7 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
         }
     })
     .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(changed)
 }
 
@@ -212,7 +213,7 @@ pub async fn depart_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
             }
             let (mut departure, committed) = kernel.decide(decision).await?;
             departure.person.log = Some(kernel.logged(&committed).await?);
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             Ok(departure)
         })
         .await
@@ -232,7 +233,7 @@ pub(crate) fn may_disable_person(kernel: &Kernel, caller: &Caller, id: PersonId,
 /// The event of somebody who leaves.
 pub(crate) fn departed_event(kernel: &Kernel, person: PersonId, because: &str, now: Timestamp) -> Event {
     let event = kernel
-        .event(now, "person.departed", ControlPoint::Retire)
+        .event(now, EventKind::PersonDeparted)
         .subject(person)
         .fact("workflow", LEAVER)
         .fact("because", because);
@@ -265,7 +266,7 @@ pub(crate) async fn work_person(kernel: &Kernel, claimed: &Claimed, now: Timesta
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Start => {
             let person = person::stepped(&stored, PersonState::Active)?;
-            let event = kernel.event(now, "person.started", ControlPoint::Approve).subject(id).fact("workflow", JOINER);
+            let event = kernel.event(now, EventKind::PersonStarted).subject(id).fact("workflow", JOINER);
             let mut changeset = Changeset::new(system(), now, event.fact("starts_at", person.starts_at));
             changeset.replace(&stored, &person);
             look_at_groups(&mut changeset, person.teams.iter().copied(), now);
@@ -305,7 +306,7 @@ pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Res
                 email: None,
                 ..(*stored.value).clone()
             };
-            let event = kernel.event(now, "person.erased", ControlPoint::Administer).subject(id);
+            let event = kernel.event(now, EventKind::PersonErased).subject(id);
             let mut changeset = Changeset::new(caller.actor(), now, event);
             changeset.replace(&stored, &person);
             changeset.erase.push(id.to_string());

@@ -17,6 +17,7 @@ use tenure_core::people::team::Team;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -177,7 +178,6 @@ async fn who_is_known(kernel: &Kernel, source: &str) -> Result<Read, OpError> {
 
 /// Does what a plan says, and false if somebody else changed the same records: then it is made again.
 async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Read, plan: Plan, report: &ImportReport, now: Timestamp) -> Result<bool, OpError> {
-    let event = |kind, control| kernel.event(now, kind, control);
     let mut changesets = Vec::new();
     let teams: Vec<Team> = plan.teams.iter().map(|(name, id)| new_team(&ask.source, *id, name, now)).collect();
     for batch in teams.chunks(BATCH) {
@@ -220,7 +220,9 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
         .map(|question| new_difference(kernel, &ask.source, question, now))
         .collect();
     for batch in questions.chunks(BATCH) {
-        let opened = batch.iter().map(|difference| difference_event(kernel, "difference.opened", difference, now));
+        let opened = batch
+            .iter()
+            .map(|difference| difference_event(kernel, EventKind::DifferenceOpened, difference, now));
         changesets.push(gathered(caller, now, opened, |changeset| {
             for difference in batch {
                 changeset.insert(difference);
@@ -236,7 +238,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
     for batch in settled.chunks(BATCH) {
         let over = batch
             .iter()
-            .map(|(_, difference)| difference_event(kernel, "difference.settled", difference, now));
+            .map(|(_, difference)| difference_event(kernel, EventKind::DifferenceSettled, difference, now));
         changesets.push(gathered(caller, now, over, |changeset| {
             for (stored, difference) in batch {
                 changeset.replace(stored, difference);
@@ -259,7 +261,8 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
             return Ok(false);
         }
     }
-    let event = event("people.imported", ControlPoint::Administer)
+    let event = kernel
+        .event(now, EventKind::PeopleImported)
         .fact("source", &ask.source)
         .fact("complete", ask.complete)
         .fact("rows", report.rows)
@@ -267,7 +270,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
         .fact("unchanged", report.unchanged)
         .fact("digest", &report.digest);
     let done = done(kernel, Changeset::new(caller.actor(), now, event)).await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(done)
 }
 
@@ -293,9 +296,9 @@ fn new_difference(kernel: &Kernel, source: &str, question: &Question, now: Times
     }
 }
 
-fn difference_event(kernel: &Kernel, kind: &'static str, difference: &Difference, now: Timestamp) -> tenure_core::store::event::Event {
+fn difference_event(kernel: &Kernel, kind: EventKind, difference: &Difference, now: Timestamp) -> tenure_core::store::event::Event {
     let mut event = kernel
-        .event(now, kind, ControlPoint::Administer)
+        .event(now, kind)
         .subject(difference.id)
         .fact("source", &difference.source)
         .fact("about", difference.kind.about())
@@ -339,7 +342,7 @@ pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceI
                         over_since: acts.then_some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = difference_event(kernel, "difference.decided", &difference, now).fact("decision", ask.decision);
+                    let event = difference_event(kernel, EventKind::DifferenceDecided, &difference, now).fact("decision", ask.decision);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     match ask.decision {
                         DifferenceDecision::Depart => depart_missing(kernel, &mut changeset, &stored, now).await?,
@@ -351,7 +354,7 @@ pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceI
                     Ok((changeset, (difference, stored.revision + 1)))
                 })
                 .await?;
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             kernel.changed(difference, revision, &committed).await
         })
         .await

@@ -8,7 +8,8 @@ use tenure_core::identity::{Identity, IdentityState, Releaser, RevocationTrigger
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -46,7 +47,7 @@ pub(crate) async fn work_leaver(kernel: &Kernel, claimed: &Claimed, now: Timesta
     };
     for _ in 0..TURN {
         let Some(person) = kernel.one::<Person>(id).await? else { return Ok(None) };
-        let event = kernel.event(now, "person.identities_sorted", ControlPoint::Transfer).subject(id);
+        let event = kernel.event(now, EventKind::PersonIdentitiesSorted).subject(id);
         let mut changeset = Changeset::new(system(), now, event);
         let (identities, records) = match is_away(&person) {
             true => (
@@ -164,8 +165,8 @@ async fn open_window(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored
         }),
         ..(*stored.value).clone()
     };
-    let event =
-        transfers::transfer_event(kernel, "identity.transfer_opened", &next, now).fact("interim", identity.transfer.as_ref().and_then(|window| window.interim));
+    let event = transfers::transfer_event(kernel, EventKind::IdentityTransferOpened, &next, now)
+        .fact("interim", identity.transfer.as_ref().and_then(|window| window.interim));
     changeset.event(tell_offered(event, &next)).replace(stored, &identity);
     match &offer {
         Some(offer) => changeset.replace(offer, &next),
@@ -193,7 +194,7 @@ pub(crate) async fn passed_on(
     kernel: &Kernel,
     transfer: &Transfer,
     identity: &Identity,
-    kind: &'static str,
+    kind: EventKind,
     now: Timestamp,
 ) -> Result<(Event, Transfer), OpError> {
     let mut next = transfer.clone();
@@ -232,7 +233,7 @@ async fn offers_to(kernel: &Kernel, changeset: &mut Changeset, person: &Person, 
         let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {
             continue;
         };
-        let (event, next) = passed_on(kernel, stored, &identity, "identity.transfer_passed_on", now).await?;
+        let (event, next) = passed_on(kernel, stored, &identity, EventKind::IdentityTransferPassedOn, now).await?;
         changeset.event(event).replace(stored, &next);
         handled += 1;
     }
@@ -244,7 +245,7 @@ async fn close_unstarted(kernel: &Kernel, changeset: &mut Changeset, stored: &St
     let mut identity = (*stored.value).clone().close()?;
     charter::drop_activation(kernel, changeset, &mut identity, "the owner has left", now).await?;
     let event = kernel
-        .event(now, "identity.closed", ControlPoint::Retire)
+        .event(now, EventKind::IdentityClosed)
         .subject(identity.id)
         .fact("reason", "the owner has left");
     changeset.event(event).replace(stored, &identity);
@@ -265,7 +266,7 @@ async fn keep_all(kernel: &Kernel, changeset: &mut Changeset, owner: &Person, no
                     state: TransferState::Closed,
                     ..(*transfer.value).clone()
                 };
-                let event = transfers::transfer_event(kernel, "identity.transfer_closed", &closed, now).fact("closed_because", "owner_returned");
+                let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", "owner_returned");
                 changeset.event(event).replace(&transfer, &closed);
                 changeset.due.push(DueChange::Clear(DueKind::Transfer, closed.id.to_string()));
             }
@@ -314,7 +315,7 @@ fn closed(kernel: &Kernel, stored: &Stored<Transfer>, identity: &Stored<Identity
         state: TransferState::Closed,
         ..(*stored.value).clone()
     };
-    let event = transfers::transfer_event(kernel, "identity.transfer_closed", &closed, now).fact("closed_because", identity.state);
+    let event = transfers::transfer_event(kernel, EventKind::IdentityTransferClosed, &closed, now).fact("closed_because", identity.state);
     let mut changeset = Changeset::new(system(), now, event);
     changeset.expect(identity).replace(stored, &closed);
     changeset
@@ -326,7 +327,7 @@ async fn lapsed_transfer(kernel: &Kernel, stored: &Stored<Transfer>, identity: &
         state: TransferState::Lapsed,
         ..(*stored.value).clone()
     };
-    let event = transfers::transfer_event(kernel, "identity.transfer_lapsed", &lapsed, now);
+    let event = transfers::transfer_event(kernel, EventKind::IdentityTransferLapsed, &lapsed, now);
     let mut people = vec![lapsed.from];
     people.extend(lapsed.offered_to);
     people.extend(identity.transfer.as_ref().and_then(|window| window.interim));
@@ -357,7 +358,7 @@ async fn lapsed_transfer(kernel: &Kernel, stored: &Stored<Transfer>, identity: &
     })?;
     next.transfer = None;
     let event = kernel
-        .event(now, "identity.suspended", ControlPoint::Suspend)
+        .event(now, EventKind::IdentitySuspended)
         .subject(next.id)
         .fact("cause", SuspensionKind::TransferLapsed)
         .fact("reason", reason);

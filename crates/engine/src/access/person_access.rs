@@ -19,7 +19,8 @@ use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionS
 use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange, Once};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::ListQuery;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -358,7 +359,7 @@ async fn boxed(
         created_at: now,
     };
     let event = kernel
-        .event(now, "exception.activated", ControlPoint::Approve)
+        .event(now, EventKind::ExceptionActivated)
         .subject(exception.id)
         .subject(person.id)
         .fact("exception", &exception);
@@ -374,7 +375,7 @@ async fn boxed(
 }
 
 fn person_grant_opened(kernel: &Kernel, grant: &PersonGrant, now: Timestamp) -> Event {
-    person_grant_event(kernel, grant, "person_grant.opened", ControlPoint::Approve, now)
+    person_grant_event(kernel, grant, EventKind::PersonGrantOpened, now)
         .fact("entitlement", &grant.entitlement)
         .fact("package", &grant.package)
         .fact("exception", grant.exception)
@@ -390,9 +391,9 @@ fn person_grant_opened(kernel: &Kernel, grant: &PersonGrant, now: Timestamp) -> 
 }
 
 /// An event about a person's grant.
-pub(crate) fn person_grant_event(kernel: &Kernel, grant: &PersonGrant, kind: &'static str, control: ControlPoint, now: Timestamp) -> Event {
+pub(crate) fn person_grant_event(kernel: &Kernel, grant: &PersonGrant, kind: EventKind, now: Timestamp) -> Event {
     kernel
-        .event(now, kind, control)
+        .event(now, kind)
         .subject(grant.id)
         .subject(grant.person)
         .subject(&grant.entitlement.resource)

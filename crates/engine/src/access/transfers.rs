@@ -19,6 +19,7 @@ use tenure_core::request::review::{ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Position, RowKind, Stored};
 
 use crate::access::leavers;
@@ -74,7 +75,7 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
                         state: TransferState::Offered,
                         ..new_transfer(kernel, id, from, "by_hand", now)
                     };
-                    let event = transfer_event(kernel, "identity.transfer_opened", &transfer, now).fact("policies", answer.policies());
+                    let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now).fact("policies", answer.policies());
                     let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
                     // The row is written although it stays the same: of two who open a transfer at once, one comes second.
                     changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
@@ -117,7 +118,7 @@ async fn offered(
         state: TransferState::Offered,
         ..(*offering.transfer.value).clone()
     };
-    let event = transfer_event(kernel, "identity.transfer_offered", &transfer, now).fact("policies", answer.policies());
+    let event = transfer_event(kernel, EventKind::IdentityTransferOffered, &transfer, now).fact("policies", answer.policies());
     let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
     changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
     Ok((changeset, transfer))
@@ -140,8 +141,7 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
             state: TransferState::Accepted,
             ..(*offering.transfer.value).clone()
         };
-        let event = transfer_event(kernel, "identity.transferred", &transfer, now)
-            .enabling()
+        let event = transfer_event(kernel, EventKind::IdentityTransferred, &transfer, now)
             .fact("to", to)
             .fact("policies", answer.policies())
             .fact("policy_version", answer.version())
@@ -182,7 +182,7 @@ async fn taken_over(kernel: &Kernel, changeset: &mut Changeset, stored: &Stored<
     if let Some(n) = identity.suspensions.iter().position(|cause| cause.kind == SuspensionKind::TransferLapsed) {
         identity = identity.resume(n)?;
         let event = kernel
-            .event(now, "identity.resumed", ControlPoint::Resume)
+            .event(now, EventKind::IdentityResumed)
             .subject(identity.id)
             .fact("reason", "it has an accountable owner again")
             .fact("causes_left", identity.suspensions.len());
@@ -225,7 +225,7 @@ async fn change_owner_scope(kernel: &Kernel, changeset: &mut Changeset, mut iden
     }
     if let Some(hold) = old_hold.filter(|hold| hold.placed_by.is_some()) {
         let event = kernel
-            .event(now, "identity.suspended", ControlPoint::Suspend)
+            .event(now, EventKind::IdentitySuspended)
             .subject(identity.id)
             .fact("cause", SuspensionKind::ByHand)
             .fact("reason", "the hold of its former owner goes with it");
@@ -266,7 +266,7 @@ pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) 
     transfer_step(kernel, caller, "transfer.decline", id, |offering, now| async move {
         must_be_addressed(caller, &offering.transfer)?;
         may_answer_offer(kernel, caller, &offering)?;
-        let (event, transfer) = leavers::passed_on(kernel, &offering.transfer, &offering.identity, "identity.transfer_declined", now).await?;
+        let (event, transfer) = leavers::passed_on(kernel, &offering.transfer, &offering.identity, EventKind::IdentityTransferDeclined, now).await?;
         let mut changeset = Changeset::new(caller.actor(), now, event);
         changeset.replace(&offering.transfer, &transfer);
         Ok((changeset, transfer))
@@ -289,7 +289,7 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
             state: TransferState::Closed,
             ..(*offering.transfer.value).clone()
         };
-        let event = transfer_event(kernel, "identity.transfer_closed", &transfer, now).fact("because", "withdrawn");
+        let event = transfer_event(kernel, EventKind::IdentityTransferClosed, &transfer, now).fact("because", "withdrawn");
         let mut changeset = Changeset::new(caller.actor(), now, event);
         changeset.expect(&offering.identity).replace(&offering.transfer, &transfer);
         changeset.due.push(DueChange::Clear(DueKind::Transfer, id.to_string()));
@@ -444,9 +444,9 @@ pub(crate) fn new_transfer(kernel: &Kernel, identity: IdentityId, from: PersonId
     }
 }
 
-pub(crate) fn transfer_event(kernel: &Kernel, kind: &'static str, transfer: &Transfer, now: Timestamp) -> Event {
+pub(crate) fn transfer_event(kernel: &Kernel, kind: EventKind, transfer: &Transfer, now: Timestamp) -> Event {
     kernel
-        .event(now, kind, ControlPoint::Transfer)
+        .event(now, kind)
         .subject(transfer.identity)
         .subject(transfer.id)
         .subject(transfer.from)

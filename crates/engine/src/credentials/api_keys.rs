@@ -12,6 +12,7 @@ use tenure_core::policy::{Action, Attributes, Value};
 use tenure_core::request::exception::{Exception, ExceptionType};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::Pending;
 
@@ -82,7 +83,7 @@ async fn decide_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: &
     let considered = standing.consider(&*kernel.policy.engine(), issuance, &held, context);
     let answer = considered.answer().clone();
     let permit = considered.permit().map_err(|reason| OpError::by_policy(reason, answer.clone()))?;
-    let commit = kernel.event(now, "credential.issued", ControlPoint::Issue);
+    let commit = kernel.event(now, EventKind::CredentialIssued);
     let (key, record) = kernel.opaque.api_key(permit, commit.id, kernel.entropy.as_ref());
     let event = commit
         .subject(credential)

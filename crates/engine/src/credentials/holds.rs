@@ -17,6 +17,7 @@ use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Question};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::RowKey;
 
 use crate::inventory::third_party;
@@ -83,7 +84,7 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
 
 pub(crate) fn held_event(kernel: &Kernel, scope: &Scope, reason: &str, now: Timestamp) -> tenure_core::store::event::Event {
     kernel
-        .event(now, "scope.held", ControlPoint::Suspend)
+        .event(now, EventKind::ScopeHeld)
         .subject(scope.subject())
         .fact("scope", scope.kind())
         .fact("reason", reason)
@@ -163,7 +164,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                     };
                     let hold = (*read.value).clone().released(placer, &reason, now);
                     let event = kernel
-                        .event(now, "scope.released", ControlPoint::Resume)
+                        .event(now, EventKind::ScopeReleased)
                         .subject(scope.subject())
                         .fact("scope", scope.kind())
                         .fact("reason", &reason)

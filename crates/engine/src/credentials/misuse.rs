@@ -8,7 +8,8 @@ use tenure_core::identity::Identity;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::credentials::enforcer::{self, Enforcer};
 use crate::credentials::liveness;
@@ -21,7 +22,7 @@ use crate::kernel::finding::{self, COUNTED_EVERY};
 pub(crate) struct Apart {
     pub rule: &'static Rule,
     /// The event that says what was seen.
-    pub seen: &'static str,
+    pub seen: EventKind,
     /// How its owner and security are told.
     pub title: &'static str,
     pub what: &'static str,
@@ -31,7 +32,7 @@ pub(crate) struct Apart {
 pub(crate) async fn note_environment_mismatch(kernel: &Kernel, id: IdentityId, detail: &str, evidence: Value) {
     let about = Apart {
         rule: &rules::ENVIRONMENT_MISMATCH,
-        seen: "identity.out_of_environment",
+        seen: EventKind::IdentityOutOfEnvironment,
         title: "An identity was used in another environment",
         what: "It was presented in another environment than its own, and refused.",
     };
@@ -58,7 +59,7 @@ pub(crate) async fn raise_apart(kernel: &Kernel, about: Apart, id: IdentityId, d
         if known.open.is_some_and(|open| now.since(open.last_seen_at) < COUNTED_EVERY) {
             return Ok(());
         }
-        let seen = kernel.event(now, about.seen, ControlPoint::Use).subject(id).fact("evidence", &evidence);
+        let seen = kernel.event(now, about.seen).subject(id).fact("evidence", &evidence);
         let mut changeset = Changeset::new(Actor::System { part: "findings".into() }, now, seen);
         if finding::raise(kernel, &mut changeset, about.rule, id, detail, evidence.clone(), now)
             .await?

@@ -12,6 +12,7 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Position, Stored};
 
 use crate::credentials::holds::{self, releaser};
@@ -83,7 +84,7 @@ pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential
         ..(*stored.value).clone()
     };
     let event = kernel
-        .event(now, "credential.revoked", ControlPoint::Revoke)
+        .event(now, EventKind::CredentialRevoked)
         .subject(stored.id)
         .subject(stored.identity)
         .fact("reason", reason)
@@ -107,7 +108,7 @@ async fn cut(
             let own = holds::owns_scope(kernel, caller, scope).await?;
             kernel.allow(caller, Action::Revoke, inventory("scope", scope, ""), owns(own))?;
             let event = kernel
-                .event(now, "scope.cut", ControlPoint::Revoke)
+                .event(now, EventKind::ScopeCut)
                 .subject(scope.subject())
                 .fact("scope", scope.kind())
                 .fact("reason", reason)
@@ -173,6 +174,7 @@ fn ask_receipt(kernel: &Kernel, changeset: &mut Changeset, target: Target, previ
         position: None,
         previous,
         points: Vec::new(),
+        progress: None,
         returning: None,
         attempts: 0,
         signed: None,

@@ -4,7 +4,8 @@ use tenure_core::base::id::IdentityId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::identity::{Identity, IdentityState, SuspensionCause, SuspensionKind};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::credentials::holds::releaser;
@@ -14,7 +15,7 @@ use crate::kernel::error::OpError;
 
 pub(crate) fn suspended_event(kernel: &Kernel, id: IdentityId, cause: &SuspensionCause, now: Timestamp) -> Event {
     kernel
-        .event(now, "identity.suspended", ControlPoint::Suspend)
+        .event(now, EventKind::IdentitySuspended)
         .subject(id)
         .fact("cause", cause.kind)
         .fact("reason", &cause.reason)

@@ -11,6 +11,7 @@ use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -58,7 +59,7 @@ pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: St
             kernel.changed(need, revision, &committed).await
         })
         .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(closed)
 }
 
@@ -75,7 +76,7 @@ pub(crate) async fn closing(
         ..(*stored.value).clone()
     };
     let event = kernel
-        .event(now, "need.closed", ControlPoint::Suspend)
+        .event(now, EventKind::NeedClosed)
         .subject(need.id)
         .subject(need.owner)
         .fact("name", &need.name)
@@ -111,7 +112,7 @@ pub(crate) async fn work_need(kernel: &Kernel, claimed: &Claimed, now: Timestamp
         (Standing::Open, Some(end)) => return Ok(Some(work::postponed(kernel, claimed, end, now))),
         (Standing::Open, None) => return Ok(None),
         (Standing::Closed, _) => {
-            let event = kernel.event(now, "need.worked_off", ControlPoint::Suspend).subject(id);
+            let event = kernel.event(now, EventKind::NeedWorkedOff).subject(id);
             let mut changeset = Changeset::new(system(), now, event);
             let more = suspend_servants(kernel, &mut changeset, &stored, now).await?;
             (changeset, more)
@@ -154,7 +155,7 @@ mod tests {
         };
         let need = needs::create_need(engine, &world.admin, ask).await.unwrap().record;
         let now = engine.now();
-        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         for id in 1..=SERVANTS {
             let charter = CharterDraft {
                 need: Some(need.id),

@@ -24,6 +24,7 @@ use tenure_core::signal::{Effect, MAX_SUBJECT, SignalKind, SignalSubject, Subjec
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
 
 use crate::endings::removals::plan::{Ending, ends_for_good};
@@ -71,7 +72,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
                 .decide(|| async {
                     let now = kernel.now();
                     let (removal, ending, waited) = to_raise(kernel, caller, &ask, kind, by, now).await?;
-                    let event = steps::removal_event(kernel, "removal.raised", ControlPoint::Suspend, &removal, now)
+                    let event = steps::removal_event(kernel, EventKind::RemovalRaised, &removal, now)
                         .fact("waited_because", waited.as_ref().map(|waited| waited.because))
                         .fact("assurance", assurance_fact(caller));
                     let mut changeset = Changeset::new(caller.actor(), now, event);
@@ -86,7 +87,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(raised)
 }
 
@@ -253,7 +254,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
                         confirmed_by: Some(by),
                         ..(*stored.value).clone()
                     };
-                    let event = steps::removal_event(kernel, "removal.confirmed", ControlPoint::Suspend, &removal, now)
+                    let event = steps::removal_event(kernel, EventKind::RemovalConfirmed, &removal, now)
                         .fact("digest", &removal.digest)
                         .fact("policies", answer.policies())
                         .fact("assurance", assurance_fact(caller));
@@ -267,7 +268,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(confirmed)
 }
 
@@ -284,7 +285,7 @@ pub async fn release_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, re
             kernel.changed(removal, revision, &committed).await
         })
         .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(released)
 }
 
@@ -328,7 +329,7 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
         "{}: released. What was revoked stays revoked: workloads get credentials anew.\nLook: tenure removal show {id}",
         removal.id
     );
-    let event = steps::removal_event(kernel, "removal.released", ControlPoint::Resume, &removal, now)
+    let event = steps::removal_event(kernel, EventKind::RemovalReleased, &removal, now)
         .fact("released_because", reason)
         .fact("policies", answer.policies())
         .fact("assurance", assurance_fact(caller));

@@ -11,6 +11,7 @@ use tenure_core::signal::removal::RemovalState;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::endings::removals;
 use crate::kernel::Kernel;
@@ -48,7 +49,7 @@ pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: 
                     let scope = Scope::Vendor(id);
                     let text = format!("{id} has ended: what its identities held is cut, and they are held. See: tenure identity list --vendor {id}");
                     let event = kernel
-                        .event(now, "vendor.ended", ControlPoint::Revoke)
+                        .event(now, EventKind::VendorEnded)
                         .subject(id)
                         .subject(vendor.owner)
                         .fact("scope", scope.kind())
@@ -73,7 +74,7 @@ pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: 
                     Ok((changeset, (vendor, stored.revision + 1, receipt)))
                 })
                 .await?;
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             Ok(VendorEnded {
                 vendor: kernel.changed(vendor, revision, &committed).await?,
                 receipt,

@@ -10,6 +10,7 @@ use tenure_core::identity::WorkloadBinding;
 use tenure_core::identity::binding::{Binding, BindingMatch, BindingState, claim_term, key_term};
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
 use tenure_core::trust::issuer::Issuer;
@@ -110,7 +111,7 @@ pub(crate) async fn note_taken_key(kernel: &Kernel, actor: Actor, wanted_for: &s
         let evidence = json!({"binding": binding.id, "thumbprint": thumbprint, "wanted_for": wanted_for, "presented_by": actor});
         let about = Apart {
             rule: &rules::KEY_SHARED,
-            seen: "key.presented_for_another",
+            seen: EventKind::KeyPresentedForAnother,
             title: "An identity's key was presented as another one's",
             what: "The key of this identity was presented for the registration of another one, and refused.",
         };

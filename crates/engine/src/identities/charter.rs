@@ -9,7 +9,7 @@ use tenure_core::inventory::entitlement::{Entitlement, WILDCARD};
 use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::identities::{dormancy, grants};
@@ -60,7 +60,7 @@ pub(crate) async fn rechartered(
         identity.keep_tier(tier);
     }
     let mut event = kernel
-        .event(now, "identity.charter_changed", ControlPoint::Change)
+        .event(now, EventKind::IdentityCharterChanged)
         .subject(identity.id)
         .fact("charter", &identity.charter)
         .fact("tier", identity.tier)
@@ -88,7 +88,7 @@ pub(crate) async fn rechartered(
         if grant.entitlement.actions.is_empty() {
             grant.state = GrantState::Revoked;
             identity.grants.retain(|held| *held != id);
-            changeset.event(kernel.event(now, "grant.revoked", ControlPoint::Revoke).subject(id).subject(identity.id));
+            changeset.event(kernel.event(now, EventKind::GrantRevoked).subject(id).subject(identity.id));
             changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
         } else if grant.just_in_time {
             changeset.due.push(DueChange::Set(DueKind::Grant, id.to_string(), grant.ends_at));
@@ -234,7 +234,7 @@ pub(crate) async fn drop_activation(kernel: &Kernel, changeset: &mut Changeset, 
     let Some(stored) = kernel.one::<Request>(id).await? else { return Ok(()) };
     if let Ok(ended) = (*stored.value).clone().end(RequestState::Lapsed, Some(because.to_owned()), now) {
         let event = kernel
-            .event(now, "request.lapsed", ControlPoint::Approve)
+            .event(now, EventKind::RequestLapsed)
             .subject(id)
             .subject(identity.id)
             .fact("workflow", ended.workflow())

@@ -18,7 +18,7 @@ use tenure_core::request::exception::ExceptionType;
 use tenure_core::request::review::{Review, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -111,7 +111,7 @@ pub(crate) async fn work_dormancy(kernel: &Kernel, claimed: &Claimed, now: Times
 
 fn looked_event(kernel: &Kernel, identity: &Identity, broken: &[Broken], now: Timestamp) -> tenure_core::store::event::Event {
     kernel
-        .event(now, "identity.posture_checked", ControlPoint::Review)
+        .event(now, EventKind::IdentityPostureChecked)
         .subject(identity.id)
         .fact("broken", broken.iter().map(|broken| broken.rule.id).collect::<Vec<_>>())
 }
@@ -164,7 +164,7 @@ pub(crate) async fn suspended_by_rule(
         return Ok(None);
     }
     let mut event = kernel
-        .event(now, "identity.suspended", ControlPoint::Suspend)
+        .event(now, EventKind::IdentitySuspended)
         .subject(identity.id)
         .fact("cause", by.kind)
         .fact("reason", by.reason)

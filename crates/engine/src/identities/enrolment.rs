@@ -12,6 +12,7 @@ use tenure_core::identity::{Identity, WorkloadBinding};
 use tenure_core::policy::{Action, Question};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_credentials::assertion::{parse_workload_key, verify_enrolment_proof};
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
@@ -54,7 +55,7 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                         authority::bootstrap(owns_identity(caller, &known.identity), true, Span::from_secs(0)),
                     )?;
                     let token_id = JoinTokenId::generate(now, kernel.entropy.as_ref());
-                    let event = kernel.event(now, "join_token.created", ControlPoint::Issue);
+                    let event = kernel.event(now, EventKind::JoinTokenCreated);
                     let Minted { token: pending, hash } = kernel.opaque.join_token(token_id, event.id, kernel.entropy.as_ref());
                     let token = JoinToken {
                         id: token_id,
@@ -159,7 +160,7 @@ pub async fn enrol(kernel: &Kernel, ask: Enrol, source: &str) -> Result<Changed<
             }
             identity.bindings.push(binding.id);
             let event = kernel
-                .event(now, "key.enrolled", ControlPoint::Issue)
+                .event(now, EventKind::KeyEnrolled)
                 .subject(token.identity)
                 .subject(binding.id)
                 .subject(token_id)
@@ -230,10 +231,7 @@ async fn replayed(kernel: &Kernel, token: &Stored<JoinToken>) -> Result<(), OpEr
             None => Changeset::new(
                 Actor::System { part: "enrolment".into() },
                 now,
-                kernel
-                    .event(now, "binding.suspended", ControlPoint::Suspend)
-                    .subject(binding.id)
-                    .subject(identity.id),
+                kernel.event(now, EventKind::BindingSuspended).subject(binding.id).subject(identity.id),
             ),
         };
         changeset.replace(

@@ -15,6 +15,7 @@ use tenure_core::request::Request;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
@@ -45,7 +46,7 @@ pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason:
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
                     let event = kernel
-                        .event(now, "grant.revoked", ControlPoint::Revoke)
+                        .event(now, EventKind::GrantRevoked)
                         .subject(id)
                         .subject(identity.id)
                         .fact("reason", &reason);
@@ -166,7 +167,7 @@ pub(crate) fn grant_of(kernel: &Kernel, identity: IdentityId, entitlement: Entit
 
 pub(crate) fn granted_event(kernel: &Kernel, grant: &Grant, now: Timestamp) -> tenure_core::store::event::Event {
     kernel
-        .event(now, "grant.opened", ControlPoint::Approve)
+        .event(now, EventKind::GrantOpened)
         .subject(grant.id)
         .subject(grant.identity)
         .subject(&grant.entitlement.resource)

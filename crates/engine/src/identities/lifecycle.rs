@@ -19,6 +19,7 @@ use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Position, Stored};
 
 use crate::credentials::{holds, revocation, suspension};
@@ -73,7 +74,7 @@ pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: 
                 return Err(OpError::Invalid(problems));
             }
             identity.tier = references.tier(identity.kind, &identity.charter);
-            let event = kernel.event(now, "identity.submitted", ControlPoint::Request).subject(id);
+            let event = kernel.event(now, EventKind::IdentitySubmitted).subject(id);
             let mut changeset = Changeset::new(caller.actor(), now, event);
             identity = registration::ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
             Ok(Stepped { changeset, identity })
@@ -103,7 +104,7 @@ pub(crate) async fn activated(
     identity.request = None;
     join_scopes(kernel, changeset, &mut identity, &charter).await?;
     let event = kernel
-        .event(now, "identity.activated", ControlPoint::Approve)
+        .event(now, EventKind::IdentityActivated)
         .subject(identity.id)
         .subject(charter.owner)
         .fact("workflow", "non_human.activation")
@@ -260,7 +261,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
             let mut identity = (*stored.value).clone().resume(cause)?;
             dormancy::may_return(kernel, &identity, released.map(|cause| cause.kind), now).await?;
             let event = kernel
-                .event(now, "identity.resumed", ControlPoint::Resume)
+                .event(now, EventKind::IdentityResumed)
                 .subject(id)
                 .fact("reason", reason)
                 .fact("causes_left", identity.suspensions.len())
@@ -293,7 +294,7 @@ pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: St
         },
     )
     .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(view)
 }
 
@@ -312,7 +313,7 @@ pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: Str
         |stored, now| async move {
             let own = owns_identity(caller, &stored) || caller.person_id() == Some(stored.registered_by);
             kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
-            let event = kernel.event(now, "identity.closed", ControlPoint::Retire).subject(id).fact("reason", reason);
+            let event = kernel.event(now, EventKind::IdentityClosed).subject(id).fact("reason", reason);
             let mut identity = (*stored.value).clone().close()?;
             let mut changeset = Changeset::new(caller.actor(), now, event);
             charter::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
@@ -347,10 +348,7 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
             if outcome.len() > 200 {
                 return Err(OpError::field("outcome", "outcome_too_long", "use at most 200 bytes"));
             }
-            let ended = kernel
-                .event(now, "identity.task_completed", ControlPoint::Retire)
-                .subject(id)
-                .fact("outcome", outcome);
+            let ended = kernel.event(now, EventKind::IdentityTaskCompleted).subject(id).fact("outcome", outcome);
             if charter.ends_with_task() {
                 let mut stepped = retiring(kernel, caller.actor(), &stored, "task_completed", outcome, now).await?;
                 stepped.changeset.event(ended);
@@ -365,7 +363,7 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
         },
     )
     .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(view)
 }
 
@@ -380,7 +378,7 @@ async fn retiring(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, beca
 
 fn retiring_event(kernel: &Kernel, stored: &Identity, because: &str, reason: &str, now: Timestamp) -> Event {
     kernel
-        .event(now, "identity.retiring", ControlPoint::Retire)
+        .event(now, EventKind::IdentityRetiring)
         .subject(stored.id)
         .fact("because", because)
         .fact("reason", reason)

@@ -12,6 +12,7 @@ use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Route};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::issuer::Issuer;
 use tenure_credentials::assertion::parse_workload_key;
@@ -77,7 +78,7 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                     let mut changeset = Changeset::new(caller.actor(), now, registered_event(kernel, &identity, &facts, now));
                     if ask.stage != Stage::Draft {
                         identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
-                        changeset.event(kernel.event(now, "identity.submitted", ControlPoint::Request).subject(identity.id));
+                        changeset.event(kernel.event(now, EventKind::IdentitySubmitted).subject(identity.id));
                         identity = ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
                         if ask.stage == Stage::Active && identity.state != IdentityState::Active {
                             return Err(OpError::refused(Reason::ApprovalNeeded));
@@ -140,7 +141,7 @@ pub(crate) fn new_identity(kernel: &Kernel, ask: &NewIdentity, charter: CharterD
 
 fn registered_event(kernel: &Kernel, identity: &Identity, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
     let mut event = kernel
-        .event(now, "identity.registered", ControlPoint::Request)
+        .event(now, EventKind::IdentityRegistered)
         .subject(identity.id)
         .fact("workflow", "non_human.registration")
         .fact("name", &identity.name)
@@ -315,7 +316,7 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
         ..(*stored.value).clone()
     };
     let event = kernel
-        .event(now, "identity.charter_written", ControlPoint::Change)
+        .event(now, EventKind::IdentityCharterWritten)
         .subject(stored.id)
         .fact("tier", identity.tier)
         .fact("charter", charter);
@@ -359,7 +360,7 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
         return Err(widens());
     }
     let asked = kernel
-        .event(now, "identity.narrowed", ControlPoint::Change)
+        .event(now, EventKind::IdentityNarrowed)
         .subject(stored.id)
         .fact("workflow", "non_human.charter");
     let mut changeset = Changeset::new(caller.actor(), now, asked);

@@ -12,7 +12,7 @@ use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::request::review::Review;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Claimed, ListQuery};
 use tenure_core::store::row::{Record, RowKind, Stored};
 
@@ -104,7 +104,7 @@ pub(crate) async fn work_renewal(kernel: &Kernel, claimed: &Claimed, now: Timest
         ..stored.charter.clone()
     };
     let event = kernel
-        .event(now, "identity.renewed", ControlPoint::Renew)
+        .event(now, EventKind::IdentityRenewed)
         .subject(id)
         .fact("workflow", "non_human.renewal")
         .fact("until", until)
@@ -162,7 +162,7 @@ fn not_renewed(
 ) -> Result<Changeset, OpError> {
     let end = charter_of(stored)?.end();
     let event = kernel
-        .event(now, "identity.renewal_refused", ControlPoint::Renew)
+        .event(now, EventKind::IdentityRenewalRefused)
         .subject(stored.id)
         .fact("workflow", "non_human.renewal")
         .fact("ends_at", end)

@@ -7,7 +7,8 @@ use tenure_core::people::person::Role;
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::error::OpError;
 use crate::kernel::notice::notify;
@@ -53,7 +54,7 @@ pub(crate) fn review_of(
         ReviewSubject::PersonGrant(id) => (id.to_string(), "the access lapses"),
     };
     let event = kernel
-        .event(now, "review.opened", ControlPoint::Review)
+        .event(now, EventKind::ReviewOpened)
         .subject(review.id)
         .subject(&about)
         .fact("trigger", trigger)

@@ -10,6 +10,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::inventory::resource::Resource;
 use tenure_core::policy::Action;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_log::Leaf;
 
 use crate::identities::why::history::History;
@@ -51,7 +52,7 @@ pub async fn refusals(kernel: &Kernel, caller: &Caller, subject: &str, before: O
                 let mut page: Vec<RefusalView> = Vec::new();
                 for entry in kernel.store.entries(from, n).await? {
                     if let Ok(leaf) = Leaf::parse(&entry.leaf)
-                        && leaf.kind == "access.refused"
+                        && leaf.kind == EventKind::AccessRefused.as_str()
                         && (leaf.actor.id == subject || leaf.subjects.iter().any(|s| s == subject))
                     {
                         page.push(refusal(entry.index, leaf));

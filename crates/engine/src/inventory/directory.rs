@@ -14,6 +14,7 @@ use tenure_core::inventory::third_party::Standing;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
 
@@ -55,7 +56,7 @@ pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplic
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "application.created", ControlPoint::Administer)
+                        .event(now, EventKind::ApplicationCreated)
                         .subject(application.id)
                         .subject(ask.owner)
                         .fact("name", &ask.name)
@@ -105,7 +106,7 @@ pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnviro
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "environment.created", ControlPoint::Administer)
+                        .event(now, EventKind::EnvironmentCreated)
                         .subject(&ask.name)
                         .fact("production", ask.production)
                         .fact("signing_algorithm", ask.signing_algorithm)
@@ -207,7 +208,7 @@ pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource)
                         created_at: now,
                     };
                     let mut event = kernel
-                        .event(now, "resource.created", ControlPoint::Administer)
+                        .event(now, EventKind::ResourceCreated)
                         .subject(resource.id)
                         .subject(ask.application)
                         .fact("uri", &ask.uri)
@@ -258,7 +259,7 @@ pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &S
                         ..(*stored.value).clone()
                     };
                     let event = kernel
-                        .event(now, "resource.signing_changed", ControlPoint::Administer)
+                        .event(now, EventKind::ResourceSigningChanged)
                         .subject(id)
                         .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
                     let mut changeset = Changeset::new(caller.actor(), now, keys::with_key(event, new_key.as_ref()));

@@ -10,6 +10,7 @@ use tenure_core::inventory::environment::parse_name;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory};
@@ -61,7 +62,7 @@ pub async fn set_naming_standard(
                         set_at: now,
                     };
                     let event = kernel
-                        .event(now, "naming_standard.set", ControlPoint::Administer)
+                        .event(now, EventKind::NamingStandardSet)
                         .subject(kind.as_str())
                         .fact("from", stored.as_ref().map(|stored| &stored.pattern))
                         .fact("pattern", &ask.pattern)

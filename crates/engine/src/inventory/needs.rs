@@ -10,6 +10,7 @@ use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, DueChange, Once};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::inventory::ownership;
 use crate::kernel::Kernel;
@@ -55,7 +56,7 @@ pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Resu
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "need.created", ControlPoint::Administer)
+                        .event(now, EventKind::NeedCreated)
                         .subject(need.id)
                         .subject(ask.owner)
                         .fact("type", need.kind)

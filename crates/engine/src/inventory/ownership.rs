@@ -22,6 +22,7 @@ use tenure_core::signal::{Source, SourceState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{Record, Stored};
 
@@ -49,7 +50,7 @@ pub(crate) trait Owned: Record + Clone {
     /// The operation of changing it, for refusals.
     const OPERATION: &'static str;
     /// The event of a change.
-    const UPDATED: &'static str;
+    const UPDATED: EventKind;
     /// Who may change it in policies.
     const ACTION: Action = Action::Administer;
     fn owner(&self) -> PersonId;
@@ -62,11 +63,11 @@ pub(crate) trait Owned: Record + Clone {
 }
 
 macro_rules! owned {
-    ($type:ty, $name:literal, $over:expr $(, action: $action:expr)? $(, group: $group:ident)?) => {
+    ($type:ty, $name:literal, $updated:ident, $over:expr $(, action: $action:expr)? $(, group: $group:ident)?) => {
         impl Owned for $type {
             const NAME: &'static str = $name;
             const OPERATION: &'static str = concat!($name, ".update");
-            const UPDATED: &'static str = concat!($name, ".updated");
+            const UPDATED: EventKind = EventKind::$updated;
             $(const ACTION: Action = $action;)?
             fn owner(&self) -> PersonId {
                 self.owner
@@ -80,11 +81,12 @@ macro_rules! owned {
         }
     };
 }
-owned!(Application, "application", |it: &Application| it.standing == Standing::Closed, group: removal_group);
-owned!(Vendor, "vendor", |it: &Vendor| it.standing == Standing::Closed);
-owned!(CloudAccount, "cloud_account", |it: &CloudAccount| it.standing == Standing::Closed);
-owned!(Need, "need", |it: &Need| it.standing == Standing::Closed);
-owned!(Source, "source", |it: &Source| it.state == SourceState::Removed, action: Action::Trust);
+owned!(Application, "application", ApplicationUpdated, |it: &Application| it.standing == Standing::Closed, group: removal_group);
+owned!(Vendor, "vendor", VendorUpdated, |it: &Vendor| it.standing == Standing::Closed);
+owned!(CloudAccount, "cloud_account", CloudAccountUpdated, |it: &CloudAccount| it.standing
+    == Standing::Closed);
+owned!(Need, "need", NeedUpdated, |it: &Need| it.standing == Standing::Closed);
+owned!(Source, "source", SourceUpdated, |it: &Source| it.state == SourceState::Removed, action: Action::Trust);
 
 /// What a change names that has to be there.
 pub(crate) struct Named {
@@ -189,7 +191,7 @@ pub(crate) async fn update<T: Owned>(
                     let record = edit((*stored.value).clone());
                     let (before, after) = differences(&*stored.value, &record)?;
                     let event = kernel
-                        .event(now, T::UPDATED, ControlPoint::Administer)
+                        .event(now, T::UPDATED)
                         .subject(id)
                         .subject(record.owner())
                         .fact("before", before)
@@ -265,7 +267,7 @@ pub(crate) async fn note_left_behind(kernel: &Kernel, changeset: &mut Changeset,
         OWNER_LEFT.id
     );
     let event = kernel
-        .event(now, "ownership.left_behind", ControlPoint::Transfer)
+        .event(now, EventKind::OwnershipLeftBehind)
         .subject(owner.id)
         .fact("records", &opened)
         .fact("deadline", deadline);
@@ -304,7 +306,7 @@ pub(crate) async fn work_left_behind(kernel: &Kernel, claimed: &Claimed, now: Ti
         in_short(&left)
     );
     let event = kernel
-        .event(now, "ownership.overdue", ControlPoint::Transfer)
+        .event(now, EventKind::OwnershipOverdue)
         .subject(id)
         .fact("records", left.len())
         .fact("again", again);
@@ -337,7 +339,7 @@ pub(crate) async fn sweep_left_behind(kernel: &Kernel) -> Result<usize, OpError>
         };
         loop {
             let now = kernel.now();
-            let event = kernel.event(now, "ownership.swept", ControlPoint::Transfer).subject(owner);
+            let event = kernel.event(now, EventKind::OwnershipSwept).subject(owner);
             let mut changeset = Changeset::new(system(), now, event);
             changeset.expect(&person);
             let opened = note_left_behind(kernel, &mut changeset, &person, BATCH, now).await?;
@@ -478,7 +480,7 @@ mod tests {
             teams: vec![team.id],
             ..(*stored.value).clone()
         };
-        let mut before = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let mut before = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         before.insert(&team).insert(&account).replace(&stored, &gone);
         before.insert(&active(1, charter, world.admin.person_id().unwrap(), now));
         engine.settle(before).await.unwrap().unwrap();

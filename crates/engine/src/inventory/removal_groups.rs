@@ -15,7 +15,7 @@ use tenure_core::people::person::{Person, Role};
 use tenure_core::people::team::Team;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::RowKind;
 
@@ -90,7 +90,7 @@ async fn note_removal_group(kernel: &Kernel, changeset: &mut Changeset, team: Te
         charge.identities, REMOVAL_GROUP_EMPTY.id
     );
     let event = kernel
-        .event(now, "removal_group.empty", ControlPoint::Transfer)
+        .event(now, EventKind::RemovalGroupEmpty)
         .subject(&id)
         .fact("identities", charge.identities)
         .fact("deadline", deadline);
@@ -114,7 +114,7 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
     let Some(team) = claimed.subject.strip_suffix(EMPTY).and_then(|id| id.parse::<TeamId>().ok()) else {
         return Ok(None);
     };
-    let event = kernel.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team);
+    let event = kernel.event(now, EventKind::RemovalGroupChecked).subject(team);
     let mut changeset = Changeset::new(system(), now, event);
     let again = |changeset: &mut Changeset, at| {
         changeset
@@ -140,7 +140,7 @@ pub(crate) async fn work_removal_group(kernel: &Kernel, claimed: &Claimed, now: 
                 charge.identities
             );
             let event = kernel
-                .event(now, "removal_group.overdue", ControlPoint::Transfer)
+                .event(now, EventKind::RemovalGroupOverdue)
                 .subject(team)
                 .fact("identities", charge.identities)
                 .fact("again", next);
@@ -252,7 +252,7 @@ pub(crate) async fn sweep_removal_groups(kernel: &Kernel) -> Result<usize, OpErr
         let (teams, next) = query::rows::<Team>(kernel, &[], after).await?;
         for team in &teams {
             let now = kernel.now();
-            let event = kernel.event(now, "removal_group.checked", ControlPoint::Transfer).subject(team.id);
+            let event = kernel.event(now, EventKind::RemovalGroupChecked).subject(team.id);
             let mut changeset = Changeset::new(system(), now, event);
             let Some(due) = note_removal_group(kernel, &mut changeset, team.id, now).await?.due(team.id) else {
                 continue;

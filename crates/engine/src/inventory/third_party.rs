@@ -14,6 +14,7 @@ use tenure_core::policy::Action;
 use tenure_core::signal::removal::{Removal, RemovalState};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::inventory::ownership;
 use crate::kernel::Kernel;
@@ -78,7 +79,7 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "vendor.created", ControlPoint::Administer)
+                        .event(now, EventKind::VendorCreated)
                         .subject(vendor.id)
                         .subject(ask.owner)
                         .fact("name", &ask.name)
@@ -170,7 +171,7 @@ pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewClou
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "cloud_account.created", ControlPoint::Administer)
+                        .event(now, EventKind::CloudAccountCreated)
                         .subject(account.id)
                         .subject(ask.owner)
                         .fact("provider", &ask.provider)
@@ -213,7 +214,7 @@ pub async fn create_data_domain(kernel: &Kernel, caller: &Caller, ask: NewDataDo
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "data_domain.created", ControlPoint::Administer)
+                        .event(now, EventKind::DataDomainCreated)
                         .subject(&ask.name)
                         .fact("sensitivity", ask.sensitivity);
                     let mut changeset = Changeset::new(caller.actor(), now, event);

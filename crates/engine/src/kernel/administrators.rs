@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::base::id::PersonId;
 use tenure_core::people::person::{Person, Role};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, RowKey, RowKind, Stored};
 
 use crate::kernel::error::OpError;
@@ -133,7 +133,7 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
     }
     let now = kernel.now();
     let event = kernel
-        .event(now, "deployment.administrators_stated", ControlPoint::Administer)
+        .event(now, EventKind::DeploymentAdministratorsStated)
         .fact("administrators", &known.people)
         .fact("more", known.more);
     let mut changeset = Changeset::new(system(), now, event);
@@ -164,7 +164,7 @@ mod tests {
         assert!(!is_alone(engine).await.unwrap());
         // Whoever gets at the database makes the second vanish from the list.
         let stored = engine.must::<Person>("person", second).await.unwrap();
-        let mut hidden = Changeset::new(system(), engine.now(), engine.event(engine.now(), "test.made", ControlPoint::Change));
+        let mut hidden = Changeset::new(system(), engine.now(), engine.event(engine.now(), EventKind::PersonChanged));
         hidden.replace(&stored, &*stored.value);
         for put in &mut hidden.puts {
             put.terms.clear();
@@ -181,7 +181,7 @@ mod tests {
         let engine = &world.engine;
         let second = world.person(Role::Administrator).await.person_id().unwrap();
         let stored = engine.must::<Person>("person", second).await.unwrap();
-        let mut changeset = Changeset::new(system(), engine.now(), engine.event(engine.now(), "test.made", ControlPoint::Change));
+        let mut changeset = Changeset::new(system(), engine.now(), engine.event(engine.now(), EventKind::PersonChanged));
         let plain = Person {
             roles: vec![],
             ..(*stored.value).clone()

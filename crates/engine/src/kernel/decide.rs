@@ -9,7 +9,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::policy::set::InForce;
 use tenure_core::store::changeset::{Changeset, Expect, Spend};
 use tenure_core::store::epoch::Epoch;
-use tenure_core::store::event::{Actor, ControlPoint, Event, REFUSED, Via};
+use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Committed, Conflict, Outcome};
 use tenure_core::store::secret::{Pending, Secret};
 
@@ -28,8 +29,8 @@ const REQUESTS: u32 = 600;
 
 impl Kernel {
     /// A new event at a time.
-    pub(crate) fn event(&self, now: Timestamp, kind: &'static str, control: ControlPoint) -> Event {
-        Event::new(EventId::generate(now, self.entropy.as_ref()), kind, control)
+    pub(crate) fn event(&self, now: Timestamp, kind: EventKind) -> Event {
+        Event::new(EventId::generate(now, self.entropy.as_ref()), kind)
     }
 
     /// Commits what no policy was asked about, or says that it has to be decided again (`None`).
@@ -142,7 +143,7 @@ impl Kernel {
         if changeset
             .events
             .first()
-            .is_some_and(|event| matches!(event.kind, "request.opened" | "request.amended"))
+            .is_some_and(|event| matches!(event.kind(), EventKind::RequestOpened | EventKind::RequestAmended))
         {
             spends.push(spend("request", 1, REQUESTS));
         }
@@ -200,7 +201,8 @@ impl Kernel {
 /// Whether a changeset says of nothing but issuance, use and refusals: these are many, and none of them takes anything away that a rollback
 /// would give back.
 fn is_routine(changeset: &Changeset) -> bool {
-    let routine = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind == REFUSED;
+    let routine =
+        |event: &Event| matches!(event.control(), ControlPoint::Issue | ControlPoint::Renew | ControlPoint::Use) || event.kind() == EventKind::AccessRefused;
     changeset.events.iter().all(routine)
 }
 
@@ -211,8 +213,8 @@ fn begins_an_epoch(changeset: &Changeset) -> bool {
 
 /// Whether a changeset is an issuance or a use and nothing that is asked along with it: then no more is written than what was proved is good for.
 fn issues_or_uses(changeset: &Changeset) -> bool {
-    let credential = |event: &Event| matches!(event.control, ControlPoint::Issue | ControlPoint::Use);
-    let asked = |event: &Event| matches!(event.control, ControlPoint::Request | ControlPoint::Administer);
+    let credential = |event: &Event| matches!(event.control(), ControlPoint::Issue | ControlPoint::Use);
+    let asked = |event: &Event| matches!(event.control(), ControlPoint::Request | ControlPoint::Administer);
     changeset.events.first().is_some_and(credential) && !changeset.events.iter().any(asked)
 }
 
@@ -252,7 +254,7 @@ mod tests {
     async fn d22_too_many_changes_of_a_person_are_told_as_that() {
         let world = world().await;
         let (engine, now) = (&world.engine, world.engine.now());
-        let mut spent = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let mut spent = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         let person = world.admin.person_id().unwrap();
         let spends = engine.write_spends(&person, &spent);
         spent.spends.extend(

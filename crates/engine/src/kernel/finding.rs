@@ -6,7 +6,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::{Finding, FindingState, Resolution, Rule};
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::{Changeset, Once};
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::kernel::caller::Caller;
@@ -56,7 +57,7 @@ pub(crate) async fn raise(
         resolved: None,
     };
     let event = kernel
-        .event(now, "finding.opened", ControlPoint::Review)
+        .event(now, EventKind::FindingOpened)
         .subject(&subject)
         .subject(finding.id)
         .fact("rule", rule.id)
@@ -87,7 +88,7 @@ pub(crate) fn count_again(kernel: &Kernel, changeset: &mut Changeset, open: &Sto
         ..(*open.value).clone()
     };
     let event = kernel
-        .event(now, "finding.seen_again", ControlPoint::Review)
+        .event(now, EventKind::FindingSeenAgain)
         .subject(&open.subject)
         .subject(open.id)
         .fact("rule", &open.rule)
@@ -178,7 +179,7 @@ pub(crate) async fn open_findings(kernel: &Kernel, subject: &str) -> Result<Vec<
 /// The end of a finding, and its event.
 pub(crate) fn resolution(kernel: &Kernel, stored: &Finding, by: Option<&Caller>, how: &str, now: Timestamp) -> (Event, Finding) {
     let mut event = kernel
-        .event(now, "finding.resolved", ControlPoint::Review)
+        .event(now, EventKind::FindingResolved)
         .subject(&stored.subject)
         .subject(stored.id)
         .fact("rule", &stored.rule)

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::idempotency::{Idempotency, KeptAnswer};
 
 use crate::kernel::Kernel;
@@ -102,7 +102,7 @@ pub async fn keep(kernel: &Kernel, caller: &Caller, claim: &Claim, answer: KeptA
         return Ok(());
     };
     let now = kernel.now();
-    let event = kernel.event(now, "request.answered", ControlPoint::Administer).fact("status", answer.status);
+    let event = kernel.event(now, EventKind::RequestAnswered).fact("status", answer.status);
     let mut changeset = Changeset::new(caller.actor(), now, event);
     let kept = Idempotency {
         answer: Some(answer),

@@ -10,7 +10,8 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::Timestamp;
 use tenure_core::inventory::environment::{Environment, EnvironmentKey};
 use tenure_core::store::epoch::Epoch;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::secret::Secret;
 use tenure_core::trust::signing_key::{KeyUse, SigningAlgorithm, SigningKey};
@@ -250,7 +251,7 @@ pub(crate) fn next_keys(
         .collect::<Result<_, _>>()?;
     let named = keys.iter().map(|key| EnvironmentKey::new(key, signs_from));
     let mut event = kernel
-        .event(now, "environment.key_rotated", ControlPoint::Administer)
+        .event(now, EventKind::EnvironmentKeyRotated)
         .subject(&environment.name)
         .fact("signs_from", signs_from);
     if let [key] = keys.as_slice() {

@@ -168,7 +168,8 @@ pub struct Kernel {
     pub(crate) counters: Counters,
     /// The channels that notices go out on.
     pub(crate) channels: Mutex<Vec<&'static str>>,
-    pub(crate) poke: tokio::sync::Notify,
+    /// Sent whenever something fell due by a change that was just made: who works it off looks at once.
+    pub(crate) poke: watch::Sender<()>,
 }
 
 impl Kernel {
@@ -213,7 +214,7 @@ impl Kernel {
             state_verified_at: AtomicI64::new(0),
             counters: Counters::default(),
             channels: Mutex::default(),
-            poke: tokio::sync::Notify::new(),
+            poke: watch::Sender::new(()),
         }
     }
 

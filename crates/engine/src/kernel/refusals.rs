@@ -5,7 +5,8 @@ use tenure_core::base::problem::{FieldProblem, Reason};
 use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Answer;
 use tenure_core::store::changeset::{Changeset, Spend};
-use tenure_core::store::event::{Actor, ControlPoint, REFUSED};
+use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::aggregates::{self, WINDOW};
 use crate::kernel::counters::count;
@@ -56,8 +57,8 @@ impl Kernel {
             Actor::Stranger => "stranger".to_owned(),
         };
         let mut event = self
-            .event(now, REFUSED, refusal.control)
-            .noting()
+            .event(now, EventKind::AccessRefused)
+            .at(refusal.control)
             .fact("asked", refusal.asked)
             .fact("reason", refusal.code);
         for subject in &refusal.subjects {
@@ -116,11 +117,11 @@ impl Kernel {
         let mut taken = self.aggregates.take_before(until);
         while let Some(((start, code, source), count)) = taken.pop() {
             let kind = match code.as_str() {
-                OF_NO_INTEREST => "signal.ignored",
-                _ => "access.refused_aggregate",
+                OF_NO_INTEREST => EventKind::SignalIgnored,
+                _ => EventKind::AccessRefusedAggregate,
             };
             let event = self
-                .event(now, kind, ControlPoint::Use)
+                .event(now, kind)
                 .fact("reason", &code)
                 .fact("source", &source)
                 .fact("minute", start)

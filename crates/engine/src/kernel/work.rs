@@ -2,7 +2,8 @@
 
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::{Changeset, DueChange};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 
 use crate::kernel::Kernel;
@@ -22,8 +23,7 @@ pub(crate) fn acknowledge(changeset: &mut Changeset, claimed: &Claimed) {
 /// The subject is gone or needs nothing: only the deadline goes, and the log says so.
 pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Changeset {
     let event = kernel
-        .event(now, "deadline.dropped", ControlPoint::Administer)
-        .noting()
+        .event(now, EventKind::DeadlineDropped)
         .subject(&claimed.subject)
         .fact("kind", claimed.kind.as_str());
     let mut changeset = Changeset::new(system(), now, event);
@@ -33,8 +33,7 @@ pub(crate) fn nothing_left(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -
 
 pub(crate) fn postponed(kernel: &Kernel, claimed: &Claimed, at: Timestamp, now: Timestamp) -> Changeset {
     let event = kernel
-        .event(now, "deadline.postponed", ControlPoint::Administer)
-        .noting()
+        .event(now, EventKind::DeadlinePostponed)
         .subject(&claimed.subject)
         .fact("kind", claimed.kind.as_str())
         .fact("until", at);

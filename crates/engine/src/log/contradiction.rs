@@ -5,7 +5,8 @@ use tenure_core::finding::rules;
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::epoch::Contradiction;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_log::Checkpoint;
 
 use crate::kernel::error::OpError;
@@ -37,7 +38,7 @@ pub(crate) async fn contradicted_by(kernel: &Kernel, kept_at: &str, kept: &KeptN
                 ended_by: None,
             };
             let event = kernel
-                .event(now, "log.contradicted", ControlPoint::Review)
+                .event(now, EventKind::LogContradicted)
                 .subject(SUBJECT)
                 .fact("workflow", "deployment.epoch")
                 .fact("kept_at", kept_at)

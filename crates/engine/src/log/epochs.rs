@@ -7,7 +7,8 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::epoch::{Contradiction, Epoch, PastLog};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::trust::signing_key::KeyUse;
 
@@ -71,7 +72,7 @@ pub async fn begin_epoch(kernel: &Kernel) -> Result<Begun, OpError> {
                     ..(*deployment.value).clone()
                 };
                 let event = kernel
-                    .event(now, "deployment.epoch_begun", ControlPoint::Administer)
+                    .event(now, EventKind::DeploymentEpochBegun)
                     .subject(SUBJECT)
                     .fact("workflow", "deployment.epoch")
                     .fact("epoch", number)

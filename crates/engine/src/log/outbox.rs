@@ -18,7 +18,8 @@ use tenure_core::base::id::{EventId, PersonId, RequestId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::person::{Person, PersonState, Role};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event::{Actor, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::LogEntry;
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_log::Leaf;
@@ -158,7 +159,7 @@ impl Worker {
             outbox.claim(&self.name, now.plus(LEASE));
         }
         let mut event = self
-            .event(now, "notices.taken")
+            .event(now, EventKind::NoticesTaken)
             .fact("read_to", outbox.next)
             .fact("deliveries", taken.deliveries);
         event = with_list(event, "to_nobody", &taken.to_nobody);
@@ -176,16 +177,16 @@ impl Worker {
         self.engine.one::<Outbox>(Outbox::id_of(self.channel.channel())).await
     }
 
-    fn event(&self, now: Timestamp, kind: &'static str) -> Event {
+    fn event(&self, now: Timestamp, kind: EventKind) -> Event {
         let channel = self.channel.channel();
-        self.engine.event(now, kind, ControlPoint::Administer).subject(Outbox::id_of(channel))
+        self.engine.event(now, kind).subject(Outbox::id_of(channel))
     }
 
     /// Makes the channel's row, so that from here on nothing is missed.
     async fn begin(&self, head: u64) -> Result<(), OpError> {
         let now = self.engine.now();
         let from = self.first_since(now.minus(HISTORY), head).await?;
-        let mut changeset = Changeset::new(actor(), now, self.event(now, "notices.started").fact("from", from));
+        let mut changeset = Changeset::new(actor(), now, self.event(now, EventKind::NoticesStarted).fact("from", from));
         changeset.insert(&Outbox::new(self.channel.channel(), from));
         self.engine.settle(changeset).await.map(|_| ())
     }
@@ -368,7 +369,7 @@ impl Worker {
         }
         let now = self.engine.now();
         let mut outbox = (*stored.value).clone();
-        let mut event = self.event(now, "notices.settled").fact("failed", ended.failed.len());
+        let mut event = self.event(now, EventKind::NoticesSettled).fact("failed", ended.failed.len());
         event = with_list(event, "delivered", &named(&ended.delivered));
         event = with_list(event, "unreachable", &named(&ended.unreachable));
         let done = [ended.delivered, ended.unreachable].concat();

@@ -16,7 +16,8 @@ use tenure_core::base::time::Span;
 use tenure_core::finding::rules;
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::BoxFuture;
 use tenure_log::{Checkpoint, SignedNote, shard_origin};
 use tokio::time::timeout;
@@ -381,9 +382,13 @@ async fn note_failure(kernel: &Kernel, target: &str, failure: Option<&str>) -> R
     kernel
         .decide(|| async {
             let now = kernel.now();
-            let kind = if failure.is_some() { "log.place_failed" } else { "log.place_recovered" };
+            let kind = if failure.is_some() {
+                EventKind::LogPlaceFailed
+            } else {
+                EventKind::LogPlaceRecovered
+            };
             let mut event = kernel
-                .event(now, kind, ControlPoint::Review)
+                .event(now, kind)
                 .subject(SUBJECT)
                 .fact("workflow", "deployment.epoch")
                 .fact("place", target);
@@ -573,7 +578,7 @@ mod tests {
         for name in ["one", "two"] {
             // What is issued and used waits for the place's time, and comes with what doesn't.
             let size = world.size().await + 3;
-            world.fill(size, "test.used").await;
+            world.fill(size, EventKind::IdentityAuthenticated).await;
             seal::seal_now(&world.engine).await.unwrap();
             person::create_team(&world.engine, &world.admin, NewTeam { name: name.into() }).await.unwrap();
             let kept = of(&mut got, size).await;
@@ -591,7 +596,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let sealing = tokio::spawn(run_sealer(Arc::clone(&world.engine), stopped));
         for size in 2..6 {
-            world.fill(size, "test.used").await;
+            world.fill(size, EventKind::IdentityAuthenticated).await;
             assert_eq!(of(&mut got, size).await, size);
         }
         stop.send(true).unwrap();

@@ -12,7 +12,7 @@ use tenure_core::request::backchannel::Backchannel;
 use tenure_core::request::{Asker, Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -99,7 +99,7 @@ fn called(kernel: &Kernel, claimed: &Claimed, waiting: &Stored<Backchannel>, out
         callback.token = None;
     }
     let event = kernel
-        .event(now, "request.called_back", ControlPoint::Use)
+        .event(now, EventKind::RequestCalledBack)
         .subject(noted.request)
         .subject(noted.identity)
         .fact("attempt", attempts)

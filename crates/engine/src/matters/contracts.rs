@@ -11,6 +11,7 @@ use tenure_core::policy::Action;
 use tenure_core::request::InventoryChange;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::inventory::ownership::{self, nothing_to_change};
 use crate::kernel::Kernel;
@@ -55,7 +56,7 @@ pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_ma
                     if inventory_matter::allows_more(&stored, &vendor) {
                         return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
                     }
-                    let event = inventory_matter::updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+                    let event = inventory_matter::updated(kernel, EventKind::VendorUpdated, &*stored.value, &vendor, now)?.subject(vendor.owner);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     inventory_matter::replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
                     Ok((changeset, Made::Record(vendor, stored.revision + 1)))

@@ -16,6 +16,7 @@ use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionS
 use tenure_core::request::{Matter, Route};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::Stored;
 
@@ -147,7 +148,7 @@ pub async fn renew_exception(kernel: &Kernel, caller: &Caller, id: ExceptionId, 
 
 fn proposed_event(kernel: &Kernel, exception: &Exception, identity: IdentityId, now: Timestamp) -> Event {
     kernel
-        .event(now, "exception.proposed", ControlPoint::Request)
+        .event(now, EventKind::ExceptionProposed)
         .subject(exception.id)
         .subject(identity)
         .fact("type", exception.kind)

@@ -8,7 +8,7 @@ use tenure_core::people::person::{Person, Role};
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::access::person_access;
 use crate::identities::{charter, grants, lifecycle};
@@ -72,7 +72,7 @@ pub(crate) async fn fulfil(kernel: &Kernel, changeset: &mut Changeset, request: 
                 ..stored.charter.clone()
             };
             let event = kernel
-                .event(now, "identity.renewed", ControlPoint::Renew)
+                .event(now, EventKind::IdentityRenewed)
                 .subject(identity)
                 .fact("until", until)
                 .fact("request", request.id)
@@ -123,7 +123,7 @@ async fn fulfil_roles(
     roles.sort_unstable();
     roles.dedup();
     let event = kernel
-        .event(now, "person.roles_changed", ControlPoint::Administer)
+        .event(now, EventKind::PersonRolesChanged)
         .subject(id)
         .fact("from", &stored.roles)
         .fact("roles", &roles)
@@ -147,7 +147,7 @@ async fn fulfil_template(kernel: &Kernel, changeset: &mut Changeset, request: &R
         ..template
     };
     let event = kernel
-        .event(now, "template.changed", ControlPoint::Administer)
+        .event(now, EventKind::TemplateChanged)
         .subject(&template.name)
         .fact("template", &template)
         .fact("request", request.id)

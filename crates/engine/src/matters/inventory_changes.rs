@@ -16,6 +16,7 @@ use tenure_core::policy::Action;
 use tenure_core::request::{InventoryChange, Matter, Request};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
 
 use crate::inventory::ownership::nothing_to_change;
@@ -112,7 +113,7 @@ pub async fn update_resource(
                     if is_wider(&stored, &resource) {
                         return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
                     }
-                    let event = inventory_matter::updated(kernel, "resource.updated", &*stored.value, &resource, now)?;
+                    let event = inventory_matter::updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?;
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     inventory_matter::replace_resource(&mut changeset, &stored, &resource, now);
                     Ok((changeset, Made::Record(resource, stored.revision + 1)))
@@ -176,7 +177,7 @@ pub async fn update_environment(
 }
 
 pub(crate) async fn edited<T>(kernel: &Kernel, made: Made<T>, committed: &Committed) -> Result<Edited<View<T>>, OpError> {
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(match made {
         Made::Record(record, revision) => Edited::Changed(kernel.changed(record, revision, committed).await?),
         Made::Request(request) => Edited::Asked(Box::new(route::request_view(kernel, *request, 1, Some(committed)).await?)),

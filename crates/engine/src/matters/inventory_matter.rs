@@ -11,7 +11,8 @@ use tenure_core::people::person::{Person, Role};
 use tenure_core::people::person_grant::{Package, PackageStep};
 use tenure_core::request::{InventoryChange, Matter, Request};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
 use tenure_core::trust::signing_key::{SigningAlgorithm, SigningKey};
 
@@ -104,7 +105,7 @@ pub(crate) async fn fulfil_inventory(
         InventoryChange::Resource { id, .. } => {
             let stored = kernel.must::<Resource>("resource", id).await?;
             let resource = resource_as(&stored, change);
-            changeset.event(approved(updated(kernel, "resource.updated", &*stored.value, &resource, now)?));
+            changeset.event(approved(updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?));
             replace_resource(changeset, &stored, &resource, now);
         }
         InventoryChange::Environment {
@@ -169,7 +170,7 @@ pub(crate) async fn fulfil_contract(
 ) -> Result<(), OpError> {
     let stored = kernel.must::<Vendor>("vendor", id).await?;
     let vendor = vendor_as(&stored, change);
-    let event = updated(kernel, "vendor.updated", &*stored.value, &vendor, now)?.subject(vendor.owner);
+    let event = updated(kernel, EventKind::VendorUpdated, &*stored.value, &vendor, now)?.subject(vendor.owner);
     changeset.event(approved(event));
     let owner = match vendor.owner == stored.owner {
         true => None,
@@ -217,7 +218,7 @@ pub(crate) async fn wrong_with(kernel: &Kernel, resource: &Resource) -> Result<V
 
 pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDomain, now: Timestamp) -> Event {
     let event = kernel
-        .event(now, "data_domain.classified", ControlPoint::Administer)
+        .event(now, EventKind::DataDomainClassified)
         .subject(&domain.name)
         .fact("from", stored.sensitivity)
         .fact("sensitivity", domain.sensitivity);
@@ -232,13 +233,9 @@ pub(crate) fn classified(kernel: &Kernel, stored: &DataDomain, domain: &DataDoma
     notify(event, &[], &[Role::Security, Role::Administrator], "A data domain was classified lower", &text)
 }
 
-pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: &'static str, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
+pub(crate) fn updated<T: Record>(kernel: &Kernel, kind: EventKind, stored: &T, record: &T, now: Timestamp) -> Result<Event, OpError> {
     let (before, after) = differences(stored, record)?;
-    Ok(kernel
-        .event(now, kind, ControlPoint::Administer)
-        .subject(record.row_id())
-        .fact("before", before)
-        .fact("after", after))
+    Ok(kernel.event(now, kind).subject(record.row_id()).fact("before", before).fact("after", after))
 }
 
 pub(crate) fn environment_updated(
@@ -248,7 +245,7 @@ pub(crate) fn environment_updated(
     key: Option<&SigningKey>,
     now: Timestamp,
 ) -> Result<Event, OpError> {
-    Ok(with_key(updated(kernel, "environment.updated", stored, environment, now)?, key))
+    Ok(with_key(updated(kernel, EventKind::EnvironmentUpdated, stored, environment, now)?, key))
 }
 
 /// The environment as it is to be, and the first key of an algorithm that it has none of: published at once, to sign after the overlap.
@@ -369,10 +366,7 @@ pub(crate) fn vendor_as(stored: &Vendor, change: &InventoryChange) -> Vendor {
 }
 
 pub(crate) fn written(kernel: &Kernel, package: &Package, now: Timestamp) -> Event {
-    kernel
-        .event(now, "package.written", ControlPoint::Administer)
-        .subject(&package.name)
-        .fact("package", package)
+    kernel.event(now, EventKind::PackageWritten).subject(&package.name).fact("package", package)
 }
 
 /// The resources of a package all of which is good.

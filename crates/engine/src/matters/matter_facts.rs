@@ -265,7 +265,7 @@ mod tests {
     use tenure_core::identity::delegation::Delegate;
     use tenure_core::people::person::Role;
     use tenure_core::store::changeset::Changeset;
-    use tenure_core::store::event::ControlPoint;
+    use tenure_core::store::event_kind::EventKind;
 
     use super::*;
     use crate::kernel::work::system;
@@ -278,7 +278,7 @@ mod tests {
         let (engine, now) = (&world.engine, world.engine.now());
         let own = world.admin.person_id().unwrap();
         let other = world.person(Role::Security).await.person_id().unwrap();
-        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
         changeset.insert(&active(1, CharterDraft::default(), own, now));
         changeset.insert(&active(2, CharterDraft::default(), other, now));
         engine.settle(changeset).await.unwrap().unwrap();

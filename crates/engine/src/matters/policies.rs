@@ -15,6 +15,7 @@ use tenure_core::policy::{Answer, PolicyEngine, Question};
 use tenure_core::request::Matter;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::Record;
 
@@ -121,7 +122,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                     let mut request = route::draft_request(kernel, caller, &facts, &ask.purpose, now).await?;
                     set.request = request.id;
                     let event = kernel
-                        .event(now, "policy.proposed", ControlPoint::Request)
+                        .event(now, EventKind::PolicyProposed)
                         .subject(id)
                         .fact("version", &set.version)
                         .fact("based_on", &set.based_on)
@@ -258,7 +259,7 @@ mod tests {
             policy: set.id,
             version: set.version.clone(),
         };
-        let mut changeset = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Administer));
+        let mut changeset = Changeset::new(system(), now, engine.event(now, EventKind::PolicyChanged));
         changeset.insert(&set).insert(&in_force);
         engine.settle(changeset).await.unwrap().unwrap();
         refresh::catch_up(engine).await.expect("the server starts");

@@ -9,6 +9,7 @@ use tenure_core::request::{Asker, Matter, Request, RequestState, Route};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
@@ -43,7 +44,7 @@ pub async fn open_request(kernel: &Kernel, caller: &Caller, ask: NewRequest) -> 
                     Ok((changeset, (request, 1)))
                 })
                 .await?;
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
@@ -91,7 +92,7 @@ pub async fn withdraw_request(kernel: &Kernel, caller: &Caller, id: RequestId) -
                     if stored.requested_by != route::asker(caller) {
                         return Err(OpError::because(Reason::NotAllowed, "a request is withdrawn by who asked"));
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, kernel.event(now, "request.withdrawn", ControlPoint::Request).subject(id));
+                    let mut changeset = Changeset::new(caller.actor(), now, kernel.event(now, EventKind::RequestWithdrawn).subject(id));
                     let request = ended(kernel, &mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
                     Ok((changeset, (request, stored.revision + 1)))
                 })
@@ -139,7 +140,7 @@ pub async fn amend_request(kernel: &Kernel, caller: &Caller, id: RequestId, ask:
                         ..fresh
                     };
                     let event = kernel
-                        .event(now, "request.amended", ControlPoint::Change)
+                        .event(now, EventKind::RequestAmended)
                         .subject(id)
                         .fact("matter", &request.matter)
                         .fact("purpose", &request.purpose)

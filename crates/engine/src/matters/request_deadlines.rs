@@ -6,7 +6,7 @@ use tenure_core::people::person::{Person, Role};
 use tenure_core::request::{Asker, Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -34,8 +34,8 @@ pub(crate) async fn work_request(kernel: &Kernel, claimed: &Claimed, now: Timest
 
 async fn reminded(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, now: Timestamp) -> Result<Changeset, OpError> {
     let escalates = now.since(stored.opened_at) >= kernel.settings.request_escalate_after;
-    let kind = if escalates { "request.escalated" } else { "request.reminded" };
-    let mut changeset = Changeset::new(system(), now, kernel.event(now, kind, ControlPoint::Approve).subject(stored.id));
+    let kind = if escalates { EventKind::RequestEscalated } else { EventKind::RequestReminded };
+    let mut changeset = Changeset::new(system(), now, kernel.event(now, kind).subject(stored.id));
     if escalates {
         escalate(kernel, &mut changeset, stored).await?;
     } else {
@@ -81,7 +81,7 @@ async fn escalate(kernel: &Kernel, changeset: &mut Changeset, stored: &Request) 
 
 async fn lapsed(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
     let mut event = kernel
-        .event(now, "request.lapsed", ControlPoint::Approve)
+        .event(now, EventKind::RequestLapsed)
         .subject(stored.id)
         .fact("workflow", stored.workflow())
         .fact("because", because);
@@ -112,7 +112,7 @@ async fn started(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Request>, n
         return lapsed(kernel, claimed, stored, "an approval no longer counts", now).await;
     }
     let event = kernel
-        .event(now, "request.started", ControlPoint::Approve)
+        .event(now, EventKind::RequestStarted)
         .subject(stored.id)
         .fact("workflow", stored.workflow());
     let mut changeset = Changeset::new(system(), now, event);

@@ -16,6 +16,7 @@ use tenure_core::request::review::{Answered, Review, ReviewAnswer, ReviewState, 
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -113,7 +114,7 @@ pub async fn complete_review(kernel: &Kernel, caller: &Caller, id: ReviewId, ask
             kernel.changed(review, revision, &committed).await
         })
         .await?;
-    kernel.poke.notify_one();
+    kernel.poke.send_replace(());
     Ok(done)
 }
 
@@ -190,7 +191,7 @@ fn may_answer_review(kernel: &Kernel, caller: &Caller, review: &Review, owns: bo
     let context = Attributes::from([("owns", Value::Bool(owns)), ("addressed", Value::Bool(addressed))]);
     let answer = kernel.allow(caller, Action::Review, inventory("review", review.id, ""), context)?;
     Ok(kernel
-        .event(now, "review.answered", ControlPoint::Review)
+        .event(now, EventKind::ReviewAnswered)
         .subject(review.id)
         .fact("trigger", review.trigger)
         .fact("assurance", assurance_fact(caller))
@@ -211,10 +212,10 @@ pub(crate) async fn work_review(kernel: &Kernel, claimed: &Claimed, now: Timesta
     let (state, kind) = match plan(&stored, identity.as_ref().map(|identity| identity.state), late, now) {
         Plan::Nothing => return Ok(None),
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
-        Plan::Close => (ReviewState::Closed, "review.closed"),
-        Plan::Lapse => (ReviewState::Lapsed, "review.lapsed"),
+        Plan::Close => (ReviewState::Closed, EventKind::ReviewClosed),
+        Plan::Lapse => (ReviewState::Lapsed, EventKind::ReviewLapsed),
     };
-    let mut event = kernel.event(now, kind, ControlPoint::Review).subject(id).fact("trigger", stored.trigger);
+    let mut event = kernel.event(now, kind).subject(id).fact("trigger", stored.trigger);
     if let Some(identity) = &identity {
         event = event.subject(identity.id);
     }

@@ -17,7 +17,8 @@ use tenure_core::inventory::third_party::Vendor;
 use tenure_core::request::review::{ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Claimed, ListQuery};
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -57,12 +58,12 @@ impl<'a> Cause<'a> {
         }
     }
 
-    const fn derived(self) -> &'static str {
+    const fn derived(self) -> EventKind {
         match self {
-            Self::DataDomain(_) => "data_domain.tiers_derived",
-            Self::Resource(_) => "resource.tiers_derived",
-            Self::Environment(_) => "environment.tiers_derived",
-            Self::Vendor(_) => "vendor.contract_applied",
+            Self::DataDomain(_) => EventKind::DataDomainTiersDerived,
+            Self::Resource(_) => EventKind::ResourceTiersDerived,
+            Self::Environment(_) => EventKind::EnvironmentTiersDerived,
+            Self::Vendor(_) => EventKind::VendorContractApplied,
         }
     }
 
@@ -127,7 +128,7 @@ pub(crate) async fn work_tier(kernel: &Kernel, claimed: &Claimed, now: Timestamp
         changed += u32::from(follows);
     }
     let event = kernel
-        .event(now, cause.derived(), ControlPoint::Administer)
+        .event(now, cause.derived())
         .subject(cause.id())
         .fact("identities", rows.len())
         .fact("changed", changed)
@@ -197,7 +198,7 @@ async fn tier_changed(kernel: &Kernel, stored: &Stored<Identity>, identity: Iden
     let ceilings = identity.ceilings();
     let beyond = beyond(kernel, &identity, now).await?;
     let event = kernel
-        .event(now, "identity.tier_changed", ControlPoint::Change)
+        .event(now, EventKind::IdentityTierChanged)
         .subject(identity.id)
         .fact("workflow", "non_human.tier")
         .fact(cause.kind(), cause.id())
@@ -302,7 +303,7 @@ pub(crate) async fn narrowed_to(
     now: Timestamp,
 ) -> Result<Changeset, OpError> {
     let event = kernel
-        .event(now, "identity.narrowed", ControlPoint::Change)
+        .event(now, EventKind::IdentityNarrowed)
         .subject(stored.id)
         .fact("workflow", "non_human.charter")
         .fact("vendor", vendor.id)
@@ -331,7 +332,7 @@ pub(crate) async fn suspended_outside(
     now: Timestamp,
 ) -> Result<Option<Changeset>, OpError> {
     let event = kernel
-        .event(now, "identity.outside_contract", ControlPoint::Suspend)
+        .event(now, EventKind::IdentityOutsideContract)
         .subject(stored.id)
         .fact("vendor", vendor.id);
     let mut changeset = Changeset::new(system(), now, event);

@@ -13,6 +13,7 @@ use tenure_core::request::{BadVote, Place, Request, RequestState, Vote};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::identities::view;
 use crate::kernel::Kernel;
@@ -98,7 +99,7 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                     Ok((changeset, (request, stored.revision + 1)))
                 })
                 .await?;
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             route::request_view(kernel, request, revision, Some(&committed)).await
         })
         .await
@@ -193,7 +194,7 @@ pub(crate) async fn approve_alone(kernel: &Kernel, caller: &Caller, changeset: &
         comment: "there is no second administrator".into(),
     })?;
     let event = kernel
-        .event(now, "request.approved", ControlPoint::Approve)
+        .event(now, EventKind::RequestApproved)
         .subject(request.id)
         .fact("workflow", request.workflow())
         .fact("purpose", &request.purpose)

@@ -10,7 +10,8 @@ use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::sign_in::{FRESH, Session};
 use tenure_core::store::changeset::{Changeset, Once};
-use tenure_core::store::event::{Actor, ControlPoint, Via};
+use tenure_core::store::event::{Actor, Via};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::secret::Secret;
 use tenure_credentials::id_token::sha256_text;
 
@@ -100,7 +101,7 @@ async fn redeem_code(kernel: &Kernel, ask: &CliExchange) -> Result<(Secret<Strin
             let standing = caller::stands(kernel, code.person, Via::Session(code.session)).await?;
             let assurance = standing.assurance().ok_or_else(invalid)?;
             let event = kernel
-                .event(now, "sign_in.succeeded", ControlPoint::Use)
+                .event(now, EventKind::SignInSucceeded)
                 .subject(code.person)
                 .subject(code.session)
                 .fact("method", "cli");

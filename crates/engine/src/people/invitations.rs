@@ -10,6 +10,7 @@ use tenure_core::people::sign_in::{INVITATION_LIFE, Invitation};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::secret::Pending;
 use tenure_credentials::opaque::Minted;
 
@@ -48,7 +49,7 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                     } else {
                         None
                     };
-                    let event = kernel.event(now, "invitation.made", ControlPoint::Administer);
+                    let event = kernel.event(now, EventKind::InvitationMade);
                     let (pending, invitation) = new_invitation(kernel, ask.person, proposed_by, alone, ask.replaces, event.id, now);
                     let event = event
                         .subject(invitation.id)
@@ -101,7 +102,7 @@ pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: Invitation
                         ..(*stored.value).clone()
                     };
                     let event = kernel
-                        .event(now, "invitation.confirmed", ControlPoint::Administer)
+                        .event(now, EventKind::InvitationConfirmed)
                         .subject(id)
                         .subject(stored.person)
                         .subject(stored.proposed_by)
@@ -136,7 +137,7 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
                         used_at: Some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = kernel.event(now, "invitation.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+                    let event = kernel.event(now, EventKind::InvitationRevoked).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &invitation);
                     Ok((changeset, (invitation, stored.revision + 1)))

@@ -11,7 +11,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::people::person::{Person, PersonState};
 use tenure_core::people::sign_in::{Assurance, Session, SignInBinding, SignInMethod, SignInProvider};
 use tenure_core::store::changeset::{Changeset, Once};
-use tenure_core::store::event::{Actor, ControlPoint, Via};
+use tenure_core::store::event::{Actor, Via};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{self, Secret};
 use tenure_core::trust::issuer::IssuerState;
@@ -280,10 +281,7 @@ async fn admit(
     let now = kernel.now();
     let bound = kernel.one::<SignInBinding>(SignInBinding::id_of(provider.id, subject_hash)).await?;
     let bound = bound.filter(|bound| bound.removed_at.is_none());
-    let event = kernel
-        .event(now, "sign_in.succeeded", ControlPoint::Use)
-        .subject(provider.id)
-        .fact("method", "oidc");
+    let event = kernel.event(now, EventKind::SignInSucceeded).subject(provider.id).fact("method", "oidc");
     let mut changeset = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
     changeset.expect(provider);
     changeset.once.push(Once {
@@ -363,7 +361,7 @@ async fn bind_subject(
         Some(_) => return Err(OpError::refused(Reason::KeyAlreadyBound)),
     };
     let event = kernel
-        .event(now, "sign_in.bound", ControlPoint::Administer)
+        .event(now, EventKind::SignInBound)
         .subject(person)
         .subject(provider.id)
         .fact("method", "oidc")

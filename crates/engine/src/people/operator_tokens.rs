@@ -9,6 +9,7 @@ use tenure_core::people::person::{OperatorToken, Person, PersonState};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{administration, inventory, owns};
@@ -41,7 +42,7 @@ pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonI
                     if person.state != PersonState::Active {
                         return Err(OpError::field("person", "person_not_active", "only an active person can have one"));
                     }
-                    let event = kernel.event(now, "operator_token.created", ControlPoint::Administer);
+                    let event = kernel.event(now, EventKind::OperatorTokenCreated);
                     let (pending, token) = setup::new_operator_token(kernel, id, life, event.id, now);
                     let event = event.subject(id).subject(token.id).fact("expires_at", token.expires_at);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
@@ -82,10 +83,7 @@ pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: Operato
                         revoked_at: stored.revoked_at.or(Some(now)),
                         ..(*stored.value).clone()
                     };
-                    let event = kernel
-                        .event(now, "operator_token.revoked", ControlPoint::Revoke)
-                        .subject(id)
-                        .subject(stored.person);
+                    let event = kernel.event(now, EventKind::OperatorTokenRevoked).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &token);
                     Ok((changeset, ()))

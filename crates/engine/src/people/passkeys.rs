@@ -15,6 +15,7 @@ use tenure_core::people::person::Person;
 use tenure_core::people::sign_in::{Assurance, Passkey, Session, SignInBinding, SignInMethod, SignInProvider};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::store::secret::{Pending, Secret};
 use tenure_core::trust::issuer::IssuerState;
@@ -130,7 +131,7 @@ async fn bind_passkey(
         _ => (sign_in_itself(), true),
     };
     let event = kernel
-        .event(now, "sign_in.bound", ControlPoint::Administer)
+        .event(now, EventKind::SignInBound)
         .subject(person)
         .subject(passkey.id)
         .fact("method", SignInMethod::Passkey)
@@ -186,7 +187,7 @@ pub async fn remove_passkey(kernel: &Kernel, caller: &Caller, id: PasskeyId) -> 
                         removed_at: Some(now),
                         ..(*stored.value).clone()
                     };
-                    let event = kernel.event(now, "passkey.removed", ControlPoint::Revoke).subject(id).subject(person);
+                    let event = kernel.event(now, EventKind::PasskeyRemoved).subject(id).subject(person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &passkey);
@@ -231,7 +232,7 @@ async fn end_other_sessions(kernel: &Kernel, changeset: &mut Changeset, caller: 
                 revoked_at: Some(now),
                 ..(*stored.value).clone()
             };
-            changeset.event(kernel.event(now, "session.revoked", ControlPoint::Revoke).subject(stored.id).subject(person));
+            changeset.event(kernel.event(now, EventKind::SessionRevoked).subject(stored.id).subject(person));
             changeset.replace(&stored, &ended);
         }
     }

@@ -12,6 +12,7 @@ use tenure_core::people::team::Team;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 
 use crate::kernel::Kernel;
@@ -68,7 +69,7 @@ fn name_problems(name: &str, email: Option<&str>) -> Vec<FieldProblem> {
 
 /// The event of somebody who joins.
 pub(crate) fn joined_event(kernel: &Kernel, person: &Person, now: Timestamp) -> Event {
-    let event = kernel.event(now, "person.created", ControlPoint::Request).subject(person.id);
+    let event = kernel.event(now, EventKind::PersonCreated).subject(person.id);
     let event = event.fact("workflow", JOINER).fact("roles", &person.roles).fact("state", person.state);
     with_attributes(kernel, event, person, &["name", "email", "class", "starts_at", "ends_at", "manager", "teams"])
 }
@@ -132,7 +133,7 @@ pub async fn change_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
 pub(crate) fn moved_event(kernel: &Kernel, from: &Person, to: &Person, now: Timestamp) -> Event {
     let fields = differing(from, to);
     let event = kernel
-        .event(now, "person.changed", ControlPoint::Change)
+        .event(now, EventKind::PersonChanged)
         .subject(to.id)
         .fact("workflow", MOVER)
         .fact("fields", &fields);
@@ -263,7 +264,7 @@ pub async fn create_team(kernel: &Kernel, caller: &Caller, ask: NewTeam) -> Resu
 
 pub(crate) fn team_event(kernel: &Kernel, team: &Team, now: Timestamp) -> Event {
     kernel
-        .event(now, "team.created", ControlPoint::Administer)
+        .event(now, EventKind::TeamCreated)
         .subject(team.id)
         .fact("name", &team.name)
         .fact("source", team.source.as_ref().map(|source| &source.source))

@@ -10,7 +10,8 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::finding::exceptional::Access;
 use tenure_core::people::person::{OperatorToken, Person, PersonState, Role};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint, Personal};
+use tenure_core::store::event::{Actor, Personal};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Store, StoreError};
 use tenure_core::store::row::RowKind;
 use tenure_core::store::secret::{Pending, Secret};
@@ -102,7 +103,7 @@ pub async fn set_up(kernel: &Kernel, ask: Setup) -> Result<SetupDone, OpError> {
     };
     let id = PersonId::generate(now, kernel.entropy.as_ref());
     let person = Person::new(id, ask.name.clone(), ask.email.clone(), vec![Role::Administrator], now);
-    let event = kernel.event(now, "deployment.set_up", ControlPoint::Administer);
+    let event = kernel.event(now, EventKind::DeploymentSetUp);
     let (pending, token) = new_operator_token(kernel, person.id, OPERATOR_TOKEN_LIFE, event.id, now);
     let mut event = event
         .subject(person.id)
@@ -159,7 +160,7 @@ pub async fn recover_administrator(kernel: &Kernel, person: Option<PersonId>) ->
                 return Err(OpError::field("person", "person_not_active", "only an active person can administer"));
             }
             let mut person = (*stored.value).clone();
-            let event = kernel.event(now, "deployment.recovered", ControlPoint::Administer);
+            let event = kernel.event(now, EventKind::DeploymentRecovered);
             let (pending, invitation) = invitations::new_invitation(kernel, id, id, true, true, event.id, now);
             let event = event
                 .subject(id)

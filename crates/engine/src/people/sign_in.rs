@@ -14,6 +14,7 @@ use tenure_core::people::sign_in::{Assurance, Invitation, Passkey, SESSION_LIFE,
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{ControlPoint, Via};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
 use tenure_core::store::secret::Pending;
 use tenure_credentials::opaque::{Minted, OpaqueKind, Parsed};
@@ -61,7 +62,7 @@ pub(crate) async fn start_session(
     let over = (live.len() + 1).saturating_sub(MAX_SESSIONS);
     for stored in live.iter().take(over) {
         if !changeset.puts.iter().any(|put| put.key == stored.value.key()) {
-            let event = kernel.event(now, "session.revoked", ControlPoint::Revoke).subject(stored.id).subject(person.id);
+            let event = kernel.event(now, EventKind::SessionRevoked).subject(stored.id).subject(person.id);
             changeset.event(event).replace(stored, &revoked(stored, now));
         }
     }
@@ -78,7 +79,7 @@ pub(crate) async fn start_session(
         revoked_at: None,
     };
     let event = kernel
-        .event(now, "session.started", ControlPoint::Use)
+        .event(now, EventKind::SessionStarted)
         .subject(person.id)
         .subject(session.id)
         .fact("assurance", assurance)
@@ -99,7 +100,7 @@ pub(crate) async fn end_earlier_session(kernel: &Kernel, changeset: &mut Changes
     // What an invitation replaces has ended in this commit already.
     let ended = changeset.puts.iter().any(|put| put.key == stored.value.key());
     if !ended && stored.revoked_at.is_none() {
-        let event = kernel.event(now, "session.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+        let event = kernel.event(now, EventKind::SessionRevoked).subject(id).subject(stored.person);
         changeset.event(event).replace(&stored, &revoked(&stored, now));
     }
     Ok(())
@@ -182,9 +183,7 @@ pub(crate) async fn bind_sign_in(kernel: &Kernel, changeset: &mut Changeset, ent
         }
     }
     if !freshness::sign_in_is_set_up(kernel).await? {
-        let event = kernel
-            .event(now, "deployment.sign_in_set_up", ControlPoint::Administer)
-            .subject(entitled.person.id);
+        let event = kernel.event(now, EventKind::DeploymentSignInSetUp).subject(entitled.person.id);
         changeset.event(event).insert(&SignInSetUp { at: now });
     }
     Ok(())
@@ -215,7 +214,7 @@ async fn end_sign_ins(kernel: &Kernel, changeset: &mut Changeset, person: Person
             changeset.replace(&stored, &revoked(&stored, now));
         }
     }
-    let event = kernel.event(now, "sign_in.ended", ControlPoint::Revoke).subject(person);
+    let event = kernel.event(now, EventKind::SignInEnded).subject(person);
     changeset.event(event);
     Ok(())
 }
@@ -290,7 +289,7 @@ pub async fn revoke_session(kernel: &Kernel, caller: &Caller, id: SessionId) -> 
                         kernel.allow(caller, Action::Administer, inventory("session", id, ""), administration(false, false))?;
                     }
                     let session = revoked(&stored, now);
-                    let event = kernel.event(now, "session.revoked", ControlPoint::Revoke).subject(id).subject(stored.person);
+                    let event = kernel.event(now, EventKind::SessionRevoked).subject(id).subject(stored.person);
                     let mut changeset = Changeset::new(caller.actor(), now, event);
                     changeset.replace(&stored, &session);
                     Ok((changeset, session))
@@ -347,7 +346,7 @@ mod tests {
         let mut last = None;
         for _ in 0..MAX_SESSIONS + 3 {
             let now = world.engine.now();
-            let event = world.engine.event(now, "sign_in.succeeded", ControlPoint::Use);
+            let event = world.engine.event(now, EventKind::SignInSucceeded);
             let mut changeset = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
             let person = world.engine.must::<Person>("person", id).await.unwrap();
             let (_, session) = start_session(&world.engine, &mut changeset, &person, assurance, true, now).await.unwrap();
@@ -358,7 +357,7 @@ mod tests {
         let sessions = live().await;
         assert_eq!((sessions.len(), sessions.iter().any(|session| Some(session.id) == last)), (MAX_SESSIONS, true));
         let now = world.engine.now();
-        let event = world.engine.event(now, "sign_in.bound", ControlPoint::Administer);
+        let event = world.engine.event(now, EventKind::SignInBound);
         let mut lost = Changeset::new(Actor::System { part: "sign-in".into() }, now, event);
         end_sign_ins(&world.engine, &mut lost, id, now).await.unwrap();
         world.engine.settle(lost).await.unwrap().unwrap();

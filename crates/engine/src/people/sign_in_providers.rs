@@ -8,6 +8,7 @@ use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::ListQuery;
 use tenure_core::store::row::RowKind;
 use tenure_core::store::secret::Secret;
@@ -37,8 +38,8 @@ impl Trusted for SignInProvider {
         kind: KIND,
         confirm: "sign_in_provider.confirm",
         remove: "sign_in_provider.remove",
-        activated: "sign_in_provider.activated",
-        removed: "sign_in_provider.removed",
+        activated: EventKind::SignInProviderActivated,
+        removed: EventKind::SignInProviderRemoved,
     };
     fn standing(&self) -> Standing {
         self.state.into()
@@ -105,7 +106,7 @@ pub async fn create_sign_in_provider(kernel: &Kernel, caller: &Caller, ask: NewS
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "sign_in_provider.proposed", ControlPoint::Administer)
+                        .event(now, EventKind::SignInProviderProposed)
                         .subject(id)
                         .fact("issuer", &provider.issuer)
                         .fact("client_id", &provider.client_id)

@@ -13,7 +13,7 @@ use tenure_core::policy::{Action, Answer, Entity, PolicyEngine, Question};
 use tenure_core::request::{Asker, Matter, Outcome, Place, Request, RequestState, Route};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
 
 use crate::kernel::Kernel;
@@ -155,7 +155,7 @@ pub(crate) fn longest_with_a_route(kernel: &Kernel, principal: &Entity, facts: &
 }
 
 pub(crate) fn opened_event(kernel: &Kernel, request: &Request, facts: &Facts, now: Timestamp) -> tenure_core::store::event::Event {
-    let mut event = kernel.event(now, "request.opened", ControlPoint::Request).subject(request.id);
+    let mut event = kernel.event(now, EventKind::RequestOpened).subject(request.id);
     for subject in &facts.subjects {
         event = event.subject(subject);
     }
@@ -174,7 +174,7 @@ pub(crate) fn opened_event(kernel: &Kernel, request: &Request, facts: &Facts, no
 /// A named rule approves it (R47).
 pub(crate) fn approve_by_rule(kernel: &Kernel, changeset: &mut Changeset, request: &mut Request, now: Timestamp) {
     let event = kernel
-        .event(now, "request.approved", ControlPoint::Approve)
+        .event(now, EventKind::RequestApproved)
         .subject(request.id)
         .fact("workflow", request.workflow())
         .fact("purpose", &request.purpose)
@@ -299,7 +299,7 @@ pub(crate) fn check_purpose(purpose: &str) -> Result<(), OpError> {
 pub(crate) fn close_fulfilled(kernel: &Kernel, changeset: &mut Changeset, request: &mut Request, now: Timestamp) {
     request.state = RequestState::Fulfilled;
     let mut event = kernel
-        .event(now, "request.fulfilled", ControlPoint::Approve)
+        .event(now, EventKind::RequestFulfilled)
         .subject(request.id)
         .fact("workflow", request.workflow())
         .fact("outcome", &request.outcome)

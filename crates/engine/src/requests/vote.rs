@@ -6,7 +6,7 @@ use tenure_core::identity::RiskTier;
 use tenure_core::people::person::{Person, Role};
 use tenure_core::policy::{Action, Answer, Attributes, Question, Value};
 use tenure_core::request::{BadVote, Class, Matter, Place, Request, RequestState};
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::Kernel;
 use crate::kernel::authority::{self, inventory};
@@ -39,11 +39,11 @@ pub(crate) fn vote_event(
     now: Timestamp,
 ) -> tenure_core::store::event::Event {
     let kind = match (approves, request.state) {
-        (false, _) => "request.denied",
-        (true, RequestState::Open) => "request.voted",
-        (true, _) => "request.approved",
+        (false, _) => EventKind::RequestDenied,
+        (true, RequestState::Open) => EventKind::RequestVoted,
+        (true, _) => EventKind::RequestApproved,
     };
-    let mut event = kernel.event(now, kind, ControlPoint::Approve).subject(request.id);
+    let mut event = kernel.event(now, kind).subject(request.id);
     if let Some(identity) = request.matter.identity() {
         event = event.subject(identity);
     }

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use tenure_core::base::id::{GrantId, IdentityId};
 use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::identity::Identity;
 use tenure_core::identity::grant::{Grant, GrantState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tokio::sync::watch;
@@ -42,33 +42,41 @@ const ATTEMPTS: u32 = 4;
 /// How long nothing is looked for when nothing was found and nobody pokes.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// Works off what is due now; returns how much was done.
+/// The kinds that are worked off here. Calls back have a loop of their own: they wait for others.
+fn kinds() -> impl Iterator<Item = DueKind> {
+    DueKind::ALL.iter().copied().filter(|kind| *kind != DueKind::Callback)
+}
+
+/// Works off what is due now, the kinds beside each other; returns how much was done.
 ///
 /// # Errors
 /// The store can't be asked. Single items that fail are retried when their lease ends.
 pub async fn work_due(kernel: &Kernel) -> Result<usize, OpError> {
+    let done = future::try_join_all(kinds().map(|kind| work_kind(kernel, kind))).await?;
+    Ok(done.into_iter().sum())
+}
+
+/// Works off a batch of what is due of a kind.
+async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
+    let reading = kernel.reading();
+    // An unreliable clock stops what can't be undone, never a revocation (S-4).
+    if !reading.reliable && kind != DueKind::Receipt {
+        return Ok(0);
+    }
+    let claimed = kernel.store.claim(kind, reading.now, LEASE, BATCH).await?;
+    let mut work = stream::iter(claimed)
+        .map(|claimed| async move { (Box::pin(work_one(kernel, &claimed, reading.now)).await, claimed) })
+        .buffer_unordered(AT_ONCE);
     let mut done = 0;
-    // Calls back have a loop of their own: they wait for others.
-    for kind in DueKind::ALL.iter().filter(|kind| **kind != DueKind::Callback) {
-        let reading = kernel.reading();
-        // An unreliable clock stops what can't be undone, never a revocation (S-4).
-        if !reading.reliable && *kind != DueKind::Receipt {
-            continue;
-        }
-        let claimed = kernel.store.claim(*kind, reading.now, LEASE, BATCH).await?;
-        let mut work = stream::iter(claimed)
-            .map(|claimed| async move { (Box::pin(work_one(kernel, &claimed, reading.now)).await, claimed) })
-            .buffer_unordered(AT_ONCE);
-        while let Some((worked, claimed)) = work.next().await {
-            match worked {
-                Ok(()) => {
-                    done += 1;
-                    count(&kernel.counters.worked);
-                }
-                Err(error) => {
-                    count(&kernel.counters.retried);
-                    tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
-                }
+    while let Some((worked, claimed)) = work.next().await {
+        match worked {
+            Ok(()) => {
+                done += 1;
+                count(&kernel.counters.worked);
+            }
+            Err(error) => {
+                count(&kernel.counters.retried);
+                tracing::warn!(%error, kind = kind.as_str(), subject = claimed.subject, "work is retried when its lease ends");
             }
         }
     }
@@ -150,7 +158,7 @@ async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Resul
             let Some(identity) = kernel.one::<Identity>(stored.identity).await? else {
                 return Ok(None);
             };
-            let event = kernel.event(now, "grant.expired", ControlPoint::Revoke).subject(id).subject(identity.id);
+            let event = kernel.event(now, EventKind::GrantExpired).subject(id).subject(identity.id);
             let mut changeset = Changeset::new(work::system(), now, event);
             end_grant(&mut changeset, &stored, &identity, GrantState::Expired);
             changeset.due.push(DueChange::Ack(claimed.kind, claimed.subject.clone(), claimed.fence));
@@ -159,15 +167,23 @@ async fn work_grant(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Resul
     })
 }
 
-pub(crate) async fn run(engine: Arc<Kernel>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(kernel: Arc<Kernel>, stop: watch::Receiver<bool>) {
+    future::join_all(kinds().map(|kind| run_kind(&kernel, kind, stop.clone()))).await;
+}
+
+/// Works off a kind for as long as the server runs: what takes long of one kind holds up no other.
+async fn run_kind(kernel: &Kernel, kind: DueKind, mut stop: watch::Receiver<bool>) {
+    let mut poked = kernel.poke.subscribe();
     while !*stop.borrow() {
-        match work_due(&engine).await {
+        // Whoever pokes after this has what is due looked for once more.
+        poked.mark_unchanged();
+        match work_kind(kernel, kind).await {
             Ok(0) => {}
             Ok(_) => continue,
-            Err(error) => tracing::warn!(%error, "deadlines can't be worked off now"),
+            Err(error) => tracing::warn!(%error, kind = kind.as_str(), "deadlines can't be worked off now"),
         }
         tokio::select! {
-            () = engine.poke.notified() => {}
+            _ = poked.changed() => {}
             () = tokio::time::sleep(IDLE) => {}
             _ = stop.changed() => {}
         }

@@ -3,6 +3,7 @@
 pub mod callbacks;
 pub mod deadlines;
 pub mod ownership;
+pub mod purging;
 pub mod upkeep;
 
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use crate::kernel::notice::Notify;
 use crate::log::{outbox, sealer};
 use crate::state::verification;
 
-/// Runs every loop until `stop` turns true.
-pub async fn run(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
+/// Works for the whole deployment until `stop` turns true. One process has to; of several, each does a part. Beside it, as beside whatever serves
+/// the API, [`upkeep`] runs.
+pub async fn work(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watch::Receiver<bool>) {
     tokio::join!(
         deadlines::run(Arc::clone(&kernel), stop.clone()),
         callbacks::run(Arc::clone(&kernel), stop.clone()),
@@ -23,6 +25,6 @@ pub async fn run(kernel: Arc<Kernel>, channels: Vec<Arc<dyn Notify>>, stop: watc
         outbox::run(Arc::clone(&kernel), channels, stop.clone()),
         verification::run(Arc::clone(&kernel), stop.clone()),
         ownership::run(Arc::clone(&kernel), stop.clone()),
-        upkeep::run(kernel, stop),
+        purging::run(kernel, stop),
     );
 }

@@ -16,6 +16,7 @@ use tenure_core::signal::{Effect, Heard, Signal, SignalKind, SignalOutcome, Sign
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -165,7 +166,8 @@ fn worked_event(kernel: &Kernel, said: &Said, now: Timestamp) -> Event {
         Effect::Review => (ControlPoint::Review, None),
     };
     let mut event = kernel
-        .event(now, "signal.worked_off", control)
+        .event(now, EventKind::SignalWorkedOff)
+        .at(control)
         .subject(said.signal.id)
         .subject(said.source.id)
         .fact("signal", word.kind);
@@ -375,7 +377,7 @@ async fn review_release(
             ..(*open.value).clone()
         };
         let event = kernel
-            .event(now, "review.refreshed", ControlPoint::Review)
+            .event(now, EventKind::ReviewRefreshed)
             .subject(review.id)
             .subject(stored.id)
             .fact("trigger", trigger);
@@ -431,7 +433,7 @@ async fn person_leaves(kernel: &Kernel, changeset: &mut Changeset, said: &Said, 
             stored.id, said.source.id, stored.id
         );
         let event = kernel
-            .event(now, "person.departure_waits", ControlPoint::Suspend)
+            .event(now, EventKind::PersonDepartureWaits)
             .subject(stored.id)
             .subject(said.signal.id)
             .fact("alert", true);

@@ -15,6 +15,7 @@ use tenure_core::signal::{Effect, Format, MAX_SUBJECT, Signal, SignalKind, Signa
 use tenure_core::store::changeset::{Changeset, DueChange, Once, Spend};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_credentials::jose::{Algorithm, JoseError, JwkSet};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
@@ -94,7 +95,7 @@ pub async fn take_delivery(kernel: &Kernel, delivery: Delivery<'_>) -> Result<De
     };
     match taken {
         Ok(signals) => {
-            kernel.poke.notify_one();
+            kernel.poke.send_replace(());
             Ok(DeliveryTaken { signals, duplicate: false })
         }
         Err(OpError::Refused {
@@ -280,7 +281,7 @@ async fn take(kernel: &Kernel, authentic: &Authentic, words: &[Word], digest: &s
 async fn received_event(kernel: &Kernel, signal: &Signal, now: Timestamp) -> Result<Event, OpError> {
     let subject = &signal.word.subject;
     let mut event = kernel
-        .event(now, "signal.received", ControlPoint::Request)
+        .event(now, EventKind::SignalReceived)
         .subject(signal.id)
         .subject(signal.source)
         .fact("source", signal.source)

@@ -14,6 +14,7 @@ use tenure_core::policy::Action;
 use tenure_core::signal::{Format, MAX_SUBJECT, Signal, SignalKind, Source, SourceKey, SourceState, SubjectKind};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::store::secret::{Pending, Secret};
@@ -52,8 +53,8 @@ impl Trusted for Source {
         kind: KIND,
         confirm: "source.confirm",
         remove: "source.remove",
-        activated: "source.activated",
-        removed: "source.removed",
+        activated: EventKind::SourceActivated,
+        removed: EventKind::SourceRemoved,
     };
     fn standing(&self) -> Standing {
         match self.state {
@@ -113,7 +114,7 @@ pub async fn create_source(kernel: &Kernel, caller: &Caller, ask: NewSource) -> 
                     let now = kernel.now();
                     let proposing = records::proposing(kernel, caller, now).await?;
                     let id = SourceId::generate(now, kernel.entropy.as_ref());
-                    let event = kernel.event(now, "source.proposed", ControlPoint::Administer);
+                    let event = kernel.event(now, EventKind::SourceProposed);
                     let (key, secret) = source_key(kernel, id, ask.format, &ask.auth, event.id)?;
                     let source = Source {
                         id,
@@ -202,7 +203,7 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                     if stored.state == SourceState::Removed {
                         return Err(OpError::because(Reason::IllegalTransition, "the source was removed"));
                     }
-                    let event = kernel.event(now, "source.key_rotated", ControlPoint::Administer);
+                    let event = kernel.event(now, EventKind::SourceKeyRotated);
                     let (key, Some(secret)) = source_key(kernel, id, stored.format, &auth_of(&stored.key), event.id)? else {
                         return Err(OpError::because(
                             Reason::IllegalTransition,

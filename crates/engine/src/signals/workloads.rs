@@ -15,7 +15,7 @@ use tenure_core::inventory::environment::parse_name;
 use tenure_core::people::person::Role;
 use tenure_core::signal::SubjectKind;
 use tenure_core::store::changeset::{Changeset, Once};
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::trust::issuer::{Issuer, Preset};
 
@@ -161,7 +161,7 @@ async fn draft(kernel: &Kernel, changeset: &mut Changeset, said: &Said, ask: &Ne
     let binding = registration::binding_of(kernel, &identity, references.issuer.as_ref(), now).await?;
     identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
     let mut event = kernel
-        .event(now, "identity.registered", ControlPoint::Request)
+        .event(now, EventKind::IdentityRegistered)
         .subject(identity.id)
         .subject(said.signal.id)
         .fact("workflow", JOINER)
@@ -219,7 +219,7 @@ pub(crate) async fn workload_moves(kernel: &Kernel, changeset: &mut Changeset, s
             changeset.replace(binding, &rechecked);
         }
         let event = kernel
-            .event(now, "workload.mover", ControlPoint::Suspend)
+            .event(now, EventKind::WorkloadMover)
             .subject(stored.id)
             .subject(said.signal.id)
             .fact("workflow", MOVER)
@@ -337,7 +337,7 @@ pub(crate) async fn task_ends(kernel: &Kernel, changeset: &mut Changeset, said: 
     }
     for stored in of_the_run {
         let event = kernel
-            .event(now, "identity.task_completed", ControlPoint::Retire)
+            .event(now, EventKind::IdentityTaskCompleted)
             .subject(stored.id)
             .subject(said.signal.id)
             .fact("outcome", said.word().kind);

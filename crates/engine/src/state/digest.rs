@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tenure_core::store::changeset::{Changeset, Expect};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::ListQuery;
 use tenure_core::store::row::{RowKey, RowKind, Stored};
 use tenure_core::store::state_digest::{DigestChunk, Said, Slot, StateDigest};
@@ -103,12 +104,8 @@ pub(crate) async fn write_digest(kernel: &Kernel, logged: LoggedState) -> Result
             number += 1;
         }
         let now = kernel.now();
-        let kind = if is_last { "state.digested" } else { "state.digest_begun" };
-        let event = kernel
-            .event(now, kind, ControlPoint::Review)
-            .subject("log")
-            .fact("entries", entries)
-            .fact("rows", tree.size());
+        let kind = if is_last { EventKind::StateDigested } else { EventKind::StateDigestBegun };
+        let event = kernel.event(now, kind).subject("log").fact("entries", entries).fact("rows", tree.size());
         let event = if is_last { event.fact("root", base64url(&tree.root())) } else { event };
         let mut changeset = Changeset::new(Actor::System { part: "verification".into() }, now, event);
         put_chunks(kernel, &mut changeset, &chunks).await?;

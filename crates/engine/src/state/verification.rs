@@ -9,7 +9,8 @@ use tenure_api::log::StateReport;
 use tenure_core::finding::{Finding, FindingState, rules};
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tokio::sync::watch;
 
@@ -53,7 +54,7 @@ pub async fn verify_by_itself(kernel: &Kernel) -> Result<StateReport, OpError> {
                 rules::STATE_ALTERED.id
             );
             let mut event = kernel
-                .event(now, "state.verified", ControlPoint::Review)
+                .event(now, EventKind::StateVerified)
                 .subject("log")
                 .fact("entries", report.entries)
                 .fact("rows", report.rows)

@@ -16,6 +16,7 @@ use tenure_core::people::sign_in::SignInProvider;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Once;
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::RowKind;
 use tenure_core::trust::claim;
@@ -146,8 +147,8 @@ impl Trusted for Issuer {
         kind: "issuer",
         confirm: "issuer.confirm",
         remove: "issuer.remove",
-        activated: "issuer.activated",
-        removed: "issuer.removed",
+        activated: EventKind::IssuerActivated,
+        removed: EventKind::IssuerRemoved,
     };
     fn standing(&self) -> Standing {
         self.state.into()
@@ -222,7 +223,7 @@ pub async fn create_issuer(kernel: &Kernel, caller: &Caller, mut ask: NewIssuer)
                         created_at: now,
                     };
                     let event = kernel
-                        .event(now, "issuer.proposed", ControlPoint::Administer)
+                        .event(now, EventKind::IssuerProposed)
                         .subject(issuer.id)
                         .fact("url", &issuer.url)
                         .fact("jwks_uri", &issuer.jwks_uri)

@@ -8,6 +8,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Record;
 use tenure_core::trust::issuer::IssuerState;
 
@@ -48,9 +49,9 @@ pub(crate) struct Names {
     /// The operation of removing, for refusals.
     pub remove: &'static str,
     /// The event of a confirmation.
-    pub activated: &'static str,
+    pub activated: EventKind,
     /// The event of a removal.
-    pub removed: &'static str,
+    pub removed: EventKind,
 }
 
 /// A registration with this life cycle.
@@ -88,7 +89,7 @@ pub(crate) fn proposal<T: Trusted>(kernel: &Kernel, caller: &Caller, now: Timest
     if let Some(fresh) = proposing.fresh {
         fresh.expect(&mut changeset);
         let activated = kernel
-            .event(now, T::NAMES.activated, ControlPoint::Administer)
+            .event(now, T::NAMES.activated)
             .subject(record.row_id())
             .fact("single_person", true)
             .fact("assurance", assurance_fact(caller));
@@ -120,7 +121,7 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
                     }
                     let record = (*stored.value).clone().confirmed(confirmed_by);
                     let event = kernel
-                        .event(now, activated, ControlPoint::Administer)
+                        .event(now, activated)
                         .subject(id)
                         .subject(stored.proposed_by())
                         .fact("single_person", false)
@@ -157,7 +158,7 @@ pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller,
                         }
                     };
                     let record = (*stored.value).clone().removed();
-                    let mut event = kernel.event(now, removed, ControlPoint::Revoke).subject(id).fact("from", from);
+                    let mut event = kernel.event(now, removed).subject(id).fact("from", from);
                     if let Some(reason) = reason {
                         event = event.fact("reason", reason);
                     }

@@ -2,7 +2,8 @@
 
 use tenure_core::base::id::EventId;
 use tenure_core::store::changeset::{DueChange, Expect, Spend};
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Conflict, Outcome};
 use tenure_core::store::row::{Position, RowKind};
 use tenure_store::MemoryStore;
@@ -105,7 +106,7 @@ async fn an_unknown_outcome_is_settled_by_the_same_id() {
     for engine in engines().await {
         let (store, name) = (&engine.store, engine.name);
         let build = || {
-            let more = Event::new(EventId::from_u128(77), "test.also", ControlPoint::Change);
+            let more = Event::new(EventId::from_u128(77), EventKind::PersonChanged);
             writes(1, 5, put(identity("a"), 0, "1", &[])).with(|c| {
                 c.event(more);
                 c.once = uses(0, 0, "k", None).once;
@@ -117,7 +118,7 @@ async fn an_unknown_outcome_is_settled_by_the_same_id() {
         assert_eq!(first, again, "{name}");
         assert_eq!((again.leaf_hashes().len(), store.head().await.unwrap().size), (2, 3), "{name}");
         let reused = changeset(3, secs(9)).with(|c| {
-            c.event(Event::new(EventId::from_u128(77), "test.also", ControlPoint::Change));
+            c.event(Event::new(EventId::from_u128(77), EventKind::PersonChanged));
         });
         assert!(
             matches!(store.commit(reused).await, Outcome::Unavailable(_)),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tenure_core::base::time::Span;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Outcome, Seal, Store};
 use tenure_core::store::row::RowKind;
 use tenure_store::SqliteStore;
@@ -21,7 +22,7 @@ fn enabling(n: u128) -> Changeset {
 /// A revocation that writes a row too.
 fn taking_away(n: u128) -> Changeset {
     let mut changeset = writes(n, 1, put(key(RowKind::Cut, &format!("c{n}")), 0, "cut", &[]));
-    let event = Event::new(changeset.id, "identity.cut", ControlPoint::Revoke);
+    let event = Event::new(changeset.id, EventKind::ScopeCut);
     changeset.events = vec![event];
     changeset
 }

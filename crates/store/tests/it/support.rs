@@ -8,7 +8,8 @@ use tenure_core::base::id::EventId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::{Changeset, DueChange, Expect, Once, Put, Spend};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint, Event, Personal};
+use tenure_core::store::event::{Actor, Event, Personal};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Committed, ListQuery, Outcome, Store};
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_store::testing::{TestPostgres, TestSealer, postgres};
@@ -77,7 +78,7 @@ pub fn identity(id: &str) -> RowKey {
 }
 
 pub fn changeset(id: u128, at: Timestamp) -> Changeset {
-    let event = Event::new(EventId::from_u128(id << 8), "test.happened", ControlPoint::Change)
+    let event = Event::new(EventId::from_u128(id << 8), EventKind::PersonChanged)
         .subject("idn_1")
         .fact("n", json!(7));
     Changeset::new(Actor::System { part: "test".into() }, at, event)

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tenure_core::base::id::EventId;
 use tenure_core::base::time::Timestamp;
 use tenure_core::store::changeset::{Changeset, Put};
-use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event::{Actor, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Outcome;
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_credentials::root::RootKey;
@@ -68,7 +69,7 @@ impl World {
         };
         let key = RowKey::new(RowKind::Person, person);
         let row = store.load(std::slice::from_ref(&key)).await.unwrap().rows.remove(0).unwrap();
-        let event = Event::new(EventId::from_u128(u128::from(row.revision) << 64 | 7), "person.changed", ControlPoint::Change).subject(person);
+        let event = Event::new(EventId::from_u128(u128::from(row.revision) << 64 | 7), EventKind::PersonChanged).subject(person);
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, Timestamp::from_secs(now()), event);
         changeset.puts.push(Put {
             key,

@@ -27,6 +27,7 @@ mod edge;
 mod epochs;
 mod exceptions;
 mod findings;
+mod four_eyes;
 mod hardening;
 mod holds;
 mod issuers;
@@ -47,7 +48,8 @@ mod person_access;
 mod policy_cli;
 mod presets;
 mod requests;
-mod review3;
+mod roles;
+
 mod rows;
 mod sender;
 mod sign_in;

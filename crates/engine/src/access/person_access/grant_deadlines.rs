@@ -7,7 +7,8 @@ use tenure_core::people::person_grant::{PersonGrant, PersonGrantState};
 use tenure_core::request::review::{Review, ReviewState, ReviewSubject, ReviewTrigger};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -35,7 +36,7 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
         (Plan::Review, Some(person)) => Some(early_review(kernel, claimed, &stored, &person, now).await?),
         (Plan::Start | Plan::Review, None) => None,
         (Plan::End { because, unreviewed }, _) => {
-            let event = person_access::person_grant_event(kernel, &stored, "person_grant.expired", ControlPoint::Revoke, now).fact("because", because);
+            let event = person_access::person_grant_event(kernel, &stored, EventKind::PersonGrantExpired, now).fact("because", because);
             let text = format!("{}: {because}. Ask for it again if it is still needed.", stored.id);
             let mut changeset = Changeset::new(system(), now, notify(event, &[stored.person], &[], "Access of yours has ended", &text));
             let ended = PersonGrant {
@@ -54,7 +55,7 @@ pub(crate) async fn work_person_grant(kernel: &Kernel, claimed: &Claimed, now: T
 /// It begins, for a person who is at work when that happens.
 fn begun(kernel: &Kernel, claimed: &Claimed, stored: &Stored<PersonGrant>, person: &Stored<Person>, now: Timestamp) -> Changeset {
     let grant = started(stored, now);
-    let event = person_access::person_grant_event(kernel, &grant, "person_grant.started", ControlPoint::Approve, now)
+    let event = person_access::person_grant_event(kernel, &grant, EventKind::PersonGrantStarted, now)
         .fact("request", grant.request)
         .fact("starts_at", grant.starts_at)
         .fact("ends_at", grant.ends_at)
@@ -93,7 +94,7 @@ async fn early_review(kernel: &Kernel, claimed: &Claimed, stored: &Stored<Person
 
 /// That a grant was taken back, and why.
 pub(crate) fn revoked_event(kernel: &Kernel, grant: &PersonGrant, because: &str, now: Timestamp) -> Event {
-    person_access::person_grant_event(kernel, grant, "person_grant.revoked", ControlPoint::Revoke, now).fact("because", because)
+    person_access::person_grant_event(kernel, grant, EventKind::PersonGrantRevoked, now).fact("because", because)
 }
 
 /// Takes back a grant that has not ended, with its deadline and its open review, unless that is what was `answered`. The caller writes
@@ -130,8 +131,12 @@ async fn settle_reviews(
             state,
             ..(*stored.value).clone()
         };
-        let kind = if state == ReviewState::Lapsed { "review.lapsed" } else { "review.closed" };
-        let event = kernel.event(now, kind, ControlPoint::Review).subject(review.id).subject(grant);
+        let kind = if state == ReviewState::Lapsed {
+            EventKind::ReviewLapsed
+        } else {
+            EventKind::ReviewClosed
+        };
+        let event = kernel.event(now, kind).subject(review.id).subject(grant);
         changeset.event(event).replace(&stored, &review);
     }
     Ok(())

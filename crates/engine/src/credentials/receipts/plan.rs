@@ -22,6 +22,9 @@ pub fn is_answered(receipt: &Receipt) -> bool {
 
 /// When to look at it again.
 pub fn next(receipt: &Receipt, now: Timestamp) -> Next {
+    if receipt.progress.is_some() {
+        return Next::At(now);
+    }
     if !is_answered(receipt) {
         let doublings = receipt.attempts.min(10);
         let backoff = Span::from_millis(250 << doublings).min(MAX_BACKOFF);

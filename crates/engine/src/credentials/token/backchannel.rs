@@ -15,7 +15,8 @@ use tenure_core::identity::grant::Grant as GrantRecord;
 use tenure_core::request::backchannel::{Backchannel, Wait};
 use tenure_core::request::{Matter, Request, RequestState};
 use tenure_core::store::changeset::{Changeset, Spend};
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Record, Stored};
 use tenure_credentials::vouch::Vouch;
 
@@ -72,7 +73,7 @@ async fn decide_wait(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, auth_req_i
     }
     let (noted, wait) = (*waiting.value).clone().asked(now);
     let event = kernel
-        .event(now, "request.polled", ControlPoint::Use)
+        .event(now, EventKind::RequestPolled)
         .subject(request)
         .subject(id)
         .fact("slow_down", wait == Wait::SlowDown)
@@ -194,11 +195,7 @@ pub(crate) async fn redeem_answer(
         // Whoever has the answer needs no call.
         callback.token = None;
     }
-    let event = kernel
-        .event(now, "request.redeemed", ControlPoint::Issue)
-        .subject(id)
-        .subject(identity)
-        .subject(credential);
+    let event = kernel.event(now, EventKind::RequestRedeemed).subject(id).subject(identity).subject(credential);
     changeset.event(event).replace(&waiting, &redeemed);
     Ok(())
 }

@@ -12,7 +12,7 @@ use tenure_core::identity::binding::{Binding, Instance, MAX_INSTANCES};
 use tenure_core::identity::{Identity, Kind};
 use tenure_core::policy::{Question, Value};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::confirmation::Confirmation;
 
@@ -62,7 +62,7 @@ pub(crate) async fn note_second(kernel: &Kernel, identity: &Identity, binding: &
     let evidence = json!({"binding": binding.id, "holders": holders, "presented_by": mark.0, "let_in": let_in});
     let about = Apart {
         rule: &rules::KEY_SHARED,
-        seen: "binding.second_instance",
+        seen: EventKind::BindingSecondInstance,
         title: "A second instance presented an agent's key",
         what: "Another instance presented its key while a credential of the first one was alive.",
     };
@@ -88,7 +88,7 @@ pub(crate) fn note_instance(
     let mut seen = (*binding.value).clone();
     if let Some(recheck) = seen.recheck.take() {
         let verified = kernel
-            .event(now, "binding.verified", ControlPoint::Issue)
+            .event(now, EventKind::BindingVerified)
             .subject(identity.id)
             .subject(binding.id)
             .fact("signal", recheck.because)

@@ -20,6 +20,7 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::policy::{Attributes, Value};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Committed;
 use tenure_core::store::row::{RowKey, RowKind, Stored};
 use tenure_core::store::secret::Pending;
@@ -176,7 +177,7 @@ async fn decide_issuance(kernel: &Kernel, ask: &TokenAsk, id: IdentityId, enviro
     })?;
     let record = permit.record();
     let mut event = kernel
-        .event(now, "credential.issued", ControlPoint::Issue)
+        .event(now, EventKind::CredentialIssued)
         .subject(credential)
         .subject(id)
         .fact("type", record.kind)

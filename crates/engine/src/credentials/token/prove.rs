@@ -8,6 +8,7 @@ use tenure_core::identity::{Identity, IdentityState, Kind};
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::epoch::Trust;
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::Stored;
 use tenure_core::trust::claim;
 use tenure_core::trust::issuer::{Issuer, IssuerState};
@@ -194,10 +195,7 @@ pub async fn authenticate_client(
             if proven.binding.state == BindingState::Suspended {
                 return Err(OpError::Unauthenticated(Reason::BindingSuspended));
             }
-            let event = kernel
-                .event(now, "identity.authenticated", ControlPoint::Use)
-                .subject(id)
-                .fact("purpose", purpose);
+            let event = kernel.event(now, EventKind::IdentityAuthenticated).subject(id).fact("purpose", purpose);
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.expect(&known.identity).expect(&proven.binding);
             changeset.once.extend(proven.once);

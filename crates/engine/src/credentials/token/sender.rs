@@ -13,6 +13,7 @@ use tenure_core::base::time::Timestamp;
 use tenure_core::credential::Credential;
 use tenure_core::store::changeset::{Changeset, Once};
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::trust::confirmation::Confirmation;
 use tenure_credentials::dpop::{DpopProof, Expected, verify_dpop_proof};
 use tenure_credentials::token::token_hash;
@@ -162,10 +163,7 @@ fn shown_key(kernel: &Kernel, credential: &Credential, token: &str, presented: &
 async fn use_up(kernel: &Kernel, id: IdentityId, checked: &Checked, asked: &str, now: Timestamp) -> Result<(), OpError> {
     kernel
         .decide(|| async {
-            let event = kernel
-                .event(now, "identity.authenticated", ControlPoint::Use)
-                .subject(id)
-                .fact("purpose", asked);
+            let event = kernel.event(now, EventKind::IdentityAuthenticated).subject(id).fact("purpose", asked);
             let mut changeset = Changeset::new(Actor::Identity { id }, now, event);
             changeset.once.push(checked.once());
             changeset.spends.push(ask::authentication_spend(kernel, id, "proof", now));

@@ -15,6 +15,7 @@ use tenure_core::identity::grant::{Grant as Held, GrantState};
 use tenure_core::identity::scope::{Membership, Scope};
 use tenure_core::inventory::entitlement::Entitlement;
 use tenure_core::inventory::resource::{Verification, WhenUnreachable};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, Outcome, Store};
 use tenure_core::store::row::{Position, Record};
 
@@ -145,7 +146,7 @@ impl Stage {
 
     async fn write(&self, change: impl FnOnce(&mut Changeset)) {
         let engine = &self.world.engine;
-        let event = engine.event(engine.now(), "test.made", ControlPoint::Change);
+        let event = engine.event(engine.now(), EventKind::PersonChanged);
         let mut changeset = Changeset::new(Actor::System { part: "test".into() }, engine.now(), event);
         change(&mut changeset);
         assert!(matches!(self.world.store.commit(changeset).await, Outcome::Committed(_)));

@@ -14,6 +14,7 @@ use tenure_core::signal::{SignalKind, SubjectKind};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Claimed, ListQuery};
 use tenure_core::store::row::{RowKind, Stored};
 
@@ -76,7 +77,7 @@ pub(crate) fn wait_for_confirmation(kernel: &Kernel, changeset: &mut Changeset, 
         "{}: a signal says that something has ended that {} identities live by. {why}. Nothing is held yet.\nLook: tenure removal show {}\nThen: tenure removal confirm {} --digest …, or tenure removal release {}",
         removal.id, removal.blast.count, removal.id, removal.id, removal.id
     );
-    let event = removal_event(kernel, "removal.waiting", ControlPoint::Suspend, removal, now)
+    let event = removal_event(kernel, EventKind::RemovalWaiting, removal, now)
         .fact("alert", true)
         .fact("digest", &removal.digest);
     changeset.event(notify(event, &[], &[Role::Security], "A removal waits for your confirmation", &text));
@@ -126,7 +127,7 @@ pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, mut removal: 
         if for_good { ", and all that they held is revoked" } else { "" },
         removal.id
     );
-    let event = removal_event(kernel, "removal.held", ControlPoint::Suspend, &removal, now)
+    let event = removal_event(kernel, EventKind::RemovalHeld, &removal, now)
         .fact("digest", &removal.digest)
         .fact("retire_at", removal.retire_at)
         .fact("receipts", &removal.receipts);
@@ -140,8 +141,8 @@ pub(crate) fn now_held(kernel: &Kernel, changeset: &mut Changeset, mut removal: 
 }
 
 /// An event of a removal.
-pub(crate) fn removal_event(kernel: &Kernel, kind: &'static str, control: ControlPoint, removal: &Removal, now: Timestamp) -> Event {
-    let mut event = kernel.event(now, kind, control).subject(removal.id);
+pub(crate) fn removal_event(kernel: &Kernel, kind: EventKind, removal: &Removal, now: Timestamp) -> Event {
+    let mut event = kernel.event(now, kind).subject(removal.id);
     if let Some(scope) = &removal.scope {
         event = event.subject(scope.subject());
     }
@@ -213,7 +214,7 @@ async fn hold_one(
         at: now,
     };
     let event = kernel
-        .event(now, "identity.suspended", ControlPoint::Suspend)
+        .event(now, EventKind::IdentitySuspended)
         .subject(stored.id)
         .subject(removal.id)
         .fact("workflow", LEAVER)
@@ -249,7 +250,7 @@ pub(crate) async fn lift_batch(kernel: &Kernel, changeset: &mut Changeset, remov
             continue;
         }
         let event = kernel
-            .event(now, "identity.resumed", ControlPoint::Resume)
+            .event(now, EventKind::IdentityResumed)
             .subject(identity.id)
             .subject(removal.id)
             .fact("reason", removal.released.as_ref().map(|(_, why)| why.clone()))
@@ -271,7 +272,7 @@ pub(crate) async fn lift_hold(kernel: &Kernel, changeset: &mut Changeset, remova
     };
     let hold = (*read.value).clone().released(placed_by, reason, now);
     let event = kernel
-        .event(now, "scope.released", ControlPoint::Resume)
+        .event(now, EventKind::ScopeReleased)
         .subject(scope.subject())
         .subject(removal.id)
         .fact("scope", scope.kind())
@@ -296,7 +297,7 @@ pub(crate) async fn work_removal(kernel: &Kernel, claimed: &Claimed, now: Timest
     };
     let mut removal = (*stored.value).clone();
     let control = if step == Step::LiftMore { ControlPoint::Resume } else { ControlPoint::Retire };
-    let mut changeset = Changeset::new(system(), now, removal_event(kernel, "removal.worked_on", control, &removal, now));
+    let mut changeset = Changeset::new(system(), now, removal_event(kernel, EventKind::RemovalWorkedOn, &removal, now).at(control));
     let again = match step {
         Step::HoldMore => {
             let placed_by = removal.confirmed_by.or(match removal.because {
@@ -343,7 +344,7 @@ async fn begin_retiring(kernel: &Kernel, changeset: &mut Changeset, removal: &mu
         "{}: nobody released it in time. Its {} identities retire now, for ever.\nFollow: tenure removal show {}",
         removal.id, removal.blast.count, removal.id
     );
-    let event = removal_event(kernel, "removal.retiring", ControlPoint::Retire, removal, now);
+    let event = removal_event(kernel, EventKind::RemovalRetiring, removal, now);
     changeset.event(notify(event, &removal.blast.owners, &[Role::Security], "Identities retire", &text));
     if !ending.closed {
         close_subject(kernel, changeset, removal, ending, now).await?;
@@ -352,31 +353,25 @@ async fn begin_retiring(kernel: &Kernel, changeset: &mut Changeset, removal: &mu
 }
 
 async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Removal, ending: &Ending, now: Timestamp) -> Result<(), OpError> {
-    let closed = |kind: &'static str, subject: String| {
-        kernel
-            .event(now, kind, ControlPoint::Retire)
-            .subject(subject)
-            .subject(removal.id)
-            .fact("reason", &removal.reason)
-    };
+    let closed = |kind: EventKind, subject: String| kernel.event(now, kind).subject(subject).subject(removal.id).fact("reason", &removal.reason);
     match &ending.scope {
         Some(Scope::Application(id)) => {
             let stored = kernel.must::<Application>("application", id).await?;
             let mut next = (*stored.value).clone();
             next.standing = Standing::Closed;
-            changeset.event(closed("application.retired", id.to_string())).replace(&stored, &next);
+            changeset.event(closed(EventKind::ApplicationRetired, id.to_string())).replace(&stored, &next);
         }
         Some(Scope::Vendor(id)) => {
             let stored = kernel.must::<Vendor>("vendor", id).await?;
             let mut next = (*stored.value).clone();
             next.standing = Standing::Closed;
-            changeset.event(closed("vendor.ended", id.to_string())).replace(&stored, &next);
+            changeset.event(closed(EventKind::VendorEnded, id.to_string())).replace(&stored, &next);
         }
         Some(Scope::CloudAccount(id)) => {
             let stored = kernel.must::<CloudAccount>("cloud account", id).await?;
             let mut next = (*stored.value).clone();
             next.standing = Standing::Closed;
-            changeset.event(closed("cloud_account.closed", id.to_string())).replace(&stored, &next);
+            changeset.event(closed(EventKind::CloudAccountClosed, id.to_string())).replace(&stored, &next);
         }
         _ if ending.subject.kind == SubjectKind::Need => {
             let (rows, _) = query::rows::<Need>(kernel, &[format!("name={}", ending.subject.id)], None).await?;
@@ -385,7 +380,7 @@ async fn close_subject(kernel: &Kernel, changeset: &mut Changeset, removal: &Rem
             };
             let mut next = (*stored.value).clone();
             next.standing = Standing::Closed;
-            changeset.event(closed("need.closed", next.id.to_string())).replace(&stored, &next);
+            changeset.event(closed(EventKind::NeedClosed, next.id.to_string())).replace(&stored, &next);
             changeset.due.push(DueChange::Clear(DueKind::Need, next.id.to_string()));
         }
         _ => {}
@@ -406,7 +401,7 @@ async fn retire_batch(kernel: &Kernel, changeset: &mut Changeset, removal: &mut 
                 let mut identity = (*stored.value).clone().close()?;
                 charter::drop_activation(kernel, changeset, &mut identity, "what it was to live by has ended", now).await?;
                 let event = kernel
-                    .event(now, "identity.closed", ControlPoint::Retire)
+                    .event(now, EventKind::IdentityClosed)
                     .subject(identity.id)
                     .subject(removal.id)
                     .fact("reason", &removal.reason);
@@ -459,6 +454,6 @@ fn finish_removal(kernel: &Kernel, changeset: &mut Changeset, removal: &mut Remo
         "{}: its {} identities are retired, each with its receipt.\nLook: tenure removal show {}",
         removal.id, removal.retired, removal.id
     );
-    let event = removal_event(kernel, "removal.done", ControlPoint::Retire, removal, now).fact("retired", removal.retired);
+    let event = removal_event(kernel, EventKind::RemovalDone, removal, now).fact("retired", removal.retired);
     changeset.event(notify(event, &removal.blast.owners, &[Role::Security], "A removal is done", &text));
 }

@@ -9,6 +9,7 @@ use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, Suspens
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::Standing;
 use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
+use tenure_core::store::event_kind::EventKind;
 
 use super::*;
 use crate::endings::removals;
@@ -21,7 +22,7 @@ const REPOSITORY: &str = "acme/payments";
 
 async fn put(world: &World, write: impl FnOnce(&mut Changeset)) {
     let now = world.engine.now();
-    let mut changeset = Changeset::new(system(), now, world.engine.event(now, "test.made", ControlPoint::Change));
+    let mut changeset = Changeset::new(system(), now, world.engine.event(now, EventKind::PersonChanged));
     write(&mut changeset);
     world.engine.settle(changeset).await.unwrap().unwrap();
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tenure_api::why::{PastAccess, Reach};
 use tenure_core::base::time::Timestamp;
 use tenure_core::inventory::entitlement::WILDCARD;
+use tenure_core::store::event_kind::EventKind;
 use tenure_log::Leaf;
 
 /// What the log has said about access so far.
@@ -29,25 +30,29 @@ impl History {
     /// Takes in one leaf.
     pub fn apply(&mut self, leaf: &Leaf) {
         let subject = |n: usize| leaf.subjects.get(n).map(String::as_str).unwrap_or_default();
-        match leaf.kind.as_str() {
-            "grant.opened" | "person_grant.opened" => self.opened(leaf),
-            "grant.revoked" | "grant.expired" | "person_grant.revoked" | "person_grant.expired" => self.closed(subject(0), leaf.at),
-            "identity.registered" | "identity.charter_written" | "identity.charter_changed" => self.chartered(subject(0), &leaf.data),
-            "identity.activated" => self.block(subject(0), None),
-            "identity.suspended" | "person.suspended" => self.block(subject(0), Some("suspended")),
-            "identity.resumed" if leaf.data.get("causes_left").and_then(Value::as_u64) == Some(0) => self.block(subject(0), None),
-            "person.resumed" => self.block(subject(0), None),
-            "identity.retiring" | "identity.retired" => self.block(subject(0), Some("retired")),
-            "person.departed" => self.block(subject(0), Some("departed")),
-            "scope.held" | "scope.released" => {
+        // What a later version says is none of this one's.
+        let Some(kind) = EventKind::named(&leaf.kind) else { return };
+        match kind {
+            EventKind::GrantOpened | EventKind::PersonGrantOpened => self.opened(leaf),
+            EventKind::GrantRevoked | EventKind::GrantExpired | EventKind::PersonGrantRevoked | EventKind::PersonGrantExpired => {
+                self.closed(subject(0), leaf.at)
+            }
+            EventKind::IdentityRegistered | EventKind::IdentityCharterWritten | EventKind::IdentityCharterChanged => self.chartered(subject(0), &leaf.data),
+            EventKind::IdentityActivated => self.block(subject(0), None),
+            EventKind::IdentitySuspended | EventKind::PersonSuspended => self.block(subject(0), Some("suspended")),
+            EventKind::IdentityResumed if leaf.data.get("causes_left").and_then(Value::as_u64) == Some(0) => self.block(subject(0), None),
+            EventKind::PersonResumed => self.block(subject(0), None),
+            EventKind::IdentityRetiring | EventKind::IdentityRetired => self.block(subject(0), Some("retired")),
+            EventKind::PersonDeparted => self.block(subject(0), Some("departed")),
+            EventKind::ScopeHeld | EventKind::ScopeReleased => {
                 let scope = format!("{}/{}", text(&leaf.data, "scope"), subject(0));
-                if leaf.kind == "scope.held" {
+                if kind == EventKind::ScopeHeld {
                     self.holds.insert(scope);
                 } else {
                     self.holds.remove(&scope);
                 }
             }
-            "transfer.accepted" => self.owned(&leaf.data),
+            EventKind::IdentityTransferred => self.owned(subject(0), &text(&leaf.data, "to")),
             _ => {}
         }
     }
@@ -118,11 +123,10 @@ impl History {
         holder.scopes = scopes;
     }
 
-    fn owned(&mut self, data: &serde_json::Map<String, Value>) {
-        let (identity, to) = (text(data, "identity"), text(data, "to"));
-        if let Some(holder) = self.holders.get_mut(&identity) {
+    fn owned(&mut self, identity: &str, owner: &str) {
+        if let Some(holder) = self.holders.get_mut(identity) {
             holder.scopes.retain(|scope| !scope.starts_with("owner/"));
-            holder.scopes.push(format!("owner/{to}"));
+            holder.scopes.push(format!("owner/{owner}"));
         }
     }
 

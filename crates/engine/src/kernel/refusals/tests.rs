@@ -28,7 +28,7 @@ use crate::log::reading;
 use crate::log::seal::tests::{World, world};
 use crate::matters::{request, roles, votes};
 use crate::people::{operator_tokens, person};
-use crate::run::upkeep;
+use crate::run::purging;
 
 const MINUTE: Span = Span::from_mins(1);
 
@@ -381,7 +381,7 @@ async fn a_clock_that_steps_stops_issuance_but_no_revocation() {
         let from = world.size().await;
         assert_eq!(reason(org.ask(None).await), Reason::ClockUnreliable);
         assert_eq!(refusals(world, from).await[0].1, "clock_unreliable");
-        assert_eq!(upkeep::purge(&world.engine).await.unwrap(), 0);
+        assert_eq!(purging::purge(&world.engine).await.unwrap(), 0);
 
         let security = world.person(tenure_core::people::person::Role::Security).await;
         for target in [json!({"type": "credential", "id": credential}), json!({"type": "identity", "id": org.id})] {

@@ -188,7 +188,7 @@ mod tests {
         Pending {
             index,
             event: format!("evt_{index}"),
-            kind: "test.happened".into(),
+            kind: "person.changed".into(),
             at: Timestamp::from_secs(0),
             person: None,
             attempts: 0,

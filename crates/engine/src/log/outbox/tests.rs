@@ -1,5 +1,6 @@
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{BoxFuture, Outcome, Store};
 use tokio::sync::Notify as Signal;
 
@@ -86,7 +87,7 @@ async fn person(world: &World, name: &str, email: Option<&str>, role: Role) -> P
     let mut person = (*world.engine.must::<Person>("person", administrator).await.unwrap().value).clone();
     person.id = PersonId::generate(now, world.engine.entropy.as_ref());
     (person.name, person.email, person.roles) = (Some(name.into()), email.map(Into::into), vec![role]);
-    let mut changeset = Changeset::new(actor(), now, world.engine.event(now, "person.added", ControlPoint::Administer));
+    let mut changeset = Changeset::new(actor(), now, world.engine.event(now, EventKind::PersonCreated));
     changeset.insert(&person);
     assert!(world.engine.settle(changeset).await.unwrap().is_some());
     person.id
@@ -94,12 +95,7 @@ async fn person(world: &World, name: &str, email: Option<&str>, role: Role) -> P
 
 async fn tell(world: &World, to: &[PersonId], roles: &[Role], title: &str) -> String {
     let now = world.engine.now();
-    let event = world
-        .engine
-        .event(now, "test.told", ControlPoint::Change)
-        .subject("opt_1")
-        .subject("idn_2")
-        .fact("n", 1);
+    let event = world.engine.event(now, EventKind::PersonChanged).subject("opt_1").subject("idn_2").fact("n", 1);
     let event = notify(event, to, roles, title, "first\r\nsecond");
     let id = event.id.to_string();
     let outcome = world.store.commit(Changeset::new(actor(), now, event)).await;
@@ -134,7 +130,7 @@ async fn people_and_holders_of_a_role_are_told_once_and_nobody_else() {
     let mut person = (*stored.value).clone();
     person.state = PersonState::Departed;
     let now = world.engine.now();
-    let mut changeset = Changeset::new(actor(), now, world.engine.event(now, "person.departed", ControlPoint::Change));
+    let mut changeset = Changeset::new(actor(), now, world.engine.event(now, EventKind::PersonDeparted));
     changeset.replace(&stored, &person);
     assert!(world.engine.settle(changeset).await.unwrap().is_some());
     work(&mut worker).await;
@@ -149,7 +145,7 @@ async fn people_and_holders_of_a_role_are_told_once_and_nobody_else() {
     let first = &got[0];
     assert_eq!(
         (first.id.as_str(), first.kind.as_str(), first.title.as_str()),
-        (id.as_str(), "test.told", "Bad news")
+        (id.as_str(), "person.changed", "Bad news")
     );
     assert_eq!((first.text.as_str(), first.to[0].name.as_deref()), ("first\nsecond", Some("Zoë")));
     assert_eq!(first.link.as_deref(), Some("http://127.0.0.1:8420/v1/identities/idn_2"));
@@ -165,7 +161,7 @@ async fn people_and_holders_of_a_role_are_told_once_and_nobody_else() {
     // With nothing to tell, nothing is written.
     let size = world.size().await;
     assert_eq!(work(&mut worker).await, Next::Wait);
-    world.fill(size + 700, "test.happened").await;
+    world.fill(size + 700, EventKind::PersonChanged).await;
     assert_eq!(work(&mut worker).await, Next::Wait);
     assert_eq!((world.size().await, channel.titles().len()), (size + 700, 2));
 }
@@ -336,7 +332,7 @@ async fn reading_that_finds_nothing_is_written_down_at_times() {
     let mut worker = worker(&world, &channel);
     work(&mut worker).await;
     let size = world.size().await;
-    world.fill(size + LAG * 2, "test.happened").await;
+    world.fill(size + LAG * 2, EventKind::PersonChanged).await;
     work(&mut worker).await;
     assert!(outbox(&world, "webhook").await.next >= LAG);
     assert!(world.size().await <= size + LAG * 2 + 3);

@@ -1,5 +1,6 @@
 use tenure_core::base::problem::Reason;
 use tenure_core::people::person::Role;
+use tenure_core::store::event_kind::EventKind;
 use tenure_log::tile::parse_bundle;
 use tenure_log::{Checkpoint, Expectations, leaf_hash, verify_consistency, verify_export, verify_inclusion};
 
@@ -10,7 +11,7 @@ use crate::log::{reading, seal};
 
 async fn sealed(size: u64) -> World {
     let world = world().await;
-    world.fill(size, "test.happened").await;
+    world.fill(size, EventKind::PersonChanged).await;
     assert_eq!(seal::seal_now(&world.engine).await.unwrap(), size);
     world
 }
@@ -66,7 +67,7 @@ async fn every_tile_that_the_checkpoint_covers_is_there() {
 async fn entry_bundles_hold_the_exact_leaves() {
     let world = sealed(300).await;
     let leaves = world.store.leaf_hashes(0, 300).await.unwrap();
-    world.fill(400, "test.happened").await;
+    world.fill(400, EventKind::PersonChanged).await;
     for (path, width, from) in [
         ("tile/entries/000", 256, 0),
         ("tile/entries/001.p/44", 44, 256),
@@ -116,7 +117,7 @@ async fn proofs_verify_for_any_sealed_size() {
 #[tokio::test]
 async fn what_cannot_be_proven_is_said_clearly() {
     let world = sealed(10).await;
-    world.fill(20, "test.happened").await;
+    world.fill(20, EventKind::PersonChanged).await;
     let code = |error: OpError| match error {
         OpError::Invalid(fields) => fields[0].code.clone(),
         other => other.to_string(),
@@ -144,10 +145,10 @@ async fn whole(mut export: Export) -> Vec<u8> {
 async fn an_export_holds_everything_committed_before_and_verifies_offline() {
     let world = sealed(3).await;
     let auditor = world.person(Role::Auditor).await;
-    world.fill(1203, "test.happened").await;
+    world.fill(1203, EventKind::PersonChanged).await;
     let export = reading::export(&world.engine, &auditor).await.unwrap();
     assert_eq!(export.size(), 1203);
-    world.fill(1300, "test.happened").await;
+    world.fill(1300, EventKind::PersonChanged).await;
     let key = [world.key().await];
     let expected = Expectations {
         keys: &key,
@@ -171,7 +172,7 @@ async fn an_export_holds_everything_committed_before_and_verifies_offline() {
 async fn the_feed_gives_each_event_once_and_in_order() {
     let world = sealed(1).await;
     let auditor = world.person(Role::Auditor).await;
-    world.fill(700, "test.happened").await;
+    world.fill(700, EventKind::PersonChanged).await;
     let (mut after, mut seen) = (None, Vec::new());
     loop {
         let page = reading::events_after(&world.engine, &auditor, after, 1000).await.unwrap();

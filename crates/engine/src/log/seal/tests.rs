@@ -8,7 +8,8 @@ use tenure_core::base::entropy::SeededEntropy;
 use tenure_core::base::time::{Clock, Span, Timestamp};
 use tenure_core::people::person::Role;
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{BoxFuture, Outcome, Store};
 use tenure_credentials::root::RootKey;
 use tenure_credentials::row_sealer::RowMac;
@@ -153,16 +154,10 @@ impl World {
     }
 
     /// Commits events until the log has this many.
-    pub(crate) async fn fill(&self, size: u64, kind: &'static str) {
+    pub(crate) async fn fill(&self, size: u64, kind: EventKind) {
         let now = self.engine.now();
         let missing = size - self.size().await;
-        let changeset = |_| {
-            Changeset::new(
-                Actor::System { part: "test".into() },
-                now,
-                self.engine.event(now, kind, ControlPoint::Change).fact("n", 1),
-            )
-        };
+        let changeset = |_| Changeset::new(Actor::System { part: "test".into() }, now, self.engine.event(now, kind).fact("n", 1));
         let outcomes = self.store.commit_all((0..missing).map(changeset).collect());
         assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))));
     }
@@ -191,7 +186,7 @@ async fn sealing_signs_the_root_of_all_entries() {
     assert_eq!(reading::checkpoint(&world.engine).await.unwrap(), None);
     let mut sealer = Sealer::default();
     for size in [1, 2, 255, 256, 257, 700, 70_000] {
-        world.fill(size, "test.happened").await;
+        world.fill(size, EventKind::PersonChanged).await;
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), size);
         let opened = Checkpoint::open(&reading::checkpoint(&world.engine).await.unwrap().unwrap(), &[world.key().await])
@@ -217,7 +212,7 @@ async fn replicas_that_seal_in_turn_agree() {
     let world = world().await;
     let (mut one, mut other) = (Sealer::default(), Sealer::default());
     for step in 1..20 {
-        world.fill(step * 97, "test.happened").await;
+        world.fill(step * 97, EventKind::PersonChanged).await;
         let sealer = if step % 3 == 0 { &mut one } else { &mut other };
         assert_eq!(sealer.seal(&world.engine).await.unwrap(), step * 97);
         assert_eq!(
@@ -232,23 +227,23 @@ async fn replicas_that_seal_in_turn_agree() {
 async fn a_log_that_went_back_is_never_signed_again() {
     let (before, shorter, forked) = (world().await, world().await, world().await);
     let mut sealer = Sealer::default();
-    before.fill(20, "test.happened").await;
+    before.fill(20, EventKind::PersonChanged).await;
     sealer.seal(&before.engine).await.unwrap();
     let refused = |result: Result<u64, OpError>, why: &str| {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     };
 
-    shorter.fill(19, "test.happened").await;
+    shorter.fill(19, EventKind::PersonChanged).await;
     refused(sealer.seal(&shorter.engine).await, "rolled back");
     seal::seal_now(&shorter.engine).await.unwrap();
-    shorter.fill(40, "test.happened").await;
+    shorter.fill(40, EventKind::PersonChanged).await;
     refused(sealer.seal(&shorter.engine).await, "rolled back");
 
     // As long as before, but with another history.
-    forked.fill(20, "test.differed").await;
+    forked.fill(20, EventKind::TeamCreated).await;
     seal::seal_now(&forked.engine).await.unwrap();
-    forked.fill(21, "test.differed").await;
+    forked.fill(21, EventKind::TeamCreated).await;
     refused(sealer.seal(&forked.engine).await, "two checkpoints");
     assert_eq!(forked.store.sealed().await.unwrap().unwrap().size, 20);
 }
@@ -256,7 +251,7 @@ async fn a_log_that_went_back_is_never_signed_again() {
 #[tokio::test]
 async fn damaged_sealed_state_is_refused() {
     let world = world().await;
-    world.fill(300, "test.happened").await;
+    world.fill(300, EventKind::PersonChanged).await;
     seal::seal_now(&world.engine).await.unwrap();
     let sealed = world.store.sealed().await.unwrap().unwrap();
     assert!(decode(&sealed).is_ok());
@@ -291,7 +286,7 @@ async fn damaged_sealed_state_is_refused() {
         at: sealed.at,
     };
     assert!(world.store.seal(damage).await.unwrap());
-    world.fill(301, "test.happened").await;
+    world.fill(301, EventKind::PersonChanged).await;
     let error = seal::seal_now(&world.engine).await.unwrap_err().to_string();
     assert!(error.contains("signed root"), "{error}");
 }

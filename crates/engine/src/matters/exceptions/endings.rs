@@ -16,6 +16,7 @@ use tenure_core::request::{Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 
@@ -54,10 +55,7 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
             kernel.allow(caller, Action::Revoke, inventory("exception", id, ""), owns(own))?;
             if proposed {
                 let request = kernel.must::<Request>("request", stored.request).await?;
-                let event = kernel
-                    .event(now, "request.withdrawn", ControlPoint::Request)
-                    .subject(request.id)
-                    .fact("reason", reason);
+                let event = kernel.event(now, EventKind::RequestWithdrawn).subject(request.id).fact("reason", reason);
                 let mut changeset = Changeset::new(caller.actor(), now, event);
                 request::ended(kernel, &mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
                 return Ok(changeset);
@@ -113,7 +111,7 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
             };
             let next = next_look(&exception, now);
             let event = kernel
-                .event(now, "exception.breached", ControlPoint::Suspend)
+                .event(now, EventKind::ExceptionBreached)
                 .subject(id)
                 .subject(subject_of(&exception))
                 .fact("control", &ask.control)
@@ -178,7 +176,7 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
                 control.checked_at = Some(now);
             }
             let event = kernel
-                .event(now, "exception.restored", ControlPoint::Resume)
+                .event(now, EventKind::ExceptionRestored)
                 .subject(id)
                 .subject(subject_of(&exception))
                 .fact("note", &ask.note)
@@ -227,7 +225,7 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
         Plan::Later(at) => return Ok(Some(work::postponed(kernel, claimed, at, now))),
         Plan::Warn(ends) => {
             let event = kernel
-                .event(now, "exception.ending", ControlPoint::Review)
+                .event(now, EventKind::ExceptionEnding)
                 .subject(id)
                 .subject(subject_of(&stored))
                 .fact("ends_at", ends)

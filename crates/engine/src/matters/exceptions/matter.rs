@@ -9,7 +9,8 @@ use tenure_core::request::exception::{CompensatingControl, Exception, ExceptionS
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{ControlPoint, Event};
+use tenure_core::store::event::Event;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::identities::{dormancy, identity_facts};
 use crate::inventory::references;
@@ -66,7 +67,7 @@ pub(crate) async fn fulfil_exception(
         control.checked_at = Some(now);
     }
     let event = kernel
-        .event(now, "exception.granted", ControlPoint::Approve)
+        .event(now, EventKind::ExceptionGranted)
         .subject(id)
         .subject(subject)
         .fact("workflow", request.workflow())
@@ -149,12 +150,12 @@ pub(crate) fn not_proposed(exception: &Exception) -> OpError {
 
 pub(crate) fn over_event(kernel: &Kernel, exception: &Exception, because: &str, now: Timestamp) -> Event {
     let kind = if exception.state == ExceptionState::Expired {
-        "exception.expired"
+        EventKind::ExceptionExpired
     } else {
-        "exception.withdrawn"
+        EventKind::ExceptionWithdrawn
     };
     kernel
-        .event(now, kind, ControlPoint::Revoke)
+        .event(now, kind)
         .subject(exception.id)
         .subject(subject_of(exception))
         .fact("type", exception.kind)

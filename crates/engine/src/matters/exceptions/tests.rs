@@ -6,6 +6,7 @@ use tenure_core::request::exception::BREACH_GRACE;
 use tenure_core::store::changeset::DueChange;
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::Actor;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, Store};
 use tenure_core::store::row::Record;
 
@@ -85,7 +86,7 @@ async fn breached(world: &World) -> (IdentityId, ExceptionId) {
         created_at: now,
     };
     identity.exceptions.push(exception.id);
-    let event = engine.event(now, "test.made", ControlPoint::Change);
+    let event = engine.event(now, EventKind::PersonChanged);
     let mut changeset = Changeset::new(Actor::System { part: "test".into() }, now, event);
     changeset.insert(&identity).insert(&exception);
     let due = DueChange::Set(DueKind::Exception, exception.id.to_string(), next_look(&exception, now));

@@ -9,7 +9,7 @@ use tenure_core::policy::PolicyEngine;
 use tenure_core::policy::set::{InForce, PolicySet, PolicySetState};
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -79,7 +79,7 @@ pub(crate) async fn put_in_force(kernel: &Kernel, changeset: &mut Changeset, set
     set.state = PolicySetState::InForce;
     set.in_force_at = Some(now);
     let event = kernel
-        .event(now, "policy.changed", ControlPoint::Administer)
+        .event(now, EventKind::PolicyChanged)
         .subject(set.id)
         .fact("version", &set.version)
         .fact("replaces", &set.based_on)
@@ -98,7 +98,7 @@ pub(crate) async fn drop_policy(kernel: &Kernel, changeset: &mut Changeset, id: 
         state: PolicySetState::Dropped,
         ..(*stored.value).clone()
     };
-    changeset.event(kernel.event(now, "policy.dropped", ControlPoint::Administer).subject(id));
+    changeset.event(kernel.event(now, EventKind::PolicyDropped).subject(id));
     changeset.replace(&stored, &set);
     Ok(())
 }

@@ -12,6 +12,7 @@ use tenure_core::people::person::{Person, PersonState};
 use tenure_core::people::sign_in::{Passkey, Session, SignInMethod};
 use tenure_core::store::changeset::{Changeset, Spend};
 use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{ListQuery, StoreError};
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_core::store::secret::{Pending, Secret};
@@ -126,7 +127,7 @@ pub async fn finish_passkey_sign_in(kernel: &Kernel, flow: &str, answer: &Authen
 
 async fn sign_in_with(kernel: &Kernel, checked: &Checked, flow: &Flow, now: Timestamp) -> Result<(Changeset, (Pending<String>, Session)), OpError> {
     let event = kernel
-        .event(now, "sign_in.succeeded", ControlPoint::Use)
+        .event(now, EventKind::SignInSucceeded)
         .subject(checked.person.id)
         .subject(checked.passkey.id)
         .fact("method", SignInMethod::Passkey);
@@ -232,7 +233,7 @@ async fn refuse_holder(kernel: &Kernel, passkey: &Passkey, code: &str) {
 async fn suspect_copy(kernel: &Kernel, passkey: &Passkey, flow: Option<&Flow>) {
     let now = kernel.now();
     let event = kernel
-        .event(now, "passkey.copy_suspected", ControlPoint::Use)
+        .event(now, EventKind::PasskeyCopySuspected)
         .subject(passkey.person)
         .subject(passkey.id)
         .fact("counter", passkey.counter);

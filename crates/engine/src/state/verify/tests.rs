@@ -1,7 +1,7 @@
 use tenure_core::base::id::TeamId;
 use tenure_core::people::team::Team;
 use tenure_core::store::changeset::Changeset;
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::state_digest::{DigestChunk, Slot};
 
 use crate::kernel::Kernel;
@@ -25,7 +25,7 @@ async fn verified(engine: &Kernel, extent: Extent) -> (u64, bool) {
 async fn a05_a_digest_of_many_rows_is_written_in_parts_and_counts_while_it_is_whole() {
     let world = world().await;
     let engine = &world.engine;
-    let change = |now| Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+    let change = |now| Changeset::new(system(), now, engine.event(now, EventKind::PersonChanged));
     for first in (0..TEAMS).step_by(usize::try_from(AT_ONCE).unwrap()) {
         let now = engine.now();
         let mut changeset = change(now);

@@ -1,4 +1,4 @@
-//! What a hostile review tried: one person who would get alone what takes two (S-8, S-9, S-10), and renewals by another name.
+//! Attacks by one person who would get alone what takes two (S-8, S-9, S-10), and renewals by another name.
 
 use reqwest::Method;
 use serde_json::{Value, json};

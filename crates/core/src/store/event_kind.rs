@@ -1,0 +1,434 @@
+//! Kinds of events: what can happen, at which control point, and what it does to anybody's authority.
+
+use serde::Serialize;
+
+use crate::store::event::{ControlPoint, Effect};
+
+macro_rules! event_kinds {
+    ($(#[doc = $help:literal] $variant:ident = $text:literal at $control:ident $(does $effect:ident)?;)*) => {
+        /// What happened. Its name stands in the log for ever: a kind is added, never renamed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventKind { $(#[doc = $help] $variant,)* }
+
+        impl EventKind {
+            /// Every kind, in the order of their names.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            /// The name in the log, as `noun.what_was_done`.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
+            /// What the kind says, in a sentence.
+            pub const fn description(self) -> &'static str { match self { $(Self::$variant => $help.trim_ascii(),)* } }
+            /// The kind of this name, if it is one of this version's.
+            pub fn named(name: &str) -> Option<Self> { match name { $($text => Some(Self::$variant),)* _ => None } }
+            /// The control point at which it happens, unless its event says another.
+            pub const fn control(self) -> ControlPoint { match self { $(Self::$variant => ControlPoint::$control,)* } }
+            /// What it does to anybody's authority, where that isn't what its control point does.
+            pub(crate) const fn own_effect(self) -> Option<Effect> {
+                match self { $($(Self::$variant => Some(Effect::$effect),)?)* _ => None }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// Somebody was refused; the facts say what was asked for and why not.
+    AccessRefused = "access.refused" at Use does Notes;
+    /// Refusals of one sort in a minute, counted.
+    AccessRefusedAggregate = "access.refused_aggregate" at Use;
+    /// An application was registered.
+    ApplicationCreated = "application.created" at Administer;
+    /// An application is gone, with whatever lived by it.
+    ApplicationRetired = "application.retired" at Retire;
+    /// An application changed.
+    ApplicationUpdated = "application.updated" at Administer;
+    /// A workload was seen twice at once where its identity is one instance.
+    BindingSecondInstance = "binding.second_instance" at Use;
+    /// A binding of a workload counts no more.
+    BindingSuspended = "binding.suspended" at Suspend;
+    /// A workload proved that it is what its identity is bound to.
+    BindingVerified = "binding.verified" at Issue;
+    /// A cloud account is gone, with whatever lived by it.
+    CloudAccountClosed = "cloud_account.closed" at Retire;
+    /// A cloud account was registered.
+    CloudAccountCreated = "cloud_account.created" at Administer;
+    /// A cloud account changed.
+    CloudAccountUpdated = "cloud_account.updated" at Administer;
+    /// A credential was issued.
+    CredentialIssued = "credential.issued" at Issue;
+    /// One credential was revoked.
+    CredentialRevoked = "credential.revoked" at Revoke;
+    /// The classification of a data domain changed.
+    DataDomainClassified = "data_domain.classified" at Administer;
+    /// A data domain was registered.
+    DataDomainCreated = "data_domain.created" at Administer;
+    /// Risk tiers were derived anew from a data domain.
+    DataDomainTiersDerived = "data_domain.tiers_derived" at Administer;
+    /// What fell due concerned nothing any more.
+    DeadlineDropped = "deadline.dropped" at Administer does Notes;
+    /// What fell due was put off.
+    DeadlinePostponed = "deadline.postponed" at Administer does Notes;
+    /// How many administrators there are changed.
+    DeploymentAdministratorsStated = "deployment.administrators_stated" at Administer;
+    /// The database was restored, and a new epoch began.
+    DeploymentEpochBegun = "deployment.epoch_begun" at Administer;
+    /// An administrator got in again by the root key.
+    DeploymentRecovered = "deployment.recovered" at Administer;
+    /// The deployment was set up.
+    DeploymentSetUp = "deployment.set_up" at Administer;
+    /// The first way to sign in was set up: operator tokens administer no more by themselves.
+    DeploymentSignInSetUp = "deployment.sign_in_set_up" at Administer;
+    /// Somebody decided on a difference between the directory and the people known here.
+    DifferenceDecided = "difference.decided" at Administer;
+    /// The directory differs from the people known here.
+    DifferenceOpened = "difference.opened" at Administer;
+    /// A difference to the directory is gone.
+    DifferenceSettled = "difference.settled" at Administer;
+    /// An environment was registered.
+    EnvironmentCreated = "environment.created" at Administer;
+    /// An environment signs with a new key.
+    EnvironmentKeyRotated = "environment.key_rotated" at Administer;
+    /// Risk tiers were derived anew from an environment.
+    EnvironmentTiersDerived = "environment.tiers_derived" at Administer;
+    /// An environment changed.
+    EnvironmentUpdated = "environment.updated" at Administer;
+    /// An exception is in force.
+    ExceptionActivated = "exception.activated" at Approve;
+    /// A compensating control of an exception failed.
+    ExceptionBreached = "exception.breached" at Suspend;
+    /// An exception ends soon.
+    ExceptionEnding = "exception.ending" at Review;
+    /// An exception ended.
+    ExceptionExpired = "exception.expired" at Revoke;
+    /// An exception was granted, for when it begins.
+    ExceptionGranted = "exception.granted" at Approve;
+    /// An exception was asked for.
+    ExceptionProposed = "exception.proposed" at Request;
+    /// A compensating control works again.
+    ExceptionRestored = "exception.restored" at Resume;
+    /// An exception was taken back.
+    ExceptionWithdrawn = "exception.withdrawn" at Revoke;
+    /// A finding was opened.
+    FindingOpened = "finding.opened" at Review;
+    /// A finding was resolved.
+    FindingResolved = "finding.resolved" at Review;
+    /// What a finding says was seen again.
+    FindingSeenAgain = "finding.seen_again" at Review;
+    /// A grant of an identity ended in time.
+    GrantExpired = "grant.expired" at Revoke;
+    /// An identity was granted an entitlement.
+    GrantOpened = "grant.opened" at Approve;
+    /// A grant of an identity was revoked.
+    GrantRevoked = "grant.revoked" at Revoke;
+    /// An identity was activated.
+    IdentityActivated = "identity.activated" at Approve;
+    /// An identity authenticated.
+    IdentityAuthenticated = "identity.authenticated" at Use;
+    /// The charter of an identity that lives was changed.
+    IdentityCharterChanged = "identity.charter_changed" at Change;
+    /// The charter of an identity that doesn't live yet was written.
+    IdentityCharterWritten = "identity.charter_written" at Change;
+    /// An identity that was never active was closed.
+    IdentityClosed = "identity.closed" at Retire;
+    /// An identity was left less than it had.
+    IdentityNarrowed = "identity.narrowed" at Change;
+    /// An identity's proof came from another environment than its own.
+    IdentityOutOfEnvironment = "identity.out_of_environment" at Use;
+    /// An identity is outside its vendor's contract.
+    IdentityOutsideContract = "identity.outside_contract" at Suspend;
+    /// What is wrong with an identity was looked for.
+    IdentityPostureChecked = "identity.posture_checked" at Review;
+    /// An identity was registered.
+    IdentityRegistered = "identity.registered" at Request;
+    /// An identity can't be renewed.
+    IdentityRenewalRefused = "identity.renewal_refused" at Renew;
+    /// An identity got a later end.
+    IdentityRenewed = "identity.renewed" at Renew;
+    /// A cause of an identity's suspension is gone.
+    IdentityResumed = "identity.resumed" at Resume;
+    /// An identity is retired.
+    IdentityRetired = "identity.retired" at Retire;
+    /// An identity is on its way out.
+    IdentityRetiring = "identity.retiring" at Retire;
+    /// An identity was put before its approvers.
+    IdentitySubmitted = "identity.submitted" at Request;
+    /// An identity was suspended.
+    IdentitySuspended = "identity.suspended" at Suspend;
+    /// An identity did what it was for.
+    IdentityTaskCompleted = "identity.task_completed" at Retire;
+    /// An identity is of another risk tier.
+    IdentityTierChanged = "identity.tier_changed" at Change;
+    /// A transfer came to its end.
+    IdentityTransferClosed = "identity.transfer_closed" at Transfer;
+    /// An identity was offered to somebody, who declined.
+    IdentityTransferDeclined = "identity.transfer_declined" at Transfer;
+    /// Nobody took an identity in time.
+    IdentityTransferLapsed = "identity.transfer_lapsed" at Transfer;
+    /// An identity was offered to another owner.
+    IdentityTransferOffered = "identity.transfer_offered" at Transfer;
+    /// The owner of an identity left: somebody has to take it.
+    IdentityTransferOpened = "identity.transfer_opened" at Transfer;
+    /// An identity is offered to the next who may take it.
+    IdentityTransferPassedOn = "identity.transfer_passed_on" at Transfer;
+    /// An identity has another owner.
+    IdentityTransferred = "identity.transferred" at Transfer does Enables;
+    /// An invitation was confirmed by a second person.
+    InvitationConfirmed = "invitation.confirmed" at Administer;
+    /// A person was invited to sign in.
+    InvitationMade = "invitation.made" at Administer;
+    /// An invitation was revoked.
+    InvitationRevoked = "invitation.revoked" at Revoke;
+    /// An external issuer is trusted.
+    IssuerActivated = "issuer.activated" at Administer;
+    /// An external issuer was proposed.
+    IssuerProposed = "issuer.proposed" at Administer;
+    /// An external issuer is trusted no more.
+    IssuerRemoved = "issuer.removed" at Revoke;
+    /// A join token was made.
+    JoinTokenCreated = "join_token.created" at Issue;
+    /// A workload's key was enrolled.
+    KeyEnrolled = "key.enrolled" at Issue;
+    /// A key that belongs to one identity was presented for another.
+    KeyPresentedForAnother = "key.presented_for_another" at Use;
+    /// A checkpoint kept outside contradicts the log.
+    LogContradicted = "log.contradicted" at Review;
+    /// A place outside doesn't take checkpoints.
+    LogPlaceFailed = "log.place_failed" at Review;
+    /// A place outside takes checkpoints again.
+    LogPlaceRecovered = "log.place_recovered" at Review;
+    /// The naming standard of a kind was set.
+    NamingStandardSet = "naming_standard.set" at Administer;
+    /// A business need ended.
+    NeedClosed = "need.closed" at Suspend;
+    /// A business need was registered.
+    NeedCreated = "need.created" at Administer;
+    /// A business need changed.
+    NeedUpdated = "need.updated" at Administer;
+    /// Identities were stopped since their business need ended.
+    NeedWorkedOff = "need.worked_off" at Suspend;
+    /// Notices were delivered, or are to be tried again.
+    NoticesSettled = "notices.settled" at Administer;
+    /// A channel of notices begins here.
+    NoticesStarted = "notices.started" at Administer;
+    /// A channel has read on in the log.
+    NoticesTaken = "notices.taken" at Administer;
+    /// An operator token was made.
+    OperatorTokenCreated = "operator_token.created" at Administer;
+    /// An operator token was revoked.
+    OperatorTokenRevoked = "operator_token.revoked" at Revoke;
+    /// Records are left without an owner who is there.
+    OwnershipLeftBehind = "ownership.left_behind" at Transfer;
+    /// Nobody has taken records over in time.
+    OwnershipOverdue = "ownership.overdue" at Transfer;
+    /// Records without an owner who is there were looked for.
+    OwnershipSwept = "ownership.swept" at Transfer;
+    /// A package of access was written.
+    PackageWritten = "package.written" at Administer;
+    /// A passkey's counter went back: there may be a copy.
+    PasskeyCopySuspected = "passkey.copy_suspected" at Use;
+    /// A passkey was removed.
+    PasskeyRemoved = "passkey.removed" at Revoke;
+    /// A directory's people were read in.
+    PeopleImported = "people.imported" at Administer;
+    /// A person changed.
+    PersonChanged = "person.changed" at Change;
+    /// A person was asked for.
+    PersonCreated = "person.created" at Request;
+    /// A person left.
+    PersonDeparted = "person.departed" at Retire;
+    /// A person's departure waits for somebody to confirm it.
+    PersonDepartureWaits = "person.departure_waits" at Suspend;
+    /// A person's values were erased.
+    PersonErased = "person.erased" at Administer;
+    /// The identities of somebody who left were sorted to whom they go.
+    PersonIdentitiesSorted = "person.identities_sorted" at Transfer;
+    /// A person is active again.
+    PersonResumed = "person.resumed" at Resume;
+    /// A person has other roles.
+    PersonRolesChanged = "person.roles_changed" at Administer;
+    /// A person begins.
+    PersonStarted = "person.started" at Approve;
+    /// A person was suspended.
+    PersonSuspended = "person.suspended" at Suspend;
+    /// A person's grant ended in time.
+    PersonGrantExpired = "person_grant.expired" at Revoke;
+    /// A person was granted access.
+    PersonGrantOpened = "person_grant.opened" at Approve;
+    /// A person's grant was revoked.
+    PersonGrantRevoked = "person_grant.revoked" at Revoke;
+    /// A person's grant began.
+    PersonGrantStarted = "person_grant.started" at Approve;
+    /// Another policy set is in force.
+    PolicyChanged = "policy.changed" at Administer;
+    /// A proposed policy set was dropped.
+    PolicyDropped = "policy.dropped" at Administer;
+    /// A policy set was proposed.
+    PolicyProposed = "policy.proposed" at Request;
+    /// A removal was confirmed by a second person.
+    RemovalConfirmed = "removal.confirmed" at Suspend;
+    /// A removal is done.
+    RemovalDone = "removal.done" at Retire;
+    /// A removal put what it concerns on hold.
+    RemovalHeld = "removal.held" at Suspend;
+    /// A removal was raised.
+    RemovalRaised = "removal.raised" at Suspend;
+    /// A removal was called off, and what it held released.
+    RemovalReleased = "removal.released" at Resume;
+    /// A removal retires what it held.
+    RemovalRetiring = "removal.retiring" at Retire;
+    /// A removal waits for somebody to confirm it.
+    RemovalWaiting = "removal.waiting" at Suspend;
+    /// A removal went one step on.
+    RemovalWorkedOn = "removal.worked_on" at Retire;
+    /// The people of a removal group were counted.
+    RemovalGroupChecked = "removal_group.checked" at Transfer;
+    /// A removal group has nobody left.
+    RemovalGroupEmpty = "removal_group.empty" at Transfer;
+    /// A removal group has had nobody for too long.
+    RemovalGroupOverdue = "removal_group.overdue" at Transfer;
+    /// A request was changed by who asked.
+    RequestAmended = "request.amended" at Change;
+    /// The answer to a request with an idempotency key was kept.
+    RequestAnswered = "request.answered" at Administer;
+    /// A request was approved.
+    RequestApproved = "request.approved" at Approve;
+    /// An identity was told of the answer to its request.
+    RequestCalledBack = "request.called_back" at Use;
+    /// A request was denied.
+    RequestDenied = "request.denied" at Approve;
+    /// A request was told to others, since nobody answered.
+    RequestEscalated = "request.escalated" at Approve;
+    /// What a request asked for is so.
+    RequestFulfilled = "request.fulfilled" at Approve;
+    /// A request came to nothing in time.
+    RequestLapsed = "request.lapsed" at Approve;
+    /// A request was opened.
+    RequestOpened = "request.opened" at Request;
+    /// An identity asked for the answer to its request.
+    RequestPolled = "request.polled" at Use;
+    /// An identity took the answer to its request.
+    RequestRedeemed = "request.redeemed" at Issue;
+    /// The approvers of a request were reminded.
+    RequestReminded = "request.reminded" at Approve;
+    /// What a request was approved for begins.
+    RequestStarted = "request.started" at Approve;
+    /// One of several approvers voted.
+    RequestVoted = "request.voted" at Approve;
+    /// A request was withdrawn by who asked.
+    RequestWithdrawn = "request.withdrawn" at Request;
+    /// A resource was registered.
+    ResourceCreated = "resource.created" at Administer;
+    /// Tokens for a resource are signed by another algorithm.
+    ResourceSigningChanged = "resource.signing_changed" at Administer;
+    /// Risk tiers were derived anew from a resource.
+    ResourceTiersDerived = "resource.tiers_derived" at Administer;
+    /// A resource changed.
+    ResourceUpdated = "resource.updated" at Administer;
+    /// A review was answered.
+    ReviewAnswered = "review.answered" at Review;
+    /// A review was closed, since what it is about ended.
+    ReviewClosed = "review.closed" at Review;
+    /// Nobody answered a review in time.
+    ReviewLapsed = "review.lapsed" at Review;
+    /// A review was opened.
+    ReviewOpened = "review.opened" at Review;
+    /// An open review says what changed meanwhile.
+    ReviewRefreshed = "review.refreshed" at Review;
+    /// What a revocation comes to was checked at its points.
+    RevocationChecked = "revocation.checked" at Revoke;
+    /// Whatever was issued to a scope until now counts no more.
+    ScopeCut = "scope.cut" at Revoke;
+    /// A scope was put on hold.
+    ScopeHeld = "scope.held" at Suspend;
+    /// A hold was lifted.
+    ScopeReleased = "scope.released" at Resume;
+    /// A session was ended by somebody.
+    SessionRevoked = "session.revoked" at Revoke;
+    /// A person's session began.
+    SessionStarted = "session.started" at Use;
+    /// A way to sign in was bound to a person.
+    SignInBound = "sign_in.bound" at Administer;
+    /// All sign-ins and sessions of a person ended.
+    SignInEnded = "sign_in.ended" at Revoke;
+    /// A person signed in.
+    SignInSucceeded = "sign_in.succeeded" at Use;
+    /// A provider of sign-ins is trusted.
+    SignInProviderActivated = "sign_in_provider.activated" at Administer;
+    /// A provider of sign-ins was proposed.
+    SignInProviderProposed = "sign_in_provider.proposed" at Administer;
+    /// A provider of sign-ins is trusted no more.
+    SignInProviderRemoved = "sign_in_provider.removed" at Revoke;
+    /// Signals of no interest in a minute, counted.
+    SignalIgnored = "signal.ignored" at Use;
+    /// A signal was taken.
+    SignalReceived = "signal.received" at Request;
+    /// What a signal says was acted on.
+    SignalWorkedOff = "signal.worked_off" at Change;
+    /// A source of signals is trusted.
+    SourceActivated = "source.activated" at Administer;
+    /// A source of signals has a new key.
+    SourceKeyRotated = "source.key_rotated" at Administer;
+    /// A source of signals was proposed.
+    SourceProposed = "source.proposed" at Administer;
+    /// A source of signals is trusted no more.
+    SourceRemoved = "source.removed" at Revoke;
+    /// A source of signals changed.
+    SourceUpdated = "source.updated" at Administer;
+    /// A digest of every row is being made.
+    StateDigestBegun = "state.digest_begun" at Review;
+    /// A digest of every row was made.
+    StateDigested = "state.digested" at Review;
+    /// Every row was held against the log.
+    StateVerified = "state.verified" at Review;
+    /// A team was registered.
+    TeamCreated = "team.created" at Administer;
+    /// A template of identities changed.
+    TemplateChanged = "template.changed" at Administer;
+    /// What a vendor's contract allows was applied to its identities.
+    VendorContractApplied = "vendor.contract_applied" at Administer;
+    /// A vendor was registered.
+    VendorCreated = "vendor.created" at Administer;
+    /// A vendor's contract ended.
+    VendorEnded = "vendor.ended" at Revoke;
+    /// A vendor changed.
+    VendorUpdated = "vendor.updated" at Administer;
+    /// A workload is no longer what its identity is bound to.
+    WorkloadMover = "workload.mover" at Suspend;
+}
+
+impl std::fmt::Display for EventKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_again_and_in_order() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::named(kind.as_str()), Some(*kind));
+            let (noun, done) = kind.as_str().split_once('.').unwrap();
+            assert!(
+                [noun, done].iter().all(|part| part.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())),
+                "{kind}"
+            );
+        }
+        assert!(EventKind::ALL.is_sorted_by(|a, b| a.as_str() < b.as_str()));
+        assert_eq!(EventKind::named("identity.imagined"), None);
+    }
+
+    #[test]
+    fn the_reference_names_every_kind() {
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/events.md")).unwrap();
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let row = |kind: &EventKind| format!("| `{kind}` | {} | {} |", kind.control().as_str(), kind.description());
+        assert_eq!(rows, EventKind::ALL.iter().map(row).collect::<Vec<_>>());
+    }
+}

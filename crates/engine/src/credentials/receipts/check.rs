@@ -1,0 +1,367 @@
+//! The check of a receipt: the identities that its revocation concerned are looked at in batches, and what was issued before has to be refused wherever it
+//! would be used.
+//!
+//! A step looks at one batch and is committed with how far it has come, so that a scope of any size is worked through under short leases, whoever goes on.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use tenure_core::base::id::{CredentialId, IdentityId, ResourceId};
+use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::credential::Credential;
+use tenure_core::credential::receipt::{Point, PointState, Progress, Receipt, Returning, Target};
+use tenure_core::identity::scope::Scope;
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
+use tenure_core::inventory::resource::{Resource, Verification};
+use tenure_core::store::port::ListQuery;
+use tenure_core::store::row::{Position, RowKind, Stored};
+use tenure_log::Leaf;
+
+use crate::credentials::liveness;
+use crate::credentials::receipts::{plan, view};
+use crate::kernel::counters::count;
+use crate::kernel::error::OpError;
+use crate::kernel::query::{self, Altered};
+use crate::kernel::{Kernel, keys};
+
+/// Identities that one step looks at: far fewer than a lease would allow.
+const BATCH: u16 = 200;
+/// Identities among whose credentials a live one is looked for, as the positive control.
+const CONTROL_IDENTITIES: u16 = 64;
+/// Identities that could come back by themselves that a receipt names.
+const RETURNING: usize = 100;
+/// Enforcement points of a resource that a receipt names.
+const ENFORCEMENT_POINTS: usize = 100;
+/// What the points of a signed receipt take at most, in bytes of JSON: beyond, their digest is signed in their place, since no verifier takes
+/// a receipt of any size.
+const SIGNED_POINTS: usize = 512 * 1024;
+
+/// The receipt after the next batch; with each point checked and, if all have answered, signed, after the last one.
+pub(super) async fn step(kernel: &Kernel, stored: &Stored<Receipt>, now: Timestamp) -> Result<Receipt, OpError> {
+    let mut receipt = (*stored.value).clone();
+    let begun = receipt.progress.take();
+    if begun.is_none() {
+        count(&kernel.counters.receipts);
+        receipt.position = Some(stored.created);
+        receipt.in_force_at = committed_at(kernel, stored.created).await?.unwrap_or(receipt.in_force_at);
+        receipt.attempts += 1;
+        receipt.points.clear();
+        receipt.returning = Some(Returning::default());
+    }
+    let (batch, next) = next_batch(kernel, &receipt.target, begun.as_ref()).await?;
+    let mut check = Check::new(receipt, begun);
+    for identity in &batch {
+        check.look(kernel, identity, now).await?;
+    }
+    match next {
+        Some(after) => Ok(check.paused(after)),
+        None => check.finished(kernel, now).await,
+    }
+}
+
+/// A check that is under way.
+struct Check {
+    receipt: Receipt,
+    points: BTreeMap<ResourceId, Point>,
+    identities: u64,
+    longest_life: Span,
+    returning: Returning,
+    /// Scopes that were looked at in this step, and whether they are on hold.
+    held: BTreeMap<Scope, bool>,
+}
+
+impl Check {
+    fn new(mut receipt: Receipt, begun: Option<Progress>) -> Self {
+        let points = std::mem::take(&mut receipt.points);
+        let (identities, longest_life) = begun.map_or((0, Span::default()), |begun| (begun.identities, begun.longest_life));
+        Self {
+            points: points.into_iter().map(|point| (point.resource, point)).collect(),
+            identities,
+            longest_life,
+            returning: receipt.returning.take().unwrap_or_default(),
+            held: BTreeMap::new(),
+            receipt,
+        }
+    }
+
+    async fn look(&mut self, kernel: &Kernel, identity: &Stored<Identity>, now: Timestamp) -> Result<(), OpError> {
+        self.identities += 1;
+        if let Ok(charter) = identity.complete_charter() {
+            self.longest_life = self.longest_life.max(charter.credential_ttl);
+        }
+        for id in resources_of(kernel, &self.receipt.target, identity).await? {
+            if !self.points.contains_key(&id) {
+                let Some(resource) = kernel.one::<Resource>(id).await? else { continue };
+                self.points.insert(id, unanswered(&resource));
+            }
+            let is_open = |point: &Point| point.verification == Verification::Online && point.outcome == PointState::Requested;
+            if self.points.get(&id).is_some_and(is_open)
+                && let Some(outcome) = answer(kernel, &self.receipt, id, identity, now).await?
+                && let Some(point) = self.points.get_mut(&id)
+            {
+                point.outcome = outcome;
+            }
+        }
+        self.note_return(kernel, identity, now).await
+    }
+
+    /// Notes what can get new credentials by itself: a revocation ends what was issued, and forbids nothing afterwards.
+    async fn note_return(&mut self, kernel: &Kernel, identity: &Identity, now: Timestamp) -> Result<(), OpError> {
+        let ended = identity.charter.expires_at.is_none_or(|end| now >= end);
+        if identity.state != IdentityState::Active || ended || identity.bindings.is_empty() {
+            return Ok(());
+        }
+        for membership in &identity.memberships {
+            let on_hold = match self.held.get(&membership.scope) {
+                Some(held) => *held,
+                None => {
+                    let found = query::hold_on(kernel, &membership.scope).await?.is_some();
+                    self.held.insert(membership.scope.clone(), found);
+                    found
+                }
+            };
+            if on_hold {
+                return Ok(());
+            }
+        }
+        self.returning.count = self.returning.count.saturating_add(1);
+        if self.returning.identities.len() < RETURNING {
+            self.returning.identities.push(identity.id);
+        }
+        Ok(())
+    }
+
+    /// The receipt, to be gone on with behind an identity.
+    fn paused(self, after: String) -> Receipt {
+        Receipt {
+            points: self.points.into_values().collect(),
+            progress: Some(Progress {
+                after,
+                identities: self.identities,
+                longest_life: self.longest_life,
+            }),
+            returning: Some(self.returning),
+            ..self.receipt
+        }
+    }
+
+    async fn finished(self, kernel: &Kernel, now: Timestamp) -> Result<Receipt, OpError> {
+        let longest = longest_acceptance(kernel, &self.receipt, self.longest_life).await?;
+        let mut points = Vec::with_capacity(self.points.len());
+        for mut point in self.points.into_values() {
+            (point.enforcement_points, point.more_enforcement_points) = enforcement_points(kernel, point.resource).await?;
+            point.outcome = match (point.verification, point.outcome) {
+                (Verification::Offline, _) => PointState::AcceptedUntil { until: longest },
+                (Verification::Online, PointState::Requested) => PointState::NothingLive { at: now },
+                (Verification::Online, answered) => answered,
+            };
+            points.push(point);
+        }
+        let mut receipt = Receipt {
+            points,
+            returning: Some(self.returning),
+            ..self.receipt
+        };
+        if plan::is_answered(&receipt) {
+            receipt.signed = None;
+            receipt.signed = Some(signed(kernel, &receipt).await?);
+        }
+        Ok(receipt)
+    }
+}
+
+pub(super) async fn signed(kernel: &Kernel, receipt: &Receipt) -> Result<String, OpError> {
+    let keys = keys::deployment_keys(kernel).await?;
+    let serde_json::Value::Object(mut statement) = serde_json::to_value(view(receipt)).map_err(|e| OpError::Internal(e.to_string()))? else {
+        return Err(OpError::Internal("a receipt is no object".into()));
+    };
+    let points = serde_json::to_vec(&receipt.points).map_err(|e| OpError::Internal(e.to_string()))?;
+    if points.len() > SIGNED_POINTS {
+        statement.remove("points");
+        statement.insert("points_count".into(), receipt.points.len().into());
+        let digest: String = Sha256::digest(&points).iter().map(|byte| format!("{byte:02x}")).collect();
+        statement.insert("points_sha256".into(), digest.into());
+    }
+    keys.receipt.sign(&statement).map_err(|e| OpError::Internal(e.to_string()))
+}
+
+fn unanswered(resource: &Resource) -> Point {
+    Point {
+        resource: resource.id,
+        verification: resource.verification,
+        enforcement_points: Vec::new(),
+        more_enforcement_points: false,
+        outcome: PointState::Requested,
+    }
+}
+
+/// The time that the log gives a position: when a revocation was in force.
+async fn committed_at(kernel: &Kernel, position: Position) -> Result<Option<Timestamp>, OpError> {
+    let entries = kernel.store.entries(position.index, 1).await?;
+    Ok(entries
+        .first()
+        .and_then(|entry| Leaf::parse(&entry.leaf).ok())
+        .map(|leaf| Timestamp::from_micros(leaf.at)))
+}
+
+/// The next identities that a revocation concerned, and behind which to go on if there may be more.
+async fn next_batch(kernel: &Kernel, target: &Target, begun: Option<&Progress>) -> Result<(Vec<Stored<Identity>>, Option<String>), OpError> {
+    let term = match target {
+        Target::Credential(id) => {
+            let Some(credential) = kernel.one::<Credential>(id).await? else {
+                return Ok((Vec::new(), None));
+            };
+            return Ok((kernel.one::<Identity>(credential.identity).await?.into_iter().collect(), None));
+        }
+        Target::Scope(Scope::Identity(id)) => return Ok((kernel.one::<Identity>(id).await?.into_iter().collect(), None)),
+        Target::Scope(Scope::Owner(id)) => format!("owner={id}"),
+        Target::Scope(Scope::Application(id)) => format!("application={id}"),
+        Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
+        Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
+        Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
+    };
+    let query = ListQuery {
+        kind: RowKind::Identity,
+        terms: vec![term],
+        after: begun.map(|begun| begun.after.clone()),
+        limit: BATCH,
+    };
+    let listing = kernel.listing::<Identity>(&query).await?;
+    let next = listing.next.clone();
+    // A receipt says nothing of what can't be read.
+    Ok((listing.whole()?, next))
+}
+
+/// The resources at which something that was issued to an identity and is revoked now would be used.
+async fn resources_of(kernel: &Kernel, target: &Target, identity: &Identity) -> Result<Vec<ResourceId>, OpError> {
+    if let Target::Credential(id) = target {
+        return Ok(kernel.one::<Credential>(id).await?.map(|credential| credential.resource).into_iter().collect());
+    }
+    let scope = identity.charter.scope.iter();
+    let mut resources: Vec<ResourceId> = scope.filter_map(|entitlement| entitlement.resource.parse().ok()).collect();
+    resources.sort_unstable();
+    resources.dedup();
+    Ok(resources)
+}
+
+/// The active enforcement points of a resource, the first of them by name, and whether there are more.
+async fn enforcement_points(kernel: &Kernel, resource: ResourceId) -> Result<(Vec<IdentityId>, bool), OpError> {
+    let mut named = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let terms = enforcer_terms(&resource.to_string());
+        let listing = kernel.listing_by_any::<Identity>(&terms, &[], after.as_deref(), BATCH, Altered::Fails).await?;
+        after.clone_from(&listing.next);
+        for identity in listing.whole()?.iter().filter(|identity| identity.state == IdentityState::Active) {
+            if named.len() >= ENFORCEMENT_POINTS {
+                return Ok((named, true));
+            }
+            named.push(identity.id);
+        }
+        if after.is_none() {
+            return Ok((named, false));
+        }
+    }
+}
+
+/// Until when offline verifiers may accept what they have seen signed.
+async fn longest_acceptance(kernel: &Kernel, receipt: &Receipt, longest_life: Span) -> Result<Timestamp, OpError> {
+    if let Target::Credential(id) = receipt.target
+        && let Some(credential) = kernel.one::<Credential>(id).await?
+    {
+        return Ok(credential.expires_at);
+    }
+    Ok(receipt.in_force_at.plus(longest_life))
+}
+
+/// What a resource's enforcement points answer to a credential that an identity had there when this was revoked; nothing if it had none that lives.
+/// Those that ask Tenure get the answer that is asked for here, by the same code, with a credential that was issued before and with one that is alive.
+async fn answer(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, identity: &Identity, now: Timestamp) -> Result<Option<PointState>, OpError> {
+    let before = receipt.position.unwrap_or_default();
+    let Some(known) = kernel.know(identity.id).await? else { return Ok(None) };
+    // Only a credential that this revocation killed proves it: not one that was dead before.
+    let alive_before = |credential: &Stored<Credential>| match receipt.target {
+        Target::Credential(id) => credential.id == id,
+        Target::Scope(ref scope) => {
+            before.is_after(credential.created)
+                && receipt.previous.is_none_or(|previous| credential.created.is_after(previous))
+                && credential.revoked_at.is_none()
+                && !known.identity.memberships.iter().zip(&known.cuts).any(|(membership, cut)| {
+                    membership.scope != *scope
+                        && cut.as_ref().is_some_and(|cut| {
+                            before.is_after(cut.position) && cut.position.is_after(membership.joined) && cut.position.is_after(credential.created)
+                        })
+                })
+        }
+    };
+    let is_probe = |credential: &Stored<Credential>| credential.resource == resource && alive_before(credential);
+    let Some(probe) = find_credential(kernel, identity, now, is_probe).await? else {
+        return Ok(None);
+    };
+    Ok(Some(match liveness::held(kernel, probe.id, now).await?.map(|held| held.status) {
+        Some(Err(reason)) => PointState::Refused {
+            at: kernel.now(),
+            probe: probe.id,
+            reason: reason.code().to_owned(),
+            control: control(kernel, resource, probe.id, now).await?,
+        },
+        Some(Ok(())) => PointState::Unproven {
+            at: now,
+            why: format!("the credential {} was accepted", probe.id),
+        },
+        None => PointState::Unproven {
+            at: now,
+            why: format!("the credential {} could not be checked", probe.id),
+        },
+    }))
+}
+
+/// A credential for the same resource that is alive and accepted now.
+async fn control(kernel: &Kernel, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
+    let terms = vec!["state=active".into()];
+    let (identities, _) = kernel.listed::<Identity>(RowKind::Identity, terms, None, CONTROL_IDENTITIES).await?;
+    for identity in identities {
+        let is_control = |credential: &Stored<Credential>| credential.resource == resource && credential.id != refused && credential.revoked_at.is_none();
+        let found = match find_credential(kernel, &identity, now, is_control).await {
+            Ok(Some(found)) => found,
+            // Whose credentials can't be read is no control, and spoils nobody else's receipt.
+            Ok(None) | Err(OpError::Internal(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        if liveness::held(kernel, found.id, now).await?.is_none_or(|held| held.status.is_err()) {
+            continue;
+        }
+        return Ok(Some(found.id));
+    }
+    Ok(None)
+}
+
+/// A credential of an identity that has not ended and passes the test; those that can't have ended are looked at first.
+async fn find_credential(
+    kernel: &Kernel,
+    identity: &Identity,
+    now: Timestamp,
+    test: impl Fn(&Stored<Credential>) -> bool,
+) -> Result<Option<Stored<Credential>>, OpError> {
+    let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
+    let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
+    loop {
+        let terms = vec![format!("identity={}", identity.id)];
+        let query = ListQuery {
+            kind: RowKind::Credential,
+            terms,
+            after,
+            limit: 64,
+        };
+        let listing = kernel.listing::<Credential>(&query).await?;
+        after = listing.next.clone();
+        // A receipt says nothing of what can't be read.
+        let mut credentials = listing.whole()?.into_iter();
+        if let Some(found) = credentials.find(|credential| now < credential.expires_at && test(credential)) {
+            return Ok(Some(found));
+        }
+        if after.is_none() {
+            return Ok(None);
+        }
+    }
+}
