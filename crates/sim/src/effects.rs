@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tenure_core::base::id::IdentityId;
 use tenure_core::identity::{Identity, IdentityState};
 use tenure_core::people::person::{Person, Role};
-use tenure_core::signal::removal::{Removal, RemovalState};
+use tenure_core::signal::removal::{Because, Removal, RemovalState};
 use tenure_core::signal::{Effect, Heard, Signal, SignalState};
 use tenure_core::store::changeset::{Changeset, Put};
 use tenure_core::store::event::Actor;
@@ -129,14 +129,16 @@ fn removed(changeset: &Changeset, put: &Put, before: &Dump) -> Result<(), Broken
     Ok(())
 }
 
-/// What waits is held because somebody of security said so, and never by itself.
+/// What waits is held because somebody of security said so, or because its owner or an administrator raised the same by hand; never by itself.
 fn confirmed(changeset: &Changeset, before: &Dump, new: &Removal) -> Result<(), Broken> {
-    let by = match changeset.actor {
-        Actor::Person { id, .. } if new.confirmed_by == Some(id) => record::<Person>(before, &RowKey::new(RowKind::Person, id)),
-        _ => None,
-    };
-    if by.is_some_and(|person| person.holds(Role::Security)) {
-        return Ok(());
+    if let Actor::Person { id, .. } = changeset.actor
+        && let Some(person) = record::<Person>(before, &RowKey::new(RowKind::Person, id))
+    {
+        let confirmed = new.confirmed_by == Some(id) && person.holds(Role::Security);
+        let may_raise = new.owner == Some(id) || person.holds(Role::Security) || person.holds(Role::Administrator);
+        if confirmed || new.because == Because::Person(id) && may_raise {
+            return Ok(());
+        }
     }
     Err(("s12", format!("{} waited, and {:?} had it held", new.id, changeset.actor)))
 }

@@ -162,13 +162,14 @@ impl World {
         let (security, owner) = (security.id, owner.id);
         let team = NewTeam { name: "removers".into() };
         let removers = done("create a team", person::create_team(&engine, &admin, team))?.record.id;
-        for person in [made.person.id, second] {
+        for person in [second, made.person.id] {
             let teams = PersonChange {
                 teams: Some(vec![removers]),
                 ..PersonChange::default()
             };
             done("join a team", person::change_person(&engine, &admin, person, teams))?;
         }
+        let admin = done("sign in again", caller::still(&engine, &admin))?;
         for (environment, production) in [("prod", true), ("dev", false)] {
             done(
                 "create an environment",

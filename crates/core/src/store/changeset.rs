@@ -3,7 +3,7 @@
 use crate::base::id::EventId;
 use crate::base::time::Timestamp;
 use crate::store::due::DueKind;
-use crate::store::event::{Actor, Effect, Event, Unwritable};
+use crate::store::event::{Actor, Author, Effect, Event, Unwritable};
 use crate::store::row::{Record, RowKey, RowKind, Stored};
 
 /// What must still be so when the commit happens.
@@ -76,6 +76,8 @@ pub struct Changeset {
     pub id: EventId,
     /// Who does it.
     pub actor: Actor,
+    /// The revision of the actor's own row at which they were authenticated, if they called.
+    pub as_of: Option<u64>,
     /// The time it was decided with.
     pub at: Timestamp,
     /// What happened; never empty.
@@ -101,10 +103,12 @@ pub struct Changeset {
 
 impl Changeset {
     /// A changeset with its first event: there is no change without its record.
-    pub fn new(actor: Actor, at: Timestamp, event: Event) -> Self {
+    pub fn new(author: impl Into<Author>, at: Timestamp, event: Event) -> Self {
+        let Author { actor, as_of } = author.into();
         Self {
             id: event.id,
             actor,
+            as_of,
             at,
             events: vec![event],
             expects: Vec::new(),

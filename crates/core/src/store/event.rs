@@ -46,6 +46,22 @@ pub enum Actor {
     Stranger,
 }
 
+/// Who makes a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// Who it is, as the log names them.
+    pub actor: Actor,
+    /// The revision of their own row at which they were authenticated: what they may was judged by it, so the change is made only while it stands.
+    /// None of what Tenure does by itself.
+    pub as_of: Option<u64>,
+}
+
+impl From<Actor> for Author {
+    fn from(actor: Actor) -> Self {
+        Self { actor, as_of: None }
+    }
+}
+
 /// The named control points that human and non-human paths share (R43).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

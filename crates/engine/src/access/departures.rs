@@ -110,7 +110,7 @@ pub async fn suspend_person(kernel: &Kernel, caller: &Caller, id: PersonId, reas
                 .subject(id)
                 .fact("workflow", SUSPENSION)
                 .fact("reason", reason);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             changeset.replace(&stored, &person);
             leavers::leave_behind(kernel, &mut changeset, &person, now).await?;
             Ok((changeset, person))
@@ -169,7 +169,7 @@ pub async fn resume_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
                 .fact("suspensions_left", person.suspension.as_ref().map_or(0, |left| left.placers().count()))
                 .fact("policies", answer.policies())
                 .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             fresh.expect(&mut changeset);
             changeset.replace(&stored, &person);
             if back {
@@ -198,7 +198,7 @@ pub async fn depart_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
         let now = kernel.now();
         let stored = kernel.must::<Person>("person", id).await?;
         let event = departed_event(kernel, id, "by_hand", now).fact("reason", reason);
-        let mut changeset = Changeset::new(caller.actor(), now, event);
+        let mut changeset = Changeset::new(caller.author(), now, event);
         let person = depart(kernel, &mut changeset, &stored, (*stored.value).clone(), now).await?;
         let departure = departure_of(&changeset, person, stored.revision + 1)?;
         Ok((changeset, departure))
@@ -307,7 +307,7 @@ pub async fn erase_person(kernel: &Kernel, caller: &Caller, id: PersonId) -> Res
                 ..(*stored.value).clone()
             };
             let event = kernel.event(now, EventKind::PersonErased).subject(id);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             changeset.replace(&stored, &person);
             changeset.erase.push(id.to_string());
             Ok((changeset, person))

@@ -255,7 +255,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
         let event = departures::departed_event(kernel, person.id, "source", now)
             .fact("source", &ask.source)
             .fact("ends_at", person.ends_at);
-        let mut changeset = Changeset::new(caller.actor(), now, event);
+        let mut changeset = Changeset::new(caller.author(), now, event);
         departures::depart(kernel, &mut changeset, stored, person, now).await?;
         if !done(kernel, changeset).await? {
             return Ok(false);
@@ -269,7 +269,7 @@ async fn follow(kernel: &Kernel, caller: &Caller, ask: &ImportPeople, read: &Rea
         .fact("items", report.items.len())
         .fact("unchanged", report.unchanged)
         .fact("digest", &report.digest);
-    let done = done(kernel, Changeset::new(caller.actor(), now, event)).await?;
+    let done = done(kernel, Changeset::new(caller.author(), now, event)).await?;
     kernel.poke.send_replace(());
     Ok(done)
 }
@@ -343,7 +343,7 @@ pub async fn decide_difference(kernel: &Kernel, caller: &Caller, id: DifferenceI
                         ..(*stored.value).clone()
                     };
                     let event = difference_event(kernel, EventKind::DifferenceDecided, &difference, now).fact("decision", ask.decision);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     match ask.decision {
                         DifferenceDecision::Depart => depart_missing(kernel, &mut changeset, &stored, now).await?,
                         DifferenceDecision::Bind => bind(kernel, &mut changeset, &stored, now).await?,
@@ -459,7 +459,7 @@ fn gathered(
     write: impl FnOnce(&mut Changeset),
 ) -> Option<Changeset> {
     let mut events = events;
-    let mut changeset = Changeset::new(caller.actor(), now, events.next()?);
+    let mut changeset = Changeset::new(caller.author(), now, events.next()?);
     changeset.events.extend(events);
     write(&mut changeset);
     Some(changeset)

@@ -76,7 +76,7 @@ pub async fn start_transfer(kernel: &Kernel, caller: &Caller, id: IdentityId, as
                         ..new_transfer(kernel, id, from, "by_hand", now)
                     };
                     let event = transfer_event(kernel, EventKind::IdentityTransferOpened, &transfer, now).fact("policies", answer.policies());
-                    let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
+                    let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
                     // The row is written although it stays the same: of two who open a transfer at once, one comes second.
                     changeset.expect(&to).replace(&identity, &identity.value).insert(&transfer);
                     changeset
@@ -119,7 +119,7 @@ async fn offered(
         ..(*offering.transfer.value).clone()
     };
     let event = transfer_event(kernel, EventKind::IdentityTransferOffered, &transfer, now).fact("policies", answer.policies());
-    let mut changeset = Changeset::new(caller.actor(), now, tell_offered(event, &transfer));
+    let mut changeset = Changeset::new(caller.author(), now, tell_offered(event, &transfer));
     changeset.expect(&person).expect(&offering.identity).replace(&offering.transfer, &transfer);
     Ok((changeset, transfer))
 }
@@ -153,7 +153,7 @@ pub async fn accept_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) -
             "An identity has another owner",
             &format!("{to} answers for {} now.", transfer.identity),
         );
-        let mut changeset = Changeset::new(caller.actor(), now, event);
+        let mut changeset = Changeset::new(caller.author(), now, event);
         fresh.expect(&mut changeset);
         changeset.expect(&person);
         let identity = taken_over(kernel, &mut changeset, &offering.identity, &person, now).await?;
@@ -267,7 +267,7 @@ pub async fn decline_transfer(kernel: &Kernel, caller: &Caller, id: TransferId) 
         must_be_addressed(caller, &offering.transfer)?;
         may_answer_offer(kernel, caller, &offering)?;
         let (event, transfer) = leavers::passed_on(kernel, &offering.transfer, &offering.identity, EventKind::IdentityTransferDeclined, now).await?;
-        let mut changeset = Changeset::new(caller.actor(), now, event);
+        let mut changeset = Changeset::new(caller.author(), now, event);
         changeset.replace(&offering.transfer, &transfer);
         Ok((changeset, transfer))
     })
@@ -290,7 +290,7 @@ pub async fn withdraw_transfer(kernel: &Kernel, caller: &Caller, id: TransferId)
             ..(*offering.transfer.value).clone()
         };
         let event = transfer_event(kernel, EventKind::IdentityTransferClosed, &transfer, now).fact("because", "withdrawn");
-        let mut changeset = Changeset::new(caller.actor(), now, event);
+        let mut changeset = Changeset::new(caller.author(), now, event);
         changeset.expect(&offering.identity).replace(&offering.transfer, &transfer);
         changeset.due.push(DueChange::Clear(DueKind::Transfer, id.to_string()));
         Ok((changeset, transfer))

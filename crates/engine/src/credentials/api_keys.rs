@@ -98,7 +98,7 @@ async fn decide_api_key(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: &
         .fact("expires_at", record.expires_at)
         .fact("policies", answer.policies())
         .fact("policy_version", answer.version());
-    let mut changeset = Changeset::new(caller.actor(), now, event);
+    let mut changeset = Changeset::new(caller.author(), now, event);
     known.expect(&mut changeset);
     changeset.expect(&environment).expect(&resource);
     changeset.expects.extend(waiver.as_ref().map(expect));

@@ -64,7 +64,7 @@ pub async fn hold(kernel: &Kernel, caller: &Caller, ask: NewHold) -> Result<Hold
                 let own = owns_scope(kernel, caller, scope).await?;
                 kernel.allow(caller, Action::Suspend, inventory("scope", scope, ""), owns(own))?;
                 let event = held_event(kernel, scope, &ask.reason, now);
-                let mut changeset = Changeset::new(caller.actor(), now, event);
+                let mut changeset = Changeset::new(caller.author(), now, event);
                 match hold_in(kernel, &mut changeset, by, scope, &ask.reason, now).await? {
                     Some(hold) => Ok((changeset, hold)),
                     None => Err(OpError::because(Reason::IllegalTransition, "you hold the scope already: tenure hold list")),
@@ -171,7 +171,7 @@ pub async fn release(kernel: &Kernel, caller: &Caller, ask: HoldRelease) -> Resu
                         .fact("placed_by", placer)
                         .fact("holds_left", hold.placers().count())
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&read, &hold);
                     Ok((changeset, hold))

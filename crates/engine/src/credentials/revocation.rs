@@ -11,7 +11,7 @@ use tenure_core::identity::scope::{Cut, Scope};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::{Actor, Author, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Position, Stored};
 
@@ -72,13 +72,13 @@ async fn revoke_credential(
                 inventory("credential", id, &stored.environment),
                 owns(owns_identity(caller, &identity)),
             )?;
-            Ok(revoking(kernel, caller.actor(), &stored, reason, now))
+            Ok(revoking(kernel, caller.author(), &stored, reason, now))
         })
         .await
 }
 
 /// The changes that revoke one credential. Revoking it again keeps the first time: terminal is terminal.
-pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
+pub(crate) fn revoking(kernel: &Kernel, author: impl Into<Author>, stored: &Stored<Credential>, reason: &str, now: Timestamp) -> (Changeset, ReceiptId) {
     let credential = Credential {
         revoked_at: stored.revoked_at.or(Some(now)),
         ..(*stored.value).clone()
@@ -89,7 +89,7 @@ pub(crate) fn revoking(kernel: &Kernel, actor: Actor, stored: &Stored<Credential
         .subject(stored.identity)
         .fact("reason", reason)
         .fact("expires_at", stored.expires_at);
-    let mut changeset = Changeset::new(actor, now, event);
+    let mut changeset = Changeset::new(author, now, event);
     changeset.replace(stored, &credential);
     let receipt = ask_receipt(kernel, &mut changeset, Target::Credential(stored.id), None, reason, now);
     (changeset, receipt)
@@ -113,7 +113,7 @@ async fn cut(
                 .fact("scope", scope.kind())
                 .fact("reason", reason)
                 .fact("suspend", suspend);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             let receipt = cut_with_receipt(kernel, &mut changeset, scope.clone(), reason, now).await?;
             if suspend {
                 stop_scope(kernel, caller, &mut changeset, scope, own, reason, now).await?;

@@ -10,7 +10,7 @@ use tenure_core::policy::Action;
 use tenure_core::signal::{SignalKind, SignalSubject, SubjectKind};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::{Author, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
@@ -47,7 +47,7 @@ pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: St
                         return Err(OpError::because(Reason::IllegalTransition, "the need is closed already"));
                     }
                     let by = caller.must_be_person()?;
-                    let (mut changeset, need, more) = closing(kernel, caller.actor(), &stored, by, &reason, now).await?;
+                    let (mut changeset, need, more) = closing(kernel, caller.author(), &stored, by, &reason, now).await?;
                     changeset.due.push(if more {
                         DueChange::Set(DueKind::Need, id.to_string(), now)
                     } else {
@@ -65,7 +65,7 @@ pub async fn close_need(kernel: &Kernel, caller: &Caller, id: NeedId, reason: St
 
 pub(crate) async fn closing(
     kernel: &Kernel,
-    actor: Actor,
+    author: impl Into<Author>,
     stored: &Stored<Need>,
     by: PersonId,
     reason: &str,
@@ -81,7 +81,7 @@ pub(crate) async fn closing(
         .subject(need.owner)
         .fact("name", &need.name)
         .fact("reason", reason);
-    let mut changeset = Changeset::new(actor, now, event);
+    let mut changeset = Changeset::new(author, now, event);
     changeset.replace(stored, &need);
     // One that holds already goes on; it ends in the same retirement.
     let subject = SignalSubject {

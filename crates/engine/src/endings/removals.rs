@@ -75,7 +75,7 @@ pub async fn raise_removal(kernel: &Kernel, caller: &Caller, ask: NewRemoval) ->
                     let event = steps::removal_event(kernel, EventKind::RemovalRaised, &removal, now)
                         .fact("waited_because", waited.as_ref().map(|waited| waited.because))
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     let removal = steps::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
                     match &waited {
                         Some(waited) => changeset.replace(waited, &removal),
@@ -258,7 +258,7 @@ pub async fn confirm_removal(kernel: &Kernel, caller: &Caller, id: RemovalId, as
                         .fact("digest", &removal.digest)
                         .fact("policies", answer.policies())
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     let removal = steps::hold_removal(kernel, &mut changeset, removal, &ending, Some(by), now).await?;
                     changeset.replace(&stored, &removal);
@@ -334,7 +334,7 @@ async fn releasing(kernel: &Kernel, caller: &Caller, id: RemovalId, by: PersonId
         .fact("policies", answer.policies())
         .fact("assurance", assurance_fact(caller));
     let event = notify(event, &removal.blast.owners, &[Role::Security], "A removal was released", &text);
-    let mut changeset = Changeset::new(caller.actor(), now, event);
+    let mut changeset = Changeset::new(caller.author(), now, event);
     fresh.expect(&mut changeset);
     if held && removal.scope.is_some() {
         steps::lift_hold(kernel, &mut changeset, &removal, reason, now).await?;

@@ -55,7 +55,7 @@ pub async fn end_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, reason: 
                         .fact("scope", scope.kind())
                         .fact("reason", &reason);
                     let event = notify(event, &[vendor.owner], &[Role::Security], "A vendor has ended", &text);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &vendor);
                     let subject = SignalSubject {
                         kind: SubjectKind::Vendor,

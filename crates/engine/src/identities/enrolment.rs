@@ -71,7 +71,7 @@ pub async fn create_join_token(kernel: &Kernel, caller: &Caller, id: IdentityId)
                         .fact("workload", standing.charter().workload_binding.workload())
                         .fact("request", approval(&known.identity))
                         .fact("expires_at", token.expires_at);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     known.expect(&mut changeset);
                     changeset.insert(&token);
                     exceptional::exceptional(kernel, &mut changeset, about(Access::JoinTokenCreated, &token, approval(&known.identity), None));

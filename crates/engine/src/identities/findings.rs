@@ -114,7 +114,7 @@ pub async fn resolve_finding(kernel: &Kernel, caller: &Caller, id: FindingId, as
                         return Err(OpError::because(Reason::IllegalTransition, "the finding is resolved already"));
                     }
                     let (event, finding) = finding::resolution(kernel, &stored, Some(caller), &ask.how, now);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &finding);
                     Ok((changeset, (finding, stored.revision + 1)))

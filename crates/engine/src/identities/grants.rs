@@ -50,7 +50,7 @@ pub async fn revoke_grant(kernel: &Kernel, caller: &Caller, id: GrantId, reason:
                         .subject(id)
                         .subject(identity.id)
                         .fact("reason", &reason);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     let grant = end_grant(&mut changeset, &stored, &identity, GrantState::Revoked);
                     changeset.due.push(DueChange::Clear(DueKind::Grant, id.to_string()));
                     Ok((changeset, (grant, stored.revision + 1)))

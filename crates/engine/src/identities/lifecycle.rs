@@ -18,7 +18,7 @@ use tenure_core::policy::Action;
 use tenure_core::request::{Matter, Request};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint, Event};
+use tenure_core::store::event::{Actor, Author, ControlPoint, Event};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::row::{Position, Stored};
 
@@ -75,7 +75,7 @@ pub async fn submit(kernel: &Kernel, caller: &Caller, id: IdentityId, if_match: 
             }
             identity.tier = references.tier(identity.kind, &identity.charter);
             let event = kernel.event(now, EventKind::IdentitySubmitted).subject(id);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             identity = registration::ask_for_activation(kernel, caller, &mut changeset, identity, facts, now).await?;
             Ok(Stepped { changeset, identity })
         },
@@ -172,7 +172,7 @@ pub async fn suspend(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: S
         id,
         |stored, now| async move {
             kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-            suspended(kernel, caller.actor(), &stored, suspension::cause_by_hand(caller, reason, now), now).await
+            suspended(kernel, caller.author(), &stored, suspension::cause_by_hand(caller, reason, now), now).await
         },
     )
     .await?;
@@ -204,11 +204,11 @@ async fn releasers_of_newest(kernel: &Kernel, identity: &Identity) -> Result<Rel
     }
 }
 
-async fn suspended(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
+async fn suspended(kernel: &Kernel, author: impl Into<Author>, stored: &Stored<Identity>, cause: SuspensionCause, now: Timestamp) -> Result<Stepped, OpError> {
     let event = suspension::suspended_event(kernel, stored.id, &cause, now);
     let reason = cause.reason.clone();
     let identity = (*stored.value).clone().suspend(cause)?;
-    let mut changeset = Changeset::new(actor, now, event);
+    let mut changeset = Changeset::new(author, now, event);
     if identity.charter.auto_revocation.contains(&RevocationTrigger::Suspension) {
         revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(identity.id), &reason, now).await?;
     }
@@ -267,7 +267,7 @@ pub async fn resume(kernel: &Kernel, caller: &Caller, id: IdentityId, ask: Resum
                 .fact("causes_left", identity.suspensions.len())
                 .fact("policies", answer.policies())
                 .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             fresh.expect(&mut changeset);
             dormancy::resumed(kernel, &mut changeset, &mut identity, now).await?;
             Ok(Stepped { changeset, identity })
@@ -290,7 +290,7 @@ pub async fn retire(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: St
         id,
         |stored, now| async move {
             kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(owns_identity(caller, &stored)))?;
-            retiring(kernel, caller.actor(), &stored, "by_hand", reason, now).await
+            retiring(kernel, caller.author(), &stored, "by_hand", reason, now).await
         },
     )
     .await?;
@@ -315,7 +315,7 @@ pub async fn close(kernel: &Kernel, caller: &Caller, id: IdentityId, reason: Str
             kernel.allow(caller, Action::Suspend, inventory("identity", id, ""), owns(own))?;
             let event = kernel.event(now, EventKind::IdentityClosed).subject(id).fact("reason", reason);
             let mut identity = (*stored.value).clone().close()?;
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             charter::drop_activation(kernel, &mut changeset, &mut identity, "the identity was given up", now).await?;
             Ok(Stepped { changeset, identity })
         },
@@ -350,11 +350,11 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
             }
             let ended = kernel.event(now, EventKind::IdentityTaskCompleted).subject(id).fact("outcome", outcome);
             if charter.ends_with_task() {
-                let mut stepped = retiring(kernel, caller.actor(), &stored, "task_completed", outcome, now).await?;
+                let mut stepped = retiring(kernel, caller.author(), &stored, "task_completed", outcome, now).await?;
                 stepped.changeset.event(ended);
                 return Ok(stepped);
             }
-            let mut changeset = Changeset::new(caller.actor(), now, ended);
+            let mut changeset = Changeset::new(caller.author(), now, ended);
             revocation::cut_with_receipt(kernel, &mut changeset, Scope::Identity(id), "the workload ended", now).await?;
             Ok(Stepped {
                 changeset,
@@ -368,10 +368,17 @@ pub async fn complete_task(kernel: &Kernel, caller: &Caller, id: IdentityId, rep
 }
 
 /// The changes that begin an identity's end.
-async fn retiring(kernel: &Kernel, actor: Actor, stored: &Stored<Identity>, because: &str, reason: &str, now: Timestamp) -> Result<Stepped, OpError> {
+async fn retiring(
+    kernel: &Kernel,
+    author: impl Into<Author>,
+    stored: &Stored<Identity>,
+    because: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Stepped, OpError> {
     let event = retiring_event(kernel, stored, because, reason, now);
     let identity = (*stored.value).clone().retire(because.to_owned(), now)?;
-    let mut changeset = Changeset::new(actor, now, event);
+    let mut changeset = Changeset::new(author, now, event);
     end(kernel, &mut changeset, &identity, reason, now).await?;
     Ok(Stepped { changeset, identity })
 }

@@ -75,7 +75,7 @@ pub async fn register(kernel: &Kernel, caller: &Caller, ask: NewIdentity) -> Res
                     templates::check_template_tier(kernel, &ask, identity.tier).await?;
                     let binding = binding_of(kernel, &identity, references.issuer.as_ref(), now).await?;
                     identity.bindings.extend(binding.as_ref().map(|(binding, _)| binding.id));
-                    let mut changeset = Changeset::new(caller.actor(), now, registered_event(kernel, &identity, &facts, now));
+                    let mut changeset = Changeset::new(caller.author(), now, registered_event(kernel, &identity, &facts, now));
                     if ask.stage != Stage::Draft {
                         identity = identity.submit().map_err(|_| OpError::refused(Reason::IllegalTransition))?;
                         changeset.event(kernel.event(now, EventKind::IdentitySubmitted).subject(identity.id));
@@ -320,7 +320,7 @@ async fn redrafted(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, 
         .subject(stored.id)
         .fact("tier", identity.tier)
         .fact("charter", charter);
-    let mut changeset = Changeset::new(caller.actor(), now, event);
+    let mut changeset = Changeset::new(caller.author(), now, event);
     if stored.charter.workload_binding != charter.workload_binding {
         for old in &stored.bindings {
             let read = kernel.must::<Binding>("binding", old).await?;
@@ -363,7 +363,7 @@ async fn narrowed(kernel: &Kernel, caller: &Caller, stored: &Stored<Identity>, c
         .event(now, EventKind::IdentityNarrowed)
         .subject(stored.id)
         .fact("workflow", "non_human.charter");
-    let mut changeset = Changeset::new(caller.actor(), now, asked);
+    let mut changeset = Changeset::new(caller.author(), now, asked);
     charter::rechartered(kernel, &mut changeset, stored, charter.clone(), None, now).await?;
     Ok(changeset)
 }

@@ -61,7 +61,7 @@ pub async fn create_application(kernel: &Kernel, caller: &Caller, ask: NewApplic
                         .subject(ask.owner)
                         .fact("name", &ask.name)
                         .fact("removal_group", ask.removal_group);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&application);
                     changeset.once.push(Once {
                         space: "application_name",
@@ -112,7 +112,7 @@ pub async fn create_environment(kernel: &Kernel, caller: &Caller, ask: NewEnviro
                         .fact("signing_algorithm", ask.signing_algorithm)
                         .fact("key", key.id)
                         .fact("public_key", &key.public);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.insert(&environment).insert(&key);
                     changeset.once.push(Once {
                         space: "environment_name",
@@ -149,7 +149,7 @@ pub async fn rotate_key(kernel: &Kernel, caller: &Caller, name: &str) -> Result<
                         old.published_until = old.published_until.or(Some(retire_at));
                     }
                     environment.keys.extend(fresh);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &environment);
                     for key in &keys {
                         changeset.insert(key);
@@ -220,7 +220,7 @@ pub async fn create_resource(kernel: &Kernel, caller: &Caller, ask: NewResource)
                     if let Some(key) = &new_key {
                         event = event.fact("key", key.id).fact("public_key", &key.public);
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.insert(&resource);
                     if let Some(key) = &new_key {
                         add_key(&mut changeset, &environment, key, now);
@@ -262,7 +262,7 @@ pub async fn sign_with(kernel: &Kernel, caller: &Caller, id: ResourceId, ask: &S
                         .event(now, EventKind::ResourceSigningChanged)
                         .subject(id)
                         .fact("signing_algorithm", ask.signing_algorithm.unwrap_or(environment.signing_algorithm));
-                    let mut changeset = Changeset::new(caller.actor(), now, keys::with_key(event, new_key.as_ref()));
+                    let mut changeset = Changeset::new(caller.author(), now, keys::with_key(event, new_key.as_ref()));
                     changeset.replace(&stored, &resource);
                     if let Some(key) = &new_key {
                         add_key(&mut changeset, &environment, key, now.plus(kernel.settings.key_overlap));

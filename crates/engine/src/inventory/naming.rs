@@ -67,7 +67,7 @@ pub async fn set_naming_standard(
                         .fact("from", stored.as_ref().map(|stored| &stored.pattern))
                         .fact("pattern", &ask.pattern)
                         .fact("example", &ask.example);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     let revision = match &stored {
                         Some(stored) => {
                             changeset.replace(stored, &standard);

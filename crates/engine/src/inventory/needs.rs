@@ -62,7 +62,7 @@ pub async fn create_need(kernel: &Kernel, caller: &Caller, ask: NewNeed) -> Resu
                         .fact("type", need.kind)
                         .fact("name", &need.name)
                         .fact("ends_at", need.ends_at);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&need);
                     if let Some(end) = need.ends_at {
                         changeset.due.push(DueChange::Set(DueKind::Need, need.id.to_string(), end));

@@ -196,7 +196,7 @@ pub(crate) async fn update<T: Owned>(
                         .subject(record.owner())
                         .fact("before", before)
                         .fact("after", after);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     if let Some(owner) = &owner {
                         has_an_owner(kernel, &mut changeset, id, owner, now).await?;
                     }

@@ -85,7 +85,7 @@ pub async fn create_vendor(kernel: &Kernel, caller: &Caller, ask: NewVendor) -> 
                         .fact("name", &ask.name)
                         .fact("data_domains", &ask.data_domains)
                         .fact("ends_at", ask.ends_at);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&vendor);
                     changeset.once.push(Once {
                         space: "vendor_name",
@@ -177,7 +177,7 @@ pub async fn create_cloud_account(kernel: &Kernel, caller: &Caller, ask: NewClou
                         .fact("provider", &ask.provider)
                         .fact("account", &ask.account)
                         .fact("environment", &ask.environment);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expect(&owner).insert(&account);
                     changeset.once.push(Once {
                         space: "cloud_account",
@@ -217,7 +217,7 @@ pub async fn create_data_domain(kernel: &Kernel, caller: &Caller, ask: NewDataDo
                         .event(now, EventKind::DataDomainCreated)
                         .subject(&ask.name)
                         .fact("sensitivity", ask.sensitivity);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.insert(&domain);
                     Ok((changeset, domain))
                 })

@@ -8,7 +8,7 @@ use tenure_core::people::sign_in::{Assurance, Session};
 use tenure_core::policy::Action;
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::epoch::{Contradiction, Epoch, Trust};
-use tenure_core::store::event::{Actor, Via};
+use tenure_core::store::event::{Actor, Author, Via};
 use tenure_core::store::row::{RowKey, RowKind, Stored};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
@@ -45,6 +45,18 @@ impl Caller {
         match self {
             Self::Person { person, via, .. } => Actor::Person { id: person.id, via: *via },
             Self::Identity { identity, .. } => Actor::Identity { id: identity.id },
+        }
+    }
+
+    /// The caller as who makes a change.
+    pub(crate) fn author(&self) -> Author {
+        let as_of = match self {
+            Self::Person { person, .. } => person.revision,
+            Self::Identity { identity, .. } => identity.revision,
+        };
+        Author {
+            actor: self.actor(),
+            as_of: Some(as_of),
         }
     }
 
@@ -231,12 +243,15 @@ async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<C
 
 #[cfg(test)]
 mod tests {
-    use tenure_api::requests::NewOperatorToken;
+    use tenure_api::requests::{NewHold, NewOperatorToken};
     use tenure_core::base::time::Span;
+    use tenure_core::identity::scope::Scope;
     use tenure_core::people::person::Role;
+    use tenure_core::store::event_kind::EventKind;
 
     use super::*;
-
+    use crate::credentials::holds;
+    use crate::kernel::work::system;
     use crate::log::seal::tests::world;
     use crate::people::operator_tokens;
 
@@ -256,5 +271,35 @@ mod tests {
         let ended = authenticate_person(&world.engine, &issued.operator_token).await;
         assert!(matches!(ended, Err(OpError::Unauthenticated(Reason::CredentialExpired))));
         assert!(still(&world.engine, &caller).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn s9_roles_that_were_lost_since_the_caller_was_authenticated_count_no_more() {
+        let world = world().await;
+        let security = world.person(Role::Security).await;
+        let person = security.person_id().unwrap();
+        let hold = || NewHold {
+            scope: Scope::Owner(world.admin.person_id().unwrap()),
+            reason: "drill".into(),
+            dry_run: false,
+        };
+        let stored = world.engine.must::<Person>("person", person).await.unwrap();
+        let without = Person {
+            roles: Vec::new(),
+            ..(*stored.value).clone()
+        };
+        let now = world.engine.now();
+        let event = world.engine.event(now, EventKind::PersonRolesChanged);
+        let mut changeset = Changeset::new(system(), now, event);
+        changeset.replace(&stored, &without);
+        assert!(world.engine.settle(changeset).await.unwrap().is_some());
+        // As a request that was authenticated before and is carried out after.
+        let size = world.size().await;
+        let placed = holds::hold(&world.engine, &security, hold()).await;
+        assert!(matches!(placed, Err(OpError::Unavailable(_))), "{:?}", placed.err());
+        assert_eq!(world.size().await, size, "nothing was done");
+        let now = still(&world.engine, &security).await.unwrap();
+        let placed = holds::hold(&world.engine, &now, hold()).await;
+        assert!(matches!(placed, Err(OpError::Refused { .. })), "{:?}", placed.err());
     }
 }

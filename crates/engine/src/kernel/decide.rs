@@ -6,12 +6,14 @@ use tenure_api::views::Logged;
 use tenure_core::base::id::{EventId, PersonId};
 use tenure_core::base::problem::Reason;
 use tenure_core::base::time::{Span, Timestamp};
+use tenure_core::identity::Identity;
 use tenure_core::policy::set::InForce;
 use tenure_core::store::changeset::{Changeset, Expect, Spend};
 use tenure_core::store::epoch::Epoch;
-use tenure_core::store::event::{Actor, ControlPoint, Event, Via};
+use tenure_core::store::event::{Actor, ControlPoint, Effect, Event, Via};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Committed, Conflict, Outcome};
+use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::secret::{Pending, Secret};
 
 use crate::kernel::aggregates::window;
@@ -42,6 +44,11 @@ impl Kernel {
     /// put in force since, unless it takes authority away.
     pub(crate) async fn settle_under(&self, basis: Expect, mut changeset: Changeset) -> Result<Option<Committed>, OpError> {
         administrators::note(self, &mut changeset).await?;
+        if let (Actor::Identity { id }, Some(as_of), true) = (&changeset.actor, changeset.as_of, changes_something(&changeset)) {
+            let now = self.one::<Identity>(id).await?.map(|identity| identity.revision);
+            must_be_as_authenticated(Some(as_of), now)?;
+            changeset.expects.push(Expect::Revision(RowKey::new(RowKind::Identity, id), as_of));
+        }
         match changeset.actor {
             Actor::Person { id, via } => self.stand_by(&mut changeset, id, via).await?,
             // What an identity gets as a credential has a budget of its own; this is for what it writes by the API.
@@ -90,10 +97,13 @@ impl Kernel {
         }
     }
 
-    /// A person's change commits only while their session or token stands for them: one that is revoked meanwhile makes the decision
-    /// come back here. What a person writes is bounded; what takes authority away is not.
+    /// A person's change commits only while their session or token stands for them and they are who was authenticated: roles that they have lost
+    /// since count no more. What is revoked meanwhile makes the decision come back here. What a person writes is bounded; what takes authority away is not.
     async fn stand_by(&self, changeset: &mut Changeset, person: PersonId, via: Via) -> Result<(), OpError> {
         let standing = caller::stands(self, person, via).await?;
+        if changes_something(changeset) {
+            must_be_as_authenticated(changeset.as_of, Some(standing.person.revision))?;
+        }
         standing.expect(changeset);
         let person = standing.person;
         let takes = changeset.is_essential();
@@ -226,6 +236,21 @@ fn kibibytes(changeset: &Changeset) -> u32 {
         .iter()
         .map(|event| serde_json::to_vec(&event.data).map_or(0, |data| data.len()));
     u32::try_from(rows.chain(facts).sum::<usize>().div_ceil(1_024)).unwrap_or(u32::MAX)
+}
+
+/// Whether it says more than what was seen, such as that its author was refused.
+fn changes_something(changeset: &Changeset) -> bool {
+    changeset.effect() != Effect::Notes
+}
+
+/// What a caller may was judged by their own row as it was when they were authenticated. Whoever changed it since has changed what they may: the request is
+/// to be made again, and judged anew.
+fn must_be_as_authenticated(as_of: Option<u64>, now: Option<u64>) -> Result<(), OpError> {
+    match as_of {
+        Some(_) if as_of == now => Ok(()),
+        Some(_) => Err(OpError::Unavailable("the caller's own record was changed meanwhile; try again".into())),
+        None => Err(OpError::Internal("a caller's change doesn't say as of when they were authenticated".into())),
+    }
 }
 
 fn used_up(space: &'static str) -> OpError {

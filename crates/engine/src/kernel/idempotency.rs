@@ -103,7 +103,7 @@ pub async fn keep(kernel: &Kernel, caller: &Caller, claim: &Claim, answer: KeptA
     };
     let now = kernel.now();
     let event = kernel.event(now, EventKind::RequestAnswered).fact("status", answer.status);
-    let mut changeset = Changeset::new(caller.actor(), now, event);
+    let mut changeset = Changeset::new(caller.author(), now, event);
     let kept = Idempotency {
         answer: Some(answer),
         ..Idempotency::clone(&row)

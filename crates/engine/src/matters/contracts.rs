@@ -57,7 +57,7 @@ pub async fn update_vendor(kernel: &Kernel, caller: &Caller, id: VendorId, if_ma
                         return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&vendor), ask.purpose.as_deref(), now).await;
                     }
                     let event = inventory_matter::updated(kernel, EventKind::VendorUpdated, &*stored.value, &vendor, now)?.subject(vendor.owner);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     inventory_matter::replace_vendor(kernel, &mut changeset, &stored, &vendor, owner.as_ref(), now).await?;
                     Ok((changeset, Made::Record(vendor, stored.revision + 1)))
                 })

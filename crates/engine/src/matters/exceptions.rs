@@ -107,7 +107,7 @@ async fn proposed(
         return Err(OpError::because(Reason::NoRoute, "no rule by itself waives a control: people approve it"));
     }
     exception.request = request.id;
-    let mut changeset = Changeset::new(caller.actor(), now, proposed_event(kernel, &exception, identity, now));
+    let mut changeset = Changeset::new(caller.author(), now, proposed_event(kernel, &exception, identity, now));
     changeset.event(route::opened_event(kernel, &request, &facts, now));
     changeset.expects.extend(facts.expects);
     // Two proposals at once follow the same one: only one of them stands.

@@ -61,7 +61,7 @@ pub async fn classify(kernel: &Kernel, caller: &Caller, name: &str, if_match: If
                         sensitivity: ask.sensitivity,
                         ..(*stored.value).clone()
                     };
-                    let mut changeset = Changeset::new(caller.actor(), now, inventory_matter::classified(kernel, &stored, &domain, now));
+                    let mut changeset = Changeset::new(caller.author(), now, inventory_matter::classified(kernel, &stored, &domain, now));
                     changeset.replace(&stored, &domain);
                     Cause::DataDomain(name).follow(&mut changeset, now);
                     Ok((changeset, Made::Record(domain, stored.revision + 1)))
@@ -114,7 +114,7 @@ pub async fn update_resource(
                         return asked_for(kernel, caller, stored.revision, change_of(&resource), ask.purpose.as_deref(), now).await;
                     }
                     let event = inventory_matter::updated(kernel, EventKind::ResourceUpdated, &*stored.value, &resource, now)?;
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     inventory_matter::replace_resource(&mut changeset, &stored, &resource, now);
                     Ok((changeset, Made::Record(resource, stored.revision + 1)))
                 })
@@ -166,7 +166,7 @@ pub async fn update_environment(
                     }
                     let (environment, key) = inventory_matter::environment_as(kernel, &stored, production, signing_algorithm, now)?;
                     let event = inventory_matter::environment_updated(kernel, &stored, &environment, key.as_ref(), now)?;
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     inventory_matter::replace_environment(&mut changeset, &stored, &environment, key.as_ref(), now);
                     Ok((changeset, Made::Record(environment, stored.revision + 1)))
                 })

@@ -55,7 +55,7 @@ pub async fn put_package(kernel: &Kernel, caller: &Caller, name: &str, if_match:
                     {
                         return inventory_changes::asked_for(kernel, caller, stored.revision, change_of(&package), ask.purpose.as_deref(), now).await;
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, inventory_matter::written(kernel, &package, now));
+                    let mut changeset = Changeset::new(caller.author(), now, inventory_matter::written(kernel, &package, now));
                     match &stored {
                         Some(stored) => changeset.replace(stored, &package),
                         None => changeset.insert(&package),

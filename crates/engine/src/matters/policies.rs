@@ -127,7 +127,7 @@ pub async fn propose_policy(kernel: &Kernel, caller: &Caller, ask: NewPolicySet)
                         .fact("version", &set.version)
                         .fact("based_on", &set.based_on)
                         .fact("text", &set.text);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.event(route::opened_event(kernel, &request, &facts, now));
                     if votes::decides_alone(caller, &request) {
                         // Alone, it is put in force by the same commit that proposes it.

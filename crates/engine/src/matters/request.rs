@@ -56,7 +56,7 @@ pub(crate) async fn opening(kernel: &Kernel, caller: &Caller, matter: &Matter, p
     let facts = matter_facts::facts(kernel, route::asker(caller), matter, now).await?;
     route::may_ask(kernel, caller, &facts)?;
     let mut request = route::draft_request(kernel, caller, &facts, purpose, now).await?;
-    let mut changeset = Changeset::new(caller.actor(), now, route::opened_event(kernel, &request, &facts, now));
+    let mut changeset = Changeset::new(caller.author(), now, route::opened_event(kernel, &request, &facts, now));
     changeset.expects.extend(facts.expects);
     carry_on(kernel, caller, &mut changeset, &mut request, now).await?;
     changeset.insert(&request);
@@ -92,7 +92,7 @@ pub async fn withdraw_request(kernel: &Kernel, caller: &Caller, id: RequestId) -
                     if stored.requested_by != route::asker(caller) {
                         return Err(OpError::because(Reason::NotAllowed, "a request is withdrawn by who asked"));
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, kernel.event(now, EventKind::RequestWithdrawn).subject(id));
+                    let mut changeset = Changeset::new(caller.author(), now, kernel.event(now, EventKind::RequestWithdrawn).subject(id));
                     let request = ended(kernel, &mut changeset, &stored, RequestState::Withdrawn, "withdrawn", now).await?;
                     Ok((changeset, (request, stored.revision + 1)))
                 })
@@ -147,7 +147,7 @@ pub async fn amend_request(kernel: &Kernel, caller: &Caller, id: RequestId, ask:
                         .fact("route", request.route)
                         .fact("votes_voided", stored.votes.len())
                         .fact("content_hash", &request.content_hash);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.expects.extend(facts.expects);
                     carry_on(kernel, caller, &mut changeset, &mut request, now).await?;
                     changeset.replace(&stored, &request);

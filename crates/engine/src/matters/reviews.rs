@@ -134,7 +134,7 @@ async fn answered_identity(
             format!("the identity is {}", identity.state.as_str()),
         ));
     }
-    let mut changeset = Changeset::new(caller.actor(), now, answered(event, review));
+    let mut changeset = Changeset::new(caller.author(), now, answered(event, review));
     if keeps(review) {
         freshness::freshness(kernel, caller, now).await?.expect(&mut changeset);
         changeset.expect(&identity);
@@ -161,7 +161,7 @@ async fn answered_grant(
     if grant.state.is_terminal() || stored.due_at <= now {
         return Err(OpError::because(Reason::IllegalTransition, "the access has ended already"));
     }
-    let mut changeset = Changeset::new(caller.actor(), now, answered(event, review));
+    let mut changeset = Changeset::new(caller.author(), now, answered(event, review));
     if keeps(review) {
         // Beyond any policy: nobody keeps what they hold themselves.
         if caller.person_id() == Some(grant.person) {

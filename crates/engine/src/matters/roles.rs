@@ -72,7 +72,7 @@ pub async fn create_person(kernel: &Kernel, caller: &Caller, ask: NewPerson) -> 
                     if person.starts_at.is_some_and(|start| start > now) {
                         person.state = PersonState::Preboarding;
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, person::joined_event(kernel, &person, now));
+                    let mut changeset = Changeset::new(caller.author(), now, person::joined_event(kernel, &person, now));
                     person::check_record(kernel, &mut changeset, None, &person, now).await?;
                     teams::join(&mut changeset, &person);
                     Ok((changeset, person))

@@ -81,7 +81,7 @@ pub async fn vote(kernel: &Kernel, caller: &Caller, id: RequestId, approves: boo
                         assurance: vote::assurance(caller),
                         comment: ask.comment.clone(),
                     })?;
-                    let mut changeset = Changeset::new(caller.actor(), now, vote::vote_event(kernel, caller, &request, place, approves, &answer, now));
+                    let mut changeset = Changeset::new(caller.author(), now, vote::vote_event(kernel, caller, &request, place, approves, &answer, now));
                     fresh.expect(&mut changeset);
                     if let Caller::Person { person, .. } = caller {
                         changeset.expect(person);

@@ -58,7 +58,7 @@ pub async fn create_invitation(kernel: &Kernel, caller: &Caller, ask: NewInvitat
                         .fact("single_person", alone)
                         .fact("expires_at", invitation.expires_at)
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     if let Some(fresh) = fresh {
                         fresh.expect(&mut changeset);
                     }
@@ -107,7 +107,7 @@ pub async fn confirm_invitation(kernel: &Kernel, caller: &Caller, id: Invitation
                         .subject(stored.person)
                         .subject(stored.proposed_by)
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &invitation);
                     Ok((changeset, (invitation, stored.revision + 1)))
@@ -138,7 +138,7 @@ pub async fn revoke_invitation(kernel: &Kernel, caller: &Caller, id: InvitationI
                         ..(*stored.value).clone()
                     };
                     let event = kernel.event(now, EventKind::InvitationRevoked).subject(id).subject(stored.person);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &invitation);
                     Ok((changeset, (invitation, stored.revision + 1)))
                 })

@@ -45,7 +45,7 @@ pub async fn create_operator_token(kernel: &Kernel, caller: &Caller, id: PersonI
                     let event = kernel.event(now, EventKind::OperatorTokenCreated);
                     let (pending, token) = setup::new_operator_token(kernel, id, life, event.id, now);
                     let event = event.subject(id).subject(token.id).fact("expires_at", token.expires_at);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.expect(&person).insert(&token);
                     exceptional::exceptional(kernel, &mut changeset, operator_token(&token));
@@ -84,7 +84,7 @@ pub async fn revoke_operator_token(kernel: &Kernel, caller: &Caller, id: Operato
                         ..(*stored.value).clone()
                     };
                     let event = kernel.event(now, EventKind::OperatorTokenRevoked).subject(id).subject(stored.person);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &token);
                     Ok((changeset, ()))
                 })

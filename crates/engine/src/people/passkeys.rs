@@ -126,9 +126,9 @@ async fn bind_passkey(
         removed_at: None,
     };
     // Who comes with an invitation proved to be the invited with it, and now with the passkey: they are signed in. Others already are.
-    let (actor, begins) = match (entitled.invitation(), caller) {
-        (None, Some(caller)) => (caller.actor(), false),
-        _ => (sign_in_itself(), true),
+    let (author, begins) = match (entitled.invitation(), caller) {
+        (None, Some(caller)) => (caller.author(), false),
+        _ => (sign_in_itself().into(), true),
     };
     let event = kernel
         .event(now, EventKind::SignInBound)
@@ -139,7 +139,7 @@ async fn bind_passkey(
         .fact("backup_eligible", passkey.backup_eligible)
         .fact("invitation", entitled.invitation().map(|invitation| invitation.id))
         .fact("single_person", entitled.invitation().is_some_and(|invitation| invitation.single_person));
-    let mut changeset = Changeset::new(actor, now, event);
+    let mut changeset = Changeset::new(author, now, event);
     changeset.insert(&passkey);
     changeset.once.push(Once {
         space: "passkey_credential",
@@ -188,7 +188,7 @@ pub async fn remove_passkey(kernel: &Kernel, caller: &Caller, id: PasskeyId) -> 
                         ..(*stored.value).clone()
                     };
                     let event = kernel.event(now, EventKind::PasskeyRemoved).subject(id).subject(person);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &passkey);
                     expect_another_way_in(kernel, &mut changeset, person, id).await?;

@@ -120,7 +120,7 @@ pub async fn change_person(kernel: &Kernel, caller: &Caller, id: PersonId, ask: 
                 return Err(OpError::because(Reason::IllegalTransition, "they have left: a rehire is a new record"));
             }
             apply(&mut person, ask);
-            let mut changeset = Changeset::new(caller.actor(), now, moved_event(kernel, &stored, &person, now));
+            let mut changeset = Changeset::new(caller.author(), now, moved_event(kernel, &stored, &person, now));
             check_record(kernel, &mut changeset, Some(&stored), &person, now).await?;
             teams::move_to(&mut changeset, &stored, &person);
             Ok((changeset, person))
@@ -252,7 +252,7 @@ pub async fn create_team(kernel: &Kernel, caller: &Caller, ask: NewTeam) -> Resu
                         source: None,
                         created_at: now,
                     };
-                    let mut changeset = Changeset::new(caller.actor(), now, team_event(kernel, &team, now));
+                    let mut changeset = Changeset::new(caller.author(), now, team_event(kernel, &team, now));
                     make_team(&mut changeset, &team);
                     Ok((changeset, team))
                 })

@@ -290,7 +290,7 @@ pub async fn revoke_session(kernel: &Kernel, caller: &Caller, id: SessionId) -> 
                     }
                     let session = revoked(&stored, now);
                     let event = kernel.event(now, EventKind::SessionRevoked).subject(id).subject(stored.person);
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &session);
                     Ok((changeset, session))
                 })

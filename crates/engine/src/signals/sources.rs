@@ -215,7 +215,7 @@ pub async fn rotate_source_key(kernel: &Kernel, caller: &Caller, id: SourceId) -
                         ..(*stored.value).clone()
                     };
                     let event = event.subject(id).fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &source);
                     Ok((changeset, (source, stored.revision + 1, secret)))

@@ -85,7 +85,7 @@ pub(crate) async fn proposing(kernel: &Kernel, caller: &Caller, now: Timestamp) 
 
 /// The changeset of a proposal.
 pub(crate) fn proposal<T: Trusted>(kernel: &Kernel, caller: &Caller, now: Timestamp, proposing: Proposing, record: &T, proposed: Event) -> Changeset {
-    let mut changeset = Changeset::new(caller.actor(), now, proposed);
+    let mut changeset = Changeset::new(caller.author(), now, proposed);
     if let Some(fresh) = proposing.fresh {
         fresh.expect(&mut changeset);
         let activated = kernel
@@ -126,7 +126,7 @@ pub(crate) async fn confirm_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller
                         .subject(stored.proposed_by())
                         .fact("single_person", false)
                         .fact("assurance", assurance_fact(caller));
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     fresh.expect(&mut changeset);
                     changeset.replace(&stored, &record);
                     Ok((changeset, (record, stored.revision + 1)))
@@ -162,7 +162,7 @@ pub(crate) async fn remove_trusted<T: Trusted>(kernel: &Kernel, caller: &Caller,
                     if let Some(reason) = reason {
                         event = event.fact("reason", reason);
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, event);
+                    let mut changeset = Changeset::new(caller.author(), now, event);
                     changeset.replace(&stored, &record);
                     Ok((changeset, (record, stored.revision + 1)))
                 })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{Server, Store, World, tenure};
+use crate::world::{Server, Store, World, client, tenure};
 
 #[tokio::test]
 async fn s17_who_serves_the_api_works_nothing_off_and_who_works_serves_none() {
@@ -13,6 +13,7 @@ async fn s17_who_serves_the_api_works_nothing_off_and_who_works_serves_none() {
     let database = world.server.database().unwrap().to_owned();
     world.server.stop();
     world.server.restart(&[("TENURE_ROLE", "api")]);
+    world.http = client();
     let (id, key) = world.exporter("exporter").await;
     assert!(world.is_live(&world.token(&key, &id, "production").await).await);
     world

@@ -57,7 +57,7 @@ pub async fn revoke_person_grant(kernel: &Kernel, caller: &Caller, id: PersonGra
                     if stored.state.is_terminal() {
                         return Err(OpError::because(Reason::IllegalTransition, "the grant has ended already"));
                     }
-                    let mut changeset = Changeset::new(caller.actor(), now, grant_deadlines::revoked_event(kernel, &stored, &reason, now));
+                    let mut changeset = Changeset::new(caller.author(), now, grant_deadlines::revoked_event(kernel, &stored, &reason, now));
                     let grant = grant_deadlines::take_back_grant(kernel, &mut changeset, &stored, None, now).await?;
                     Ok((changeset, (grant, stored.revision + 1)))
                 })

@@ -81,6 +81,7 @@ async fn org(binding: impl Fn(&Key) -> Value) -> Org {
         .record
         .id;
     person::change_person(engine, &world.admin, owner, ask(json!({"teams": [team]}))).await.unwrap();
+    let caller = caller::still(engine, &caller).await.unwrap();
     let application = directory::create_application(engine, &world.admin, ask(json!({"name": "billing", "owner": owner, "removal_group": team})))
         .await
         .unwrap()

@@ -15,7 +15,7 @@ use tenure_core::request::exception::{Exception, ExceptionState, ExceptionSubjec
 use tenure_core::request::{Request, RequestState};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
-use tenure_core::store::event::{Actor, ControlPoint};
+use tenure_core::store::event::{Author, ControlPoint};
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
@@ -56,7 +56,7 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
             if proposed {
                 let request = kernel.must::<Request>("request", stored.request).await?;
                 let event = kernel.event(now, EventKind::RequestWithdrawn).subject(request.id).fact("reason", reason);
-                let mut changeset = Changeset::new(caller.actor(), now, event);
+                let mut changeset = Changeset::new(caller.author(), now, event);
                 request::ended(kernel, &mut changeset, &request, RequestState::Withdrawn, "its exception was withdrawn", now).await?;
                 return Ok(changeset);
             }
@@ -66,7 +66,7 @@ pub async fn withdraw_exception(kernel: &Kernel, caller: &Caller, id: ExceptionI
                     format!("the exception is {}", stored.state.as_str()),
                 ));
             }
-            over(kernel, caller.actor(), &stored, ExceptionState::Withdrawn, reason, now).await
+            over(kernel, caller.author(), &stored, ExceptionState::Withdrawn, reason, now).await
         },
     )
     .await
@@ -123,7 +123,7 @@ pub async fn report_breach(kernel: &Kernel, caller: &Caller, id: ExceptionId, as
             );
             let owner = exceptions::owner_of(kernel, &exception).await?;
             let event = notify(event, &owner, &[Role::Security], "A compensating control is not in place", &text);
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             let evidence = json!({"exception": id, "control": ask.control, "note": ask.note, "reported_by": caller.person_id()});
             let evidence = evidence.as_object().cloned().unwrap_or_default();
             finding::raise(
@@ -181,7 +181,7 @@ pub async fn restore_controls(kernel: &Kernel, caller: &Caller, id: ExceptionId,
                 .subject(subject_of(&exception))
                 .fact("note", &ask.note)
                 .fact("assurance", assurance_fact(caller));
-            let mut changeset = Changeset::new(caller.actor(), now, event);
+            let mut changeset = Changeset::new(caller.author(), now, event);
             fresh.expect(&mut changeset);
             settle_breach(kernel, &mut changeset, &exception, "every control is in place again", now).await?;
             changeset
@@ -257,12 +257,19 @@ pub(crate) async fn work_exception(kernel: &Kernel, claimed: &Claimed, now: Time
 }
 
 /// The end of an exception: what still rests on it doesn't go on without it (R112).
-async fn over(kernel: &Kernel, actor: Actor, stored: &Stored<Exception>, state: ExceptionState, because: &str, now: Timestamp) -> Result<Changeset, OpError> {
+async fn over(
+    kernel: &Kernel,
+    author: impl Into<Author>,
+    stored: &Stored<Exception>,
+    state: ExceptionState,
+    because: &str,
+    now: Timestamp,
+) -> Result<Changeset, OpError> {
     let exception = Exception {
         state,
         ..(*stored.value).clone()
     };
-    let mut changeset = Changeset::new(actor, now, matter::over_event(kernel, &exception, because, now));
+    let mut changeset = Changeset::new(author, now, matter::over_event(kernel, &exception, because, now));
     changeset.replace(stored, &exception);
     changeset.due.push(DueChange::Clear(DueKind::Exception, exception.id.to_string()));
     let id = match exception.subject {
