@@ -37,6 +37,7 @@ mod log;
 mod mailbox;
 mod matrix;
 mod mcp;
+mod metrics;
 mod notify;
 mod oauth;
 mod ownership;
