@@ -40,6 +40,8 @@ mod mcp;
 mod metrics;
 mod notify;
 mod oauth;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod ownership;
 mod passkeys;
 mod peers;

@@ -245,3 +245,19 @@ async fn spans_say_who_called_what_was_committed_and_where() {
         assert!(!all.contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn a_build_that_sends_no_spans_refuses_to_be_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = crate::world::tenure();
+    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(folder.path());
+    command.env(
+        "TENURE_OTLP_ENDPOINT",
+        if cfg!(feature = "otlp") { "nonsense" } else { "http://127.0.0.1:4318" },
+    );
+    let done = command.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && said.contains("otlp_endpoint"), "{said}");
+    assert_eq!(said.contains("--features otlp"), !cfg!(feature = "otlp"), "{said}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "nothing is begun");
+}
