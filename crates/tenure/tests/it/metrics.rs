@@ -70,6 +70,12 @@ on_one! {
             assert_eq!((&family["type"], &family["unit"]), (&json!(kind), &json!(unit)), "{name}: {family}");
             assert!(!family["help"].as_str().unwrap().is_empty() && !family["samples"].as_array().unwrap().is_empty(), "{name}: {family}");
         }
+        // Each has its meaning in the operators' page.
+        let page = include_str!("../../../../docs/operations/telemetry.md");
+        for (name, family) in read["families"].as_object().unwrap() {
+            let name = if family["type"] == "counter" { format!("{name}_total") } else { name.clone() };
+            assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}{{")), "{name} is not in the page");
+        }
         let issued = read["families"]["tenure_credentials_issued"]["samples"][0].clone();
         assert_eq!(issued[0], "tenure_credentials_issued_total");
         assert!(issued[2].as_f64() >= Some(2.0), "{issued}");
@@ -156,7 +162,9 @@ async fn spans_say_who_called_what_was_committed_and_where() {
         .http
         .post(format!("{}/v1/applications", world.server.url))
         .bearer_auth(&token)
-        .header("x-request-id", "the-making");
+        .header("x-request-id", "the-making")
+        // What is kept under the key is a commit of its own, and not the request's.
+        .header("idempotency-key", "once");
     let made = World::answer(made.json(&json!({"name": "making", "owner": world.owner_id}))).await.expect(201);
     let position = &made.body["log"]["position"];
     let commit = format!("{}:{}", position["shard"], position["index"]);
