@@ -25,6 +25,11 @@ pub fn run(workspace: &Workspace) -> ExitCode {
             let plain = ["clippy", "--package", "tenure-policy", "--lib", "--", "-D", "warnings"];
             report("solver", none(must(&mut workspace.cargo(plain))))
         }),
+        // What sends spans is in releases, and in nothing that is built here otherwise.
+        timed("otlp", || {
+            let sending = ["clippy", "--package", "tenure", "--all-targets", "--features", "otlp", "--", "-D", "warnings"];
+            report("otlp", none(must(&mut workspace.cargo(sending))))
+        }),
     ];
     if results.iter().all(|result| *result == ExitCode::SUCCESS) {
         ExitCode::SUCCESS

@@ -49,6 +49,9 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
     let tree = output(&mut workspace.cargo([
         "tree",
         "--workspace",
+        // As releases are built.
+        "--features",
+        "tenure/solver,tenure/otlp",
         "--edges",
         "normal,build",
         "--target",

@@ -23,6 +23,8 @@ pub enum Part {
     Seeds,
     /// A live upgrade from the newest release.
     Upgrade,
+    /// The build that sends spans, against a receiver of them.
+    Otlp,
     /// The whole suite ten times, shuffled, beside two busy processes; no failure, no retry.
     Flakes,
 }
@@ -39,7 +41,7 @@ const CLASSES: u64 = 64;
 /// # Errors
 /// A part can't be run.
 pub async fn run(workspace: &Workspace, args: &Args, parts: &[Part]) -> Result<ExitCode> {
-    let every = [Part::Engines, Part::Many, Part::Seeds, Part::Upgrade, Part::Flakes];
+    let every = [Part::Engines, Part::Many, Part::Seeds, Part::Upgrade, Part::Otlp, Part::Flakes];
     let wanted = |part: &Part| parts.contains(&Part::All) || parts.contains(part);
     let mut failed = Vec::new();
     for part in every.iter().filter(|part| wanted(part)) {
@@ -69,6 +71,10 @@ async fn one(workspace: &Workspace, args: &Args, part: Part) -> Result<ExitCode>
         Part::Many => ignored(workspace, args, "test(/::many/)").await,
         Part::Seeds => ignored(workspace, args, "package(tenure-sim)").await,
         Part::Upgrade => crate::upgrade::run(workspace, &crate::upgrade::Args::default()).await,
+        Part::Otlp => {
+            let sending = ["-p", "tenure", "--features", "otlp", "-E", "test(/^otlp::/) or test(/^metrics::/)"];
+            suite::run(workspace, &args.with(&sending)).await
+        }
         Part::Flakes => flakes(workspace, args).await,
     }
 }

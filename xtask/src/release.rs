@@ -11,7 +11,9 @@ use crate::workspace::{Workspace, make_folder, must, output};
 const CYCLONEDX: &str = "0.5.9";
 const ABOUT: &str = "0.9.3";
 /// The package that is released, and what it is built with.
-const BUILD: [&str; 6] = ["--profile", "dist", "--package", "tenure", "--features", "solver"];
+const BUILD: [&str; 6] = ["--profile", "dist", "--package", "tenure", "--features", FEATURES];
+/// The analysis of policies, and spans to a collector.
+const FEATURES: &str = "solver,otlp";
 
 /// Options of `release`.
 #[derive(Debug, Default, clap::Args)]
@@ -78,7 +80,7 @@ fn licences(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
         "--manifest-path",
         "crates/tenure/Cargo.toml",
         "--features",
-        "solver",
+        FEATURES,
     ]);
     must(about.args(["--config", "xtask/about.toml", "--output-file"]).arg(&file).arg("xtask/about.hbs"))?;
     Ok(file)
@@ -94,7 +96,7 @@ fn bill_of_materials(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
         "--manifest-path",
         "crates/tenure/Cargo.toml",
         "--features",
-        "solver",
+        FEATURES,
         "--format",
         "json",
     ]);

@@ -74,6 +74,7 @@ const RULES: &[Rooms] = &[
             "serve",
             "contract",
             "limits",
+            "timings",
             "app",
             "caller",
             "layers",

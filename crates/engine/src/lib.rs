@@ -19,7 +19,6 @@ pub mod signals;
 pub mod state;
 pub mod trust;
 
-pub use kernel::counters::Counters;
 pub use kernel::{Kernel, Ports, Settings};
 pub use log::epochs::Begun;
 pub use log::places::KeptEpochs;

@@ -7,6 +7,7 @@ use tenure_engine::Kernel;
 use crate::limits::admission::Admission;
 use crate::limits::attempts::Attempts;
 use crate::limits::streams::Streams;
+use crate::timings::Timings;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub(crate) struct App {
     pub requests: Arc<Admission>,
     /// Streams that are open.
     pub streams: Arc<Streams>,
+    /// How long requests took.
+    pub timings: Arc<Timings>,
 }
 
 impl App {
@@ -28,6 +31,7 @@ impl App {
             sign_ins: Arc::new(Attempts::new()),
             requests: Arc::default(),
             streams: Arc::default(),
+            timings: Arc::default(),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
 use tenure_api::notices::ChannelView;
-use tenure_core::base::time::Timestamp;
 use tenure_engine::credentials::holds;
 use tenure_engine::kernel::{epoch, keys};
 use tenure_engine::log::{notifications, places};
@@ -43,73 +46,127 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     }
 }
 
-async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let size = keys::log_size(&app.kernel).await.unwrap_or(0);
-    let sealed = keys::sealed_size(&app.kernel).await.unwrap_or(0);
-    let reliable = u8::from(app.kernel.reading().reliable);
-    let full = u8::from(keys::disk_is_full(&app.kernel));
-    let contradicted = u8::from(epoch::is_contradicted(&app.kernel));
-    let epoch = epoch::epoch_number(&app.kernel);
-    let failing = places::failing_places(&app.kernel);
-    let (faults, verified_at) = verification::state_verified(&app.kernel);
-    let mut text = format!(
-        "# HELP tenure_log_entries Entries of the log.\n# TYPE tenure_log_entries gauge\ntenure_log_entries {size}\n\
-         # HELP tenure_log_sealed_entries Entries under the newest signed checkpoint.\n# TYPE tenure_log_sealed_entries gauge\ntenure_log_sealed_entries {sealed}\n\
-         # HELP tenure_clock_reliable Whether the clock is relied on; 0 stops issuance.\n# TYPE tenure_clock_reliable gauge\ntenure_clock_reliable {reliable}\n\
-         # HELP tenure_disk_full Whether the database's disk is full; 1 stops everything that enables.\n# TYPE tenure_disk_full gauge\ntenure_disk_full {full}\n\
-         # HELP tenure_log_contradicted Whether a checkpoint that is kept outside contradicts the log; 1 stops issuance.\n# TYPE tenure_log_contradicted gauge\ntenure_log_contradicted {contradicted}\n\
-         # HELP tenure_checkpoint_places_failing Places that don't keep the log's checkpoints: a rollback would not be noticed there.\n# TYPE tenure_checkpoint_places_failing gauge\ntenure_checkpoint_places_failing {failing}\n\
-         # HELP tenure_epoch The number of the epoch; each time the database was put back, a new one began.\n# TYPE tenure_epoch gauge\ntenure_epoch {epoch}\n\
-         # HELP tenure_state_faults Rows that were not what the log says when the state was last held against it.\n# TYPE tenure_state_faults gauge\ntenure_state_faults {faults}\n\
-         # HELP tenure_state_verified_timestamp_seconds When that was; 0: not since the start.\n# TYPE tenure_state_verified_timestamp_seconds gauge\ntenure_state_verified_timestamp_seconds {verified_at}\n"
-    );
-    for (name, help, value) in app.kernel.counters().all() {
-        text.push_str(&format!("# HELP {name} {}\n# TYPE {name} counter\n{name} {value}\n", help.trim()));
+/// The media type of the text that `prometheus-client` writes.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A channel that notices go out on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabels {
+    channel: String,
+}
+
+/// The sort of scope that holds have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScopeLabels {
+    scope: &'static str,
+}
+
+/// What is counted and measured, and what is so at this moment: that goes into a registry which is made anew for each reading, so that nothing is said which
+/// can't be read now.
+async fn metrics(State(app): State<App>) -> Response {
+    let mut registry = Registry::default();
+    state(&app, &mut registry).await;
+    holds(&app, &mut registry).await;
+    notifications(&app, &mut registry).await;
+    app.kernel.register_metrics(&mut registry);
+    app.timings.register(&mut registry);
+    let mut text = String::new();
+    match text::encode(&mut text, &registry) {
+        Ok(()) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-    text.push_str(&holds(&app).await);
-    text.push_str(&notifications(&app).await);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// How the log, the clock and the database stand.
+async fn state(app: &App, registry: &mut Registry) {
+    let mut gauge = |name: &str, help: &str, value: u64| registry.register(name, help, ConstGauge::new(value));
+    gauge("tenure_log_entries", "Entries of the log", keys::log_size(&app.kernel).await.unwrap_or(0));
+    gauge(
+        "tenure_log_sealed_entries",
+        "Entries under the newest signed checkpoint",
+        keys::sealed_size(&app.kernel).await.unwrap_or(0),
+    );
+    gauge(
+        "tenure_clock_reliable",
+        "Whether the clock is relied on; 0 stops issuance",
+        app.kernel.reading().reliable.into(),
+    );
+    gauge(
+        "tenure_disk_full",
+        "Whether the database's disk is full; 1 stops everything that enables",
+        keys::disk_is_full(&app.kernel).into(),
+    );
+    gauge(
+        "tenure_log_contradicted",
+        "Whether a checkpoint that is kept outside contradicts the log; 1 stops issuance",
+        epoch::is_contradicted(&app.kernel).into(),
+    );
+    gauge(
+        "tenure_checkpoint_places_failing",
+        "Places that don't keep the log's checkpoints: a rollback would not be noticed there",
+        u64::try_from(places::failing_places(&app.kernel)).unwrap_or(u64::MAX),
+    );
+    gauge(
+        "tenure_epoch",
+        "The number of the epoch; each time the database was put back, a new one began",
+        epoch::epoch_number(&app.kernel),
+    );
+    let (faults, verified_at) = verification::state_verified(&app.kernel);
+    gauge(
+        "tenure_state_faults",
+        "Rows that were not what the log says when the state was last held against it",
+        faults,
+    );
+    registry.register_with_unit(
+        "tenure_state_verified_timestamp",
+        "When the state was last held against the log; 0: not since the start",
+        Unit::Seconds,
+        ConstGauge::new(verified_at),
+    );
 }
 
 /// The holds in force, by the sort of scope. Nothing is said while they can't be read: it would be untrue.
-async fn holds(app: &App) -> String {
-    let Ok(counts) = holds::holds_in_force(&app.kernel).await else {
-        return String::new();
-    };
-    let mut text = "# HELP tenure_holds Holds in force, by the sort of scope.\n# TYPE tenure_holds gauge\n".to_owned();
-    for (kind, count) in counts {
-        text.push_str(&format!("tenure_holds{{scope=\"{kind}\"}} {count}\n"));
+async fn holds(app: &App, registry: &mut Registry) {
+    let Ok(counts) = holds::holds_in_force(&app.kernel).await else { return };
+    let family = Family::<ScopeLabels, Gauge>::default();
+    for (scope, count) in counts {
+        family.get_or_create(&ScopeLabels { scope }).set(number(count));
     }
-    text
+    registry.register("tenure_holds", "Holds in force, by the sort of scope", family);
 }
 
-/// Reads a number off a channel, at a time.
-type Gauge = fn(&ChannelView, Timestamp) -> i64;
-
 /// How the delivery of notices stands, for each channel that this server delivers on.
-async fn notifications(app: &App) -> String {
+async fn notifications(app: &App, registry: &mut Registry) {
     let channels = notifications::configured_channels(&app.kernel).await.unwrap_or_default();
-    if channels.is_empty() {
-        return String::new();
-    }
     let now = app.kernel.now();
-    let gauges: [(&str, &str, Gauge); 3] = [
-        ("tenure_notices_pending", "Notices that are still to be delivered.", |view, _| {
-            i64::try_from(view.pending).unwrap_or(i64::MAX)
-        }),
-        ("tenure_notices_oldest_seconds", "How long ago the oldest of them happened.", |view, now| {
-            view.oldest.map_or(0, |oldest| now.since(oldest).as_secs())
-        }),
-        ("tenure_notices_failures", "Rounds in a row in which the receiver took nothing.", |view, _| {
-            i64::from(view.failures)
-        }),
-    ];
-    let mut text = String::new();
-    for (name, help, value) in gauges {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    let gauges = |value: &dyn Fn(&ChannelView) -> i64| {
+        let family = Family::<ChannelLabels, Gauge>::default();
         for view in &channels {
-            text.push_str(&format!("{name}{{channel=\"{}\"}} {}\n", view.channel, value(view, now)));
+            let labels = ChannelLabels {
+                channel: view.channel.to_string(),
+            };
+            family.get_or_create(&labels).set(value(view));
         }
-    }
-    text
+        family
+    };
+    registry.register(
+        "tenure_notices_pending",
+        "Notices that are still to be delivered",
+        gauges(&|view| number(view.pending)),
+    );
+    registry.register_with_unit(
+        "tenure_notices_oldest",
+        "How long ago the oldest of the pending notices happened",
+        Unit::Seconds,
+        gauges(&|view| view.oldest.map_or(0, |oldest| now.since(oldest).as_secs())),
+    );
+    registry.register(
+        "tenure_notices_failures",
+        "Rounds in a row in which the receiver took nothing",
+        gauges(&|view| view.failures.into()),
+    );
+}
+
+fn number(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }

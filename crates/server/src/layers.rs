@@ -15,7 +15,7 @@ use tenure_core::store::idempotency::KeptAnswer;
 use tenure_engine::credentials::token::sender;
 use tenure_engine::kernel::idempotency::{self, Claim, Known};
 use tenure_engine::kernel::names;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use crate::app::App;
 use crate::caller::keys::{DPOP, DPOP_NONCE};
@@ -28,6 +28,7 @@ use crate::contract::source::Source;
 use crate::limits::admission::BoundedElsewhere;
 use crate::serve::shares::Full;
 use crate::serve::{Connection, UnderWay, holding, paced};
+use crate::timings;
 
 /// Routes of the management API that read a body before they know who asks.
 const OPEN: &[&str] = &["/v1/setup", "/v1/enrol", "/v1/identities/{id}/complete-task"];
@@ -102,16 +103,33 @@ pub(crate) async fn next_nonce(State(app): State<App>, request: Request, next: N
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives each request a name, its client's own if that is fit for a log: it stands in every line that is logged meanwhile, in every problem, and in the
-/// reply.
-pub(crate) async fn name_request(request: Request, next: Next) -> Response {
+/// reply. Counts how long the request took.
+pub(crate) async fn name_request(State(app): State<App>, request: Request, next: Next) -> Response {
+    let watch = app.kernel.stopwatch();
     let given = request.headers().get(REQUEST_ID).cloned();
     let id: Arc<str> = match given.as_ref().and_then(|given| given.to_str().ok()).filter(|given| is_loggable(given)) {
         Some(given) => given.into(),
         None => request_id::fresh().into(),
     };
-    let route = route_of(request.extensions());
-    let span = tracing::info_span!("request", id = %id, method = %request.method(), route);
-    let mut response = request_id::scope(Arc::clone(&id), next.run(request)).instrument(span).await;
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let method = timings::method_name(request.method());
+    let span = tracing::info_span!(
+        "request",
+        id = %id,
+        method,
+        route,
+        // Who it is comes out when they are known, and what was done when it is in the log.
+        caller = field::Empty,
+        via = field::Empty,
+        commit = field::Empty,
+        status = field::Empty,
+    );
+    let mut response = request_id::scope(Arc::clone(&id), next.run(request)).instrument(span.clone()).await;
+    let took = watch.elapsed();
+    app.timings.answered(method, route, response.status(), took);
+    span.record("status", i64::from(response.status().as_u16()));
+    span.in_scope(|| tracing::debug!(micros = took.as_micros(), "answered"));
     if let Some(value) = given.or_else(|| HeaderValue::try_from(&*id).ok()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

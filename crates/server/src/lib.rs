@@ -12,6 +12,7 @@ pub mod outbound;
 mod protocols;
 mod serve;
 mod sign_in;
+mod timings;
 mod v1;
 
 use std::sync::Arc;
@@ -57,7 +58,7 @@ fn layered(kernel: Arc<Kernel>, bounded: Router<App>, streams: Router<App>) -> R
         .merge(streams.method_not_allowed_fallback(error::method_not_allowed))
         // One layer of all, the outermost first: each `layer` boxes every request's future once more.
         .layer((
-            axum::middleware::from_fn(layers::name_request),
+            axum::middleware::from_fn_with_state(app.clone(), layers::name_request),
             CatchPanicLayer::custom(error::panicked),
             SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]),
             SetResponseHeaderLayer::overriding(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 use tenure_core::base::time::Span;
-use tenure_outbound::MailTls;
+use tenure_outbound::{Cidr, MailTls};
 use tenure_server::SourceFrom;
 
 /// What can be configured. `tenure server --help` names the variables.
@@ -79,6 +79,8 @@ pub struct Config {
     pub dormant_after: Option<Span>,
     /// Log as JSON.
     pub json_logs: bool,
+    /// The collector that gets spans by OTLP over HTTP: its base URL, without `/v1/traces`.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Where the server listens.
@@ -204,6 +206,7 @@ impl Default for Config {
             removal_hold: engine.removal_hold,
             dormant_after: engine.dormant_after,
             json_logs: false,
+            otlp_endpoint: None,
         }
     }
 }
@@ -300,6 +303,7 @@ impl Config {
             "REMOVAL_HOLD" => self.removal_hold = value.parse()?,
             "DORMANT_AFTER" => self.dormant_after = Some(value.parse()?),
             "JSON_LOGS" => self.json_logs = value.parse()?,
+            "OTLP_ENDPOINT" => self.otlp_endpoint = Some(value.to_owned()),
             // Read where they are used: a secret never becomes part of a configuration that could be printed.
             "ROOT_KEY" | "MAIL_PASSWORD" | "WEBHOOK_SECRET" | "LOG" => {}
             // Of the command line.
@@ -337,6 +341,11 @@ impl Config {
         Ok(())
     }
 
+    /// The private networks that outbound requests may reach.
+    pub fn outbound_networks(&self) -> anyhow::Result<Vec<Cidr>> {
+        networks("outbound_allow", &self.outbound_allow)
+    }
+
     /// Refuses to serve secrets in the clear to other machines.
     pub fn check_exposure(&self) -> anyhow::Result<()> {
         if self.tls.is_none() && !self.tls_in_front && self.listen.is_exposed() {
@@ -366,6 +375,12 @@ impl TlsConfig {
             key: PathBuf::new(),
         }
     }
+}
+
+/// The networks that a setting lists.
+pub(crate) fn networks(setting: &str, listed: &[String]) -> anyhow::Result<Vec<Cidr>> {
+    let parsed = |text: &String| text.parse().map_err(|error| anyhow::anyhow!("`{setting}` has {text:?}: {error}"));
+    listed.iter().map(parsed).collect()
 }
 
 fn mail_tls(value: &str) -> anyhow::Result<MailTls> {

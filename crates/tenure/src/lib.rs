@@ -8,7 +8,10 @@ mod channels;
 mod cli;
 pub mod config;
 mod demo;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod restore;
 pub mod server;
+pub mod telemetry;
 
 pub use cli::main;

@@ -16,14 +16,15 @@ use tenure_engine::kernel::{epoch, keys, refresh};
 use tenure_engine::log::{epochs, places, push};
 use tenure_engine::people::setup;
 use tenure_engine::{Kernel, Ports, Settings, run};
-use tenure_outbound::{Cidr, Outbound};
+use tenure_outbound::Outbound;
 use tenure_policy::{CedarPolicy, Loader, Solver};
 use tenure_server::outbound::{DocumentFetch, FilePush, WebhookPush};
 use tenure_server::{Clients, Listener, Places, Proxies, ServeError, Tls};
 use tenure_store::{PostgresStore, SqliteStore};
 use tokio::sync::watch;
 
-use crate::config::{Config, Listen, Location, Role};
+use crate::config::{Config, Listen, Location, Role, networks};
+use crate::telemetry;
 
 /// Runs the server.
 ///
@@ -74,6 +75,7 @@ Settings (file key, variable):
   removal_hold     TENURE_REMOVAL_HOLD      how long what a removal holds can be released before it retires, default 7d
   dormant_after    TENURE_DORMANT_AFTER     how long any identity may go unused, in place of 30d or 60d by its risk tier
   json_logs        TENURE_JSON_LOGS         log as JSON; TENURE_LOG=debug says more
+  otlp_endpoint    TENURE_OTLP_ENDPOINT     collector that gets spans by OTLP over HTTP, e.g. http://127.0.0.1:4318
 
 Examples:
   tenure server
@@ -143,7 +145,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(role) = args.role {
         config.role = role;
     }
-    start_log(config.json_logs)?;
+    let telemetry = telemetry::start(&config)?;
     raise_file_limit();
     let running = start(&config, Arc::new(SystemClock)).await?;
     if let Some(path) = &running.setup_token {
@@ -164,22 +166,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     terminated().await?;
     eprintln!("stopping");
     running.stop().await;
+    telemetry.stop().await;
     Ok(())
-}
-
-/// Logs to standard error what `TENURE_LOG` says, once a process.
-///
-/// # Errors
-/// Something logs already.
-pub fn start_log(json: bool) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TENURE_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if json {
-        builder.json().try_init()
-    } else {
-        builder.with_ansi(false).try_init()
-    };
-    started.map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// Takes as many open files as the system allows: the usual limit of 1,024 is less than the connections that are served at once.
@@ -215,8 +203,9 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     if config.solver.is_some() && !Solver::BUILT_IN {
         bail!("`solver` is set, and this build can't ask one\nhint: use a release, or build with `cargo build --release --features solver`");
     }
+    telemetry::check(config)?;
     let proxies = Arc::new(Proxies {
-        trusted: parse_networks("trusted_proxies", &config.trusted_proxies)?,
+        trusted: networks("trusted_proxies", &config.trusted_proxies)?,
         source: config.proxy_source,
     });
     make_folder(&config.data)?;
@@ -236,7 +225,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = public_url(config, scheme, address, &*store).await?;
-    let outbound = Arc::new(Outbound::new(parse_networks("outbound_allow", &config.outbound_allow)?));
+    let outbound = Arc::new(Outbound::new(config.outbound_networks()?));
     let mtls_url = match (&mutual, &config.mtls_public_url) {
         (None, _) => None,
         (Some(_), Some(url)) => Some(checked_url(url)?),
@@ -253,8 +242,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
             Some(path)
         }
         None => {
-            // Spent: what is left of it would only puzzle whoever finds it.
-            let _ = std::fs::remove_file(config.data.join("setup-token"));
+            if config.role.serves() {
+                // Spent: what is left of it would only puzzle whoever finds it.
+                let _ = std::fs::remove_file(config.data.join("setup-token"));
+            }
             None
         }
     };
@@ -267,6 +258,11 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Run
         tenure_server::router(Arc::clone(&engine))
     } else {
         tenure_server::worker_router(Arc::clone(&engine))
+    };
+    #[cfg(feature = "otlp")]
+    let router = match config.otlp_endpoint {
+        Some(_) => crate::otlp::continuing(router),
+        None => router,
     };
     let places = Places::default();
     let serve = |listener| {
@@ -499,13 +495,6 @@ async fn open_store(config: &Config, root: &RootKey) -> anyhow::Result<Arc<dyn S
         Location::Sqlite(path) => Arc::new(SqliteStore::open(&path, sealer).with_context(|| format!("can't open the database {}", path.display()))?),
         Location::Postgres(url) => Arc::new(PostgresStore::connect(&url, sealer).await.context("can't open the PostgreSQL database")?),
     })
-}
-
-fn parse_networks(setting: &str, networks: &[String]) -> anyhow::Result<Vec<Cidr>> {
-    networks
-        .iter()
-        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("`{setting}` has {text:?}: {error}")))
-        .collect()
 }
 
 /// Where checkpoints are kept: beside the database, so that an older copy of it is noticed, and where the operator says.

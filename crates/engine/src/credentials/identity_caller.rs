@@ -7,9 +7,9 @@ use tenure_core::store::event::ControlPoint;
 
 use crate::credentials::liveness;
 use crate::credentials::token::{Presented, TokenUse, ask, sender};
-use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
 use crate::kernel::error::OpError;
+use crate::kernel::{Kernel, spans};
 
 /// The identity behind an access token of ours that is addressed to Tenure itself: the resource whose URI is the public URL. It may do
 /// what the token says and what its grants still cover now.
@@ -47,8 +47,10 @@ pub async fn authenticate_identity(kernel: &Kernel, token: &str, shown: &Present
     let covered = |action: &&String| standing.held(&resource, std::slice::from_ref(*action)).is_ok();
     let actions = held.credential.actions.iter().filter(covered).cloned().collect();
     kernel.touch(claims.identity.to_string(), now);
-    Ok(Caller::Identity {
+    let caller = Caller::Identity {
         identity: held.known.identity.clone(),
         actions,
-    })
+    };
+    spans::note_caller(&caller.actor());
+    Ok(caller)
 }

@@ -10,7 +10,7 @@ use tenure_core::inventory::environment::Environment;
 use tenure_core::inventory::resource::{Resource, WhenUnreachable};
 use tenure_core::policy::{Action, Question, Value};
 use tenure_core::request::exception::{Exception, ExceptionType};
-use tenure_core::store::event::ControlPoint;
+use tenure_core::store::event::{Actor, ControlPoint};
 use tenure_core::store::row::Stored;
 use tenure_credentials::token::{AccessClaims, actors, task_details, verify_access_token};
 
@@ -20,7 +20,7 @@ use crate::credentials::token::{Presented, TokenUse, ask, sender};
 use crate::credentials::{misuse, receipts, revocation};
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, authority, keys};
+use crate::kernel::{Kernel, authority, keys, spans};
 
 /// Longer than any clock is off.
 const ANY_TIME: Span = Span::from_days(36_500);
@@ -60,6 +60,7 @@ pub async fn authenticate_enforcer(kernel: &Kernel, token: &str, shown: &Present
         ask::refuse_identity(kernel, claims.identity, ControlPoint::Use, ENFORCE, Reason::NotAllowed.code(), &[], None).await;
         return Err(OpError::because(Reason::NotAllowed, "the token is not for enforcement"));
     }
+    spans::note_caller(&Actor::Identity { id: claims.identity });
     Ok(Enforcer {
         known: held.known,
         bound_to: Some(claims.audience),

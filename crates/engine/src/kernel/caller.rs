@@ -13,7 +13,7 @@ use tenure_core::store::row::{RowKey, RowKind, Stored};
 use tenure_credentials::opaque::{OpaqueKind, Parsed};
 
 use crate::kernel::error::OpError;
-use crate::kernel::{Kernel, epoch};
+use crate::kernel::{Kernel, epoch, spans};
 
 /// Who is let in while the log is contradicted (S-1).
 const LOOK_INTO_IT: [Role; 3] = [Role::Security, Role::Administrator, Role::Auditor];
@@ -238,7 +238,9 @@ async fn person_behind(kernel: &Kernel, secret: &str, browser: bool) -> Result<C
     if !kernel.opaque.matches(&parsed, &hash) {
         return Err(invalid());
     }
-    Ok(stands(kernel, person, via).await?.into_caller())
+    let caller = stands(kernel, person, via).await?.into_caller();
+    spans::note_caller(&caller.actor());
+    Ok(caller)
 }
 
 #[cfg(test)]

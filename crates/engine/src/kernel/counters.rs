@@ -1,17 +1,17 @@
 //! What the engine counts since it started, for operators.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 
 macro_rules! counters {
     ($($(#[doc = $help:literal])* $field:ident = $name:literal;)*) => {
         /// Counters since the start of the process.
         #[derive(Debug, Default)]
-        pub struct Counters { $($(#[doc = $help])* pub(crate) $field: AtomicU64,)* }
+        pub struct Counters { $($(#[doc = $help])* pub(crate) $field: Counter,)* }
 
         impl Counters {
-            /// Each counter: its metric's name, its help, its value.
-            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$(($name, concat!($($help),*), self.$field.load(Ordering::Relaxed)),)*]
+            pub(crate) fn register(&self, registry: &mut Registry) {
+                $(register(registry, $name, concat!($($help),*), &self.$field);)*
             }
         }
     };
@@ -38,6 +38,12 @@ counters! {
     retried = "tenure_deadlines_retried_total";
 }
 
-pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+/// The registry puts the full stop and the suffix there by itself, and they stand here so that the name is found by whoever looks for it.
+fn register(registry: &mut Registry, name: &str, help: &str, counter: &Counter) {
+    let (name, help) = (name.trim_end_matches("_total"), help.trim().trim_end_matches('.'));
+    registry.register(name, help, counter.clone());
+}
+
+pub(crate) fn count(counter: &Counter) {
+    counter.inc();
 }

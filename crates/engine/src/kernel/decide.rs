@@ -15,12 +15,13 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::{Committed, Conflict, Outcome};
 use tenure_core::store::row::{RowKey, RowKind};
 use tenure_core::store::secret::{Pending, Secret};
+use tracing::{Instrument as _, field};
 
 use crate::kernel::aggregates::window;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::kernel::refusals::next_window;
-use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, keys, refresh};
+use crate::kernel::{Kernel, administrators, caller, epoch, idempotency, keys, refresh, spans};
 
 /// How often a decision is made again when what it rested on changed.
 const DECISIONS: u32 = 16;
@@ -67,9 +68,10 @@ impl Kernel {
         }
         let mut attempt = 0;
         loop {
-            match self.store.commit(changeset.clone()).await {
+            match self.write(&changeset).await {
                 Outcome::Committed(committed) => {
                     self.note_committed(committed.at());
+                    spans::note_commit(&changeset.actor, committed.position());
                     if !is_routine(&changeset) {
                         let covered = committed.position().index + u64::try_from(committed.leaf_hashes().len()).unwrap_or(0);
                         self.urgent.send_if_modified(|urgent| covered > std::mem::replace(urgent, covered.max(*urgent)));
@@ -95,6 +97,20 @@ impl Kernel {
                 Outcome::Unknown => return Err(OpError::Unavailable("the outcome of the commit is not known yet; ask again".into())),
             }
         }
+    }
+
+    /// Hands a changeset to the store, in a span of its own, and counts how long that took.
+    async fn write(&self, changeset: &Changeset) -> Outcome {
+        let first = changeset.events.first();
+        let span = tracing::info_span!("commit", event = first.map(|event| event.kind().as_str()), position = field::Empty);
+        let watch = self.stopwatch();
+        let outcome = self.store.commit(changeset.clone()).instrument(span.clone()).await;
+        self.timings.committed(first.map(Event::control), &outcome, watch.elapsed());
+        if let Outcome::Committed(committed) = &outcome {
+            span.record("position", field::display(committed.position()));
+            span.in_scope(|| tracing::debug!("committed"));
+        }
+        outcome
     }
 
     /// A person's change commits only while their session or token stands for them and they are who was authenticated: roles that they have lost

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tenure_core::store::changeset::Changeset;
 use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::idempotency::{Idempotency, KeptAnswer};
+use tracing::Instrument as _;
 
 use crate::kernel::Kernel;
 use crate::kernel::caller::Caller;
@@ -109,7 +110,8 @@ pub async fn keep(kernel: &Kernel, caller: &Caller, claim: &Claim, answer: KeptA
         ..Idempotency::clone(&row)
     };
     changeset.replace(&row, &kept);
-    kernel.settle(changeset).await.map(drop)
+    // In a span of its own: the request's commit is the one that carried it out.
+    kernel.settle(changeset).instrument(tracing::info_span!("answer")).await.map(drop)
 }
 
 /// The claim of the request that is being carried out, while it was not.

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod counters;
 pub mod decide;
 pub mod deployment;
+pub mod durations;
 pub mod epoch;
 pub mod error;
 pub mod exceptional;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod query;
 pub mod refusals;
 mod reserved;
+pub(crate) mod spans;
 pub mod work;
 
 use std::collections::HashMap;
@@ -43,6 +45,7 @@ use tokio::sync::watch;
 
 use crate::kernel::aggregates::Aggregates;
 use crate::kernel::counters::Counters;
+use crate::kernel::durations::Timings;
 use crate::kernel::error::OpError;
 use crate::kernel::floors::Floored;
 use crate::kernel::key_cache::KeyCache;
@@ -166,6 +169,7 @@ pub struct Kernel {
     pub(crate) state_faults: AtomicU64,
     pub(crate) state_verified_at: AtomicI64,
     pub(crate) counters: Counters,
+    pub(crate) timings: Timings,
     /// The channels that notices go out on.
     pub(crate) channels: Mutex<Vec<&'static str>>,
     /// Sent whenever something fell due by a change that was just made: who works it off looks at once.
@@ -213,6 +217,7 @@ impl Kernel {
             state_faults: AtomicU64::new(0),
             state_verified_at: AtomicI64::new(0),
             counters: Counters::default(),
+            timings: Timings::default(),
             channels: Mutex::default(),
             poke: watch::Sender::new(()),
         }
@@ -221,11 +226,6 @@ impl Kernel {
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// What was counted since the start.
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
     }
 
     /// The issuer identifier of an environment (S-6).

@@ -24,6 +24,7 @@ use tenure_core::store::port::LogEntry;
 use tenure_core::store::row::{RowKind, Stored};
 use tenure_log::Leaf;
 use tokio::sync::watch;
+use tracing::{Instrument as _, field};
 
 use crate::kernel::Kernel;
 use crate::kernel::error::OpError;
@@ -308,8 +309,13 @@ impl Worker {
     }
 
     async fn hand_over(&self, pending: Pending, notice: Notice) -> (Pending, Result<(), Undelivered>) {
-        let result = tokio::time::timeout(DELIVERY, self.channel.deliver(&notice)).await;
+        let channel = self.channel.channel();
+        let span = tracing::info_span!("notice", channel, event = pending.event, kind = pending.kind, outcome = field::Empty);
+        let watch = self.engine.stopwatch();
+        let result = tokio::time::timeout(DELIVERY, self.channel.deliver(&notice)).instrument(span.clone()).await;
         let result = result.unwrap_or_else(|_| Err(Undelivered::Later(format!("it took longer than {} s", DELIVERY.as_secs()))));
+        span.record("outcome", self.engine.timings.notified(channel, &result, watch.elapsed()));
+        span.in_scope(|| tracing::debug!("a delivery ended"));
         (pending, result)
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tenure_core::store::port::{Seal, Sealed};
 use tenure_log::merkle::{self, MissingNode};
 use tenure_log::{Checkpoint, HashReader, Node, Tile, TileBuilder, TileHashes, TileReader};
+use tracing::Instrument as _;
 
 use crate::kernel::error::OpError;
 use crate::kernel::{Kernel, keys};
@@ -49,29 +50,17 @@ impl Sealer {
         }
         let mut races = 0;
         loop {
-            let mut edge = self.resume(engine).await?;
+            let edge = self.resume(engine).await?;
             if edge.size() >= wanted {
                 let size = edge.size();
                 self.edge = Some(edge);
                 return Ok(size);
             }
-            let from = edge.size();
-            let tiles = grow(engine, &mut edge, wanted.min(from + STEP)).await?;
-            let (size, root) = (edge.size(), edge.root());
-            let checkpoint = keys::deployment_keys(engine).await?.log.checkpoint(size, root).to_string();
-            let frontier = encode(&edge);
-            let seal = Seal {
-                from,
-                size,
-                frontier,
-                checkpoint: checkpoint.clone(),
-                tiles,
-                at: engine.now(),
-            };
-            // Only what the store took counts: after a failure or a lost race the edge is read again.
-            if engine.store.seal(seal).await? {
-                self.edge = Some(edge);
-                self.newest = Some((size, checkpoint));
+            let (from, until) = (edge.size(), wanted.min(edge.size() + STEP));
+            let watch = engine.stopwatch();
+            let span = tracing::info_span!("seal", from, size = until);
+            if self.step(engine, edge, until).instrument(span).await? {
+                engine.timings.seals.observe(watch.elapsed());
             } else {
                 races += 1;
                 if races >= RACES {
@@ -79,6 +68,31 @@ impl Sealer {
                 }
             }
         }
+    }
+
+    /// Seals from the edge of the sealed tree on; whether the store took it.
+    async fn step(&mut self, engine: &Kernel, mut edge: TileBuilder, until: u64) -> Result<bool, OpError> {
+        let from = edge.size();
+        let tiles = grow(engine, &mut edge, until).await?;
+        let (size, root) = (edge.size(), edge.root());
+        let checkpoint = keys::deployment_keys(engine).await?.log.checkpoint(size, root).to_string();
+        let frontier = encode(&edge);
+        let seal = Seal {
+            from,
+            size,
+            frontier,
+            checkpoint: checkpoint.clone(),
+            tiles,
+            at: engine.now(),
+        };
+        let taken = engine.store.seal(seal).await?;
+        // Only what the store took counts: after a failure or a lost race the edge is read again.
+        if taken {
+            self.edge = Some(edge);
+            self.newest = Some((size, checkpoint));
+            tracing::debug!("sealed");
+        }
+        Ok(taken)
     }
 
     pub(crate) fn known(&self) -> u64 {

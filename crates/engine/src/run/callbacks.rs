@@ -7,11 +7,13 @@ use futures_util::{StreamExt, stream};
 use tenure_core::base::time::Span;
 use tenure_core::store::due::DueKind;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::kernel::Kernel;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
 use crate::matters::callbacks;
+use crate::run::deadlines;
 
 /// Longer than a call takes, so that nobody else makes it meanwhile.
 const LEASE: Span = Span::from_secs(15);
@@ -26,7 +28,10 @@ pub async fn work_callbacks(kernel: &Kernel) -> Result<usize, OpError> {
     let now = kernel.now();
     let claimed = kernel.store.claim(DueKind::Callback, now, LEASE, BATCH).await?;
     let mut work = stream::iter(claimed)
-        .map(|claimed| async move { (Box::pin(callbacks::work_callback(kernel, &claimed, now)).await, claimed) })
+        .map(|claimed| async move {
+            let span = deadlines::span_of(&claimed);
+            (Box::pin(callbacks::work_callback(kernel, &claimed, now)).instrument(span).await, claimed)
+        })
         .buffer_unordered(usize::from(BATCH));
     let mut done = 0;
     while let Some((worked, claimed)) = work.next().await {

@@ -15,6 +15,7 @@ use tenure_core::store::event_kind::EventKind;
 use tenure_core::store::port::Claimed;
 use tenure_core::store::row::Stored;
 use tokio::sync::watch;
+use tracing::{Instrument as _, field};
 
 use crate::access::person_access::grant_deadlines;
 use crate::access::{departures, leavers};
@@ -65,7 +66,10 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     }
     let claimed = kernel.store.claim(kind, reading.now, LEASE, BATCH).await?;
     let mut work = stream::iter(claimed)
-        .map(|claimed| async move { (Box::pin(work_one(kernel, &claimed, reading.now)).await, claimed) })
+        .map(|claimed| async move {
+            let span = span_of(&claimed);
+            (Box::pin(work_one(kernel, &claimed, reading.now)).instrument(span).await, claimed)
+        })
         .buffer_unordered(AT_ONCE);
     let mut done = 0;
     while let Some((worked, claimed)) = work.next().await {
@@ -83,12 +87,18 @@ async fn work_kind(kernel: &Kernel, kind: DueKind) -> Result<usize, OpError> {
     Ok(done)
 }
 
+/// The span of one thing that fell due.
+pub(crate) fn span_of(claimed: &Claimed) -> tracing::Span {
+    tracing::info_span!("deadline", kind = claimed.kind.as_str(), subject = claimed.subject, commit = field::Empty)
+}
+
 /// Works one thing off. Whoever changed what was read is taken account of at once; who took the lease has the work.
 async fn work_one(kernel: &Kernel, claimed: &Claimed, now: Timestamp) -> Result<(), OpError> {
     for _ in 0..ATTEMPTS {
         let basis = kernel.policy.basis();
         let changeset = work(kernel, claimed, now).await?;
         if kernel.settle_under(basis, changeset).await?.is_some() {
+            tracing::debug!("worked off");
             return Ok(());
         }
     }

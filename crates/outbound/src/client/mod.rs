@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Body, Client, StatusCode, Url, redirect};
 use serde::de::IgnoredAny;
 
 use crate::address::{Cidr, is_public};
@@ -105,7 +105,7 @@ impl Outbound {
         &self,
         to: &Destination,
         headers: HeaderMap,
-        body: String,
+        body: impl Into<Body>,
         limit: impl FnOnce(StatusCode) -> Option<usize>,
     ) -> Result<Answer, OutboundError> {
         self.in_time(async {

@@ -19,7 +19,10 @@ struct Script {
 
 impl Script {
     fn start(script: &str, arguments: &[String], got: Arc<Mutex<Vec<Value>>>) -> Self {
-        let mut command = node(script);
+        Self::run(node(script), arguments, got)
+    }
+
+    fn run(mut command: Command, arguments: &[String], got: Arc<Mutex<Vec<Value>>>) -> Self {
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -201,6 +204,30 @@ impl Pings {
 
     /// Every call so far: `method`, `path`, `headers`, `body`.
     pub fn calls(&self) -> Vec<Value> {
+        self.script.got.lock().unwrap().clone()
+    }
+}
+
+/// A receiver of spans (PyPI `opentelemetry-proto`); it ends with the test.
+#[cfg(feature = "otlp")]
+pub struct Collector {
+    script: Script,
+}
+
+#[cfg(feature = "otlp")]
+impl Collector {
+    pub fn start() -> Self {
+        Self {
+            script: Script::run(crate::peers::python("collector.py"), &[], Arc::default()),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.script.port)
+    }
+
+    /// Every span so far, as the script says it.
+    pub fn spans(&self) -> Vec<Value> {
         self.script.got.lock().unwrap().clone()
     }
 }

@@ -38,8 +38,11 @@ mod log;
 mod mailbox;
 mod matrix;
 mod mcp;
+mod metrics;
 mod notify;
 mod oauth;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod ownership;
 mod passkeys;
 mod peers;

@@ -207,7 +207,7 @@ impl Running {
 impl Inside {
     fn start(config: Config, clock: Arc<dyn Clock>) -> (Self, String) {
         // The second server of a test finds that something logs already.
-        let _ = tenure::server::start_log(false);
+        let _ = tenure::telemetry::start_log(false);
         let (stop, mut told) = tokio::sync::oneshot::channel();
         let (started, url) = mpsc::channel();
         let (ended, stopped) = mpsc::channel();
