@@ -10,20 +10,21 @@ use tenure_core::base::time::{Span, Timestamp};
 use tenure_core::credential::Credential;
 use tenure_core::credential::receipt::{Point, PointState, Receipt, ReceiptState, Returning, Target};
 use tenure_core::identity::scope::Scope;
-use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL, enforcer_terms};
+use tenure_core::identity::{Identity, IdentityState, MAX_CREDENTIAL_TTL};
 use tenure_core::inventory::resource::{Resource, Verification};
 use tenure_core::store::changeset::{Changeset, DueChange};
 use tenure_core::store::due::DueKind;
 use tenure_core::store::event::{Actor, ControlPoint};
-use tenure_core::store::port::{Claimed, ListQuery, StoreError};
-use tenure_core::store::row::{Position, Record, RowKind, Stored};
+use tenure_core::store::port::Claimed;
+use tenure_core::store::row::{Position, Record, Stored};
+use tenure_core::store::term::Term;
 use tenure_log::Leaf;
 
 use crate::credentials::liveness;
 use crate::kernel::caller::Caller;
 use crate::kernel::counters::count;
 use crate::kernel::error::OpError;
-use crate::kernel::query::{self, Altered};
+use crate::kernel::query::{self, Query};
 use crate::kernel::{Kernel, authority, keys};
 
 /// Identities among whose credentials a live one is looked for, as the positive control.
@@ -151,30 +152,17 @@ pub(crate) async fn work_receipt(kernel: &Kernel, claimed: &Claimed, now: Timest
 /// Whether no other receipt of the same target is open: `retired` waits for the last one, also of revocations before the end. That
 /// the others are open is a precondition, so that of two that settle at once the later one finishes.
 async fn is_last(kernel: &Kernel, changeset: &mut Changeset, receipt: &Receipt, now: Timestamp) -> Result<bool, OpError> {
-    let mut after = None;
     let mut last = true;
-    loop {
-        let page = kernel
-            .store
-            .list(&ListQuery {
-                kind: RowKind::Receipt,
-                terms: receipt.terms(),
-                after,
-                limit: 500,
-            })
-            .await?;
-        for row in &page.rows {
-            let other = row.decode::<Receipt>().map_err(StoreError::from)?;
+    let mut same = kernel.pages(Query::of(receipt.terms()).limit(500));
+    while let Some(found) = same.next().await? {
+        for other in found.whole()? {
             if other.id != receipt.id && plan::next(&other, now) != plan::Next::Settled {
                 changeset.expect(&other);
                 last = false;
             }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(last);
-        }
     }
+    Ok(last)
 }
 
 /// The receipt with each point checked now.
@@ -263,34 +251,32 @@ async fn concerned(kernel: &Kernel, target: &Target, limit: usize) -> Result<Con
             let resources = resources_of(&identities);
             return Ok(Concerned { identities, resources });
         }
-        Target::Scope(Scope::Owner(id)) => format!("owner={id}"),
-        Target::Scope(Scope::Application(id)) => format!("application={id}"),
-        Target::Scope(Scope::Environment(name)) => format!("environment={name}"),
-        Target::Scope(Scope::Vendor(id)) => format!("vendor={id}"),
-        Target::Scope(Scope::CloudAccount(id)) => format!("cloud_account={id}"),
+        Target::Scope(Scope::Owner(id)) => Identity::OWNER.of(id),
+        Target::Scope(Scope::Application(id)) => Identity::APPLICATION.of(id),
+        Target::Scope(Scope::Environment(name)) => Identity::ENVIRONMENT.of(name),
+        Target::Scope(Scope::Vendor(id)) => Identity::VENDOR.of(id),
+        Target::Scope(Scope::CloudAccount(id)) => Identity::CLOUD_ACCOUNT.of(id),
     };
-    let identities = all_identities(kernel, &[term], limit).await?;
+    let identities = all_identities(kernel, term, limit).await?;
     let resources = resources_of(&identities);
     Ok(Concerned { identities, resources })
 }
 
-/// The identities that have one of these terms.
-async fn all_identities(kernel: &Kernel, any: &[String], limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
+/// The identities that have a term.
+async fn all_identities(kernel: &Kernel, term: Term<Identity>, limit: usize) -> Result<Vec<Stored<Identity>>, OpError> {
     let mut identities = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let listing = kernel.listing_by_any::<Identity>(any, &[], after.as_deref(), 500, Altered::Fails).await?;
-        after.clone_from(&listing.next);
+    let mut pages = kernel.pages(Query::of([term]).limit(500));
+    while identities.len() < limit
+        && let Some(found) = pages.next().await?
+    {
         // A receipt says nothing of what can't be read.
-        identities.extend(listing.whole()?);
-        if after.is_none() || identities.len() >= limit {
-            return Ok(identities);
-        }
+        identities.extend(found.whole()?);
     }
+    Ok(identities)
 }
 
 async fn point(kernel: &Kernel, receipt: &Receipt, resource: &Resource, concerned: &Concerned, now: Timestamp) -> Result<Point, OpError> {
-    let enforcers = all_identities(kernel, &enforcer_terms(&resource.id.to_string()), MAX_IDENTITIES).await?;
+    let enforcers = all_identities(kernel, Identity::ENFORCES.of(resource.id.to_string()), MAX_IDENTITIES).await?;
     let outcome = match resource.verification {
         Verification::Offline => offline(kernel, receipt, concerned).await?,
         Verification::Online => online(kernel, receipt, resource.id, concerned, now).await?,
@@ -373,9 +359,8 @@ async fn online(kernel: &Kernel, receipt: &Receipt, resource: ResourceId, concer
 
 /// A credential for the same resource that is alive and accepted now.
 async fn control(kernel: &Kernel, resource: ResourceId, refused: CredentialId, now: Timestamp) -> Result<Option<CredentialId>, OpError> {
-    let terms = vec!["state=active".into()];
-    let (identities, _) = kernel.listed::<Identity>(RowKind::Identity, terms, None, CONTROL_IDENTITIES).await?;
-    for identity in identities {
+    let active = Query::of([Identity::STATE.of(IdentityState::Active)]);
+    for identity in kernel.find(active.limit(CONTROL_IDENTITIES)).await?.readable() {
         let is_control = |credential: &Stored<Credential>| credential.resource == resource && credential.id != refused && credential.revoked_at.is_none();
         let found = match find_credential(kernel, &identity, now, is_control).await {
             Ok(Some(found)) => found,
@@ -399,26 +384,17 @@ async fn find_credential(
     test: impl Fn(&Stored<Credential>) -> bool,
 ) -> Result<Option<Stored<Credential>>, OpError> {
     let life = identity.complete_charter().map_or(MAX_CREDENTIAL_TTL, |charter| charter.credential_ttl);
-    let mut after = Some(CredentialId::floor(now.minus(life)).to_string());
-    loop {
-        let terms = vec![format!("identity={}", identity.id)];
-        let query = ListQuery {
-            kind: RowKind::Credential,
-            terms,
-            after,
-            limit: 64,
-        };
-        let listing = kernel.listing::<Credential>(&query).await?;
-        after = listing.next.clone();
+    let since = CredentialId::floor(now.minus(life)).to_string();
+    let theirs = Query::of([Credential::IDENTITY.of(identity.id)]);
+    let mut pages = kernel.pages(theirs.after(Some(since)).limit(64));
+    while let Some(found) = pages.next().await? {
         // A receipt says nothing of what can't be read.
-        let mut credentials = listing.whole()?.into_iter();
+        let mut credentials = found.whole()?.into_iter();
         if let Some(found) = credentials.find(|credential| now < credential.expires_at && test(credential)) {
             return Ok(Some(found));
         }
-        if after.is_none() {
-            return Ok(None);
-        }
     }
+    Ok(None)
 }
 
 fn resources_of(identities: &[Stored<Identity>]) -> Vec<ResourceId> {

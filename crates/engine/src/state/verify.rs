@@ -292,11 +292,8 @@ pub(crate) struct Derived {
 pub(crate) fn read(row: &Arc<Row>) -> Result<Derived, BadRow> {
     fn of<T: Record>(row: &Arc<Row>) -> Result<Derived, BadRow> {
         let record = row.decode::<T>()?;
-        let mut terms = record.terms();
-        terms.sort_unstable();
-        terms.dedup();
         Ok(Derived {
-            terms,
+            terms: record.terms().into_text(),
             droppable_after: record.droppable_after(),
         })
     }

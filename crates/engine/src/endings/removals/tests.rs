@@ -423,12 +423,8 @@ async fn d02_a_removal_is_found_by_each_identity_that_it_concerns() {
     })
     .await;
     let found = async |id: u128| {
-        let filter = [("identity", Some(IdentityId::from_u128(id).to_string()))];
-        removals::removals(&world.engine, &world.admin, ListAsk::new(filter, None, None))
-            .await
-            .unwrap()
-            .items
-            .len()
+        let ask = ListAsk::default().only(Removal::IDENTITY.of(IdentityId::from_u128(id)));
+        removals::removals(&world.engine, &world.admin, ask).await.unwrap().items.len()
     };
     for id in [100, 163, 164, 169] {
         assert_eq!(found(id).await, 1, "{id}");
