@@ -77,7 +77,7 @@ impl Index {
         for name in ["created_at", "opened_at", "starts_at", "ends_at", "expires_at", "in_force_at", "asked_at"] {
             fields.insert(name.to_owned(), at.clone());
         }
-        let Value::Object(own) = filled(record) else { panic!("no record") };
+        let own = filled(record).as_object().cloned().unwrap_or_default();
         // A field that the kind doesn't know is left out: it says so.
         let record = loop {
             let mut all = fields.clone();
@@ -97,7 +97,8 @@ impl Index {
         changeset.insert(&record);
         assert_eq!(changeset.unwritable(), None);
         let wanted: Vec<String> = terms.iter().map(|term| with_ids(term)).collect();
-        assert_eq!(changeset.puts[0].terms, wanted, "{}", T::KIND.as_str());
+        let written = changeset.puts.first().map(|put| put.terms.as_slice());
+        assert_eq!(written, Some(wanted.as_slice()), "{}", T::KIND.as_str());
         self.looked_at.insert(T::KIND);
     }
 }

@@ -70,7 +70,7 @@ type Rest = (&'static str, &'static str);
 pub struct Field<T, V: ?Sized = str> {
     name: &'static str,
     rest: Option<Rest>,
-    of: PhantomData<(fn() -> T, fn(&V))>,
+    of: PhantomData<fn(&V) -> T>,
 }
 
 impl<T, V: ?Sized> Clone for Field<T, V> {

@@ -369,3 +369,38 @@ fn facts(value: Value) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::identity::CharterDraft;
+
+    use super::*;
+    use crate::log::seal::tests::world;
+    use crate::matters::exceptions::tests::active;
+
+    #[tokio::test]
+    async fn r76_nothing_that_served_a_need_is_left_behind() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let need = NeedId::from_u128(1);
+        let serving = CharterDraft {
+            need: Some(need),
+            ..CharterDraft::default()
+        };
+        let made = || Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        let mut before = made();
+        for id in [1, 2] {
+            before.insert(&active(id, serving.clone(), world.admin.person_id().unwrap(), now));
+        }
+        engine.settle(before).await.unwrap().unwrap();
+        let [first, other] = [1, 2].map(IdentityId::from_u128);
+        world.spoil::<Identity>(first).await;
+        let suspend = async |changeset: &mut Changeset| suspend_all(engine, changeset, Identity::NEED.of(need), &Ended::need(need), &[], now).await;
+        // What can be read is suspended first; then it isn't done.
+        let mut changeset = made();
+        assert!(suspend(&mut changeset).await.unwrap(), "there is more");
+        engine.settle(changeset).await.unwrap().unwrap();
+        assert_eq!(engine.must::<Identity>("identity", other).await.unwrap().state, IdentityState::Suspended);
+        assert!(suspend(&mut made()).await.is_err());
+    }
+}

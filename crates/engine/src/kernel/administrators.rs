@@ -117,6 +117,24 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
     if !unsaid {
         return Ok(());
     }
+    let (known, rests_on) = listed(kernel).await?;
+    let now = kernel.now();
+    let event = kernel
+        .event(now, "deployment.administrators_stated", ControlPoint::Administer)
+        .fact("administrators", &known.people)
+        .fact("more", known.more);
+    let mut changeset = Changeset::new(system(), now, event);
+    for person in &rests_on {
+        changeset.expect(person);
+    }
+    changeset.insert(&known);
+    // Another replica that said so first said the same.
+    kernel.settle(changeset).await?;
+    Ok(())
+}
+
+/// Who holds the role by the list of people, and the records that say so.
+async fn listed(kernel: &Kernel) -> Result<(Administrators, Vec<Stored<Person>>), OpError> {
     let mut known = Administrators {
         people: BTreeSet::new(),
         more: false,
@@ -134,19 +152,7 @@ pub(crate) async fn state(kernel: &Kernel) -> Result<(), OpError> {
             known.note(person, true);
         }
     }
-    let now = kernel.now();
-    let event = kernel
-        .event(now, "deployment.administrators_stated", ControlPoint::Administer)
-        .fact("administrators", &known.people)
-        .fact("more", known.more);
-    let mut changeset = Changeset::new(system(), now, event);
-    for person in &rests_on {
-        changeset.expect(person);
-    }
-    changeset.insert(&known);
-    // Another replica that said so first said the same.
-    kernel.settle(changeset).await?;
-    Ok(())
+    Ok((known, rests_on))
 }
 
 #[cfg(test)]
@@ -176,6 +182,17 @@ mod tests {
         let listed = engine.find(Query::of([Person::ROLE.of(Role::Administrator)])).await.unwrap().readable();
         assert_eq!(listed.len(), 1);
         assert!(!is_alone(engine).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn s10_an_administrator_who_cannot_be_read_is_one_still() {
+        let world = world().await;
+        let engine = &world.engine;
+        let second = world.person(Role::Administrator).await.person_id().unwrap();
+        world.spoil::<Person>(second).await;
+        // As an earlier release left it.
+        let (known, rests_on) = listed(engine).await.unwrap();
+        assert_eq!((known.is_alone(), known.people.contains(&second), rests_on.len()), (false, true, 1));
     }
 
     #[tokio::test]

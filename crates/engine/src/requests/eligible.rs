@@ -195,7 +195,36 @@ fn readings(name: &str) -> [String; 2] {
 
 #[cfg(test)]
 mod tests {
+    use tenure_core::people::team::Team;
+    use tenure_core::store::changeset::Changeset;
+    use tenure_core::store::event::ControlPoint;
+
     use super::*;
+    use crate::kernel::work::system;
+    use crate::log::seal::tests::world;
+
+    #[tokio::test]
+    async fn s08_a_member_who_cannot_be_read_is_not_let_in() {
+        let world = world().await;
+        let (engine, now) = (&world.engine, world.engine.now());
+        let team = Team {
+            id: TeamId::from_u128(1),
+            name: "payments".into(),
+            source: None,
+            created_at: now,
+        };
+        let mut member = Person::new(PersonId::from_u128(9), "Bob".into(), None, Vec::new(), now);
+        member.teams = vec![team.id];
+        let mut made = Changeset::new(system(), now, engine.event(now, "test.made", ControlPoint::Change));
+        made.insert(&team).insert(&member);
+        engine.settle(made).await.unwrap().unwrap();
+        assert_eq!(members_of(engine, &[team.id]).await.unwrap(), [member.id]);
+        assert_eq!(teams_of_party(engine, "Payments").await.unwrap(), [team.id]);
+        world.spoil::<Person>(member.id).await;
+        assert!(members_of(engine, &[team.id]).await.is_err());
+        world.spoil::<Team>(team.id).await;
+        assert!(teams_of_party(engine, "Payments").await.is_err());
+    }
 
     #[test]
     fn a08_names_that_look_the_same_read_the_same() {

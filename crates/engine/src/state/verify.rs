@@ -211,6 +211,7 @@ async fn compare(kernel: &Kernel, kind: RowKind, report: &mut StateReport, repla
     let sealer = RowMac::new(&kernel.root);
     let mut after = None;
     loop {
+        // Whatever stands there, and no record: a row that was altered is named, and kinds are read below.
         let page = kernel
             .store
             .page(&ListQuery {

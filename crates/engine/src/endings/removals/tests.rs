@@ -8,6 +8,7 @@ use tenure_core::identity::template::{Template, WhenOver};
 use tenure_core::identity::{CharterDraft, Identity, IdentityState, Kind, SuspensionKind, WorkloadBinding};
 use tenure_core::inventory::application::Application;
 use tenure_core::inventory::third_party::Standing;
+use tenure_core::signal::removal::HOLD;
 use tenure_core::signal::{Format, Signal, SignalOutcome, SignalState, Source, SourceKey, SourceState, Word};
 
 use super::*;
@@ -400,6 +401,24 @@ async fn a_mover_holds_what_it_contradicts_and_demands_newer_proofs_of_the_rest(
     for n in [1, 2] {
         let binding = engine.must::<Binding>("binding", BindingId::from_u128(n)).await.unwrap();
         assert_eq!(binding.recheck.as_ref().unwrap().because, moved.id);
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_cannot_be_read_keeps_its_removal_from_being_done() {
+    let world = world().await;
+    source(&world, 500).await;
+    of_repository(&world, 100, 3).await;
+    let about = subject(SubjectKind::Repository, REPOSITORY);
+    let said = say(&world, SignalKind::RepositoryArchived, about, None, json!({})).await;
+    let removal = said.outcome.removal.unwrap();
+    world.spoil::<Identity>(IdentityId::from_u128(101)).await;
+    world.clock.advance(HOLD);
+    deadlines::work_due(&world.engine).await.unwrap();
+    let standing = world.engine.must::<Removal>("removal", removal).await.unwrap();
+    assert!(matches!(standing.state, RemovalState::Held | RemovalState::Retiring), "{:?}", standing.state);
+    for id in [100, 102] {
+        assert_ne!(state(&world, id).await, IdentityState::Active, "{id}");
     }
 }
 
